@@ -110,7 +110,7 @@ $(BUILT): $(DEPENDENCIES) $(NODE_MODULES) $(BROWSER_SOURCES)
 	touch $@
 
 # Linked, not copied: JupyterLab then sees every later build. The settings keep Jupyter's news off the screen.
-$(INSTALLED): $(DEPENDENCIES) $(BUILT)
+$(INSTALLED): $(DEPENDENCIES) install.json $(wildcard jupyter-config/server-config/*) | $(BUILT)
 	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PY) -m pip install -q --no-deps --no-build-isolation -e .
 	$(BIN)/jupyter-builder develop --overwrite .
 	mkdir -p .venv/share/jupyter/lab/settings
