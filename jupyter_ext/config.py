@@ -77,6 +77,11 @@ class Locations:
         return self.runtime_dir / "engine.json"
 
     @property
+    def token_file(self) -> Path:
+        """The bearer token of the loopback port, while it is open."""
+        return self.runtime_dir / "token"
+
+    @property
     def engine_log(self) -> Path:
         """The engine's own log."""
         return self.runtime_dir / "engine.log"

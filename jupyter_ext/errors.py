@@ -21,6 +21,10 @@ from __future__ import annotations
 class JupyterExtError(Exception):
     """Base of all errors of this library."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Show one line in a notebook: our frames would tell its user nothing. IPython calls this."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InvalidInput(JupyterExtError, ValueError):
     """A value is missing, unknown, mistyped or out of range; nothing was started."""
@@ -35,7 +39,7 @@ class CannotTravel(JupyterExtError, TypeError):
 
 
 class TrainingFailed(JupyterExtError, RuntimeError):
-    """A training that was waited for ended as `failed`."""
+    """A training that was waited for ended as `failed`; the text holds the user's own traceback."""
 
 
 class TrainingCanceled(JupyterExtError, RuntimeError):

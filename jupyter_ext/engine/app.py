@@ -86,6 +86,11 @@ class Engine:
         """Count the trainings that are starting or running."""
         return self._trainings.num_active
 
+    @property
+    def token_file(self) -> str:
+        """Where the loopback port's token is kept while it is open."""
+        return str(self._where.token_file)
+
     def info(self) -> EngineInfo:
         """Describe this engine."""
         return EngineInfo(
@@ -148,6 +153,7 @@ class Engine:
                 listener.close()
                 raise
             token = secrets.token_urlsafe(32)
+            _write_secret(self._where.token_file, token)
             await self._serve(listener, TokenRequired(self._app, token), None)
             self._listening = (f"http://127.0.0.1:{listener.getsockname()[1]}", token)
         return self._listening
@@ -202,9 +208,17 @@ class Engine:
         await self.environments.close()
         await self._catalog.close()
         self._where.engine_file.unlink(missing_ok=True)
+        self._where.token_file.unlink(missing_ok=True)
         log.info("engine ended")
 
 
 @contextmanager
 def _no_signals() -> Iterator[None]:
     yield
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)

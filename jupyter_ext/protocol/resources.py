@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
@@ -204,3 +204,11 @@ class EngineInfo(Resource):
     idle_s: float
     listening: str | None
     environments: list[Environment]
+
+
+class Listening(Resource):
+    """The engine's loopback port. The token shows as stars; `token.get_secret_value()` gives it."""
+
+    url: str
+    token: SecretStr
+    token_file: str

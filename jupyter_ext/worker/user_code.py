@@ -44,7 +44,9 @@ class UserCode:
         names = self._directory / "names.pkl"
         if names.exists():
             with open(names, "rb") as file:
-                vars(main).update(pickle.load(file))
+                unpickler = pickle.Unpickler(file)
+                for name in unpickler.load():
+                    vars(main)[name] = unpickler.load()  # one memo for all: what was shared stays shared
         if self.kind == "cell":
             self.execute(main)
 

@@ -58,7 +58,8 @@ class EngineAPI:
         except OSError as error:
             detail = f"Port {port} cannot be opened: {error.strerror or error}. Take another, or 0 for a free one."
             raise Problem(409, "Port not available", detail) from error
-        return JSONResponse({"url": url, "token": token}, headers={"Cache-Control": "no-store"})
+        content = {"url": url, "token": token, "token_file": self._engine.token_file}
+        return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
     async def warm(self, request: Request) -> Response:
         """Warm an interpreter: 202."""
