@@ -39,7 +39,8 @@ env: ## make .venv with jupyter-ext (editable) and build the browser half
 	@$(MAKE) --no-print-directory -j2 $(INSTALLED)
 
 lab: env ## start JupyterLab on notebooks/01-quickstart.ipynb (another one: NOTEBOOK=…)
-	$(BIN)/jupyter lab $(NOTEBOOK) $(AS_ROOT) $(if $(HAS_SCREEN),,--no-browser) \
+	$(BIN)/jupyter lab --ServerApp.root_dir=$(dir $(NOTEBOOK)) --LabApp.default_url=/lab/tree/$(notdir $(NOTEBOOK)) \
+		$(AS_ROOT) $(if $(HAS_SCREEN),,--no-browser) \
 		--LabApp.extension_manager=readonly --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 demo: env ## run the quickstart notebook without a browser and print what it trained
