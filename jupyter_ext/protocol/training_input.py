@@ -37,6 +37,7 @@ _PLAIN_TYPES: dict[str, Any] = {
 }
 _INPUT_CALLS = {"Input", "Field"}
 _CONSTRAINTS = ("ge", "le", "gt", "lt", "min_length", "max_length", "description")
+_NUMBER_CONSTRAINTS = {"ge", "le", "gt", "lt"}
 _ANNOTATED_CALLS = {"Gt": "gt", "Ge": "ge", "Lt": "lt", "Le": "le", "MinLen": "min_length", "MaxLen": "max_length"}
 _WORDS = {
     "missing": "required",
@@ -108,6 +109,8 @@ class TrainingInput:
             checked = self.model.model_validate(dict(given))
         except ValidationError as error:
             return {}, [self._explain(item, given) for item in error.errors()]
+        except TypeError as error:  # a constraint that cannot be applied to what was given for an untyped input
+            return {}, [InvalidField("type", "input", _decapitalize(str(error)))]
         return checked.model_dump(mode="json", exclude_unset=True), []
 
     def parse_text(self, texts: Mapping[str, str]) -> dict[str, Any]:
@@ -212,13 +215,16 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
     if isinstance(choices, list | tuple) and choices:
         kind, text = Literal[tuple(choices)], f"one of {', '.join(map(repr, choices))}"
     if value is None and kind is not Any:
-        kind = kind | None if not isinstance(kind, str) else Any
-    usable = _usable(kind, constraints)
-    return Parameter(argument.arg, kind if usable else Any, text, required, value, constraints if usable else {})
+        kind = Optional[kind]
+    if not _usable(kind, constraints):
+        constraints = {}
+    return Parameter(argument.arg, kind, text, required, value, constraints)
 
 
 def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
     """Tell whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
+    if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(constraints):
+        return False
     try:
         create_model("Probe", probe=(kind, Field(**constraints)))
     except (PydanticUserError, TypeError, ValueError):

@@ -137,7 +137,9 @@ def _fatal_stacks(run_dir: Path) -> str:
     begin = text.rfind("Fatal Python error")
     lines = text[begin:].splitlines() if begin >= 0 else []
     ours = str(Path(processes.__file__).parent)
-    return "\n".join(line for line in lines if ours not in line and not line.startswith("Extension modules"))[:8000]
+    cell = f"Cell {(read_json(run_dir / 'spec.json') or {}).get('name')}"
+    kept = [line for line in lines if ours not in line and not line.startswith("Extension modules")]
+    return "\n".join(kept).replace(f'File "{run_dir / "code" / "code.py"}"', cell)[:8000]
 
 
 def _signal_name(number: int) -> str:
