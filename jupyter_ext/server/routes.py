@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,6 @@ from jupyter_ext.server.proxy import (
 
 AUTH_RESOURCE = "jupyter_ext"
 ENGINE_PREFIX = "/jupyter-ext/engine"
-CHUNK_BYTES = 64 * 1024
 PROBLEM_TYPE = "application/problem+json"
 
 UNSENDABLE_CLOSE_CODES = {1005: 1000, 1006: 1012, 1015: 1012}
@@ -78,6 +78,12 @@ class EngineHandler(JupyterExtHandler):
     def initialize(self, engine: EngineProxy) -> None:
         """Take what the route was given."""
         self.engine = engine
+        self.passing: asyncio.Task[None] | None = None
+
+    def on_connection_close(self) -> None:
+        """Let go of the engine when the page has gone; a pending `flush` would never end by itself."""
+        if self.passing is not None:
+            self.passing.cancel()
 
     @tornado.web.authenticated
     @authorized
@@ -116,6 +122,12 @@ class EngineHandler(JupyterExtHandler):
         await self._pass_through()
 
     async def _pass_through(self) -> None:
+        self.passing = asyncio.create_task(self._ask_engine())
+        await asyncio.wait([self.passing])
+        if not self.passing.cancelled():
+            self.passing.result()
+
+    async def _ask_engine(self) -> None:
         body = self.request.body
         if len(body) > MAX_BODY_BYTES:
             self.write_problem(
@@ -148,7 +160,7 @@ class EngineHandler(JupyterExtHandler):
         for key, value in headers:
             self.add_header(key, value)
         try:
-            async for chunk in response.aiter_raw(CHUNK_BYTES):
+            async for chunk in response.aiter_raw():
                 self.write(chunk)
                 await self.flush()
             await self.finish()
@@ -228,10 +240,9 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         upstream = self.upstream
         assert upstream is not None
         try:
-            async for message in upstream:
-                await self.write_message(message, binary=isinstance(message, bytes))
-        except ConnectionClosed:
-            pass
+            with suppress(ConnectionClosed):
+                async for message in upstream:
+                    await self.write_message(message, binary=isinstance(message, bytes))
         except WebSocketClosedError:
             return
         code = upstream.close_code or 1006
