@@ -19,6 +19,8 @@ export interface ChartSetup {
   requestDraw: () => void;
   /** Told the visible range, or `null` for the whole run. */
   onZoom: (range: Range | null) => void;
+  /** Told whether the page is dark, on each draw. */
+  onTheme: (dark: boolean) => void;
   signal: AbortSignal;
 }
 
@@ -71,6 +73,7 @@ export class Chart {
       return;
     }
     this.#theme ??= readTheme(this.node);
+    this.#setup.onTheme(this.#theme.dark);
     const plan = this.#planner.plan(store.all, width, this.toolbar.options.showAll);
     const empty = plan.cells.length === 0;
     this.#stage.style.height = `${plan.height}px`;
@@ -78,7 +81,7 @@ export class Chart {
     this.#legend.update(plan, this.#theme);
     setText(this.#note, empty ? emptyText : this.#noteText());
     setHidden(this.#note, this.#note.textContent === '');
-    setHidden(this.toolbar.node, empty);
+    this.toolbar.node.style.visibility = empty ? 'hidden' : '';
     setHidden(this.#plot, empty);
     if (empty) {
       return;

@@ -44,7 +44,7 @@ export interface Figure {
 /** Height of a plot's title and legend, drawn as HTML over the figure. */
 export const CELL_HEADER_PX = 26;
 const LEFT_PX = 46;
-const RIGHT_PX = 6;
+const RIGHT_PX = 14;
 const BOTTOM_PX = 22;
 const FEW_POINTS = 16;
 const DASHES = ['solid', 'dot', 'dash', 'dashdot'];
@@ -131,10 +131,10 @@ function yAxis(cell: Cell, input: FigureInput, traces: PlotData[], unit: TimeUni
   const { plan, options, theme, zoom } = input;
   const top = cell.y + CELL_HEADER_PX + 4;
   const bottom = cell.y + cell.height - BOTTOM_PX;
-  const range =
-    zoom && zoom.axis === options.axis
-      ? visibleRange(traces, (zoom.from - offset) / unit.seconds, (zoom.to - offset) / unit.seconds, options.logY)
-      : null;
+  const zoomed = zoom !== null && zoom.axis === options.axis;
+  const from = zoomed ? (zoom.from - offset) / unit.seconds : -Infinity;
+  const to = zoomed ? (zoom.to - offset) / unit.seconds : Infinity;
+  const range = visibleRange(traces, from, to, options.logY);
   return {
     anchor: `x${ordinal}`,
     domain: [1 - bottom / plan.height, 1 - top / plan.height],
@@ -147,7 +147,7 @@ function yAxis(cell: Cell, input: FigureInput, traces: PlotData[], unit: TimeUni
     gridcolor: theme.grid,
     nticks: 5,
     exponentformat: 'e',
-    ...(options.logY ? { dtick: 1 } : {}),
+    ...(options.logY ? { dtick: range && range[1] - range[0] < 1.2 ? 'D1' : 1 } : {}),
   };
 }
 
@@ -165,7 +165,7 @@ function line(theme: Theme): PlotLayout {
   };
 }
 
-// Plotly fits y to all of a curve; a zoomed view wants it fitted to what is seen.
+// Plotly fits y to all of a curve, and a constant 0.01 to -1 … 1; a view wants it fitted to what is seen.
 function visibleRange(traces: PlotData[], from: number, to: number, log: boolean): [number, number] | null {
   let low = Infinity;
   let high = -Infinity;
@@ -183,7 +183,7 @@ function visibleRange(traces: PlotData[], from: number, to: number, log: boolean
     return null;
   }
   const [a, b] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
-  const pad = b > a ? 0.06 * (b - a) : Math.abs(a) * 0.05 || 0.5;
+  const pad = b > a ? 0.06 * (b - a) : log ? 0.5 : Math.abs(a) * 0.2 || 1;
   return [a - pad, b + pad];
 }
 

@@ -38,7 +38,7 @@ export interface Plan {
 export const MAX_CELLS = 6;
 
 const GAP_PX = 20;
-const MIN_CELL_WIDTH_PX = 320;
+const MIN_CELL_WIDTH_PX = 280;
 const CELL_HEIGHTS_PX = [236, 208, 184];
 
 export class Planner {
@@ -69,7 +69,8 @@ export class Planner {
       group,
       x: (i % even) * (cellWidth + GAP_PX),
       y: Math.floor(i / even) * (cellHeight + 8),
-      width: cellWidth,
+      // The last plot takes what its row has left.
+      width: i === visible.length - 1 ? width - (i % even) * (cellWidth + GAP_PX) : cellWidth,
       height: cellHeight,
       entries: groups.get(group) ?? [],
     }));

@@ -60,7 +60,11 @@ export class Header {
     );
   }
 
-  draw(training: Training, feed: FeedState | null, now_ms: number): void {
+  /**
+   * @param feed State of the connection; `null` when there is none.
+   * @param lastStep The newest step of any metric, shown when the training reports no progress.
+   */
+  draw(training: Training, feed: FeedState | null, lastStep: number | null, now_ms: number): void {
     const { status, stop, progress } = training;
     const ended = isEnded(status);
     this.#canceling &&= !ended;
@@ -74,7 +78,7 @@ export class Header {
     setText(this.#cancel, stopping ? 'Canceling…' : 'Cancel');
     setText(this.#elapsed, elapsed(training, now_ms));
     this.#drawConnection(feed);
-    this.#drawProgress(training, progress?.fraction ?? null, ended);
+    this.#drawProgress(training, progress?.fraction ?? null, lastStep, ended);
   }
 
   #drawConnection(feed: FeedState | null): void {
@@ -84,12 +88,12 @@ export class Header {
     this.#connection.title = feed?.kind === 'reconnecting' ? feed.reason : '';
   }
 
-  #drawProgress(training: Training, fraction: number | null, ended: boolean): void {
+  #drawProgress(training: Training, fraction: number | null, lastStep: number | null, ended: boolean): void {
     const { progress, status } = training;
     const full = status === 'succeeded';
-    const unknown = !ended && fraction === null;
+    const unknown = status === 'processing' && fraction === null;
     this.#track.dataset.status = status;
-    this.#track.classList.toggle('jx-bar-unknown', unknown && status === 'processing');
+    this.#track.classList.toggle('jx-bar-unknown', unknown);
     this.#bar.style.width = full ? '100%' : unknown ? '' : `${(100 * (fraction ?? 0)).toFixed(2)}%`;
     if (fraction === null) {
       this.#track.removeAttribute('aria-valuenow');
@@ -102,6 +106,8 @@ export class Header {
       if (fraction !== null) {
         parts.push(`${Math.floor(100 * fraction)} %`);
       }
+    } else if (lastStep !== null) {
+      parts.push(`step ${formatCount(lastStep)}`);
     }
     setText(this.#done, parts.join(' · ') || (status === 'starting' ? 'Starting the worker…' : '\u200b'));
     const eta = progress?.eta_s ?? null;

@@ -42,7 +42,7 @@ export class LogView {
   draw(log: LogText, ended: boolean): void {
     setHidden(this.#empty, log.lines.length > 0);
     setText(this.#empty, ended ? 'No output.' : 'No output yet.');
-    this.#scroller.classList.toggle('jx-log-short', log.lines.length === 0);
+    this.#scroller.classList.toggle('jx-log-short', ended && log.lines.length === 0);
     setHidden(this.#earlier, log.firstOffset === 0);
     this.#earlier.title = log.firstOffset > 0 ? `${formatBytes(log.firstOffset)} of log before this` : '';
     const changedFrom = log.takeChangedFrom();

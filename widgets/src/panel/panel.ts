@@ -2,7 +2,7 @@
 
 import { Chart } from '../chart/chart';
 import { Pacer } from '../chart/pacer';
-import { element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../dom';
 import { Feed, type FeedState } from '../feed/feed';
 import { DEFAULT_BUCKETS } from '../feed/downsampler';
 import { SeriesStore } from '../feed/series';
@@ -15,6 +15,7 @@ import { loadEarlier } from './earlier';
 import { ErrorView } from './error_view';
 import { Header, isEnded } from './header';
 import { LogView } from './log_view';
+import { LastValues } from './last_values';
 import { Messages, type Message } from './messages';
 import { addStyles } from './styles';
 import { SystemView } from './system_view';
@@ -57,12 +58,15 @@ class Panel {
   readonly #messages: Messages;
   readonly #error = new ErrorView();
   readonly #chart: Chart;
+  readonly #lastValues = new LastValues();
   readonly #system = new SystemView();
   readonly #log: LogView;
   readonly #details = new DetailsView();
   readonly #stacks = element('pre', { class: 'jx-stacks', attrs: { tabindex: '0', 'aria-label': 'Stacks' } });
   readonly #body = element('div', { class: 'jx-body' });
-  readonly #blank = element('div', { class: 'jx-blank', attrs: { role: 'status' } });
+  readonly #blankText = element('span');
+  readonly #blankRetry: HTMLButtonElement;
+  readonly #blank = element('div', { class: 'jx-blank', attrs: { role: 'status' } }, this.#blankText);
   readonly #root: HTMLElement;
   readonly #pacer: Pacer;
   readonly #noSeries = new SeriesStore();
@@ -85,7 +89,15 @@ class Panel {
       signal
     );
     this.#messages = new Messages(signal);
-    this.#chart = new Chart({ transport, requestDraw: request, onZoom: range => this.#zoom(range), signal });
+    this.#chart = new Chart({
+      transport,
+      requestDraw: request,
+      onZoom: range => this.#zoom(range),
+      onTheme: dark => {
+        this.#root.dataset.theme = dark ? 'dark' : 'light';
+      },
+      signal,
+    });
     this.#log = new LogView(async () => {
       if (this.#feed) {
         await loadEarlier(this.#feed.client, this.#feed.log);
@@ -93,12 +105,14 @@ class Panel {
       }
     }, signal);
     this.#stacks.hidden = true;
+    this.#blankRetry = button({ class: 'jx-link', text: 'Try again' }, () => this.#feed?.start(), signal);
+    this.#blank.append(this.#blankRetry);
     this.#body.append(
       this.#header.node,
       this.#messages.node,
       this.#stacks,
       this.#error.node,
-      element('section', { class: 'jx-metrics', attrs: { 'aria-label': 'Metrics' } }, this.#chart.toolbar.node, this.#chart.node),
+      element('section', { class: 'jx-metrics', attrs: { 'aria-label': 'Metrics' } }, this.#chart.toolbar.node, this.#chart.node, this.#lastValues.node),
       this.#system.node,
       this.#log.node,
       this.#details.node
@@ -173,11 +187,13 @@ class Panel {
     const ended = isEnded(training.status);
     const series = feed?.series ?? this.#noSeries;
     this.#root.setAttribute('aria-label', `Training ${training.name}`);
-    this.#header.draw(training, connectionOf(feed), Date.now());
+    this.#header.draw(training, feed?.state ?? null, lastStepOf(series), Date.now());
     this.#messages.draw(this.#lines(training));
     this.#error.draw(training);
     this.#chart.draw(series, originOf(training), this.#emptyText(training, feed));
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
+    const noCurves = series.all.every(item => item.isSystem);
+    this.#lastValues.draw(noCurves ? (training.last ?? {}) : {});
     this.#system.draw(series.all);
     setHidden(this.#log.node, feed === null);
     if (feed) {
@@ -195,7 +211,8 @@ class Panel {
         : state.kind === 'reconnecting'
           ? `Training ${id}: ${state.reason} Trying again…`
           : `Training ${id}: connecting…`;
-    setText(this.#blank, text);
+    setText(this.#blankText, text);
+    setHidden(this.#blankRetry, state?.kind !== 'unavailable');
     this.#blank.dataset.tone = state?.kind === 'unavailable' ? 'error' : 'info';
   }
 
@@ -269,8 +286,9 @@ class Panel {
   }
 }
 
-function connectionOf(feed: Feed | null): FeedState | null {
-  return feed?.state ?? null;
+function lastStepOf(series: SeriesStore): number | null {
+  const steps = series.all.flatMap(item => (item.isSystem || item.last === null ? [] : [item.last.step]));
+  return steps.length > 0 ? Math.max(...steps) : null;
 }
 
 function originOf(training: Training): number {

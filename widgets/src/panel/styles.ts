@@ -9,12 +9,12 @@ export function addStyles(inside: HTMLElement): void {
   if (!home.querySelector(`#${STYLE_ID}`)) {
     const style = document.createElement('style');
     style.id = STYLE_ID;
-    style.textContent = CSS;
+    style.textContent = css();
     home.append(style);
   }
 }
 
-const CSS = /* css */ `
+const css = (): string => /* css */ `
 .jx-panel {
   --jx-surface: var(--jp-layout-color1, var(--vscode-editor-background, #ffffff));
   --jx-sunken: var(--jp-layout-color2, var(--vscode-sideBar-background, #f5f5f5));
@@ -47,7 +47,8 @@ const CSS = /* css */ `
   outline: 2px solid var(--jx-accent); outline-offset: 1px;
 }
 .jx-blank { padding: 14px 16px; color: var(--jx-muted); min-height: 48px; }
-.jx-blank[data-tone='error'] { color: var(--jx-error); }
+.jx-blank[data-tone='error'] span { color: var(--jx-error); }
+.jx-blank .jx-link { margin-left: 12px; }
 .jx-spacer { flex: 1 1 auto; }
 
 .jx-header { padding: 10px 14px 6px; }
@@ -141,10 +142,12 @@ const CSS = /* css */ `
 .jx-chart-note { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center; color: var(--jx-muted); border: 1px dashed var(--jx-border); border-radius: 4px; }
 .jx-chart-none .jx-stage { height: 40px !important; }
 
+.jx-last { display: flex; flex-wrap: wrap; gap: 3px 20px; padding: 8px 0 4px; font-size: 12px; }
+.jx-last span:first-child { color: var(--jx-muted); margin-right: 7px; }
 .jx-system { display: flex; flex-wrap: wrap; gap: 4px 22px; padding: 6px 14px; border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); font-size: 12px; }
 .jx-readout { display: flex; align-items: center; gap: 8px; }
 .jx-readout-label { color: var(--jx-muted); }
-.jx-readout-value { min-width: 4.6em; }
+.jx-readout-value { min-width: 4em; }
 .jx-readout path { fill: none; stroke: var(--jx-muted); stroke-width: 1.2; stroke-linejoin: round; }
 
 .jx-section { border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); }
@@ -179,27 +182,28 @@ ${ansiColors()}
 }
 `;
 
-// JupyterLab and VS Code name their terminal colours alike but for the prefix.
+/** Per colour: on a light page normal and bright, on a dark page the same for both. */
+const ANSI: Readonly<Record<string, readonly [string, string, string]>> = {
+  black: ['#3e424d', '#5b606e', '#8b90a0'],
+  red: ['#c9302c', '#b22b31', '#ff7b72'],
+  green: ['#00803c', '#007427', '#56d364'],
+  yellow: ['#a66f00', '#8f5f00', '#e3b341'],
+  blue: ['#1769c2', '#0065ca', '#79c0ff'],
+  magenta: ['#a03196', '#8a1f80', '#d2a8ff'],
+  cyan: ['#0f7d8c', '#006f7d', '#56d4dd'],
+  white: ['#6f6f6f', '#757575', '#e6e6e6'],
+};
+
 function ansiColors(): string {
-  const colors: Record<string, [string, string]> = {
-    black: ['#3e424d', '#282c36'],
-    red: ['#c9302c', '#b22b31'],
-    green: ['#00803c', '#007427'],
-    yellow: ['#a66f00', '#8f5f00'],
-    blue: ['#1769c2', '#0065ca'],
-    magenta: ['#a03196', '#8a1f80'],
-    cyan: ['#0f7d8c', '#258f8f'],
-    white: ['#8a8a8a', '#757575'],
-  };
-  return Object.entries(colors)
-    .flatMap(([name, [normal, bright]]) => {
+  return Object.entries(ANSI)
+    .flatMap(([name, [normal, bright, dark]]) => {
       const title = name[0].toUpperCase() + name.slice(1);
-      const value = (kind: string, fallback: string) =>
-        `var(--jx-ansi-${kind}${name}, var(--vscode-terminal-ansi${kind ? 'Bright' : ''}${title}, ${fallback}))`;
       return [
-        `.jx-panel .ansi-${name} { color: ${value('', normal)}; }`,
-        `.jx-panel .ansi-bright-${name} { color: ${value('bright-', bright)}; }`,
-        `.jx-panel .ansi-${name}-bg, .jx-panel .ansi-bright-${name}-bg { background-color: color-mix(in srgb, ${value('', normal)} 30%, transparent); }`,
+        `.jx-panel { --jx-ansi-${name}: var(--vscode-terminal-ansi${title}, ${normal}); --jx-ansi-bright-${name}: var(--vscode-terminal-ansiBright${title}, ${bright}); }`,
+        `.jx-panel[data-theme='dark'] { --jx-ansi-${name}: var(--vscode-terminal-ansi${title}, ${dark}); --jx-ansi-bright-${name}: var(--vscode-terminal-ansiBright${title}, ${dark}); }`,
+        `.jx-panel .ansi-${name} { color: var(--jx-ansi-${name}); }`,
+        `.jx-panel .ansi-bright-${name} { color: var(--jx-ansi-bright-${name}); }`,
+        `.jx-panel .ansi-${name}-bg, .jx-panel .ansi-bright-${name}-bg { background-color: color-mix(in srgb, var(--jx-ansi-${name}) 30%, transparent); }`,
       ];
     })
     .join('\n');
