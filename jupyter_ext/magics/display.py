@@ -64,10 +64,8 @@ def _widget(run: Training) -> Any:
     except ImportError as error:
         log.info("no widget: %s", error)
         return None
-    panel = TrainingPanel(
-        training_id=run.id, snapshot=run.known.model_dump(mode="json", exclude_none=True), tunnel=tunnel.Tunnel()
-    )
-    return panel
+    snapshot = run.known.model_dump(mode="json", exclude_none=True)
+    return TrainingPanel(run.id, snapshot=snapshot, door=tunnel.PanelDoor())
 
 
 async def _keep_saved_output_current(run: Training, shown: DisplayHandle, data: dict[str, Any], widget: Any) -> None:
