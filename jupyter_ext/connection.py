@@ -92,7 +92,9 @@ def find(where: Locations | None = None) -> Connection | None:
             f"The engine at {path} does not answer ({error}); see {where.engine_log}, or run `%engine restart`."
         ) from error
     if status != 200 or not isinstance(info, dict) or "protocol" not in info:
-        raise EngineUnreachable(f"What answers at {path} is not a jupyter-ext engine (HTTP {status}); remove that file.")
+        raise EngineUnreachable(
+            f"What answers at {path} is not a jupyter-ext engine (HTTP {status}); remove that file."
+        )
     return Connection(path, info)
 
 
@@ -157,7 +159,9 @@ def _is_older(connection: Connection) -> bool:
             f"The running engine is jupyter-ext {connection.info.get('version')} (protocol {theirs}); this notebook has "
             f"{__version__} (protocol {PROTOCOL_VERSION}). Run `pip install -U jupyter-ext` here and restart the kernel."
         )
-    return bool(theirs < PROTOCOL_VERSION) or _release(connection.info.get("version", "0")) < _release(__version__)
+    return bool(theirs < PROTOCOL_VERSION) or _release(connection.info.get("version", "0")) < _release(
+        __version__
+    )
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -184,7 +188,9 @@ def _locked(path: Path, deadline: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise EngineStartError(f"Somebody else has been starting the engine for too long; see {path}.") from None
+                    raise EngineStartError(
+                        f"Somebody else has been starting the engine for too long; see {path}."
+                    ) from None
                 time.sleep(0.01)
         yield
     finally:
@@ -224,7 +230,9 @@ def _start(where: Locations, deadline: float) -> None:
         return
     if answer:
         raise EngineStartError(f"The engine cannot be started: {answer}")
-    raise EngineStartError(f"The engine ended while starting; the last lines of {where.engine_log}: {_tail(where.engine_log)}")
+    raise EngineStartError(
+        f"The engine ended while starting; the last lines of {where.engine_log}: {_tail(where.engine_log)}"
+    )
 
 
 def _read_line(descriptor: int, deadline: float) -> str:
@@ -232,7 +240,9 @@ def _read_line(descriptor: int, deadline: float) -> str:
     while not data.endswith(b"\n"):
         readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not readable:
-            raise EngineStartError("The engine did not come up in time; run `%engine log` to see how far it got.")
+            raise EngineStartError(
+                "The engine did not come up in time; run `%engine log` to see how far it got."
+            )
         chunk = os.read(descriptor, 4096)
         if not chunk:
             break

@@ -79,10 +79,15 @@ async def test_a_viewer_that_left_goes_on_where_it_was(client: AsyncClient) -> N
 
 async def test_names_of_the_notebook_travel_and_are_listed(client: AsyncClient) -> None:
     text = "def train():\n    return [float(table.sum()), helper(2)]"
-    training = await start(client, text, names={"table": np.ones((10, 10)), "helper": lambda x: x + 1, "no": 1})
+    training = await start(
+        client, text, names={"table": np.ones((10, 10)), "helper": lambda x: x + 1, "no": 1}
+    )
     ended = await client.wait(training.id, 40)
     assert ended.output == [100.0, 3]
-    assert [(item.name, item.type) for item in ended.captured] == [("helper", "function"), ("table", "ndarray")]
+    assert [(item.name, item.type) for item in ended.captured] == [
+        ("helper", "function"),
+        ("table", "ndarray"),
+    ]
     assert ended.captured[1].bytes > 800
 
 
@@ -152,7 +157,10 @@ async def test_code_that_asks_can_finish_its_step(client: AsyncClient) -> None:
     ("body", "stage"),
     [
         ("while True:\n        try: time.sleep(1)\n        except BaseException: pass", "terminate"),
-        ("signal.signal(15, signal.SIG_IGN); signal.signal(2, signal.SIG_IGN)\n    while True: time.sleep(1)", "kill"),
+        (
+            "signal.signal(15, signal.SIG_IGN); signal.signal(2, signal.SIG_IGN)\n    while True: time.sleep(1)",
+            "kill",
+        ),
         ("import torch\n    a = torch.randn(9000, 9000)\n    while True: a @ a", None),
     ],
 )

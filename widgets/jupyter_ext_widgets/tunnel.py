@@ -117,7 +117,9 @@ class Tunnel:
             status, content_type, data = self._door.request(method, path, body)
         except Exception as error:
             _log.exception("A training panel's %s %s failed", method, path)
-            status, content_type, data = _problem(503, "The engine cannot be reached", f"{type(error).__name__}: {error}")
+            status, content_type, data = _problem(
+                503, "The engine cannot be reached", f"{type(error).__name__}: {error}"
+            )
         self._respond(id, status, content_type, data)
 
     def _code(self, id: str, name: str) -> None:

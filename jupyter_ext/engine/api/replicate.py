@@ -44,7 +44,9 @@ class ReplicateAPI:
         body = await _json_object(request)
         given = body.get("input", {})
         if not isinstance(given, dict):
-            raise invalid_input([InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")])
+            raise invalid_input(
+                [InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")]
+            )
         model = f"{request.path_params['owner']}/{request.path_params['name']}"
         training = await self._trainings.create(
             model, request.path_params["version"], given, self._origin(body.get("jupyter_ext"))
@@ -62,7 +64,9 @@ class ReplicateAPI:
     async def list(self, request: Request) -> Response:
         """Give a page of trainings, newest first."""
         cursor = request.query_params.get("cursor")
-        page = await self._trainings.list(limit=PAGE_SIZE + 1, before=_decode_cursor(cursor) if cursor else None)
+        page = await self._trainings.list(
+            limit=PAGE_SIZE + 1, before=_decode_cursor(cursor) if cursor else None
+        )
         following = None
         if len(page) > PAGE_SIZE:
             page = page[:PAGE_SIZE]
@@ -117,4 +121,6 @@ def _decode_cursor(cursor: str) -> tuple[str, str]:
         created_at, training_id = json.loads(base64.urlsafe_b64decode(cursor))
         return str(created_at), str(training_id)
     except ValueError as error:
-        raise Problem(400, "Invalid cursor", f"cursor={cursor[:40]!r} is not one of ours; follow `next`.") from error
+        raise Problem(
+            400, "Invalid cursor", f"cursor={cursor[:40]!r} is not one of ours; follow `next`."
+        ) from error

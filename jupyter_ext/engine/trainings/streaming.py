@@ -23,7 +23,9 @@ STATE_INTERVAL_S = 0.1
 class TrainingStream:
     """Messages for one viewer: text as `str`, metric batches as `bytes`."""
 
-    def __init__(self, service: TrainingService, hub: Hub[Batch], training_id: str, after_seq: int | None) -> None:
+    def __init__(
+        self, service: TrainingService, hub: Hub[Batch], training_id: str, after_seq: int | None
+    ) -> None:
         self._service = service
         self._hub = hub
         self._id = training_id
@@ -103,5 +105,7 @@ class TrainingStream:
             messages.append(store.encode_batch(batch))
         if batch.log is not None:
             offset, next_offset, text = batch.log
-            messages.append(Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json())
+            messages.append(
+                Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()
+            )
         return messages
