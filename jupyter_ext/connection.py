@@ -27,9 +27,6 @@ from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMism
 
 CONNECT_TIMEOUT_S = 5.0
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Engines this process started, kept so that one that ended does not stay a zombie."""
-
 
 @dataclass(frozen=True)
 class Connection:
@@ -203,10 +200,9 @@ def _start(where: Locations, deadline: float) -> None:
     environment = dict(os.environ)
     environment["JUPYTER_EXT_DATA_DIR"] = str(where.data_dir)
     environment["JUPYTER_EXT_RUNTIME_DIR"] = str(where.runtime_dir)
-    _started[:] = [process for process in _started if process.poll() is None]
     try:
         with open(where.engine_log, "ab") as log:
-            process = subprocess.Popen(
+            subprocess.run(  # returns at once: the engine leaves this process by a fork of its own
                 [sys.executable, "-m", "jupyter_ext.engine", "--ready-fd", str(ready_write)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -215,8 +211,8 @@ def _start(where: Locations, deadline: float) -> None:
                 env=environment,
                 pass_fds=[ready_write],
                 start_new_session=True,
+                check=False,
             )
-        _started.append(process)
     except OSError as error:
         os.close(ready_read)
         raise EngineStartError(f"The engine cannot be started: {error}; see {where.engine_log}.") from error

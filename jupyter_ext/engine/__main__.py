@@ -31,6 +31,8 @@ def main() -> int:
         "--ready-fd", type=int, help="write `ready` or the reason for not starting to this descriptor"
     )
     arguments = parser.parse_args()
+    if arguments.ready_fd is not None and os.fork():
+        os._exit(0)  # whoever started us waits for a line on the pipe, not for us
     tell = _teller(arguments.ready_fd)
     where = locations()
     try:

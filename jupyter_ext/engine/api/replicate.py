@@ -14,11 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from jupyter_ext.engine.trainings.service import Origin, TrainingService
+from jupyter_ext.protocol.log_text import fold
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.resources import Training
 
 PAGE_SIZE = 100
-MAX_LOG_CHARACTERS = 4_000_000
+MAX_LOG_BYTES = 4 * 2**20
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -76,8 +77,8 @@ class ReplicateAPI:
 
     async def _answer(self, request: Request, training: Training) -> Response:
         store = await self._trainings.store(training.id)
-        text = store.folded_logs(MAX_LOG_CHARACTERS)
-        return JSONResponse(resource(request, training) | {"logs": text or None}, headers=_NO_STORE)
+        piece = store.logs(0, MAX_LOG_BYTES)
+        return JSONResponse(resource(request, training) | {"logs": fold(piece["text"]) or None}, headers=_NO_STORE)
 
     def _origin(self, extra: Any) -> Origin:
         """Read where a notebook's training is to run; other clients' run in the engine's own environment."""
