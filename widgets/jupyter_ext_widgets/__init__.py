@@ -4,4 +4,12 @@ from jupyter_ext_widgets.bundle import StaticFiles, StaticFilesMissing, static_d
 from jupyter_ext_widgets.training_panel import TrainingPanel
 from jupyter_ext_widgets.tunnel import Closable, EngineDoor
 
-__all__ = ["Closable", "EngineDoor", "StaticFiles", "StaticFilesMissing", "TrainingPanel", "static_dir", "static_files"]
+__all__ = [
+    "Closable",
+    "EngineDoor",
+    "StaticFiles",
+    "StaticFilesMissing",
+    "TrainingPanel",
+    "static_dir",
+    "static_files",
+]

@@ -21,14 +21,13 @@ _LOADER = """\
 const G = globalThis, J = "jupyterExtPanel";
 async function load(model) {
   try {
-    const base = JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl;
-    const at = base + "jupyter-ext/", r = await fetch(at + "info");
-    const { panel, plotly } = (await r.json()).static;
-    return [await import(at + "static/" + panel), { baseUrl: base, plotly }];
+    const baseUrl = JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl;
+    const at = baseUrl + "jupyter-ext/", info = await (await fetch(at + "info")).json();
+    return [await import(at + "static/" + info.static.panel), { baseUrl, plotly: info.static.plotly }];
   } catch {}
   const id = "code" + Math.random();
   const data = await new Promise((ok, no) => {
-    model.on("msg:custom", (m, b) => m.id === id && (m.status === 200 ? ok(b[0]) : no(Error("No panel code in the kernel"))));
+    model.on("msg:custom", (m, b) => m.id === id && (m.status === 200 ? ok(b[0]) : no("not built")));
     model.send({ kind: "code", id, name: "panel" });
   });
   return [await import(URL.createObjectURL(new Blob([data], { type: "text/javascript" }))), null];
@@ -36,11 +35,11 @@ async function load(model) {
 export default () => ({
   async render({ model, el }) {
     try {
-      const [m, s] = await (G[J] ??= load(model));
-      return m.render({ model, el }, s);
+      const [m, server] = await (G[J] ??= load(model));
+      return m.render({ model, el }, server);
     } catch (e) {
       G[J] = null;
-      el.textContent = "The training panel could not be loaded: " + e;
+      el.textContent = "Training panel not loaded: " + e;
     }
   }
 });
