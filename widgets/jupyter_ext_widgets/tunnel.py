@@ -118,7 +118,7 @@ class Tunnel:
         except Exception as error:  # noqa: BLE001 - the edge: each request is answered
             _log.exception("A training panel's %s %s failed", method, path)
             detail = f"{type(error).__name__}: {error}"
-            status, content_type, data = _problem(503, "The engine cannot be reached", detail)
+            status, content_type, data = problem(503, "The engine cannot be reached", detail)
         self._respond(id, status, content_type, data)
 
     def _code(self, id: str, name: str) -> None:
@@ -128,7 +128,7 @@ class Tunnel:
                 raise LookupError(f"There is no code named {name!r}; ask for 'panel' or 'plotly'.")
             data = (static_dir() / file).read_bytes()
         except (StaticFilesMissing, LookupError, OSError) as error:
-            self._respond(id, *_problem(404, "Not found", str(error)))
+            self._respond(id, *problem(404, "Not found", str(error)))
         else:
             self._respond(id, 200, "text/javascript", data)
 
@@ -184,6 +184,7 @@ def _guarded(function: Callable[..., None], *args: object) -> None:
         _log.exception("A training panel's message could not be served")
 
 
-def _problem(status: int, title: str, detail: str) -> tuple[int, str, bytes]:
+def problem(status: int, title: str, detail: str) -> tuple[int, str, bytes]:
+    """Make an answer that refuses, as the engine would."""
     body = json.dumps({"title": title, "detail": detail, "status": status}).encode()
     return status, "application/problem+json", body
