@@ -24,14 +24,8 @@ from itertools import count
 from typing import Any, NamedTuple
 from zlib import crc32
 
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows: one writer per stream is then the caller's duty
-    LOCK_EX = LOCK_NB = 0
-
-    def flock(fd: Any, operation: int, /) -> None:
-        """Do nothing where there are no such locks."""
-
+if sys.platform != "win32":
+    import fcntl
 
 KIND_KEY, KIND_POINTS, KIND_MANY, KIND_MARK = 1, 2, 3, 4
 
@@ -83,6 +77,12 @@ class JournalWriter:
         stream: The rank as text (`0`), or `system`.
         rotate_bytes: Size after which the next file is begun, bytes.
     """
+
+    _calls: int
+    _dropped: int
+    _size: int
+    _rotate_at: int
+    _closed: bool
 
     def __init__(
         self, directory: str | os.PathLike[str], stream: str, *, rotate_bytes: int = ROTATE_BYTES
@@ -263,7 +263,7 @@ class JournalWriter:
         if self._dropped or self._fd < 0:
             return self._write_after_trouble(data, calls)
         try:
-            written = os.write(self._fd, data)
+            written = _os_write(self._fd, data)
         except OSError:
             written = -1
         if written != len(data):
@@ -324,14 +324,11 @@ class JournalWriter:
             except FileExistsError:
                 number += 1
                 continue
-            try:
-                flock(fd, LOCK_EX | LOCK_NB)
-            except OSError:  # a file system without locks; the rule of one writer per stream still holds
-                pass
+            _try_lock(fd)  # where the file system has no locks, one writer per stream is the caller's duty
             return fd
 
     def _next_number(self) -> int:
-        """Give the number after the newest journal of this stream, be it sealed or not."""
+        """Give the number after the newest journal of this stream, be it sealed (`.parquet`, `.sealed`) or not."""
         newest = -1
         for directory in (self._directory, os.path.join(self._directory, "segments")):
             try:
@@ -339,7 +336,7 @@ class JournalWriter:
             except FileNotFoundError:
                 continue
             for name in names:
-                parsed = parse_journal_name(name.replace(".parquet", ".jnl"))
+                parsed = parse_journal_name(f"{name.rpartition('.')[0]}.jnl")
                 if parsed is not None and parsed[0] == self._stream:
                     newest = max(newest, parsed[1])
         return newest + 1
@@ -350,12 +347,9 @@ class JournalWriter:
         except OSError:
             return True
         try:
-            flock(fd, LOCK_EX | LOCK_NB)
-        except OSError:
-            return False
+            return _try_lock(fd)
         finally:
             os.close(fd)
-        return True
 
     def _rotate(self) -> None:
         """Go on in the next file. The descriptor stays the same, so an interrupted call of this thread writes on."""
@@ -366,7 +360,7 @@ class JournalWriter:
             return
         keys = b"".join(_key_frame(key_id, key) for key, key_id in self._ids.items())
         try:
-            complete = os.write(fd, keys) == len(keys)
+            complete = _os_write(fd, keys) == len(keys)
         except OSError:
             complete = False
         if complete:
@@ -390,6 +384,16 @@ class JournalWriter:
         closed = self._closed
         self._begin(f"{self._base}.{os.getpid()}")
         self._closed = closed
+
+
+def _try_lock(fd: int) -> bool:
+    """Take the lock that says that a journal has a living writer; tell whether it was free."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def _frame(body: bytes) -> bytes:
