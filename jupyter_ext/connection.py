@@ -65,11 +65,19 @@ def request(
         connection.request(method, path, payload, headers)
         response = connection.getresponse()
         data = response.read()
-        return response.status, json.loads(data) if data else None
+        return response.status, _decode(data)
     except http.client.HTTPException as error:
         raise ConnectionError(f"the engine at {socket_path} broke off its answer: {error!r}") from error
     finally:
         connection.close()
+
+
+def _decode(data: bytes) -> Any:
+    """Decode JSON; what is none, nobody of ours has sent."""
+    try:
+        return json.loads(data) if data else None
+    except ValueError:
+        return None
 
 
 def find(where: Locations | None = None) -> Connection | None:
