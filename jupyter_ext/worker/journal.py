@@ -325,7 +325,7 @@ class JournalWriter:
             return fd
 
     def _next_number(self) -> int:
-        """Give the number after the newest journal of this stream, be it sealed or not."""
+        """Give the number after the newest journal of this stream, be it sealed (`.parquet`, `.sealed`) or not."""
         newest = -1
         for directory in (self._directory, os.path.join(self._directory, "segments")):
             try:
@@ -333,7 +333,7 @@ class JournalWriter:
             except FileNotFoundError:
                 continue
             for name in names:
-                parsed = parse_journal_name(name.replace(".parquet", ".jnl"))
+                parsed = parse_journal_name(f"{name.rpartition('.')[0]}.jnl")
                 if parsed is not None and parsed[0] == self._stream:
                     newest = max(newest, parsed[1])
         return newest + 1
