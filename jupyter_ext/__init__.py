@@ -1,0 +1,88 @@
+"""Train, debug and run PyTorch models from a notebook.
+
+`%load_ext jupyter_ext` gives the magics; `import jupyter_ext as jx` gives `jx.train`, `jx.trainings` and `jx.engine`.
+Inside training code, `from jupyter_ext import log, progress, should_stop` works in any process and needs nothing but
+the standard library.
+
+Rule of this module: importing it costs next to nothing. Every public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AsyncClient": "jupyter_ext.client.aio",
+    "Input": "jupyter_ext.worker.inputs",
+    "Training": "jupyter_ext.client.handles",
+    "engine": "jupyter_ext.client.facade",
+    "log": "jupyter_ext.worker.reporter",
+    "log_many": "jupyter_ext.worker.reporter",
+    "progress": "jupyter_ext.worker.reporter",
+    "should_stop": "jupyter_ext.worker.reporter",
+    "train": "jupyter_ext.client.facade",
+    "trainings": "jupyter_ext.client.facade",
+}
+
+if TYPE_CHECKING:
+    from jupyter_ext.client.aio import AsyncClient
+    from jupyter_ext.client.facade import engine, train, trainings
+    from jupyter_ext.client.handles import Training
+    from jupyter_ext.worker.inputs import Input
+    from jupyter_ext.worker.reporter import log, log_many, progress, should_stop
+
+__all__ = [
+    "AsyncClient",
+    "Input",
+    "Training",
+    "__version__",
+    "engine",
+    "log",
+    "log_many",
+    "progress",
+    "should_stop",
+    "train",
+    "trainings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'jupyter_ext' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, also those not imported yet."""
+    return sorted(__all__)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Register the magics; IPython calls this for `%load_ext jupyter_ext`."""
+    from jupyter_ext.magics import register
+
+    register(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take back what the kernel holds; IPython calls this for `%unload_ext jupyter_ext`. Trainings go on."""
+    from jupyter_ext.magics import unregister
+
+    unregister(ipython)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from jupyter_ext.server.extension import JupyterExtension
+
+    return [{"module": "jupyter_ext", "app": JupyterExtension}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "jupyter-ext"}]

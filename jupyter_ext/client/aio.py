@@ -1,0 +1,227 @@
+"""The asynchronous client: the only implementation of every call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from jupyter_ext import connection
+from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.stream import Event, follow
+from jupyter_ext.config import Locations, locations
+from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
+from jupyter_ext.protocol.columns import SeriesColumns, decode_columns
+from jupyter_ext.protocol.resources import EngineInfo, Listening, Training
+
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+_NOT_FOR_WORKERS = ("JPY_", "KERNEL_")
+
+
+class AsyncClient:
+    """Talks to the engine of this user on this host, starting it where there is none.
+
+    Use it as `async with AsyncClient() as client:`, or call `aclose()`. It belongs to the event loop it is first used in.
+    """
+
+    def __init__(self, where: Locations | None = None) -> None:
+        self._where = where or locations()
+        self._http: httpx.AsyncClient | None = None
+        self._socket_path = str(self._where.socket)
+
+    async def __aenter__(self) -> AsyncClient:
+        """Begin to use the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    # -- trainings ------------------------------------------------------------------------------------------------
+
+    async def create(self, bundle: Bundle, inputs: Mapping[str, Any]) -> Training:
+        """Start a training of a bundle; see `capture` for making one.
+
+        Raises:
+            InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
+        """
+        version = await self._json("POST", "/native/versions", content=bundle.data, timeout=_UPLOAD_TIMEOUT)
+        body = {
+            "input": dict(inputs),
+            "jupyter_ext": {
+                "python": sys.executable,
+                "cwd": os.getcwd(),
+                "sys_path": [entry for entry in sys.path if entry],
+                "environ": worker_environ(os.environ),
+            },
+        }
+        path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
+        return Training.model_validate(await self._json("POST", path, json=body))
+
+    async def get(self, training_id: str) -> Training:
+        """Give a training.
+
+        Raises:
+            UnknownId: There is none with this id.
+        """
+        return Training.model_validate(await self._json("GET", f"/native/trainings/{_path(training_id)}"))
+
+    async def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
+        """List trainings, newest first."""
+        params = {"limit": str(limit)} | ({"status": status} if status else {})
+        found = await self._json("GET", "/native/trainings", params=params)
+        return [Training.model_validate(item) for item in found["trainings"]]
+
+    async def cancel(self, training_id: str) -> Training:
+        """Begin to stop a training; one that is over stays as it is."""
+        return Training.model_validate(await self._json("POST", f"/v1/trainings/{_path(training_id)}/cancel"))
+
+    async def wait(self, training_id: str, timeout_s: float | None = None) -> Training:
+        """Wait until a training is over.
+
+        Raises:
+            TimeoutError: It is not, after that many seconds.
+        """
+        async with asyncio.timeout(timeout_s):
+            async for event in self.follow(training_id, after_seq=None):
+                if event.kind == "end":
+                    break
+        return await self.get(training_id)
+
+    async def logs(self, training_id: str, tail: int | None = None) -> str:
+        """Give the log, or its last lines."""
+        path = f"/native/trainings/{_path(training_id)}/logs"
+        if tail is not None:
+            return str((await self._json("GET", path, params={"tail": str(tail)}))["text"])
+        parts, offset = [], 0
+        while True:
+            piece = await self._json("GET", path, params={"offset": str(offset)})
+            parts.append(piece["text"])
+            if piece["next_offset"] <= offset or piece["next_offset"] >= piece["size"]:
+                return "".join(parts)
+            offset = piece["next_offset"]
+
+    async def metrics(
+        self, training_id: str, keys: list[str] | None = None, buckets: int | None = None
+    ) -> list[SeriesColumns]:
+        """Give metrics as columns; with `buckets`, at most twice as many real points of each series."""
+        params = {"keys": ",".join(keys)} if keys else {}
+        if buckets is not None:
+            params["buckets"] = str(buckets)
+        response = await self._request("GET", f"/native/trainings/{_path(training_id)}/metrics", params=params)
+        return decode_columns(response.content)[1]
+
+    async def stacks(self, training_id: str) -> str:
+        """Tell where each thread of a running training stands now."""
+        return str((await self._json("GET", f"/native/trainings/{_path(training_id)}/stacks"))["text"])
+
+    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
+        """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
+        return follow(self.ensure_socket, _path(training_id), after_seq)
+
+    # -- the engine -----------------------------------------------------------------------------------------------
+
+    async def engine(self) -> EngineInfo:
+        """Describe the engine."""
+        return EngineInfo.model_validate(await self._json("GET", "/native/engine"))
+
+    async def warm(self) -> None:
+        """Have the engine warm this interpreter, so that the next training starts in milliseconds."""
+        await self._json("POST", "/native/environments", json={"python": sys.executable})
+
+    async def listen(self, port: int = 0) -> Listening:
+        """Open the engine's loopback port, or give the one that is open."""
+        return Listening.model_validate(await self._json("POST", "/native/engine/listen", json={"port": port}))
+
+    async def ensure_socket(self) -> str:
+        """Make sure that an engine runs; give its socket's path."""
+        found = await asyncio.to_thread(connection.ensure, 30.0, self._where)
+        return found.socket_path
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
+        """Pass a view's request on; gives status, content type and body as they are."""
+        headers = {"Content-Type": "application/json"} if body else {}
+        response = await self._send(method, path, content=body, headers=headers)
+        return response.status_code, response.headers.get("content-type", ""), response.content
+
+    async def _json(self, method: str, path: str, **options: Any) -> Any:
+        response = await self._request(method, path, **options)
+        return response.json() if response.content else None
+
+    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        response = await self._send(method, path, **options)
+        if response.status_code >= 400:
+            raise _error_of(response)
+        return response
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request; where nobody listens, start the engine and send it once more."""
+        for attempt in (1, 2):
+            try:
+                return await self._client().request(method, path, **options)
+            except httpx.ConnectError:
+                if attempt == 2:
+                    raise EngineUnreachable(f"The engine at {self._socket_path} went away; try again.") from None
+                await self.ensure_socket()
+            except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+                if attempt == 2 or method != "GET":
+                    raise EngineUnreachable(
+                        f"The engine went away during {method} {path}; `%trainings` shows whether it was done."
+                    ) from error
+                await self.ensure_socket()
+            except httpx.TimeoutException as error:
+                raise EngineUnreachable(f"The engine did not answer {method} {path} in time; try `%engine`.") from error
+        raise AssertionError("unreachable")
+
+    def _client(self) -> httpx.AsyncClient:
+        if self._http is None:
+            transport = httpx.AsyncHTTPTransport(uds=self._socket_path)
+            self._http = httpx.AsyncClient(
+                transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
+            )
+        return self._http
+
+
+def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables that a worker gets from this process: all but those that belong to the kernel itself."""
+    kept = {name: value for name, value in environ.items() if not name.startswith(_NOT_FOR_WORKERS)}
+    if kept.get("MPLBACKEND", "").startswith("module://"):
+        del kept["MPLBACKEND"]  # it draws into a cell, and a worker has none
+    return kept
+
+
+def _path(training_id: str) -> str:
+    """Refuse what cannot be part of a path, before it becomes one."""
+    if not training_id.isalnum():
+        raise UnknownId(f"There is no training {training_id!r}. `%trainings` lists those there are.")
+    return training_id
+
+
+def _error_of(response: httpx.Response) -> JupyterExtError:
+    try:
+        problem = response.json()
+        detail = str(problem.get("detail") or problem.get("title"))
+    except (ValueError, AttributeError):
+        return RequestRefused(f"The engine answered {response.status_code} to {response.request.url.path}.")
+    if response.status_code == 404:
+        return UnknownId(detail)
+    if response.status_code in (400, 422):
+        fields = problem.get("invalid_fields") or []
+        return InvalidInput("; ".join(field["description"] for field in fields) or detail)
+    return RequestRefused(detail)

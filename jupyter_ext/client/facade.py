@@ -1,0 +1,96 @@
+"""The names that a notebook uses: `train`, `trainings`, `engine`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_ext.client.aio import AsyncClient, Listening
+from jupyter_ext.client.capture import Bundle, capture_function
+from jupyter_ext.client.handles import Training
+from jupyter_ext.client.loop_thread import loop_thread
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.resources import EngineInfo
+
+BACKENDS = ("local",)
+
+_clients: dict[int, AsyncClient] = {}
+
+
+def client() -> AsyncClient:
+    """Give this process's client; a forked child gets one of its own."""
+    return _clients.setdefault(os.getpid(), AsyncClient())
+
+
+def train(function: Callable[..., Any], *, on: str = "local", name: str | None = None, **inputs: Any) -> Training:
+    """Start training `function` in a background process, and return at once.
+
+    Args:
+        function: A plain function; names of the notebook that it uses travel by value.
+        on: Where it runs: "local".
+        name: What to call it; by default the function's name.
+        **inputs: Its arguments, checked against its signature before anything starts.
+
+    Raises:
+        InvalidInput: An argument is missing, unknown, mistyped or out of range.
+        CannotTravel: It uses a name that cannot be sent to the worker.
+    """
+    check_backend(on)
+    return start(capture_function(function, name), inputs)
+
+
+def start(bundle: Bundle, inputs: dict[str, Any]) -> Training:
+    """Start a training of a bundle."""
+    return Training(client(), loop_thread().run(client().create(bundle, inputs)))
+
+
+def check_backend(name: str) -> None:
+    """Refuse a backend that there is not.
+
+    Raises:
+        InvalidInput: There is none of this name.
+    """
+    if name not in BACKENDS:
+        raise InvalidInput(f"There is no backend {name!r}; this version runs trainings on: {', '.join(BACKENDS)}.")
+
+
+class Trainings:
+    """All trainings of this user on this host."""
+
+    def get(self, training_id: str) -> Training:
+        """Give a training by its id, or by the beginning of it where that is unambiguous.
+
+        Raises:
+            UnknownId: There is none, or more than one.
+        """
+        return Training(client(), loop_thread().run(client().get(self.resolve(training_id))))
+
+    def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
+        """List trainings, newest first; `status` keeps only those in that state."""
+        return [Training(client(), found) for found in loop_thread().run(client().list(status, limit))]
+
+    def resolve(self, text: str) -> str:
+        """Turn the beginning of an id, or a name, into the id of the newest training that it fits."""
+        if len(text) >= 26:
+            return text
+        for training in self.list(limit=1000) if text else []:
+            if training.id.startswith(text) or training.name == text or training.id.endswith(text):
+                return training.id
+        return text or "?"
+
+
+class EngineDoor:
+    """The engine of this user on this host."""
+
+    def status(self) -> EngineInfo:
+        """Describe the engine, starting it where there is none."""
+        return loop_thread().run(client().engine())
+
+    def listen(self, port: int = 0) -> Listening:
+        """Open its loopback port for other programs, or give the one that is open."""
+        return loop_thread().run(client().listen(port))
+
+
+trainings = Trainings()
+engine = EngineDoor()

@@ -1,0 +1,171 @@
+"""Handles: what `jx.train` and the magics give, and what a user asks a training with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.client.loop_thread import loop_thread
+from jupyter_ext.client.stream import Event
+from jupyter_ext.errors import TrainingCanceled, TrainingFailed
+from jupyter_ext.protocol import resources
+from jupyter_ext.protocol.columns import SeriesColumns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+MIME_TYPE = "application/vnd.jupyter-ext.training+json"
+
+show_hook: Callable[[Training], None] | None = None
+"""Displays a handle richly in a notebook; the widget layer sets it, because this layer knows no widgets."""
+
+
+class Training:
+    """One training, wherever it runs and whoever started it. Displays as its live panel."""
+
+    def __init__(self, client: AsyncClient, resource: resources.Training) -> None:
+        self._client = client
+        self._resource = resource
+
+    def __repr__(self) -> str:
+        """Give a line that says what it is and how it stands."""
+        return f"<Training {self._resource.name} {self.id} {self._resource.status}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, 26 characters."""
+        return self._resource.id
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._resource.name
+
+    @property
+    def resource(self) -> resources.Training:
+        """Everything the engine says of it, asked anew unless it is over."""
+        if self._resource.status not in resources.TERMINAL:
+            self._resource = loop_thread().run(self._client.get(self.id))
+        return self._resource
+
+    @property
+    def known(self) -> resources.Training:
+        """What was last heard of it, without asking."""
+        return self._resource
+
+    @property
+    def status(self) -> str:
+        """One of `starting`, `processing`, `succeeded`, `failed`, `canceled`."""
+        return self.resource.status
+
+    @property
+    def output(self) -> Any:
+        """What `train()` returned, as JSON; `None` until it succeeded."""
+        return self.resource.output
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, in one line."""
+        return self.resource.error
+
+    def wait(self, timeout_s: float | None = None) -> Training:
+        """Wait until it is over; an interrupt stops the waiting, not the training.
+
+        Raises:
+            TrainingFailed: It failed; the text holds the traceback of the user's own frames.
+            TrainingCanceled: It was canceled.
+            TimeoutError: It is not over after that many seconds.
+        """
+        return self._judged(loop_thread().run(self._client.wait(self.id, timeout_s)))
+
+    def __await__(self) -> Generator[Any, None, Training]:
+        """Wait in an asynchronous cell: `await run`."""
+        future = asyncio.wrap_future(loop_thread().submit(self._client.wait(self.id)))
+        return self._judged((yield from future.__await__()))
+
+    def cancel(self) -> Training:
+        """Begin to stop it: flag, interrupt, SIGTERM, SIGKILL. One that is over stays as it is."""
+        self._resource = loop_thread().run(self._client.cancel(self.id))
+        return self
+
+    def logs(self, tail: int | None = None) -> str:
+        """Give what it printed, or the last lines of it."""
+        return loop_thread().run(self._client.logs(self.id, tail))
+
+    def stacks(self) -> str:
+        """Tell where each of its threads stands now."""
+        return loop_thread().run(self._client.stacks(self.id))
+
+    def columns(self, keys: list[str] | None = None, buckets: int | None = None) -> list[SeriesColumns]:
+        """Give metrics as numpy columns, one object per series."""
+        return loop_thread().run(self._client.metrics(self.id, keys, buckets))
+
+    def metrics(self, keys: list[str] | None = None, *, system: bool = False) -> pd.DataFrame:
+        """Give every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
+
+        Args:
+            keys: Only these metrics.
+            system: Also CPU and memory of the training's processes.
+        """
+        import numpy as np
+        import pandas as pd
+
+        series = [item for item in self.columns(keys) if system or not item.key.startswith("system/")]
+        counts = [len(item.steps) for item in series]
+        names, ranks = [item.key for item in series], [item.rank for item in series]
+        codes = np.repeat(np.arange(len(series)), counts)
+        join = lambda part: np.concatenate([getattr(item, part) for item in series] or [np.empty(0)])  # noqa: E731
+        return pd.DataFrame(
+            {
+                "key": pd.Categorical([names[0]] * 0 if not names else np.array(names, object)[codes]),
+                "step": join("steps"),
+                "value": join("values"),
+                "time": pd.to_datetime(join("times"), unit="s", utc=True),
+                "rank": pd.Categorical(np.array(ranks, object)[codes] if ranks else []),
+            }
+        )
+
+    def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
+        """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""
+        from jupyter_ext.client.figure import training_figure
+
+        return training_figure(self.name, self.columns(keys, buckets))
+
+    def follow(self, after_seq: int | None = 0) -> Iterator[Event]:
+        """Yield what happens until it is over, also over a restart of the engine.
+
+        Args:
+            after_seq: Events up to this number are left out; 0 gives all, `None` only what comes from now on.
+        """
+        events = self._client.follow(self.id, after_seq)
+        while True:
+            try:
+                event = loop_thread().run(anext(events))  # type: ignore[arg-type]
+            except StopAsyncIteration:
+                return
+            yield event
+
+    def _judged(self, resource: resources.Training) -> Training:
+        self._resource = resource
+        if resource.status == "failed":
+            told = resource.exception.text if resource.exception else resource.error
+            raise TrainingFailed(f"Training {self.name} ({self.id}) failed.\n{told}")
+        if resource.status == "canceled":
+            raise TrainingCanceled(f"Training {self.name} ({self.id}) was canceled.")
+        return self
+
+    def _ipython_display_(self) -> None:
+        if show_hook is not None:
+            show_hook(self)
+            return
+        from IPython.display import display
+
+        display({MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}, raw=True)
+
+
+def mime_content(training: resources.Training) -> dict[str, Any]:
+    """Give the content of the MIME type from which JupyterLab re-attaches to a training."""
+    return {"id": training.id, "version": 1, "training": training.model_dump(mode="json", exclude_none=True)}

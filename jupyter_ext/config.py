@@ -1,0 +1,140 @@
+"""Where things lie and the few settings there are, read once from the environment.
+
+| variable | meaning | default |
+|---|---|---|
+| `JUPYTER_EXT_DATA_DIR` | runs, versions, catalog | `<jupyter data dir>/jupyter_ext` |
+| `JUPYTER_EXT_RUNTIME_DIR` | socket, locks, engine log; must be a local disk | `<jupyter runtime dir>/jupyter_ext-<host>` |
+| `JUPYTER_EXT_IDLE_S` | the engine ends after this long without work or viewers, seconds | 600 |
+| `JUPYTER_EXT_PRELOAD` | modules a zygote imports before it forks workers, comma-separated | torch,torch._dynamo |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from jupyter_ext.errors import InvalidInput
+
+PROTOCOL_VERSION = 1
+"""Version of what clients and engine say to each other; docs/architecture/02-wire.md."""
+
+MAX_SOCKET_PATH_BYTES = 100
+"""A Unix socket's path holds 107 bytes on Linux and 103 on macOS; a little is kept free."""
+
+
+@dataclass(frozen=True)
+class Locations:
+    """Directories of one user on one host."""
+
+    data_dir: Path
+    runtime_dir: Path
+
+    @property
+    def runs_dir(self) -> Path:
+        """One directory per training."""
+        return self.data_dir / "runs"
+
+    @property
+    def versions_dir(self) -> Path:
+        """One bundle per code version."""
+        return self.data_dir / "versions"
+
+    @property
+    def catalog(self) -> Path:
+        """The index over runs and versions."""
+        return self.data_dir / "catalog.sqlite"
+
+    @property
+    def socket(self) -> Path:
+        """The engine's Unix socket; in a short path where the runtime directory's is too long."""
+        return self.socket_dir / "engine.sock"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where sockets are: the runtime directory, or a short path of the same user derived from it."""
+        longest = self.runtime_dir / f"{'x' * 26}.sock"
+        if len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES:
+            return self.runtime_dir
+        digest = hashlib.sha256(os.fsencode(self.runtime_dir)).hexdigest()[:12]
+        return Path("/tmp") / f"jupyter_ext-{os.getuid()}-{digest}"
+
+    @property
+    def engine_lock(self) -> Path:
+        """Held by the engine for life: the truth about whether one runs."""
+        return self.runtime_dir / "engine.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held while somebody starts the engine."""
+        return self.runtime_dir / "start.lock"
+
+    @property
+    def engine_file(self) -> Path:
+        """What the running engine says of itself, for people and tests."""
+        return self.runtime_dir / "engine.json"
+
+    @property
+    def token_file(self) -> Path:
+        """The bearer token of the loopback port, while it is open."""
+        return self.runtime_dir / "token"
+
+    @property
+    def engine_log(self) -> Path:
+        """The engine's own log."""
+        return self.runtime_dir / "engine.log"
+
+    def make(self) -> None:
+        """Make the directories, private to the user.
+
+        Raises:
+            PermissionError: A directory belongs to somebody else or cannot be written.
+        """
+        for directory in (self.data_dir, self.runs_dir, self.versions_dir, self.runtime_dir, self.socket_dir):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for directory in (self.runtime_dir, self.socket_dir):
+            status = directory.stat()
+            if status.st_uid != os.getuid():
+                raise PermissionError(f"{directory} belongs to uid {status.st_uid}, not to you (uid {os.getuid()})")
+            if status.st_mode & 0o077:
+                directory.chmod(0o700)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """The engine's own settings."""
+
+    idle_s: float
+    preload: tuple[str, ...]
+
+
+def locations() -> Locations:
+    """Find the directories from the environment."""
+    data, runtime = os.environ.get("JUPYTER_EXT_DATA_DIR"), os.environ.get("JUPYTER_EXT_RUNTIME_DIR")
+    if data and runtime:
+        return Locations(Path(data).absolute(), Path(runtime).absolute())
+    from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
+
+    return Locations(
+        Path(data).absolute() if data else Path(jupyter_data_dir()) / "jupyter_ext",
+        Path(runtime).absolute()
+        if runtime
+        else Path(jupyter_runtime_dir()) / f"jupyter_ext-{socket.gethostname()}",
+    )
+
+
+def engine_settings() -> EngineSettings:
+    """Read the engine's settings from the environment.
+
+    Raises:
+        InvalidInput: A variable holds something else than its kind.
+    """
+    text = os.environ.get("JUPYTER_EXT_IDLE_S", "600")
+    try:
+        idle_s = float(text)
+    except ValueError:
+        raise InvalidInput(f"JUPYTER_EXT_IDLE_S is {text!r}; give a number of seconds, such as 600") from None
+    preload = os.environ.get("JUPYTER_EXT_PRELOAD", "torch,torch._dynamo")
+    return EngineSettings(idle_s, tuple(name.strip() for name in preload.split(",") if name.strip()))

@@ -1,0 +1,123 @@
+"""`python -m jupyter_ext.engine`: be the engine of this user on this host.
+
+Rule: the lock first. Nothing is opened, bound or written before `engine.lock` is held, and it is held for life.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from jupyter_ext.config import Locations, engine_settings, locations
+from jupyter_ext.errors import JupyterExtError
+
+_MAX_LOG_BYTES = 10 * 2**20
+
+
+def main() -> int:
+    """Run the engine; the exit code is 0 when it ended in order, 1 when it could not start, 3 when one runs."""
+    parser = argparse.ArgumentParser(prog="python -m jupyter_ext.engine", description="Start the jupyter-ext engine.")
+    parser.add_argument("--ready-fd", type=int, help="write `ready` or the reason for not starting to this descriptor")
+    arguments = parser.parse_args()
+    tell = _teller(arguments.ready_fd)
+    where = locations()
+    try:
+        settings = engine_settings()
+        where.make()
+        lock = _lock(where)
+        if lock is None:
+            tell(f"an engine already holds {where.engine_lock}; `%engine status` shows it")
+            return 3
+        _set_up_logging(where.engine_log)
+        listener = _bind(where.socket)
+    except OSError as error:
+        tell(f"{error.strerror or error}: {error.filename or where.runtime_dir}")
+        return 1
+    except JupyterExtError as error:
+        tell(str(error))
+        return 1
+    try:
+        asyncio.run(_run(where, settings, listener, tell))
+    except Exception as error:  # the outer edge of the process: whoever waits must hear why
+        logging.getLogger(__name__).exception("the engine failed")
+        tell(f"{type(error).__name__}: {error}")
+        return 1
+    finally:
+        where.socket.unlink(missing_ok=True)
+        os.close(lock)
+    return 0
+
+
+async def _run(where: Locations, settings: object, listener: socket.socket, tell: Callable[[str], None]) -> None:
+    from jupyter_ext.config import EngineSettings
+    from jupyter_ext.engine.app import Engine
+
+    assert isinstance(settings, EngineSettings)
+    engine = Engine(where, settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, engine.end, f"got {number.name}")
+    await engine.run(listener, lambda: tell("ready"))
+
+
+def _teller(descriptor: int | None) -> Callable[[str], None]:
+    """Give a function that tells whoever started us, once."""
+    told = False
+
+    def tell(text: str) -> None:
+        nonlocal told
+        if descriptor is None:
+            if text != "ready":
+                print(text, file=sys.stderr)
+        elif not told:
+            told = True
+            try:
+                os.write(descriptor, text.replace("\n", " ").encode() + b"\n")
+                os.close(descriptor)
+            except OSError:
+                logging.getLogger(__name__).info("whoever started this engine is gone")
+
+    return tell
+
+
+def _lock(where: Locations) -> int | None:
+    descriptor = os.open(where.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _bind(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(previous)
+    listener.listen(256)
+    return listener
+
+
+def _set_up_logging(path: Path) -> None:
+    if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    logging.basicConfig(
+        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Who may ask. On the Unix socket: the same user. On the opened loopback port: whoever has the token.
+
+Rule: a token is compared in constant time, never in a URL, and Host must be loopback, so that no web page can ask.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import socket
+import struct
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from jupyter_ext.engine.api.problems import answer
+from jupyter_ext.protocol.problems import Problem
+
+_LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+
+
+class SameUserProtocol(H11Protocol):
+    """HTTP on the Unix socket for processes of the engine's own user only."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Close connections of other users before a byte is read."""
+        peer = transport.get_extra_info("socket")
+        if peer is not None and hasattr(socket, "SO_PEERCRED"):
+            size = struct.calcsize("3i")
+            _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+            if uid not in (os.getuid(), 0):
+                transport.close()
+                return
+        super().connection_made(transport)
+
+
+class TokenRequired:
+    """ASGI middleware of the loopback port."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        problem = self._refusal(Headers(scope=scope))
+        if problem is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
+        else:
+            await answer(problem)(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> Problem | None:
+        host = headers.get("host", "")
+        if host.rsplit(":", 1)[0] not in _LOOPBACK_HOSTS:
+            return Problem(403, "Forbidden", f"Host {host[:60]!r} is not this machine's loopback address.")
+        if "origin" in headers:
+            return Problem(403, "Forbidden", "Web pages reach the engine through the Jupyter server only.")
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(given.strip(), self._token):
+            return Problem(401, "Unauthenticated", "You did not pass a valid authentication token")
+        return None

@@ -1,0 +1,79 @@
+"""The engine about itself: info, stop, drain, listen, warm environments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from jupyter_ext.protocol.problems import Problem
+
+if TYPE_CHECKING:
+    from jupyter_ext.engine.app import Engine
+
+
+class EngineAPI:
+    """Routes under `/native` that concern the engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        return [
+            Route("/native/engine", self.info, methods=["GET"]),
+            Route("/native/engine/stop", self.stop, methods=["POST"]),
+            Route("/native/engine/drain", self.drain, methods=["POST"]),
+            Route("/native/engine/listen", self.listen, methods=["POST"]),
+            Route("/native/environments", self.warm, methods=["POST"]),
+        ]
+
+    async def info(self, request: Request) -> Response:
+        """Describe the engine."""
+        return JSONResponse(self._engine.info().model_dump(mode="json"), headers={"Cache-Control": "no-store"})
+
+    async def stop(self, request: Request) -> Response:
+        """End the engine: 202; 409 while trainings run, unless `force` is given."""
+        active = self._engine.num_active
+        if active and not (await _body(request)).get("force"):
+            detail = f"{active} training(s) are running; they would go on without an engine. `%engine stop --force`."
+            raise Problem(409, "Work in flight", detail)
+        self._engine.end("asked to stop")
+        return JSONResponse({"active": active}, 202)
+
+    async def drain(self, request: Request) -> Response:
+        """End the engine and leave every training to its successor: 202."""
+        self._engine.end("making way for another engine")
+        return JSONResponse({"active": self._engine.num_active}, 202)
+
+    async def listen(self, request: Request) -> Response:
+        """Open the loopback port."""
+        port = (await _body(request)).get("port", 0)
+        if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
+            raise Problem(422, "Invalid value", f"port={port!r} is not a port number; 0 takes a free one.")
+        try:
+            url, token = await self._engine.listen(port)
+        except OSError as error:
+            detail = f"Port {port} cannot be opened: {error.strerror or error}. Take another, or 0 for a free one."
+            raise Problem(409, "Port not available", detail) from error
+        content = {"url": url, "token": token, "token_file": self._engine.token_file}
+        return JSONResponse(content, headers={"Cache-Control": "no-store"})
+
+    async def warm(self, request: Request) -> Response:
+        """Warm an interpreter: 202."""
+        python = (await _body(request)).get("python")
+        self._engine.environments.get(str(python))
+        return JSONResponse({}, 202)
+
+
+async def _body(request: Request) -> dict[str, object]:
+    data = await request.body()
+    if not data:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise Problem(400, "Invalid JSON", f"The body is not JSON: {error}") from error
+    return body if isinstance(body, dict) else {}

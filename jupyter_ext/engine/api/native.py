@@ -1,0 +1,155 @@
+"""What a notebook needs beyond Replicate's API: versions from cells, live streams, columns, logs, the engine itself.
+
+Source: docs/architecture/02-wire.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from jupyter_ext.engine.api.replicate import resource
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.streaming import TrainingStream
+from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.resources import TERMINAL
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_DEFAULT_LOG_BYTES = 1 << 20
+_STATUSES = {"starting", "processing", *TERMINAL}
+
+
+class NativeAPI:
+    """Routes under `/native` that concern trainings."""
+
+    def __init__(self, trainings: TrainingService, hub: Hub[Batch]) -> None:
+        self._trainings = trainings
+        self._hub = hub
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes."""
+        return [
+            Route("/native/versions", self.add_version, methods=["POST"]),
+            Route("/native/trainings", self.list, methods=["GET"]),
+            Route("/native/trainings/{id}", self.get, methods=["GET"]),
+            Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
+            Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
+            Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
+            WebSocketRoute("/native/trainings/{id}/stream", self.stream),
+        ]
+
+    async def add_version(self, request: Request) -> Response:
+        """Keep a code bundle: 201."""
+        if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
+            raise Problem(413, "Too large", "A code bundle may hold 2 GiB; load larger data inside train().")
+        version = await self._trainings.add_version(await request.body())
+        schema = None if version.training_input is None else version.training_input.json_schema()
+        return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
+
+    async def list(self, request: Request) -> Response:
+        """List trainings, newest first."""
+        status = request.query_params.get("status")
+        if status is not None and status not in _STATUSES:
+            raise Problem(422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}.")
+        found = await self._trainings.list(status, limit=_integer(request, "limit", 100))
+        return JSONResponse({"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE)
+
+    async def get(self, request: Request) -> Response:
+        """Give a training without its log."""
+        training = await self._trainings.get(request.path_params["id"])
+        return JSONResponse(resource(request, training), headers=_NO_STORE)
+
+    async def logs(self, request: Request) -> Response:
+        """Give a piece of the log."""
+        store = await self._trainings.store(request.path_params["id"])
+        if "tail" in request.query_params:
+            chunk = store.logs_tail(_integer(request, "tail", 400))
+        else:
+            chunk = store.logs(_integer(request, "offset", 0), _integer(request, "limit", _DEFAULT_LOG_BYTES))
+        return JSONResponse(chunk, headers=_NO_STORE)
+
+    async def metrics(self, request: Request) -> Response:
+        """Give metrics as columns."""
+        store = await self._trainings.store(request.path_params["id"])
+        query = request.query_params
+        axis = query.get("x", "step")
+        if axis not in ("step", "time"):
+            raise Problem(422, "Invalid value", f"x={axis!r} is neither step nor time.")
+        data = store.columns(
+            keys=query["keys"].split(",") if query.get("keys") else None,
+            buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
+            axis=axis,
+            lo=_number(request, "from"),
+            hi=_number(request, "to"),
+        )
+        return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
+
+    async def stacks(self, request: Request) -> Response:
+        """Tell where each thread of the worker stands."""
+        text = await self._trainings.stacks(request.path_params["id"])
+        return JSONResponse({"text": text}, headers=_NO_STORE)
+
+    async def stream(self, socket: WebSocket) -> None:
+        """Stream a training."""
+        await socket.accept()
+        text = socket.query_params.get("after_seq")
+        try:
+            after_seq = None if text is None else int(text)
+        except ValueError:
+            await socket.close(4422, f"after_seq={text!r} is not a whole number")
+            return
+        stream = TrainingStream(self._trainings, self._hub, socket.path_params["id"], after_seq)
+        sending = asyncio.create_task(_send_all(socket, stream))
+        listening = asyncio.create_task(_until_gone(socket))
+        await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (sending, listening):
+            task.cancel()
+        await asyncio.gather(sending, listening, return_exceptions=True)
+        if sending.done() and not sending.cancelled() and (error := sending.exception()) is not None:
+            raise error
+
+
+async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
+    try:
+        async for message in stream.messages():
+            if isinstance(message, bytes):
+                await socket.send_bytes(message)
+            else:
+                await socket.send_text(message)
+        await socket.close(1000)
+    except Problem as problem:
+        await socket.close(4000 + problem.status, problem.detail[:120])
+    except WebSocketDisconnect:
+        return
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    """Return when the viewer has left; what it says until then has no meaning."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _integer(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    try:
+        value = default if text is None else int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise Problem(422, "Invalid value", f"{name}={text!r} is not a whole number from 0 on.")
+    return value
+
+
+def _number(request: Request, name: str) -> float | None:
+    text = request.query_params.get(name)
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise Problem(422, "Invalid value", f"{name}={text!r} is not a number.") from None

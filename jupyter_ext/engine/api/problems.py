@@ -1,0 +1,52 @@
+"""Turn problems and slips into `application/problem+json` answers."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.problems import Problem
+
+log = logging.getLogger(__name__)
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """Give the answer for a problem."""
+    return JSONResponse(problem.body(), problem.status, media_type="application/problem+json")
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    """Answer a refused request."""
+    assert isinstance(error, Problem)
+    return answer(error)
+
+
+async def on_invalid_input(request: Request, error: Exception) -> Response:
+    """Answer a request with a bad value."""
+    return answer(Problem(422, "Invalid value", str(error)))
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Answer a request that no route takes."""
+    assert isinstance(error, HTTPException)
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return answer(Problem(error.status_code, str(error.detail), detail))
+
+
+async def on_slip(request: Request, error: Exception) -> Response:
+    """Answer a request that hit a fault of ours; the traceback is in the engine's log only."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = f"{request.method} {request.url.path} failed inside the engine; `%engine log` shows why."
+    return answer(Problem(500, "Internal error", detail))
+
+
+HANDLERS = {
+    Problem: on_problem,
+    InvalidInput: on_invalid_input,
+    HTTPException: on_http_error,
+    Exception: on_slip,
+}

@@ -1,0 +1,224 @@
+"""The composition root: builds every part of the engine, opens them in order and closes them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from jupyter_ext import __version__
+from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
+from jupyter_ext.engine.api.auth import SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.engine import EngineAPI
+from jupyter_ext.engine.api.native import NativeAPI
+from jupyter_ext.engine.api.problems import HANDLERS
+from jupyter_ext.engine.api.replicate import ReplicateAPI
+from jupyter_ext.engine.backends.local import LocalBackend
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.store.catalog import Catalog
+from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.versions import Versions
+from jupyter_ext.engine.trainings.watch import Watcher
+from jupyter_ext.engine.workers.environments import Environments
+from jupyter_ext.engine.workers.exit import rfc3339
+from jupyter_ext.protocol.resources import EngineInfo
+from jupyter_ext.worker.files import write_json
+
+log = logging.getLogger(__name__)
+
+_IDLE_CHECK_S = 5.0
+_SEAL_WAIT_S = 10.0
+_CLOSE_TIMEOUT_S = 2
+
+
+class Engine:
+    """One engine, from opening to closing."""
+
+    def __init__(self, where: Locations, settings: EngineSettings) -> None:
+        self._where = where
+        self._settings = settings
+        self._started_at = time.time()
+        self._asked_at = time.monotonic()
+        self._over = asyncio.Event()
+        self._servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+        self._listening: tuple[str, str] | None = None
+        self._process = psutil.Process()
+        self._hub: Hub[Batch] = Hub()
+        self._watcher = Watcher()
+        self._sealer = Sealer()
+        self._catalog = Catalog(where.catalog)
+        self.environments = Environments(settings.preload)
+        self._trainings = TrainingService(
+            where.runs_dir,
+            self._catalog,
+            Versions(where.versions_dir),
+            LocalBackend(self.environments, where.socket_dir),
+            self._hub,
+            self._watcher,
+            self._sealer,
+        )
+        apis = (
+            ReplicateAPI(self._trainings, sys.executable, str(Path.home())),
+            NativeAPI(self._trainings, self._hub),
+            EngineAPI(self),
+        )
+        self._app = Starlette(
+            routes=[route for api in apis for route in api.routes()],
+            exception_handlers=HANDLERS,  # type: ignore[arg-type]  starlette wants one type for all handlers
+        )
+
+    @property
+    def num_active(self) -> int:
+        """Count the trainings that are starting or running."""
+        return self._trainings.num_active
+
+    @property
+    def token_file(self) -> str:
+        """Where the loopback port's token is kept while it is open."""
+        return str(self._where.token_file)
+
+    def info(self) -> EngineInfo:
+        """Describe this engine."""
+        return EngineInfo(
+            protocol=PROTOCOL_VERSION,
+            version=__version__,
+            pid=os.getpid(),
+            started_at=rfc3339(self._started_at),
+            python=sys.executable,
+            data_dir=str(self._where.data_dir),
+            socket=str(self._where.socket),
+            memory_mib=self._process.memory_info().rss / 2**20,
+            active=self.num_active,
+            viewers=self._hub.num_subscribers,
+            idle_s=self._settings.idle_s,
+            listening=self._listening[0] if self._listening else None,
+            environments=self.environments.describe(),
+        )
+
+    def end(self, reason: str) -> None:
+        """Begin to end; trainings go on."""
+        log.info("ending: %s", reason)
+        self._over.set()
+
+    async def run(self, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+        """Serve on a bound Unix socket until it is time to end.
+
+        Args:
+            listener: The socket, already listening.
+            on_ready: Called without arguments once requests are answered.
+        """
+        self._watcher.start()
+        self._sealer.start()
+        await self._catalog.open()
+        await self._trainings.open()
+        await self._serve(listener, self._app, SameUserProtocol)
+        write_json(self._where.engine_file, self.info().model_dump(mode="json"))
+        on_ready()
+        self.environments.get(sys.executable)
+        log.info("engine %s ready on %s", __version__, self._where.socket)
+        watch = asyncio.create_task(self._end_when_idle(), name="idle check")
+        await self._over.wait()
+        watch.cancel()
+        await self._close()
+
+    async def listen(self, port: int) -> tuple[str, str]:
+        """Open a loopback port, or give the one that is open.
+
+        Returns:
+            Its URL and bearer token.
+
+        Raises:
+            OSError: The port is taken or not allowed.
+        """
+        if self._listening is None:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                listener.close()
+                raise
+            token = secrets.token_urlsafe(32)
+            _write_secret(self._where.token_file, token)
+            await self._serve(listener, TokenRequired(self._app, token), None)
+            self._listening = (f"http://127.0.0.1:{listener.getsockname()[1]}", token)
+        return self._listening
+
+    async def _serve(self, listener: socket.socket, app: ASGIApp, protocol: type | None) -> None:
+        config = uvicorn.Config(
+            self._count(app),
+            http=protocol or "h11",
+            ws="websockets-sansio",
+            ws_max_size=1 << 20,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = _no_signals  # type: ignore[method-assign]  the engine handles its own
+        task = asyncio.create_task(server.serve([listener]), name="http")
+        while not server.started and not task.done():
+            await asyncio.sleep(0.001)
+        if task.done():
+            task.result()
+        self._servers.append((server, task))
+
+    def _count(self, app: ASGIApp) -> ASGIApp:
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            self._asked_at = time.monotonic()
+            await app(scope, receive, send)
+
+        return counted
+
+    async def _end_when_idle(self) -> None:
+        while True:
+            await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
+            await self.environments.close_unused(sys.executable, self._settings.idle_s)
+            busy = self.num_active or self._hub.num_subscribers
+            if busy:
+                self._asked_at = time.monotonic()
+            elif time.monotonic() - self._asked_at > self._settings.idle_s:
+                self.end(f"idle for {self._settings.idle_s:.0f} s")
+                return
+
+    async def _close(self) -> None:
+        for server, _ in self._servers:
+            server.should_exit = True
+        await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
+        await self._trainings.close()
+        await self._sealer.wait_idle(_SEAL_WAIT_S)
+        await self._sealer.close()
+        self._watcher.close()
+        await self.environments.close()
+        await self._catalog.close()
+        self._where.engine_file.unlink(missing_ok=True)
+        self._where.token_file.unlink(missing_ok=True)
+        log.info("engine ended")
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    yield
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)

@@ -1,0 +1,50 @@
+"""Trainings on this machine: a shim and a worker each, forked from a warm interpreter."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jupyter_ext.engine.backends.base import Launch, StartError
+from jupyter_ext.engine.workers import control, exit
+from jupyter_ext.engine.workers.environments import Environments, WorkerStartError
+from jupyter_ext.errors import InvalidInput
+
+
+class LocalBackend:
+    """Runs trainings on this machine."""
+
+    def __init__(self, environments: Environments, control_dir: Path) -> None:
+        self._environments = environments
+        self._control_dir = control_dir
+
+    async def start(self, launch: Launch) -> None:
+        """Start a training; see `Backend.start`."""
+        spec = {
+            "run_dir": str(launch.run_dir),
+            "control": str(self._control_dir / f"{launch.run_dir.name}.sock"),
+            "rank": "0",
+            "cwd": launch.cwd,
+            "sys_path": launch.sys_path,
+            "environ": None if launch.environ is None else dict(launch.environ),
+            "threads": os.cpu_count(),
+        }
+        try:
+            await self._environments.get(launch.python).start(spec)
+        except (WorkerStartError, InvalidInput) as error:
+            raise StartError(str(error)) from error
+
+    def stop(self, run_dir: Path) -> bool:
+        """Begin the stop ladder."""
+        return control.send(run_dir, "stop")
+
+    def stacks(self, run_dir: Path) -> bool:
+        """Ask for the stacks of all threads."""
+        return control.send(run_dir, "stacks")
+
+    def outcome(self, run_dir: Path, now: float) -> exit.Outcome | None:
+        """Read the end of a run from its directory, and tidy what it leaves outside of it."""
+        ended = exit.outcome(run_dir, now)
+        if ended is not None:
+            (self._control_dir / f"{run_dir.name}.sock").unlink(missing_ok=True)
+        return ended

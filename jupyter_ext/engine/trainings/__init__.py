@@ -1,0 +1,1 @@
+"""Trainings: their states, their versions and the service that alone changes them."""

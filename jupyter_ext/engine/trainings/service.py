@@ -1,0 +1,424 @@
+"""The only writer of a training's state: creates, follows, cancels and ends trainings.
+
+Rule: store first, then publish. What is published can always be replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.backends.base import Backend, Launch, StartError
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.store.catalog import Catalog
+from jupyter_ext.engine.store.run_store import Batch, RunStore
+from jupyter_ext.engine.trainings import system_metrics
+from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
+from jupyter_ext.engine.trainings.watch import Watcher
+from jupyter_ext.engine.workers.exit import Outcome, rfc3339, started_at
+from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
+from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
+from jupyter_ext.protocol.resources import LastPoint, Stop, Training
+from jupyter_ext.worker.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+INGEST_INTERVAL_S = 0.04
+"""A busy run is read this often: 25 batches a second at most, and a point is published within 40 ms."""
+QUIET_AFTER_S = 0.5
+"""A run without news for this long is waited for by inotify instead."""
+RECONCILE_INTERVAL_S = 1.0
+PERSIST_INTERVAL_S = 5.0
+NUM_OPEN_STORES = 8
+"""Finished runs kept open for viewers."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a training is started from. `environ` holds secrets and is never stored."""
+
+    python: str
+    cwd: str
+    sys_path: tuple[str, ...] | None = None
+    environ: Mapping[str, str] | None = None
+
+
+class TrainingService:
+    """All trainings of this engine."""
+
+    def __init__(
+        self,
+        runs_dir: Path,
+        catalog: Catalog,
+        versions: Versions,
+        backend: Backend,
+        hub: Hub[Batch],
+        watcher: Watcher,
+        sealer: Sealer,
+    ) -> None:
+        self._runs_dir = runs_dir
+        self._catalog = catalog
+        self._versions = versions
+        self._backend = backend
+        self._hub = hub
+        self._watcher = watcher
+        self._sealer = sealer
+        self._records: dict[str, Record] = {}
+        self._followers: dict[str, asyncio.Task[None]] = {}
+        self._stores: OrderedDict[str, RunStore] = OrderedDict()
+        self._wake: dict[str, asyncio.Event] = {}
+        self._draining = False
+        self._sampling: asyncio.Task[None] | None = None
+
+    @property
+    def num_active(self) -> int:
+        """Count the trainings that are starting or running."""
+        return len(self._records)
+
+    async def open(self) -> None:
+        """Adopt what runs, and end what ended while no engine was there."""
+        known = {row["id"] for row in await self._catalog.list_trainings(limit=1_000_000)}
+        for run_dir in sorted(self._runs_dir.iterdir()):
+            if is_training_id(run_dir.name) and run_dir.name not in known:
+                await self._recover(run_dir)
+        for status in ("starting", "processing"):
+            for row in await self._catalog.list_trainings(status=status, limit=1_000_000):
+                run_dir = self._runs_dir / row["id"]
+                spec = read_json(run_dir / "spec.json")
+                if spec is not None:
+                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+        self._sampling = asyncio.create_task(self._sample(), name="system metrics")
+
+    async def close(self) -> None:
+        """Stop following; every training goes on."""
+        self._draining = True
+        tasks = [*self._followers.values(), *([self._sampling] if self._sampling else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for store in self._stores.values():
+            store.close()
+
+    async def add_version(self, bundle: bytes) -> Version:
+        """Keep a code bundle; see `Versions.add`."""
+        version = await asyncio.to_thread(self._versions.add, bundle)
+        await self._catalog.put_version(
+            version.id, model=version.model, created_at=rfc3339(time.time()), manifest=version.manifest
+        )
+        return version
+
+    async def create(self, model: str, version_id: str, given: Mapping[str, Any], origin: Origin) -> Training:
+        """Start a training and return at once.
+
+        Raises:
+            Problem: The version is unknown, an input is wrong, or this engine is making way for another.
+        """
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+        version = self._versions.find(version_id)
+        if version is None or version.model != model:
+            raise Problem(
+                422,
+                "Invalid version or not permitted",
+                f"There is no version {version_id[:12]!r} of {model}; upload its code again.",
+            )
+        if version.training_input is None:
+            inputs: dict[str, Any] = dict(given)
+        else:
+            inputs, wrong = version.training_input.validate(given)
+            if wrong:
+                raise invalid_input(wrong)
+        record = await asyncio.to_thread(self._prepare, version, inputs, origin)
+        await self._persist(record)
+        self._adopt(record)
+        launch = Launch(record.run_dir, origin.python, origin.cwd, origin.sys_path, origin.environ)
+        task = asyncio.create_task(self._start(record, launch), name=f"start {record.id}")
+        self._followers[f"start {record.id}"] = task
+        task.add_done_callback(lambda _: self._followers.pop(f"start {record.id}", None))
+        return record.resource()
+
+    async def get(self, training_id: str) -> Training:
+        """Give a training.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        record = self._records.get(training_id)
+        if record is not None:
+            return record.resource()
+        row = await self._catalog.get_training(training_id)
+        if row is None:
+            raise not_found("training", training_id, "`%trainings` lists those there are.")
+        return Training.model_validate(row["resource"])
+
+    async def list(
+        self, status: str | None = None, limit: int = 100, before: tuple[str, str] | None = None
+    ) -> list[Training]:
+        """List trainings, newest first."""
+        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before)
+        return [
+            record.resource() if (record := self._records.get(row["id"])) else Training.model_validate(row["resource"])
+            for row in rows
+        ]
+
+    async def cancel(self, training_id: str) -> Training:
+        """Begin to stop a training; one that is over stays as it is.
+
+        Returns:
+            The training, as it is within a second from now.
+        """
+        record = self._records.get(training_id)
+        if record is None:
+            return await self.get(training_id)
+        record.stop = record.stop or Stop(stage="flag", requested_at=rfc3339(time.time()))
+        self._changed(record)
+        follower = self._followers.get(training_id)
+        deadline = time.monotonic() + 0.9
+        while not self._backend.stop(record.run_dir) and time.monotonic() < deadline and not record.is_over:
+            await asyncio.sleep(0.02)  # the worker is being forked right now
+        if follower is not None:
+            await asyncio.wait([follower], timeout=max(0.0, deadline - time.monotonic()))
+        return await self.get(training_id)
+
+    async def stacks(self, training_id: str) -> str:
+        """Tell where each thread of the worker stands now.
+
+        Raises:
+            Problem: The training is unknown or does not run.
+        """
+        training = await self.get(training_id)
+        record = self._records.get(training_id)
+        path = self._runs_dir / training.id / "stacks.txt"
+        before = path.stat().st_size if path.exists() else 0
+        if record is None or not self._backend.stacks(record.run_dir):
+            raise Problem(409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now.")
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if path.stat().st_size > before:
+                break
+        await asyncio.sleep(0.05)
+        return path.read_bytes()[before:].decode(errors="replace")
+
+    async def store(self, training_id: str) -> RunStore:
+        """Give the opened metrics and logs of a training.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        store = self._stores.get(training_id)
+        if store is None:
+            await self.get(training_id)
+            store = RunStore(self._runs_dir / training_id)
+            store.open()
+            self._stores[training_id] = store
+        self._stores.move_to_end(training_id)
+        for other in list(self._stores):
+            if len(self._stores) > NUM_OPEN_STORES and other not in self._records and other != training_id:
+                self._stores.pop(other).close()
+        return store
+
+    # -- one training's life ------------------------------------------------------------------------------------
+
+    def _prepare(self, version: Version, inputs: dict[str, Any], origin: Origin) -> Record:
+        """Write what the run needs before there is a process."""
+        training_id = new_training_id()
+        run_dir = self._runs_dir / training_id
+        created = time.time()
+        spec = {
+            "id": training_id,
+            "name": version.manifest["name"],
+            "model": version.model,
+            "version": version.id,
+            "input": inputs,
+            "created_at": rfc3339(created),
+            "created_unix": created,
+            "python": origin.python,
+            "cwd": origin.cwd,
+            "captured": version.manifest.get("captured", []),
+        }
+        run_dir.mkdir(mode=0o700)
+        (run_dir / "logs.txt").touch(mode=0o600)
+        copy_code(version, run_dir / "code")
+        write_json(run_dir / "spec.json", spec)
+        return Record(training_id, run_dir, spec)
+
+    async def _start(self, record: Record, launch: Launch) -> None:
+        try:
+            await self._backend.start(launch)
+        except StartError as error:
+            (record.run_dir / "logs.txt").write_text(f"{error}\n")
+            write_json(
+                record.run_dir / "error.json",
+                {"kind": "start", "type": "StartError", "message": str(error), "frames": [], "text": str(error)},
+            )
+            now = time.time()
+            write_json(
+                record.run_dir / "exit.json",
+                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
+            )
+            self._wake[record.id].set()
+
+    def _adopt(self, record: Record) -> None:
+        """Hold a training that is not over, and follow it."""
+        store = RunStore(record.run_dir)
+        store.open()
+        self._stores[record.id] = store
+        self._records[record.id] = record
+        self._wake[record.id] = asyncio.Event()
+        for mark in store.marks():
+            self._take_mark(record, mark)
+        self._take_last(record, store)
+        self._followers[record.id] = asyncio.create_task(self._follow(record, store), name=f"follow {record.id}")
+
+    async def _recover(self, run_dir: Path) -> None:
+        """Put a run that the catalog does not know back into it."""
+        spec, ended = read_json(run_dir / "spec.json"), read_json(run_dir / "training.json")
+        if spec is None:
+            return
+        if ended is not None:
+            await self._put(Training.model_validate(ended))
+        else:
+            await self._persist(Record(TrainingId(run_dir.name), run_dir, spec))
+
+    async def _follow(self, record: Record, store: RunStore) -> None:
+        """Read what the run writes, publish it, and see its end."""
+        wake = self._wake[record.id]
+        quiet_since = persisted_at = looked_at = 0.0
+        while True:
+            now = time.monotonic()
+            outcome = None
+            if wake.is_set() or now - looked_at >= RECONCILE_INTERVAL_S or record.stop is not None:
+                looked_at = now
+                wake.clear()
+                outcome = self._look(record)
+            if await self._ingest(record, store):
+                quiet_since = now
+            if outcome is not None:
+                await self._end(record, store, outcome)
+                return
+            if now - persisted_at > PERSIST_INTERVAL_S:
+                persisted_at = now
+                await self._persist(record)
+            if now - quiet_since < QUIET_AFTER_S:
+                await asyncio.sleep(INGEST_INTERVAL_S)
+                continue
+            self._watcher.arm(record.run_dir, wake)
+            if await self._ingest(record, store):  # what was written before the watch was armed
+                continue
+            try:
+                async with asyncio.timeout(RECONCILE_INTERVAL_S):
+                    await wake.wait()
+            except TimeoutError:
+                continue
+
+    def _look(self, record: Record) -> Outcome | None:
+        """Look at the run's files for a change of its state; give its end, if it is over."""
+        if record.status == "starting" and (began := started_at(record.run_dir)) is not None:
+            record.started_at = began
+            record.move("processing")
+            self._changed(record)
+        asked = read_json(record.run_dir / "stop")
+        if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
+            record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
+            self._changed(record)
+        return self._backend.outcome(record.run_dir, time.time())
+
+    async def _ingest(self, record: Record, store: RunStore) -> bool:
+        """Take in all news; tell whether there were any."""
+        any_news = False
+        while (batch := store.ingest()) is not None:
+            any_news = True
+            for mark in batch.marks:
+                self._take_mark(record, mark)
+            if batch.has_reports:
+                record.reported_at = time.time()
+                self._take_last(record, store)
+            self._hub.publish(record.id, batch)
+            await asyncio.sleep(0)
+        if any_news:
+            self._changed(record)
+        return any_news
+
+    async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
+        record.finish(outcome)
+        training = record.resource()
+        await asyncio.to_thread(
+            write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
+        )
+        await self._put(training)
+        del self._records[record.id]
+        del self._wake[record.id]
+        self._followers.pop(record.id, None)
+        self._hub.notify(record.id, ended=True)
+        self._sealer.seal(record.run_dir, final=True)
+        log.info("training %s (%s) %s", record.id, record.spec["name"], record.status)
+
+    def _take_mark(self, record: Record, mark: Mapping[str, Any]) -> None:
+        kind = mark["kind"]
+        if kind == "started":
+            record.started_at = mark["time"]
+        elif kind == "progress":
+            record.progress = (mark["current"], mark["total"], mark["time"])
+        elif kind == "notice":
+            record.notice(mark["text"])
+        elif kind == "dropped":
+            record.notice(f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap.")
+
+    def _take_last(self, record: Record, store: RunStore) -> None:
+        record.last = {
+            key: LastPoint(step=step, value=_wire_number(value), time=at)
+            for key, (step, value, at) in store.last_points().items()
+        }
+
+    def _changed(self, record: Record) -> None:
+        self._hub.notify(record.id)
+
+    async def _persist(self, record: Record) -> None:
+        await self._put(record.resource())
+
+    async def _put(self, training: Training) -> None:
+        await self._catalog.put_training(
+            training.id,
+            name=training.name,
+            model=training.model,
+            version=training.version,
+            status=training.status,
+            created_at=training.created_at,
+            started_at=training.started_at,
+            completed_at=training.completed_at,
+            resource=training.model_dump(mode="json", exclude_none=True),
+        )
+
+    async def _sample(self) -> None:
+        """Write CPU and memory of every running training once a second."""
+        samplers: dict[str, system_metrics.SystemSampler] = {}
+        while True:
+            await asyncio.sleep(system_metrics.INTERVAL_S)
+            for gone in set(samplers) - set(self._records):
+                samplers.pop(gone).close()
+            for training_id, record in self._records.items():
+                start = read_json(record.run_dir / "start.json")
+                if start is not None and training_id not in samplers and record.status == "processing":
+                    samplers[training_id] = system_metrics.SystemSampler(record.run_dir, start["worker"]["pid"])
+            await asyncio.to_thread(_sample_all, list(samplers.values()))
+
+
+def _sample_all(samplers: list[system_metrics.SystemSampler]) -> None:
+    for sampler in samplers:
+        sampler.sample()
+
+
+def _wire_number(value: float) -> Any:
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,1 @@
+"""Processes that do the work: warm interpreters, runs and how they ended."""

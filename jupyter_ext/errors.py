@@ -1,0 +1,66 @@
+"""Every error a user of the library can meet.
+
+    JupyterExtError
+    ├── InvalidInput (ValueError)           a value is missing, unknown, mistyped or out of range
+    ├── UnknownId (LookupError)             no training, version … has this id
+    ├── CannotTravel (TypeError)            a notebook name that cannot be sent to the worker
+    ├── TrainingFailed (RuntimeError)       a waited-for training ended as `failed`
+    ├── TrainingCanceled (RuntimeError)     a waited-for training ended as `canceled`
+    └── EngineError (ConnectionError)       the engine
+        ├── EngineStartError                it could not be started
+        ├── EngineUnreachable               it does not answer
+        ├── ProtocolMismatch                it speaks a newer protocol than this client
+        └── RequestRefused                  it answered with a problem that is none of the above
+
+A message is one line that names the value and the next step.
+"""
+
+from __future__ import annotations
+
+
+class JupyterExtError(Exception):
+    """Base of all errors of this library."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show one line in a notebook: our frames would tell its user nothing. IPython calls this."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class InvalidInput(JupyterExtError, ValueError):
+    """A value is missing, unknown, mistyped or out of range; nothing was started."""
+
+
+class UnknownId(JupyterExtError, LookupError):
+    """Nothing has this id."""
+
+
+class CannotTravel(JupyterExtError, TypeError):
+    """A name of the notebook cannot be sent to the worker by value; nothing was started."""
+
+
+class TrainingFailed(JupyterExtError, RuntimeError):
+    """A training that was waited for ended as `failed`; the text holds the user's own traceback."""
+
+
+class TrainingCanceled(JupyterExtError, RuntimeError):
+    """A training that was waited for ended as `canceled`."""
+
+
+class EngineError(JupyterExtError, ConnectionError):
+    """The engine cannot do what was asked."""
+
+
+class EngineStartError(EngineError):
+    """The engine could not be started."""
+
+
+class EngineUnreachable(EngineError):
+    """The engine does not answer."""
+
+
+class ProtocolMismatch(EngineError):
+    """The running engine speaks a newer protocol than this client."""
+
+
+class RequestRefused(EngineError):
+    """The engine refused a request."""

@@ -1,0 +1,25 @@
+"""Magics: they parse, call the client and display. No logic in here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def register(ipython: Any) -> None:
+    """Register the magics and begin to warm this interpreter in the background."""
+    from jupyter_ext.magics.completion import complete
+    from jupyter_ext.magics.engine import EngineMagics
+    from jupyter_ext.magics.training import TrainingMagics
+    from jupyter_ext.magics.warmup import begin
+
+    ipython.register_magics(TrainingMagics, EngineMagics)
+    for name in ("%train", "%%train", "%training", "%trainings", "%engine"):
+        ipython.set_hook("complete_command", complete, str_key=name)
+    begin()
+
+
+def unregister(ipython: Any) -> None:
+    """Take the magics back; trainings go on."""
+    for kind, names in (("line", ("train", "training", "trainings", "engine")), ("cell", ("train",))):
+        for name in names:
+            ipython.magics_manager.magics[kind].pop(name, None)

@@ -1,0 +1,76 @@
+"""Arguments of magics: argparse that answers in one line and never ends the kernel."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any, NoReturn
+
+from jupyter_ext.errors import InvalidInput
+
+
+class HelpShown(Exception):
+    """`--help` was asked for and has been printed."""
+
+
+class MagicParser(argparse.ArgumentParser):
+    """A parser for the line of one magic."""
+
+    def __init__(self, magic: str, description: str, **options: Any) -> None:
+        super().__init__(
+            prog=magic,
+            description=description,
+            add_help=False,
+            allow_abbrev=False,
+            exit_on_error=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
+        self.add_argument("-h", "--help", action="store_true", help="show this text")
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the line."""
+        raise InvalidInput(f"{self.prog}: {message}. `{self.prog} --help` shows what it takes.")
+
+    def parse(self, line: str) -> argparse.Namespace:
+        """Parse a magic's line.
+
+        Raises:
+            InvalidInput: It is not what the magic takes.
+            HelpShown: It asked for help.
+        """
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            self.error(f"{str(error).lower()} in {line!r}")
+        if "--help" in words or "-h" in words:
+            print(self.format_help())
+            raise HelpShown
+        try:
+            return self.parse_args(words)
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse words; unlike argparse's own, a failed conversion never exits."""
+        try:
+            return super().parse_known_args(args, namespace)
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+
+
+def parse_inputs(pairs: list[str], magic: str) -> dict[str, str]:
+    """Split `name=text` pairs.
+
+    Raises:
+        InvalidInput: One is not of that form, or a name comes twice.
+    """
+    texts: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise InvalidInput(f"{magic}: -i {pair!r} is not of the form name=value, such as -i lr=1e-3.")
+        if name in texts:
+            raise InvalidInput(f"{magic}: -i {name} is given twice, as {texts[name]!r} and {text!r}.")
+        texts[name] = text
+    return texts

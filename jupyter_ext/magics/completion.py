@@ -1,0 +1,49 @@
+"""Tab completion for the magics' arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_OPTIONS = {
+    "train": ["-i", "--on", "--wait", "--as", "--help"],
+    "training": ["show", "logs", "metrics", "cancel", "stacks", "--tail", "--help"],
+    "trainings": ["--status", "--limit", "--help"],
+    "engine": ["status", "start", "stop", "restart", "listen", "log", "doctor", "--help"],
+}
+_VALUES = {
+    "--on": ["local"],
+    "--status": ["starting", "processing", "succeeded", "failed", "canceled"],
+}
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """Complete one word of a magic's line; IPython calls this."""
+    words = event.line.split()
+    magic = words[0].lstrip("%")
+    before = words[-1] if event.line.endswith(" ") else (words[-2] if len(words) > 1 else "")
+    if before in _VALUES:
+        return _VALUES[before]
+    if magic == "train" and before in ("-i", "--input"):
+        return [f"{name}=" for name in _input_names(shell, words)]
+    if magic == "training" and len(words) <= (1 if event.line.endswith(" ") else 2):
+        return _training_names()
+    if magic == "train" and words[0] == "%train" and len(words) <= (1 if event.line.endswith(" ") else 2):
+        return [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
+    return _OPTIONS.get(magic, [])
+
+
+def _input_names(shell: Any, words: list[str]) -> list[str]:
+    import inspect
+
+    function = shell.user_ns.get(words[1]) if len(words) > 1 else None
+    return list(inspect.signature(function).parameters) if inspect.isfunction(function) else []
+
+
+def _training_names() -> list[str]:
+    from jupyter_ext.client.facade import trainings
+    from jupyter_ext.errors import JupyterExtError
+
+    try:
+        return [training.id for training in trainings.list(limit=20)]
+    except JupyterExtError:
+        return []

@@ -1,0 +1,204 @@
+"""What the magics show: the live panel, and lists for people."""
+
+from __future__ import annotations
+
+import html
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from IPython.display import DisplayHandle, display
+
+from jupyter_ext.client import handles, tunnel
+from jupyter_ext.client.handles import MIME_TYPE, Training, mime_content
+from jupyter_ext.client.loop_thread import loop_thread
+from jupyter_ext.client.picture import draw
+from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.protocol import resources
+
+log = logging.getLogger(__name__)
+
+_SAVED_PICTURE_INTERVAL_S = 15.0
+_PICTURE_BUCKETS = 150
+
+
+def show(run: Training) -> None:
+    """Display the panel of a training: live in three ways, and as a picture where nothing is alive."""
+    data: dict[str, Any] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
+    widget = _widget(run)
+    if widget is not None:
+        data["application/vnd.jupyter.widget-view+json"] = {
+            "version_major": 2,
+            "version_minor": 0,
+            "model_id": widget.model_id,
+        }
+    shown = display(data, raw=True, display_id=True)
+    if isinstance(shown, DisplayHandle):
+        loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
+
+
+def show_and_wait(run: Training) -> None:
+    """Display the panel and wait for the end; an interrupt ends the waiting only."""
+    show(run)
+    try:
+        run.wait()
+    except KeyboardInterrupt:
+        print(f"Stopped waiting; {run.name} goes on: %training {run.id}")
+
+
+def label_of(shell: Any) -> Callable[[str], str]:
+    """Give a function that names a file of code as the notebook does, such as `Cell In[5]`."""
+
+    def label(filename: str) -> str:
+        named = shell.compile.format_code_name(filename)
+        return " ".join(named) if named else filename
+
+    return label
+
+
+def _widget(run: Training) -> Any:
+    try:
+        from jupyter_ext_widgets import TrainingPanel
+    except ImportError as error:
+        log.info("no widget: %s", error)
+        return None
+    snapshot = run.known.model_dump(mode="json", exclude_none=True)
+    return TrainingPanel(run.id, snapshot=snapshot, door=tunnel.PanelDoor())
+
+
+async def _keep_saved_output_current(run: Training, shown: DisplayHandle, data: dict[str, Any], widget: Any) -> None:
+    """Put the last picture and text into the saved output, for where neither engine nor kernel is there."""
+    from jupyter_ext.client.facade import client
+
+    drawn_at = time.monotonic()
+    try:
+        async for event in client().follow(run.id, after_seq=None):
+            if event.training is not None:
+                training = event.training
+            is_last = event.kind == "end"
+            if not is_last and time.monotonic() - drawn_at < _SAVED_PICTURE_INTERVAL_S:
+                continue
+            drawn_at = time.monotonic()
+            picture = draw(training, await client().metrics(run.id, buckets=_PICTURE_BUCKETS))
+            content = {MIME_TYPE: mime_content(training), "text/plain": summary(training), "image/svg+xml": picture}
+            shown.update({**data, **content}, raw=True)
+            if widget is not None:
+                widget.snapshot = content[MIME_TYPE]["training"]
+    except JupyterExtError as error:
+        log.info("the saved output of %s stays as it is: %s", run.id, error)
+
+
+def summary(training: resources.Training) -> str:
+    """Describe a training in a line or two of text."""
+    parts = [f"Training {training.name} ({training.id}): {training.status}"]
+    if (seconds := duration_s(training)) is not None:
+        parts.append(f"in {format_duration(seconds)}")
+    text = " ".join(parts)
+    values = "  ".join(
+        f"{key}={format_number(point.value)}" for key, point in training.last.items() if not key.startswith("system/")
+    )
+    lines = [text, values, training.cause.message if training.cause and training.status == "failed" else ""]
+    return "\n".join(line for line in lines if line)
+
+
+def duration_s(training: resources.Training) -> float | None:
+    """Give how long a training ran or has been running, in seconds."""
+    if training.started_at is None:
+        return None
+    end = datetime.fromisoformat(training.completed_at) if training.completed_at else datetime.now(UTC)
+    return max(0.0, (end - datetime.fromisoformat(training.started_at)).total_seconds())
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as people say it: `3.2 s`, `4 min 10 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_number(value: float | str) -> str:
+    """Write a metric's value with four significant digits."""
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+class TrainingList(list[Training]):
+    """A list of handles that displays as a table."""
+
+    def rows(self) -> list[list[str]]:
+        """Give the table's cells as text."""
+        rows = []
+        for run in self:
+            training = run.known
+            seconds = duration_s(training)
+            shown = [(key, point) for key, point in training.last.items() if not key.startswith("system/")]
+            rows.append(
+                [
+                    training.name,
+                    training.id,
+                    training.status,
+                    _ago(training.created_at),
+                    "" if seconds is None else format_duration(seconds),
+                    ", ".join(f"{key}={value}" for key, value in training.input.items())[:60],
+                    ", ".join(f"{key} {format_number(point.value)}" for key, point in shown[:4]),
+                ]
+            )
+        return rows
+
+    def __repr__(self) -> str:
+        """Give the table as text."""
+        if not self:
+            return "No trainings yet. `%%train --help` shows how to start one."
+        rows = [_COLUMNS, *self.rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>{html.escape(repr(self))}</p>"
+        body = "".join(_html_row("td", row) for row in self.rows())
+        return f"<table><thead>{_html_row('th', _COLUMNS)}</thead><tbody>{body}</tbody></table>"
+
+
+_COLUMNS = ["name", "id", "status", "started", "duration", "inputs", "last"]
+
+
+def _html_row(tag: str, cells: list[str]) -> str:
+    inner = "".join(f'<{tag} style="text-align:left">{html.escape(cell)}</{tag}>' for cell in cells)
+    return f"<tr>{inner}</tr>"
+
+
+def _ago(created_at: str) -> str:
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(created_at)).total_seconds()
+    return "just now" if seconds < 5 else f"{format_duration(seconds)} ago"
+
+
+class EngineStatus:
+    """Displays what an engine says of itself."""
+
+    def __init__(self, info: resources.EngineInfo) -> None:
+        self._info = info
+
+    def __repr__(self) -> str:
+        """Give it as text."""
+        info = self._info
+        lines = [
+            f"Engine {info.version}, pid {info.pid}, {info.memory_mib:.0f} MiB",
+            f"  {info.active} training(s) running, {info.viewers} viewer(s)",
+            f"  data in {info.data_dir}",
+        ]
+        if info.listening:
+            lines.append(f"  listening on {info.listening}")
+        for environment in info.environments:
+            memory = "" if environment.memory_mib is None else f", {environment.memory_mib:.0f} MiB"
+            torch = "" if environment.torch is None else f", torch {environment.torch}"
+            detail = "" if environment.detail is None else f" ({environment.detail})"
+            lines.append(f"  {environment.python}: {environment.state}{torch}{memory}{detail}")
+        return "\n".join(lines)
+
+
+handles.show_hook = show

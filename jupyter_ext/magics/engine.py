@@ -1,0 +1,70 @@
+"""`%engine`: the background process that owns every training."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.magic import Magics, line_magic, magics_class
+
+from jupyter_ext.magics.arguments import HelpShown, MagicParser
+
+_TEXT = """\
+The engine is one small process per user and machine. It outlives kernels and browser tabs, and ends by itself when
+nothing runs and nobody looks.
+
+  status    what runs, in which environments, and how much memory it takes (default)
+  start     start it where there is none
+  stop      end it; refused while trainings run, unless --force (they go on either way)
+  restart   end it and start another, which takes over the trainings that run
+  listen    open a loopback port with a token, for other programs
+  log       the last lines of its own log
+  doctor    look at everything that could be wrong"""
+
+
+@magics_class
+class EngineMagics(Magics):
+    """The magic for the engine."""
+
+    @line_magic
+    def engine(self, line: str) -> Any:
+        """Look at or control the engine; `%engine --help` shows how."""
+        parser = MagicParser("%engine", _TEXT)
+        verbs = ("status", "start", "stop", "restart", "listen", "log", "doctor")
+        parser.add_argument("verb", nargs="?", default="status", choices=verbs, metavar="VERB")
+        parser.add_argument("--port", type=int, default=0, help="with listen: the port (default: a free one)")
+        parser.add_argument("--force", action="store_true", help="with stop: also while trainings run")
+        parser.add_argument("-n", type=int, default=20, metavar="N", help="with log: so many lines (default: 20)")
+        try:
+            arguments = parser.parse(line)
+        except HelpShown:
+            return None
+        return _do(arguments)
+
+
+def _do(arguments: argparse.Namespace) -> Any:
+    from jupyter_ext.client import engine_control
+    from jupyter_ext.client.facade import engine
+    from jupyter_ext.magics.display import EngineStatus
+
+    match arguments.verb:
+        case "status":
+            info = engine_control.status()
+            if info is None:
+                print("No engine runs. `%engine start` starts one; so does the next training.")
+                return None
+            return EngineStatus(info)
+        case "start":
+            return EngineStatus(engine.status())
+        case "stop":
+            print(engine_control.stop(force=arguments.force))
+        case "restart":
+            return EngineStatus(engine_control.restart())
+        case "listen":
+            opened = engine.listen(arguments.port)
+            print(f"Listening on {opened.url}; the bearer token is in {opened.token_file}, which only you can read.")
+        case "log":
+            print(engine_control.log_tail(arguments.n))
+        case "doctor":
+            print("\n".join(engine_control.doctor()))
+    return None

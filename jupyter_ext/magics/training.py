@@ -1,0 +1,131 @@
+"""`%%train`, `%train`, `%training`, `%trainings`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+
+from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
+
+_TRAIN_TEXT = """\
+Start a training in a background process; the cell returns at once and shows its live panel.
+
+  %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
+  %train fit -i lr={best_lr}                fit is a function of this notebook
+
+Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
+with it by value. {expression} and $name take values from the notebook."""
+
+_VERBS = ("show", "logs", "metrics", "cancel", "stacks")
+
+
+def _train_parser(magic: str) -> MagicParser:
+    parser = MagicParser(magic, _TRAIN_TEXT)
+    what = "what to call it" if magic == "%%train" else "a function of this notebook"
+    parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
+    parser.add_argument("-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="an input of train()")
+    parser.add_argument("--on", default="local", metavar="BACKEND", help="where it runs (default: local)")
+    parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
+    parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
+    return parser
+
+
+def _training_parser() -> MagicParser:
+    parser = MagicParser("%training", "Show one training, or do something with it.")
+    parser.add_argument("id", help="its id, the beginning of it, or its name")
+    parser.add_argument("verb", nargs="?", default="show", choices=_VERBS, help="default: show")
+    parser.add_argument("--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines")
+    return parser
+
+
+def _trainings_parser() -> MagicParser:
+    parser = MagicParser("%trainings", "List trainings, newest first.")
+    statuses = ("starting", "processing", "succeeded", "failed", "canceled")
+    parser.add_argument("--status", choices=statuses, help="only those in this state")
+    parser.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)")
+    return parser
+
+
+@magics_class
+class TrainingMagics(Magics):
+    """Magics for trainings."""
+
+    @line_cell_magic
+    def train(self, line: str, cell: str | None = None) -> Any:
+        """Start a training; `%%train --help` shows how."""
+        parser = _train_parser("%train" if cell is None else "%%train")
+        try:
+            arguments = parser.parse(line)
+        except HelpShown:
+            return None
+        return self._start(parser, arguments, cell)
+
+    @line_magic
+    def training(self, line: str) -> Any:
+        """Show one training or do something with it; `%training --help` shows what."""
+        try:
+            arguments = _training_parser().parse(line)
+        except HelpShown:
+            return None
+        from jupyter_ext.client.facade import trainings
+
+        run = trainings.get(arguments.id)
+        match arguments.verb:
+            case "logs":
+                print(run.logs(arguments.tail), end="")
+                return None
+            case "metrics":
+                return run.metrics()
+            case "stacks":
+                print(run.stacks(), end="")
+                return None
+            case "cancel":
+                run.cancel()
+        return run
+
+    @line_magic
+    def trainings(self, line: str) -> Any:
+        """List trainings; `%trainings --help` shows how."""
+        try:
+            arguments = _trainings_parser().parse(line)
+        except HelpShown:
+            return None
+        from jupyter_ext.client.facade import trainings
+        from jupyter_ext.magics.display import TrainingList
+
+        return TrainingList(trainings.list(arguments.status, arguments.limit))
+
+    def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
+        from jupyter_ext.client import facade
+        from jupyter_ext.client.capture import capture_cell, capture_function
+        from jupyter_ext.errors import InvalidInput
+        from jupyter_ext.magics import display
+        from jupyter_ext.protocol.training_input import parse_literal
+
+        facade.check_backend(arguments.on)
+        if arguments.variable is not None and not arguments.variable.isidentifier():
+            parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
+        texts = parse_inputs(arguments.input, parser.prog)
+        namespace = self.shell.user_ns
+        if cell is None:
+            function = namespace.get(arguments.name)
+            if function is None:
+                raise InvalidInput(f"%train: this notebook defines no function {arguments.name!r}.")
+            bundle = capture_function(function, arguments.name, display.label_of(self.shell))
+        else:
+            bundle = capture_cell(cell, namespace, arguments.name, texts, display.label_of(self.shell))
+        if bundle.training_input is None:
+            inputs = {name: parse_literal(text) for name, text in texts.items()}
+        else:
+            inputs = bundle.training_input.parse_text(texts)
+        if bundle.unknown_names:
+            print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
+        run = facade.start(bundle, inputs)
+        if arguments.variable:
+            namespace[arguments.variable] = run
+        if arguments.wait:
+            display.show_and_wait(run)
+            return None
+        return run

@@ -1,0 +1,26 @@
+"""Make the first training quick: start the engine, warm this interpreter and import the client, all in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+log = logging.getLogger(__name__)
+
+
+def begin() -> None:
+    """Begin to warm up; never blocks, never prints, never fails loudly."""
+    threading.Thread(target=_warm_up, name="jupyter_ext warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    from jupyter_ext.errors import JupyterExtError
+
+    try:
+        from jupyter_ext.client.facade import client
+        from jupyter_ext.client.loop_thread import loop_thread
+
+        loop_thread().run(client().warm())
+        import jupyter_ext_widgets  # noqa: F401  imported here so that the first panel need not wait for it
+    except JupyterExtError as error:
+        log.info("warm-up: %s", error)  # the first training says it to the user

@@ -1,0 +1,122 @@
+"""Facts about processes on Linux, from /proc. Standard library only.
+
+A process is the same one only if pid *and* start time agree, and a zombie is not alive.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def start_ticks(pid: int) -> int | None:
+    """Give the start time of a living process in clock ticks since boot, or `None` for a zombie or none at all."""
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in ("Z", "X") else int(fields[19])
+
+
+def is_alive(pid: int, ticks: int | None) -> bool:
+    """Tell whether the process that had this pid and start time still runs."""
+    now = start_ticks(pid)
+    return now is not None and (ticks is None or now == ticks)
+
+
+def boot_id() -> str:
+    """Name the boot of this host; it changes with each start of the machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def oom_kills() -> int | None:
+    """Count the processes of this control group that the kernel's out-of-memory killer ended, or `None`."""
+    try:
+        group = next(
+            line[3:].strip() for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+        )
+        events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text()
+    except (OSError, StopIteration):
+        return None
+    return int(dict(line.split() for line in events.splitlines()).get("oom_kill", 0))
+
+
+def num_threads() -> int:
+    """Count the threads of this process."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1
+
+
+def descendants(pid: int) -> list[int]:
+    """List the living processes below `pid`, children before their own children."""
+    children: dict[int, list[int]] = {}
+    for name in _proc_pids():
+        fields = _stat(name)
+        if fields is not None and fields[0] not in ("Z", "X"):
+            children.setdefault(int(fields[1]), []).append(name)
+    found, queue = [], [pid]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            found.append(child)
+            queue.append(child)
+    return found
+
+
+def in_session(session: int) -> list[int]:
+    """List the living processes of a session."""
+    found = []
+    for pid in _proc_pids():
+        fields = _stat(pid)
+        if fields is not None and fields[0] not in ("Z", "X") and int(fields[3]) == session:
+            found.append(pid)
+    return found
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> bool:
+    """Send a signal; tell whether there was somebody to get it."""
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every orphan below it (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _proc_pids() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Give /proc/PID/stat from the state on: state, ppid, pgrp, session, …; start time is the 20th of them."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    return text[text.rindex(")") + 2 :].split()

@@ -1,0 +1,156 @@
+"""`log`, `progress`, `should_stop`: what training code says about itself. Standard library only.
+
+Inside a run every call is one write to the run's journal: no thread, no lock, no socket, nothing that can stall a
+training. Outside of one (the function called by hand in a notebook) `log` prints a line, at most one a second.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.worker.journal import JournalWriter
+
+_PRINT_INTERVAL_S = 1.0
+
+
+class Reporter:
+    """Writes for one run, from one process."""
+
+    def __init__(self, run_dir: Path, rank: str) -> None:
+        self._journal = JournalWriter(run_dir, rank)
+        self._stop_file = str(run_dir / "stop")
+        self._polls_stop = False
+        self._complained: set[str] = set()
+
+    def points(self, values: Mapping[str, Any], step: float | None) -> None:
+        """Write one point of each key."""
+        for value in values.values():
+            if value.__class__ is not float and value.__class__ is not int:
+                values = self._numbers(values)
+                break
+        self._journal.points(values, step)
+
+    def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
+        """Write many points of one key."""
+        self._journal.many(key, steps, values)
+
+    def mark(self, kind: str, **fields: Any) -> None:
+        """Write something that is not a point."""
+        self._journal.mark(kind, **fields)
+
+    def should_stop(self) -> bool:
+        """Tell whether a stop was asked for."""
+        if not self._polls_stop:
+            self._polls_stop = True
+            self._journal.mark("polls_stop")
+            (Path(self._stop_file).parent / "polls_stop").touch()
+        return os.path.exists(self._stop_file)
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+    def _numbers(self, values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+        """Flatten nested mappings with `/` and keep what is a number; say once of each key what was left out."""
+        numbers: dict[str, float] = {}
+        for name, value in values.items():
+            key = f"{prefix}{name}"
+            if isinstance(value, Mapping):
+                numbers.update(self._numbers(value, f"{key}/"))
+                continue
+            try:
+                numbers[key] = float(value.item() if hasattr(value, "item") else value)
+            except (TypeError, ValueError, RuntimeError):
+                if key not in self._complained:
+                    self._complained.add(key)
+                    text = f"log: {key} is a {type(value).__name__}, not one number; it was left out."
+                    self._journal.mark("notice", text=text)
+                    print(text, file=sys.stderr)
+        return numbers
+
+
+_active: Reporter | None = None
+_last_print = 0.0
+
+
+def activate(reporter: Reporter | None) -> None:
+    """Make `reporter` the one that the functions of this module write to."""
+    global _active
+    _active = reporter
+
+
+def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
+    """Record one point of each given metric.
+
+    Nothing that this returned from is lost when the process is killed. A value that is no single number is left out
+    and named once in the panel; it never ends a training.
+
+    Args:
+        values: Metrics by name; nested mappings are flattened with `/`. 0-d tensors are read once.
+        step: The x value; by default the number of `log` calls so far. Steps may repeat or decrease.
+        **metrics: More metrics, as `log(loss=0.3, acc=0.9)`.
+    """
+    if values is None:
+        values = metrics
+    elif metrics:
+        values = {**values, **metrics}
+    if _active is not None:
+        _active.points(values, step)
+    else:
+        _print(values, step)
+
+
+def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
+    """Record many points of one metric at once.
+
+    Args:
+        key: The metric's name.
+        steps: x values, n numbers.
+        values: y values, n numbers.
+
+    Raises:
+        ValueError: `steps` and `values` differ in length.
+    """
+    if _active is not None:
+        _active.many(key, steps, values)
+
+
+def progress(current: float, total: float | None = None) -> None:
+    """Say how far the training is, such as `progress(epoch + 1, epochs)`.
+
+    Args:
+        current: Units done, from 0.
+        total: Units in all, or `None` where nobody knows.
+    """
+    if _active is not None:
+        _active.mark("progress", current=float(current), total=None if total is None else float(total))
+
+
+def should_stop() -> bool:
+    """Tell whether somebody asked this training to stop: finish the step, save, and return.
+
+    Code that asks is given a second to act before it is interrupted. Costs about 2 microseconds.
+    """
+    return _active is not None and _active.should_stop()
+
+
+def _print(values: Mapping[str, Any], step: float | None) -> None:
+    global _last_print
+    now = time.monotonic()
+    if now - _last_print < _PRINT_INTERVAL_S:
+        return
+    _last_print = now
+    shown = "  ".join(f"{name}={_short(value)}" for name, value in values.items())
+    print(shown if step is None else f"step {step}  {shown}")
+
+
+def _short(value: Any) -> str:
+    try:
+        return f"{float(value):.4g}"
+    except (TypeError, ValueError, RuntimeError):
+        return str(value)
