@@ -197,7 +197,9 @@ class JournalWriter:
         """
         frame = _mark_frame(_now(), {"kind": kind, **fields})
         if len(frame) > MAX_FRAME_BYTES:
-            raise ValueError(f"A mark of {len(frame)} bytes does not fit a journal (limit 1 MiB); write a file instead.")
+            raise ValueError(
+                f"A mark of {len(frame)} bytes does not fit a journal (limit 1 MiB); write a file instead."
+            )
         with self._lock:
             self._write(frame)
 
@@ -274,7 +276,9 @@ class JournalWriter:
 
     def _write_after_trouble(self, data: bytes, calls: int) -> bool:
         if self._closed:
-            raise ValueError(f"The journal of stream {self._stream} is closed; points after its end are not kept.")
+            raise ValueError(
+                f"The journal of stream {self._stream} is closed; points after its end are not kept."
+            )
         if self._fd < 0 and not self._open():
             self._dropped += calls
             return False
@@ -314,7 +318,9 @@ class JournalWriter:
     def _create(self, number: int) -> int:
         while True:
             try:
-                fd = os.open(os.path.join(self._directory, journal_name(self._stream, number)), _CREATE, 0o600)
+                fd = os.open(
+                    os.path.join(self._directory, journal_name(self._stream, number)), _CREATE, 0o600
+                )
             except FileExistsError:
                 number += 1
                 continue

@@ -171,7 +171,9 @@ class _Decoder:
         self.end = 0
         self.marks: list[Mark] = []
         self._parts: dict[int, list[Columns]] = {}
-        self._scattered: dict[int, list[tuple[int, int]]] = {}  # offset and first ordinal, by bytes of a frame
+        self._scattered: dict[
+            int, list[tuple[int, int]]
+        ] = {}  # offset and first ordinal, by bytes of a frame
 
     def run(self) -> None:
         was_bad = False

@@ -59,7 +59,14 @@ def summarize(steps: Floats, values: Floats, times: Floats, first_index: int = 0
     """
     whole = len(values) // BUCKET_POINTS * BUCKET_POINTS
     shape = (-1, BUCKET_POINTS)
-    made = [_rows(steps[:whole].reshape(shape), values[:whole].reshape(shape), times[:whole].reshape(shape), first_index)]
+    made = [
+        _rows(
+            steps[:whole].reshape(shape),
+            values[:whole].reshape(shape),
+            times[:whole].reshape(shape),
+            first_index,
+        )
+    ]
     if whole < len(values):
         rest = slice(whole, None)
         made.append(_rows(steps[None, rest], values[None, rest], times[None, rest], first_index + whole))
@@ -83,7 +90,9 @@ def _rows(steps: Floats, values: Floats, times: Floats, first_index: int) -> Buc
     ):
         point = made[name]
         point["index"] = made["start"] + column
-        point["step"], point["value"], point["time"] = (array[rows, column] for array in (steps, values, times))
+        point["step"], point["value"], point["time"] = (
+            array[rows, column] for array in (steps, values, times)
+        )
     for axis, array in (("step", steps), ("time", times)):
         made[f"{axis}_min"], made[f"{axis}_max"] = array.min(axis=1), array.max(axis=1)
     return made
@@ -104,7 +113,10 @@ def combine(children: Buckets) -> Buckets:
     made["low"] = rows["low"][every, np.where(np.isfinite(low), low, np.inf).argmin(axis=1)]
     made["high"] = rows["high"][every, np.where(np.isfinite(high), high, -np.inf).argmax(axis=1)]
     for axis in ("step", "time"):
-        made[f"{axis}_min"], made[f"{axis}_max"] = rows[f"{axis}_min"].min(axis=1), rows[f"{axis}_max"].max(axis=1)
+        made[f"{axis}_min"], made[f"{axis}_max"] = (
+            rows[f"{axis}_min"].min(axis=1),
+            rows[f"{axis}_max"].max(axis=1),
+        )
     return made
 
 

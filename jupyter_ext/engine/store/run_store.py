@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from jupyter_ext.engine.store.journal_reader import READ_BYTES, Columns, JournalTail, Mark, News
 from jupyter_ext.engine.store.sealing import PartId, SealedPart, SegmentFile, load_parts, segments_dir
 from jupyter_ext.engine.store.series import Axis, Point, Raw, Series
+from jupyter_ext.protocol.resources import SeriesInfo
 from jupyter_ext.worker.journal import journal_name, parse_journal_name
 
 log = logging.getLogger(__name__)
@@ -68,15 +69,6 @@ _BLOCK_HEAD = struct.Struct("<HBBI")
 
 class CursorLost(LookupError):
     """A viewer's sequence number cannot be continued; it has to fetch columns and logs anew."""
-
-
-@dataclass(frozen=True)
-class SeriesInfo:
-    """Names a series: `index` on the wire, `rank` as text (`0`, `1`, `0.4711` of a forked child, `system`)."""
-
-    index: int
-    key: str
-    rank: str
 
 
 class BatchBlock(NamedTuple):
@@ -186,7 +178,11 @@ class RunStore:
 
     def sync(self) -> None:
         """Have the disk keep what was stored so far (fdatasync); blocks, so call it in a thread."""
-        paths = [self._dir / journal_name(name, numbers[-1]) for name, numbers in list(self._files.items()) if numbers]
+        paths = [
+            self._dir / journal_name(name, numbers[-1])
+            for name, numbers in list(self._files.items())
+            if numbers
+        ]
         for path in (*paths, self._logs, self._dir / "index.bin"):
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -255,7 +251,9 @@ class RunStore:
         self._keep_marks(stream, [mark for mark in part.marks if mark.ordinal <= ordinal])
         if part.end_ordinal <= ordinal:
             for key, held in part.series.items():
-                self._get_series(stream.name, key).append_sealed(part.number, _PartSource(self, part.id, key), held.summary)
+                self._get_series(stream.name, key).append_sealed(
+                    part.number, _PartSource(self, part.id, key), held.summary
+                )
             self._applied.add(part.id)
             stream.ordinal = part.end_ordinal
             return
@@ -285,7 +283,13 @@ class RunStore:
             for name in [reading.stream.name for reading in readings]:
                 self._streams[name].slot = self._index.slot(name)
             records = [
-                (METRICS, reading.stream.slot, reading.stream.number, reading.end_offset, reading.stream.ordinal)
+                (
+                    METRICS,
+                    reading.stream.slot,
+                    reading.stream.number,
+                    reading.end_offset,
+                    reading.stream.ordinal,
+                )
                 for reading in readings
                 if reading.news.columns
             ]
@@ -310,7 +314,9 @@ class RunStore:
             metrics_seq=metrics_seq,
             blocks=blocks,
             log=log_chunk,
-            marks=[self._wire_mark(reading.stream, mark) for reading in readings for mark in reading.news.marks],
+            marks=[
+                self._wire_mark(reading.stream, mark) for reading in readings for mark in reading.news.marks
+            ],
             has_reports=any(reading.stream.name != "system" for reading in readings),
         )
 
@@ -355,7 +361,9 @@ class RunStore:
             if news.columns or news.marks:
                 stream.ordinal = tail.ordinal
                 return _Reading(stream, news, before, tail.offset)
-            is_over = (stream.name, stream.number) in self._parts or self._files[stream.name][-1] > stream.number
+            is_over = (stream.name, stream.number) in self._parts or self._files[stream.name][
+                -1
+            ] > stream.number
             if not is_over:
                 return None
             tail.close()
@@ -369,7 +377,9 @@ class RunStore:
         part = self._parts.get((stream.name, number))
         if part is None:
             try:
-                stream.tail = JournalTail(self._dir / journal_name(stream.name, number), ordinal=stream.ordinal)
+                stream.tail = JournalTail(
+                    self._dir / journal_name(stream.name, number), ordinal=stream.ordinal
+                )
             except FileNotFoundError:  # sealed since the directory was read
                 self._scanned = None
                 return False
@@ -385,7 +395,11 @@ class RunStore:
         part = self._parts[stream.name, stream.number]
         first = stream.ordinal
         end = min(part.end_ordinal, first + _PART_CHUNK_POINTS)
-        marks = [mark for mark in part.marks if first < mark.ordinal <= end or mark.ordinal == first == part.first_ordinal]
+        marks = [
+            mark
+            for mark in part.marks
+            if first < mark.ordinal <= end or mark.ordinal == first == part.first_ordinal
+        ]
         if first >= end and (not marks or part.first_ordinal < part.end_ordinal):
             return None
         if first == end:  # only marks
@@ -423,7 +437,9 @@ class RunStore:
     @staticmethod
     def _damage(stream: _Stream, tail: JournalTail) -> Mark:
         name = journal_name(stream.name, stream.number)
-        text = f"{name} is damaged from byte {tail.offset} on; the points after it in this file are not shown."
+        text = (
+            f"{name} is damaged from byte {tail.offset} on; the points after it in this file are not shown."
+        )
         return Mark(time.time(), tail.ordinal, {"kind": "notice", "text": text})
 
     def _get_series(self, stream: str, key: str) -> Series:
@@ -518,7 +534,9 @@ class RunStore:
         for position in records:
             record = self._index.get(position)
             if record.kind == LOG:
-                yield Batch(record.seq, record.seq, [], (record.start_offset, record.end_offset, self._text(record)))
+                yield Batch(
+                    record.seq, record.seq, [], (record.start_offset, record.end_offset, self._text(record))
+                )
                 continue
             name = self._index.stream_names[record.stream]
             number, first, end, columns = windows.get(record.stream, (-1, 0, 0, {}))
@@ -556,13 +574,18 @@ class RunStore:
     # -- metrics --------------------------------------------------------------------------------------------------
 
     def series_infos(self) -> list[SeriesInfo]:
-        """Name all series, by index."""
-        return [SeriesInfo(series.index, series.key, series.stream) for series in self._series.values()]
+        """Name all series, by index; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
+        return [
+            SeriesInfo(index=series.index, key=series.key, rank=series.stream)
+            for series in self._series.values()
+        ]
 
     def last_points(self, stream: str = "0") -> dict[str, Point]:
         """Give the newest point of each series of a stream."""
         return {
-            key: series.last for (name, key), series in self._series.items() if name == stream and series.last is not None
+            key: series.last
+            for (name, key), series in self._series.items()
+            if name == stream and series.last is not None
         }
 
     def columns(
@@ -752,7 +775,9 @@ class _Index:
         boot_id = _boot_id()
         if was_lost or (good_bytes < len(data) and not self._records):
             self.renew()
-        elif good_bytes < len(data) or (names is not None and names.get("boot_id") != boot_id and self._records):
+        elif good_bytes < len(data) or (
+            names is not None and names.get("boot_id") != boot_id and self._records
+        ):
             os.ftruncate(self._fd, good_bytes)
             self.seq += _SEQ_JUMP
             self._save_names()
@@ -831,13 +856,19 @@ class _Index:
         is_before_known = first < len(self._records) and self._records[first].seq == seq + 1
         if seq == 0 or is_end or is_known or is_before_known:
             return range(first, len(self._records))
-        raise CursorLost(f"Sequence number {seq} is not of this store, whose newest is {self.seq}; fetch columns anew.")
+        raise CursorLost(
+            f"Sequence number {seq} is not of this store, whose newest is {self.seq}; fetch columns anew."
+        )
 
     def _add(self, row: tuple[Any, ...]) -> bool:
         """Take a record in, unless it makes no sense after those before it."""
         seq, _, kind, _, stream, number, offset, ordinal = row
         before = self._ends.get(stream, (0, 0, 0))
-        if seq <= self.seq or kind not in (METRICS, LOG) or (kind == METRICS and stream >= len(self.stream_names)):
+        if (
+            seq <= self.seq
+            or kind not in (METRICS, LOG)
+            or (kind == METRICS and stream >= len(self.stream_names))
+        ):
             return False
         if (number, ordinal) < (before[0], before[2]) or (kind == LOG and offset < before[1]):
             return False

@@ -98,12 +98,16 @@ def load_parts(run_dir: Path, known: Mapping[PartId, SealedPart] | None = None) 
     for part in by_path.get(newest) or _load_merged(directory, names):
         parts[part.id] = part
     for name in sorted(names):
-        part_id = parse_journal_name(f"{name.removesuffix('.parquet')}.jnl") if name.endswith(".parquet") else None
+        part_id = (
+            parse_journal_name(f"{name.removesuffix('.parquet')}.jnl") if name.endswith(".parquet") else None
+        )
         if part_id is None or part_id in parts:
             continue
         path = directory / name
         try:
-            for part in by_path.get(name) or _load_summary(path.with_suffix(".npz")) or _recover_summary(path):
+            for part in (
+                by_path.get(name) or _load_summary(path.with_suffix(".npz")) or _recover_summary(path)
+            ):
                 parts[part.id] = part
         except FileNotFoundError:  # merged in the meantime, so everything is to be found there
             return load_parts(run_dir)
@@ -154,7 +158,8 @@ class SegmentFile:
                 group, columns=["step", "value", "time", "ordinal"], use_threads=False
             ).combine_chunks()
             columns = [
-                table.column(name).chunk(0).to_numpy(zero_copy_only=False) for name in ("step", "value", "time", "ordinal")
+                table.column(name).chunk(0).to_numpy(zero_copy_only=False)
+                for name in ("step", "value", "time", "ordinal")
             ]
             columns[2] = columns[2].view(np.int64) / 1e6
             self._held = group, Columns(*columns)
@@ -214,7 +219,9 @@ def _seal_journal(journal: Path, part_id: PartId, parts: Mapping[PartId, SealedP
         points = columns[key]
         series[key] = SealedSeries(row, summary_of(points.steps, points.values, points.times), None)
         row += len(points)
-    part = SealedPart(stream, number, first_ordinal, tail.ordinal, tail.offset, _worth_keeping(marks), path, series)
+    part = SealedPart(
+        stream, number, first_ordinal, tail.ordinal, tail.offset, _worth_keeping(marks), path, series
+    )
     with _new_file(path) as parquet, _new_file(path.with_suffix(".npz")) as summary:
         _write_parquet(parquet, [part], ((stream, key, columns[key]) for key in sorted(columns)))
         _write_summary(summary, [part])
@@ -269,7 +276,8 @@ def _merge(directory: Path, parts: Mapping[PartId, SealedPart]) -> None:
             rows[part.id, key] = SealedSeries(row, held.summary, raw)
             row += held.summary.count
     merged = {
-        part.id: replace(part, path=path, series={key: rows[part.id, key] for key in part.series}) for part in ordered
+        part.id: replace(part, path=path, series={key: rows[part.id, key] for key in part.series})
+        for part in ordered
     }
 
     def all_points() -> Iterator[tuple[str, str, Columns]]:
@@ -323,9 +331,7 @@ def _worth_keeping(marks: Iterable[Mark]) -> list[Mark]:
 # -- files --------------------------------------------------------------------------------------------------------
 
 
-def _write_parquet(
-    path: Path, parts: list[SealedPart], points: Iterable[tuple[str, str, Columns]]
-) -> None:
+def _write_parquet(path: Path, parts: list[SealedPart], points: Iterable[tuple[str, str, Columns]]) -> None:
     """Write points in row groups of 65,536, whatever series they are of."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -349,7 +355,12 @@ def _write_parquet(
         "ordinal": "DELTA_BINARY_PACKED",
     }
     with pq.ParquetWriter(
-        path, schema, compression="zstd", compression_level=6, use_dictionary=["stream", "key"], column_encoding=encodings
+        path,
+        schema,
+        compression="zstd",
+        compression_level=6,
+        use_dictionary=["stream", "key"],
+        column_encoding=encodings,
     ) as writer:
         waiting: list[tuple[str, str, Columns]] = []
         num_waiting = 0
@@ -385,7 +396,9 @@ def _write_group(writer: Any, schema: Any, waiting: list[tuple[str, str, Columns
     ordinals = np.concatenate([part.ordinals for _, _, part in taken])
     micros = pa.array(np.rint(times * 1e6).astype(np.int64)).cast(pa.timestamp("us", tz="UTC"))
     writer.write_table(
-        pa.Table.from_arrays([names(0), names(1), pa.array(steps), micros, pa.array(values), pa.array(ordinals)], schema=schema),
+        pa.Table.from_arrays(
+            [names(0), names(1), pa.array(steps), micros, pa.array(values), pa.array(ordinals)], schema=schema
+        ),
         row_group_size=ROW_GROUP_POINTS,
     )
     return sum(len(columns) for _, _, columns in waiting)
@@ -410,7 +423,9 @@ def _meta(parts: list[SealedPart]) -> dict[str, Any]:
                         "row": held.row,
                         "has_raw": held.raw is not None,
                         "num_buckets": len(held.summary.buckets),
-                        **{name: value for name, value in held.summary._asdict().items() if name != "buckets"},
+                        **{
+                            name: value for name, value in held.summary._asdict().items() if name != "buckets"
+                        },
                     }
                     for key, held in part.series.items()
                 ],

@@ -118,7 +118,10 @@ class Series:
         self._growing.append(columns.steps, columns.values, columns.times)
         self._blocks[-1].count += n
         self.count += n
-        self._note(Point(*(float(column[0]) for column in columns[:3])), Point(*(float(column[-1]) for column in columns[:3])))
+        self._note(
+            Point(*(float(column[0]) for column in columns[:3])),
+            Point(*(float(column[-1]) for column in columns[:3])),
+        )
         nonfinite = np.flatnonzero(~np.isfinite(columns.values))
         if len(nonfinite):
             self._note_nonfinite(len(nonfinite), float(columns.steps[nonfinite[0]]))
@@ -174,7 +177,11 @@ class Series:
         return Points(indices, *(np.concatenate([part[column] for part in parts]) for column in range(3)))
 
     def overview(
-        self, buckets: int | None = None, lo: float | None = None, hi: float | None = None, axis: Axis = "step"
+        self,
+        buckets: int | None = None,
+        lo: float | None = None,
+        hi: float | None = None,
+        axis: Axis = "step",
     ) -> Overview:
         """Give real points of a range: all of them, or at most `2 * buckets` with every spike.
 
@@ -192,9 +199,7 @@ class Series:
     def is_in_memory(self, start: int, stop: int) -> bool:
         """Tell whether these points can be had without opening a segment."""
         return all(
-            block.source.is_in_memory
-            for block in self._blocks
-            if block.start < stop and block.stop > start
+            block.source.is_in_memory for block in self._blocks if block.start < stop and block.stop > start
         )
 
     def _summarize(self, stop: int) -> None:
@@ -286,7 +291,9 @@ class _Range:
             cut = _spans(lowest, np.flatnonzero(~inside & ~outside))
             self._single = [self._filter(series.read(*span)) for span in (*cut, open_part)]
         self._lowest = lowest
-        self.count = int(lowest["count"][self._inside].sum()) + sum(len(points.values) for points in self._single)
+        self.count = int(lowest["count"][self._inside].sum()) + sum(
+            len(points.values) for points in self._single
+        )
 
     def all(self) -> Points:
         """Give every point of the range."""
@@ -328,7 +335,10 @@ def _spans(lowest: Buckets, which: NDArray[np.intp]) -> list[tuple[int, int]]:
     if not len(which):
         return []
     runs = np.split(which, np.flatnonzero(np.diff(which) != 1) + 1)
-    return [(int(lowest["start"][run[0]]), int(lowest["start"][run[-1]] + lowest["count"][run[-1]])) for run in runs]
+    return [
+        (int(lowest["start"][run[0]]), int(lowest["start"][run[-1]] + lowest["count"][run[-1]]))
+        for run in runs
+    ]
 
 
 def _merge(parts: Iterable[Points]) -> Points:
@@ -340,4 +350,8 @@ def _merge(parts: Iterable[Points]) -> Points:
         return Points(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0))
     joined = Points(*(np.concatenate([part[column] for part in parts]) for column in range(4)))
     indices, first = np.unique(joined.indices, return_index=True)
-    return joined if len(indices) == len(joined.indices) and (first[1:] > first[:-1]).all() else joined.take(first)
+    return (
+        joined
+        if len(indices) == len(joined.indices) and (first[1:] > first[:-1]).all()
+        else joined.take(first)
+    )
