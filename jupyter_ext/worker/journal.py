@@ -19,19 +19,13 @@ import threading
 import time
 import weakref
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows: one writer per stream is then the caller's duty
-    LOCK_EX = LOCK_NB = 0
-
-    def flock(fd: Any, operation: int, /) -> None:
-        """Do nothing where there are no such locks."""
-
+if sys.platform != "win32":
+    import fcntl
 
 KIND_KEY, KIND_POINTS, KIND_MANY, KIND_MARK = 1, 2, 3, 4
 
@@ -219,11 +213,11 @@ class JournalWriter:
         # Re-entrant, because a signal handler that logs may interrupt a call of the same thread.
         self._lock = threading.RLock()
         self._stream = stream
-        self._calls = 0
-        self._dropped = 0
-        self._closed = False
-        self._size = 0
-        self._rotate_at = self._rotate_bytes
+        self._calls: int = 0
+        self._dropped: int = 0
+        self._closed: bool = False
+        self._size: int = 0
+        self._rotate_at: int = self._rotate_bytes
         self._ids: dict[str, int] = {}
         self._new_ids = count()
         self._layouts: dict[tuple[str, ...], _Layout] = {}
@@ -324,10 +318,7 @@ class JournalWriter:
             except FileExistsError:
                 number += 1
                 continue
-            try:
-                flock(fd, LOCK_EX | LOCK_NB)
-            except OSError:  # a file system without locks; the rule of one writer per stream still holds
-                pass
+            _try_lock(fd)  # where the file system has no locks, one writer per stream is the caller's duty
             return fd
 
     def _next_number(self) -> int:
@@ -350,12 +341,9 @@ class JournalWriter:
         except OSError:
             return True
         try:
-            flock(fd, LOCK_EX | LOCK_NB)
-        except OSError:
-            return False
+            return _try_lock(fd)
         finally:
             os.close(fd)
-        return True
 
     def _rotate(self) -> None:
         """Go on in the next file. The descriptor stays the same, so an interrupted call of this thread writes on."""
@@ -390,6 +378,16 @@ class JournalWriter:
         closed = self._closed
         self._begin(f"{self._base}.{os.getpid()}")
         self._closed = closed
+
+
+def _try_lock(fd: int) -> bool:
+    """Take the lock that says that a journal has a living writer; tell whether it was free."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def _frame(body: bytes) -> bytes:

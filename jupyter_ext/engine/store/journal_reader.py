@@ -66,7 +66,8 @@ class Columns(NamedTuple):
 
     def part(self, start: int, stop: int) -> Columns:
         """Give the points from `start` to before `stop`, as views."""
-        return Columns(*(column[start:stop] for column in self))
+        steps, values, times, ordinals = self
+        return Columns(steps[start:stop], values[start:stop], times[start:stop], ordinals[start:stop])
 
 
 class Mark(NamedTuple):

@@ -45,7 +45,7 @@ class Points(NamedTuple):
 
     def take(self, which: NDArray[Any] | slice) -> Points:
         """Give those at the positions, or under the mask, `which`."""
-        return Points(*(column[which] for column in self))
+        return Points(self.indices[which], self.steps[which], self.values[which], self.times[which])
 
 
 def summarize(steps: Floats, values: Floats, times: Floats, first_index: int = 0) -> Buckets:

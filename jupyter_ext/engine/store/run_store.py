@@ -72,9 +72,9 @@ class CursorLost(LookupError):
 
 
 class BatchBlock(NamedTuple):
-    """New points of one series."""
+    """New points of one series; `series_index` is its number on the wire."""
 
-    index: int
+    series_index: int
     columns: Columns
 
 
@@ -512,7 +512,8 @@ class RunStore:
 
     def _part_columns(self, part: SealedPart) -> dict[str, Columns]:
         return {
-            key: self._read_sealed(part.id, key, 0, held.summary.count) for key, held in part.series.items()
+            key: self._read_sealed(part.id, key, 0, held.summary.num_points)
+            for key, held in part.series.items()
         }
 
     # -- replay ---------------------------------------------------------------------------------------------------
@@ -635,7 +636,7 @@ class RunStore:
     @staticmethod
     def encode_batch(batch: Batch) -> bytes:
         """Encode the points of a batch (JXM1)."""
-        blocks = [block for block in batch.blocks if block.index <= _MAX_WIRE_INDEX]
+        blocks = [block for block in batch.blocks if block.series_index <= _MAX_WIRE_INDEX]
         base_time = min((float(columns.times.min()) for _, columns in blocks), default=0.0)
         encoded = [_BATCH_HEAD.pack(b"JXM1", len(blocks), batch.metrics_seq, base_time)]
         for index, columns in blocks:

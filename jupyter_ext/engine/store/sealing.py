@@ -253,10 +253,10 @@ def _remove_journal(journal: Path, part: SealedPart) -> None:
 
 def _merge(directory: Path, parts: Mapping[PartId, SealedPart]) -> None:
     """Put all points into one file, sorted by stream, key, ordinal."""
-    if len({part.path for part in parts.values()}) == 1 and (directory / "pyramid.npz").exists():
-        if next(iter(parts.values())).path.name.startswith("all-"):
-            _remove_replaced(directory, parts)
-            return
+    paths = {part.path.name for part in parts.values()}
+    if len(paths) == 1 and paths.pop().startswith("all-") and (directory / "pyramid.npz").exists():
+        _remove_replaced(directory, parts)
+        return
     generation = 1 + max(_generations(os.listdir(directory)), default=0)
     path = directory / f"all-{generation}.parquet"
     ordered = [parts[part_id] for part_id in sorted(parts)]
@@ -266,15 +266,15 @@ def _merge(directory: Path, parts: Mapping[PartId, SealedPart]) -> None:
     row = 0
     for stream, key in names:
         having = [part for part in ordered if part.stream == stream and key in part.series]
-        is_short = sum(part.series[key].summary.count for part in having) <= SHORT_SERIES
+        is_short = sum(part.series[key].summary.num_points for part in having) <= SHORT_SERIES
         for part in having:
             held = part.series[key]
             raw = None
             if is_short:
-                points = files[part.path].read(held.row, held.row + held.summary.count)
+                points = files[part.path].read(held.row, held.row + held.summary.num_points)
                 raw = points.steps.copy(), points.values.copy(), points.times.copy()
             rows[part.id, key] = SealedSeries(row, held.summary, raw)
-            row += held.summary.count
+            row += held.summary.num_points
     merged = {
         part.id: replace(part, path=path, series={key: rows[part.id, key] for key in part.series})
         for part in ordered
@@ -285,7 +285,7 @@ def _merge(directory: Path, parts: Mapping[PartId, SealedPart]) -> None:
             for part in ordered:
                 if part.stream == stream and key in part.series:
                     held = part.series[key]
-                    yield stream, key, files[part.path].read(held.row, held.row + held.summary.count)
+                    yield stream, key, files[part.path].read(held.row, held.row + held.summary.num_points)
 
     with _new_file(path) as parquet:
         _write_parquet(parquet, list(merged.values()), all_points())
@@ -476,11 +476,11 @@ class _Slices:
         first, self._bucket = self._bucket, self._bucket + item["num_buckets"]
         raw = None
         if item["has_raw"]:
-            point, self._point = self._point, self._point + item["count"]
+            point, self._point = self._point, self._point + item["num_points"]
             steps, values, times = self._raw[:, point : self._point]
             raw = steps, values, times
         summary = SeriesSummary(
-            item["count"],
+            item["num_points"],
             Point(*item["first"]),
             Point(*item["last"]),
             item["num_nonfinite"],
@@ -516,7 +516,7 @@ def _recover_summary(path: Path) -> list[SealedPart]:
     file = SegmentFile(path)
 
     def summarized(item: Mapping[str, Any]) -> SealedSeries:
-        points = file.read(item["row"], item["row"] + item["count"])
+        points = file.read(item["row"], item["row"] + item["num_points"])
         return SealedSeries(item["row"], summary_of(points.steps, points.values, points.times), None)
 
     parts = _parts_from(meta, path.parent, summarized)

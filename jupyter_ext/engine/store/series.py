@@ -55,10 +55,10 @@ class Point(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """Points of a range of `count` points; `decimated` where not all of them."""
+    """Points of a range of `num_in_range` points; `decimated` where not all of them."""
 
     points: Points
-    count: int
+    num_in_range: int
     decimated: bool
 
 
@@ -144,8 +144,8 @@ class Series:
         buckets = summary.buckets.copy()
         for name in (buckets["start"], buckets["low"]["index"], buckets["high"]["index"]):
             name += self.count
-        self._blocks.append(Block(number, self.count, summary.count, source))
-        self.count += summary.count
+        self._blocks.append(Block(number, self.count, summary.num_points, source))
+        self.count += summary.num_points
         self._pyramid.append(buckets)
         self._summarized = self.count
         self._note(summary.first, summary.last)
@@ -220,7 +220,7 @@ class Series:
 class SeriesSummary(NamedTuple):
     """What is known of a block's points without reading them; `buckets` count from the block's first point."""
 
-    count: int
+    num_points: int
     first: Point
     last: Point
     num_nonfinite: int
