@@ -11,6 +11,7 @@ Source: docs/architecture/03-run-directory.md, "Journal frame".
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -77,6 +78,12 @@ class JournalWriter:
         stream: The rank as text (`0`), or `system`.
         rotate_bytes: Size after which the next file is begun, bytes.
     """
+
+    _calls: int
+    _dropped: int
+    _size: int
+    _rotate_at: int
+    _closed: bool
 
     def __init__(
         self, directory: str | os.PathLike[str], stream: str, *, rotate_bytes: int = ROTATE_BYTES
@@ -213,11 +220,11 @@ class JournalWriter:
         # Re-entrant, because a signal handler that logs may interrupt a call of the same thread.
         self._lock = threading.RLock()
         self._stream = stream
-        self._calls: int = 0
-        self._dropped: int = 0
-        self._closed: bool = False
-        self._size: int = 0
-        self._rotate_at: int = self._rotate_bytes
+        self._calls = 0
+        self._dropped = 0
+        self._closed = False
+        self._size = 0
+        self._rotate_at = self._rotate_bytes
         self._ids: dict[str, int] = {}
         self._new_ids = count()
         self._layouts: dict[tuple[str, ...], _Layout] = {}
@@ -257,7 +264,7 @@ class JournalWriter:
         if self._dropped or self._fd < 0:
             return self._write_after_trouble(data, calls)
         try:
-            written = os.write(self._fd, data)
+            written = _os_write(self._fd, data)
         except OSError:
             written = -1
         if written != len(data):
@@ -346,25 +353,35 @@ class JournalWriter:
             os.close(fd)
 
     def _rotate(self) -> None:
-        """Go on in the next file. The descriptor stays the same, so an interrupted call of this thread writes on."""
+        """Go on in the next file.
+
+        The descriptor stays the same, so a call of this thread that a signal handler's call has interrupted goes on
+        there too. The file gets its name only then: a reader that sees it knows that the one before is complete.
+        """
+        self._rotate_at = sys.maxsize
         try:
-            fd = self._create(self._next_number())
+            name = journal_name(self._stream, self._next_number())
+            temporary = os.path.join(self._directory, f".{name}.{os.getpid()}")
+            fd = os.open(temporary, _CREATE, 0o600)
         except OSError:
-            self._rotate_at += self._rotate_bytes // 16 + 1
+            self._rotate_at = self._size + self._rotate_bytes // 16
             return
+        _try_lock(fd)
         keys = b"".join(_key_frame(key_id, key) for key, key_id in self._ids.items())
         try:
-            complete = os.write(fd, keys) == len(keys)
-        except OSError:
-            complete = False
-        if complete:
+            if _os_write(fd, keys) < len(keys):
+                raise OSError("no room for the keys")
             os.dup2(fd, self._fd, inheritable=False)
             self._size = len(keys)
             self._rotate_at = len(keys) + self._rotate_bytes
-        else:
-            # No room: let the next call begin the file after that one.
+            os.rename(temporary, os.path.join(self._directory, name))
+        except OSError:
+            # Whatever it was, the next call begins a file anew.
             self._leave_file()
-        os.close(fd)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        finally:
+            os.close(fd)
 
     def _leave_file(self) -> None:
         """Close the file; without layouts the next call takes the slow way, which opens another."""
