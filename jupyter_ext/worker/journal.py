@@ -245,7 +245,8 @@ class JournalWriter:
         pack = struct.Struct("<Bdd" + "Hd" * len(values)).pack
         frames.append(_frame(pack(*row)))
         # Keys are declared again with each new layout: no state has to be right about what the file already holds.
-        if self._write(b"".join(frames)):
+        # A signal handler's call within a rotation keeps none, as the next file may lack its keys.
+        if self._write(b"".join(frames)) and self._rotate_at != sys.maxsize:
             if len(self._layouts) >= _MAX_LAYOUTS:
                 self._layouts.clear()
             self._layouts[tuple(values)] = _Layout(pack, row)
@@ -367,7 +368,7 @@ class JournalWriter:
             self._rotate_at = self._size + self._rotate_bytes // 16
             return
         _try_lock(fd)
-        keys = b"".join(_key_frame(key_id, key) for key, key_id in self._ids.items())
+        keys = b"".join(_key_frame(key_id, key) for key, key_id in list(self._ids.items()))
         try:
             if _os_write(fd, keys) < len(keys):
                 raise OSError("no room for the keys")
