@@ -106,7 +106,15 @@ def test_whatever_float_takes_is_a_value(tmp_path: Path) -> None:
         def __float__(self) -> float:
             return 3.5
 
-    given = {"a": True, "b": np.float32(0.1), "c": np.array(2), "d": Scalar(), "e": "1.5", "f": math.nan, "g": -math.inf}
+    given = {
+        "a": True,
+        "b": np.float32(0.1),
+        "c": np.array(2),
+        "d": Scalar(),
+        "e": "1.5",
+        "f": math.nan,
+        "g": -math.inf,
+    }
     writer = JournalWriter(tmp_path, "0")
     writer.points(given)  # type: ignore[arg-type]
     writer.points(given, step=np.int64(3))  # type: ignore[arg-type]

@@ -169,7 +169,6 @@ def test_a_torn_end_is_waited_for(tmp_path: Path) -> None:
         tail.close()
 
 
-
 @pytest.mark.parametrize(
     "bad",
     [
@@ -184,7 +183,18 @@ def test_a_torn_end_is_waited_for(tmp_path: Path) -> None:
         b"\xff\xff\xff\x7f" + bytes(100),
         bytes(200),
     ],
-    ids=["kind", "no key", "unknown key", "short many", "short key", "key twice", "no utf-8", "no json", "length", "zeros"],
+    ids=[
+        "kind",
+        "no key",
+        "unknown key",
+        "short many",
+        "short key",
+        "key twice",
+        "no utf-8",
+        "no json",
+        "length",
+        "zeros",
+    ],
 )
 def test_frames_that_make_no_sense_end_the_reading(tmp_path: Path, bad: bytes) -> None:
     path = tmp_path / "metrics-0-0.jnl"
