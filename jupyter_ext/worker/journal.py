@@ -11,6 +11,7 @@ Source: docs/architecture/03-run-directory.md, "Journal frame".
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -244,7 +245,8 @@ class JournalWriter:
         pack = struct.Struct("<Bdd" + "Hd" * len(values)).pack
         frames.append(_frame(pack(*row)))
         # Keys are declared again with each new layout: no state has to be right about what the file already holds.
-        if self._write(b"".join(frames)):
+        # A signal handler's call within a rotation keeps none, as the next file may lack its keys.
+        if self._write(b"".join(frames)) and self._rotate_at != sys.maxsize:
             if len(self._layouts) >= _MAX_LAYOUTS:
                 self._layouts.clear()
             self._layouts[tuple(values)] = _Layout(pack, row)
@@ -352,25 +354,35 @@ class JournalWriter:
             os.close(fd)
 
     def _rotate(self) -> None:
-        """Go on in the next file. The descriptor stays the same, so an interrupted call of this thread writes on."""
+        """Go on in the next file.
+
+        The descriptor stays the same, so a call of this thread that a signal handler's call has interrupted goes on
+        there too. The file gets its name only then: a reader that sees it knows that the one before is complete.
+        """
+        self._rotate_at = sys.maxsize
         try:
-            fd = self._create(self._next_number())
+            name = journal_name(self._stream, self._next_number())
+            temporary = os.path.join(self._directory, f".{name}.{os.getpid()}")
+            fd = os.open(temporary, _CREATE, 0o600)
         except OSError:
-            self._rotate_at += self._rotate_bytes // 16 + 1
+            self._rotate_at = self._size + self._rotate_bytes // 16
             return
-        keys = b"".join(_key_frame(key_id, key) for key, key_id in self._ids.items())
+        _try_lock(fd)
+        keys = b"".join(_key_frame(key_id, key) for key, key_id in list(self._ids.items()))
         try:
-            complete = _os_write(fd, keys) == len(keys)
-        except OSError:
-            complete = False
-        if complete:
+            if _os_write(fd, keys) < len(keys):
+                raise OSError("no room for the keys")
             os.dup2(fd, self._fd, inheritable=False)
             self._size = len(keys)
             self._rotate_at = len(keys) + self._rotate_bytes
-        else:
-            # No room: let the next call begin the file after that one.
+            os.rename(temporary, os.path.join(self._directory, name))
+        except OSError:
+            # Whatever it was, the next call begins a file anew.
             self._leave_file()
-        os.close(fd)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        finally:
+            os.close(fd)
 
     def _leave_file(self) -> None:
         """Close the file; without layouts the next call takes the slow way, which opens another."""
