@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 from collections.abc import Callable
 
 from websockets.asyncio.client import unix_connect
@@ -29,15 +30,16 @@ class OpenStream:
         self._future.cancel()
 
 
-class Tunnel:
+class PanelDoor:
     """Passes a view's requests on to the engine. Thread-safe."""
 
-    def request(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
+    def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:
         """Make one request; gives status, content type and body. Blocks: call it off the main thread."""
         if not path.startswith(_ALLOWED):
             return 403, "text/plain", b"a view asks for trainings only"
         try:
-            return loop_thread().run(client().tunnel(method, path, body))
+            data = None if body is None else json.dumps(body).encode()
+            return loop_thread().run(client().tunnel(method, path, data))
         except JupyterExtError as error:
             return 503, "text/plain", str(error).encode()
 
@@ -48,7 +50,9 @@ class Tunnel:
         return OpenStream(loop_thread().submit(_pass_on(path, on_message, on_close)))
 
 
-async def _pass_on(path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int], None]) -> None:
+async def _pass_on(
+    path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int], None]
+) -> None:
     code = _ABNORMAL
     try:
         if path.startswith(_ALLOWED):

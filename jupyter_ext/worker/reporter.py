@@ -29,10 +29,11 @@ class Reporter:
 
     def points(self, values: Mapping[str, Any], step: float | None) -> None:
         """Write one point of each key."""
-        try:
-            self._journal.points(values, step)
-        except (TypeError, ValueError, RuntimeError):
-            self._journal.points(self._numbers(values), None if step is None else float(step))
+        for value in values.values():
+            if value.__class__ is not float and value.__class__ is not int:
+                values = self._numbers(values)
+                break
+        self._journal.points(values, step)
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
         """Write many points of one key."""
@@ -63,7 +64,7 @@ class Reporter:
                 numbers.update(self._numbers(value, f"{key}/"))
                 continue
             try:
-                numbers[key] = float(value)
+                numbers[key] = float(value.item() if hasattr(value, "item") else value)
             except (TypeError, ValueError, RuntimeError):
                 if key not in self._complained:
                     self._complained.add(key)
@@ -144,5 +145,12 @@ def _print(values: Mapping[str, Any], step: float | None) -> None:
     if now - _last_print < _PRINT_INTERVAL_S:
         return
     _last_print = now
-    shown = "  ".join(f"{name}={value}" for name, value in values.items())
+    shown = "  ".join(f"{name}={_short(value)}" for name, value in values.items())
     print(shown if step is None else f"step {step}  {shown}")
+
+
+def _short(value: Any) -> str:
+    try:
+        return f"{float(value):.4g}"
+    except (TypeError, ValueError, RuntimeError):
+        return str(value)

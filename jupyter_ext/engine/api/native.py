@@ -57,9 +57,13 @@ class NativeAPI:
         """List trainings, newest first."""
         status = request.query_params.get("status")
         if status is not None and status not in _STATUSES:
-            raise Problem(422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}.")
+            raise Problem(
+                422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}."
+            )
         found = await self._trainings.list(status, limit=_integer(request, "limit", 100))
-        return JSONResponse({"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE)
+        return JSONResponse(
+            {"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE
+        )
 
     async def get(self, request: Request) -> Response:
         """Give a training without its log."""

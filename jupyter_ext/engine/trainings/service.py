@@ -165,7 +165,9 @@ class TrainingService:
         """List trainings, newest first."""
         rows = await self._catalog.list_trainings(status=status, limit=limit, before=before)
         return [
-            record.resource() if (record := self._records.get(row["id"])) else Training.model_validate(row["resource"])
+            record.resource()
+            if (record := self._records.get(row["id"]))
+            else Training.model_validate(row["resource"])
             for row in rows
         ]
 
@@ -199,7 +201,9 @@ class TrainingService:
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
         if record is None or not self._backend.stacks(record.run_dir):
-            raise Problem(409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now.")
+            raise Problem(
+                409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
+            )
         for _ in range(100):
             await asyncio.sleep(0.02)
             if path.stat().st_size > before:
@@ -257,7 +261,13 @@ class TrainingService:
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
             write_json(
                 record.run_dir / "error.json",
-                {"kind": "start", "type": "StartError", "message": str(error), "frames": [], "text": str(error)},
+                {
+                    "kind": "start",
+                    "type": "StartError",
+                    "message": str(error),
+                    "frames": [],
+                    "text": str(error),
+                },
             )
             now = time.time()
             write_json(
@@ -276,7 +286,9 @@ class TrainingService:
         for mark in store.marks():
             self._take_mark(record, mark)
         self._take_last(record, store)
-        self._followers[record.id] = asyncio.create_task(self._follow(record, store), name=f"follow {record.id}")
+        self._followers[record.id] = asyncio.create_task(
+            self._follow(record, store), name=f"follow {record.id}"
+        )
 
     async def _recover(self, run_dir: Path) -> None:
         """Put a run that the catalog does not know back into it."""
@@ -370,7 +382,9 @@ class TrainingService:
         elif kind == "notice":
             record.notice(mark["text"])
         elif kind == "dropped":
-            record.notice(f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap.")
+            record.notice(
+                f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap."
+            )
 
     def _take_last(self, record: Record, store: RunStore) -> None:
         record.last = {
@@ -407,7 +421,9 @@ class TrainingService:
             for training_id, record in self._records.items():
                 start = read_json(record.run_dir / "start.json")
                 if start is not None and training_id not in samplers and record.status == "processing":
-                    samplers[training_id] = system_metrics.SystemSampler(record.run_dir, start["worker"]["pid"])
+                    samplers[training_id] = system_metrics.SystemSampler(
+                        record.run_dir, start["worker"]["pid"]
+                    )
             await asyncio.to_thread(_sample_all, list(samplers.values()))
 
 

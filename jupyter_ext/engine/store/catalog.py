@@ -1,0 +1,183 @@
+"""The catalog of trainings and versions: what can be listed and found without looking into run directories.
+
+Rule: it is an index. Run directories are the truth, and everything here can be made anew from them; after a loss
+`needs_rebuild` says so until `mark_rebuilt`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.store.database import Database
+
+MIGRATIONS = (
+    """
+    CREATE TABLE trainings (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        version TEXT NOT NULL,
+        status TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        started_at TEXT,
+        completed_at TEXT,
+        updated_at TEXT NOT NULL,
+        resource TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX trainings_by_age ON trainings (created_at DESC, id DESC);
+    CREATE INDEX trainings_by_status ON trainings (status, created_at DESC, id DESC);
+    CREATE TABLE versions (
+        id TEXT PRIMARY KEY,
+        model TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        manifest TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    """,
+)
+_REBUILT = "rebuilt_at"
+
+
+class Catalog:
+    """The catalog. Times are RFC 3339 UTC texts of one format, so that they sort.
+
+    Args:
+        path: The SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, MIGRATIONS)
+        self.needs_rebuild = False
+
+    @property
+    def corrupt_path(self) -> Path | None:
+        """Where a corrupt catalog was moved to when this one was opened, or `None`."""
+        return self._database.corrupt_path
+
+    async def open(self) -> None:
+        """Open; see `Database.open` for what it raises."""
+        await self._database.open()
+        self.needs_rebuild = await self.get_meta(_REBUILT) is None
+
+    async def close(self) -> None:
+        """Close, for good."""
+        await self._database.close()
+
+    async def is_empty(self) -> bool:
+        """Tell whether there is no training."""
+        return await self._database.read(
+            lambda db: db.execute("SELECT 1 FROM trainings LIMIT 1").fetchone() is None
+        )
+
+    async def mark_rebuilt(self) -> None:
+        """Say that all run directories are in the catalog."""
+        await self.set_meta(_REBUILT, _now())
+        self.needs_rebuild = False
+
+    async def put_training(
+        self,
+        id: str,
+        *,
+        name: str,
+        model: str,
+        version: str,
+        status: str,
+        created_at: str,
+        started_at: str | None = None,
+        completed_at: str | None = None,
+        resource: Mapping[str, Any],
+    ) -> None:
+        """Insert or replace a training.
+
+        Args:
+            id: Its id.
+            name: What the user called it.
+            model: Owner and name.
+            version: Id of the version it runs.
+            status: One of Replicate's statuses.
+            created_at: RFC 3339 UTC.
+            started_at: RFC 3339 UTC, or `None`.
+            completed_at: RFC 3339 UTC, or `None`.
+            resource: The whole training as JSON.
+        """
+        row = (
+            id,
+            name,
+            model,
+            version,
+            status,
+            created_at,
+            started_at,
+            completed_at,
+            _now(),
+            _to_json(resource),
+        )
+        marks = ", ".join("?" * len(row))
+        await self._database.write(lambda db: db.execute(f"REPLACE INTO trainings VALUES ({marks})", row))
+
+    async def get_training(self, id: str) -> dict[str, Any] | None:
+        """Give a training's row, `resource` as an object, or `None`."""
+        query = "SELECT * FROM trainings WHERE id = ?"
+        row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
+        return None if row is None else _from_row(row, "resource")
+
+    async def list_trainings(
+        self, status: str | None = None, limit: int = 100, before: tuple[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """List trainings, newest first.
+
+        Args:
+            status: Only those in this status.
+            limit: At most so many.
+            before: `created_at` and `id` of the last one of the page before.
+        """
+        conditions, values = ["1"], list[Any]()
+        if status is not None:
+            conditions.append("status = ?")
+            values.append(status)
+        if before is not None:
+            conditions.append("(created_at, id) < (?, ?)")
+            values += before
+        query = f"SELECT * FROM trainings WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT ?"
+        rows = await self._database.read(lambda db: db.execute(query, (*values, limit)).fetchall())
+        return [_from_row(row, "resource") for row in rows]
+
+    async def put_version(self, id: str, *, model: str, created_at: str, manifest: Mapping[str, Any]) -> None:
+        """Insert a version; one that is there stays as it is, as its id is the hash of its content."""
+        row = (id, model, created_at, _to_json(manifest))
+        await self._database.write(
+            lambda db: db.execute("INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)", row)
+        )
+
+    async def get_version(self, id: str) -> dict[str, Any] | None:
+        """Give a version's row, `manifest` as an object, or `None`."""
+        query = "SELECT * FROM versions WHERE id = ?"
+        row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
+        return None if row is None else _from_row(row, "manifest")
+
+    async def get_meta(self, key: str) -> str | None:
+        """Give a setting, or `None`."""
+        query = "SELECT value FROM meta WHERE key = ?"
+        row = await self._database.read(lambda db: db.execute(query, (key,)).fetchone())
+        return None if row is None else str(row["value"])
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Keep a setting."""
+        await self._database.write(lambda db: db.execute("REPLACE INTO meta VALUES (?, ?)", (key, value)))
+
+
+def _from_row(row: sqlite3.Row, json_column: str) -> dict[str, Any]:
+    return {**dict(row), json_column: json.loads(row[json_column])}
+
+
+def _to_json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,29 @@
+"""A warm engine for a module's tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from integration_tools import EngineUnderTest
+
+from jupyter_ext import connection
+from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.config import Locations
+
+
+@pytest.fixture(scope="module")
+def engine(session_engine_home: Any) -> Iterator[EngineUnderTest]:
+    """Give an engine that the tests of a module share."""
+    under_test = EngineUnderTest(Locations(session_engine_home.data_dir, session_engine_home.runtime_dir))
+    connection.ensure(where=under_test.where)
+    yield under_test
+    under_test.close()
+
+
+@pytest.fixture
+async def client(engine: EngineUnderTest) -> AsyncIterator[AsyncClient]:
+    """Give a client of the module's engine."""
+    async with AsyncClient(engine.where) as client:
+        yield client

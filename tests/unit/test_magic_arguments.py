@@ -1,0 +1,58 @@
+"""A magic's line: understood, or refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.magics.arguments import HelpShown, parse_inputs
+from jupyter_ext.magics.training import _train_parser, _training_parser, _trainings_parser
+
+
+def test_a_whole_line() -> None:
+    parsed = _train_parser("%%train").parse("digits -i epochs=5 -i 'name=a b' --wait --as run")
+    assert (parsed.name, parsed.input, parsed.wait, parsed.variable) == (
+        "digits",
+        ["epochs=5", "name=a b"],
+        True,
+        "run",
+    )
+
+
+@pytest.mark.parametrize(
+    ("parser", "line", "says"),
+    [
+        (_train_parser("%%train"), "digits --lr 3", "%%train: unrecognized arguments: --lr 3"),
+        (_train_parser("%%train"), "digits 'open", "no closing quotation"),
+        (_train_parser("%train"), "", "%train: the following arguments are required: name"),
+        (_training_parser(), "abc fly", "invalid choice: 'fly'"),
+        (_training_parser(), "abc logs --tail many", "invalid int value: 'many'"),
+        (_trainings_parser(), "--status done", "invalid choice: 'done'"),
+    ],
+)
+def test_a_wrong_line_is_refused_in_one_line(parser: object, line: str, says: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parser.parse(line)  # type: ignore[attr-defined]
+    assert says in str(caught.value)
+    assert "--help` shows what it takes" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(HelpShown):
+        _train_parser("%%train").parse("--help")
+    printed = capsys.readouterr().out
+    assert "%%train digits -i epochs=5" in printed
+    assert "--wait" in printed
+
+
+@pytest.mark.parametrize("pair", ["lr", "1x=3", "=3", "a b=3"])
+def test_an_input_must_be_a_pair(pair: str) -> None:
+    with pytest.raises(InvalidInput, match="not of the form name=value"):
+        parse_inputs([pair], "%%train")
+
+
+def test_an_input_may_hold_an_equals_sign_but_not_come_twice() -> None:
+    assert parse_inputs(["a=b=c"], "%%train") == {"a": "b=c"}
+    with pytest.raises(InvalidInput, match="given twice"):
+        parse_inputs(["a=1", "a=2"], "%%train")

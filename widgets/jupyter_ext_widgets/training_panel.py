@@ -1,0 +1,96 @@
+"""The live panel of one training as a widget.
+
+Its code is imported from the page's Jupyter server once, or asked of the kernel once where there is no such server;
+what travels with each widget is a loader of less than 1 kB.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anywidget
+import traitlets
+
+from jupyter_ext_widgets.tunnel import EngineDoor, Tunnel, problem
+
+# Factory form, as `initialize` and `render` are given different model objects. `jxPanel` is the page's one promise of
+# [module, server if any]; a failed one is forgotten, so that the next view tries again.
+_LOADER = """\
+async function load(model) {
+ try {
+  const { baseUrl: path } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+  const baseUrl = new URL(path, location).href, at = baseUrl + "jupyter-ext/";
+  const { static: { panel, plotly } } = await (await fetch(at + "info")).json();
+  return [await import(at + "static/" + panel), { baseUrl, plotly }];
+ } catch (e) { console.debug(e); }
+ const id = "code" + Math.random();
+ const data = await new Promise((ok, no) => {
+  model.on("msg:custom", (m, b) => m.id === id && (m.status < 300 ? ok(b[0]) : no("not built")));
+  model.send({ kind: "code", id, name: "panel" });
+ });
+ return [await import(URL.createObjectURL(new Blob([data], {type: "text/javascript"})))];
+}
+export default () => ({
+ async render({ model, el }) {
+  try {
+   const [m, server] = await (globalThis.jxPanel ??= load(model));
+   return m.render({ model, el }, server);
+  } catch (e) {
+   globalThis.jxPanel = null;
+   el.textContent = "Training panel: " + e;
+  }
+ }
+});
+"""
+
+
+class TrainingPanel(anywidget.AnyWidget):
+    """Shows one training as it runs, and what it left when it is over.
+
+    Args:
+        training_id: The training to show.
+        snapshot: The training as last known, drawn where nothing can be reached.
+        door: The way to the engine for pages without our server extension; without one such pages show the
+            snapshot only.
+    """
+
+    _esm = _LOADER
+
+    training_id = traitlets.Unicode().tag(sync=True)
+    snapshot = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self, training_id: str, *, snapshot: Mapping[str, Any] | None = None, door: EngineDoor | None = None
+    ) -> None:
+        self._send_lock = threading.Lock()
+        self._tunnel = Tunnel(door or _NoDoor(), self._send_custom)
+        super().__init__(training_id=training_id, snapshot=dict(snapshot or {}))
+        self.on_msg(self._on_custom)
+
+    def close(self) -> None:
+        """End the widget and its streams."""
+        self._tunnel.close()
+        super().close()
+
+    def _on_custom(self, _widget: object, content: object, _buffers: object) -> None:
+        self._tunnel.handle(content)
+
+    def _send_custom(self, content: dict[str, Any], buffers: Sequence[bytes]) -> None:
+        with self._send_lock:
+            if self.comm is not None:
+                self.send(content, list(buffers))
+
+
+class _NoDoor:
+    """Answers that there is no engine to ask; a view takes 404 for final and draws its snapshot."""
+
+    def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:
+        detail = (
+            "Not connected: this panel was made without a client, and this page has no jupyter-ext server."
+        )
+        return problem(404, "Not connected", detail)
+
+    def open_stream(self, path: str, on_message: object, on_closed: object) -> Any:
+        raise ConnectionError(f"This panel was made without a client: {path} cannot be opened.")

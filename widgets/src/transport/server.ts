@@ -1,0 +1,123 @@
+// The page's own Jupyter server, by its extension: `<baseUrl>jupyter-ext/engine/…`, cookie and XSRF header.
+
+import { importModule } from './import_module';
+import { ConnectionError, type Answer, type OpenStream, type StreamHandlers, type Transport } from './transport';
+
+/** What a host knows about its server. */
+export interface ServerOptions {
+  /** Base URL of the Jupyter server, with a slash at its end; absolute, or a path on the page's origin. */
+  baseUrl: string;
+  /** Base URL for WebSockets; default is `baseUrl` with `ws`. */
+  wsUrl?: string;
+  /** Token to append to WebSocket URLs, where there is no cookie. */
+  token?: string;
+  /** Name of the plotly bundle under `static/`; default is asked from `info`. */
+  plotly?: string;
+  /** Sends a request; default is `fetch` with the page's cookie and the XSRF header. */
+  fetch?: (url: string, init: RequestInit) => Promise<Response>;
+}
+
+/** The answer of `GET <baseUrl>jupyter-ext/info`. */
+export interface ServerInfo {
+  version: string;
+  protocol: number;
+  static: { panel: string; plotly: string };
+}
+
+export class ServerTransport implements Transport {
+  readonly #options: ServerOptions;
+  readonly #root: string;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    this.#root = new URL('jupyter-ext/', new URL(withSlash(options.baseUrl), location.href)).href;
+  }
+
+  async request(method: string, path: string, body?: unknown): Promise<Answer> {
+    return this.#fetch(`${this.#root}engine${path}`, method, body);
+  }
+
+  openStream(path: string, handlers: StreamHandlers): OpenStream {
+    const socket = new WebSocket(this.#socketUrl(path));
+    socket.binaryType = 'arraybuffer';
+    const listeners = new AbortController();
+    const { signal } = listeners;
+    socket.addEventListener(
+      'message',
+      event => {
+        if (typeof event.data === 'string') {
+          handlers.text(event.data);
+        } else {
+          handlers.binary(event.data as ArrayBuffer);
+        }
+      },
+      { signal }
+    );
+    socket.addEventListener(
+      'close',
+      event => {
+        listeners.abort();
+        handlers.closed(event.code);
+      },
+      { signal }
+    );
+    return {
+      close: () => {
+        listeners.abort();
+        socket.close();
+      },
+    };
+  }
+
+  async importPlotly(): Promise<unknown> {
+    const name = this.#options.plotly ?? (await this.#info()).static.plotly;
+    return importModule(`${this.#root}static/${encodeURIComponent(name)}`);
+  }
+
+  async #info(): Promise<ServerInfo> {
+    const answer = await this.#fetch(`${this.#root}info`, 'GET');
+    if (answer.status !== 200) {
+      throw new ConnectionError(`This Jupyter server has no jupyter-ext extension (HTTP ${answer.status}).`);
+    }
+    return JSON.parse(new TextDecoder().decode(answer.body)) as ServerInfo;
+  }
+
+  async #fetch(url: string, method: string, body?: unknown): Promise<Answer> {
+    const init: RequestInit = { method, cache: 'no-store' };
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+      init.headers = { 'Content-Type': 'application/json' };
+    }
+    try {
+      const response = await (this.#options.fetch ?? cookieFetch)(url, init);
+      const contentType = response.headers.get('Content-Type') ?? '';
+      return { status: response.status, contentType, body: await response.arrayBuffer() };
+    } catch (error) {
+      throw new ConnectionError('The Jupyter server does not answer.', { cause: error });
+    }
+  }
+
+  #socketUrl(path: string): string {
+    const base = this.#options.wsUrl
+      ? new URL('jupyter-ext/', withSlash(this.#options.wsUrl)).href
+      : this.#root.replace(/^http/, 'ws');
+    const url = new URL(`${base}engine${path}`);
+    if (this.#options.token) {
+      url.searchParams.set('token', this.#options.token);
+    }
+    return url.href;
+  }
+}
+
+function withSlash(url: string): string {
+  return url.endsWith('/') ? url : `${url}/`;
+}
+
+function cookieFetch(url: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(init.headers);
+  const xsrf = /(?:^|;\s*)_xsrf=([^;]*)/.exec(document.cookie);
+  if (xsrf) {
+    headers.set('X-XSRFToken', decodeURIComponent(xsrf[1]));
+  }
+  return fetch(url, { ...init, headers, credentials: 'same-origin' });
+}
