@@ -56,6 +56,7 @@ check: env ## lint, types, import directions, unit and contract tests; about a m
 	$(BIN)/lint-imports --no-cache
 	@if [ -f .ci/wire_types.py ]; then echo "$(PY) .ci/wire_types.py --check"; $(PY) .ci/wire_types.py --check; fi
 	npm run check
+	npm test
 	$(PY) -m pytest -m "not slow and not browser" tests/unit tests/contract
 
 format: env ## let ruff format and repair what it can
@@ -110,8 +111,10 @@ $(BUILT): $(DEPENDENCIES) $(NODE_MODULES) $(BROWSER_SOURCES)
 	test -f $(LAB_BUILT)
 	touch $@
 
-# Linked, not copied: JupyterLab then sees every later build. The settings keep Jupyter's news off the screen.
+# Linked, not copied: JupyterLab then sees every later build. The link goes before pip comes again, which would otherwise
+# write and delete through it. The settings keep Jupyter's news off the screen.
 $(INSTALLED): $(DEPENDENCIES) install.json $(wildcard jupyter-config/server-config/*) | $(BUILT)
+	rm -rf .venv/share/jupyter/labextensions/jupyter-ext jupyter_ext/labextension/install.json
 	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PY) -m pip install -q --no-deps --no-build-isolation -e .
 	$(BIN)/jupyter-builder develop --overwrite .
 	mkdir -p .venv/share/jupyter/lab/settings
@@ -119,6 +122,8 @@ $(INSTALLED): $(DEPENDENCIES) install.json $(wildcard jupyter-config/server-conf
 		> .venv/share/jupyter/lab/settings/overrides.json
 	touch $@
 
-.venv/.bench: pyproject.toml constraints.txt $(INSTALLED)
-	$(PY) -m pip install -q -c constraints.txt -e '.[bench]' --no-build-isolation
+.venv/.bench: $(INSTALLED)
+	$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["optional-dependencies"]["bench"], sep="\n")' > .venv/requirements-bench.txt
+	$(PY) -m pip install -q -c constraints.txt -r .venv/requirements-bench.txt
 	touch $@
