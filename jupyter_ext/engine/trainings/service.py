@@ -343,6 +343,8 @@ class TrainingService:
             record.move("processing")
             self._changed(record)
         asked = read_json(record.run_dir / "stop")
+        if asked is None and record.stop is not None:
+            self._backend.stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
