@@ -167,7 +167,7 @@ class Training:
         from IPython.display import display
 
         content = {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
-        display(content, raw=True)  # type: ignore[no-untyped-call]
+        display(content, raw=True)
 
 
 async def _next(events: AsyncIterator[Event]) -> Event:

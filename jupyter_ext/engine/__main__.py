@@ -52,7 +52,10 @@ def main() -> int:
         return 1
     try:
         asyncio.run(_run(where, settings, listener, tell))
-    except Exception as error:  # the outer edge of the process: whoever waits must hear why
+    except JupyterExtError as error:
+        tell(str(error))
+        return 1
+    except Exception as error:
         logging.getLogger(__name__).exception("the engine failed")
         tell(f"{type(error).__name__}: {error}")
         return 1

@@ -181,7 +181,7 @@ class Engine:
         )
         server = _Server(config)
         task = asyncio.create_task(server.serve([listener]), name="http")
-        while not server.started and not task.done():  # noqa: ASYNC110  uvicorn has no event for it
+        while not server.started and not task.done():
             await asyncio.sleep(0.001)
         if task.done():
             task.result()

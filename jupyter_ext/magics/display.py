@@ -34,7 +34,7 @@ def show(run: Training) -> None:
             "version_minor": 0,
             "model_id": widget.model_id,
         }
-    shown = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+    shown = display(data, raw=True, display_id=True)
     if isinstance(shown, DisplayHandle):
         loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
 
@@ -88,7 +88,7 @@ async def _keep_saved_output_current(
                 "text/plain": summary(training),
                 "image/svg+xml": picture,
             }
-            shown.update({**data, **content}, raw=True)  # type: ignore[no-untyped-call]
+            shown.update({**data, **content}, raw=True)
             if widget is not None:
                 widget.snapshot = mime_content(training)["training"]
     except JupyterExtError as error:

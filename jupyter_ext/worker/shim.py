@@ -229,9 +229,7 @@ def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple
         from jupyter_ext.worker import runner
 
         code = runner.run(spec)
-    except (
-        BaseException
-    ):  # the last edge of the process: whatever it is must be in the log, and nothing may escape
+    except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it
         import traceback
 
         traceback.print_exc()

@@ -189,7 +189,7 @@ def test_a_mistake_gets_one_line_and_starts_nothing(
 
 def test_help_and_lists_and_the_engine(kernel: Kernel) -> None:
     for magic in (
-        "%%train --help\n",
+        "%%train --help",
         "%train --help",
         "%training --help",
         "%trainings --help",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 
 import numpy as np
@@ -227,3 +229,13 @@ async def test_stacks_of_a_running_training(client: AsyncClient) -> None:
 
 def read_exit(engine: EngineUnderTest, training_id: str) -> dict[str, object]:
     return json.loads((engine.where.runs_dir / training_id / "exit.json").read_text())
+
+
+async def test_a_cancel_before_there_is_a_process_is_delivered(client: AsyncClient) -> None:
+    info = await client.engine()
+    zygote = next(item.pid for item in info.environments if item.pid)
+    os.kill(zygote, signal.SIGKILL)  # the next start has to wait for another one
+    training = await start(client, "import time\ndef train():\n    time.sleep(100)")
+    answer = await client.cancel(training.id)
+    assert answer.stop is not None
+    assert (await client.wait(training.id, 40)).status == "canceled"

@@ -6,6 +6,7 @@ Source: docs/architecture/02-wire.md.
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -83,13 +84,10 @@ class NativeAPI:
         """Give metrics as columns."""
         store = await self._trainings.store(request.path_params["id"])
         query = request.query_params
-        axis = query.get("x", "step")
-        if axis not in ("step", "time"):
-            raise Problem(422, "Invalid value", f"x={axis!r} is neither step nor time.")
         data = store.columns(
             keys=query["keys"].split(",") if query.get("keys") else None,
             buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
-            axis=axis,
+            axis=_axis(query.get("x", "step")),
             lo=_number(request, "from"),
             hi=_number(request, "to"),
         )
@@ -138,6 +136,12 @@ async def _until_gone(socket: WebSocket) -> None:
     """Return when the viewer has left; what it says until then has no meaning."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+def _axis(text: str) -> Literal["step", "time"]:
+    if text not in ("step", "time"):
+        raise Problem(422, "Invalid value", f"x={text!r} is neither step nor time.")
+    return "step" if text == "step" else "time"
 
 
 def _integer(request: Request, name: str, default: int) -> int:

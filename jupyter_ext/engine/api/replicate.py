@@ -78,7 +78,9 @@ class ReplicateAPI:
     async def _answer(self, request: Request, training: Training) -> Response:
         store = await self._trainings.store(training.id)
         piece = store.logs(0, MAX_LOG_BYTES)
-        return JSONResponse(resource(request, training) | {"logs": fold(piece["text"]) or None}, headers=_NO_STORE)
+        return JSONResponse(
+            resource(request, training) | {"logs": fold(piece["text"]) or None}, headers=_NO_STORE
+        )
 
     def _origin(self, extra: Any) -> Origin:
         """Read where a notebook's training is to run; other clients' run in the engine's own environment."""
