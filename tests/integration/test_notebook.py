@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -71,8 +74,6 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def kernel(engine: EngineUnderTest) -> Iterator[Kernel]:
-    import os
-
     os.environ["JUPYTER_EXT_DATA_DIR"] = str(engine.where.data_dir)
     os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(engine.where.runtime_dir)
     kernel = Kernel()
@@ -222,9 +223,8 @@ def test_completion(kernel: Kernel) -> None:
 
 
 def test_an_interrupt_ends_the_waiting_and_not_the_training(kernel: Kernel) -> None:
-    import threading
-
-    timer = threading.Timer(1.5, kernel.manager.interrupt_kernel)
+    kernel_pid = int(kernel.run("import os; os.getpid()").result)
+    timer = threading.Timer(1.5, os.kill, (kernel_pid, signal.SIGINT))
     timer.start()
     cell = kernel.run("%%train long --wait --as long\nimport time\ndef train():\n    time.sleep(60)")
     assert cell.error is None, cell.traceback

@@ -125,6 +125,7 @@ async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
                 await socket.send_bytes(message)
             else:
                 await socket.send_text(message)
+            await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
         await socket.close(1000)
     except Problem as problem:
         await socket.close(4000 + problem.status, problem.detail[:120])
