@@ -66,8 +66,8 @@ format: env ## let ruff format and repair what it can
 types: env ## write widgets/src/wire.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
-bench: env .venv/.bench ## run the benchmarks against their peers and print their tables
-	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(PY) "$$benchmark"; done
+bench: env .venv/.bench ## measure against peers and physical limits, and print one table
+	@$(PY) -m benchmarks
 
 wheel: env ## build sdist and wheel into dist/ from freshly built browser files
 	rm -rf dist $(dir $(BUILT)) jupyter_ext/labextension

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from jupyter_ext.engine.backends.base import Launch, StartError
@@ -27,7 +26,7 @@ class LocalBackend:
             "cwd": launch.cwd,
             "sys_path": launch.sys_path,
             "environ": None if launch.environ is None else dict(launch.environ),
-            "threads": os.cpu_count(),
+            "threads": launch.threads,
         }
         try:
             await self._environments.get(launch.python).start(spec)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -99,6 +100,8 @@ class TrainingService:
                 if spec is not None:
                     self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
         self._sampling = asyncio.create_task(self._sample(), name="system metrics")
+        for run_dir in await asyncio.to_thread(_unsealed, self._runs_dir, set(self._records)):
+            self._sealer.seal(run_dir, final=True)
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
@@ -142,7 +145,8 @@ class TrainingService:
         record = await asyncio.to_thread(self._prepare, version, inputs, origin)
         await self._persist(record)
         self._adopt(record)
-        launch = Launch(record.run_dir, origin.python, origin.cwd, origin.sys_path, origin.environ)
+        threads = max(1, (os.cpu_count() or 1) // len(self._records))
+        launch = Launch(record.run_dir, origin.python, origin.cwd, threads, origin.sys_path, origin.environ)
         task = asyncio.create_task(self._start(record, launch), name=f"start {record.id}")
         self._followers[f"start {record.id}"] = task
         task.add_done_callback(lambda _: self._followers.pop(f"start {record.id}", None))
@@ -433,6 +437,21 @@ class TrainingService:
                     )
             stores = [self._stores[training_id] for training_id in self._records]
             await asyncio.to_thread(_sample_and_sync, list(samplers.values()), stores)
+            for record in self._records.values():
+                if _has_rotated(record.run_dir):
+                    self._sealer.seal(record.run_dir)
+
+
+def _unsealed(runs_dir: Path, running: set[str]) -> list[Path]:
+    """List the runs that are over and were not sealed, because an engine ended before it could."""
+    over = (path.parent for path in runs_dir.glob("*/training.json"))
+    return [run_dir for run_dir in over if run_dir.name not in running and any(run_dir.glob("metrics-*.jnl"))]
+
+
+def _has_rotated(run_dir: Path) -> bool:
+    """Tell whether a process of the run has begun another journal, so that the one before can be sealed."""
+    streams = [path.stem.rpartition("-")[0] for path in run_dir.glob("metrics-*.jnl")]
+    return len(streams) > len(set(streams))
 
 
 def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[RunStore]) -> None:
