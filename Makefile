@@ -100,7 +100,7 @@ $(DEPENDENCIES): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(NODE_MODULES): package-lock.json package.json
-	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' || { echo "jupyter-ext needs Node 20 or newer to be built: https://nodejs.org" >&2; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "jupyter-ext needs Node 20 or newer to be built: https://nodejs.org" >&2; exit 1; }
 	npm ci --no-audit --no-fund
 	touch $@
 

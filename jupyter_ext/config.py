@@ -97,7 +97,9 @@ class Locations:
         for directory in (self.runtime_dir, self.socket_dir):
             status = directory.stat()
             if status.st_uid != os.getuid():
-                raise PermissionError(f"{directory} belongs to uid {status.st_uid}, not to you (uid {os.getuid()})")
+                raise PermissionError(
+                    f"{directory} belongs to uid {status.st_uid}, not to you (uid {os.getuid()})"
+                )
             if status.st_mode & 0o077:
                 directory.chmod(0o700)
 

@@ -27,9 +27,6 @@ from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMism
 
 CONNECT_TIMEOUT_S = 5.0
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Engines this process started, kept so that one that ended does not stay a zombie."""
-
 
 @dataclass(frozen=True)
 class Connection:
@@ -68,11 +65,19 @@ def request(
         connection.request(method, path, payload, headers)
         response = connection.getresponse()
         data = response.read()
-        return response.status, json.loads(data) if data else None
+        return response.status, _decode(data)
     except http.client.HTTPException as error:
         raise ConnectionError(f"the engine at {socket_path} broke off its answer: {error!r}") from error
     finally:
         connection.close()
+
+
+def _decode(data: bytes) -> Any:
+    """Decode JSON; what is none, nobody of ours has sent."""
+    try:
+        return json.loads(data) if data else None
+    except ValueError:
+        return None
 
 
 def find(where: Locations | None = None) -> Connection | None:
@@ -92,7 +97,9 @@ def find(where: Locations | None = None) -> Connection | None:
             f"The engine at {path} does not answer ({error}); see {where.engine_log}, or run `%engine restart`."
         ) from error
     if status != 200 or not isinstance(info, dict) or "protocol" not in info:
-        raise EngineUnreachable(f"What answers at {path} is not a jupyter-ext engine (HTTP {status}); remove that file.")
+        raise EngineUnreachable(
+            f"What answers at {path} is not a jupyter-ext engine (HTTP {status}); remove that file."
+        )
     return Connection(path, info)
 
 
@@ -157,7 +164,9 @@ def _is_older(connection: Connection) -> bool:
             f"The running engine is jupyter-ext {connection.info.get('version')} (protocol {theirs}); this notebook has "
             f"{__version__} (protocol {PROTOCOL_VERSION}). Run `pip install -U jupyter-ext` here and restart the kernel."
         )
-    return bool(theirs < PROTOCOL_VERSION) or _release(connection.info.get("version", "0")) < _release(__version__)
+    return bool(theirs < PROTOCOL_VERSION) or _release(connection.info.get("version", "0")) < _release(
+        __version__
+    )
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -184,7 +193,9 @@ def _locked(path: Path, deadline: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise EngineStartError(f"Somebody else has been starting the engine for too long; see {path}.") from None
+                    raise EngineStartError(
+                        f"Somebody else has been starting the engine for too long; see {path}."
+                    ) from None
                 time.sleep(0.01)
         yield
     finally:
@@ -197,10 +208,9 @@ def _start(where: Locations, deadline: float) -> None:
     environment = dict(os.environ)
     environment["JUPYTER_EXT_DATA_DIR"] = str(where.data_dir)
     environment["JUPYTER_EXT_RUNTIME_DIR"] = str(where.runtime_dir)
-    _started[:] = [process for process in _started if process.poll() is None]
     try:
         with open(where.engine_log, "ab") as log:
-            process = subprocess.Popen(
+            subprocess.run(  # returns at once: the engine leaves this process by a fork of its own
                 [sys.executable, "-m", "jupyter_ext.engine", "--ready-fd", str(ready_write)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -209,8 +219,8 @@ def _start(where: Locations, deadline: float) -> None:
                 env=environment,
                 pass_fds=[ready_write],
                 start_new_session=True,
+                check=False,
             )
-        _started.append(process)
     except OSError as error:
         os.close(ready_read)
         raise EngineStartError(f"The engine cannot be started: {error}; see {where.engine_log}.") from error
@@ -224,7 +234,9 @@ def _start(where: Locations, deadline: float) -> None:
         return
     if answer:
         raise EngineStartError(f"The engine cannot be started: {answer}")
-    raise EngineStartError(f"The engine ended while starting; the last lines of {where.engine_log}: {_tail(where.engine_log)}")
+    raise EngineStartError(
+        f"The engine ended while starting; the last lines of {where.engine_log}: {_tail(where.engine_log)}"
+    )
 
 
 def _read_line(descriptor: int, deadline: float) -> str:
@@ -232,7 +244,9 @@ def _read_line(descriptor: int, deadline: float) -> str:
     while not data.endswith(b"\n"):
         readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not readable:
-            raise EngineStartError("The engine did not come up in time; run `%engine log` to see how far it got.")
+            raise EngineStartError(
+                "The engine did not come up in time; run `%engine log` to see how far it got."
+            )
         chunk = os.read(descriptor, 4096)
         if not chunk:
             break

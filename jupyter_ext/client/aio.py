@@ -80,12 +80,6 @@ class AsyncClient:
         """
         return Training.model_validate(await self._json("GET", f"/native/trainings/{_path(training_id)}"))
 
-    async def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
-        """List trainings, newest first."""
-        params = {"limit": str(limit)} | ({"status": status} if status else {})
-        found = await self._json("GET", "/native/trainings", params=params)
-        return [Training.model_validate(item) for item in found["trainings"]]
-
     async def cancel(self, training_id: str) -> Training:
         """Begin to stop a training; one that is over stays as it is."""
         return Training.model_validate(await self._json("POST", f"/v1/trainings/{_path(training_id)}/cancel"))
@@ -122,7 +116,9 @@ class AsyncClient:
         params = {"keys": ",".join(keys)} if keys else {}
         if buckets is not None:
             params["buckets"] = str(buckets)
-        response = await self._request("GET", f"/native/trainings/{_path(training_id)}/metrics", params=params)
+        response = await self._request(
+            "GET", f"/native/trainings/{_path(training_id)}/metrics", params=params
+        )
         return decode_columns(response.content)[1]
 
     async def stacks(self, training_id: str) -> str:
@@ -132,6 +128,12 @@ class AsyncClient:
     def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
         return follow(self.ensure_socket, _path(training_id), after_seq)
+
+    async def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
+        """List trainings, newest first."""
+        params = {"limit": str(limit)} | ({"status": status} if status else {})
+        found = await self._json("GET", "/native/trainings", params=params)
+        return [Training.model_validate(item) for item in found["trainings"]]
 
     # -- the engine -----------------------------------------------------------------------------------------------
 
@@ -145,7 +147,9 @@ class AsyncClient:
 
     async def listen(self, port: int = 0) -> Listening:
         """Open the engine's loopback port, or give the one that is open."""
-        return Listening.model_validate(await self._json("POST", "/native/engine/listen", json={"port": port}))
+        return Listening.model_validate(
+            await self._json("POST", "/native/engine/listen", json={"port": port})
+        )
 
     async def ensure_socket(self) -> str:
         """Make sure that an engine runs; give its socket's path."""
@@ -177,7 +181,9 @@ class AsyncClient:
                 return await self._client().request(method, path, **options)
             except httpx.ConnectError:
                 if attempt == 2:
-                    raise EngineUnreachable(f"The engine at {self._socket_path} went away; try again.") from None
+                    raise EngineUnreachable(
+                        f"The engine at {self._socket_path} went away; try again."
+                    ) from None
                 await self.ensure_socket()
             except (httpx.RemoteProtocolError, httpx.ReadError) as error:
                 if attempt == 2 or method != "GET":
@@ -186,7 +192,9 @@ class AsyncClient:
                     ) from error
                 await self.ensure_socket()
             except httpx.TimeoutException as error:
-                raise EngineUnreachable(f"The engine did not answer {method} {path} in time; try `%engine`.") from error
+                raise EngineUnreachable(
+                    f"The engine did not answer {method} {path} in time; try `%engine`."
+                ) from error
         raise AssertionError("unreachable")
 
     def _client(self) -> httpx.AsyncClient:

@@ -43,7 +43,11 @@ class Bundle:
 
 
 def capture_cell(
-    text: str, namespace: Mapping[str, Any], name: str, inputs: Iterable[str] = (), label_of: Callable[[str], str] = str
+    text: str,
+    namespace: Mapping[str, Any],
+    name: str,
+    inputs: Iterable[str] = (),
+    label_of: Callable[[str], str] = str,
 ) -> Bundle:
     """Make a bundle of a cell that defines `train(...)`, or of a plain script.
 
@@ -96,7 +100,9 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
         CannotTravel: It uses a name that cannot be sent.
     """
     if not inspect.isfunction(function):
-        raise InvalidInput(f"{_short(function)} is a {type(function).__name__}, not a function; pass a function.")
+        raise InvalidInput(
+            f"{_short(function)} is a {type(function).__name__}, not a function; pass a function."
+        )
     import cloudpickle
 
     used = {
@@ -107,7 +113,7 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
     packed = _pack(used)
     try:
         data = cloudpickle.dumps(function, protocol=5)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
         raise CannotTravel(f"{function.__name__}() cannot travel to the worker: {error}.") from None
     signature = _signature_text(function)
     packed.filenames.add(function.__code__.co_filename)
@@ -158,7 +164,7 @@ def _pack(found: Mapping[str, Any]) -> _Packed:
         before = buffer.tell()
         try:
             pickler.dump(value)
-        except Exception as error:  # whatever a user's __reduce__ raises: the name cannot travel
+        except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
             raise CannotTravel(
                 f"{name!r} ({type(value).__name__}) cannot travel to the worker: {_one_line(error)}. "
                 f"Make it inside {ENTRY}() instead."
@@ -180,7 +186,9 @@ def _filenames_of(value: Any) -> set[str]:
 def _free_names(source: str) -> set[str]:
     """Name everything that the text reads from outside of itself."""
     top = symtable.symtable(source, "cell", "exec")
-    defined = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    defined = {
+        symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()
+    }
     read: set[str] = set()
     tables = [top]
     while tables:
@@ -206,7 +214,8 @@ def _global_names(code: types.CodeType) -> set[str]:
 
 def _has_star_import(tree: ast.Module) -> bool:
     return any(
-        isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names) for node in ast.walk(tree)
+        isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+        for node in ast.walk(tree)
     )
 
 
@@ -219,7 +228,9 @@ def _parse(source: str, text: str) -> ast.Module:
     except SyntaxError as error:
         line = (error.text or "").strip()
         if line.startswith(("%", "!", "?")) or line.endswith("?"):
-            reason = f"{line!r} is a notebook command, which a training cannot run; put it into a cell of its own"
+            reason = (
+                f"{line!r} is a notebook command, which a training cannot run; put it into a cell of its own"
+            )
         else:
             reason = f"{error.msg}: {line}" if line else str(error.msg)
         raise InvalidInput(f"line {error.lineno} of the cell: {reason}.") from None
@@ -236,7 +247,7 @@ def _signature_text(function: types.FunctionType) -> str:
         pass  # no source to be had: the stub below says as much as the function object knows
     parts = []
     for parameter in inspect.signature(function).parameters.values():
-        prefix = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        prefix = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
         default = "" if parameter.default is parameter.empty else f"={_literal_or_name(parameter.default)}"
         parts.append(f"{prefix}{parameter.name}{default}")
     name = function.__name__ if function.__name__.isidentifier() else ENTRY
@@ -257,7 +268,9 @@ def _bundle(
 ) -> Bundle:
     sources, labels = {}, {}
     for number, filename in enumerate(sorted(packed.filenames)):
-        lines = [] if Path(filename).exists() and "ipykernel" not in filename else linecache.getlines(filename)
+        lines = (
+            [] if Path(filename).exists() and "ipykernel" not in filename else linecache.getlines(filename)
+        )
         if lines:
             sources[filename] = f"sources/{number}.py"
             labels[filename] = label_of(filename)

@@ -18,6 +18,7 @@ from jupyter_ext.worker import processes
 from jupyter_ext.worker.files import read_json
 
 _END_TIMEOUT_S = 20.0
+_NEEDED = ("torch", "ipykernel", "ipywidgets", "anywidget", "plotly", "jupyter_server", "cloudpickle")
 
 
 def status() -> EngineInfo | None:
@@ -46,7 +47,9 @@ def stop(*, force: bool = False) -> str:
         raise RequestRefused(body["detail"])
     _wait_until_ended()
     active = body["active"]
-    return "The engine ended." + (f" {active} training(s) go on; the next engine takes them over." if active else "")
+    return "The engine ended." + (
+        f" {active} training(s) go on; the next engine takes them over." if active else ""
+    )
 
 
 def restart() -> EngineInfo:
@@ -68,11 +71,11 @@ def log_tail(num_lines: int) -> str:
 def doctor() -> list[str]:
     """Look at everything that could be wrong; give one line each, beginning with `ok` or `!!`."""
     where = locations()
-    lines = [f"ok  jupyter-ext {__version__}, protocol {PROTOCOL_VERSION}, Python {platform.python_version()}"]
-    for name in ("torch", "ipykernel", "ipywidgets", "anywidget", "plotly", "jupyter_server", "cloudpickle"):
-        lines.append(_version_line(name))
-    for directory in (where.data_dir, where.runtime_dir):
-        lines.append(_directory_line(str(directory)))
+    lines = [
+        f"ok  jupyter-ext {__version__}, protocol {PROTOCOL_VERSION}, Python {platform.python_version()}"
+    ]
+    lines += [_version_line(name) for name in _NEEDED]
+    lines += [_directory_line(str(directory)) for directory in (where.data_dir, where.runtime_dir)]
     lines.append(f"ok  SQLite {sqlite3.sqlite_version}, one writer by lock")
     try:
         found = connection.find(where)
@@ -80,7 +83,10 @@ def doctor() -> list[str]:
         return [*lines, f"!!  {error}"]
     if found is None:
         running = connection.is_running(where)
-        return [*lines, "!!  an engine holds the lock but does not answer" if running else "ok  no engine runs"]
+        return [
+            *lines,
+            "!!  an engine holds the lock but does not answer" if running else "ok  no engine runs",
+        ]
     info = EngineInfo.model_validate(found.info)
     same = info.protocol == PROTOCOL_VERSION
     lines.append(f"{'ok' if same else '!!'}  engine {info.version}, protocol {info.protocol}, pid {info.pid}")
@@ -106,7 +112,9 @@ def _wait_until_ended() -> None:
     deadline = time.monotonic() + _END_TIMEOUT_S
     while connection.is_running(where):
         if time.monotonic() > deadline:
-            raise EngineUnreachable(f"The engine is still ending after {_END_TIMEOUT_S:.0f} s; see `%engine log`.")
+            raise EngineUnreachable(
+                f"The engine is still ending after {_END_TIMEOUT_S:.0f} s; see `%engine log`."
+            )
         time.sleep(0.02)
 
 
@@ -125,5 +133,3 @@ def _directory_line(path: str) -> str:
     if not os.access(path, os.W_OK):
         return f"!!  {path} cannot be written; set JUPYTER_EXT_DATA_DIR and JUPYTER_EXT_RUNTIME_DIR"
     return f"{'ok' if free_gib > 1 else '!!'}  {path}: {free_gib:,.0f} GiB free"
-
-

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_ext.client.aio import AsyncClient, Listening
+from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import Bundle, capture_function
 from jupyter_ext.client.handles import Training
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.protocol.resources import EngineInfo
+from jupyter_ext.protocol.resources import EngineInfo, Listening
 
 BACKENDS = ("local",)
 
@@ -23,7 +23,9 @@ def client() -> AsyncClient:
     return _clients.setdefault(os.getpid(), AsyncClient())
 
 
-def train(function: Callable[..., Any], *, on: str = "local", name: str | None = None, **inputs: Any) -> Training:
+def train(
+    function: Callable[..., Any], *, on: str = "local", name: str | None = None, **inputs: Any
+) -> Training:
     """Start training `function` in a background process, and return at once.
 
     Args:
@@ -52,7 +54,9 @@ def check_backend(name: str) -> None:
         InvalidInput: There is none of this name.
     """
     if name not in BACKENDS:
-        raise InvalidInput(f"There is no backend {name!r}; this version runs trainings on: {', '.join(BACKENDS)}.")
+        raise InvalidInput(
+            f"There is no backend {name!r}; this version runs trainings on: {', '.join(BACKENDS)}."
+        )
 
 
 class Trainings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.client.aio import AsyncClient
@@ -14,8 +14,10 @@ from jupyter_ext.protocol import resources
 from jupyter_ext.protocol.columns import SeriesColumns
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import plotly.graph_objects as go
+    from numpy.typing import NDArray
 
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
 
@@ -114,17 +116,18 @@ class Training:
         import pandas as pd
 
         series = [item for item in self.columns(keys) if system or not item.key.startswith("system/")]
-        counts = [len(item.steps) for item in series]
-        names, ranks = [item.key for item in series], [item.rank for item in series]
-        codes = np.repeat(np.arange(len(series)), counts)
-        join = lambda part: np.concatenate([getattr(item, part) for item in series] or [np.empty(0)])  # noqa: E731
+        codes = np.repeat(np.arange(len(series)), [len(item.steps) for item in series])
+
+        def joined(part: str) -> NDArray[np.float64]:
+            return np.concatenate([getattr(item, part) for item in series] or [np.empty(0)])
+
         return pd.DataFrame(
             {
-                "key": pd.Categorical([names[0]] * 0 if not names else np.array(names, object)[codes]),
-                "step": join("steps"),
-                "value": join("values"),
-                "time": pd.to_datetime(join("times"), unit="s", utc=True),
-                "rank": pd.Categorical(np.array(ranks, object)[codes] if ranks else []),
+                "key": pd.Categorical(np.array([item.key for item in series], object)[codes]),
+                "step": joined("steps"),
+                "value": joined("values"),
+                "time": pd.to_datetime(pd.Series(joined("times")), unit="s", utc=True),
+                "rank": pd.Categorical(np.array([item.rank for item in series], object)[codes]),
             }
         )
 
@@ -143,7 +146,7 @@ class Training:
         events = self._client.follow(self.id, after_seq)
         while True:
             try:
-                event = loop_thread().run(anext(events))  # type: ignore[arg-type]
+                event: Event = loop_thread().run(_next(events))
             except StopAsyncIteration:
                 return
             yield event
@@ -163,9 +166,14 @@ class Training:
             return
         from IPython.display import display
 
-        display({MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}, raw=True)
+        content = {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
+        display(content, raw=True)
+
+
+async def _next(events: AsyncIterator[Event]) -> Event:
+    return await anext(events)
 
 
 def mime_content(training: resources.Training) -> dict[str, Any]:
     """Give the content of the MIME type from which JupyterLab re-attaches to a training."""
-    return {"id": training.id, "version": 1, "training": training.model_dump(mode="json", exclude_none=True)}
+    return {"id": training.id, "version": 1, "training": training.model_dump(mode="json", exclude={"logs"})}

@@ -40,7 +40,9 @@ def draw(training: Training, series: list[SeriesColumns]) -> str:
         f"{escape(_right_text(training))}</text>",
     ]
     if not groups:
-        parts.append(f'<text x="{_WIDTH / 2}" y="{_HEIGHT / 2}" text-anchor="middle">no metrics logged</text>')
+        parts.append(
+            f'<text x="{_WIDTH / 2}" y="{_HEIGHT / 2}" text-anchor="middle">no metrics logged</text>'
+        )
     width = (_WIDTH - _GAP) / max(1, len(groups))
     for column, group in enumerate(groups):
         members = [item for item in shown if group_of(item.key) == group]

@@ -81,7 +81,9 @@ async def follow(
                 raise UnknownId(f"There is no training {training_id!r}. `%trainings` lists those there are.")
         except ConnectionClosed as error:
             if error.rcvd is not None and error.rcvd.code == _NOT_FOUND_CODE:
-                raise UnknownId(f"There is no training {training_id!r}. `%trainings` lists those there are.") from None
+                raise UnknownId(
+                    f"There is no training {training_id!r}. `%trainings` lists those there are."
+                ) from None
         except (OSError, InvalidHandshake, TimeoutError) as error:
             if isinstance(error, EngineError):
                 raise

@@ -50,7 +50,9 @@ class PanelDoor:
         return OpenStream(loop_thread().submit(_pass_on(path, on_message, on_close)))
 
 
-async def _pass_on(path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int], None]) -> None:
+async def _pass_on(
+    path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int], None]
+) -> None:
     code = _ABNORMAL
     try:
         if path.startswith(_ALLOWED):

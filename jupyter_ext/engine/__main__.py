@@ -24,9 +24,15 @@ _MAX_LOG_BYTES = 10 * 2**20
 
 def main() -> int:
     """Run the engine; the exit code is 0 when it ended in order, 1 when it could not start, 3 when one runs."""
-    parser = argparse.ArgumentParser(prog="python -m jupyter_ext.engine", description="Start the jupyter-ext engine.")
-    parser.add_argument("--ready-fd", type=int, help="write `ready` or the reason for not starting to this descriptor")
+    parser = argparse.ArgumentParser(
+        prog="python -m jupyter_ext.engine", description="Start the jupyter-ext engine."
+    )
+    parser.add_argument(
+        "--ready-fd", type=int, help="write `ready` or the reason for not starting to this descriptor"
+    )
     arguments = parser.parse_args()
+    if arguments.ready_fd is not None and os.fork():
+        os._exit(0)  # whoever started us waits for a line on the pipe, not for us
     tell = _teller(arguments.ready_fd)
     where = locations()
     try:
@@ -46,7 +52,10 @@ def main() -> int:
         return 1
     try:
         asyncio.run(_run(where, settings, listener, tell))
-    except Exception as error:  # the outer edge of the process: whoever waits must hear why
+    except JupyterExtError as error:
+        tell(str(error))
+        return 1
+    except Exception as error:
         logging.getLogger(__name__).exception("the engine failed")
         tell(f"{type(error).__name__}: {error}")
         return 1
@@ -56,7 +65,9 @@ def main() -> int:
     return 0
 
 
-async def _run(where: Locations, settings: object, listener: socket.socket, tell: Callable[[str], None]) -> None:
+async def _run(
+    where: Locations, settings: object, listener: socket.socket, tell: Callable[[str], None]
+) -> None:
     from jupyter_ext.config import EngineSettings
     from jupyter_ext.engine.app import Engine
 
@@ -114,7 +125,10 @@ def _set_up_logging(path: Path) -> None:
     if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     logging.basicConfig(
-        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+        filename=path,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
 

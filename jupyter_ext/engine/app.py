@@ -45,6 +45,15 @@ _SEAL_WAIT_S = 10.0
 _CLOSE_TIMEOUT_S = 2
 
 
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the engine."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
 class Engine:
     """One engine, from opening to closing."""
 
@@ -78,7 +87,7 @@ class Engine:
         )
         self._app = Starlette(
             routes=[route for api in apis for route in api.routes()],
-            exception_handlers=HANDLERS,  # type: ignore[arg-type]  starlette wants one type for all handlers
+            exception_handlers=HANDLERS,
         )
 
     @property
@@ -170,8 +179,7 @@ class Engine:
             server_header=False,
             timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
         )
-        server = uvicorn.Server(config)
-        server.capture_signals = _no_signals  # type: ignore[method-assign]  the engine handles its own
+        server = _Server(config)
         task = asyncio.create_task(server.serve([listener]), name="http")
         while not server.started and not task.done():
             await asyncio.sleep(0.001)
@@ -210,11 +218,6 @@ class Engine:
         self._where.engine_file.unlink(missing_ok=True)
         self._where.token_file.unlink(missing_ok=True)
         log.info("engine ended")
-
-
-@contextmanager
-def _no_signals() -> Iterator[None]:
-    yield
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -15,6 +15,8 @@ def register(ipython: Any) -> None:
     ipython.register_magics(TrainingMagics, EngineMagics)
     for name in ("%train", "%%train", "%training", "%trainings", "%engine"):
         ipython.set_hook("complete_command", complete, str_key=name)
+    if _help_without_body not in ipython.input_transformers_cleanup:
+        ipython.input_transformers_cleanup.append(_help_without_body)
     begin()
 
 
@@ -23,3 +25,12 @@ def unregister(ipython: Any) -> None:
     for kind, names in (("line", ("train", "training", "trainings", "engine")), ("cell", ("train",))):
         for name in names:
             ipython.magics_manager.magics[kind].pop(name, None)
+    if _help_without_body in ipython.input_transformers_cleanup:
+        ipython.input_transformers_cleanup.remove(_help_without_body)
+
+
+def _help_without_body(lines: list[str]) -> list[str]:
+    """Let `%%train --help` stand alone: IPython itself refuses a cell magic without a body."""
+    if len(lines) == 1 and lines[0].split() in (["%%train", "--help"], ["%%train", "-h"]):
+        return ["%train --help\n"]
+    return lines

@@ -64,11 +64,12 @@ def _widget(run: Training) -> Any:
     except ImportError as error:
         log.info("no widget: %s", error)
         return None
-    snapshot = run.known.model_dump(mode="json", exclude_none=True)
-    return TrainingPanel(run.id, snapshot=snapshot, door=tunnel.PanelDoor())
+    return TrainingPanel(run.id, snapshot=mime_content(run.known)["training"], door=tunnel.PanelDoor())
 
 
-async def _keep_saved_output_current(run: Training, shown: DisplayHandle, data: dict[str, Any], widget: Any) -> None:
+async def _keep_saved_output_current(
+    run: Training, shown: DisplayHandle, data: dict[str, Any], widget: Any
+) -> None:
     """Put the last picture and text into the saved output, for where neither engine nor kernel is there."""
     from jupyter_ext.client.facade import client
 
@@ -82,10 +83,14 @@ async def _keep_saved_output_current(run: Training, shown: DisplayHandle, data: 
                 continue
             drawn_at = time.monotonic()
             picture = draw(training, await client().metrics(run.id, buckets=_PICTURE_BUCKETS))
-            content = {MIME_TYPE: mime_content(training), "text/plain": summary(training), "image/svg+xml": picture}
+            content = {
+                MIME_TYPE: mime_content(training),
+                "text/plain": summary(training),
+                "image/svg+xml": picture,
+            }
             shown.update({**data, **content}, raw=True)
             if widget is not None:
-                widget.snapshot = content[MIME_TYPE]["training"]
+                widget.snapshot = mime_content(training)["training"]
     except JupyterExtError as error:
         log.info("the saved output of %s stays as it is: %s", run.id, error)
 
@@ -97,7 +102,9 @@ def summary(training: resources.Training) -> str:
         parts.append(f"in {format_duration(seconds)}")
     text = " ".join(parts)
     values = "  ".join(
-        f"{key}={format_number(point.value)}" for key, point in training.last.items() if not key.startswith("system/")
+        f"{key}={format_number(point.value)}"
+        for key, point in training.last.items()
+        if not key.startswith("system/")
     )
     lines = [text, values, training.cause.message if training.cause and training.status == "failed" else ""]
     return "\n".join(line for line in lines if line)
@@ -155,7 +162,9 @@ class TrainingList(list[Training]):
             return "No trainings yet. `%%train --help` shows how to start one."
         rows = [_COLUMNS, *self.rows()]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+        )
 
     def _repr_html_(self) -> str:
         if not self:

@@ -34,7 +34,9 @@ class EngineMagics(Magics):
         parser.add_argument("verb", nargs="?", default="status", choices=verbs, metavar="VERB")
         parser.add_argument("--port", type=int, default=0, help="with listen: the port (default: a free one)")
         parser.add_argument("--force", action="store_true", help="with stop: also while trainings run")
-        parser.add_argument("-n", type=int, default=20, metavar="N", help="with log: so many lines (default: 20)")
+        parser.add_argument(
+            "-n", type=int, default=20, metavar="N", help="with log: so many lines (default: 20)"
+        )
         try:
             arguments = parser.parse(line)
         except HelpShown:
@@ -62,7 +64,9 @@ def _do(arguments: argparse.Namespace) -> Any:
             return EngineStatus(engine_control.restart())
         case "listen":
             opened = engine.listen(arguments.port)
-            print(f"Listening on {opened.url}; the bearer token is in {opened.token_file}, which only you can read.")
+            print(
+                f"Listening on {opened.url}; the bearer token is in {opened.token_file}, which only you can read."
+            )
         case "log":
             print(engine_control.log_tail(arguments.n))
         case "doctor":

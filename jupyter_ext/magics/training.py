@@ -25,7 +25,9 @@ def _train_parser(magic: str) -> MagicParser:
     parser = MagicParser(magic, _TRAIN_TEXT)
     what = "what to call it" if magic == "%%train" else "a function of this notebook"
     parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
-    parser.add_argument("-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="an input of train()")
+    parser.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="an input of train()"
+    )
     parser.add_argument("--on", default="local", metavar="BACKEND", help="where it runs (default: local)")
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
@@ -36,7 +38,9 @@ def _training_parser() -> MagicParser:
     parser = MagicParser("%training", "Show one training, or do something with it.")
     parser.add_argument("id", help="its id, the beginning of it, or its name")
     parser.add_argument("verb", nargs="?", default="show", choices=_VERBS, help="default: show")
-    parser.add_argument("--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines")
+    parser.add_argument(
+        "--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines"
+    )
     return parser
 
 
@@ -44,7 +48,9 @@ def _trainings_parser() -> MagicParser:
     parser = MagicParser("%trainings", "List trainings, newest first.")
     statuses = ("starting", "processing", "succeeded", "failed", "canceled")
     parser.add_argument("--status", choices=statuses, help="only those in this state")
-    parser.add_argument("-n", "--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)")
+    parser.add_argument(
+        "-n", "--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)"
+    )
     return parser
 
 
@@ -108,6 +114,7 @@ class TrainingMagics(Magics):
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
         texts = parse_inputs(arguments.input, parser.prog)
+        assert self.shell is not None
         namespace = self.shell.user_ns
         if cell is None:
             function = namespace.get(arguments.name)

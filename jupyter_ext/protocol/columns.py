@@ -59,7 +59,9 @@ def decode_columns(data: bytes) -> tuple[dict[str, Any], list[SeriesColumns]]:
         n = item["n"]
         arrays = np.frombuffer(data, "<f8", 3 * n, offset).reshape(3, n)
         offset += 24 * n
-        series.append(SeriesColumns(item["index"], item["key"], item["rank"], arrays[0], arrays[1], arrays[2]))
+        series.append(
+            SeriesColumns(item["index"], item["key"], item["rank"], arrays[0], arrays[1], arrays[2])
+        )
     return header, series
 
 

@@ -38,7 +38,14 @@ _PLAIN_TYPES: dict[str, Any] = {
 _INPUT_CALLS = {"Input", "Field"}
 _CONSTRAINTS = ("ge", "le", "gt", "lt", "min_length", "max_length", "description")
 _NUMBER_CONSTRAINTS = {"ge", "le", "gt", "lt"}
-_ANNOTATED_CALLS = {"Gt": "gt", "Ge": "ge", "Lt": "lt", "Le": "le", "MinLen": "min_length", "MaxLen": "max_length"}
+_ANNOTATED_CALLS = {
+    "Gt": "gt",
+    "Ge": "ge",
+    "Lt": "lt",
+    "Le": "le",
+    "MinLen": "min_length",
+    "MaxLen": "max_length",
+}
 _WORDS = {
     "missing": "required",
     "extra_forbidden": "additional_property_not_allowed",
@@ -84,7 +91,9 @@ class TrainingInput:
         """The pydantic model that validates."""
         fields: dict[str, Any] = {}
         for parameter in self.parameters:
-            default = ... if parameter.required else (None if parameter.default is UNKNOWN else parameter.default)
+            default = (
+                ... if parameter.required else (None if parameter.default is UNKNOWN else parameter.default)
+            )
             fields[parameter.name] = (parameter.type, Field(default, **parameter.constraints))
         config = ConfigDict(extra="allow" if self.takes_any else "forbid", protected_namespaces=())
         return create_model("TrainingInput", __config__=config, **fields)
@@ -109,7 +118,9 @@ class TrainingInput:
             checked = self.model.model_validate(dict(given))
         except ValidationError as error:
             return {}, [self._explain(item, given) for item in error.errors()]
-        except TypeError as error:  # a constraint that cannot be applied to what was given for an untyped input
+        except (
+            TypeError
+        ) as error:  # a constraint that cannot be applied to what was given for an untyped input
             return {}, [InvalidField("type", "input", _decapitalize(str(error)))]
         return checked.model_dump(mode="json", exclude_unset=True), []
 
@@ -123,7 +134,9 @@ class TrainingInput:
             return literal
         for candidate in (literal, text):
             try:
-                self.model.__pydantic_validator__.validate_assignment(self.model.model_construct(), name, candidate)
+                self.model.__pydantic_validator__.validate_assignment(
+                    self.model.model_construct(), name, candidate
+                )
             except ValidationError:
                 continue
             return candidate
@@ -199,8 +212,10 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
     if isinstance(default, ast.Call) and _last_name(default.func) in _INPUT_CALLS:
         words = {word.arg: _literal(word.value) for word in default.keywords if word.arg}
         value = _literal(default.args[0]) if default.args else words.get("default", UNKNOWN)
-        required = not default.args and "default" not in words or value is Ellipsis
-        constraints = {name: words[name] for name in _CONSTRAINTS if words.get(name, UNKNOWN) not in (UNKNOWN, None)}
+        required = (not default.args and "default" not in words) or value is Ellipsis
+        constraints = {
+            name: words[name] for name in _CONSTRAINTS if words.get(name, UNKNOWN) not in (UNKNOWN, None)
+        }
         pattern = words.get("regex", words.get("pattern"))
         if isinstance(pattern, str):
             constraints["pattern"] = pattern
@@ -215,7 +230,7 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
     if isinstance(choices, list | tuple) and choices:
         kind, text = Literal[tuple(choices)], f"one of {', '.join(map(repr, choices))}"
     if value is None and kind is not Any:
-        kind = Optional[kind]
+        kind = Optional[kind]  # noqa: UP045  a value, not an annotation
     if not _usable(kind, constraints):
         constraints = {}
     return Parameter(argument.arg, kind, text, required, value, constraints)
@@ -223,7 +238,9 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
 
 def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
     """Tell whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
-    if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(constraints):
+    if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(
+        constraints
+    ):
         return False
     try:
         create_model("Probe", probe=(kind, Field(**constraints)))
@@ -281,7 +298,7 @@ def _resolve_subscript(node: ast.Subscript, constraints: dict[str, Any]) -> Any:
         return _resolve(items[0], constraints)
     inner = [_resolve(item, {}) for item in items]
     if name == "Optional":
-        return Optional[inner[0]]  # noqa: UP045
+        return Optional[inner[0]]  # noqa: UP045  a value, not an annotation
     if name == "Union":
         return Union[tuple(inner)]  # noqa: UP007
     if name in {"list", "List", "Sequence", "Iterable"}:

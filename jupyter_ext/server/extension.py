@@ -40,7 +40,7 @@ class JupyterExtension(ExtensionApp):
         self.engine_process = EngineProcess(self.locator or default_locator())
         server = self.serverapp
         assert server is not None
-        server.web_app.add_handlers(  # type: ignore[no-untyped-call]
+        server.web_app.add_handlers(
             ".*$",
             routes(
                 server.web_app.settings["base_url"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -270,7 +270,7 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 class InfoHandler(JupyterExtHandler):
     """`GET info`: what a widget's loader asks first."""
 
-    def initialize(self, static_files: Callable[[], dict[str, str]]) -> None:
+    def initialize(self, static_files: Callable[[], Mapping[str, object]]) -> None:
         """Take what the route was given."""
         self.static_files = static_files
 
@@ -279,7 +279,9 @@ class InfoHandler(JupyterExtHandler):
     async def get(self) -> None:
         """Answer with versions and the names of the static files."""
         self.set_header("Cache-Control", "no-store")
-        self.finish({"version": __version__, "protocol": PROTOCOL_VERSION, "static": self.static_files()})
+        self.finish(
+            {"version": __version__, "protocol": PROTOCOL_VERSION, "static": dict(self.static_files())}
+        )
 
 
 class StaticHandler(JupyterExtHandler):
@@ -340,7 +342,7 @@ class WebSocketMatches(PathMatches):
 
 
 def routes(
-    base_url: str, engine: EngineProxy, static_dir: Path, static_files: Callable[[], dict[str, str]]
+    base_url: str, engine: EngineProxy, static_dir: Path, static_files: Callable[[], Mapping[str, object]]
 ) -> list[Rule]:
     """Make the routes of one server.
 

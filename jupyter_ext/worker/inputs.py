@@ -41,7 +41,7 @@ def Input(  # noqa: N802  Cog's name
     regex: str | None = None,
     choices: list[Any] | tuple[Any, ...] | None = None,
 ) -> Any:
-    """Describe an input of `train()`: `def train(lr: float = Input(1e-3, gt=0, le=1)): ...`.
+    """Describe an input of a training, as in `def train(lr: float = Input(1e-3, gt=0, le=1)): ...`.
 
     Args:
         default: Value where none is given; without it the input is required.
@@ -56,5 +56,14 @@ def Input(  # noqa: N802  Cog's name
         choices: The only values allowed.
     """
     return InputSpec(
-        default, description, ge, le, gt, lt, min_length, max_length, regex, tuple(choices) if choices else None
+        default,
+        description,
+        ge,
+        le,
+        gt,
+        lt,
+        min_length,
+        max_length,
+        regex,
+        tuple(choices) if choices else None,
     )

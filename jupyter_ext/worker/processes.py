@@ -39,7 +39,9 @@ def oom_kills() -> int | None:
     """Count the processes of this control group that the kernel's out-of-memory killer ended, or `None`."""
     try:
         group = next(
-            line[3:].strip() for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+            line[3:].strip()
+            for line in Path("/proc/self/cgroup").read_text().splitlines()
+            if line.startswith("0::")
         )
         events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text()
     except (OSError, StopIteration):

@@ -112,7 +112,11 @@ def _call(function: Any, inputs: dict[str, Any]) -> Any:
 
 def _as_declared(value: Any, annotation: Any) -> Any:
     """Give a `Path` where the signature says so; JSON has carried it as text."""
-    if isinstance(value, str) and "Path" in str(annotation) and "str" not in str(annotation).replace("<class", ""):
+    if (
+        isinstance(value, str)
+        and "Path" in str(annotation)
+        and "str" not in str(annotation).replace("<class", "")
+    ):
         return Path(value)
     return value
 
@@ -150,16 +154,18 @@ def _prepare_process(spec: Mapping[str, Any]) -> None:
     os.chdir(spec["cwd"])
     if spec.get("sys_path"):
         known = set(sys.path)
-        sys.path[:] = [*spec["sys_path"], *(entry for entry in sys.path if entry not in set(spec["sys_path"]))]
+        sys.path[:] = [
+            *spec["sys_path"],
+            *(entry for entry in sys.path if entry not in set(spec["sys_path"])),
+        ]
         if not known.issuperset(spec["sys_path"]):
             sys.path_importer_cache.clear()
     if spec["cwd"] not in sys.path:
         sys.path.insert(0, spec["cwd"])
     sys.argv = ["train"]
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = io.TextIOWrapper(
-            open(descriptor, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True  # noqa: SIM115
-        )
+        raw = io.FileIO(descriptor, "wb", closefd=False)
+        stream = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     _reseed(spec.get("threads"))

@@ -88,10 +88,10 @@ def _watch(run_dir: Path, worker: int, control: socket.socket, wake: int, starte
         if ended is not None:
             break
         timeout = _POLL_S if ladder is None else max(0.0, min(_POLL_S, ladder.next_at - time.monotonic()))
-        readable, _, _ = select.select([control, wake], [], [], timeout)
+        readable, _, _ = select.select([control.fileno(), wake], [], [], timeout)
         if wake in readable:
             os.read(wake, 512)
-        if control in readable:
+        if control.fileno() in readable:
             command = _receive(control)
             if command.get("op") == "stop" and ladder is None:
                 ladder = _Ladder(time.time())
@@ -216,7 +216,9 @@ def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for descriptor in to_close:
             os.close(descriptor)
-        log = os.open(os.path.join(spec["run_dir"], "logs.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        log = os.open(
+            os.path.join(spec["run_dir"], "logs.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600
+        )
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
@@ -227,7 +229,7 @@ def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple
         from jupyter_ext.worker import runner
 
         code = runner.run(spec)
-    except BaseException:  # the last edge of the process: whatever it is must be in the log, and nothing may escape
+    except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it
         import traceback
 
         traceback.print_exc()

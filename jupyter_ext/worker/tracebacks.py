@@ -14,7 +14,9 @@ from typing import Any
 
 _OURS = str(Path(__file__).resolve().parent)
 _LIBRARIES = tuple(
-    path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := sysconfig.get_paths().get(name))
+    path
+    for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    if (path := sysconfig.get_paths().get(name))
 )
 _MAX_FRAMES = 40
 
@@ -30,7 +32,8 @@ def describe(error: BaseException, labels: Mapping[str, str], cwd: Path) -> dict
     Returns:
         `type`, `message`, `frames` (outermost first; `file`, `line`, `function`, `source`) and `text`.
     """
-    parts = [_one(error, labels, cwd)]
+    told = _one(error, labels, cwd)
+    texts = [told["text"]]
     seen = {id(error)}
     while True:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -41,15 +44,10 @@ def describe(error: BaseException, labels: Mapping[str, str], cwd: Path) -> dict
             if error.__cause__
             else "During handling of the above exception, another exception occurred:"
         )
-        parts[:0] = [_one(cause, labels, cwd), joint]
+        texts[:0] = [_one(cause, labels, cwd)["text"], joint]
         seen.add(id(cause))
         error = cause
-    return {
-        "type": parts[-1]["type"],
-        "message": parts[-1]["message"],
-        "frames": parts[-1]["frames"],
-        "text": "\n\n".join(part if isinstance(part, str) else part["text"] for part in parts),
-    }
+    return {**told, "text": "\n\n".join(texts)}
 
 
 def _one(error: BaseException, labels: Mapping[str, str], cwd: Path) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def _one(error: BaseException, labels: Mapping[str, str], cwd: Path) -> dict[str
     lines: list[str] = []
     walked = traceback.extract_tb(error.__traceback__)
     extra: list[traceback.FrameSummary] = []
-    if isinstance(error, SyntaxError) and error.filename in labels and error.lineno:
+    if isinstance(error, SyntaxError) and error.filename and error.filename in labels and error.lineno:
         extra = [traceback.FrameSummary(error.filename, error.lineno, "<module>")]
     hidden, library = 0, ""
     everything = [*walked, *extra]
@@ -79,9 +77,17 @@ def _one(error: BaseException, labels: Mapping[str, str], cwd: Path) -> dict[str
             lines.append(f"    {source}")
     if len(frames) > _MAX_FRAMES:
         frames = frames[: _MAX_FRAMES // 2] + frames[-_MAX_FRAMES // 2 :]
-        lines = [*lines[:_MAX_FRAMES], f"  … {len(lines) - 2 * _MAX_FRAMES} lines left out", *lines[-_MAX_FRAMES:]]
+        lines = [
+            *lines[:_MAX_FRAMES],
+            f"  … {len(lines) - 2 * _MAX_FRAMES} lines left out",
+            *lines[-_MAX_FRAMES:],
+        ]
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__
+        if kind.__module__ in ("builtins", "__main__")
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
     message = error.msg if isinstance(error, SyntaxError) else _message(error)
     head = ["Traceback (your frames only, most recent call last):"] if lines else []
     text = "\n".join([*head, *lines, f"{name}: {message}" if message else name])

@@ -55,11 +55,11 @@ def main(descriptor: int, preload: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     while True:
-        readable, _, _ = select.select([channel, wake_read], [], [])
+        readable, _, _ = select.select([descriptor, wake_read], [], [])
         if wake_read in readable:
             os.read(wake_read, 512)
             _reap()
-        if channel not in readable:
+        if descriptor not in readable:
             continue
         chunk = channel.recv(1 << 20)
         if not chunk:

@@ -58,14 +58,18 @@ def test_a_stale_socket_and_connection_file_are_no_obstacle(own_engine: EngineUn
 
 def test_a_second_engine_says_so_and_leaves(own_engine: EngineUnderTest) -> None:
     pid = own_engine.pid()
-    second = subprocess.run([sys.executable, "-m", "jupyter_ext.engine"], capture_output=True, text=True, timeout=30)
+    second = subprocess.run(
+        [sys.executable, "-m", "jupyter_ext.engine"], capture_output=True, text=True, timeout=30
+    )
     assert second.returncode == 3
     assert "an engine already holds" in second.stderr
     assert "Traceback" not in second.stderr
     assert own_engine.pid() == pid
 
 
-def test_an_engine_that_cannot_start_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_start_says_why_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("JUPYTER_EXT_RUNTIME_DIR", str(tmp_path / "file" / "run"))
     with pytest.raises(EngineStartError, match=r"file/run.*JUPYTER_EXT_RUNTIME_DIR") as caught:
@@ -79,7 +83,9 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.ensure()
 
 
-def test_a_catalog_held_by_a_second_writer_is_named(own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_catalog_held_by_a_second_writer_is_named(
+    own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own_engine.pid()
     monkeypatch.setenv("JUPYTER_EXT_RUNTIME_DIR", str(own_engine.where.runtime_dir) + "2")
     with pytest.raises(EngineStartError, match=r"catalog\.sqlite") as caught:
@@ -105,7 +111,9 @@ def test_somebody_elses_socket_is_not_mistaken_for_the_engine(own_engine: Engine
         other.wait()
 
 
-async def test_a_newer_release_replaces_an_older_engine_and_its_training_goes_on(own_engine: EngineUnderTest) -> None:
+async def test_a_newer_release_replaces_an_older_engine_and_its_training_goes_on(
+    own_engine: EngineUnderTest,
+) -> None:
     older = run_engine_as("import jupyter_ext; jupyter_ext.__version__ = '0.0.9'")
     async with AsyncClient(own_engine.where) as client:
         text = "import time\ndef train():\n    time.sleep(3)\n    return 'done'"
@@ -137,7 +145,9 @@ def test_an_idle_engine_ends_by_itself(own_engine: EngineUnderTest, monkeypatch:
     assert not own_engine.where.engine_file.exists()
 
 
-async def test_an_engine_with_work_does_not_end(own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_with_work_does_not_end(
+    own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JUPYTER_EXT_IDLE_S", "1")
     async with AsyncClient(own_engine.where) as client:
         pid = own_engine.pid()
@@ -170,7 +180,9 @@ async def test_the_opened_port_needs_the_token(own_engine: EngineUnderTest) -> N
         url = f"{opened.url}/v1/trainings"
         good = {"Authorization": f"Bearer {opened.token.get_secret_value()}"}
         assert (await other.get(url, headers=good)).status_code == 200
-        assert (await other.get(url, headers={"Authorization": good["Authorization"].replace("Bearer", "Token")})).is_success
+        assert (
+            await other.get(url, headers={"Authorization": good["Authorization"].replace("Bearer", "Token")})
+        ).is_success
         for headers, status in (
             ({}, 401),
             ({"Authorization": "Bearer wrong"}, 401),
@@ -218,7 +230,9 @@ async def test_every_refusal_has_the_same_shape(own_engine: EngineUnderTest) -> 
             assert problem["detail"]
 
 
-async def test_pages_of_trainings_neither_repeat_nor_lose(own_engine: EngineUnderTest, monkeypatch: Any) -> None:
+async def test_pages_of_trainings_neither_repeat_nor_lose(
+    own_engine: EngineUnderTest, monkeypatch: Any
+) -> None:
     async with AsyncClient(own_engine.where) as client:
         made = [(await finish(client, "pass", a=number)).id for number in range(3)]
         first = json.loads((await client.tunnel("GET", "/v1/trainings", None))[2])

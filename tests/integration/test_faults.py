@@ -84,7 +84,9 @@ async def test_children_do_not_outlive_a_killed_worker(client: AsyncClient, engi
     assert not any(alive(pid) for pid in children)
 
 
-async def test_a_killed_shim_takes_its_worker_along_and_is_told(client: AsyncClient, engine: EngineUnderTest) -> None:
+async def test_a_killed_shim_takes_its_worker_along_and_is_told(
+    client: AsyncClient, engine: EngineUnderTest
+) -> None:
     training = await running(client)
     shim, worker = engine.pids(training)
     os.kill(shim, signal.SIGKILL)
@@ -96,7 +98,9 @@ async def test_a_killed_shim_takes_its_worker_along_and_is_told(client: AsyncCli
     until(lambda: not alive(worker), "the worker's end")
 
 
-async def test_a_killed_zygote_is_replaced_and_its_runs_go_on(client: AsyncClient, engine: EngineUnderTest) -> None:
+async def test_a_killed_zygote_is_replaced_and_its_runs_go_on(
+    client: AsyncClient, engine: EngineUnderTest
+) -> None:
     training = await running(client, n=200)
     info = await client.engine()
     zygote = next(item.pid for item in info.environments if item.pid)

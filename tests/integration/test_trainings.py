@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 
 import numpy as np
@@ -79,10 +81,15 @@ async def test_a_viewer_that_left_goes_on_where_it_was(client: AsyncClient) -> N
 
 async def test_names_of_the_notebook_travel_and_are_listed(client: AsyncClient) -> None:
     text = "def train():\n    return [float(table.sum()), helper(2)]"
-    training = await start(client, text, names={"table": np.ones((10, 10)), "helper": lambda x: x + 1, "no": 1})
+    training = await start(
+        client, text, names={"table": np.ones((10, 10)), "helper": lambda x: x + 1, "no": 1}
+    )
     ended = await client.wait(training.id, 40)
     assert ended.output == [100.0, 3]
-    assert [(item.name, item.type) for item in ended.captured] == [("helper", "function"), ("table", "ndarray")]
+    assert [(item.name, item.type) for item in ended.captured] == [
+        ("helper", "function"),
+        ("table", "ndarray"),
+    ]
     assert ended.captured[1].bytes > 800
 
 
@@ -105,7 +112,7 @@ async def test_bad_input_starts_nothing(
     engine: EngineUnderTest, client: AsyncClient, inputs: dict[str, object], says: str
 ) -> None:
     before = set(engine.where.runs_dir.iterdir())
-    with pytest.raises(InvalidInput, match="") as caught:
+    with pytest.raises(InvalidInput) as caught:
         await start(client, "def train(n: int = Input(ge=1, le=10)): ...", **inputs)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -152,7 +159,10 @@ async def test_code_that_asks_can_finish_its_step(client: AsyncClient) -> None:
     ("body", "stage"),
     [
         ("while True:\n        try: time.sleep(1)\n        except BaseException: pass", "terminate"),
-        ("signal.signal(15, signal.SIG_IGN); signal.signal(2, signal.SIG_IGN)\n    while True: time.sleep(1)", "kill"),
+        (
+            "signal.signal(15, signal.SIG_IGN); signal.signal(2, signal.SIG_IGN)\n    while True: time.sleep(1)",
+            "kill",
+        ),
         ("import torch\n    a = torch.randn(9000, 9000)\n    while True: a @ a", None),
     ],
 )
@@ -219,3 +229,13 @@ async def test_stacks_of_a_running_training(client: AsyncClient) -> None:
 
 def read_exit(engine: EngineUnderTest, training_id: str) -> dict[str, object]:
     return json.loads((engine.where.runs_dir / training_id / "exit.json").read_text())
+
+
+async def test_a_cancel_before_there_is_a_process_is_delivered(client: AsyncClient) -> None:
+    info = await client.engine()
+    zygote = next(item.pid for item in info.environments if item.pid)
+    os.kill(zygote, signal.SIGKILL)  # the next start has to wait for another one
+    training = await start(client, "import time\ndef train():\n    time.sleep(100)")
+    answer = await client.cancel(training.id)
+    assert answer.stop is not None
+    assert (await client.wait(training.id, 40)).status == "canceled"

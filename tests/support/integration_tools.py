@@ -67,7 +67,9 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> A
     return result
 
 
-async def start(client: AsyncClient, text: str, name: str = "cell", names: Any = None, **inputs: Any) -> Training:
+async def start(
+    client: AsyncClient, text: str, name: str = "cell", names: Any = None, **inputs: Any
+) -> Training:
     """Start a cell."""
     return await client.create(capture_cell(text, names or {}, name, inputs), inputs)
 

@@ -64,7 +64,10 @@ def test_unknown_names_are_told_but_do_not_stop() -> None:
     ("text", "says"),
     [
         ("x = 1\ndef train(:\n    pass", r"line 3 of the cell: .*def train\(:"),
-        ("%matplotlib inline\ndef train(): ...", r"line 2 of the cell: '%matplotlib inline' is a notebook command"),
+        (
+            "%matplotlib inline\ndef train(): ...",
+            r"line 2 of the cell: '%matplotlib inline' is a notebook command",
+        ),
         ("!pip install x", "notebook command"),
     ],
 )
@@ -80,7 +83,7 @@ def test_same_code_is_the_same_version(tmp_path: Path) -> None:
     assert one.model == "local/x"
 
 
-def fit(steps: int = 3, scale=2.0, **more: Any) -> float:  # noqa: ANN001
+def fit(steps: int = 3, scale=2.0, **more: Any) -> float:
     return steps * scale
 
 

@@ -62,7 +62,10 @@ def test_schema_carries_order_defaults_and_constraints(inputs: Any) -> None:
 
 
 def test_only_given_inputs_come_back_in_their_declared_types(inputs: Any) -> None:
-    assert inputs.validate({"must": "a", "epochs": "7", "lr": 1}) == ({"must": "a", "epochs": 7, "lr": 1.0}, [])
+    assert inputs.validate({"must": "a", "epochs": "7", "lr": 1}) == (
+        {"must": "a", "epochs": 7, "lr": 1.0},
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,14 @@ def test_constraints_that_do_not_fit_the_type_do_not_break_the_rest() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 1e-3), ("true", True), ("None", None), ("[1,2]", [1, 2]), ('{"a": null}', {"a": None}), ("adam", "adam")],
+    [
+        ("1e-3", 1e-3),
+        ("true", True),
+        ("None", None),
+        ("[1,2]", [1, 2]),
+        ('{"a": null}', {"a": None}),
+        ("adam", "adam"),
+    ],
 )
 def test_literals(text: str, value: Any) -> None:
     assert parse_literal(text) == value

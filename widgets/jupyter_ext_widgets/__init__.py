@@ -1,7 +1,27 @@
-"""The widgets of jupyter-ext. Importing this needs anywidget, so `import jupyter_ext` must not."""
+"""The widgets of jupyter-ext. Widget classes load at first use: the server extension needs the built files only."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from jupyter_ext_widgets.bundle import StaticFiles, StaticFilesMissing, static_dir, static_files
-from jupyter_ext_widgets.training_panel import TrainingPanel
 from jupyter_ext_widgets.tunnel import Closable, EngineDoor
 
-__all__ = ["Closable", "EngineDoor", "StaticFiles", "StaticFilesMissing", "TrainingPanel", "static_dir", "static_files"]
+if TYPE_CHECKING:
+    from jupyter_ext_widgets.training_panel import TrainingPanel
+
+__all__ = [
+    "Closable",
+    "EngineDoor",
+    "StaticFiles",
+    "StaticFilesMissing",
+    "TrainingPanel",
+    "static_dir",
+    "static_files",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `TrainingPanel`, and with it anywidget, when it is asked for."""
+    if name == "TrainingPanel":
+        return import_module("jupyter_ext_widgets.training_panel").TrainingPanel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

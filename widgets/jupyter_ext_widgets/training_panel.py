@@ -13,36 +13,35 @@ from typing import Any
 import anywidget
 import traitlets
 
-from jupyter_ext_widgets.tunnel import EngineDoor, Tunnel
+from jupyter_ext_widgets.tunnel import EngineDoor, Tunnel, problem
 
-# Factory form, as `initialize` and `render` are given different model objects. `J` holds the page's one promise of
-# [module, server or null]; a failed one is forgotten, so that the next view tries again.
+# Factory form, as `initialize` and `render` are given different model objects. `jxPanel` is the page's one promise of
+# [module, server if any]; a failed one is forgotten, so that the next view tries again.
 _LOADER = """\
-const G = globalThis, J = "jupyterExtPanel";
 async function load(model) {
-  try {
-    const base = JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl;
-    const at = base + "jupyter-ext/", r = await fetch(at + "info");
-    const { panel, plotly } = (await r.json()).static;
-    return [await import(at + "static/" + panel), { baseUrl: base, plotly }];
-  } catch {}
-  const id = "code" + Math.random();
-  const data = await new Promise((ok, no) => {
-    model.on("msg:custom", (m, b) => m.id === id && (m.status === 200 ? ok(b[0]) : no(Error("No panel code in the kernel"))));
-    model.send({ kind: "code", id, name: "panel" });
-  });
-  return [await import(URL.createObjectURL(new Blob([data], { type: "text/javascript" }))), null];
+ try {
+  const { baseUrl: path } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+  const baseUrl = new URL(path, location).href, at = baseUrl + "jupyter-ext/";
+  const { static: { panel, plotly } } = await (await fetch(at + "info")).json();
+  return [await import(at + "static/" + panel), { baseUrl, plotly }];
+ } catch (e) { console.debug(e); }
+ const id = "code" + Math.random();
+ const data = await new Promise((ok, no) => {
+  model.on("msg:custom", (m, b) => m.id === id && (m.status < 300 ? ok(b[0]) : no("not built")));
+  model.send({ kind: "code", id, name: "panel" });
+ });
+ return [await import(URL.createObjectURL(new Blob([data], {type: "text/javascript"})))];
 }
 export default () => ({
-  async render({ model, el }) {
-    try {
-      const [m, s] = await (G[J] ??= load(model));
-      return m.render({ model, el }, s);
-    } catch (e) {
-      G[J] = null;
-      el.textContent = "The training panel could not be loaded: " + e;
-    }
+ async render({ model, el }) {
+  try {
+   const [m, server] = await (globalThis.jxPanel ??= load(model));
+   return m.render({ model, el }, server);
+  } catch (e) {
+   globalThis.jxPanel = null;
+   el.textContent = "Training panel: " + e;
   }
+ }
 });
 """
 
@@ -85,10 +84,13 @@ class TrainingPanel(anywidget.AnyWidget):
 
 
 class _NoDoor:
-    """Answers that there is no engine to ask."""
+    """Answers that there is no engine to ask; a view takes 404 for final and draws its snapshot."""
 
     def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:
-        raise ConnectionError("This panel was made without a client; only its code comes through the kernel.")
+        detail = (
+            "Not connected: this panel was made without a client, and this page has no jupyter-ext server."
+        )
+        return problem(404, "Not connected", detail)
 
     def open_stream(self, path: str, on_message: object, on_closed: object) -> Any:
-        raise ConnectionError("This panel was made without a client; only its code comes through the kernel.")
+        raise ConnectionError(f"This panel was made without a client: {path} cannot be opened.")

@@ -115,19 +115,20 @@ class Tunnel:
     def _request(self, id: str, method: str, path: str, body: object | None) -> None:
         try:
             status, content_type, data = self._door.request(method, path, body)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the edge: each request is answered
             _log.exception("A training panel's %s %s failed", method, path)
-            status, content_type, data = _problem(503, "The engine cannot be reached", f"{type(error).__name__}: {error}")
+            detail = f"{type(error).__name__}: {error}"
+            status, content_type, data = problem(503, "The engine cannot be reached", detail)
         self._respond(id, status, content_type, data)
 
     def _code(self, id: str, name: str) -> None:
         try:
             files = static_files()
-            if name not in ("panel", "plotly"):
+            if (file := {"panel": files["panel"], "plotly": files["plotly"]}.get(name)) is None:
                 raise LookupError(f"There is no code named {name!r}; ask for 'panel' or 'plotly'.")
-            data = (static_dir() / files[name]).read_bytes()
+            data = (static_dir() / file).read_bytes()
         except (StaticFilesMissing, LookupError, OSError) as error:
-            self._respond(id, *_problem(404, "Not found", str(error)))
+            self._respond(id, *problem(404, "Not found", str(error)))
         else:
             self._respond(id, 200, "text/javascript", data)
 
@@ -138,7 +139,7 @@ class Tunnel:
             stream = self._door.open_stream(
                 path, lambda data: self._forward(id, data), lambda code: self._forget(id, code)
             )
-        except Exception:
+        except Exception:  # noqa: BLE001 - the edge: each open is answered
             _log.exception("A training panel's stream %s could not be opened", path)
             self._forget(id, _INTERNAL_ERROR)
             return
@@ -179,10 +180,11 @@ def _guarded(function: Callable[..., None], *args: object) -> None:
     # The outer edge of a pool thread: an executor would keep the traceback to itself.
     try:
         function(*args)
-    except Exception:
+    except Exception:  # noqa: BLE001 - the outer edge of a thread
         _log.exception("A training panel's message could not be served")
 
 
-def _problem(status: int, title: str, detail: str) -> tuple[int, str, bytes]:
+def problem(status: int, title: str, detail: str) -> tuple[int, str, bytes]:
+    """Make an answer that refuses, as the engine would."""
     body = json.dumps({"title": title, "detail": detail, "status": status}).encode()
     return status, "application/problem+json", body

@@ -32,7 +32,9 @@ class EngineAPI:
 
     async def info(self, request: Request) -> Response:
         """Describe the engine."""
-        return JSONResponse(self._engine.info().model_dump(mode="json"), headers={"Cache-Control": "no-store"})
+        return JSONResponse(
+            self._engine.info().model_dump(mode="json"), headers={"Cache-Control": "no-store"}
+        )
 
     async def stop(self, request: Request) -> Response:
         """End the engine: 202; 409 while trainings run, unless `force` is given."""
@@ -56,7 +58,9 @@ class EngineAPI:
         try:
             url, token = await self._engine.listen(port)
         except OSError as error:
-            detail = f"Port {port} cannot be opened: {error.strerror or error}. Take another, or 0 for a free one."
+            detail = (
+                f"Port {port} cannot be opened: {error.strerror or error}. Take another, or 0 for a free one."
+            )
             raise Problem(409, "Port not available", detail) from error
         content = {"url": url, "token": token, "token_file": self._engine.token_file}
         return JSONResponse(content, headers={"Cache-Control": "no-store"})

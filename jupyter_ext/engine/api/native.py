@@ -6,6 +6,7 @@ Source: docs/architecture/02-wire.md.
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -57,9 +58,13 @@ class NativeAPI:
         """List trainings, newest first."""
         status = request.query_params.get("status")
         if status is not None and status not in _STATUSES:
-            raise Problem(422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}.")
+            raise Problem(
+                422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}."
+            )
         found = await self._trainings.list(status, limit=_integer(request, "limit", 100))
-        return JSONResponse({"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE)
+        return JSONResponse(
+            {"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE
+        )
 
     async def get(self, request: Request) -> Response:
         """Give a training without its log."""
@@ -79,13 +84,10 @@ class NativeAPI:
         """Give metrics as columns."""
         store = await self._trainings.store(request.path_params["id"])
         query = request.query_params
-        axis = query.get("x", "step")
-        if axis not in ("step", "time"):
-            raise Problem(422, "Invalid value", f"x={axis!r} is neither step nor time.")
         data = store.columns(
             keys=query["keys"].split(",") if query.get("keys") else None,
             buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
-            axis=axis,
+            axis=_axis(query.get("x", "step")),
             lo=_number(request, "from"),
             hi=_number(request, "to"),
         )
@@ -134,6 +136,12 @@ async def _until_gone(socket: WebSocket) -> None:
     """Return when the viewer has left; what it says until then has no meaning."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+def _axis(text: str) -> Literal["step", "time"]:
+    if text not in ("step", "time"):
+        raise Problem(422, "Invalid value", f"x={text!r} is neither step nor time.")
+    return "step" if text == "step" else "time"
 
 
 def _integer(request: Request, name: str, default: int) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
 
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.problems import Problem
@@ -44,7 +47,7 @@ async def on_slip(request: Request, error: Exception) -> Response:
     return answer(Problem(500, "Internal error", detail))
 
 
-HANDLERS = {
+HANDLERS: Mapping[Any, ExceptionHandler] = {
     Problem: on_problem,
     InvalidInput: on_invalid_input,
     HTTPException: on_http_error,

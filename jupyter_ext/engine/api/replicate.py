@@ -14,11 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from jupyter_ext.engine.trainings.service import Origin, TrainingService
+from jupyter_ext.protocol.log_text import fold
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.resources import Training
 
 PAGE_SIZE = 100
-MAX_LOG_CHARACTERS = 4_000_000
+MAX_LOG_BYTES = 4 * 2**20
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -44,7 +45,9 @@ class ReplicateAPI:
         body = await _json_object(request)
         given = body.get("input", {})
         if not isinstance(given, dict):
-            raise invalid_input([InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")])
+            raise invalid_input(
+                [InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")]
+            )
         model = f"{request.path_params['owner']}/{request.path_params['name']}"
         training = await self._trainings.create(
             model, request.path_params["version"], given, self._origin(body.get("jupyter_ext"))
@@ -62,7 +65,9 @@ class ReplicateAPI:
     async def list(self, request: Request) -> Response:
         """Give a page of trainings, newest first."""
         cursor = request.query_params.get("cursor")
-        page = await self._trainings.list(limit=PAGE_SIZE + 1, before=_decode_cursor(cursor) if cursor else None)
+        page = await self._trainings.list(
+            limit=PAGE_SIZE + 1, before=_decode_cursor(cursor) if cursor else None
+        )
         following = None
         if len(page) > PAGE_SIZE:
             page = page[:PAGE_SIZE]
@@ -72,8 +77,10 @@ class ReplicateAPI:
 
     async def _answer(self, request: Request, training: Training) -> Response:
         store = await self._trainings.store(training.id)
-        text = store.folded_logs(MAX_LOG_CHARACTERS)
-        return JSONResponse(resource(request, training) | {"logs": text or None}, headers=_NO_STORE)
+        piece = store.logs(0, MAX_LOG_BYTES)
+        return JSONResponse(
+            resource(request, training) | {"logs": fold(piece["text"]) or None}, headers=_NO_STORE
+        )
 
     def _origin(self, extra: Any) -> Origin:
         """Read where a notebook's training is to run; other clients' run in the engine's own environment."""
@@ -117,4 +124,6 @@ def _decode_cursor(cursor: str) -> tuple[str, str]:
         created_at, training_id = json.loads(base64.urlsafe_b64decode(cursor))
         return str(created_at), str(training_id)
     except ValueError as error:
-        raise Problem(400, "Invalid cursor", f"cursor={cursor[:40]!r} is not one of ours; follow `next`.") from error
+        raise Problem(
+            400, "Invalid cursor", f"cursor={cursor[:40]!r} is not one of ours; follow `next`."
+        ) from error

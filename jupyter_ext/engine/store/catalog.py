@@ -126,6 +126,11 @@ class Catalog:
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
         return None if row is None else _from_row(row, "resource")
 
+    async def training_ids(self) -> set[str]:
+        """Give the ids of all trainings."""
+        query = "SELECT id FROM trainings"
+        return {row[0] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
+
     async def list_trainings(
         self, status: str | None = None, limit: int = 100, before: tuple[str, str] | None = None
     ) -> list[dict[str, Any]]:

@@ -57,7 +57,9 @@ class Sealer:
             )
             try:
                 if await process.wait():
-                    log.error("sealing %s failed with exit code %s; its journals stay", run_dir, process.returncode)
+                    log.error(
+                        "sealing %s failed with exit code %s; its journals stay", run_dir, process.returncode
+                    )
             except asyncio.CancelledError:
                 if process.returncode is None:
                     process.terminate()

@@ -37,6 +37,8 @@ QUIET_AFTER_S = 0.5
 """A run without news for this long is waited for by inotify instead."""
 RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
+CANCEL_ANSWER_S = 0.9
+"""A cancel is answered within a second, with the end if it has come by then."""
 NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
 
@@ -85,10 +87,11 @@ class TrainingService:
 
     async def open(self) -> None:
         """Adopt what runs, and end what ended while no engine was there."""
-        known = {row["id"] for row in await self._catalog.list_trainings(limit=1_000_000)}
+        known = await self._catalog.training_ids()
         for run_dir in sorted(self._runs_dir.iterdir()):
             if is_training_id(run_dir.name) and run_dir.name not in known:
                 await self._recover(run_dir)
+        await self._catalog.mark_rebuilt()
         for status in ("starting", "processing"):
             for row in await self._catalog.list_trainings(status=status, limit=1_000_000):
                 run_dir = self._runs_dir / row["id"]
@@ -165,7 +168,9 @@ class TrainingService:
         """List trainings, newest first."""
         rows = await self._catalog.list_trainings(status=status, limit=limit, before=before)
         return [
-            record.resource() if (record := self._records.get(row["id"])) else Training.model_validate(row["resource"])
+            record.resource()
+            if (record := self._records.get(row["id"]))
+            else Training.model_validate(row["resource"])
             for row in rows
         ]
 
@@ -180,12 +185,14 @@ class TrainingService:
             return await self.get(training_id)
         record.stop = record.stop or Stop(stage="flag", requested_at=rfc3339(time.time()))
         self._changed(record)
-        follower = self._followers.get(training_id)
-        deadline = time.monotonic() + 0.9
-        while not self._backend.stop(record.run_dir) and time.monotonic() < deadline and not record.is_over:
-            await asyncio.sleep(0.02)  # the worker is being forked right now
-        if follower is not None:
-            await asyncio.wait([follower], timeout=max(0.0, deadline - time.monotonic()))
+        follower = self._followers[training_id]
+        try:
+            async with asyncio.timeout(CANCEL_ANSWER_S):
+                while not self._backend.stop(record.run_dir):
+                    await asyncio.sleep(0.02)  # the worker is being forked right now
+                await asyncio.shield(follower)
+        except TimeoutError:
+            log.info("training %s is still ending", training_id)
         return await self.get(training_id)
 
     async def stacks(self, training_id: str) -> str:
@@ -199,7 +206,9 @@ class TrainingService:
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
         if record is None or not self._backend.stacks(record.run_dir):
-            raise Problem(409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now.")
+            raise Problem(
+                409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
+            )
         for _ in range(100):
             await asyncio.sleep(0.02)
             if path.stat().st_size > before:
@@ -257,7 +266,13 @@ class TrainingService:
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
             write_json(
                 record.run_dir / "error.json",
-                {"kind": "start", "type": "StartError", "message": str(error), "frames": [], "text": str(error)},
+                {
+                    "kind": "start",
+                    "type": "StartError",
+                    "message": str(error),
+                    "frames": [],
+                    "text": str(error),
+                },
             )
             now = time.time()
             write_json(
@@ -276,7 +291,9 @@ class TrainingService:
         for mark in store.marks():
             self._take_mark(record, mark)
         self._take_last(record, store)
-        self._followers[record.id] = asyncio.create_task(self._follow(record, store), name=f"follow {record.id}")
+        self._followers[record.id] = asyncio.create_task(
+            self._follow(record, store), name=f"follow {record.id}"
+        )
 
     async def _recover(self, run_dir: Path) -> None:
         """Put a run that the catalog does not know back into it."""
@@ -326,6 +343,8 @@ class TrainingService:
             record.move("processing")
             self._changed(record)
         asked = read_json(record.run_dir / "stop")
+        if asked is None and record.stop is not None:
+            self._backend.stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
@@ -370,7 +389,9 @@ class TrainingService:
         elif kind == "notice":
             record.notice(mark["text"])
         elif kind == "dropped":
-            record.notice(f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap.")
+            record.notice(
+                f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap."
+            )
 
     def _take_last(self, record: Record, store: RunStore) -> None:
         record.last = {
@@ -398,7 +419,7 @@ class TrainingService:
         )
 
     async def _sample(self) -> None:
-        """Write CPU and memory of every running training once a second."""
+        """Once a second write CPU and memory of every running training, and have the disk keep what it wrote."""
         samplers: dict[str, system_metrics.SystemSampler] = {}
         while True:
             await asyncio.sleep(system_metrics.INTERVAL_S)
@@ -407,13 +428,18 @@ class TrainingService:
             for training_id, record in self._records.items():
                 start = read_json(record.run_dir / "start.json")
                 if start is not None and training_id not in samplers and record.status == "processing":
-                    samplers[training_id] = system_metrics.SystemSampler(record.run_dir, start["worker"]["pid"])
-            await asyncio.to_thread(_sample_all, list(samplers.values()))
+                    samplers[training_id] = system_metrics.SystemSampler(
+                        record.run_dir, start["worker"]["pid"]
+                    )
+            stores = [self._stores[training_id] for training_id in self._records]
+            await asyncio.to_thread(_sample_and_sync, list(samplers.values()), stores)
 
 
-def _sample_all(samplers: list[system_metrics.SystemSampler]) -> None:
+def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[RunStore]) -> None:
     for sampler in samplers:
         sampler.sample()
+    for store in stores:
+        store.sync()
 
 
 def _wire_number(value: float) -> Any:

@@ -15,7 +15,7 @@ from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.hub import Hub, Subscriber
 from jupyter_ext.engine.store.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, State
+from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, SeriesInfo, State
 
 STATE_INTERVAL_S = 0.1
 
@@ -23,7 +23,9 @@ STATE_INTERVAL_S = 0.1
 class TrainingStream:
     """Messages for one viewer: text as `str`, metric batches as `bytes`."""
 
-    def __init__(self, service: TrainingService, hub: Hub[Batch], training_id: str, after_seq: int | None) -> None:
+    def __init__(
+        self, service: TrainingService, hub: Hub[Batch], training_id: str, after_seq: int | None
+    ) -> None:
         self._service = service
         self._hub = hub
         self._id = training_id
@@ -41,7 +43,7 @@ class TrainingStream:
         try:
             store = await self._service.store(self._id)
             training = await self._service.get(self._id)
-            infos = store.series_infos()
+            infos = _wire_infos(store)
             self._known = {info.index for info in infos}
             yield Hello(
                 protocol=PROTOCOL_VERSION, seq=store.seq, training=training, series=infos
@@ -95,7 +97,7 @@ class TrainingStream:
             return []
         self._seq = batch.seq
         messages: list[str | bytes] = []
-        new = [info for info in store.series_infos() if info.index not in self._known]
+        new = [info for info in _wire_infos(store) if info.index not in self._known]
         if new:
             self._known.update(info.index for info in new)
             messages.append(Series(series=new).model_dump_json())
@@ -103,5 +105,11 @@ class TrainingStream:
             messages.append(store.encode_batch(batch))
         if batch.log is not None:
             offset, next_offset, text = batch.log
-            messages.append(Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json())
+            messages.append(
+                Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()
+            )
         return messages
+
+
+def _wire_infos(store: RunStore) -> list[SeriesInfo]:
+    return [SeriesInfo(index=info.index, key=info.key, rank=info.rank) for info in store.series_infos()]

@@ -42,7 +42,9 @@ class SystemSampler:
             except psutil.Error:
                 continue
             cpu_s[process.pid] = times.user + times.system
-            busy_s += cpu_s[process.pid] - self._cpu_s.get(process.pid, 0.0 if self._sampled_at else cpu_s[process.pid])
+            busy_s += cpu_s[process.pid] - self._cpu_s.get(
+                process.pid, 0.0 if self._sampled_at else cpu_s[process.pid]
+            )
         values = {"system/memory_mib": memory_bytes / 2**20}
         if self._sampled_at is not None:
             values["system/cpu_percent"] = 100 * max(0.0, busy_s) / (now - self._sampled_at)

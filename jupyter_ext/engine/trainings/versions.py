@@ -1,12 +1,12 @@
 """Code versions: bundles from notebooks, kept unpacked under the sha256 of their bytes.
 
-    manifest.json       format, kind (cell | function | script), name, entry, label, source, signature, imports,
-                        labels, sources, captured
-    code.py             the text of a cell
-    signature.py        the text that the inputs are read from, for a function
-    names.pkl           names of the notebook
-    function.pkl        the function
-    sources/<n>.py      texts of other cells, for tracebacks
+manifest.json       format, kind (cell | function | script), name, entry, label, source, signature, imports,
+                    labels, sources, captured
+code.py             the text of a cell
+signature.py        the text that the inputs are read from, for a function
+names.pkl           names of the notebook
+function.pkl        the function
+sources/<n>.py      texts of other cells, for tracebacks
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def _read(version_id: VersionId, directory: Path) -> Version:
     try:
         found = from_source(text.read_text(encoding="utf-8"), manifest["entry"])
     except SyntaxError as error:
-        raise Problem(422, "Invalid code", f"The code is not Python: {error.msg} (line {error.lineno})") from error
+        raise Problem(
+            422, "Invalid code", f"The code is not Python: {error.msg} (line {error.lineno})"
+        ) from error
     return Version(version_id, directory, manifest, None if manifest["kind"] == "script" else found)
 
 
@@ -135,4 +137,6 @@ def _unpack(bundle: bytes, target: Path) -> None:
 
 
 def _bad_bundle(reason: str) -> Problem:
-    return Problem(422, "Invalid bundle", f"The code bundle cannot be used: {reason}. Send what `jx.train` sends.")
+    return Problem(
+        422, "Invalid bundle", f"The code bundle cannot be used: {reason}. Send what `jx.train` sends."
+    )

@@ -57,6 +57,5 @@ class Watcher:
                     waiting.set()
                 self._events.clear()
                 continue
-            waiting = self._events.pop(event.watch.path, None)
-            if waiting is not None:
-                waiting.set()
+            if event.watch.path in self._events:
+                self._events.pop(event.watch.path).set()

@@ -105,7 +105,7 @@ class Interpreter:
     async def _live(self) -> None:
         """Run one zygote from start to end, and start the next when it ends by accident."""
         while not self._closed:
-            self.state = "starting"
+            self._set_state("starting")
             began = time.monotonic()
             try:
                 await self._run_once()
@@ -118,7 +118,9 @@ class Interpreter:
                 self._become("starting", "the zygote ended; starting another")
                 self._ready.clear()
                 if time.monotonic() - began < _RESTART_PAUSE_S:
-                    self._become("cold", "the zygote ends as soon as it starts; runs start in fresh processes")
+                    self._become(
+                        "cold", "the zygote ends as soon as it starts; runs start in fresh processes"
+                    )
                     return
 
     async def _run_once(self) -> None:
@@ -164,6 +166,9 @@ class Interpreter:
             self._become("cold", f"{message['detail']}; runs start in fresh processes")
             if self._writer is not None:
                 self._writer.close()
+
+    def _set_state(self, state: Literal["starting", "warm", "cold", "failed"]) -> None:
+        self.state = state
 
     def _become(self, state: Literal["starting", "warm", "cold", "failed"], detail: str | None) -> None:
         log.info("interpreter %s is %s %s", self.python, state, detail or "")
@@ -212,7 +217,9 @@ class Environments:
         """
         if python not in self._interpreters:
             if not os.path.isabs(python) or not os.access(python, os.X_OK):
-                raise InvalidInput(f"{python!r} is no Python interpreter that can be run; give an absolute path.")
+                raise InvalidInput(
+                    f"{python!r} is no Python interpreter that can be run; give an absolute path."
+                )
             self._interpreters[python] = Interpreter(python, self._preload, self._on_change)
         interpreter = self._interpreters[python]
         interpreter.warm()

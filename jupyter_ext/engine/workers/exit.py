@@ -74,7 +74,9 @@ def _from_exit(run_dir: Path, end: dict[str, Any]) -> Outcome:
     output, peak = read_json(run_dir / "output.json"), end.get("max_rss_bytes")
     finished = end["code"] == 0 and (run_dir / "output.json").exists()
     stop = end.get("stop")
-    if stop is not None and not (finished and stop["stage"] == "flag" and not (run_dir / "polls_stop").exists()):
+    if stop is not None and not (
+        finished and stop["stage"] == "flag" and not (run_dir / "polls_stop").exists()
+    ):
         return Outcome("canceled", end["ended_at"], _canceled(end, stop), output=output, max_rss_bytes=peak)
     if finished:
         return Outcome("succeeded", end["ended_at"], output=output, max_rss_bytes=peak)
@@ -97,7 +99,9 @@ def _failure(run_dir: Path, end: dict[str, Any]) -> tuple[Cause, UserException |
     told = read_json(run_dir / "error.json")
     if told is not None and told.get("kind") == "start":
         hint = "Nothing of your code ran; `%engine doctor` looks for the reason."
-        return Cause(kind="start", message=f"The worker could not be started: {told['message']}", hint=hint), None
+        return Cause(
+            kind="start", message=f"The worker could not be started: {told['message']}", hint=hint
+        ), None
     if told is not None:
         message = f"{told['type']}: {told['message']}" if told["message"] else told["type"]
         return Cause(kind="exception", message=message), UserException.model_validate(told)
@@ -150,13 +154,17 @@ def _signal_name(number: int) -> str:
 
 
 def _lost(ended_at: float, kind: Literal["lost", "start"], message: str) -> Outcome:
-    return Outcome("failed", ended_at, Cause(kind=kind, message=message, hint="Run it again; what it logged is kept."))
+    return Outcome(
+        "failed", ended_at, Cause(kind=kind, message=message, hint="Run it again; what it logged is kept.")
+    )
 
 
 def _last_sign(run_dir: Path, now: float) -> float:
     """Give the time of the last thing the run wrote."""
     times = [path.stat().st_mtime for path in run_dir.glob("*.jnl")]
-    times += [path.stat().st_mtime for path in (run_dir / "logs.txt", run_dir / "start.json") if path.exists()]
+    times += [
+        path.stat().st_mtime for path in (run_dir / "logs.txt", run_dir / "start.json") if path.exists()
+    ]
     return min(max(times, default=now), now)
 
 

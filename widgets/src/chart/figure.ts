@@ -121,9 +121,10 @@ function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i
     showgrid: false,
     nticks: Math.max(3, Math.floor(cell.width / 80)),
     ticksuffix: unit.suffix,
+    showticksuffix: 'last',
     tickformat: options.axis === 'step' ? '~s' : '~g',
     hoverformat: options.axis === 'step' ? ',.7~g' : '.4~g',
-    unifiedhovertitle: { text: options.axis === 'step' ? 'step %{x}' : '%{x}' },
+    unifiedhovertitle: { text: options.axis === 'step' ? 'step %{x:,.7~g}' : '%{x}' },
   };
 }
 

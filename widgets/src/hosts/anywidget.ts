@@ -33,7 +33,7 @@ export interface FoundServer {
  *
  * @returns What ends the view.
  */
-export function render({ model, el }: RenderContext, server: FoundServer | null): () => void {
+export function render({ model, el }: RenderContext, server?: FoundServer): () => void {
   const view = new AbortController();
   const transport: Transport = server ? new ServerTransport(server) : new CommTransport(model, view.signal);
   let panel = new AbortController();

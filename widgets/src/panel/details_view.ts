@@ -5,6 +5,8 @@ import { formatBytes } from '../format';
 import type { Training } from '../wire';
 
 const MAX_VALUE_CHARS = 400;
+/** Enough of a sha256 to tell versions apart. */
+const VERSION_CHARS = 16;
 
 export class DetailsView {
   readonly node = element('details', { class: 'jx-details' }, element('summary', { text: 'Details' }));
@@ -39,7 +41,7 @@ export class DetailsView {
     this.#group('Run', [
       ['Training', id],
       ['Model', model ?? ''],
-      ['Version', version ?? ''],
+      ['Version', (version ?? '').slice(0, VERSION_CHARS)],
       ...times.filter(([, at]) => at).map(([name, at]): [string, string] => [name, new Date(at ?? '').toLocaleString()]),
     ]);
     setHidden(this.node, this.#list.childElementCount === 0);

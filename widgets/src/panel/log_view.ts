@@ -18,7 +18,8 @@ export class LogView {
   #epoch = -1;
   #dropped = 0;
   #following = true;
-  #keepFromEnd: number | null = null;
+  /** Height of the rows before earlier ones were put above them. */
+  #heightBefore: number | null = null;
 
   /**
    * @param loadEarlier Fetches earlier lines into the log; rejects with what went wrong.
@@ -57,12 +58,18 @@ export class LogView {
       this.#update(log, changedFrom);
     }
     this.#dropped = log.dropped;
-    if (this.#keepFromEnd !== null) {
-      this.#scroller.scrollTop = this.#scroller.scrollHeight - this.#keepFromEnd;
-      this.#keepFromEnd = null;
+    if (this.#heightBefore !== null) {
+      this.#showSeam(this.#heightBefore);
+      this.#heightBefore = null;
     } else if (this.#following) {
       this.#scroller.scrollTop = this.#scroller.scrollHeight;
     }
+  }
+
+  // Show the end of what came above, with the first of the old lines below it.
+  #showSeam(heightBefore: number): void {
+    const added = this.#scroller.scrollHeight - heightBefore;
+    this.#scroller.scrollTop = Math.max(0, added - this.#scroller.clientHeight / 2);
   }
 
   #update(log: LogText, changedFrom: number): void {
@@ -88,7 +95,7 @@ export class LogView {
     this.#following = false;
     try {
       await load();
-      this.#keepFromEnd = this.#scroller.scrollHeight - this.#scroller.scrollTop;
+      this.#heightBefore = this.#scroller.scrollHeight;
       setText(this.#earlier, 'Load earlier');
     } catch (error) {
       setText(this.#earlier, `Load earlier (failed: ${error instanceof Error ? error.message : String(error)})`);

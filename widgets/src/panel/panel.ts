@@ -209,7 +209,7 @@ class Panel {
       : state.kind === 'unavailable'
         ? state.reason
         : state.kind === 'reconnecting'
-          ? `Training ${id}: ${state.reason} Trying again…`
+          ? `Training ${id}: ${state.reason.replace(/[.\s]+$/, '')}. Trying again…`
           : `Training ${id}: connecting…`;
     setText(this.#blankText, text);
     setHidden(this.#blankRetry, state?.kind !== 'unavailable');

@@ -1,0 +1,264 @@
+"""Magics in a real kernel: what a person types, and what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from integration_tools import EngineUnderTest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+MIME_TYPE = "application/vnd.jupyter-ext.training+json"
+
+
+@dataclass
+class Cell:
+    """What a cell put out."""
+
+    text: str = ""
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    error: str | None = None
+    traceback: str = ""
+    seconds: float = 0.0
+
+    @property
+    def panel(self) -> dict[str, Any]:
+        return next(data for data in self.outputs if MIME_TYPE in data)
+
+    @property
+    def result(self) -> str:
+        return "".join(data.get("text/plain", "") for data in self.outputs)
+
+
+class Kernel:
+    """A real kernel in a process of its own."""
+
+    def __init__(self) -> None:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel()
+        self.client: BlockingKernelClient = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def run(self, code: str, timeout_s: float = 60) -> Cell:
+        cell = Cell()
+
+        def on_output(message: dict[str, Any]) -> None:
+            content = message["content"]
+            match message["msg_type"]:
+                case "stream":
+                    cell.text += content["text"]
+                case "display_data" | "execute_result":
+                    cell.outputs.append(content["data"])
+                case "error":
+                    cell.error = f"{content['ename']}: {content['evalue']}"
+                    cell.traceback = "\n".join(content["traceback"])
+
+        began = time.monotonic()
+        self.client.execute_interactive(code, timeout=timeout_s, output_hook=on_output)
+        cell.seconds = time.monotonic() - began
+        return cell
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+
+@pytest.fixture(scope="module")
+def kernel(engine: EngineUnderTest) -> Iterator[Kernel]:
+    import os
+
+    os.environ["JUPYTER_EXT_DATA_DIR"] = str(engine.where.data_dir)
+    os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(engine.where.runtime_dir)
+    kernel = Kernel()
+    loaded = kernel.run("%load_ext jupyter_ext")
+    assert (loaded.error, loaded.text) == (None, "")
+    yield kernel
+    kernel.close()
+
+
+TRAIN = """%%train count -i n=5 --as run
+from jupyter_ext import log
+def train(n: int = 3, scale: float = 1.0):
+    for i in range(n):
+        log(x=i * scale)
+    return n
+"""
+
+
+def test_a_cell_returns_a_handle_with_three_faces(kernel: Kernel) -> None:
+    cell = kernel.run(TRAIN)
+    assert cell.error is None
+    content = cell.panel[MIME_TYPE]
+    assert content["version"] == 1
+    assert len(content["id"]) == 26
+    assert "application/vnd.jupyter.widget-view+json" in cell.panel
+    assert "<Training count" in cell.panel["text/plain"]
+    assert kernel.run("run.wait().output").result == "5"
+    assert "4" in kernel.run("run.metrics()").result
+    assert kernel.run("len(run.figure().data)").result == "1"
+    assert (
+        kernel.run(f"jx = __import__('jupyter_ext'); jx.trainings.get('{content['id']}').status").result
+        == "'succeeded'"
+    )
+
+
+def test_a_running_training_does_not_hold_the_kernel(kernel: Kernel) -> None:
+    cell = kernel.run("%%train slow --as slow\nimport time\ndef train():\n    time.sleep(30)")
+    assert cell.error is None
+    assert kernel.run("1 + 1").result == "2"
+    assert kernel.run("slow.status").result in ("'starting'", "'processing'")
+    assert kernel.run("slow.cancel(); slow.wait()").error.startswith("TrainingCanceled")  # type: ignore[union-attr]
+
+
+def test_values_and_expressions_come_from_the_notebook(kernel: Kernel) -> None:
+    kernel.run("rate = 2.5\nbase = 4")
+    cell = kernel.run("%%train mul -i scale={rate} -i n=$base --as run\n" + TRAIN.split("\n", 1)[1])
+    assert cell.error is None
+    assert cell.panel[MIME_TYPE]["training"]["input"] == {"scale": 2.5, "n": 4}
+
+
+def test_names_of_the_notebook_travel_and_modules_are_imported(kernel: Kernel) -> None:
+    kernel.run("import math as m\nvalues = [1, 4, 9]\ndef half(x):\n    return x / 2")
+    cell = kernel.run(
+        "%%train roots --wait --as run\ndef train():\n    return [half(m.sqrt(v)) for v in values]"
+    )
+    assert cell.error is None
+    assert kernel.run("run.output").result == "[0.5, 1.0, 1.5]"
+    assert kernel.run("[c.name for c in run.resource.captured]").result == "['half', 'values']"
+
+
+def test_a_function_trains_by_its_name_and_by_jx_train(kernel: Kernel) -> None:
+    kernel.run("k = 10\ndef fit(a: int, b: int = 1):\n    return a * b * k")
+    assert kernel.run("%train fit -i a=2 --as run").error is None
+    assert kernel.run("run.wait().output").result == "20"
+    assert (
+        kernel.run("jx = __import__('jupyter_ext'); jx.train(fit, a=3, b=2, name='six').wait().output").result
+        == "60"
+    )
+
+
+def test_a_failure_shows_the_users_frames_and_the_cells_line(kernel: Kernel) -> None:
+    kernel.run("def helper(x):\n    return 1 / x")
+    cell = kernel.run("%%train broken --wait\n\ndef train(a: int = 0):\n    return helper(a)")
+    assert cell.error is not None
+    assert cell.error.startswith("TrainingFailed")
+    assert "Cell broken, line 4, in train" in cell.traceback
+    assert "return helper(a)" in cell.traceback
+    assert "line 2, in helper" in cell.traceback
+    assert "ZeroDivisionError" in cell.traceback
+    assert "jupyter_ext/" not in cell.traceback
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("%%train x -i lr=fast\ndef train(lr: float): ...", "InvalidInput: lr='fast'"),
+        ("%%train x\ndef train(lr: float): ...", "InvalidInput: lr (float) is required"),
+        ("%%train x -i epoch=3\ndef train(epochs: int = 1): ...", "did you mean 'epochs'?"),
+        ("%%train x -i lr=5\ndef train(lr: float = Input(0.1, le=1)): ...", "less than or equal to 1"),
+        ("%%train x\ndef train(:\n    ...", "InvalidInput: line 2 of the cell"),
+        ("%%train x --fly\ndef train(): ...", "InvalidInput: %%train: unrecognized arguments: --fly"),
+        ("%%train x --on mars\ndef train(): ...", "InvalidInput: There is no backend 'mars'"),
+        ("%%train x --as 1a\ndef train(): ...", "is not a name that a variable can have"),
+        ("%train nothing", "InvalidInput: %train: this notebook defines no function 'nothing'"),
+        ("%training 0123456789abcdefghijklmnop", "UnknownId: There is no training"),
+        ("%training nobody logs", "UnknownId: There is no training 'nobody'"),
+        ("%engine fly", "InvalidInput: %engine: "),
+        ("handle = (i for i in [1])", ""),
+        ("%%train x\ndef train(): list(handle)", "CannotTravel: 'handle' (generator) cannot travel"),
+        ("__import__('jupyter_ext').train(print)", "InvalidInput: <built-in function print>"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_starts_nothing(
+    kernel: Kernel, engine: EngineUnderTest, code: str, says: str
+) -> None:
+    before = set(engine.where.runs_dir.iterdir())
+    cell = kernel.run(code)
+    if says:
+        assert cell.error is not None
+        assert says in cell.error
+        assert len(cell.traceback.strip().splitlines()) == 1, cell.traceback
+    assert set(engine.where.runs_dir.iterdir()) == before
+
+
+def test_help_and_lists_and_the_engine(kernel: Kernel) -> None:
+    for magic in (
+        "%%train --help",
+        "%train --help",
+        "%training --help",
+        "%trainings --help",
+        "%engine --help",
+    ):
+        cell = kernel.run(magic)
+        assert cell.error is None
+        assert "usage:" in cell.text
+    assert "count" in kernel.run("%trainings").result
+    assert "warm" in kernel.run("%engine").result
+    assert "ok  engine" in kernel.run("%engine doctor").text
+
+
+def test_the_token_never_reaches_an_output(kernel: Kernel, engine: EngineUnderTest) -> None:
+    cell = kernel.run("%engine listen")
+    token = engine.where.token_file.read_text()
+    shown = kernel.run("__import__('jupyter_ext').engine.listen()")
+    assert token not in cell.text + shown.result
+    assert str(engine.where.token_file) in cell.text
+
+
+def test_completion(kernel: Kernel) -> None:
+    for line, wanted in (
+        ("%engine sta", "status"),
+        ("%%train x --o", "--on"),
+        ("%trainings --status fa", "failed"),
+    ):
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
+        assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])
+
+
+def test_an_interrupt_ends_the_waiting_and_not_the_training(kernel: Kernel) -> None:
+    import threading
+
+    timer = threading.Timer(1.5, kernel.manager.interrupt_kernel)
+    timer.start()
+    cell = kernel.run("%%train long --wait --as long\nimport time\ndef train():\n    time.sleep(60)")
+    assert cell.error is None, cell.traceback
+    assert "Stopped waiting" in cell.text
+    assert kernel.run("long.status").result == "'processing'"
+    kernel.run("long.cancel()")
+
+
+def test_secrets_of_the_environment_reach_the_worker_and_no_file(
+    kernel: Kernel, engine: EngineUnderTest
+) -> None:
+    secret = "hunter2-" + "x" * 20
+    kernel.run(f"import os; os.environ['MY_TOKEN'] = {secret!r}")
+    text = "import os\ndef train():\n    return len(os.environ['MY_TOKEN'])"
+    cell = kernel.run(f"%%train env --wait --as env\n{text}")
+    assert cell.error is None
+    assert kernel.run("env.output").result == str(len(secret))
+    for directory in (engine.where.data_dir, engine.where.runtime_dir):
+        for path in directory.rglob("*"):
+            if path.is_file():
+                assert secret.encode() not in path.read_bytes(), path
+
+
+def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
+    updates: list[dict[str, Any]] = []
+    kernel.run(TRAIN.replace("count", "pictured"))
+    deadline = time.monotonic() + 20
+    while not updates and time.monotonic() < deadline:
+        try:
+            message = kernel.client.get_iopub_msg(timeout=1)
+        except Exception:  # noqa: BLE001  queue.Empty, while nothing has come yet
+            continue
+        if message["msg_type"] == "update_display_data":
+            updates.append(message["content"]["data"])
+    assert updates[-1]["image/svg+xml"].startswith("<svg")
+    assert "pictured" in updates[-1]["image/svg+xml"]
+    assert "succeeded" in updates[-1]["text/plain"]
