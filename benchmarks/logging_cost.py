@@ -18,6 +18,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def _size_rows(root: Path) -> list[Row]:
     single = _child(root, "sizes", "jupyter-ext", "1")["live"]
     return [
         Row(
-            "bytes a point, live",
+            "bytes a point, live, 10 scalars a call",
             ours["live"],
             "B",
             "tensorboard",
@@ -256,7 +257,9 @@ def _num_points(name: str, directory: Path) -> int:
                 count += connection.execute("SELECT count(*) FROM metrics").fetchone()[0]
             connection.close()
         return count
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.backend.event_processing.event_file_loader import (  # type: ignore[import-untyped]
+        EventFileLoader,
+    )
 
     return sum(
         len(event.summary.value)
@@ -354,7 +357,7 @@ def _read(directory: Path) -> dict[str, float]:
             told["sealed"] = _best(store.columns)
             path = run_dir / "segments" / "all-1.parquet"
             told["parquet"] = _best(
-                lambda path=path: pq.read_table(path, columns=["step", "value", "time"], use_threads=False)
+                partial(pq.read_table, path, columns=["step", "value", "time"], use_threads=False)
             )
         store.close()
     return told
