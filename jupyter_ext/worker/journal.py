@@ -122,11 +122,18 @@ class JournalWriter:
             self._calls = call + 1
             try:
                 pack, row = self._layouts[tuple(values)]
-                row = row.copy()
-                row[1] = _now() if time is None else time
-                row[2] = call if step is None else step
-                row[4::2] = values.values()
-                body = pack(*row)
+                if step is None:
+                    step = call
+                if time is None:
+                    time = _now()
+                if len(row) == 5:  # one key, the most frequent call
+                    body = pack(KIND_POINTS, time, step, row[3], *values.values())
+                else:
+                    row = row.copy()
+                    row[1] = time
+                    row[2] = step
+                    row[4::2] = values.values()
+                    body = pack(*row)
             except (KeyError, TypeError, ValueError, struct.error):
                 self._points_slowly(
                     {str(key): float(value) for key, value in values.items()},

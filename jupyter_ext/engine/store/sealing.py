@@ -450,7 +450,7 @@ def _write_summary(path: Path, parts: list[SealedPart]) -> None:
 def _load_summary(path: Path) -> list[SealedPart] | None:
     """Load parts from a summary, or give `None` where it is lost, damaged or of a format to come."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta, buckets, raw = json.loads(arrays["meta"].tobytes()), arrays["buckets"], arrays["raw"]
     except (OSError, ValueError, KeyError, EOFError, _bad_zip_file()):
         return None
