@@ -262,3 +262,15 @@ def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
     assert updates[-1]["image/svg+xml"].startswith("<svg")
     assert "pictured" in updates[-1]["image/svg+xml"]
     assert "succeeded" in updates[-1]["text/plain"]
+
+
+def test_a_killed_kernel_does_nothing_to_its_training(engine: EngineUnderTest, kernel: Kernel) -> None:
+    other = Kernel()
+    other.run("%load_ext jupyter_ext")
+    text = "import time\nfrom jupyter_ext import log\ndef train():\n    for i in range(100):\n"
+    cell = other.run(f"%%train orphan\n{text}        log(i=i)\n        time.sleep(0.02)\n    return 'done'")
+    training_id = cell.panel[MIME_TYPE]["id"]
+    os.kill(int(other.run("import os; os.getpid()").result), signal.SIGKILL)
+    other.close()
+    assert kernel.run(f"jx.trainings.get('{training_id}').wait().output").result == "'done'"
+    assert kernel.run(f"len(jx.trainings.get('{training_id}').metrics())").result == "100"

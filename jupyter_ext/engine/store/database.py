@@ -32,6 +32,10 @@ class DatabaseInUse(EngineStartError):
     """Another process holds the database."""
 
 
+class DatabaseNotUsable(EngineStartError):
+    """The file cannot be read or written, though nothing is wrong with its content."""
+
+
 class DatabaseTooNew(EngineStartError):
     """A newer version of this library has changed the database's tables."""
 
@@ -104,7 +108,11 @@ class Database:
             self._connect()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                raise
+                self._unlock()
+                raise DatabaseNotUsable(
+                    f"{self._path} cannot be used ({error}); is the disk full or read-only? "
+                    "Make room, or set JUPYTER_EXT_DATA_DIR to another directory."
+                ) from error
             self._move_aside(error)
             self._connect()
         except BaseException:
