@@ -245,11 +245,15 @@ async def test_pages_of_trainings_neither_repeat_nor_lose(
 def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         monkeypatch.setenv("JUPYTER_EXT_DATA_DIR", str(disk / "data"))
-        with pytest.raises(EngineStartError, match=r"catalog\.sqlite cannot be used .* is the disk full") as caught:
+        with pytest.raises(
+            EngineStartError, match=r"catalog\.sqlite cannot be used .* is the disk full"
+        ) as caught:
             connection.ensure()
         assert "\n" not in str(caught.value)
     finally:

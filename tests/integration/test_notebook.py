@@ -40,9 +40,13 @@ class Cell:
 class Kernel:
     """A real kernel in a process of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: EngineUnderTest) -> None:
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel()
+        directories = {
+            "JUPYTER_EXT_DATA_DIR": str(engine.where.data_dir),
+            "JUPYTER_EXT_RUNTIME_DIR": str(engine.where.runtime_dir),
+        }
+        self.manager.start_kernel(env={**os.environ, **directories})
         self.client: BlockingKernelClient = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
@@ -74,9 +78,7 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def kernel(engine: EngineUnderTest) -> Iterator[Kernel]:
-    os.environ["JUPYTER_EXT_DATA_DIR"] = str(engine.where.data_dir)
-    os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(engine.where.runtime_dir)
-    kernel = Kernel()
+    kernel = Kernel(engine)
     loaded = kernel.run("%load_ext jupyter_ext")
     assert (loaded.error, loaded.text) == (None, "")
     yield kernel
@@ -265,12 +267,13 @@ def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
 
 
 def test_a_killed_kernel_does_nothing_to_its_training(engine: EngineUnderTest, kernel: Kernel) -> None:
-    other = Kernel()
+    other = Kernel(engine)
     other.run("%load_ext jupyter_ext")
     text = "import time\nfrom jupyter_ext import log\ndef train():\n    for i in range(100):\n"
     cell = other.run(f"%%train orphan\n{text}        log(i=i)\n        time.sleep(0.02)\n    return 'done'")
     training_id = cell.panel[MIME_TYPE]["id"]
     os.kill(int(other.run("import os; os.getpid()").result), signal.SIGKILL)
     other.close()
+    kernel.run("import jupyter_ext as jx")
     assert kernel.run(f"jx.trainings.get('{training_id}').wait().output").result == "'done'"
     assert kernel.run(f"len(jx.trainings.get('{training_id}').metrics())").result == "100"
