@@ -32,6 +32,10 @@ class DatabaseInUse(EngineStartError):
     """Another process holds the database."""
 
 
+_NOT_USABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+"""Primary result codes that speak of the disk, not of the file's content."""
+
+
 class DatabaseNotUsable(EngineStartError):
     """The file cannot be read or written, though nothing is wrong with its content."""
 
@@ -109,6 +113,8 @@ class Database:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 self._unlock()
+                if error.sqlite_errorcode & 0xFF not in _NOT_USABLE:
+                    raise
                 raise DatabaseNotUsable(
                     f"{self._path} cannot be used ({error}); is the disk full or read-only? "
                     "Make room, or set JUPYTER_EXT_DATA_DIR to another directory."

@@ -45,10 +45,10 @@ class TrainingStream:
             training = await self._service.get(self._id)
             infos = _wire_infos(store)
             self._known = {info.index for info in infos}
+            self._seq = store.seq if self._after_seq is None else self._after_seq
             yield Hello(
                 protocol=PROTOCOL_VERSION, seq=store.seq, training=training, series=infos
             ).model_dump_json()
-            self._seq = store.seq if self._after_seq is None else self._after_seq
             async for message in self._catch_up(store):
                 yield message
             async for message in self._live(store, subscriber):
