@@ -233,10 +233,16 @@ class TrainingService:
             store.open()
             self._stores[training_id] = store
         self._stores.move_to_end(training_id)
-        for other in list(self._stores):
-            if len(self._stores) > NUM_OPEN_STORES and other not in self._records and other != training_id:
-                self._stores.pop(other).close()
+        self._close_old_stores(keep=training_id)
         return store
+
+    def _close_old_stores(self, keep: str) -> None:
+        """Close the stores of finished runs that nobody has looked at for longest."""
+        for other in list(self._stores):
+            if len(self._stores) <= NUM_OPEN_STORES:
+                return
+            if other != keep and other not in self._records and not self._hub.is_watched(other):
+                self._stores.pop(other).close()
 
     # -- one training's life ------------------------------------------------------------------------------------
 

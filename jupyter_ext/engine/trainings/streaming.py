@@ -15,7 +15,7 @@ from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.hub import Hub, Subscriber
 from jupyter_ext.engine.store.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, SeriesInfo, State
+from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, State
 
 STATE_INTERVAL_S = 0.1
 
@@ -43,7 +43,7 @@ class TrainingStream:
         try:
             store = await self._service.store(self._id)
             training = await self._service.get(self._id)
-            infos = _wire_infos(store)
+            infos = store.series_infos()
             self._known = {info.index for info in infos}
             self._seq = store.seq if self._after_seq is None else self._after_seq
             yield Hello(
@@ -97,7 +97,7 @@ class TrainingStream:
             return []
         self._seq = batch.seq
         messages: list[str | bytes] = []
-        new = [info for info in _wire_infos(store) if info.index not in self._known]
+        new = [info for info in store.series_infos() if info.index not in self._known]
         if new:
             self._known.update(info.index for info in new)
             messages.append(Series(series=new).model_dump_json())
@@ -109,7 +109,3 @@ class TrainingStream:
                 Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()
             )
         return messages
-
-
-def _wire_infos(store: RunStore) -> list[SeriesInfo]:
-    return [SeriesInfo(index=info.index, key=info.key, rank=info.rank) for info in store.series_infos()]
