@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jupyter_ext.engine.store import merging, segment_file
 from jupyter_ext.engine.store.run_store import RunStore
-from jupyter_ext.engine.store.sealing import load_parts, main, seal_run
+from jupyter_ext.engine.store.sealing import main, seal_run
+from jupyter_ext.engine.store.segments import load_parts
 from jupyter_ext.protocol.columns import decode_columns
 from jupyter_ext.worker.journal import JournalWriter
 
@@ -217,10 +219,8 @@ def test_other_tools_read_the_parquet(tmp_path: Path) -> None:
 
 
 def test_row_groups_are_crossed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_ext.engine.store import sealing
-
-    monkeypatch.setattr(sealing, "ROW_GROUP_POINTS", 97)
-    monkeypatch.setattr(sealing, "SHORT_SERIES", 10)
+    monkeypatch.setattr(segment_file, "ROW_GROUP_POINTS", 97)
+    monkeypatch.setattr(merging, "SHORT_SERIES", 10)
     for writer in write_run(tmp_path):
         writer.close()
     expected = told(tmp_path)

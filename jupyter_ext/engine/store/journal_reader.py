@@ -142,6 +142,10 @@ class JournalTail:
         more = len(data) >= wanted > 0 and decoded.end > 0 and (until is None or self.offset < until)
         return News(decoded.columns(), decoded.marks, more and not self.is_damaged)
 
+    def go_back(self, offset: int, ordinal: int) -> None:
+        """Read on from an earlier place: `offset` in bytes, at the end of a frame, with `ordinal` points before it."""
+        self.offset, self.ordinal, self.is_damaged = offset, ordinal, False
+
     def close(self) -> None:
         """Close the file."""
         if self._fd >= 0:
