@@ -23,7 +23,8 @@ import numpy as np
 import pytest
 
 from jupyter_ext.worker import journal
-from jupyter_ext.worker.journal import JournalWriter, journal_name, parse_journal_name
+from jupyter_ext.worker.journal import JournalWriter
+from jupyter_ext.worker.journal_format import journal_name, parse_journal_name
 
 
 class Read(NamedTuple):

@@ -22,7 +22,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_ext.worker.journal import (
+from jupyter_ext.worker.journal_format import (
     FRAME_HEAD,
     KEY_HEAD,
     KIND_KEY,

@@ -20,7 +20,7 @@ from jupyter_ext.engine.store.segment_file import SegmentFile, SeriesPoints, wri
 from jupyter_ext.engine.store.segments import generations
 from jupyter_ext.engine.store.series import Raw
 from jupyter_ext.engine.store.summary import PartId, SealedPart, SealedSeries, describe, write_summary
-from jupyter_ext.worker.journal import journal_name
+from jupyter_ext.worker.journal_format import journal_name
 
 SHORT_SERIES = 16_384
 """Series with up to so many points stand in `pyramid.npz` whole."""

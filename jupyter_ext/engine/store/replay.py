@@ -12,7 +12,7 @@ from jupyter_ext.engine.store.logs import Logs
 from jupyter_ext.engine.store.run_files import RunFiles
 from jupyter_ext.engine.store.series_table import SeriesTable
 from jupyter_ext.engine.store.stream_reader import between
-from jupyter_ext.worker.journal import journal_name
+from jupyter_ext.worker.journal_format import journal_name
 
 
 class _Window(NamedTuple):

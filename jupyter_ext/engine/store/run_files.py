@@ -15,7 +15,7 @@ from jupyter_ext.engine.store.segment_file import SegmentFile
 from jupyter_ext.engine.store.segments import load_parts, segments_dir
 from jupyter_ext.engine.store.series import Raw
 from jupyter_ext.engine.store.summary import PartId, SealedPart
-from jupyter_ext.worker.journal import journal_name, parse_journal_name
+from jupyter_ext.worker.journal_format import journal_name, parse_journal_name
 
 _NUM_OPEN_SEGMENTS = 4
 _SETTLED_S = 0.1

@@ -33,7 +33,7 @@ from jupyter_ext.engine.store.summary import (
     worth_keeping,
     write_summary,
 )
-from jupyter_ext.worker.journal import journal_name, parse_journal_name
+from jupyter_ext.worker.journal_format import journal_name, parse_journal_name
 
 
 def seal_run(run_dir: Path, *, final: bool = False) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jupyter_ext.engine.store.summary import PartId, SealedPart, load_summary, recover_summary
-from jupyter_ext.worker.journal import parse_journal_name
+from jupyter_ext.worker.journal_format import parse_journal_name
 
 
 def segments_dir(run_dir: Path) -> Path:

@@ -15,7 +15,7 @@ from jupyter_ext.engine.store.index import NO_OFFSET, End
 from jupyter_ext.engine.store.journal_reader import Columns, JournalTail, Mark, News
 from jupyter_ext.engine.store.run_files import RunFiles
 from jupyter_ext.engine.store.summary import SealedPart
-from jupyter_ext.worker.journal import journal_name
+from jupyter_ext.worker.journal_format import journal_name
 
 _PART_CHUNK_POINTS = 100_000
 
