@@ -22,7 +22,7 @@ import time as clock
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 from zlib import crc32
 
 from jupyter_ext.worker.concurrency import is_from_signal_handler, others_are_in
@@ -64,11 +64,32 @@ class _Slowly(Exception):
     """A call that `quickly` cannot write."""
 
 
-class _Layout(NamedTuple):
-    """How to pack a call with certain keys: `row` is kind, time, step, then id and value in turn."""
+_Layout = tuple[list[str] | None, Callable[..., bytes], list[Any]]
+"""How to pack a call with certain keys: the keys, `pack`, and its arguments: kind, time, step, then id and value in turn."""
+_NO_LAYOUT: _Layout = (None, struct.pack, [])
 
-    pack: Callable[..., bytes]
-    row: list[Any]
+
+class _Known:
+    """What the file that is written to has declared. Thrown away as a whole when the file changes.
+
+    Attributes:
+        ids: Of each key.
+        layouts: By the keys of a call.
+        apart: Of calls whose values were no plain numbers, so that `quickly` does not look at them again.
+        recent: The layout of the last call with more than one key.
+    """
+
+    __slots__ = ("apart", "ids", "layouts", "recent")
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self.layouts: dict[tuple[str, ...], _Layout] = {}
+        self.apart: dict[tuple[str, ...], _Layout] = {}
+        self.recent = _NO_LAYOUT
+
+    def set_apart(self, keys: tuple[str, ...], layout: _Layout) -> None:
+        self.layouts.pop(keys, None)
+        self.apart[keys], self.recent = layout, _NO_LAYOUT
 
 
 class JournalWriter:
@@ -141,19 +162,24 @@ class JournalWriter:
         try:
             if self._size >= self._rotate_at:
                 raise _Slowly
+            known = self._known
             if len(values) == 1:
                 for key, value in values.items():  # noqa: B007 - the quickest way to the only item
                     pass
                 if value.__class__ is not float and value.__class__ not in plain_numbers:
                     raise _Slowly
                 step = call if step is None else step
-                body = _pack_one(KIND_POINTS, _now(), step, self._declared[key], value)
+                body = _pack_one(KIND_POINTS, _now(), step, known.ids[key], value)
             else:
-                pack, row = self._layouts[tuple(values)]
+                layout = known.recent
+                keys, pack, row = layout
+                if list(values) != keys:
+                    known.recent = layout = known.layouts[tuple(values)]
+                    _, pack, row = layout
                 numbers = values.values()
                 # A sum is quicker than a look at each, and a tensor or an array among them makes it one too.
                 if sum(numbers).__class__ not in plain_numbers:
-                    self._set_apart(tuple(values))
+                    known.set_apart(tuple(values), layout)
                     raise _Slowly
                 row = row.copy()
                 row[1] = _now()
@@ -169,6 +195,7 @@ class JournalWriter:
         except Exception as error:
             if is_from_signal_handler(error):
                 raise
+            # Whatever a value or the disk did: `points` meets it again, and tells.
         self._calls -= 1
         return False
 
@@ -256,13 +283,7 @@ class JournalWriter:
 
     def _forget_layouts(self) -> None:
         """Send every call the slow way, until its keys are declared again."""
-        self._declared: dict[str, int] = {}
-        self._layouts: dict[tuple[str, ...], _Layout] = {}
-        self._layouts_apart: dict[tuple[str, ...], _Layout] = {}
-
-    def _set_apart(self, keys: tuple[str, ...]) -> None:
-        """Have calls with these keys, whose values are no plain numbers, leave `quickly` before it looks at a value."""
-        self._layouts_apart[keys] = self._layouts.pop(keys)
+        self._known = _Known()
 
     def _points(self, values: dict[str, float], step: float, time: float) -> None:
         """Write a call; declare its keys where they were not seen together before in this file."""
@@ -272,12 +293,14 @@ class JournalWriter:
         if self._size >= self._rotate_at:
             self._rotate()
         keys = tuple(values)
-        layout = self._layouts.get(keys) or self._layouts_apart.get(keys)
+        known = self._known
+        layout = known.layouts.get(keys) or known.apart.get(keys)
         if layout is not None:
-            row = layout.row.copy()
+            _, pack, row = layout
+            row = row.copy()
             row[1:3] = time, step
             row[4::2] = values.values()
-            self._write(make_frame(layout.pack(*row)))
+            self._write(make_frame(pack(*row)))
             return
         row = [KIND_POINTS, time, step]
         frames = []
@@ -293,11 +316,12 @@ class JournalWriter:
         # Keys are declared again with each new layout: no state has to be right about what the file already holds.
         # A signal handler's call within a rotation keeps none, as the next file may lack its keys.
         if self._write(b"".join(frames)) and self._rotate_at != sys.maxsize:
-            if len(self._layouts) >= _MAX_LAYOUTS:
-                self._layouts.clear()
-            self._layouts[keys] = _Layout(pack, row)
+            known = self._known
+            if len(known.layouts) + len(known.apart) >= _MAX_LAYOUTS:
+                known = self._known = _Known()
+            known.layouts[keys] = (list(keys), pack, row)
             for key in keys:
-                self._declared[key] = self._ids[key]
+                known.ids[key] = self._ids[key]
 
     def _key_id(self, key: str) -> int | None:
         """Give a key's id, which is never given to another, or `None` where all are used up."""
@@ -321,6 +345,8 @@ class JournalWriter:
             written = 0
         self._size += written
         if written == len(data):
+            if self._size >= self._rotate_at:
+                self._rotate()
             return True
         self._torn = data[:written]
         self._mend()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,15 @@ class Reporter:
 
 
 _active: Reporter | None = None
+_quickly: Callable[[Mapping[str, Any], float | None], bool] | None = None
 _last_print = 0.0
 
 
 def activate(reporter: Reporter | None) -> None:
     """Make `reporter` the one that the functions of this module write to."""
-    global _active
+    global _active, _quickly
     _active = reporter
+    _quickly = None if reporter is None else reporter.quickly
 
 
 def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
@@ -122,10 +124,12 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None
         values = metrics
     elif metrics:
         values = {**values, **metrics}
-    if _active is None:
-        _print(values, step)
-    elif not _active.quickly(values, step):
+    if _quickly is not None and _quickly(values, step):
+        return
+    if _active is not None:
         _active.points(values, step)
+    else:
+        _print(values, step)
 
 
 def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
