@@ -545,6 +545,27 @@ def test_characters_are_never_torn(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    "torn", ["é".encode()[:1], "€".encode()[:2], "🎉".encode()[:3], b"x" * (256 << 10) + b"\xe2"]
+)
+def test_a_character_that_an_ended_run_began_is_published_at_last(tmp_path: Path, torn: bytes) -> None:
+    store = opened(tmp_path)
+    append_log(tmp_path, b"so far " + torn)
+    text = seen(store, ingest_all(store))[1]
+    assert text == "so far " + "x" * torn.count(b"x")
+    assert store.ingest() is None
+    batch = store.ingest(final=True)
+    assert batch is not None
+    assert batch.log == (len(text), 7 + len(torn), "\ufffd")
+    assert store.ingest(final=True) is None
+    assert seen(store, store.replay(0))[1] == text + "\ufffd"
+    store.close()
+    store = opened(tmp_path)
+    assert store.ingest(final=True) is None
+    assert seen(store, store.replay(0))[1] == text + "\ufffd"
+    store.close()
+
+
 def test_bytes_that_are_no_text_are_shown_as_such_and_hold_nothing_up(tmp_path: Path) -> None:
     store = opened(tmp_path)
     append_log(tmp_path, b"\xff\xfe\x80ok\xc3\n\xe2\x82\n")
@@ -609,8 +630,40 @@ store.open()
 assert store.ingest() is None
 assert len(store.columns(buckets=500)) > 40_000
 assert not {"pyarrow", "pandas", "torch"} & sys.modules.keys(), sys.modules.keys()
-store.columns(lo=1000, hi=1100, buckets=500)
+assert store.needs_loading
+store.load()
 assert "pyarrow" in sys.modules
+assert not store.needs_loading
+before = set(sys.modules)
+store.columns(lo=1000, hi=1100, buckets=500)
+assert list(store.replay(0))
+assert set(sys.modules) == before
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+
+
+def test_pandas_is_never_imported_to_seal_or_to_read(tmp_path: Path) -> None:
+    """It costs 44 MiB and 0.2 s, and pyarrow imports it whenever it is asked for an array the usual way."""
+    writer = JournalWriter(tmp_path, "0", rotate_bytes=20_000)
+    for i in range(2000):
+        writer.points({"a": i, "b": -i})
+    writer.close()
+    code = """
+import sys
+from pathlib import Path
+from jupyter_ext.engine.store import run_store, sealing
+store = run_store.RunStore(Path(sys.argv[1]))
+store.open()
+while store.ingest():
+    pass
+sealing.seal_run(Path(sys.argv[1]))
+for path in (Path(sys.argv[1]) / "segments").glob("*.npz"):
+    path.unlink()
+sealing.seal_run(Path(sys.argv[1]), final=True)
+assert len(store.columns()) > 4000 * 24
+assert len(list(store.replay(0))) > 0
+assert "pyarrow" in sys.modules
+assert "pandas" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
 

@@ -82,8 +82,10 @@ class NativeAPI:
 
     async def metrics(self, request: Request) -> Response:
         """Give metrics as columns."""
-        store = await self._trainings.store(request.path_params["id"])
         query = request.query_params
+        is_overview = "buckets" in query and not {"from", "to"} & query.keys()
+        trainings = self._trainings
+        store = await (trainings.store if is_overview else trainings.points)(request.path_params["id"])
         data = store.columns(
             keys=query["keys"].split(",") if query.get("keys") else None,
             buckets=_integer(request, "buckets", 1) if "buckets" in query else None,

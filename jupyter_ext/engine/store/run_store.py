@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.store import segment_file
 from jupyter_ext.engine.store.batch import Batch, BatchBlock
 from jupyter_ext.engine.store.index import LOG, METRICS, NO_STREAM, CursorLost, End, Index
 from jupyter_ext.engine.store.journal_reader import READ_BYTES
@@ -82,6 +83,16 @@ class RunStore:
         self._files.close()
         self._index.close()
 
+    @property
+    def needs_loading(self) -> bool:
+        """Whether to read points may mean to `load` first."""
+        return bool(self._files.parts) and not segment_file.is_loaded()
+
+    @staticmethod
+    def load() -> None:
+        """Load what reads sealed points, so that the next read does not: 30 to 100 ms, so call it in a thread."""
+        segment_file.load()
+
     def sync(self) -> None:
         """Have the disk keep what was stored so far (fdatasync); blocks, so call it in a thread."""
         for path in (*self._files.newest_journals(), self._logs.path, self._dir / "index.bin"):
@@ -131,15 +142,18 @@ class RunStore:
         """The newest stored sequence number; 0 when there is none."""
         return self._index.seq
 
-    def ingest(self) -> Batch | None:
+    def ingest(self, *, final: bool = False) -> Batch | None:
         """Store news, at most about 1 MiB of them, and give what to publish.
+
+        Args:
+            final: The run is over and writes no more, so a last character that it began is published as it is.
 
         Returns:
             `None` where there is nothing new, or where the disk is too full to store it now.
         """
         self._files.look()
         readings = self._read_streams()
-        text = self._logs.news(self._log_offset)
+        text = self._logs.news(self._log_offset, final=final)
         try:
             metrics_seq = self._number(readings, text)
         except OSError as error:

@@ -3,6 +3,7 @@
 Columns: stream, key, step, time (us, UTC), value, ordinal; row groups of 65,536 points, whatever series they are of.
 
 Rule: pyarrow is imported by the functions that need it, so that an engine whose viewers look at overviews never does.
+Arrays go in and out as buffers, because `pyarrow.array` and `to_numpy` import pandas: 200 ms and 44 MiB.
 
 Source: docs/architecture/03-run-directory.md, "segments/".
 """
@@ -10,11 +11,13 @@ Source: docs/architecture/03-run-directory.md, "segments/".
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jupyter_ext.engine.store.journal_reader import Columns, join
 
@@ -67,10 +70,20 @@ class SegmentFile:
         if self._held is None or self._held[0] != group:
             table = self._file.read_row_group(group, columns=_READ_COLUMNS, use_threads=False)
             table = table.combine_chunks()
-            columns = [table.column(name).chunk(0).to_numpy(zero_copy_only=False) for name in _READ_COLUMNS]
-            columns[2] = columns[2].view(np.int64) / 1e6
-            self._held = group, Columns(*columns)
+            steps, values, times, ordinals = (table.column(name).chunk(0) for name in _READ_COLUMNS)
+            columns = Columns(_floats(steps), _floats(values), _integers(times) / 1e6, _integers(ordinals))
+            self._held = group, columns
         return self._held[1]
+
+
+def is_loaded() -> bool:
+    """Tell whether the library that reads Parquet is in memory."""
+    return "pyarrow.parquet" in sys.modules
+
+
+def load() -> None:
+    """Load the library that reads Parquet, 30 to 100 ms: in a thread, where something else waits."""
+    import pyarrow.parquet  # noqa: F401
 
 
 def read_description(path: Path) -> Any:
@@ -155,11 +168,43 @@ def _table(group: list[SeriesPoints], schema: Any) -> Any:
     def words(column: int) -> Any:
         known = sorted({str(item[column]) for item in group})
         numbers = np.repeat(np.array([known.index(str(item[column])) for item in group], np.int32), sizes)
-        return pa.DictionaryArray.from_arrays(pa.array(numbers), pa.array(known, pa.string()))
+        return pa.DictionaryArray.from_arrays(_arrow(numbers, pa.int32()), _strings(known))
 
     steps, values, times, ordinals = (
         np.concatenate([part[column] for _, _, part in group]) for column in range(4)
     )
-    micros = pa.array(np.rint(times * 1e6).astype(np.int64)).cast(pa.timestamp("us", tz="UTC"))
-    arrays = [words(0), words(1), pa.array(steps), micros, pa.array(values), pa.array(ordinals)]
+    micros = np.rint(times * 1e6).astype(np.int64)
+    arrays = [
+        words(0),
+        words(1),
+        _arrow(steps, pa.float64()),
+        _arrow(micros, pa.timestamp("us", tz="UTC")),
+        _arrow(values, pa.float64()),
+        _arrow(ordinals, pa.int64()),
+    ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _arrow(numbers: NDArray[Any], dtype: Any) -> Any:
+    """Give an Arrow array of a type as wide as the numbers are."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(dtype, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
+
+
+def _strings(words: list[str]) -> Any:
+    import pyarrow as pa
+
+    encoded = [word.encode("utf-8", "replace") for word in words]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    )
+
+
+def _floats(array: Any) -> NDArray[np.float64]:
+    return np.frombuffer(array.buffers()[1], np.float64, len(array), 8 * array.offset)
+
+
+def _integers(array: Any) -> NDArray[np.int64]:
+    return np.frombuffer(array.buffers()[1], np.int64, len(array), 8 * array.offset)

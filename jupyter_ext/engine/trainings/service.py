@@ -244,6 +244,17 @@ class TrainingService:
             if other != keep and other not in self._records and not self._hub.is_watched(other):
                 self._stores.pop(other).close()
 
+    async def points(self, training_id: str) -> RunStore:
+        """Give the opened metrics and logs of a training to somebody who will read points, not just an overview.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        store = await self.store(training_id)
+        if store.needs_loading:
+            await asyncio.to_thread(store.load)
+        return store
+
     # -- one training's life ------------------------------------------------------------------------------------
 
     def _prepare(self, version: Version, inputs: dict[str, Any], origin: Origin) -> Record:
@@ -360,10 +371,10 @@ class TrainingService:
             self._changed(record)
         return self._backend.outcome(record.run_dir, time.time())
 
-    async def _ingest(self, record: Record, store: RunStore) -> bool:
-        """Take in all news; tell whether there were any."""
+    async def _ingest(self, record: Record, store: RunStore, *, final: bool = False) -> bool:
+        """Take in all news, the last ones when `final`; tell whether there were any."""
         any_news = False
-        while (batch := store.ingest()) is not None:
+        while (batch := store.ingest(final=final)) is not None:
             any_news = True
             for mark in batch.marks:
                 self._take_mark(record, mark)
@@ -377,6 +388,7 @@ class TrainingService:
         return any_news
 
     async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
+        await self._ingest(record, store, final=True)
         record.finish(outcome)
         training = record.resource()
         await asyncio.to_thread(

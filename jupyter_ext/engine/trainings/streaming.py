@@ -41,7 +41,8 @@ class TrainingStream:
         """
         subscriber = self._hub.subscribe(self._id)
         try:
-            store = await self._service.store(self._id)
+            does_replay = self._after_seq is not None
+            store = await (self._service.points if does_replay else self._service.store)(self._id)
             training = await self._service.get(self._id)
             infos = store.series_infos()
             self._known = {info.index for info in infos}
