@@ -25,12 +25,14 @@ from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
 from jupyter_ext.engine.api.replicate import ReplicateAPI
+from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.backends.local import LocalBackend
+from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.service import LOCAL, TrainingService
 from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.workers.environments import Environments
@@ -71,11 +73,15 @@ class Engine:
         self._sealer = Sealer()
         self._catalog = Catalog(where.catalog)
         self.environments = Environments(settings.preload)
+        self._backends: dict[str, Backend] = {
+            LOCAL: LocalBackend(self.environments, where.socket_dir),
+            "replicate": ReplicateBackend(),
+        }
         self._trainings = TrainingService(
             where.runs_dir,
             self._catalog,
             Versions(where.versions_dir),
-            LocalBackend(self.environments, where.socket_dir),
+            self._backends,
             self._hub,
             self._watcher,
             self._sealer,
@@ -213,7 +219,8 @@ class Engine:
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()
         self._watcher.close()
-        await self.environments.close()
+        for backend in self._backends.values():
+            await backend.close()
         await self._catalog.close()
         self._where.engine_file.unlink(missing_ok=True)
         self._where.token_file.unlink(missing_ok=True)

@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jupyter_ext.engine.api.replicate import resource
+from jupyter_ext.engine.api.replicate import json_object, read_origin, resource
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
-from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.service import Origin, TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
 from jupyter_ext.protocol.problems import Problem
@@ -39,6 +39,7 @@ class NativeAPI:
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
             Route("/native/trainings", self.list, methods=["GET"]),
+            Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
@@ -53,6 +54,26 @@ class NativeAPI:
         version = await self._trainings.add_version(await request.body())
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
+
+    async def create_remote(self, request: Request) -> Response:
+        """Start a training on a service: 201."""
+        body = await json_object(request)
+        remote = {
+            name: str(body[name])
+            for name in ("base_url", "model", "version", "destination")
+            if body.get(name)
+        }
+        missing = [name for name in ("base_url", "model", "version") if name not in remote]
+        if missing:
+            raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
+        training = await self._trainings.create_remote(
+            str(body.get("backend")),
+            remote,
+            str(body.get("name") or remote["model"].rpartition("/")[2]),
+            body.get("input") or {},
+            read_origin(body.get("jupyter_ext"), Origin("", "")),
+        )
+        return JSONResponse(resource(request, training), 201, _NO_STORE)
 
     async def list(self, request: Request) -> Response:
         """List trainings, newest first."""

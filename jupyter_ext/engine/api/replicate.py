@@ -42,16 +42,15 @@ class ReplicateAPI:
 
     async def create(self, request: Request) -> Response:
         """Start a training: 201."""
-        body = await _json_object(request)
+        body = await json_object(request)
         given = body.get("input", {})
         if not isinstance(given, dict):
             raise invalid_input(
                 [InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")]
             )
         model = f"{request.path_params['owner']}/{request.path_params['name']}"
-        training = await self._trainings.create(
-            model, request.path_params["version"], given, self._origin(body.get("jupyter_ext"))
-        )
+        origin = read_origin(body.get("jupyter_ext"), self._default_origin)
+        training = await self._trainings.create(model, request.path_params["version"], given, origin)
         return JSONResponse(resource(request, training) | {"logs": ""}, 201, _NO_STORE)
 
     async def get(self, request: Request) -> Response:
@@ -82,18 +81,20 @@ class ReplicateAPI:
             resource(request, training) | {"logs": fold(piece["text"]) or None}, headers=_NO_STORE
         )
 
-    def _origin(self, extra: Any) -> Origin:
-        """Read where a notebook's training is to run; other clients' run in the engine's own environment."""
-        if not isinstance(extra, dict):
-            return self._default_origin
-        return Origin(
-            python=str(extra.get("python") or self._default_origin.python),
-            cwd=str(extra.get("cwd") or self._default_origin.cwd),
-            sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,
-            environ={str(k): str(v) for k, v in extra["environ"].items()}
-            if isinstance(extra.get("environ"), dict)
-            else None,
-        )
+
+def read_origin(extra: Any, default: Origin) -> Origin:
+    """Read where a notebook's training is to run; other clients' run in the engine's own environment."""
+    if not isinstance(extra, dict):
+        return default
+    environ = extra.get("environ")
+    return Origin(
+        python=str(extra.get("python") or default.python),
+        cwd=str(extra.get("cwd") or default.cwd),
+        sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,
+        environ={str(name): str(value) for name, value in environ.items()}
+        if isinstance(environ, dict)
+        else None,
+    )
 
 
 def resource(request: Request, training: Training) -> dict[str, Any]:
@@ -105,7 +106,8 @@ def resource(request: Request, training: Training) -> dict[str, Any]:
     return data
 
 
-async def _json_object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request) -> dict[str, Any]:
+    """Read a body that must be a JSON object."""
     try:
         body = await request.json()
     except ValueError as error:

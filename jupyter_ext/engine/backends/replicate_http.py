@@ -137,7 +137,7 @@ class ReplicateClient:
                         version,
                         inputs,
                     )
-                    if same and _time(item.get("created_at")) >= since:
+                    if same and parse_time(item.get("created_at")) >= since:
                         return item
         except RequestRefused as error:
             raise ServiceUnreachable(
@@ -237,7 +237,7 @@ def _retry_after_s(text: str) -> float:
         return 0.0
 
 
-def _time(text: Any) -> datetime:
+def parse_time(text: Any) -> datetime:
     """Read a timestamp with any number of fractional digits; one that cannot be read is long ago."""
     try:
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", str(text)))

@@ -24,7 +24,7 @@ from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
 from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.workers.exit import Outcome, rfc3339, started_at
+from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
 from jupyter_ext.protocol.resources import LastPoint, Stop, Training
@@ -40,6 +40,8 @@ RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
 CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
 NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
 
@@ -62,7 +64,7 @@ class TrainingService:
         runs_dir: Path,
         catalog: Catalog,
         versions: Versions,
-        backend: Backend,
+        backends: Mapping[str, Backend],
         hub: Hub[Batch],
         watcher: Watcher,
         sealer: Sealer,
@@ -70,7 +72,7 @@ class TrainingService:
         self._runs_dir = runs_dir
         self._catalog = catalog
         self._versions = versions
-        self._backend = backend
+        self._backends = backends
         self._hub = hub
         self._watcher = watcher
         self._sealer = sealer
@@ -98,7 +100,9 @@ class TrainingService:
                 run_dir = self._runs_dir / row["id"]
                 spec = read_json(run_dir / "spec.json")
                 if spec is not None:
-                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                    record = Record(TrainingId(row["id"]), run_dir, spec)
+                    self._backend(record).adopt(run_dir)
+                    self._adopt(record)
         self._sampling = asyncio.create_task(self._sample(), name="system metrics")
         for run_dir in await asyncio.to_thread(_unsealed, self._runs_dir, set(self._records)):
             self._sealer.seal(run_dir, final=True)
@@ -127,8 +131,7 @@ class TrainingService:
         Raises:
             Problem: The version is unknown, an input is wrong, or this engine is making way for another.
         """
-        if self._draining:
-            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+        self._check_open()
         version = self._versions.find(version_id)
         if version is None or version.model != model:
             raise Problem(
@@ -142,15 +145,38 @@ class TrainingService:
             inputs, wrong = version.training_input.validate(given)
             if wrong:
                 raise invalid_input(wrong)
-        record = await asyncio.to_thread(self._prepare, version, inputs, origin)
-        await self._persist(record)
-        self._adopt(record)
-        threads = max(1, (os.cpu_count() or 1) // len(self._records))
-        launch = Launch(record.run_dir, origin.python, origin.cwd, threads, origin.sys_path, origin.environ)
-        task = asyncio.create_task(self._start(record, launch), name=f"start {record.id}")
-        self._followers[f"start {record.id}"] = task
-        task.add_done_callback(lambda _: self._followers.pop(f"start {record.id}", None))
-        return record.resource()
+        spec = self._spec(version.manifest["name"], version.model, version.id, inputs, origin)
+        spec["captured"] = version.manifest.get("captured", [])
+        record = await asyncio.to_thread(self._prepare, spec, version)
+        threads = max(1, (os.cpu_count() or 1) // (1 + self._num_local()))
+        return await self._launch(record, origin, threads)
+
+    async def create_remote(
+        self, backend: str, remote: Mapping[str, str], name: str, given: Mapping[str, Any], origin: Origin
+    ) -> Training:
+        """Start a training on a service and return at once.
+
+        Args:
+            backend: Which backend speaks with the service.
+            remote: `base_url`, `model`, `version` and, where there is one, `destination`.
+            name: What to call it.
+            given: Its inputs, which the service checks.
+            origin: Where it is started from; the service's token is in its environment.
+
+        Raises:
+            Problem: There is no such backend, or this engine is making way for another.
+        """
+        self._check_open()
+        if backend not in self._backends:
+            raise Problem(
+                422,
+                "Invalid value",
+                f"There is no backend {backend!r}; there are {', '.join(self._backends)}.",
+            )
+        spec = self._spec(name, remote["model"], remote["version"], dict(given), origin)
+        spec |= {"backend": backend, "remote": dict(remote)}
+        record = await asyncio.to_thread(self._prepare, spec, None)
+        return await self._launch(record, origin, threads=1)
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -192,7 +218,7 @@ class TrainingService:
         follower = self._followers[training_id]
         try:
             async with asyncio.timeout(CANCEL_ANSWER_S):
-                while not self._backend.stop(record.run_dir):
+                while not self._backend(record).stop(record.run_dir):
                     await asyncio.sleep(0.02)  # the worker is being forked right now
                 await asyncio.shield(follower)
         except TimeoutError:
@@ -209,7 +235,7 @@ class TrainingService:
         record = self._records.get(training_id)
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._backend.stacks(record.run_dir):
+        if record is None or not self._backend(record).stacks(record.run_dir):
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
@@ -246,32 +272,57 @@ class TrainingService:
 
     # -- one training's life ------------------------------------------------------------------------------------
 
-    def _prepare(self, version: Version, inputs: dict[str, Any], origin: Origin) -> Record:
-        """Write what the run needs before there is a process."""
-        training_id = new_training_id()
-        run_dir = self._runs_dir / training_id
+    def _backend(self, record: Record) -> Backend:
+        return self._backends[record.spec.get("backend", LOCAL)]
+
+    def _num_local(self) -> int:
+        """Count the trainings that want this machine's cores."""
+        return sum(record.spec.get("backend", LOCAL) == LOCAL for record in self._records.values())
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+
+    @staticmethod
+    def _spec(name: str, model: str, version: str, inputs: dict[str, Any], origin: Origin) -> dict[str, Any]:
+        """Give what a run's directory says of it before there is a process."""
         created = time.time()
-        spec = {
-            "id": training_id,
-            "name": version.manifest["name"],
-            "model": version.model,
-            "version": version.id,
+        return {
+            "id": new_training_id(),
+            "name": name,
+            "model": model,
+            "version": version,
             "input": inputs,
             "created_at": rfc3339(created),
             "created_unix": created,
             "python": origin.python,
             "cwd": origin.cwd,
-            "captured": version.manifest.get("captured", []),
         }
+
+    def _prepare(self, spec: dict[str, Any], version: Version | None) -> Record:
+        """Make the run's directory, with a copy of its code."""
+        run_dir = self._runs_dir / spec["id"]
         run_dir.mkdir(mode=0o700)
         (run_dir / "logs.txt").touch(mode=0o600)
-        copy_code(version, run_dir / "code")
+        if version is not None:
+            copy_code(version, run_dir / "code")
         write_json(run_dir / "spec.json", spec)
-        return Record(training_id, run_dir, spec)
+        return Record(spec["id"], run_dir, spec)
+
+    async def _launch(self, record: Record, origin: Origin, threads: int) -> Training:
+        """Have the run's backend start it, in the background."""
+        await self._persist(record)
+        self._adopt(record)
+        launch = Launch(record.run_dir, origin.python, origin.cwd, threads, origin.sys_path, origin.environ)
+        name = f"start {record.id}"
+        task = asyncio.create_task(self._start(record, launch), name=name)
+        self._followers[name] = task
+        task.add_done_callback(lambda _: self._followers.pop(name, None))
+        return record.resource()
 
     async def _start(self, record: Record, launch: Launch) -> None:
         try:
-            await self._backend.start(launch)
+            await self._backend(record).start(launch)
         except StartError as error:
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
             write_json(
@@ -348,17 +399,20 @@ class TrainingService:
 
     def _look(self, record: Record) -> Outcome | None:
         """Look at the run's files for a change of its state; give its end, if it is over."""
-        if record.status == "starting" and (began := started_at(record.run_dir)) is not None:
+        if (
+            record.status == "starting"
+            and (began := self._backend(record).started_at(record.run_dir)) is not None
+        ):
             record.started_at = began
             record.move("processing")
             self._changed(record)
         asked = read_json(record.run_dir / "stop")
         if asked is None and record.stop is not None:
-            self._backend.stop(record.run_dir)  # it was asked before there was a shim to hear it
+            self._backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
-        return self._backend.outcome(record.run_dir, time.time())
+        return self._backend(record).outcome(record.run_dir, time.time())
 
     async def _ingest(self, record: Record, store: RunStore) -> bool:
         """Take in all news; tell whether there were any."""
