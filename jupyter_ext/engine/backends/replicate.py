@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,7 +157,12 @@ class ReplicateBackend:
                 await client.aclose()
         except JupyterExtError as error:
             log.warning("giving up %s: %s", run_dir.name, error)
-            mirror.end({"status": "failed", "error": str(error), "output": None})
+            mirror.end({"status": "failed", "error": str(error)})
+        except Exception:
+            log.exception("asking about %s failed", run_dir.name)
+            mirror.end(
+                {"status": "failed", "error": "The engine failed at asking the service; see `%engine log`."}
+            )
         finally:
             mirror.close()
 
