@@ -24,10 +24,12 @@ from typing import Any
 import nbformat
 import psutil
 import pytest
+from panel_page import EngineOnDisk, PanelPage
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 DEADLINE_S = 60.0
+expect.set_options(timeout=20_000)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = [
     "--no-sandbox",  # CI runs as root
@@ -65,6 +67,16 @@ class LabServer:
     process: subprocess.Popen[bytes]
     log: Path
     environment: dict[str, str]
+    command: list[str]
+
+    def stop(self) -> None:
+        """Stop it and its kernels, as Ctrl-C does."""
+        _stop(self.process)
+
+    def start(self) -> None:
+        """Start it again, at the same address and with the same token, and wait until it answers."""
+        self.process = _launch(self.command, self.root, self.log, self.environment)
+        _wait_until_up(self)
 
     def write_notebook(self, name: str, *cells: str) -> str:
         """Write a notebook with these code cells; gives its path for `Lab.open`."""
@@ -84,6 +96,13 @@ class Lab:
     errors: list[str] = field(default_factory=list)
     """What the page wrote to the console as errors, and exceptions nobody caught; without JupyterLab's own."""
 
+    def listen(self) -> None:
+        """Begin to keep the page's errors."""
+        self.page.on(
+            "console", lambda message: self.add_error(message.text) if message.type == "error" else None
+        )
+        self.page.on("pageerror", lambda error: self.add_error(str(error)))
+
     def add_error(self, text: str) -> None:
         """Keep an error of the page."""
         if not text.startswith(JUPYTERS_OWN_ERRORS):
@@ -93,6 +112,23 @@ class Lab:
         """Open a notebook and wait until its kernel is ready."""
         self.page.goto(f"{self.server.url}lab/tree/{path}?reset&token={self.server.token}")
         self.wait_ready()
+
+    def open_without_kernel(self, path: str) -> None:
+        """Open a notebook as JupyterLab's "Open With, Notebook (no kernel)" does."""
+        self.page.goto(f"{self.server.url}lab?reset&token={self.server.token}")
+        self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=DEADLINE_S * 1000)
+        self.evaluate("app => app.restored")
+        preference = {"shouldStart": False, "shouldReuse": False}
+        self.command("docmanager:open", path=path, factory="Notebook", kernelPreference=preference)
+        expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=DEADLINE_S * 1000)
+        self._wait_for_splash_to_go()
+
+    def reopen_page(self) -> None:
+        """Close the tab and open a new one in the same browser."""
+        context = self.page.context
+        self.page.close()
+        self.page = context.new_page()
+        self.listen()
 
     def reload(self) -> None:
         """Reload the page; the kernel goes on."""
@@ -160,9 +196,29 @@ class Lab:
         self.evaluate("app => app.shell.currentWidget.sessionContext.session.kernel.restart()")
         self.wait_idle()
 
+    def interrupt_kernel(self) -> None:
+        """Interrupt the kernel and wait until it is idle."""
+        self.evaluate("app => app.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+        self.wait_idle()
+
+    def shutdown_kernel(self) -> None:
+        """End the kernel."""
+        self.evaluate("app => app.shell.currentWidget.sessionContext.shutdown()")
+
+    def kernel_status(self) -> str | None:
+        """Give the status of the open notebook's kernel, or `None` where it has none."""
+        status: str | None = self.evaluate(
+            "app => app.shell.currentWidget.sessionContext.session?.kernel?.status ?? null"
+        )
+        return status
+
     def save(self) -> None:
         """Save the open notebook."""
         self.command("docmanager:save")
+
+    def panel(self, index: int) -> PanelPage:
+        """Give the panel under a cell."""
+        return PanelPage(self.cell(index).locator(".jx-panel"))
 
     def set_theme(self, name: str) -> None:
         """Switch the theme: `JupyterLab Light` or `JupyterLab Dark`."""
@@ -218,14 +274,19 @@ def lab_server(session_engine_home: Any) -> Iterator[LabServer]:
 
 
 @pytest.fixture
+def engine(lab_server: LabServer, session_engine_home: Any) -> EngineOnDisk:
+    """Give the engine that the JupyterLab of the tests uses."""
+    return EngineOnDisk(session_engine_home.data_dir, session_engine_home.runtime_dir)
+
+
+@pytest.fixture
 def lab(lab_server: LabServer, chromium: Browser) -> Iterator[Lab]:
     """Give a fresh page, not logged in yet and with nothing open."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(DEADLINE_S * 1000)
     page = context.new_page()
     lab = Lab(page, lab_server)
-    page.on("console", lambda message: lab.add_error(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: lab.add_error(str(error)))
+    lab.listen()
     yield lab
     context.close()
 
@@ -261,11 +322,17 @@ def _start_server(home: Path, engine_environment: dict[str, str]) -> LabServer:
         *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
+    process = _launch(command, root, log, environment)
+    return LabServer(f"http://127.0.0.1:{port}/", token, root, process, log, environment, command)
+
+
+def _launch(
+    command: list[str], root: Path, log: Path, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as file:
+        return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, cwd=root
         )
-    return LabServer(f"http://127.0.0.1:{port}/", token, root, process, log, environment)
 
 
 def _wait_until_up(server: LabServer) -> None:

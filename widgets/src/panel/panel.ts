@@ -122,6 +122,8 @@ class Panel {
     addStyles(this.#root);
     this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => this.#sight(inSight), signal);
     this.#listen(signal);
+    // At once, also out of sight: what is known takes its place in the page before somebody scrolls to it.
+    this.#draw();
     request();
   }
 

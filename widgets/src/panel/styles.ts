@@ -127,7 +127,7 @@ const css = (): string => /* css */ `
 .jx-slider { display: inline-flex; align-items: center; gap: 6px; }
 .jx-slider input { width: 84px; height: 16px; margin: 0; accent-color: var(--jx-accent); cursor: pointer; }
 .jx-slider-value { width: 2.4em; }
-.jx-stage { position: relative; }
+.jx-stage { position: relative; height: 236px; }
 .jx-plot, .jx-legend { position: absolute; inset: 0; }
 .jx-legend { pointer-events: none; }
 .jx-legend-row { position: absolute; display: flex; align-items: center; gap: 12px; min-width: 0; padding-right: 6px; }
