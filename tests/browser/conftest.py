@@ -6,6 +6,7 @@ the tests about that button. Every wait has a condition and a deadline.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -77,6 +78,18 @@ class LabServer:
         """Start it again, at the same address and with the same token, and wait until it answers."""
         self.process = _launch(self.command, self.root, self.log, self.environment)
         _wait_until_up(self)
+
+    def end_kernels(self) -> None:
+        """End all kernels, as a culler or a person in "Running Terminals and Kernels" does."""
+        for session in self._ask("GET", "api/sessions"):
+            self._ask("DELETE", f"api/sessions/{session['id']}")
+
+    def _ask(self, method: str, path: str) -> Any:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            body = response.read()
+        return json.loads(body) if body else None
 
     def write_notebook(self, name: str, *cells: str) -> str:
         """Write a notebook with these code cells; gives its path for `Lab.open`."""
@@ -201,15 +214,24 @@ class Lab:
         self.evaluate("app => app.shell.currentWidget.sessionContext.session.kernel.interrupt()")
         self.wait_idle()
 
-    def shutdown_kernel(self) -> None:
-        """End the kernel."""
-        self.evaluate("app => app.shell.currentWidget.sessionContext.shutdown()")
-
     def kernel_status(self) -> str | None:
         """Give the status of the open notebook's kernel, or `None` where it has none."""
         status: str | None = self.evaluate(
             "app => app.shell.currentWidget.sessionContext.session?.kernel?.status ?? null"
         )
+        return status
+
+    def output_data(self, index: int) -> dict[str, Any]:
+        """Give the MIME bundle of a cell's first output, as saving would write it."""
+        data: dict[str, Any] = self.evaluate(
+            "(app, index) => app.shell.currentWidget.content.widgets[index].model.outputs.get(0).toJSON().data",
+            index,
+        )
+        return data
+
+    def saved_status(self, index: int) -> str:
+        """Give the status that saving would write for the training under a cell."""
+        status: str = self.output_data(index)["application/vnd.jupyter-ext.training+json"]["training"]["status"]
         return status
 
     def save(self) -> None:

@@ -10,8 +10,8 @@ BUSY = "import time\ntime.sleep(30)"
 
 
 def test_other_cells_and_a_second_training_run_beside_it(lab, lab_server) -> None:
-    steps = 500
-    cells = ["%load_ext jupyter_ext", steady(steps, name="first"), "1 + 1", steady(steps, name="second")]
+    steps = 400
+    cells = ["%load_ext jupyter_ext", steady(steps, name="first", pause_s=0.015), "1 + 1", steady(steps, name="second", pause_s=0.015)]
     lab.open(lab_server.write_notebook("beside", *cells))
     lab.run_cell(0)
     lab.run_cell(1)
@@ -32,7 +32,7 @@ def test_other_cells_and_a_second_training_run_beside_it(lab, lab_server) -> Non
 
 
 def test_chart_grows_and_cancel_works_while_the_kernel_is_busy(lab, lab_server) -> None:
-    path = lab_server.write_notebook("busy", "%load_ext jupyter_ext", steady(20_000), BUSY)
+    path = lab_server.write_notebook("busy", "%load_ext jupyter_ext", steady(20_000, pause_s=0.01), BUSY)
     lab.open(path)
     lab.run_cell(0)
     lab.run_cell(1)

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 from integration_tools import EngineUnderTest, until
 from playwright.sync_api import Locator, expect
 
 from jupyter_ext import connection
 from jupyter_ext.config import Locations
+from jupyter_ext.protocol.columns import decode_columns
 
 DEADLINE_S = 60.0
+
+AFTER_GATE = 50
+"""Steps of a `steady` training after its gate."""
 
 READ_CURVES = """root => {
     const plot = root.querySelector('.jx-plot');
@@ -94,24 +99,33 @@ class PanelPage:
         return id_
 
 
-def steady(steps: int, pause_s: float = 0.01, *, name: str = "steady", options: str = "") -> str:
-    """Give a cell that trains for about `steps * pause_s` and logs what `assert_steady_is_complete` knows."""
+def steady(steps: int, *, name: str = "steady", pause_s: float = 0.005, gate: Path | None = None) -> str:
+    """Give a cell whose training logs what `assert_steady_is_complete` knows, a step each `pause_s`.
+
+    Args:
+        steps: How many.
+        name: Of the training.
+        pause_s: Before each step, seconds.
+        gate: The last steps wait until this file exists: what a test does before it makes the file, it does while the
+            training runs, on any machine.
+    """
     return f"""\
-%%train {name} -i steps={steps} -i pause_s={pause_s} {options}
-import time
+%%train {name} -i steps={steps}
+import os, time
 from jupyter_ext import log, progress, should_stop
 
-def train(steps: int, pause_s: float):
+def train(steps: int, gate: str = {str(gate or "")!r}):
     for step in range(steps):
-        time.sleep(pause_s)
+        time.sleep({pause_s})
+        while gate and step == steps - {AFTER_GATE} and not os.path.exists(gate) and not should_stop():
+            time.sleep(0.01)
         log({{"train/loss": 2 / (2 + step), "test/loss": 3 / (3 + step), "accuracy": step / steps}}, step=step)
         if step % 10 == 0:
             print(f"step {{step}} done")
         progress(step + 1, steps)
         if should_stop():
             return {{"stopped_at": step}}
-    return {{"steps": steps}}
-"""
+    return {{"steps": steps}}"""
 
 
 def assert_steady_is_complete(panel: PanelPage, steps: int) -> None:
@@ -149,6 +163,15 @@ class EngineOnDisk(EngineUnderTest):
         status, body = connection.request(found.socket_path, "GET", path)
         assert status == 200, (status, body)
         return body
+
+    def series(self, training_id: str) -> list[dict[str, Any]]:
+        """Give what `/metrics` says of each series: `key`, `count` …"""
+        found = connection.find(self.where)
+        assert found is not None, "no engine is running"
+        with httpx.Client(transport=httpx.HTTPTransport(uds=found.socket_path)) as client:
+            answer = client.get(f"http://engine/native/trainings/{training_id}/metrics?buckets=1")
+        infos: list[dict[str, Any]] = decode_columns(answer.content)[0]["series"]
+        return infos
 
     def worker(self, training_id: str) -> psutil.Process:
         """Give the worker of a training, once it is there."""
