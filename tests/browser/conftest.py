@@ -40,8 +40,8 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-JUPYTERS_OWN_ERRORS = ("Could not restore the debugger state",)
-"""What JupyterLab writes to the console by itself, here when a kernel restarts."""
+JUPYTERS_OWN_ERRORS = ("Could not restore the debugger state", "/extensions/@jupyter-widgets/")
+"""In what JupyterLab throws by itself: when a kernel restarts, and when a notebook has none."""
 
 SETTINGS = {
     # Jupyter's news would lie over what is clicked and photographed
@@ -114,11 +114,11 @@ class Lab:
         self.page.on(
             "console", lambda message: self.add_error(message.text) if message.type == "error" else None
         )
-        self.page.on("pageerror", lambda error: self.add_error(str(error)))
+        self.page.on("pageerror", lambda error: self.add_error(error.stack or str(error)))
 
     def add_error(self, text: str) -> None:
         """Keep an error of the page."""
-        if not text.startswith(JUPYTERS_OWN_ERRORS):
+        if not any(part in text for part in JUPYTERS_OWN_ERRORS):
             self.errors.append(text)
 
     def open(self, path: str) -> None:
@@ -231,7 +231,9 @@ class Lab:
 
     def saved_status(self, index: int) -> str:
         """Give the status that saving would write for the training under a cell."""
-        status: str = self.output_data(index)["application/vnd.jupyter-ext.training+json"]["training"]["status"]
+        status: str = self.output_data(index)["application/vnd.jupyter-ext.training+json"]["training"][
+            "status"
+        ]
         return status
 
     def save(self) -> None:

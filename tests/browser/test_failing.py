@@ -29,6 +29,7 @@ def test_an_exception(lab, lab_server) -> None:
     panel.wait_status("failed")
     error = panel.part(".jx-error")
     expect(error.locator(".jx-error-title")).to_have_text("KeyError: 'label'")
+    expect(panel.part(".jx-frame-file").last).to_have_text("Cell raises, line 5")
     frames = error.locator(".jx-frame")
     expect(frames).to_have_count(2)
     expect(frames.nth(0)).to_contain_text("train")

@@ -61,7 +61,10 @@ def test_a_burst_of_100_000_points(lab, lab_server, engine) -> None:
     until(lambda: len(seen(panel)) > 500, "more points of the zoomed range")
     lab.screenshot("burst-zoomed", panel.root)
     drag(lab, SPIKE_AT - 300, SPIKE_AT + 300)
-    until(lambda: 100 < len(exact := seen(panel)) < 1500 and exact[-1] - exact[0] == len(exact) - 1, "each point")
+    until(
+        lambda: 100 < len(exact := seen(panel)) < 1500 and exact[-1] - exact[0] == len(exact) - 1,
+        "each point",
+    )
     assert SPIKE_AT in seen(panel)
     lab.screenshot("burst-exact", panel.root)
 

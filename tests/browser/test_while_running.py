@@ -11,7 +11,12 @@ BUSY = "import time\ntime.sleep(30)"
 
 def test_other_cells_and_a_second_training_run_beside_it(lab, lab_server) -> None:
     steps = 400
-    cells = ["%load_ext jupyter_ext", steady(steps, name="first", pause_s=0.015), "1 + 1", steady(steps, name="second", pause_s=0.015)]
+    cells = [
+        "%load_ext jupyter_ext",
+        steady(steps, name="first", pause_s=0.015),
+        "1 + 1",
+        steady(steps, name="second", pause_s=0.015),
+    ]
     lab.open(lab_server.write_notebook("beside", *cells))
     lab.run_cell(0)
     lab.run_cell(1)

@@ -95,8 +95,8 @@ class PanelPage:
     def training_id(self) -> str:
         """Give the id of its training."""
         id_ = self.part(".jx-id").get_attribute("title")
-        assert id_ and re.fullmatch(r"[0-9a-z]{26}", id_), id_
-        return id_
+        assert re.fullmatch(r"[0-9a-z]{26}", id_ or ""), id_
+        return str(id_)
 
 
 def steady(steps: int, *, name: str = "steady", pause_s: float = 0.005, gate: Path | None = None) -> str:
