@@ -78,7 +78,7 @@ def _plot(group: str, curves: list[Curve], left: float, width: float) -> list[st
     def y_at(value: float) -> float:
         return bottom - (value - y_low) / (y_high - y_low) * (bottom - top)
 
-    for tick in _ticks(y_low, y_high, 5):
+    for tick in _ticks(y_low, y_high, 6):
         y = y_at(tick)
         parts.append(f'<path d="M{x0:.1f} {y:.1f}H{x1:.1f}" stroke="{_GRID}"/>')
         parts.append(

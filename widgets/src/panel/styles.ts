@@ -141,6 +141,7 @@ const css = (): string => /* css */ `
 .jx-bad { color: var(--jx-error); font-weight: 600; }
 .jx-chart-note { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center; color: var(--jx-muted); border: 1px dashed var(--jx-border); border-radius: 4px; }
 .jx-chart-none .jx-stage { height: 40px !important; }
+.jx-metrics:has(.jx-chart-none) .jx-toolbar { display: none; }
 
 .jx-last { display: flex; flex-wrap: wrap; gap: 3px 20px; padding: 8px 0 4px; font-size: 12px; }
 .jx-last span:first-child { color: var(--jx-muted); margin-right: 7px; }

@@ -76,7 +76,8 @@ function sparkline(series: MetricSeries, max: number | undefined): string {
   const { x, y } = series.curve('time', 0);
   const from = Math.max(0, x.length - SPARK_POINTS);
   const finite = Array.from(y.subarray(from)).filter(Number.isFinite);
-  const top = Math.max(max ?? Math.max(...finite) * 1.15, Number.MIN_VALUE);
+  const highest = Math.max(...finite);
+  const top = Math.max(max === undefined ? highest * 1.15 : max, highest, Number.MIN_VALUE);
   const span = x[x.length - 1] - x[from] || 1;
   let path = '';
   for (let i = from; i < x.length; i++) {
