@@ -250,12 +250,21 @@ class TrainingService:
         """Give the opened metrics and logs of a training.
 
         Raises:
-            Problem: There is none with this id.
+            Problem: There is none with this id, or its files were deleted.
         """
+        await self.get(training_id)
+        run_dir = self._runs_dir / training_id
+        if not run_dir.is_dir():
+            if training_id not in self._records and (gone := self._stores.pop(training_id, None)):
+                gone.close()
+            raise Problem(
+                404,
+                "Gone",
+                f"The metrics and the log of training {training_id} are gone: {run_dir} was deleted.",
+            )
         store = self._stores.get(training_id)
         if store is None:
-            await self.get(training_id)
-            store = RunStore(self._runs_dir / training_id)
+            store = RunStore(run_dir)
             store.open()
             self._stores[training_id] = store
         self._stores.move_to_end(training_id)
