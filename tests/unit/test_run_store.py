@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.store import run_store
-from jupyter_ext.engine.store.run_store import RECORD, Batch, CursorLost, RunStore
+from jupyter_ext.engine.store.index import RECORD
+from jupyter_ext.engine.store.journal_reader import READ_BYTES
+from jupyter_ext.engine.store.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.store.sealing import seal_run
 from jupyter_ext.protocol.columns import decode_batch, decode_columns
 from jupyter_ext.worker.journal import JournalWriter
@@ -212,7 +213,7 @@ def test_ingest_is_bounded_and_fair(tmp_path: Path) -> None:
     batches = ingest_all(store)
     sizes = [sum(len(columns) for _, columns in batch.blocks) for batch in batches]
     assert sum(sizes) == 600_000
-    assert max(sizes) <= 2 * run_store.READ_BYTES / 16
+    assert max(sizes) <= 2 * READ_BYTES / 16
     assert len({index for index, _ in batches[0].blocks + batches[1].blocks + batches[2].blocks}) == 3
     store.close()
     for writer in writers:
@@ -360,7 +361,7 @@ def test_a_full_disk_lets_news_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         room[0] -= taken
         return taken
 
-    monkeypatch.setattr(run_store.os, "write", limited)
+    monkeypatch.setattr(os, "write", limited)
     assert store.ingest() is None
     assert store.ingest() is None
     assert store.seq == 0
@@ -372,6 +373,28 @@ def test_a_full_disk_lets_news_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert store.ingest() is None
     store.close()
     writer.close()
+
+
+def test_a_full_disk_loses_neither_what_precedes_damage_nor_what_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = JournalWriter(tmp_path, "0")
+    for i in range(10):
+        writer.points({"a": i}, time=1.0)
+    writer.close()
+    path = tmp_path / "metrics-0-0.jnl"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    store = opened(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: 0)
+        assert store.ingest() is None
+    batch = store.ingest()
+    assert batch is not None
+    assert [len(columns) for _, columns in batch.blocks] == [9]
+    assert [mark["kind"] for mark in batch.marks] == ["notice"]
+    store.close()
 
 
 KILLED = """

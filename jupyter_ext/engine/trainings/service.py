@@ -27,7 +27,7 @@ from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import LastPoint, Stop, Training
+from jupyter_ext.protocol.resources import LastPoint, Stop, Training, metric_value
 from jupyter_ext.worker.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -468,7 +468,7 @@ class TrainingService:
 
     def _take_last(self, record: Record, store: RunStore) -> None:
         record.last = {
-            key: LastPoint(step=step, value=_wire_number(value), time=at)
+            key: LastPoint(step=step, value=metric_value(value), time=at)
             for key, (step, value, at) in store.last_points().items()
         }
 
@@ -528,11 +528,3 @@ def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[
         sampler.sample()
     for store in stores:
         store.sync()
-
-
-def _wire_number(value: float) -> Any:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
