@@ -21,6 +21,6 @@ def _warm_up() -> None:
         from jupyter_ext.client.loop_thread import loop_thread
 
         loop_thread().run(client().warm())
-        import jupyter_ext_widgets  # noqa: F401  imported here so that the first panel need not wait for it
+        from jupyter_ext_widgets import TrainingPanel  # noqa: F401  loads anywidget, which the first panel needs
     except JupyterExtError as error:
         log.info("warm-up: %s", error)  # the first training says it to the user
