@@ -138,11 +138,17 @@ export class Feed {
       }
     });
     const [columns] = await Promise.all([this.client.metrics(DEFAULT_BUCKETS), told]);
+    if (generation !== this.#generation) {
+      return;
+    }
+    // Until the log is here too, a break begins all anew: the old number would bring these points twice.
+    this.#seq = null;
+    this.series.load(columns);
+    this.#options.onChange();
     const page = await this.client.logTail(TAIL_LINES);
     if (generation !== this.#generation) {
       return;
     }
-    this.series.load(columns);
     this.log.reset(page.offset);
     this.log.write(page.text, page.next_offset);
     this.#seq = columns.seq;

@@ -81,7 +81,9 @@ class Panel {
     const { signal, transport, trainingId } = options;
     this.#options = options;
     const request = () => this.#pacer.request();
-    this.#feed = transport && new Feed({ transport, trainingId, onChange: request });
+    // The first curves are waited for; what follows may take its time.
+    const firstSoon = () => (this.#chart.isDrawn || this.#feed?.series.isEmpty !== false ? this.#pacer.request() : this.#pacer.hurry());
+    this.#feed = transport && new Feed({ transport, trainingId, onChange: firstSoon });
     this.#header = new Header(
       async () => this.#feed?.client.cancel(),
       request,
@@ -93,7 +95,8 @@ class Panel {
     this.#messages = new Messages(signal);
     this.#chart = new Chart({
       transport,
-      requestDraw: request,
+      isOver: () => this.#isOver(),
+      requestDraw: firstSoon,
       onZoom: range => this.#zoom(range),
       onTheme: dark => {
         this.#root.dataset.theme = dark ? 'dark' : 'light';
