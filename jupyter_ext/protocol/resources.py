@@ -114,6 +114,8 @@ class Training(Resource):
     metrics: dict[str, float] = Field(default_factory=dict)
     source: Literal["api", "web"] = "api"
     urls: Urls
+    kind: Literal["training", "prediction"] = "training"
+    destination: str | None = None
     name: str
     progress: Progress | None = None
     stop: Stop | None = None
