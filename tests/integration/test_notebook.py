@@ -264,7 +264,8 @@ def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
         except queue.Empty:
             return None
         data = message["content"].get("data", {}) if message["msg_type"] == "update_display_data" else {}
-        return data if "succeeded" in data.get("text/plain", "") else None
+        text = data.get("text/plain", "")
+        return data if "pictured" in text and "succeeded" in text else None
 
     picture = until(last_picture, "the last picture", 30)["image/svg+xml"]
     assert picture.startswith("<svg")
