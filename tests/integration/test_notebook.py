@@ -258,7 +258,8 @@ def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
         except Exception:  # noqa: BLE001  queue.Empty, while nothing has come yet
             continue
         if message["msg_type"] == "update_display_data":
-            updates.append(message["content"]["data"])
+            data = message["content"]["data"]
+            updates += [data] if "pictured" in data["text/plain"] else []  # not of an earlier test's training
     assert updates[-1]["image/svg+xml"].startswith("<svg")
     assert "pictured" in updates[-1]["image/svg+xml"]
     assert "succeeded" in updates[-1]["text/plain"]
