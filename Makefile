@@ -39,7 +39,8 @@ env: ## make .venv with jupyter-ext (editable) and build the browser half
 	@$(MAKE) --no-print-directory -j2 $(INSTALLED)
 
 lab: env ## start JupyterLab on notebooks/01-quickstart.ipynb (another one: NOTEBOOK=…)
-	$(BIN)/jupyter lab $(NOTEBOOK) $(AS_ROOT) $(if $(HAS_SCREEN),,--no-browser) \
+	$(BIN)/jupyter lab --ServerApp.root_dir=$(dir $(NOTEBOOK)) --LabApp.default_url=/lab/tree/$(notdir $(NOTEBOOK)) \
+		$(AS_ROOT) $(if $(HAS_SCREEN),,--no-browser) \
 		--LabApp.extension_manager=readonly --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 demo: env ## run the quickstart notebook without a browser and print what it trained
@@ -55,6 +56,7 @@ check: env ## lint, types, import directions, unit and contract tests; about a m
 	$(BIN)/lint-imports --no-cache
 	@if [ -f .ci/wire_types.py ]; then echo "$(PY) .ci/wire_types.py --check"; $(PY) .ci/wire_types.py --check; fi
 	npm run check
+	npm test
 	$(PY) -m pytest -m "not slow and not browser" tests/unit tests/contract
 
 format: env ## let ruff format and repair what it can
@@ -64,8 +66,8 @@ format: env ## let ruff format and repair what it can
 types: env ## write widgets/src/wire.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
-bench: env .venv/.bench ## run the benchmarks against their peers and print their tables
-	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(PY) "$$benchmark"; done
+bench: env .venv/.bench ## measure against peers and physical limits, and print one table
+	@$(PY) -m benchmarks
 
 wheel: env ## build sdist and wheel into dist/ from freshly built browser files
 	rm -rf dist $(dir $(BUILT)) jupyter_ext/labextension
@@ -109,8 +111,10 @@ $(BUILT): $(DEPENDENCIES) $(NODE_MODULES) $(BROWSER_SOURCES)
 	test -f $(LAB_BUILT)
 	touch $@
 
-# Linked, not copied: JupyterLab then sees every later build. The settings keep Jupyter's news off the screen.
+# Linked, not copied: JupyterLab then sees every later build. The link goes before pip comes again, which would otherwise
+# write and delete through it. The settings keep Jupyter's news off the screen.
 $(INSTALLED): $(DEPENDENCIES) install.json $(wildcard jupyter-config/server-config/*) | $(BUILT)
+	rm -rf .venv/share/jupyter/labextensions/jupyter-ext jupyter_ext/labextension/install.json
 	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(PY) -m pip install -q --no-deps --no-build-isolation -e .
 	$(BIN)/jupyter-builder develop --overwrite .
 	mkdir -p .venv/share/jupyter/lab/settings
@@ -118,6 +122,8 @@ $(INSTALLED): $(DEPENDENCIES) install.json $(wildcard jupyter-config/server-conf
 		> .venv/share/jupyter/lab/settings/overrides.json
 	touch $@
 
-.venv/.bench: pyproject.toml constraints.txt $(INSTALLED)
-	$(PY) -m pip install -q -c constraints.txt -e '.[bench]' --no-build-isolation
+.venv/.bench: $(INSTALLED)
+	$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["optional-dependencies"]["bench"], sep="\n")' > .venv/requirements-bench.txt
+	$(PY) -m pip install -q -c constraints.txt -r .venv/requirements-bench.txt
 	touch $@

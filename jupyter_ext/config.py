@@ -43,6 +43,31 @@ class Locations:
         return self.data_dir / "versions"
 
     @property
+    def files_dir(self) -> Path:
+        """Uploaded files and weights."""
+        return self.data_dir / "files"
+
+    @property
+    def models_dir(self) -> Path:
+        """Models that were made by name."""
+        return self.data_dir / "models"
+
+    @property
+    def webhooks_dir(self) -> Path:
+        """One file per webhook that has not heard the last of its run."""
+        return self.data_dir / "webhooks"
+
+    @property
+    def webhook_secret(self) -> Path:
+        """What webhooks are signed with."""
+        return self.data_dir / "webhook.secret"
+
+    @property
+    def link_secret(self) -> Path:
+        """What capability links are signed with."""
+        return self.data_dir / "link.secret"
+
+    @property
     def catalog(self) -> Path:
         """The index over runs and versions."""
         return self.data_dir / "catalog.sqlite"

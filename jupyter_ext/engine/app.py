@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import uvicorn
@@ -20,19 +21,37 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
-from jupyter_ext.engine.api.auth import SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.auth import Aliases, SameUserProtocol, TokenRequired
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
-from jupyter_ext.engine.api.replicate import ReplicateAPI
+from jupyter_ext.engine.api.replicate.account import AccountAPI
+from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
+from jupyter_ext.engine.api.replicate.events import EventsAPI
+from jupyter_ext.engine.api.replicate.files import FilesAPI
+from jupyter_ext.engine.api.replicate.models import ModelsAPI
+from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
+from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
+from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.backends.local import LocalBackend
+from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
+from jupyter_ext.engine.store.files import FileStore
+from jupyter_ext.engine.store.models import ModelStore
 from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.store.secret_files import read_or_make
+from jupyter_ext.engine.trainings.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.engine.trainings.models import Models
+from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.service import LOCAL, Origin, TrainingService
+from jupyter_ext.engine.trainings.signatures import new_secret
 from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.engine.trainings.watch import Watcher
+from jupyter_ext.engine.trainings.webhooks import MAX_LOG_BYTES, Webhooks
 from jupyter_ext.engine.workers.environments import Environments
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.protocol.resources import EngineInfo
@@ -70,25 +89,57 @@ class Engine:
         self._watcher = Watcher()
         self._sealer = Sealer()
         self._catalog = Catalog(where.catalog)
+        self._files = FileStore(where.files_dir)
+        self._models = ModelStore(where.models_dir)
+        self._links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
         self.environments = Environments(settings.preload)
+        self._backends: dict[str, Backend] = {
+            LOCAL: LocalBackend(self.environments, where.socket_dir),
+            "replicate": ReplicateBackend(),
+        }
+        self._presenter = Presenter(self._links, self._files)
+        self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
+        versions = Versions(where.versions_dir)
         self._trainings = TrainingService(
             where.runs_dir,
             self._catalog,
-            Versions(where.versions_dir),
-            LocalBackend(self.environments, where.socket_dir),
+            versions,
+            self._backends,
             self._hub,
             self._watcher,
             self._sealer,
+            Publisher(versions, self._files, self._catalog),
+            FileInputs(self._files),
+            self._webhooks,
         )
+        self._app = Aliases(self._build_app(versions))
+
+    def _build_app(self, versions: Versions) -> Starlette:
+        presenter, guard = self._presenter, DuplicateGuard()
+        models = Models(self._models, versions, self._files, self._catalog)
+        origin = Origin(sys.executable)
         apis = (
-            ReplicateAPI(self._trainings, sys.executable, str(Path.home())),
-            NativeAPI(self._trainings, self._hub),
+            TrainingsAPI(self._trainings, models, presenter, guard, origin),
+            PredictionsAPI(self._trainings, models, presenter, guard),
+            EventsAPI(self._trainings, self._hub, presenter),
+            ModelsAPI(models),
+            FilesAPI(self._files, self._links),
+            AccountAPI(self._webhook_secret),
+            NativeAPI(self._trainings, self._hub, presenter),
             EngineAPI(self),
         )
-        self._app = Starlette(
+        return Starlette(
             routes=[route for api in apis for route in api.routes()],
             exception_handlers=HANDLERS,
         )
+
+    def _webhook_secret(self) -> str:
+        return read_or_make(self._where.webhook_secret, new_secret)
+
+    async def _webhook_payload(self, run_id: str, base_url: str) -> dict[str, Any]:
+        run, store = await self._trainings.get(run_id), await self._trainings.store(run_id)
+        shown = self._presenter.with_logs(run, base_url, store, MAX_LOG_BYTES)
+        return self._presenter.replicate(shown) if run.kind == "training" else shown
 
     @property
     def num_active(self) -> int:
@@ -133,6 +184,8 @@ class Engine:
         self._watcher.start()
         self._sealer.start()
         await self._catalog.open()
+        await asyncio.to_thread(self._files.open)
+        await asyncio.to_thread(self._models.open)
         await self._trainings.open()
         await self._serve(listener, self._app, SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
@@ -163,7 +216,7 @@ class Engine:
                 raise
             token = secrets.token_urlsafe(32)
             _write_secret(self._where.token_file, token)
-            await self._serve(listener, TokenRequired(self._app, token), None)
+            await self._serve(listener, TokenRequired(self._app, token, self._links), None)
             self._listening = (f"http://127.0.0.1:{listener.getsockname()[1]}", token)
         return self._listening
 
@@ -198,7 +251,7 @@ class Engine:
         while True:
             await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
             await self.environments.close_unused(sys.executable, self._settings.idle_s)
-            busy = self.num_active or self._hub.num_subscribers
+            busy = self.num_active or self._hub.num_subscribers or self._webhooks.num_pending
             if busy:
                 self._asked_at = time.monotonic()
             elif time.monotonic() - self._asked_at > self._settings.idle_s:
@@ -213,7 +266,8 @@ class Engine:
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()
         self._watcher.close()
-        await self.environments.close()
+        for backend in self._backends.values():
+            await backend.close()
         await self._catalog.close()
         self._where.engine_file.unlink(missing_ok=True)
         self._where.token_file.unlink(missing_ok=True)

@@ -69,6 +69,10 @@ class Hub(Generic[T]):
         """Count all subscribers."""
         return sum(len(subscribers) for subscribers in self._topics.values())
 
+    def is_watched(self, topic: str) -> bool:
+        """Tell whether anybody listens."""
+        return topic in self._topics
+
     def subscribe(self, topic: str) -> Subscriber[T]:
         """Begin to listen."""
         subscriber: Subscriber[T] = Subscriber()

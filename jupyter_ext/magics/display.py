@@ -201,11 +201,15 @@ def _html_row(tag: str, cells: list[str]) -> str:
     return f"<tr>{inner}</tr>"
 
 
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
 def _ago(created_at: str) -> str:
     seconds = (datetime.now(UTC) - datetime.fromisoformat(created_at)).total_seconds()
     if seconds < 5:
         return "just now"
-    return f"{seconds:.0f} s ago" if seconds < 60 else f"{format_duration(seconds)} ago"
+    unit, length_s = next(item for item in _UNITS if seconds >= item[1])
+    return f"{seconds // length_s:.0f} {unit} ago"
 
 
 class EngineStatus:

@@ -21,7 +21,7 @@ import sys
 import time
 from typing import Any
 
-from jupyter_ext.worker import processes, shim
+from jupyter_ext.worker import processes, runner, shim  # noqa: F401  runner: imported here, once for all children
 
 SELF_TEST_TIMEOUT_S = 10.0
 _MAX_THREADS = 2
@@ -72,6 +72,7 @@ def main(descriptor: int, preload: list[str]) -> None:
 
 
 def _import_all(preload: list[str], channel: socket.socket) -> str | None:
+    _import_if_there("cloudpickle")  # names from the notebook are unpickled by it
     for name in preload:
         if select.select([channel], [], [], 0)[0] and name != preload[0]:
             return None  # somebody waits to start: the rest is imported in the child when it is needed
@@ -80,6 +81,13 @@ def _import_all(preload: list[str], channel: socket.socket) -> str | None:
         except ImportError as error:
             return f"cannot import {name}: {error}"
     return None
+
+
+def _import_if_there(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return
 
 
 def _self_test() -> str | None:

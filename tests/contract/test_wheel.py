@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +141,29 @@ def test_wheel_carries_each_thing_once(installed: Installed) -> None:
         "jupyter_ext",
         "jupyter_ext_widgets",
     }
+
+
+def test_sdist_carries_sources_and_what_was_built(installed: Installed) -> None:
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--sdist",
+        "--no-isolation",
+        "-o",
+        str(installed.home / "sdist"),
+        str(ROOT),
+    ]
+    environment = {**os.environ, "PATH": str(path_without_node(installed.home))}
+    built = subprocess.run(build, env=environment, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = (installed.home / "sdist").glob("*.tar.gz")
+    with tarfile.open(path) as sdist:
+        inside = {name.split("/", 1)[1] for name in sdist.getnames() if "/" in name}
+    assert {str(path.relative_to(ROOT)) for path in BUILT} <= inside
+    assert {"widgets/package.json", "labextension/package.json", "package-lock.json", "LICENSE"} <= inside
+    assert "widgets/jupyter_ext_widgets/__init__.py" in inside
+    assert not [name for name in inside if "node_modules" in name]
 
 
 def test_widget_code_is_the_one_the_manifest_names(installed: Installed) -> None:

@@ -239,3 +239,22 @@ async def test_pages_of_trainings_neither_repeat_nor_lose(
         assert [item["id"] for item in first["results"]] == made[::-1]
         assert (first["previous"], first["next"]) == (None, None)
         assert first["results"][0]["urls"]["get"].startswith("http://engine/v1/trainings/")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True
+    ).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        monkeypatch.setenv("JUPYTER_EXT_DATA_DIR", str(disk / "data"))
+        with pytest.raises(
+            EngineStartError, match=r"catalog\.sqlite cannot be used .* is the disk full"
+        ) as caught:
+            connection.ensure()
+        assert "\n" not in str(caught.value)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import queue
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from integration_tools import EngineUnderTest
+from integration_tools import EngineUnderTest, until
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -37,9 +41,13 @@ class Cell:
 class Kernel:
     """A real kernel in a process of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: EngineUnderTest) -> None:
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel()
+        directories = {
+            "JUPYTER_EXT_DATA_DIR": str(engine.where.data_dir),
+            "JUPYTER_EXT_RUNTIME_DIR": str(engine.where.runtime_dir),
+        }
+        self.manager.start_kernel(env={**os.environ, **directories})
         self.client: BlockingKernelClient = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
@@ -71,11 +79,7 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def kernel(engine: EngineUnderTest) -> Iterator[Kernel]:
-    import os
-
-    os.environ["JUPYTER_EXT_DATA_DIR"] = str(engine.where.data_dir)
-    os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(engine.where.runtime_dir)
-    kernel = Kernel()
+    kernel = Kernel(engine)
     loaded = kernel.run("%load_ext jupyter_ext")
     assert (loaded.error, loaded.text) == (None, "")
     yield kernel
@@ -222,9 +226,8 @@ def test_completion(kernel: Kernel) -> None:
 
 
 def test_an_interrupt_ends_the_waiting_and_not_the_training(kernel: Kernel) -> None:
-    import threading
-
-    timer = threading.Timer(1.5, kernel.manager.interrupt_kernel)
+    kernel_pid = int(kernel.run("import os; os.getpid()").result)
+    timer = threading.Timer(1.5, os.kill, (kernel_pid, signal.SIGINT))
     timer.start()
     cell = kernel.run("%%train long --wait --as long\nimport time\ndef train():\n    time.sleep(60)")
     assert cell.error is None, cell.traceback
@@ -249,17 +252,33 @@ def test_secrets_of_the_environment_reach_the_worker_and_no_file(
 
 
 def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
-    updates: list[dict[str, Any]] = []
-    kernel.run(TRAIN.replace("count", "pictured"))
-    deadline = time.monotonic() + 20
-    while not updates and time.monotonic() < deadline:
+    slowly = (
+        TRAIN.replace("count", "pictured")
+        + "import time\ntime.sleep(1)  # the cell is over before the training\n"
+    )
+    kernel.run(slowly)
+
+    def last_picture() -> dict[str, Any] | None:
         try:
             message = kernel.client.get_iopub_msg(timeout=1)
-        except Exception:  # noqa: BLE001  queue.Empty, while nothing has come yet
-            continue
-        if message["msg_type"] == "update_display_data":
-            data = message["content"]["data"]
-            updates += [data] if "pictured" in data["text/plain"] else []  # not of an earlier test's training
-    assert updates[-1]["image/svg+xml"].startswith("<svg")
-    assert "pictured" in updates[-1]["image/svg+xml"]
-    assert "succeeded" in updates[-1]["text/plain"]
+        except queue.Empty:
+            return None
+        data = message["content"].get("data", {}) if message["msg_type"] == "update_display_data" else {}
+        return data if "succeeded" in data.get("text/plain", "") else None
+
+    picture = until(last_picture, "the last picture", 30)["image/svg+xml"]
+    assert picture.startswith("<svg")
+    assert "pictured" in picture
+
+
+def test_a_killed_kernel_does_nothing_to_its_training(engine: EngineUnderTest, kernel: Kernel) -> None:
+    other = Kernel(engine)
+    other.run("%load_ext jupyter_ext")
+    text = "import time\nfrom jupyter_ext import log\ndef train():\n    for i in range(100):\n"
+    cell = other.run(f"%%train orphan\n{text}        log(i=i)\n        time.sleep(0.02)\n    return 'done'")
+    training_id = cell.panel[MIME_TYPE]["id"]
+    os.kill(int(other.run("import os; os.getpid()").result), signal.SIGKILL)
+    other.close()
+    kernel.run("import jupyter_ext as jx")
+    assert kernel.run(f"jx.trainings.get('{training_id}').wait().output").result == "'done'"
+    assert kernel.run(f"len(jx.trainings.get('{training_id}').metrics())").result == "100"

@@ -236,6 +236,5 @@ async def test_a_cancel_before_there_is_a_process_is_delivered(client: AsyncClie
     zygote = next(item.pid for item in info.environments if item.pid)
     os.kill(zygote, signal.SIGKILL)  # the next start has to wait for another one
     training = await start(client, "import time\ndef train():\n    time.sleep(100)")
-    answer = await client.cancel(training.id)
-    assert answer.stop is not None
+    await client.cancel(training.id)
     assert (await client.wait(training.id, 40)).status == "canceled"

@@ -78,6 +78,8 @@ export interface Training {
   metrics: { [key: string]: number };
   source: 'api' | 'web';
   urls: Urls;
+  kind: 'training' | 'prediction';
+  destination: string | null;
   name: string;
   progress: Progress | null;
   stop: Stop | null;

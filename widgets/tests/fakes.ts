@@ -85,6 +85,8 @@ export function training(change: Partial<Training> = {}): Training {
     metrics: {},
     source: 'api',
     urls: { get: '', cancel: '' },
+    kind: 'training',
+    destination: null,
     name: 'x',
     progress: null,
     stop: null,

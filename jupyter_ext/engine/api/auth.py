@@ -1,6 +1,7 @@
 """Who may ask. On the Unix socket: the same user. On the opened loopback port: whoever has the token.
 
-Rule: a token is compared in constant time, never in a URL, and Host must be loopback, so that no web page can ask.
+Rule: a token is compared in constant time, never in a URL, and Host must be loopback, so that no web page can ask. One
+file or one stream can be had by a capability link, which carries no token and expires.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import socket
 import struct
 from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from jupyter_ext.engine.api.problems import answer
+from jupyter_ext.engine.trainings.links import Links
 from jupyter_ext.protocol.problems import Problem
 
 _LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -40,16 +42,17 @@ class SameUserProtocol(H11Protocol):
 class TokenRequired:
     """ASGI middleware of the loopback port."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, links: Links) -> None:
         self._app = app
         self._token = token
+        self._links = links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        problem = self._refusal(Headers(scope=scope))
+        problem = self._refusal(scope)
         if problem is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -57,13 +60,33 @@ class TokenRequired:
         else:
             await answer(problem)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> Problem | None:
+    def _refusal(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
         host = headers.get("host", "")
         if host.rsplit(":", 1)[0] not in _LOOPBACK_HOSTS:
             return Problem(403, "Forbidden", f"Host {host[:60]!r} is not this machine's loopback address.")
         if "origin" in headers:
             return Problem(403, "Forbidden", "Web pages reach the engine through the Jupyter server only.")
+        if scope.get("method") in ("GET", "HEAD") and self._links.allow(
+            scope["path"], QueryParams(scope["query_string"])
+        ):
+            return None
         kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(given.strip(), self._token):
+        if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(
+            given.strip().encode(), self._token.encode()
+        ):
             return Problem(401, "Unauthenticated", "You did not pass a valid authentication token")
         return None
+
+
+class Aliases:
+    """ASGI middleware: `/v1/v1/…` is `/v1/…`, as one client appends `/v1` to its base URL and the others do not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on under its own name."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1/v1/"):
+            scope = {**scope, "path": scope["path"][3:], "raw_path": scope.get("raw_path", b"")[3:]}
+        await self._app(scope, receive, send)

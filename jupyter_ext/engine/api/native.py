@@ -13,10 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jupyter_ext.engine.api.replicate import resource
+from jupyter_ext.engine.api.replicate.requests import answer, base_url, input_of, json_object
+from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
-from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.trainings.service import Origin, TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
 from jupyter_ext.protocol.problems import Problem
@@ -30,15 +32,17 @@ _STATUSES = {"starting", "processing", *TERMINAL}
 class NativeAPI:
     """Routes under `/native` that concern trainings."""
 
-    def __init__(self, trainings: TrainingService, hub: Hub[Batch]) -> None:
+    def __init__(self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter) -> None:
         self._trainings = trainings
         self._hub = hub
+        self._presenter = presenter
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
             Route("/native/trainings", self.list, methods=["GET"]),
+            Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
@@ -54,6 +58,26 @@ class NativeAPI:
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
 
+    async def create_remote(self, request: Request) -> Response:
+        """Start a training on a service: 201."""
+        body = await json_object(request)
+        remote = {
+            name: str(body[name])
+            for name in ("base_url", "model", "version", "destination")
+            if body.get(name)
+        }
+        missing = [name for name in ("base_url", "model", "version") if name not in remote]
+        if missing:
+            raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
+        training = await self._trainings.create_remote(
+            str(body.get("backend")),
+            remote,
+            str(body.get("name") or remote["model"].rpartition("/")[2]),
+            input_of(body),
+            origin_of(body, Origin("")),
+        )
+        return answer(self._presenter.training(training, base_url(request)), 201)
+
     async def list(self, request: Request) -> Response:
         """List trainings, newest first."""
         status = request.query_params.get("status")
@@ -62,14 +86,13 @@ class NativeAPI:
                 422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}."
             )
         found = await self._trainings.list(status, limit=_integer(request, "limit", 100))
-        return JSONResponse(
-            {"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE
-        )
+        shown = [self._presenter.training(training, base_url(request)) for training in found]
+        return JSONResponse({"trainings": shown}, headers=_NO_STORE)
 
     async def get(self, request: Request) -> Response:
         """Give a training without its log."""
         training = await self._trainings.get(request.path_params["id"])
-        return JSONResponse(resource(request, training), headers=_NO_STORE)
+        return JSONResponse(self._presenter.training(training, base_url(request)), headers=_NO_STORE)
 
     async def logs(self, request: Request) -> Response:
         """Give a piece of the log."""
@@ -125,6 +148,7 @@ async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
                 await socket.send_bytes(message)
             else:
                 await socket.send_text(message)
+            await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
         await socket.close(1000)
     except Problem as problem:
         await socket.close(4000 + problem.status, problem.detail[:120])

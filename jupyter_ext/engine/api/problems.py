@@ -18,8 +18,13 @@ log = logging.getLogger(__name__)
 
 
 def answer(problem: Problem) -> JSONResponse:
-    """Give the answer for a problem."""
-    return JSONResponse(problem.body(), problem.status, media_type="application/problem+json")
+    """Give the answer for a problem. Clients that would send a request again are told where that cannot help."""
+    headers = {"Cache-Control": "no-store"}
+    if problem.status in (409, 500):
+        headers["x-should-retry"] = "false"
+    elif problem.status == 503:
+        headers["Retry-After"] = "1"
+    return JSONResponse(problem.body(), problem.status, headers, media_type="application/problem+json")
 
 
 async def on_problem(request: Request, error: Exception) -> Response:

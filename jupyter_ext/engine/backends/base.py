@@ -12,11 +12,15 @@ from jupyter_ext.engine.workers.exit import Outcome
 
 @dataclass(frozen=True)
 class Launch:
-    """A training to start. `environ` holds secrets: it is handed over in memory and never stored or logged."""
+    """A training to start. `environ` holds secrets: it is handed over in memory and never stored or logged.
+
+    `threads` is how many torch may use: two trainings that both want every core run far slower than half as fast.
+    """
 
     run_dir: Path
     python: str
     cwd: str
+    threads: int
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
 
@@ -40,6 +44,15 @@ class Backend(Protocol):
 
     def stacks(self, run_dir: Path) -> bool:
         """Have the worker write where its threads stand to `stacks.txt`; tell whether somebody heard it."""
+
+    def adopt(self, run_dir: Path) -> None:
+        """Go on with a training that an engine before this one started."""
+
+    def started_at(self, run_dir: Path) -> float | None:
+        """Give the Unix time at which it began, or `None`."""
+
+    async def close(self) -> None:
+        """Let go of everything; trainings go on."""
 
     def outcome(self, run_dir: Path, now: float) -> Outcome | None:
         """Tell how a training ended, or `None` while it is starting or running."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from jupyter_ext.engine.backends.base import Launch, StartError
@@ -27,7 +26,7 @@ class LocalBackend:
             "cwd": launch.cwd,
             "sys_path": launch.sys_path,
             "environ": None if launch.environ is None else dict(launch.environ),
-            "threads": os.cpu_count(),
+            "threads": launch.threads,
         }
         try:
             await self._environments.get(launch.python).start(spec)
@@ -41,6 +40,17 @@ class LocalBackend:
     def stacks(self, run_dir: Path) -> bool:
         """Ask for the stacks of all threads."""
         return control.send(run_dir, "stacks")
+
+    def adopt(self, run_dir: Path) -> None:
+        """Do nothing: its shim never stopped watching it."""
+
+    def started_at(self, run_dir: Path) -> float | None:
+        """Give the Unix time at which its process was there, or `None`."""
+        return exit.started_at(run_dir)
+
+    async def close(self) -> None:
+        """End the warm interpreters."""
+        await self._environments.close()
 
     def outcome(self, run_dir: Path, now: float) -> exit.Outcome | None:
         """Read the end of a run from its directory, and tidy what it leaves outside of it."""

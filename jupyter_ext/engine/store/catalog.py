@@ -39,6 +39,12 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE trainings ADD COLUMN kind TEXT NOT NULL DEFAULT 'training';
+    CREATE INDEX trainings_by_kind ON trainings (kind, created_at DESC, id DESC);
+    CREATE INDEX trainings_by_model ON trainings (model);
+    CREATE INDEX versions_by_model ON versions (model, created_at DESC, id DESC);
+    """,
 )
 _REBUILT = "rebuilt_at"
 
@@ -90,6 +96,7 @@ class Catalog:
         created_at: str,
         started_at: str | None = None,
         completed_at: str | None = None,
+        kind: str = "training",
         resource: Mapping[str, Any],
     ) -> None:
         """Insert or replace a training.
@@ -103,6 +110,7 @@ class Catalog:
             created_at: RFC 3339 UTC.
             started_at: RFC 3339 UTC, or `None`.
             completed_at: RFC 3339 UTC, or `None`.
+            kind: `training` or `prediction`.
             resource: The whole training as JSON.
         """
         row = (
@@ -116,6 +124,7 @@ class Catalog:
             completed_at,
             _now(),
             _to_json(resource),
+            kind,
         )
         marks = ", ".join("?" * len(row))
         await self._database.write(lambda db: db.execute(f"REPLACE INTO trainings VALUES ({marks})", row))
@@ -132,7 +141,14 @@ class Catalog:
         return {row[0] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
 
     async def list_trainings(
-        self, status: str | None = None, limit: int = 100, before: tuple[str, str] | None = None
+        self,
+        status: str | None = None,
+        limit: int = 100,
+        before: tuple[str, str] | None = None,
+        *,
+        kind: str | None = "training",
+        created_after: str | None = None,
+        created_before: str | None = None,
     ) -> list[dict[str, Any]]:
         """List trainings, newest first.
 
@@ -140,11 +156,20 @@ class Catalog:
             status: Only those in this status.
             limit: At most so many.
             before: `created_at` and `id` of the last one of the page before.
+            kind: `training`, `prediction`, or `None` for both.
+            created_after: RFC 3339 UTC; only those made then or later.
+            created_before: RFC 3339 UTC; only those made earlier.
         """
         conditions, values = ["1"], list[Any]()
-        if status is not None:
-            conditions.append("status = ?")
-            values.append(status)
+        for condition, value in (
+            ("status = ?", status),
+            ("kind = ?", kind),
+            ("created_at >= ?", created_after),
+            ("created_at < ?", created_before),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
         if before is not None:
             conditions.append("(created_at, id) < (?, ?)")
             values += before
@@ -158,6 +183,34 @@ class Catalog:
         await self._database.write(
             lambda db: db.execute("INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)", row)
         )
+
+    async def list_versions(
+        self, model: str, limit: int = 100, before: tuple[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """List a model's versions, newest first: id, model and created_at."""
+        condition, values = (
+            ("", list[Any]()) if before is None else ("AND (created_at, id) < (?, ?)", [*before])
+        )
+        query = (
+            f"SELECT id, model, created_at FROM versions WHERE model = ? {condition} "
+            "ORDER BY created_at DESC, id DESC LIMIT ?"
+        )
+        rows = await self._database.read(lambda db: db.execute(query, (model, *values, limit)).fetchall())
+        return [dict(row) for row in rows]
+
+    async def delete_version(self, id: str) -> None:
+        """Forget a version."""
+        await self._database.write(lambda db: db.execute("DELETE FROM versions WHERE id = ?", (id,)))
+
+    async def version_models(self) -> dict[str, str]:
+        """Give the models that have versions, and when each got its first."""
+        query = "SELECT model, min(created_at) FROM versions GROUP BY model"
+        return {row[0]: row[1] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
+
+    async def num_runs(self, model: str) -> int:
+        """Count the trainings and predictions of a model's versions."""
+        query = "SELECT count(*) FROM trainings WHERE model = ?"
+        return int(await self._database.read(lambda db: db.execute(query, (model,)).fetchone()[0]))
 
     async def get_version(self, id: str) -> dict[str, Any] | None:
         """Give a version's row, `manifest` as an object, or `None`."""

@@ -32,6 +32,14 @@ class DatabaseInUse(EngineStartError):
     """Another process holds the database."""
 
 
+_NOT_USABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
+"""Primary result codes that speak of the disk, not of the file's content."""
+
+
+class DatabaseNotUsable(EngineStartError):
+    """The file cannot be read or written, though nothing is wrong with its content."""
+
+
 class DatabaseTooNew(EngineStartError):
     """A newer version of this library has changed the database's tables."""
 
@@ -104,7 +112,13 @@ class Database:
             self._connect()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
-                raise
+                self._unlock()
+                if error.sqlite_errorcode & 0xFF not in _NOT_USABLE:
+                    raise
+                raise DatabaseNotUsable(
+                    f"{self._path} cannot be used ({error}); is the disk full or read-only? "
+                    "Make room, or set JUPYTER_EXT_DATA_DIR to another directory."
+                ) from error
             self._move_aside(error)
             self._connect()
         except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_ext.engine.trainings import state
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
@@ -35,6 +35,11 @@ class Record:
         """Whether it has ended."""
         return self.status in TERMINAL
 
+    @property
+    def kind(self) -> Literal["training", "prediction"]:
+        """What it is; the worker makes no difference."""
+        return "prediction" if self.spec.get("kind") == "prediction" else "training"
+
     def move(self, then: Status) -> None:
         """Go to another state by the table in `state`."""
         for status in state.path(self.status, then):
@@ -61,14 +66,16 @@ class Record:
             model=self.spec["model"],
             version=self.spec["version"],
             status=self.status,
-            input=self.spec["input"],
+            input=self.spec.get("given", self.spec["input"]),
             error=_error_text(cause) if self.status == "failed" else None,
             created_at=self.spec["created_at"],
             started_at=None if self.started_at is None else rfc3339(self.started_at),
             completed_at=rfc3339(outcome.ended_at) if outcome else None,
             output=outcome.output if outcome else None,
             metrics=self._durations(),
-            urls=Urls(get=f"/v1/trainings/{self.id}", cancel=f"/v1/trainings/{self.id}/cancel"),
+            urls=Urls(get=f"/v1/{self.kind}s/{self.id}", cancel=f"/v1/{self.kind}s/{self.id}/cancel"),
+            kind=self.kind,
+            destination=self.spec.get("destination"),
             name=self.spec["name"],
             progress=self._progress(),
             stop=None if self.is_over else self.stop,

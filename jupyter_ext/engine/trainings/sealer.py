@@ -15,6 +15,7 @@ class Sealer:
 
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[tuple[Path, bool]] = asyncio.Queue()
+        self._asked: set[tuple[Path, bool]] = set()
         self._task: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -24,9 +25,11 @@ class Sealer:
         self._task = asyncio.create_task(self._work(), name="sealer")
 
     def seal(self, run_dir: Path, *, final: bool = False) -> None:
-        """Seal what no longer grows in a run; `final` once the run is over."""
-        self._waiting.put_nowait((run_dir, final))
-        self._idle.clear()
+        """Seal what no longer grows in a run; `final` once the run is over. Asking twice is asking once."""
+        if (run_dir, final) not in self._asked:
+            self._asked.add((run_dir, final))
+            self._waiting.put_nowait((run_dir, final))
+            self._idle.clear()
 
     async def wait_idle(self, timeout_s: float) -> None:
         """Wait until nothing is left to seal."""
@@ -65,5 +68,6 @@ class Sealer:
                     process.terminate()
                     await process.wait()
                 raise
+            self._asked.discard((run_dir, final))
             if self._waiting.empty():
                 self._idle.set()

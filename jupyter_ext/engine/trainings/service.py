@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_ext.engine.backends.base import Backend, Launch, StartError
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings import system_metrics
+from jupyter_ext.engine.trainings.file_inputs import FetchError, FileInputs
+from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
 from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.workers.exit import Outcome, rfc3339, started_at
+from jupyter_ext.engine.trainings.webhooks import Webhooks
+from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import LastPoint, Stop, Training
+from jupyter_ext.protocol.resources import TERMINAL, LastPoint, Stop, Training, metric_value
+from jupyter_ext.protocol.training_input import TrainingInput
 from jupyter_ext.worker.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -39,40 +44,71 @@ RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
 CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
 NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a training is started from. `environ` holds secrets and is never stored."""
+    """Where a training is started from. `environ` holds secrets and is never stored; without `cwd` the run gets a
+    directory of its own.
+    """
 
     python: str
-    cwd: str
+    cwd: str | None = None
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Order:
+    """A run to be made: a training, or a prediction by the version's own function.
+
+    Attributes:
+        version: The code.
+        given: Inputs as the client gave them.
+        origin: Where it is started from.
+        destination: Model that the training makes a version of, if any.
+        webhook: `{url, events, base_url}`, or `None`.
+        kind: What it is.
+    """
+
+    version: Version
+    given: Mapping[str, Any]
+    origin: Origin
+    destination: str | None = None
+    webhook: Mapping[str, Any] | None = None
+    kind: Literal["training", "prediction"] = "training"
+
+
 class TrainingService:
-    """All trainings of this engine."""
+    """All trainings and predictions of this engine."""
 
     def __init__(
         self,
         runs_dir: Path,
         catalog: Catalog,
         versions: Versions,
-        backend: Backend,
+        backends: Mapping[str, Backend],
         hub: Hub[Batch],
         watcher: Watcher,
         sealer: Sealer,
+        publisher: Publisher,
+        file_inputs: FileInputs,
+        webhooks: Webhooks,
     ) -> None:
         self._runs_dir = runs_dir
         self._catalog = catalog
         self._versions = versions
-        self._backend = backend
+        self._backends = backends
         self._hub = hub
         self._watcher = watcher
         self._sealer = sealer
+        self._publisher = publisher
+        self._file_inputs = file_inputs
+        self._webhooks = webhooks
         self._records: dict[str, Record] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._stores: OrderedDict[str, RunStore] = OrderedDict()
@@ -91,14 +127,23 @@ class TrainingService:
         for run_dir in sorted(self._runs_dir.iterdir()):
             if is_training_id(run_dir.name) and run_dir.name not in known:
                 await self._recover(run_dir)
+        if self._catalog.needs_rebuild:
+            for version_id in self._versions.all_ids():
+                if (version := self._versions.find(version_id)) is not None:
+                    await self._publisher.register(version.id, version.model)
         await self._catalog.mark_rebuilt()
         for status in ("starting", "processing"):
-            for row in await self._catalog.list_trainings(status=status, limit=1_000_000):
+            for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
                 run_dir = self._runs_dir / row["id"]
                 spec = read_json(run_dir / "spec.json")
                 if spec is not None:
-                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                    record = Record(TrainingId(row["id"]), run_dir, spec)
+                    self._backend(record).adopt(run_dir)
+                    self._adopt(record)
+        await self._webhooks.open(self._is_over)
         self._sampling = asyncio.create_task(self._sample(), name="system metrics")
+        for run_dir in await asyncio.to_thread(_unsealed, self._runs_dir, set(self._records)):
+            self._sealer.seal(run_dir, final=True)
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
@@ -107,6 +152,7 @@ class TrainingService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._webhooks.close()
         for store in self._stores.values():
             store.close()
 
@@ -118,14 +164,12 @@ class TrainingService:
         )
         return version
 
-    async def create(self, model: str, version_id: str, given: Mapping[str, Any], origin: Origin) -> Training:
-        """Start a training and return at once.
+    def find_version(self, model: str, version_id: str) -> Version:
+        """Find a version of a model.
 
         Raises:
-            Problem: The version is unknown, an input is wrong, or this engine is making way for another.
+            Problem: There is none.
         """
-        if self._draining:
-            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
         version = self._versions.find(version_id)
         if version is None or version.model != model:
             raise Problem(
@@ -133,20 +177,56 @@ class TrainingService:
                 "Invalid version or not permitted",
                 f"There is no version {version_id[:12]!r} of {model}; upload its code again.",
             )
-        if version.training_input is None:
-            inputs: dict[str, Any] = dict(given)
+        return version
+
+    async def create(self, order: Order) -> Training:
+        """Start a training or prediction and return at once.
+
+        Raises:
+            Problem: An input is wrong, the version cannot predict, or this engine is making way for another.
+        """
+        self._check_open()
+        declared = _declared(order)
+        urls = self._file_inputs.check(declared, order.given)
+        if declared is None:
+            inputs: dict[str, Any] = dict(order.given)
         else:
-            inputs, wrong = version.training_input.validate(given)
+            inputs, wrong = declared.validate(order.given)
             if wrong:
                 raise invalid_input(wrong)
-        record = await asyncio.to_thread(self._prepare, version, inputs, origin)
+            inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
+        record = await asyncio.to_thread(self._prepare, order, inputs)
         await self._persist(record)
-        self._adopt(record)
-        launch = Launch(record.run_dir, origin.python, origin.cwd, origin.sys_path, origin.environ)
-        task = asyncio.create_task(self._start(record, launch), name=f"start {record.id}")
-        self._followers[f"start {record.id}"] = task
-        task.add_done_callback(lambda _: self._followers.pop(f"start {record.id}", None))
-        return record.resource()
+        if order.webhook is not None:
+            self._webhooks.add(record.id, order.webhook)
+        return self._launch(record, order.origin, urls)
+
+    async def create_remote(
+        self, backend: str, remote: Mapping[str, str], name: str, given: Mapping[str, Any], origin: Origin
+    ) -> Training:
+        """Start a training on a service and return at once.
+
+        Args:
+            backend: Which backend speaks with the service.
+            remote: `base_url`, `model`, `version` and, where there is one, `destination`.
+            name: What to call it.
+            given: Its inputs, which the service checks.
+            origin: Where it is started from; the service's token is in its environment.
+
+        Raises:
+            Problem: There is no such backend, or this engine is making way for another.
+        """
+        self._check_open()
+        if backend not in self._backends:
+            known = ", ".join(self._backends)
+            raise Problem(422, "Invalid value", f"There is no backend {backend!r}; there are {known}.")
+        spec = _spec("training", name, remote["model"], remote["version"], dict(given), origin)
+        spec |= {"backend": backend, "remote": dict(remote), "captured": [], "destination": None}
+        record = Record(spec["id"], self._runs_dir / spec["id"], spec)
+        await asyncio.to_thread(_make_run_dir, record)
+        await asyncio.to_thread(write_json, record.run_dir / "spec.json", spec)
+        await self._persist(record)
+        return self._launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -163,10 +243,14 @@ class TrainingService:
         return Training.model_validate(row["resource"])
 
     async def list(
-        self, status: str | None = None, limit: int = 100, before: tuple[str, str] | None = None
+        self,
+        status: str | None = None,
+        limit: int = 100,
+        before: tuple[str, str] | None = None,
+        **filters: str | None,
     ) -> list[Training]:
-        """List trainings, newest first."""
-        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before)
+        """List trainings, newest first; see `Catalog.list_trainings`."""
+        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before, **filters)
         return [
             record.resource()
             if (record := self._records.get(row["id"]))
@@ -188,12 +272,25 @@ class TrainingService:
         follower = self._followers[training_id]
         try:
             async with asyncio.timeout(CANCEL_ANSWER_S):
-                while not self._backend.stop(record.run_dir):
+                while not self._backend(record).stop(record.run_dir):
                     await asyncio.sleep(0.02)  # the worker is being forked right now
                 await asyncio.shield(follower)
         except TimeoutError:
             log.info("training %s is still ending", training_id)
         return await self.get(training_id)
+
+    async def wait(self, training_id: str, timeout_s: float) -> Training:
+        """Give a training once it is over, or as it is after that many seconds."""
+        follower = self._followers.get(training_id)
+        if follower is not None:
+            await asyncio.wait([follower], timeout=timeout_s)
+        return await self.get(training_id)
+
+    async def _is_over(self, training_id: str) -> bool | None:
+        if training_id in self._records:
+            return False
+        row = await self._catalog.get_training(training_id)
+        return None if row is None else row["status"] in TERMINAL
 
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of the worker stands now.
@@ -205,7 +302,7 @@ class TrainingService:
         record = self._records.get(training_id)
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._backend.stacks(record.run_dir):
+        if record is None or not self._backend(record).stacks(record.run_dir):
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
@@ -238,40 +335,69 @@ class TrainingService:
             store.open()
             self._stores[training_id] = store
         self._stores.move_to_end(training_id)
-        for other in list(self._stores):
-            if len(self._stores) > NUM_OPEN_STORES and other not in self._records and other != training_id:
-                self._stores.pop(other).close()
+        self._close_old_stores(keep=training_id)
         return store
+
+    def _close_old_stores(self, keep: str) -> None:
+        """Close the stores of finished runs that nobody has looked at for longest."""
+        for other in list(self._stores):
+            if len(self._stores) <= NUM_OPEN_STORES:
+                return
+            if other != keep and other not in self._records and not self._hub.is_watched(other):
+                self._stores.pop(other).close()
 
     # -- one training's life ------------------------------------------------------------------------------------
 
-    def _prepare(self, version: Version, inputs: dict[str, Any], origin: Origin) -> Record:
-        """Write what the run needs before there is a process."""
-        training_id = new_training_id()
-        run_dir = self._runs_dir / training_id
-        created = time.time()
-        spec = {
-            "id": training_id,
-            "name": version.manifest["name"],
-            "model": version.model,
-            "version": version.id,
-            "input": inputs,
-            "created_at": rfc3339(created),
-            "created_unix": created,
-            "python": origin.python,
-            "cwd": origin.cwd,
-            "captured": version.manifest.get("captured", []),
-        }
-        run_dir.mkdir(mode=0o700)
-        (run_dir / "logs.txt").touch(mode=0o600)
-        copy_code(version, run_dir / "code")
-        write_json(run_dir / "spec.json", spec)
-        return Record(training_id, run_dir, spec)
+    def _backend(self, record: Record) -> Backend:
+        return self._backends[record.spec.get("backend", LOCAL)]
 
-    async def _start(self, record: Record, launch: Launch) -> None:
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+
+    def _launch(self, record: Record, origin: Origin, urls: Sequence[str]) -> Training:
+        """Hold a run that was made, and have its backend start it in the background."""
+        self._adopt(record)
+        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self._records.values())
+        threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
+        launch = Launch(
+            record.run_dir, origin.python, record.spec["cwd"], threads, origin.sys_path, origin.environ
+        )
+        name = f"start {record.id}"
+        task = asyncio.create_task(self._start(record, launch, urls), name=name)
+        self._followers[name] = task
+        task.add_done_callback(lambda _: self._followers.pop(name, None))
+        return record.resource()
+
+    def _prepare(self, order: Order, inputs: dict[str, Any]) -> Record:
+        """Write what the run needs before there is a process."""
+        version, origin = order.version, order.origin
+        spec = _spec(order.kind, version.manifest["name"], version.model, version.id, inputs, origin)
+        spec |= {"captured": version.manifest.get("captured", []), "destination": order.destination}
+        record = Record(spec["id"], self._runs_dir / spec["id"], spec)
+        _make_run_dir(record)
+        run_dir = record.run_dir
+        copy_code(version, run_dir / "code")
+        if order.kind == "prediction" and version.predictor is not None:
+            write_json(
+                run_dir / "code" / "manifest.json", version.manifest | {"entry": version.predictor.entry}
+            )
+            spec["returns_path"] = version.predictor.returns_path
+            if version.gives_weights and version.trained is not None:
+                inputs["weights"] = self._file_inputs.link(str(version.trained.weights), run_dir / "weights")
+        write_json(run_dir / "spec.json", spec)
+        return record
+
+    async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
         try:
-            await self._backend.start(launch)
-        except StartError as error:
+            if urls:
+                inputs = await asyncio.to_thread(
+                    self._file_inputs.resolve, urls, record.spec["input"], record.run_dir
+                )
+                record.spec["input"] = inputs
+                await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
+            await self._backend(record).start(launch)
+        except (StartError, FetchError) as error:
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
             write_json(
                 record.run_dir / "error.json",
@@ -347,17 +473,21 @@ class TrainingService:
 
     def _look(self, record: Record) -> Outcome | None:
         """Look at the run's files for a change of its state; give its end, if it is over."""
-        if record.status == "starting" and (began := started_at(record.run_dir)) is not None:
+        if (
+            record.status == "starting"
+            and (began := self._backend(record).started_at(record.run_dir)) is not None
+        ):
             record.started_at = began
             record.move("processing")
+            self._webhooks.happened(record.id, "start")
             self._changed(record)
         asked = read_json(record.run_dir / "stop")
         if asked is None and record.stop is not None:
-            self._backend.stop(record.run_dir)  # it was asked before there was a shim to hear it
+            self._backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
-        return self._backend.outcome(record.run_dir, time.time())
+        return self._backend(record).outcome(record.run_dir, time.time())
 
     async def _ingest(self, record: Record, store: RunStore) -> bool:
         """Take in all news; tell whether there were any."""
@@ -369,6 +499,8 @@ class TrainingService:
             if batch.has_reports:
                 record.reported_at = time.time()
                 self._take_last(record, store)
+            if batch.log is not None:
+                self._webhooks.happened(record.id, "logs")
             self._hub.publish(record.id, batch)
             await asyncio.sleep(0)
         if any_news:
@@ -376,6 +508,8 @@ class TrainingService:
         return any_news
 
     async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
+        if outcome.status == "succeeded":
+            outcome = await self._publish(record, outcome)
         record.finish(outcome)
         training = record.resource()
         await asyncio.to_thread(
@@ -386,8 +520,20 @@ class TrainingService:
         del self._wake[record.id]
         self._followers.pop(record.id, None)
         self._hub.notify(record.id, ended=True)
+        if training.output is not None:
+            self._webhooks.happened(record.id, "output")
+        self._webhooks.happened(record.id, "completed")
         self._sealer.seal(record.run_dir, final=True)
         log.info("training %s (%s) %s", record.id, record.spec["name"], record.status)
+
+    async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
+        """Make of the result what its destination asks for."""
+        output, notices, made = await asyncio.to_thread(self._publisher.publish, record.spec, outcome.output)
+        for notice in notices:
+            record.notice(notice)
+        if made is not None:
+            await self._publisher.register(*made)
+        return replace(outcome, output=output)
 
     def _take_mark(self, record: Record, mark: Mapping[str, Any]) -> None:
         kind = mark["kind"]
@@ -404,7 +550,7 @@ class TrainingService:
 
     def _take_last(self, record: Record, store: RunStore) -> None:
         record.last = {
-            key: LastPoint(step=step, value=_wire_number(value), time=at)
+            key: LastPoint(step=step, value=metric_value(value), time=at)
             for key, (step, value, at) in store.last_points().items()
         }
 
@@ -424,6 +570,7 @@ class TrainingService:
             created_at=training.created_at,
             started_at=training.started_at,
             completed_at=training.completed_at,
+            kind=training.kind,
             resource=training.model_dump(mode="json", exclude_none=True),
         )
 
@@ -442,6 +589,65 @@ class TrainingService:
                     )
             stores = [self._stores[training_id] for training_id in self._records]
             await asyncio.to_thread(_sample_and_sync, list(samplers.values()), stores)
+            for record in self._records.values():
+                if _has_rotated(record.run_dir):
+                    self._sealer.seal(record.run_dir)
+
+
+def _declared(order: Order) -> TrainingInput | None:
+    """Give the inputs that an order's function takes from its client.
+
+    Raises:
+        Problem: A prediction is wanted of code that defines none.
+    """
+    version = order.version
+    if order.kind == "training":
+        return version.training_input
+    if version.predictor is None:
+        detail = f"Version {version.id[:12]} of {version.model} defines neither predict() nor run(); it can only train."
+        raise Problem(422, "Version cannot predict", detail)
+    return version.prediction_input
+
+
+def _spec(
+    kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: Origin
+) -> dict[str, Any]:
+    """Give what a run's directory says of it before there is a process."""
+    created = time.time()
+    return {
+        "id": new_training_id(),
+        "kind": kind,
+        "name": name,
+        "model": model,
+        "version": version,
+        "input": inputs,
+        "given": dict(inputs),
+        "created_at": rfc3339(created),
+        "created_unix": created,
+        "python": origin.python,
+        "cwd": origin.cwd,
+    }
+
+
+def _make_run_dir(record: Record) -> None:
+    """Make a run's directory; one that was started from nowhere works in a folder of its own there."""
+    record.run_dir.mkdir(mode=0o700)
+    (record.run_dir / "logs.txt").touch(mode=0o600)
+    if record.spec["cwd"] is None:
+        record.spec["cwd"] = str(record.run_dir / "work")
+        (record.run_dir / "work").mkdir(mode=0o700)
+
+
+def _unsealed(runs_dir: Path, running: set[str]) -> list[Path]:
+    """List the runs that are over and were not sealed, because an engine ended before it could."""
+    over = (path.parent for path in runs_dir.glob("*/training.json"))
+    return [run_dir for run_dir in over if run_dir.name not in running and any(run_dir.glob("metrics-*.jnl"))]
+
+
+def _has_rotated(run_dir: Path) -> bool:
+    """Tell whether a process of the run has begun another journal, so that the one before can be sealed."""
+    streams = [path.stem.rpartition("-")[0] for path in run_dir.glob("metrics-*.jnl")]
+    return len(streams) > len(set(streams))
 
 
 def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[RunStore]) -> None:
@@ -449,11 +655,3 @@ def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[
         sampler.sample()
     for store in stores:
         store.sync()
-
-
-def _wire_number(value: float) -> Any:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value

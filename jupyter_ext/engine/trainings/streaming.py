@@ -15,9 +15,11 @@ from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.hub import Hub, Subscriber
 from jupyter_ext.engine.store.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, SeriesInfo, State
+from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, State
 
-STATE_INTERVAL_S = 0.1
+STATE_INTERVAL_S = 0.5
+"""Last values and progress, which change with every batch, are told this often; what is news is told at once."""
+_NEWS = {"status", "stop", "cause", "notices", "started_at"}
 
 
 class TrainingStream:
@@ -43,12 +45,12 @@ class TrainingStream:
         try:
             store = await self._service.store(self._id)
             training = await self._service.get(self._id)
-            infos = _wire_infos(store)
+            infos = store.series_infos()
             self._known = {info.index for info in infos}
+            self._seq = store.seq if self._after_seq is None else self._after_seq
             yield Hello(
                 protocol=PROTOCOL_VERSION, seq=store.seq, training=training, series=infos
             ).model_dump_json()
-            self._seq = store.seq if self._after_seq is None else self._after_seq
             async for message in self._catch_up(store):
                 yield message
             async for message in self._live(store, subscriber):
@@ -68,7 +70,7 @@ class TrainingStream:
             yield Reset(seq=store.seq).model_dump_json()
 
     async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
-        stated_at = 0.0
+        stated_at, told = 0.0, None
         while True:
             if subscriber.lagging:
                 subscriber.take()
@@ -85,8 +87,10 @@ class TrainingStream:
                 yield State(seq=self._seq, training=training).model_dump_json()
                 yield End(seq=self._seq).model_dump_json()
                 return
-            if subscriber.state_changed and now - stated_at >= STATE_INTERVAL_S:
-                stated_at, subscriber.state_changed = now, False
+            news = training.model_dump(include=_NEWS)
+            interval_s = STATE_INTERVAL_S if news == told else 0.0
+            if subscriber.state_changed and now - stated_at >= interval_s:
+                stated_at, told, subscriber.state_changed = now, news, False
                 yield State(seq=self._seq, training=training).model_dump_json()
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)
@@ -97,7 +101,7 @@ class TrainingStream:
             return []
         self._seq = batch.seq
         messages: list[str | bytes] = []
-        new = [info for info in _wire_infos(store) if info.index not in self._known]
+        new = [info for info in store.series_infos() if info.index not in self._known]
         if new:
             self._known.update(info.index for info in new)
             messages.append(Series(series=new).model_dump_json())
@@ -109,7 +113,3 @@ class TrainingStream:
                 Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()
             )
         return messages
-
-
-def _wire_infos(store: RunStore) -> list[SeriesInfo]:
-    return [SeriesInfo(index=info.index, key=info.key, rank=info.rank) for info in store.series_infos()]

@@ -5,29 +5,56 @@ manifest.json       format, kind (cell | function | script), name, entry, label,
 code.py             the text of a cell
 signature.py        the text that the inputs are read from, for a function
 names.pkl           names of the notebook
+trained.json        of a version that a training made: its model, its training, its weights, and where it ran
 function.pkl        the function
 sources/<n>.py      texts of other cells, for tracebacks
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.trainings.links import OWNER
 from jupyter_ext.ids import VersionId, is_version_id
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.training_input import TrainingInput, from_source
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.training_input import TrainingInput, find_function, from_source
+from jupyter_ext.worker.files import read_json, write_json
 
 MAX_BUNDLE_BYTES = 2 * 2**30
+PREDICT_ENTRIES = ("predict", "run")
+"""Names of the function that predicts, in the order in which they are looked for; Cog's."""
 _MEMBERS = re.compile(r"manifest\.json|code\.py|signature\.py|names\.pkl|function\.pkl|sources/\d{1,4}\.py")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training added to its code: the model it is a version of, and weights (the id of a file)."""
+
+    model: str
+    training: str
+    weights: str | None
+    python: str
+    cwd: str
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The function of a version's code that predicts."""
+
+    entry: str
+    input: TrainingInput
+    returns_path: bool
+    takes_weights: bool
 
 
 @dataclass(frozen=True)
@@ -39,11 +66,28 @@ class Version:
     manifest: dict[str, Any]
     training_input: TrainingInput | None
     """Its inputs, or `None` for a script, which takes any as variables."""
+    trained: Trained | None = None
+    predictor: Predictor | None = None
+
+    @property
+    def prediction_input(self) -> TrainingInput | None:
+        """What a client gives for a prediction, without weights of the version's own; `None` where it cannot predict."""
+        if self.predictor is None or not self.gives_weights:
+            return self.predictor.input if self.predictor else None
+        found = self.predictor.input
+        kept = tuple(parameter for parameter in found.parameters if parameter.name != "weights")
+        return TrainingInput(kept, found.takes_any)
+
+    @property
+    def gives_weights(self) -> bool:
+        """Whether the engine gives its function the weights."""
+        has_weights = self.trained is not None and self.trained.weights is not None
+        return has_weights and self.predictor is not None and self.predictor.takes_weights
 
     @property
     def model(self) -> str:
-        """Owner and name of the model that this code trains."""
-        return f"local/{model_name(self.manifest['name'])}"
+        """Owner and name of the model that this is a version of."""
+        return self.trained.model if self.trained else f"{OWNER}/{model_name(self.manifest['name'])}"
 
 
 def model_name(text: str) -> str:
@@ -78,6 +122,35 @@ class Versions:
         version = self.find(version_id)
         assert version is not None
         return version
+
+    def add_trained(self, base: Version, trained: Trained) -> Version:
+        """Make the version that a training leaves: its code, and what it added. Asked again, it is the same one."""
+        told = asdict(trained)
+        version_id = VersionId(
+            hashlib.sha256(json.dumps([base.id, told], sort_keys=True).encode()).hexdigest()
+        )
+        known = self.find(version_id)
+        if known is not None:
+            return known
+        temporary = self._directory / f".{version_id}.{os.getpid()}"
+        try:
+            copy_code(base, temporary)
+            write_json(temporary / "trained.json", told)
+            os.replace(temporary, self._directory / version_id)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        version = self.find(version_id)
+        assert version is not None
+        return version
+
+    def all_ids(self) -> list[str]:
+        """List the ids of all versions on disk."""
+        return [path.name for path in self._directory.iterdir() if is_version_id(path.name)]
+
+    def delete(self, version_id: VersionId) -> None:
+        """Remove a version; runs have their own copy of its code."""
+        self._known.pop(version_id, None)
+        shutil.rmtree(self._directory / version_id, ignore_errors=True)
 
     def find(self, version_id: str) -> Version | None:
         """Find a version by its id."""
@@ -117,7 +190,28 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         raise Problem(
             422, "Invalid code", f"The code is not Python: {error.msg} (line {error.lineno})"
         ) from error
-    return Version(version_id, directory, manifest, None if manifest["kind"] == "script" else found)
+    trained = read_json(directory / "trained.json")
+    return Version(
+        version_id,
+        directory,
+        manifest,
+        None if manifest["kind"] == "script" else found,
+        None if trained is None else Trained(**trained),
+        _predictor(text.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None,
+    )
+
+
+def _predictor(source: str) -> Predictor | None:
+    """Find the function that predicts; `weights` is not an input where the engine gives it."""
+    for entry in PREDICT_ENTRIES:
+        function = find_function(ast.parse(source), entry)
+        found = from_source(source, entry)
+        if function is None or found is None:
+            continue
+        returns = "" if function.returns is None else ast.unparse(function.returns)
+        takes_weights = any(parameter.name == "weights" for parameter in found.parameters)
+        return Predictor(entry, found, "Path" in returns, takes_weights)
+    return None
 
 
 def _unpack(bundle: bytes, target: Path) -> None:

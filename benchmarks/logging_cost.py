@@ -1,0 +1,421 @@
+"""What the public `log()` costs a training loop, what a kill -9 takes, and how fast the points come back.
+
+Each logger runs in a process of its own; rounds are interleaved, so that a noisy minute hits all of them. "limit" is
+one `os.write` of the same bytes with the packing and the CRC that a frame cannot do without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.rows import Row, median, percentile, print_table
+
+ROUNDS = 3
+NUM_CALLS = {"jupyter-ext": 30_000, "limit": 30_000, "trackio": 5_000, "tensorboard": 4_000}
+BURST = 5_000
+MILLION = 1_000_000
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
+class Log(Protocol):
+    """What a user calls."""
+
+    def __call__(self, values: dict[str, float], /, *, step: int) -> object: ...
+
+
+def run() -> list[Row]:
+    """Measure everything: about a minute."""
+    with tempfile.TemporaryDirectory(prefix="logging-cost-") as directory:
+        root = Path(directory)
+        return [*_call_rows(root), *_kill_rows(root), *_size_rows(root), *_read_rows(root)]
+
+
+def _call_rows(root: Path) -> list[Row]:
+    costs: dict[tuple[str, int], list[dict[str, float]]] = {}
+    for _ in range(ROUNDS):
+        for name in NUM_CALLS:
+            for num_keys in (1, 10):
+                costs.setdefault((name, num_keys), []).append(_child(root, "cost", name, str(num_keys)))
+    rows = []
+    for num_keys, goal_us in ((1, 2.0), (10, 3.0)):
+        ours = costs["jupyter-ext", num_keys]
+        label = f"log() of {num_keys} scalar{'s' if num_keys > 1 else ''}"
+        for name in ("limit", "trackio", "tensorboard"):
+            p50, other = (median([cost["p50"] for cost in of]) for of in (ours, costs[name, num_keys]))
+            if name == "limit":
+                rows.append(Row(f"{label}, p50", p50, "us", "", None, f"<= {goal_us:g} us", p50 <= goal_us))
+                rows.append(Row(f"{label}, p50", p50, "us", name, other, "< 2x", p50 < 2 * other))
+            else:
+                rows.append(Row(f"{label}, p50", p50, "us", name, other, "<= 0.25x", p50 <= 0.25 * other))
+        p99, other = (median([cost["p99"] for cost in of]) for of in (ours, costs["trackio", num_keys]))
+        rows.append(Row(f"{label}, p99", p99, "us", "trackio", other, ""))
+    return rows
+
+
+def _kill_rows(root: Path) -> list[Row]:
+    lost = {
+        name: median([_child(root, "kill", name, "1")["lost"] for _ in range(3)])
+        for name in NUM_CALLS
+        if name != "limit"
+    }
+    ours = lost["jupyter-ext"]
+    return [
+        Row(f"lost of {BURST:,} points by kill -9", ours, "points", name, lost[name], "0", ours == 0)
+        for name in ("trackio", "tensorboard")
+    ]
+
+
+def _size_rows(root: Path) -> list[Row]:
+    sizes = {name: _child(root, "size", name, "10")["bytes"] for name in ("trackio", "tensorboard")}
+    ours = _child(root, "sizes", "jupyter-ext", "10")
+    single = _child(root, "sizes", "jupyter-ext", "1")["live"]
+    return [
+        Row(
+            "bytes a point, live, 10 scalars a call",
+            ours["live"],
+            "B",
+            "tensorboard",
+            sizes["tensorboard"],
+            "<= 15 B",
+            ours["live"] <= 15,
+        ),
+        Row(
+            "bytes a point, live, 1 scalar a call",
+            single,
+            "B",
+            "tensorboard",
+            sizes["tensorboard"],
+            "<= 15 B",
+            single <= 15,
+        ),
+        Row(
+            "bytes a point, sealed",
+            ours["sealed"],
+            "B",
+            "trackio",
+            sizes["trackio"],
+            "<= 6 B",
+            ours["sealed"] <= 6,
+        ),
+    ]
+
+
+def _read_rows(root: Path) -> list[Row]:
+    got = _child(root, "read", "jupyter-ext", "1")
+    rate, peer = got["decode"], got["decode_loop"]
+    rows = [
+        Row(
+            "journal decoded",
+            rate / 1e6,
+            "M points/s",
+            "struct in a loop",
+            peer / 1e6,
+            ">= 3 M/s",
+            rate >= 3e6,
+        ),
+        Row(
+            "1 M points read back, live",
+            got["live"],
+            "ms",
+            "parquet by pyarrow",
+            got["parquet"],
+            "<= 100 ms",
+            got["live"] <= 100,
+        ),
+        Row(
+            "1 M points read back, sealed",
+            got["sealed"],
+            "ms",
+            "parquet by pyarrow",
+            got["parquet"],
+            "<= 100 ms",
+            got["sealed"] <= 100,
+        ),
+    ]
+    for number in ("1 M", "10 M"):
+        first, zoom = got[f"first {number}"], got[f"zoom {number}"]
+        rows += [
+            Row(
+                f"first overview of {number}, from opening",
+                first,
+                "ms",
+                "",
+                None,
+                *(("<= 100 ms", first <= 100) if number == "1 M" else ("",)),
+            ),
+            Row(f"zoom into {number}, p50", zoom, "ms", "", None, "<= 50 ms", zoom <= 50),
+            Row(f"zoom into {number}, worst of 40", got[f"worst {number}"], "ms", "", None, ""),
+        ]
+    rows.append(Row("first zoom of an engine, imports pyarrow", got["first zoom"], "ms", "", None, ""))
+    return rows
+
+
+def _child(root: Path, *arguments: str) -> dict[str, float]:
+    directory = Path(tempfile.mkdtemp(dir=root))
+    environ = {**os.environ, **ENVIRONMENT, "TRACKIO_DIR": str(directory)}
+    command = [sys.executable, "-m", "benchmarks.logging_cost", "--child", *arguments, str(directory)]
+    done = subprocess.run(
+        command, env=environ, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent
+    )
+    if arguments[0] == "kill":
+        told = {"lost": float(BURST - _num_points(arguments[1], directory))}
+    else:
+        done.check_returncode()
+        told = json.loads(done.stdout.splitlines()[-1])
+    shutil.rmtree(directory)
+    return told
+
+
+# -- in the child ---------------------------------------------------------------------------------------------------
+
+
+def _open_logger(name: str, directory: Path) -> tuple[Log, Callable[[], object]]:
+    if name == "jupyter-ext":
+        from jupyter_ext.worker.reporter import Reporter, activate, log
+
+        reporter = Reporter(directory, "0")
+        activate(reporter)
+        return log, reporter.close
+    if name == "trackio":
+        import trackio
+
+        trackio.init("benchmark", embed=False, auto_log_gpu=False, auto_log_cpu=False)
+        return trackio.log, trackio.finish
+    if name == "tensorboard":
+        from torch.utils.tensorboard import SummaryWriter
+
+        summary = SummaryWriter(str(directory))
+
+        def add(values: dict[str, float], /, *, step: int) -> None:
+            for key, value in values.items():
+                summary.add_scalar(key, value, step)
+
+        return add, summary.close
+    fd = os.open(directory / "bytes", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    packs = {num_keys: struct.Struct("<Bdd" + "Hd" * num_keys).pack for num_keys in (1, 10)}
+    head = struct.Struct("<II").pack
+    rows = {num_keys: [2, 1.0, 2.0] + [1, 0.5] * num_keys for num_keys in packs}
+
+    def write(values: dict[str, float], /, *, step: int) -> None:
+        body = packs[len(values)](*rows[len(values)])
+        os.write(fd, head(len(body), zlib.crc32(body)) + body)
+
+    return write, lambda: os.close(fd)
+
+
+def _cost(name: str, num_keys: int, directory: Path) -> dict[str, float]:
+    log, close = _open_logger(name, directory)
+    values = {f"key{number}": 0.5 + number for number in range(num_keys)}
+    clock, took = time.perf_counter_ns, []
+    for step in range(NUM_CALLS[name] // (num_keys if name == "tensorboard" else 1)):
+        began = clock()
+        log(values, step=step)
+        took.append((clock() - began) / 1000)
+    close()
+    return {"p50": median(took), "p99": percentile(took, 0.99)}
+
+
+def _kill(name: str, directory: Path) -> None:
+    log, _ = _open_logger(name, directory)
+    for step in range(BURST):
+        log({"loss": 0.5}, step=step)
+    os.kill(os.getpid(), 9)
+
+
+def _num_points(name: str, directory: Path) -> int:
+    """Count what a killed logger left for a reader."""
+    if name == "jupyter-ext":
+        from jupyter_ext.engine.store.journal_reader import JournalTail
+
+        tail = JournalTail(directory / "metrics-0-0.jnl")
+        while tail.read().more:
+            pass
+        tail.close()
+        return tail.ordinal
+    if name == "trackio":
+        count = 0
+        for path in directory.rglob("*.db"):
+            connection = sqlite3.connect(path)
+            tables = {
+                row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            if "metrics" in tables:
+                count += connection.execute("SELECT count(*) FROM metrics").fetchone()[0]
+            connection.close()
+        return count
+    from tensorboard.backend.event_processing.event_file_loader import (  # type: ignore[import-untyped]
+        EventFileLoader,
+    )
+
+    return sum(
+        len(event.summary.value)
+        for path in directory.glob("events.*")
+        for event in EventFileLoader(str(path)).Load()
+    )
+
+
+def _losses(n: int) -> Any:
+    """Give losses as a training gives them: float32, noisy, falling."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return (2 * np.exp(-np.arange(n) / n * 3) + 0.1 * rng.standard_normal(n)).astype(np.float32).astype(float)
+
+
+def _size(name: str, num_keys: int, directory: Path) -> dict[str, float]:
+    n = 3000
+    log, close = _open_logger(name, directory)
+    losses = _losses(n * num_keys).reshape(n, num_keys).tolist()
+    for step in range(n):
+        log({f"key{number}": value for number, value in enumerate(losses[step])}, step=step)
+    close()
+    return {
+        "bytes": sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / n / num_keys
+    }
+
+
+def _sizes(num_keys: int, directory: Path) -> dict[str, float]:
+    from jupyter_ext.engine.store.sealing import seal_run
+    from jupyter_ext.worker.journal import JournalWriter
+
+    n = 30_000
+    writer = JournalWriter(directory, "0")
+    now = 1.7e9
+    for step, values in enumerate(_losses(n * num_keys).reshape(n, num_keys).tolist()):
+        now += random.gauss(0.01, 0.0001)
+        writer.points({f"key{number}": value for number, value in enumerate(values)}, step, now)
+    writer.close()
+    live = (directory / "metrics-0-0.jnl").stat().st_size
+    seal_run(directory, final=True)
+    sealed = sum(path.stat().st_size for path in (directory / "segments").iterdir())
+    return {"live": live / n / num_keys, "sealed": sealed / n / num_keys}
+
+
+def _read(directory: Path) -> dict[str, float]:
+    from jupyter_ext.engine.store.run_store import RunStore
+    from jupyter_ext.worker.journal import JournalWriter
+
+    told: dict[str, float] = {}
+    for name, n in (("1 M", MILLION), ("10 M", 10 * MILLION)):
+        run_dir = directory / name
+        run_dir.mkdir()
+        losses = _losses(n)
+        writer = JournalWriter(run_dir, "0", rotate_bytes=1 << 40 if n == MILLION else 16 << 20)
+        if n == MILLION:
+            for step, value in enumerate(losses.tolist()):
+                writer.points({"loss": value}, step)
+        else:
+            for start in range(0, n, MILLION // 10):
+                part = losses[start : start + MILLION // 10]
+                writer.many("loss", [float(step) for step in range(start, start + len(part))], part)
+        writer.close()
+        store = RunStore(run_dir)
+        store.open()
+        while store.ingest() is not None:
+            pass
+        if n == MILLION:
+            told |= _decode(run_dir / "metrics-0-0.jnl")
+            told["live"] = _best(store.columns)
+        store.close()
+        command = [sys.executable, "-m", "jupyter_ext.engine.store.sealing", str(run_dir), "--final"]
+        subprocess.run(command, check=True)
+        store = RunStore(run_dir)
+        began = time.perf_counter()
+        store.open()
+        store.columns(buckets=1000)
+        told[f"first {name}"] = (time.perf_counter() - began) * 1000
+        if n == MILLION:
+            assert "pyarrow" not in sys.modules
+            began = time.perf_counter()
+            store.columns(buckets=1000, lo=1000, hi=2000)
+            told["first zoom"] = (time.perf_counter() - began) * 1000
+        zooms = []
+        for _ in range(40):
+            width = 10 ** random.uniform(2.5, 6)
+            lo = random.uniform(0, n - width)
+            began = time.perf_counter()
+            store.columns(buckets=1000, lo=lo, hi=lo + width)
+            zooms.append((time.perf_counter() - began) * 1000)
+        told[f"zoom {name}"], told[f"worst {name}"] = median(zooms), max(zooms)
+        if n == MILLION:
+            import pyarrow.parquet as pq
+
+            told["sealed"] = _best(store.columns)
+            path = run_dir / "segments" / "all-1.parquet"
+            told["parquet"] = _best(
+                partial(pq.read_table, path, columns=["step", "value", "time"], use_threads=False)
+            )
+        store.close()
+    return told
+
+
+def _decode(path: Path) -> dict[str, float]:
+    from jupyter_ext.engine.store.journal_reader import JournalTail
+
+    def ours() -> None:
+        tail = JournalTail(path)
+        while tail.read().more:
+            pass
+        tail.close()
+
+    def loop() -> None:
+        data, position = path.read_bytes(), 0
+        unpack, points = struct.Struct("<IIBddHd").unpack_from, []
+        head = struct.Struct("<IIB").unpack_from
+        while position < len(data):
+            length, crc, kind = head(data, position)
+            if zlib.crc32(data[position + 8 : position + 8 + length]) != crc:
+                break
+            if kind == 2:
+                points.append(unpack(data, position)[3:])
+            position += 8 + length
+
+    return {"decode": MILLION / _best(ours) * 1000, "decode_loop": MILLION / _best(loop) * 1000}
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Give the median of three, ms."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        took.append((time.perf_counter() - began) * 1000)
+    return median(took)
+
+
+def _main(arguments: list[str]) -> None:
+    if not arguments:
+        print_table(run())
+        return
+    _, what, name, num_keys, directory = arguments
+    work: dict[str, Callable[[], dict[str, float] | None]] = {
+        "cost": lambda: _cost(name, int(num_keys), Path(directory)),
+        "kill": lambda: _kill(name, Path(directory)),
+        "size": lambda: _size(name, int(num_keys), Path(directory)),
+        "sizes": lambda: _sizes(int(num_keys), Path(directory)),
+        "read": lambda: _read(Path(directory)),
+    }
+    print(json.dumps(work[what]()))
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

@@ -1,0 +1,112 @@
+"""Server-sent events: the log and the output of a training or prediction as they come.
+
+Source: HTML standard, "Server-sent events"; the clients know the events `output`, `logs`, `error` and `done` only, want an
+`id:` from the first one on, and give up after 30 s of silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from jupyter_ext.engine.api.replicate.requests import base_url
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.streaming import TrainingStream
+from jupyter_ext.protocol.log_text import plain
+from jupyter_ext.protocol.resources import Training
+
+PING_S = 15.0
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class EventsAPI:
+    """Routes of event streams. On the loopback port, `TokenRequired` has checked the link or the token."""
+
+    def __init__(self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter) -> None:
+        self._trainings = trainings
+        self._hub = hub
+        self._presenter = presenter
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        return [
+            Route("/v1/trainings/{id}/stream", self.stream, methods=["GET"]),
+            Route("/v1/predictions/{id}/stream", self.stream, methods=["GET"]),
+        ]
+
+    async def stream(self, request: Request) -> Response:
+        """Stream from the beginning, or from behind `Last-Event-ID`, to the end."""
+        run = await self._trainings.get(request.path_params["id"])
+        last = request.headers.get("last-event-id", "")
+        events = self._events(run.id, base_url(request), int(last) if last.isdigit() else 0)
+        return StreamingResponse(with_pings(events), media_type="text/event-stream", headers=_HEADERS)
+
+    async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncIterator[str]:
+        seq, ends_line = after_seq, True
+        async for told in self._messages(run_id, after_seq):
+            seq = max(seq, told["seq"])
+            if told["kind"] == "log":
+                text = told["text"]
+                if text.startswith("\r") and not ends_line:
+                    text = "\n" + text[1:]  # a bar that is drawn again is a line of its own here
+                ends_line = text.endswith("\n")
+                yield event("logs", plain(text), seq)
+        for name, data in self._ending(await self._trainings.get(run_id), base):
+            yield event(name, data, seq)
+
+    async def _messages(self, run_id: str, after_seq: int) -> AsyncIterator[dict[str, Any]]:
+        """Give the stream's messages but for hello and points; an unknown cursor begins anew."""
+        async for message in TrainingStream(self._trainings, self._hub, run_id, after_seq).messages():
+            told = json.loads(message) if isinstance(message, str) else {"kind": "points"}
+            if told["kind"] == "reset" and after_seq:
+                async for again in self._messages(run_id, 0):
+                    yield again
+                return
+            if told["kind"] in ("log", "end"):
+                yield told
+
+    def _ending(self, run: Training, base: str) -> list[tuple[str, str]]:
+        output = self._presenter.training(run, base)["output"]
+        if run.status == "succeeded":
+            text = output if isinstance(output, str) else json.dumps(output)
+            return [*([("output", text)] if output is not None else []), ("done", "{}")]
+        if run.status == "canceled":
+            return [("done", json.dumps({"reason": "canceled"}))]
+        return [("error", run.error or "failed"), ("done", json.dumps({"reason": "error"}))]
+
+
+def event(name: str, data: str, id: int) -> str:
+    """Write one event. Whatever a client's line reader may take for the end of a line begins a `data:` line anew."""
+    lines = data.splitlines() + ([""] if data.endswith("\n") else []) or [""]
+    return f"event: {name}\nid: {id}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
+
+
+async def with_pings(events: AsyncIterator[str], ping_s: float = PING_S) -> AsyncIterator[str]:
+    """Put a comment into every silence of `ping_s` seconds."""
+    following: asyncio.Task[Any] | None = None
+    try:
+        while True:
+            following = following or asyncio.ensure_future(anext(events, None))
+            done, _ = await asyncio.wait([following], timeout=ping_s)
+            if not done:
+                yield ": ping\n\n"
+                continue
+            item = following.result()
+            following = None
+            if item is None:
+                return
+            yield item
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        await events.aclose()  # type: ignore[attr-defined]

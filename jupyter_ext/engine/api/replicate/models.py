@@ -1,0 +1,134 @@
+"""Models and their versions.
+
+Source: Replicate's HTTP API reference, "models" and "models.versions"; searching is the HTTP method QUERY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from jupyter_ext.engine.api.replicate.requests import (
+    PAGE_SIZE,
+    Cursor,
+    after,
+    answer,
+    base_url,
+    cursor_of,
+    json_object,
+    page,
+)
+from jupyter_ext.engine.store.models import StoredModel
+from jupyter_ext.engine.trainings.models import TEXT_FIELDS, Models
+from jupyter_ext.engine.trainings.versions import Version
+from jupyter_ext.protocol.openapi import COG_VERSION, document
+
+
+class ModelsAPI:
+    """Routes of models and versions."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        model = "/v1/models/{owner}/{name}"
+        return [
+            Route("/v1/models", self.list, methods=["GET"]),
+            Route("/v1/models", self.create, methods=["POST"]),
+            Route("/v1/models", self.search, methods=["QUERY"]),
+            Route(model, self.get, methods=["GET"]),
+            Route(model, self.update, methods=["PATCH"]),
+            Route(model, self.delete, methods=["DELETE"]),
+            Route(f"{model}/versions", self.list_versions, methods=["GET"]),
+            Route(f"{model}/versions/{{version}}", self.get_version, methods=["GET"]),
+            Route(f"{model}/versions/{{version}}", self.delete_version, methods=["DELETE"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Give a page of models, newest first."""
+        return await self._page(request, await self._models.all())
+
+    async def search(self, request: Request) -> Response:
+        """Give the models whose name or description has the words of the body."""
+        return await self._page(
+            request, await self._models.search((await request.body()).decode(errors="replace"))
+        )
+
+    async def create(self, request: Request) -> Response:
+        """Make a model: 201."""
+        model = await self._models.create(await json_object(request))
+        return answer(await self._show(request, model), 201)
+
+    async def get(self, request: Request) -> Response:
+        """Give a model with its latest version."""
+        return answer(await self._show(request, await self._models.get(_model_name(request))))
+
+    async def update(self, request: Request) -> Response:
+        """Change what a model says of itself."""
+        model = await self._models.update(_model_name(request), await json_object(request))
+        return answer(await self._show(request, model))
+
+    async def delete(self, request: Request) -> Response:
+        """Delete a model without versions: 204."""
+        await self._models.delete(_model_name(request))
+        return Response(status_code=204)
+
+    async def list_versions(self, request: Request) -> Response:
+        """Give a page of a model's versions, newest first."""
+        found = await self._models.versions(_model_name(request), PAGE_SIZE + 1, cursor_of(request))
+        return answer(
+            page(request, found, lambda item: (item[1], item[0].id), lambda item: version_json(*item))
+        )
+
+    async def get_version(self, request: Request) -> Response:
+        """Give a version with its schema."""
+        found = await self._models.version(_model_name(request), request.path_params["version"])
+        return answer(version_json(*found))
+
+    async def delete_version(self, request: Request) -> Response:
+        """Delete a version and its weights: 204."""
+        await self._models.delete_version(_model_name(request), request.path_params["version"])
+        return Response(status_code=204)
+
+    async def _page(self, request: Request, models: Sequence[StoredModel]) -> Response:
+        wanted = after(models, _place, cursor_of(request))
+        shown = {model.full_name: await self._show(request, model) for model in wanted}
+        return answer(page(request, wanted, _place, lambda model: shown[model.full_name]))
+
+    async def _show(self, request: Request, model: StoredModel) -> dict[str, Any]:
+        newest = await self._models.versions(model.full_name, 1)
+        return {
+            "url": f"{base_url(request)}/v1/models/{model.full_name}",
+            "owner": model.owner,
+            "name": model.name,
+            "visibility": model.visibility,
+            "run_count": await self._models.num_runs(model.full_name),
+            "is_official": False,
+            "created_at": model.created_at,
+            **{field: getattr(model, field) for field in TEXT_FIELDS},
+            "default_example": None,
+            "latest_version": version_json(*newest[0]) if newest else None,
+        }
+
+
+def version_json(version: Version, created_at: str) -> dict[str, Any]:
+    """Give a version as JSON. None of the four keys may be null: a client would refuse the answer."""
+    return {
+        "id": version.id,
+        "created_at": created_at,
+        "cog_version": COG_VERSION,
+        "openapi_schema": document(version.training_input, version.prediction_input),
+    }
+
+
+def _place(model: StoredModel) -> Cursor:
+    return model.created_at, model.full_name
+
+
+def _model_name(request: Request) -> str:
+    return f"{request.path_params['owner']}/{request.path_params['name']}"

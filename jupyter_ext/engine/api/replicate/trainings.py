@@ -1,0 +1,124 @@
+"""Trainings: create, get, list, cancel.
+
+Source: Replicate's HTTP API reference, "trainings". Extra keys are ours; see docs/architecture/02-wire.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
+from jupyter_ext.engine.api.replicate.requests import (
+    PAGE_SIZE,
+    answer,
+    base_url,
+    cursor_of,
+    input_of,
+    json_object,
+    page,
+)
+from jupyter_ext.engine.trainings.models import Models
+from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.trainings.service import Order, Origin, TrainingService
+from jupyter_ext.engine.trainings.webhooks import webhook_of
+from jupyter_ext.protocol.problems import not_found
+from jupyter_ext.protocol.resources import Training
+
+
+class TrainingsAPI:
+    """Routes of trainings."""
+
+    def __init__(
+        self,
+        trainings: TrainingService,
+        models: Models,
+        presenter: Presenter,
+        guard: DuplicateGuard,
+        origin: Origin,
+    ) -> None:
+        self._trainings = trainings
+        self._models = models
+        self._presenter = presenter
+        self._guard = guard
+        self._default_origin = origin
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        create = "/v1/models/{owner}/{name}/versions/{version}/trainings"
+        return [
+            Route(create, self.create, methods=["POST"]),
+            Route("/v1/trainings", self.list, methods=["GET"]),
+            Route("/v1/trainings/{id}", self.get, methods=["GET"]),
+            Route("/v1/trainings/{id}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def create(self, request: Request) -> Response:
+        """Start a training: 201."""
+        training = await self._guard.once(request, lambda: self._create(request), self._trainings.get)
+        return answer(self._show(request, training) | {"logs": ""}, 201)
+
+    async def get(self, request: Request) -> Response:
+        """Give a training with its log."""
+        return await self._answer(request, await self._training(request))
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a training. The body is ignored: clients send an empty one and call it JSON."""
+        training = await self._training(request)
+        return await self._answer(request, await self._trainings.cancel(training.id))
+
+    async def list(self, request: Request) -> Response:
+        """Give a page of trainings, newest first."""
+        found = await self._trainings.list(limit=PAGE_SIZE + 1, before=cursor_of(request))
+        return answer(
+            page(
+                request,
+                found,
+                lambda item: (item.created_at, item.id),
+                lambda item: self._show(request, item),
+            )
+        )
+
+    async def _create(self, request: Request) -> Training:
+        body, path = await json_object(request), request.path_params
+        version = self._trainings.find_version(f"{path['owner']}/{path['name']}", path["version"])
+        destination = body.get("destination")
+        if destination is not None:
+            destination = await self._models.require_destination(destination)
+        webhook = webhook_of(body, base_url(request))
+        origin = origin_of(body, self._default_origin)
+        order = Order(version, input_of(body), origin, destination, webhook)
+        return await self._trainings.create(order)
+
+    async def _training(self, request: Request) -> Training:
+        training = await self._trainings.get(request.path_params["id"])
+        if training.kind != "training":
+            raise not_found("training", training.id, "It is a prediction; ask for it under /v1/predictions.")
+        return training
+
+    async def _answer(self, request: Request, training: Training) -> Response:
+        store = await self._trainings.store(training.id)
+        shown = self._presenter.with_logs(training, base_url(request), store)
+        return answer(self._presenter.replicate(shown))
+
+    def _show(self, request: Request, training: Training) -> dict[str, Any]:
+        return self._presenter.replicate(self._presenter.training(training, base_url(request)))
+
+
+def origin_of(body: dict[str, Any], default: Origin) -> Origin:
+    """Read where a notebook's training is to run; other clients' run in the engine's own interpreter."""
+    extra = body.get("jupyter_ext")
+    if not isinstance(extra, dict):
+        return default
+    environ = extra.get("environ")
+    return Origin(
+        python=str(extra.get("python") or default.python),
+        cwd=str(extra["cwd"]) if extra.get("cwd") else None,
+        sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,
+        environ={str(name): str(value) for name, value in environ.items()}
+        if isinstance(environ, dict)
+        else None,
+    )
