@@ -98,13 +98,15 @@ async def _keep_saved_output_current(
                 "text/plain": summary(training),
                 "image/svg+xml": picture,
             }
-            if is_last and widget is not None:
-                await asyncio.sleep(max(0.0, shown_at + _VIEWED_WITHIN_S - time.monotonic()))
-                if not _is_viewed(widget):
-                    data.pop(_WIDGET_TYPE)
             shown.update({**data, **content}, raw=True)
-            if widget is not None:
-                widget.snapshot = mime_content(training)["training"]
+            if widget is None:
+                continue
+            widget.snapshot = mime_content(training)["training"]
+            if is_last:
+                await asyncio.sleep(max(0.0, shown_at + _VIEWED_WITHIN_S - time.monotonic()))
+                if not widget.is_viewed:
+                    data.pop(_WIDGET_TYPE)
+                    shown.update({**data, **content}, raw=True)
     except JupyterExtError as error:
         log.info("the saved output of %s stays as it is: %s", run.id, error)
 
