@@ -34,6 +34,9 @@ def predict(name: str, weights: Path) -> str:
 FAILS = """
 def train(n: int = 1):
     raise ValueError("the data is bad")
+
+def run(name: str) -> str:
+    raise RuntimeError(f"no {name}")
 """
 
 SLEEPS = """
