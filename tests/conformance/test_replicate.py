@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conformance_tools import BARS, DIGITS, FAILS, SLEEPS, Opened
+from conformance_tools import BARS, DIGITS, FAILS, NUM_SEEDED, SEEDED, SLEEPS, Opened
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +63,9 @@ def test_progress_bars_are_read_and_a_training_is_a_prediction_too(trainings: An
 def test_the_list_has_each_training_once(trainings: Any) -> None:
     assert len(trainings["ids"]) == len(set(trainings["ids"]))
     assert set(trainings["all_ids"]) <= set(trainings["ids"])
+    assert len(trainings["pages"]) >= 3
+    assert trainings["pages"][:2] == [100, 100]
+    assert sum(id.startswith(SEEDED) for id in trainings["ids"]) == NUM_SEEDED
 
 
 @pytest.fixture(scope="module")
