@@ -30,7 +30,8 @@ def start(opened: Opened, text: str, name: str, **inputs: Any) -> Any:
 def wait(opened: Opened, training: Any) -> Any:
     path = f"/v1/trainings/{training['id']}"
     return until(
-        lambda: (now := opened.json("GET", path))["status"] not in ("starting", "processing") and now, "the end"
+        lambda: (now := opened.json("GET", path))["status"] not in ("starting", "processing") and now,
+        "the end",
     )
 
 
@@ -84,6 +85,8 @@ def test_a_training_has_every_field_in_the_form_that_the_strictest_client_takes(
     assert all(url.startswith(opened.url) for url in ended["urls"].values())
     assert "version" not in (ended["output"] or {})
     assert {"predict_time", "total_time"} <= set(ended["metrics"])
+    conflict = opened.http.get(f"/native/trainings/{training['id']}/stacks")
+    assert (conflict.status_code, conflict.headers["x-should-retry"]) == (409, "false")
 
 
 def test_what_train_returns_as_version_is_not_taken_for_a_models(opened: Opened) -> None:
@@ -92,7 +95,9 @@ def test_what_train_returns_as_version_is_not_taken_for_a_models(opened: Opened)
 
 
 def test_weights_that_are_missing_are_told(opened: Opened) -> None:
-    model, _, version = opened.upload("missing", "def train():\n    return {'weights': 'none.pt', 'loss': 1}").partition(":")
+    model, _, version = opened.upload(
+        "missing", "def train():\n    return {'weights': 'none.pt', 'loss': 1}"
+    ).partition(":")
     body = {"input": {}, "destination": opened.make_model("missing")}
     ended = wait(opened, opened.json("POST", f"/v1/models/{model}/versions/{version}/trainings", json=body))
     assert ended["status"] == "succeeded"
@@ -144,8 +149,12 @@ def test_an_upload_that_is_none_is_refused(opened: Opened) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_a_file_is_had_by_its_link_or_the_token_and_not_otherwise(opened: Opened, without_token: httpx.Client) -> None:
-    stored = opened.http.post("/v1/files", files={"content": ("../../a b.html", b"0123456789", "text/html")}).json()
+def test_a_file_is_had_by_its_link_or_the_token_and_not_otherwise(
+    opened: Opened, without_token: httpx.Client
+) -> None:
+    stored = opened.http.post(
+        "/v1/files", files={"content": ("../../a b.html", b"0123456789", "text/html")}
+    ).json()
     link = stored["urls"]["download"]
     answer = without_token.get(link, headers={"Range": "bytes=2-4"})
     assert (answer.status_code, answer.content) == (206, b"234")
@@ -161,7 +170,9 @@ def test_a_file_is_had_by_its_link_or_the_token_and_not_otherwise(opened: Opened
     assert opened.token not in link
 
 
-def test_a_stream_is_had_by_its_link_and_goes_on_from_where_it_was(opened: Opened, without_token: httpx.Client) -> None:
+def test_a_stream_is_had_by_its_link_and_goes_on_from_where_it_was(
+    opened: Opened, without_token: httpx.Client
+) -> None:
     training = start(opened, DIGITS, "digits", steps=3)
     whole = without_token.get(training["urls"]["stream"], timeout=30)
     assert whole.headers["content-type"].startswith("text/event-stream")
@@ -209,7 +220,8 @@ def test_a_create_whose_client_left_is_found_again(opened: Opened) -> None:
     with socket.create_connection(("127.0.0.1", urlsplit(opened.url).port or 0)) as raw:
         raw.sendall(
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {opened.token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
 
     def made() -> list[str]:
@@ -225,7 +237,9 @@ def test_a_create_whose_client_left_is_found_again(opened: Opened) -> None:
 def test_a_prediction_that_outlasts_its_wait_is_said_to_be_starting(opened: Opened) -> None:
     reference = opened.upload("slow", "import time\ndef run():\n    time.sleep(30)\ndef train(): ...")
     began = time.monotonic()
-    answer = opened.http.post("/v1/predictions", json={"version": reference, "input": {}}, headers={"Prefer": "wait=1"})
+    answer = opened.http.post(
+        "/v1/predictions", json={"version": reference, "input": {}}, headers={"Prefer": "wait=1"}
+    )
     assert answer.status_code == 201
     assert time.monotonic() - began >= 0.9
     assert answer.headers["preference-applied"] == "wait=1"
