@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance_tools import Opened, connect
+from conformance_tools import NUM_SEEDED, Opened, connect, seed_trainings
 from integration_tools import EngineUnderTest
 
 from jupyter_ext import connection
@@ -28,6 +28,7 @@ SCRIPT_TIMEOUT_S = 100
 def opened(session_engine_home: Any) -> Iterator[Opened]:
     """Give an engine with an opened port, for all tests of this folder."""
     engine = EngineUnderTest(Locations(session_engine_home.data_dir, session_engine_home.runtime_dir))
+    seed_trainings(engine.where, NUM_SEEDED)
     connection.ensure(where=engine.where)
     found = connect(engine)
     yield found

@@ -11,6 +11,9 @@ from integration_tools import EngineUnderTest
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.config import Locations
+from jupyter_ext.protocol.resources import Training, Urls
+from jupyter_ext.worker.files import write_json
 
 DIGITS = """
 import time
@@ -34,6 +37,9 @@ def predict(name: str, weights: Path) -> str:
 FAILS = """
 def train(n: int = 1):
     raise ValueError("the data is bad")
+
+def run(name: str) -> str:
+    raise RuntimeError(f"no {name}")
 """
 
 SLEEPS = """
@@ -84,6 +90,33 @@ class Opened:
             "/v1/models", json={"owner": "me", "name": name, "visibility": "private", "hardware": "cpu"}
         )
         return f"me/{name}"
+
+
+NUM_SEEDED = 205
+SEEDED = "0" * 19 + "1"
+"""The ids of seeded trainings begin so."""
+
+
+def seed_trainings(where: Locations, number: int) -> None:
+    """Leave finished trainings of the same instant, three at a time, for an engine that starts later."""
+    where.make()
+    for n in range(number):
+        id = f"{SEEDED}{n:06}"
+        at = f"2020-01-01T00:00:{n // 3 % 60:02}.{n // 180:06}Z"
+        training = Training(
+            id=id,
+            model="local/seeded",
+            version="0" * 64,
+            status="succeeded",
+            created_at=at,
+            completed_at=at,
+            urls=Urls(get=f"/v1/trainings/{id}", cancel=f"/v1/trainings/{id}/cancel"),
+            name="seeded",
+        )
+        run_dir = where.runs_dir / id
+        run_dir.mkdir()
+        write_json(run_dir / "training.json", training.model_dump(mode="json"))
+        write_json(run_dir / "spec.json", {"id": id})
 
 
 def open_port(engine: EngineUnderTest) -> tuple[str, str]:
