@@ -77,6 +77,7 @@ class JournalWriter:
         directory: The run directory.
         stream: The rank as text (`0`), or `system`.
         rotate_bytes: Size after which the next file is begun, bytes.
+        first_call: What `points` without a step counts on from.
     """
 
     _calls: int
@@ -86,13 +87,19 @@ class JournalWriter:
     _closed: bool
 
     def __init__(
-        self, directory: str | os.PathLike[str], stream: str, *, rotate_bytes: int = ROTATE_BYTES
+        self,
+        directory: str | os.PathLike[str],
+        stream: str,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        first_call: int = 0,
     ) -> None:
         self._directory = os.fspath(directory)
         self._base = stream
         self._rotate_bytes = rotate_bytes
         self._fd = -1
         self._begin(stream)
+        self._calls = first_call
         _writers.add(self)
         with self._lock:
             self._open()
@@ -101,6 +108,11 @@ class JournalWriter:
     def stream(self) -> str:
         """The stream this process writes to."""
         return self._stream
+
+    @property
+    def num_calls(self) -> int:
+        """How often `points` was called, counted from `first_call`."""
+        return self._calls
 
     def points(
         self, values: Mapping[str, float], step: float | None = None, time: float | None = None

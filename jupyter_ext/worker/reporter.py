@@ -21,8 +21,10 @@ _PRINT_INTERVAL_S = 1.0
 class Reporter:
     """Writes for one run, from one process."""
 
-    def __init__(self, run_dir: Path, rank: str) -> None:
-        self._journal = JournalWriter(run_dir, rank)
+    def __init__(self, run_dir: Path, rank: str, first_call: int = 0) -> None:
+        self.run_dir = run_dir
+        self._journal = JournalWriter(run_dir, rank, first_call=first_call)
+        self._step: float | None = None
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
         self._complained: set[str] = set()
@@ -33,6 +35,7 @@ class Reporter:
             if value.__class__ is not float and value.__class__ is not int:
                 values = self._numbers(values)
                 break
+        self._step = step
         self._journal.points(values, step)
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
@@ -42,6 +45,16 @@ class Reporter:
     def mark(self, kind: str, **fields: Any) -> None:
         """Write something that is not a point."""
         self._journal.mark(kind, **fields)
+
+    @property
+    def num_calls(self) -> int:
+        """How many `log()` calls there have been, those of the run that this one resumes included."""
+        return self._journal.num_calls
+
+    @property
+    def last_step(self) -> float:
+        """The step of the last `log()` call; −1 before the first."""
+        return self._journal.num_calls - 1 if self._step is None else self._step
 
     def should_stop(self) -> bool:
         """Tell whether a stop was asked for."""
@@ -82,6 +95,11 @@ def activate(reporter: Reporter | None) -> None:
     """Make `reporter` the one that the functions of this module write to."""
     global _active
     _active = reporter
+
+
+def active() -> Reporter | None:
+    """Give the reporter of this process's training, or `None` outside of one."""
+    return _active
 
 
 def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
