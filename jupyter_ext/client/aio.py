@@ -60,16 +60,23 @@ class AsyncClient:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
         version = await self._json("POST", "/native/versions", content=bundle.data, timeout=_UPLOAD_TIMEOUT)
-        body = {
-            "input": dict(inputs),
-            "jupyter_ext": {
-                "python": sys.executable,
-                "cwd": os.getcwd(),
-                "sys_path": [entry for entry in sys.path if entry],
-                "environ": worker_environ(os.environ),
-            },
-        }
+        body = {"input": plain_inputs(inputs), "jupyter_ext": _origin()}
         path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
+        return Training.model_validate(await self._json("POST", path, json=body))
+
+    async def resume(self, training_id: str, changed: Mapping[str, Any] | None = None) -> Training:
+        """Start a training that goes on from the last checkpoint of one that failed or was canceled.
+
+        Args:
+            training_id: The one to go on from.
+            changed: Inputs that are to be others; the rest stays.
+
+        Raises:
+            RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
+            InvalidInput: A changed input is wrong.
+        """
+        body = {"input": plain_inputs(changed or {}), "jupyter_ext": _origin()}
+        path = f"/native/trainings/{_path(training_id)}/resume"
         return Training.model_validate(await self._json("POST", path, json=body))
 
     async def get(self, training_id: str) -> Training:
@@ -110,10 +117,20 @@ class AsyncClient:
             offset = piece["next_offset"]
 
     async def metrics(
-        self, training_id: str, keys: list[str] | None = None, buckets: int | None = None
+        self,
+        training_id: str,
+        keys: list[str] | None = None,
+        buckets: int | None = None,
+        *,
+        chain: bool = True,
     ) -> list[SeriesColumns]:
-        """Give metrics as columns; with `buckets`, at most twice as many real points of each series."""
-        params = {"keys": ",".join(keys)} if keys else {}
+        """Give metrics as columns; with `buckets`, at most twice as many real points of each series.
+
+        Of a resumed training this is the whole curve, the runs before it included; `chain=False` leaves them out.
+        """
+        params = {"chain": "1"} if chain else {}
+        if keys:
+            params["keys"] = ",".join(keys)
         if buckets is not None:
             params["buckets"] = str(buckets)
         response = await self._request(
@@ -204,6 +221,24 @@ class AsyncClient:
                 transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
             )
         return self._http
+
+
+def plain_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn paths into absolute text: the worker has a directory of its own."""
+    return {
+        name: os.path.abspath(value) if isinstance(value, os.PathLike) else value
+        for name, value in inputs.items()
+    }
+
+
+def _origin() -> dict[str, Any]:
+    """Say where this process is: its interpreter, directory, import path and variables."""
+    return {
+        "python": sys.executable,
+        "cwd": os.getcwd(),
+        "sys_path": [entry for entry in sys.path if entry],
+        "environ": worker_environ(os.environ),
+    }
 
 
 def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:

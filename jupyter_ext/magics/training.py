@@ -18,7 +18,7 @@ Start a training in a background process; the cell returns at once and shows its
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
 with it by value. {expression} and $name take values from the notebook."""
 
-_VERBS = ("show", "logs", "metrics", "cancel", "stacks")
+_VERBS = ("show", "logs", "metrics", "cancel", "resume", "stacks")
 
 
 def _train_parser(magic: str) -> MagicParser:
@@ -38,6 +38,9 @@ def _training_parser() -> MagicParser:
     parser = MagicParser("%training", "Show one training, or do something with it.")
     parser.add_argument("id", help="its id, the beginning of it, or its name")
     parser.add_argument("verb", nargs="?", default="show", choices=_VERBS, help="default: show")
+    parser.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="with resume: another input"
+    )
     parser.add_argument(
         "--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines"
     )
@@ -76,6 +79,7 @@ class TrainingMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.facade import trainings
+        from jupyter_ext.protocol.training_input import parse_literal
 
         run = trainings.get(arguments.id)
         match arguments.verb:
@@ -89,6 +93,9 @@ class TrainingMagics(Magics):
                 return None
             case "cancel":
                 run.cancel()
+            case "resume":
+                texts = parse_inputs(arguments.input, "%training")
+                return run.resume(**{name: parse_literal(text) for name, text in texts.items()})
         return run
 
     @line_magic

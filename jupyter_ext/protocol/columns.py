@@ -1,4 +1,4 @@
-"""Decode metric columns and batches into numpy arrays.
+"""Decode metric columns and batches into numpy arrays, and encode columns that were joined.
 
 Source: docs/architecture/02-wire.md, "The stream" and "Columns".
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,15 @@ def decode_columns(data: bytes) -> tuple[dict[str, Any], list[SeriesColumns]]:
             SeriesColumns(item["index"], item["key"], item["rank"], arrays[0], arrays[1], arrays[2])
         )
     return header, series
+
+
+def encode_columns(header: Mapping[str, Any], series: Sequence[SeriesColumns]) -> bytes:
+    """Encode an answer of `/metrics`; `header["series"]` describes `series` in the same order."""
+    head = json.dumps(header, allow_nan=False).encode()
+    head += b" " * (-len(head) % 8)
+    arrays = [array for item in series for array in (item.steps, item.values, item.times)]
+    columns = [np.ascontiguousarray(array, "<f8").tobytes() for array in arrays]
+    return b"".join([_COLUMNS_HEAD.pack(b"JXC1", len(head)), head, *columns])
 
 
 def decode_batch(data: bytes) -> tuple[int, list[BatchBlock]]:

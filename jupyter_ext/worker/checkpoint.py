@@ -185,7 +185,9 @@ def load(
     if found is None:
         where = "the run" if directory is None else os.fspath(directory)
         raise FileNotFoundError(
-            f"There is no checkpoint {which or ''} in {where}; ask checkpoint.latest() first.".replace("  ", " ")
+            f"There is no checkpoint {which or ''} in {where}; ask checkpoint.latest() first.".replace(
+                "  ", " "
+            )
         )
     if (reason := why_damaged(found)) is not None:
         raise ValueError(reason)
@@ -207,7 +209,7 @@ def listing(directory: Path) -> list[Checkpoint]:
 
 def newest(directory: Path) -> tuple[Checkpoint | None, list[str]]:
     """Give the newest whole checkpoint of a directory, and a line on each newer one that is damaged."""
-    damaged = []
+    damaged: list[str] = []
     for found in reversed(listing(directory)):
         reason = why_damaged(found)
         if reason is None:
@@ -317,7 +319,11 @@ def _find(
 
 def _from_manifest(path: Path) -> Checkpoint | None:
     told = read_json(path)
-    if not isinstance(told, dict) or told.get("format") != FORMAT or os.path.basename(told["file"]) != told["file"]:
+    if (
+        not isinstance(told, dict)
+        or told.get("format") != FORMAT
+        or os.path.basename(told["file"]) != told["file"]
+    ):
         return None
     return Checkpoint(
         path.parent / told["file"],
@@ -340,7 +346,9 @@ def _read(checkpoint: Checkpoint, map_location: Any) -> Any:
 
     try:
         return torch.load(checkpoint.path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError:  # more than tensors and plain values; its bytes are those that this user saved
+    except (
+        pickle.UnpicklingError
+    ):  # more than tensors and plain values; its bytes are those that this user saved
         return torch.load(checkpoint.path, map_location=map_location, weights_only=False)
 
 

@@ -46,7 +46,8 @@ def run(spec: Mapping[str, Any]) -> int:
     faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _prepare_process(spec)
-    report = reporter.Reporter(run_dir, spec.get("rank", "0"))
+    resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
+    report = reporter.Reporter(run_dir, spec.get("rank", "0"), resumed.get("next_call", 0))
     reporter.activate(report)
     code = UserCode(run_dir / "code")
     try:

@@ -54,7 +54,11 @@ def test_without_torch_it_is_a_pickle(tmp_path: Path) -> None:
         f"print(checkpoint.load(directory={str(tmp_path)!r}), 'torch' in sys.modules)"
     )
     told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     assert told.stdout == "{'w': [1, 2]} False\n"
     assert checkpoint.load(directory=tmp_path) == {"w": [1, 2]}

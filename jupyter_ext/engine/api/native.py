@@ -13,9 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from jupyter_ext.engine.api.bodies import json_object, origin_of
 from jupyter_ext.engine.api.replicate import resource
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.trainings.chain import Query, columns
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
@@ -42,6 +44,7 @@ class NativeAPI:
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
+            Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
             WebSocketRoute("/native/trainings/{id}/stream", self.stream),
         ]
@@ -84,14 +87,32 @@ class NativeAPI:
         """Give metrics as columns."""
         store = await self._trainings.store(request.path_params["id"])
         query = request.query_params
-        data = store.columns(
+        asked = Query(
             keys=query["keys"].split(",") if query.get("keys") else None,
             buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
             axis=_axis(query.get("x", "step")),
             lo=_number(request, "from"),
             hi=_number(request, "to"),
         )
+        chain = await self._trainings.chain(request.path_params["id"]) if _wants_chain(request) else []
+        if len(chain) > 1:
+            data = columns(chain, asked)
+        else:
+            data = store.columns(asked.keys, asked.buckets, asked.axis, asked.lo, asked.hi)
         return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
+
+    async def resume(self, request: Request) -> Response:
+        """Start a training that goes on where this one's last checkpoint is: 201."""
+        body = await json_object(request)
+        changed = body.get("input") or {}
+        if not isinstance(changed, dict):
+            raise Problem(
+                422, "Invalid value", "input must be an object with the inputs that are to be others."
+            )
+        training = await self._trainings.resume(
+            request.path_params["id"], changed, origin_of(body.get("jupyter_ext"))
+        )
+        return JSONResponse(resource(request, training), 201, _NO_STORE)
 
     async def stacks(self, request: Request) -> Response:
         """Tell where each thread of the worker stands."""
@@ -137,6 +158,13 @@ async def _until_gone(socket: WebSocket) -> None:
     """Return when the viewer has left; what it says until then has no meaning."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+def _wants_chain(request: Request) -> bool:
+    text = request.query_params.get("chain", "0")
+    if text not in ("0", "1"):
+        raise Problem(422, "Invalid value", f"chain={text!r} is neither 0 nor 1.")
+    return text == "1"
 
 
 def _axis(text: str) -> Literal["step", "time"]:

@@ -20,7 +20,9 @@ from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings import system_metrics
+from jupyter_ext.engine.trainings.chain import Link
 from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.resume import Resumption, plan_resumption
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
 from jupyter_ext.engine.trainings.watch import Watcher
@@ -127,8 +129,6 @@ class TrainingService:
         Raises:
             Problem: The version is unknown, an input is wrong, or this engine is making way for another.
         """
-        if self._draining:
-            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
         version = self._versions.find(version_id)
         if version is None or version.model != model:
             raise Problem(
@@ -136,13 +136,50 @@ class TrainingService:
                 "Invalid version or not permitted",
                 f"There is no version {version_id[:12]!r} of {model}; upload its code again.",
             )
+        return await self._begin(version, given, origin)
+
+    async def resume(self, training_id: str, changed: Mapping[str, Any], asker: Origin | None) -> Training:
+        """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
+
+        Raises:
+            Problem: It cannot be resumed, or an input is wrong.
+        """
+        training = await self.get(training_id)
+        run_dir = self._runs_dir / training.id
+        plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
+        paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
+        origin = Origin(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
+        return await self._begin(plan.version, plan.given, origin, plan)
+
+    async def chain(self, training_id: str) -> list[Link]:
+        """Give a training's store after those of the runs that it was resumed from, the oldest first.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        links = [Link(await self.store(training_id))]
+        before = (await self.get(training_id)).resumed_from
+        while before is not None and (self._runs_dir / before.id).exists():
+            links.insert(0, Link(await self.store(before.id), before.step, before.time))
+            before = (await self.get(before.id)).resumed_from
+        return links
+
+    async def _begin(
+        self,
+        version: Version,
+        given: Mapping[str, Any],
+        origin: Origin,
+        plan: Resumption | None = None,
+    ) -> Training:
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
         if version.training_input is None:
             inputs: dict[str, Any] = dict(given)
         else:
             inputs, wrong = version.training_input.validate(given)
             if wrong:
                 raise invalid_input(wrong)
-        record = await asyncio.to_thread(self._prepare, version, inputs, origin)
+        record = await asyncio.to_thread(self._prepare, version, inputs, origin, plan)
         await self._persist(record)
         self._adopt(record)
         threads = max(1, (os.cpu_count() or 1) // len(self._records))
@@ -246,7 +283,9 @@ class TrainingService:
 
     # -- one training's life ------------------------------------------------------------------------------------
 
-    def _prepare(self, version: Version, inputs: dict[str, Any], origin: Origin) -> Record:
+    def _prepare(
+        self, version: Version, inputs: dict[str, Any], origin: Origin, plan: Resumption | None
+    ) -> Record:
         """Write what the run needs before there is a process."""
         training_id = new_training_id()
         run_dir = self._runs_dir / training_id
@@ -261,11 +300,15 @@ class TrainingService:
             "created_unix": created,
             "python": origin.python,
             "cwd": origin.cwd,
+            "sys_path": origin.sys_path,
             "captured": version.manifest.get("captured", []),
+            **({} if plan is None else plan.spec()),
         }
         run_dir.mkdir(mode=0o700)
         (run_dir / "logs.txt").touch(mode=0o600)
         copy_code(version, run_dir / "code")
+        if plan is not None:
+            plan.hand_over(run_dir)
         write_json(run_dir / "spec.json", spec)
         return Record(training_id, run_dir, spec)
 
@@ -396,6 +439,10 @@ class TrainingService:
             record.started_at = mark["time"]
         elif kind == "progress":
             record.progress = (mark["current"], mark["total"], mark["time"])
+        elif kind == "checkpoint":
+            record.take_checkpoint(mark)
+        elif kind == "resumed":
+            record.take_resumed(mark)
         elif kind == "notice":
             record.notice(mark["text"])
         elif kind == "dropped":
