@@ -224,11 +224,16 @@ class AsyncClient:
 
 
 def plain_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn paths into absolute text: the worker has a directory of its own."""
-    return {
-        name: os.path.abspath(value) if isinstance(value, os.PathLike) else value
-        for name, value in inputs.items()
-    }
+    """Turn paths into absolute text, as the worker may have a directory of its own, and secrets into theirs."""
+    return {name: _plain(value) for name, value in inputs.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.path.abspath(value)
+    if callable(getattr(value, "get_secret_value", None)):
+        return value.get_secret_value()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _origin() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import Bundle, capture_function
+from jupyter_ext.client.cog_folder import capture_folder
 from jupyter_ext.client.handles import Training
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.errors import InvalidInput
@@ -24,21 +25,28 @@ def client() -> AsyncClient:
 
 
 def train(
-    function: Callable[..., Any], *, on: str = "local", name: str | None = None, **inputs: Any
+    function: Callable[..., Any] | str | os.PathLike[str],
+    *,
+    on: str = "local",
+    name: str | None = None,
+    **inputs: Any,
 ) -> Training:
     """Start training `function` in a background process, and return at once.
 
     Args:
-        function: A plain function; names of the notebook that it uses travel by value.
+        function: A plain function, whose names of the notebook travel by value; or the path of a Cog project folder,
+            whose `cog.yaml` names the trainer.
         on: Where it runs: "local".
-        name: What to call it; by default the function's name.
-        **inputs: Its arguments, checked against its signature before anything starts.
+        name: What to call it; by default the function's or the folder's name.
+        **inputs: Its arguments, checked against its signature before anything starts. Secrets are written nowhere.
 
     Raises:
-        InvalidInput: An argument is missing, unknown, mistyped or out of range.
+        InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     check_backend(on)
+    if isinstance(function, str | os.PathLike):
+        return start(capture_folder(function, name), inputs)
     return start(capture_function(function, name), inputs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
@@ -14,6 +15,7 @@ Start a training in a background process; the cell returns at once and shows its
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
   %train fit -i lr={best_lr}                fit is a function of this notebook
+  %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
 
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
 with it by value. {expression} and $name take values from the notebook."""
@@ -23,7 +25,11 @@ _VERBS = ("show", "logs", "metrics", "cancel", "resume", "stacks")
 
 def _train_parser(magic: str) -> MagicParser:
     parser = MagicParser(magic, _TRAIN_TEXT)
-    what = "what to call it" if magic == "%%train" else "a function of this notebook"
+    what = (
+        "what to call it"
+        if magic == "%%train"
+        else "a function of this notebook, or the folder of a Cog project"
+    )
     parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
     parser.add_argument(
         "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="an input of train()"
@@ -113,6 +119,7 @@ class TrainingMagics(Magics):
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client import facade
         from jupyter_ext.client.capture import capture_cell, capture_function
+        from jupyter_ext.client.cog_folder import capture_folder
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics import display
         from jupyter_ext.protocol.training_input import parse_literal
@@ -125,9 +132,14 @@ class TrainingMagics(Magics):
         namespace = self.shell.user_ns
         if cell is None:
             function = namespace.get(arguments.name)
-            if function is None:
-                raise InvalidInput(f"%train: this notebook defines no function {arguments.name!r}.")
-            bundle = capture_function(function, arguments.name, display.label_of(self.shell))
+            if function is not None:
+                bundle = capture_function(function, arguments.name, display.label_of(self.shell))
+            elif os.path.isdir(os.path.expanduser(arguments.name)):
+                bundle = capture_folder(arguments.name)
+            else:
+                raise InvalidInput(
+                    f"%train: {arguments.name!r} is neither a function of this notebook nor a folder with cog.yaml."
+                )
         else:
             bundle = capture_cell(cell, namespace, arguments.name, texts, display.label_of(self.shell))
         if bundle.training_input is None:

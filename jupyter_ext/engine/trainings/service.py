@@ -174,16 +174,19 @@ class TrainingService:
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
         if version.training_input is None:
-            inputs: dict[str, Any] = dict(given)
+            inputs, secrets = dict(given), {}
         else:
             inputs, wrong = version.training_input.validate(given)
             if wrong:
                 raise invalid_input(wrong)
+            secrets = version.training_input.secrets(given)
         record = await asyncio.to_thread(self._prepare, version, inputs, origin, plan)
         await self._persist(record)
         self._adopt(record)
         threads = max(1, (os.cpu_count() or 1) // len(self._records))
-        launch = Launch(record.run_dir, origin.python, origin.cwd, threads, origin.sys_path, origin.environ)
+        launch = Launch(
+            record.run_dir, origin.python, origin.cwd, threads, origin.sys_path, origin.environ, secrets
+        )
         task = asyncio.create_task(self._start(record, launch), name=f"start {record.id}")
         self._followers[f"start {record.id}"] = task
         task.add_done_callback(lambda _: self._followers.pop(f"start {record.id}", None))
@@ -304,6 +307,7 @@ class TrainingService:
             "captured": version.manifest.get("captured", []),
             **({} if plan is None else plan.spec()),
         }
+        spec["notices"] = [*version.manifest.get("notices", []), *spec.get("notices", [])]
         run_dir.mkdir(mode=0o700)
         (run_dir / "logs.txt").touch(mode=0o600)
         copy_code(version, run_dir / "code")
