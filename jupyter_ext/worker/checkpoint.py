@@ -33,7 +33,6 @@ _HASH_BYTES = 1 << 20
 
 _intact: dict[Path, tuple[int, int, int]] = {}
 """Files that were found whole, by inode, size and time of change, so that `latest` and `load` read them once."""
-_told: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def save(
         if not isinstance(cause, OSError) or cause.errno not in _FULL_DISK:
             raise
         path.unlink(missing_ok=True)
-        _tell(f"checkpoint.save: the disk is full, so nothing was saved at step {_plain(step)}.")
+        reporter.tell(f"checkpoint.save: the disk is full, so nothing was saved at step {_plain(step)}.")
         return None
     finally:
         temporary.unlink(missing_ok=True)
@@ -160,7 +159,7 @@ def latest(directory: str | os.PathLike[str] | None = None) -> Checkpoint | None
         return None
     found, damaged = newest(_directory(directory))
     for text in damaged:
-        _tell(text)
+        reporter.tell(text)
     return found
 
 
@@ -380,16 +379,6 @@ def _number(path: Path) -> int:
 def _plain(step: Any) -> float:
     number = float(step.item() if hasattr(step, "item") else step)
     return int(number) if number.is_integer() else number
-
-
-def _tell(text: str) -> None:
-    if text in _told:
-        return
-    _told.add(text)
-    report = reporter.active()
-    if report is not None:
-        report.mark("notice", text=text)
-    print(text, file=sys.stderr)
 
 
 __all__ = ["Checkpoint", "latest", "load", "save"]

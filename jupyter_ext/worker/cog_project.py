@@ -60,6 +60,7 @@ def _provide_cog() -> None:
         sys.modules["cog"] = cog_stand_in
     else:
         cog.current_scope = cog_stand_in.current_scope
+        cog.CancelationException = cog_stand_in.CancelationException
 
 
 def _load(path: Path) -> Any:

@@ -89,6 +89,7 @@ class Reporter:
 
 _active: Reporter | None = None
 _last_print = 0.0
+_told: set[str] = set()
 
 
 def activate(reporter: Reporter | None) -> None:
@@ -136,6 +137,16 @@ def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
     """
     if _active is not None:
         _active.many(key, steps, values)
+
+
+def tell(text: str) -> None:
+    """Give the user a line about this training, once: in the panel, and in the log."""
+    if text in _told:
+        return
+    _told.add(text)
+    if _active is not None:
+        _active.mark("notice", text=text)
+    print(text, file=sys.stderr)
 
 
 def progress(current: float, total: float | None = None) -> None:

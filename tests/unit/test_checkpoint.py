@@ -20,7 +20,7 @@ from jupyter_ext.worker.files import read_json
 @pytest.fixture(autouse=True)
 def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JUPYTER_EXT_RUN_DIR", raising=False)
-    checkpoint._told.clear()
+    reporter._told.clear()
 
 
 def steps(directory: Path) -> list[float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.trainings import state
+from jupyter_ext.engine.trainings.progress_text import ProgressBars
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.protocol.resources import (
@@ -44,6 +45,10 @@ class Record:
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
 
+    bars: ProgressBars = field(default_factory=ProgressBars)
+    says_progress: bool = False
+    """Whether the code calls `progress()` itself; then its bars are not looked at."""
+
     def __post_init__(self) -> None:
         """Take over what the spec says of the time before the run."""
         self.notices += self.spec.get("notices", [])
@@ -73,6 +78,16 @@ class Record:
                 f"Resumed from step {self.resumed_from.step:g}, but the code never called checkpoint.load(): "
                 "unless it read the state another way, it began from the start."
             )
+
+    def take_progress(self, mark: Mapping[str, Any]) -> None:
+        """Take over how far the code says it is."""
+        self.says_progress = True
+        self.progress = (mark["current"], mark["total"], mark["time"])
+
+    def take_log(self, text: str) -> None:
+        """Take over how far a progress bar in the log is."""
+        if not self.says_progress and (shown := self.bars.feed(text)) is not None:
+            self.progress = (*shown, time.time())
 
     def _with_way_on(self, cause: Cause | None) -> Cause | None:
         """Add to what is hinted at that there is a checkpoint to go on from."""

@@ -42,6 +42,8 @@ RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
 CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
+_BAR_BYTES, _BAR_LINES = 1 << 16, 100
+"""What of an adopted run's log is looked through for progress bars: its beginning and its end."""
 NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
 
@@ -347,6 +349,8 @@ class TrainingService:
         self._wake[record.id] = asyncio.Event()
         for mark in store.marks():
             self._take_mark(record, mark)
+        for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
+            record.take_log(piece["text"])
         self._take_last(record, store)
         self._followers[record.id] = asyncio.create_task(
             self._follow(record, store), name=f"follow {record.id}"
@@ -414,6 +418,8 @@ class TrainingService:
             any_news = True
             for mark in batch.marks:
                 self._take_mark(record, mark)
+            if batch.log is not None:
+                record.take_log(batch.log[2])
             if batch.has_reports:
                 record.reported_at = time.time()
                 self._take_last(record, store)
@@ -442,7 +448,7 @@ class TrainingService:
         if kind == "started":
             record.started_at = mark["time"]
         elif kind == "progress":
-            record.progress = (mark["current"], mark["total"], mark["time"])
+            record.take_progress(mark)
         elif kind == "checkpoint":
             record.take_checkpoint(mark)
         elif kind == "resumed":
