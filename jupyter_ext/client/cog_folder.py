@@ -41,11 +41,6 @@ _SKIPPED_FOLDERS = {
 _SKIPPED_ENDINGS = (".pyc", ".pyo", ".swp", "~")
 
 
-def is_project(path: str | os.PathLike[str]) -> bool:
-    """Tell whether this is a folder with a `cog.yaml`."""
-    return (Path(path).expanduser() / CONFIG).is_file()
-
-
 def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> Bundle:
     """Make a bundle of a Cog project.
 

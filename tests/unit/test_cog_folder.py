@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jupyter_ext.client import cog_folder
-from jupyter_ext.client.cog_folder import capture_folder, is_project
+from jupyter_ext.client.cog_folder import capture_folder
 from jupyter_ext.errors import InvalidInput
 
 TRAINER = """
@@ -60,8 +60,6 @@ def test_files_travel_and_what_tools_keep_does_not(project: Path) -> None:
     bundle = capture_folder(project)
     assert bundle.name == "Digits"
     assert members(bundle) == {"manifest.json", "folder/cog.yaml", "folder/train.py", "folder/lib/net.py"}
-    assert is_project(project)
-    assert not is_project(project / "lib")
 
 
 def test_the_same_content_is_the_same_bundle_wherever_it_lies(project: Path, tmp_path: Path) -> None:
