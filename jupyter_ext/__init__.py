@@ -1,7 +1,7 @@
 """Train, debug and run PyTorch models from a notebook.
 
 `%load_ext jupyter_ext` gives the magics; `import jupyter_ext as jx` gives `jx.train`, `jx.trainings` and `jx.engine`.
-Inside training code, `from jupyter_ext import log, progress, should_stop` works in any process and needs nothing but
+Inside training code, `from jupyter_ext import checkpoint, log, progress, should_stop` works in any process and needs nothing but
 the standard library.
 
 Rule of this module: importing it costs next to nothing. Every public name is imported when it is first used.
@@ -18,6 +18,7 @@ _HOMES = {
     "AsyncClient": "jupyter_ext.client.aio",
     "Input": "jupyter_ext.worker.inputs",
     "Training": "jupyter_ext.client.handles",
+    "checkpoint": "jupyter_ext.worker.checkpoint",
     "engine": "jupyter_ext.client.facade",
     "log": "jupyter_ext.worker.reporter",
     "log_many": "jupyter_ext.worker.reporter",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from jupyter_ext.client.aio import AsyncClient
     from jupyter_ext.client.facade import engine, train, trainings
     from jupyter_ext.client.handles import Training
+    from jupyter_ext.worker import checkpoint
     from jupyter_ext.worker.inputs import Input
     from jupyter_ext.worker.reporter import log, log_many, progress, should_stop
 
@@ -39,6 +41,7 @@ __all__ = [
     "Input",
     "Training",
     "__version__",
+    "checkpoint",
     "engine",
     "log",
     "log_many",
@@ -54,7 +57,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'jupyter_ext' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    module = import_module(home)
+    value = module if home.endswith(f".{name}") else getattr(module, name)
     globals()[name] = value
     return value
 

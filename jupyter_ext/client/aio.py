@@ -61,7 +61,7 @@ class AsyncClient:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
         version = await self._json("POST", "/native/versions", content=bundle.data, timeout=_UPLOAD_TIMEOUT)
-        body = {"input": dict(inputs), "jupyter_ext": _origin()}
+        body = {"input": plain_inputs(inputs), "jupyter_ext": _origin()}
         path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
         return Training.model_validate(await self._json("POST", path, json=body))
 
@@ -73,8 +73,23 @@ class AsyncClient:
         The service's token is taken from `REPLICATE_API_TOKEN` of this process's environment.
         """
         content = {key: value for key, value in vars(remote).items() if value is not None}
-        body = {**content, "name": name, "input": dict(inputs), "jupyter_ext": _origin()}
+        body = {**content, "name": name, "input": plain_inputs(inputs), "jupyter_ext": _origin()}
         return Training.model_validate(await self._json("POST", "/native/remote-trainings", json=body))
+
+    async def resume(self, training_id: str, changed: Mapping[str, Any] | None = None) -> Training:
+        """Start a training that goes on from the last checkpoint of one that failed or was canceled.
+
+        Args:
+            training_id: The one to go on from.
+            changed: Inputs that are to be others; the rest stays.
+
+        Raises:
+            RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
+            InvalidInput: A changed input is wrong.
+        """
+        body = {"input": plain_inputs(changed or {}), "jupyter_ext": _origin()}
+        path = f"/native/trainings/{_path(training_id)}/resume"
+        return Training.model_validate(await self._json("POST", path, json=body))
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -114,10 +129,20 @@ class AsyncClient:
             offset = piece["next_offset"]
 
     async def metrics(
-        self, training_id: str, keys: list[str] | None = None, buckets: int | None = None
+        self,
+        training_id: str,
+        keys: list[str] | None = None,
+        buckets: int | None = None,
+        *,
+        chain: bool = True,
     ) -> list[SeriesColumns]:
-        """Give metrics as columns; with `buckets`, at most twice as many real points of each series."""
-        params = {"keys": ",".join(keys)} if keys else {}
+        """Give metrics as columns; with `buckets`, at most twice as many real points of each series.
+
+        Of a resumed training this is the whole curve, the runs before it included; `chain=False` leaves them out.
+        """
+        params = {"chain": "1"} if chain else {}
+        if keys:
+            params["keys"] = ",".join(keys)
         if buckets is not None:
             params["buckets"] = str(buckets)
         response = await self._request(
@@ -210,8 +235,21 @@ class AsyncClient:
         return self._http
 
 
+def plain_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn paths into absolute text, as the worker may have a directory of its own, and secrets into theirs."""
+    return {name: _plain(value) for name, value in inputs.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.path.abspath(value)
+    if callable(getattr(value, "get_secret_value", None)):
+        return value.get_secret_value()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _origin() -> dict[str, Any]:
-    """Say where this process is, for a worker to be like it."""
+    """Say where this process is: its interpreter, directory, import path and variables."""
     return {
         "python": sys.executable,
         "cwd": os.getcwd(),

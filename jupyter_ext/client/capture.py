@@ -283,11 +283,23 @@ def _bundle(
         "labels": labels,
     }
     files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
+    return Bundle(manifest["name"], pack_files(files), tuple(packed.captured), training_input, unknown)
+
+
+def pack_files(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
+    """Make a bundle's bytes: the same for the same files.
+
+    Args:
+        files: Content by path within the bundle.
+        modes: Permission bits by path that are to be kept.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for path, data in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(path, _ZIP_TIME), data)
-    return Bundle(manifest["name"], buffer.getvalue(), tuple(packed.captured), training_input, unknown)
+            member = zipfile.ZipInfo(path, _ZIP_TIME)
+            member.external_attr = (0o600 | (modes or {}).get(path, 0)) << 16
+            archive.writestr(member, data)
+    return buffer.getvalue()
 
 
 def _one_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import Bundle, capture_function
+from jupyter_ext.client.cog_folder import capture_folder
 from jupyter_ext.client.handles import Training
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.remote import RemoteRef, is_remote, remote_ref
@@ -25,7 +26,7 @@ def client() -> AsyncClient:
 
 
 def train(
-    function: Callable[..., Any] | str,
+    function: Callable[..., Any] | str | os.PathLike[str],
     *,
     on: str = "local",
     destination: str | None = None,
@@ -35,20 +36,22 @@ def train(
     """Start a training in a background process or on a service, and return at once.
 
     Args:
-        function: A plain function; names of the notebook that it uses travel by value. With a service,
-            `owner/name:version` of what it is to train.
+        function: A plain function, whose names of the notebook travel by value; or the path of a Cog project folder,
+            whose `cog.yaml` names the trainer; or, with a service, `owner/name:version` of what it is to train.
         on: Where it runs: "local", "replicate", or the base URL of a service that speaks Replicate's API.
         destination: With a service, `owner/name` of the model that gets the result.
-        name: What to call it; by default the function's name.
-        **inputs: Its arguments, checked against its signature before anything starts.
+        name: What to call it; by default the function's or the folder's name.
+        **inputs: Its arguments, checked against its signature before anything starts. Secrets are written nowhere.
 
     Raises:
-        InvalidInput: An argument is missing, unknown, mistyped or out of range.
+        InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     if is_remote(on):
         return start_remote(remote_ref(_text(function, on), on, destination), inputs, name)
     check_backend(on)
+    if isinstance(function, str | os.PathLike):
+        return start(capture_folder(function, name), inputs)
     return start(capture_function(function, name), inputs)
 
 

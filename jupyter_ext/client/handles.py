@@ -93,6 +93,18 @@ class Training:
         self._resource = loop_thread().run(self._client.cancel(self.id))
         return self
 
+    def resume(self, **changed: Any) -> Training:
+        """Start a new training that goes on from this one's last checkpoint, and return at once.
+
+        Args:
+            **changed: Inputs that are to be others, such as `epochs=20`; the rest stays as it was.
+
+        Raises:
+            RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
+            InvalidInput: A changed input is wrong.
+        """
+        return Training(self._client, loop_thread().run(self._client.resume(self.id, changed)))
+
     def logs(self, tail: int | None = None) -> str:
         """Give what it printed, or the last lines of it."""
         return loop_thread().run(self._client.logs(self.id, tail))
@@ -101,21 +113,34 @@ class Training:
         """Tell where each of its threads stands now."""
         return loop_thread().run(self._client.stacks(self.id))
 
-    def columns(self, keys: list[str] | None = None, buckets: int | None = None) -> list[SeriesColumns]:
-        """Give metrics as numpy columns, one object per series."""
-        return loop_thread().run(self._client.metrics(self.id, keys, buckets))
+    def columns(
+        self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
+    ) -> list[SeriesColumns]:
+        """Give metrics as numpy columns, one object per series.
 
-    def metrics(self, keys: list[str] | None = None, *, system: bool = False) -> pd.DataFrame:
+        Args:
+            keys: Only these metrics.
+            buckets: At most twice so many real points of each series, spikes kept; by default all points.
+            chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+        """
+        return loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+
+    def metrics(
+        self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
+    ) -> pd.DataFrame:
         """Give every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
 
         Args:
             keys: Only these metrics.
             system: Also CPU and memory of the training's processes.
+            chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
         """
         import numpy as np
         import pandas as pd
 
-        series = [item for item in self.columns(keys) if system or not item.key.startswith("system/")]
+        series = [
+            item for item in self.columns(keys, chain=chain) if system or not item.key.startswith("system/")
+        ]
         codes = np.repeat(np.arange(len(series)), [len(item.steps) for item in series])
 
         def joined(part: str) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Any
 
 _OPTIONS = {
     "train": ["-i", "--on", "--wait", "--as", "--help"],
-    "training": ["show", "logs", "metrics", "cancel", "stacks", "--tail", "--help"],
+    "training": ["show", "logs", "metrics", "cancel", "resume", "stacks", "--tail", "--help"],
     "trainings": ["--status", "--limit", "--help"],
     "engine": ["status", "start", "stop", "restart", "listen", "log", "doctor", "--help"],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
@@ -14,12 +15,13 @@ Start a training in a background process; the cell returns at once and shows its
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
   %train fit -i lr={best_lr}                fit is a function of this notebook
+  %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
   %train owner/name:version -i … --on replicate --destination owner/model      on a service
 
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
 with it by value. {expression} and $name take values from the notebook."""
 
-_VERBS = ("show", "logs", "metrics", "cancel", "stacks")
+_VERBS = ("show", "logs", "metrics", "cancel", "resume", "stacks")
 
 
 def _train_parser(magic: str) -> MagicParser:
@@ -27,7 +29,7 @@ def _train_parser(magic: str) -> MagicParser:
     what = (
         "what to call it"
         if magic == "%%train"
-        else "a function of this notebook, or owner/name:version with --on replicate"
+        else "a function of this notebook, the folder of a Cog project, or owner/name:version on a service"
     )
     parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
     parser.add_argument(
@@ -52,6 +54,9 @@ def _training_parser() -> MagicParser:
     parser = MagicParser("%training", "Show one training, or do something with it.")
     parser.add_argument("id", help="its id, the beginning of it, or its name")
     parser.add_argument("verb", nargs="?", default="show", choices=_VERBS, help="default: show")
+    parser.add_argument(
+        "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="with resume: another input"
+    )
     parser.add_argument(
         "--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines"
     )
@@ -90,6 +95,7 @@ class TrainingMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.facade import trainings
+        from jupyter_ext.protocol.training_input import parse_literal
 
         run = trainings.get(arguments.id)
         match arguments.verb:
@@ -103,6 +109,9 @@ class TrainingMagics(Magics):
                 return None
             case "cancel":
                 run.cancel()
+            case "resume":
+                texts = parse_inputs(arguments.input, "%training")
+                return run.resume(**{name: parse_literal(text) for name, text in texts.items()})
         return run
 
     @line_magic
@@ -120,6 +129,7 @@ class TrainingMagics(Magics):
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client import facade, remote
         from jupyter_ext.client.capture import capture_cell, capture_function
+        from jupyter_ext.client.cog_folder import capture_folder
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics import display
         from jupyter_ext.protocol.training_input import parse_literal
@@ -142,9 +152,14 @@ class TrainingMagics(Magics):
         namespace = self.shell.user_ns
         if cell is None:
             function = namespace.get(arguments.name)
-            if function is None:
-                raise InvalidInput(f"%train: this notebook defines no function {arguments.name!r}.")
-            bundle = capture_function(function, arguments.name, display.label_of(self.shell))
+            if function is not None:
+                bundle = capture_function(function, arguments.name, display.label_of(self.shell))
+            elif os.path.isdir(os.path.expanduser(arguments.name)):
+                bundle = capture_folder(arguments.name)
+            else:
+                raise InvalidInput(
+                    f"%train: {arguments.name!r} is neither a function of this notebook nor a folder with cog.yaml."
+                )
         else:
             bundle = capture_cell(cell, namespace, arguments.name, texts, display.label_of(self.shell))
         if bundle.training_input is None:

@@ -90,6 +90,23 @@ class LastPoint(Resource):
     time: float
 
 
+class Checkpoint(Resource):
+    """The newest checkpoint that a training can be resumed from; `time` is Unix seconds."""
+
+    step: float
+    time: float
+    bytes: int
+
+
+class ResumedFrom(Resource):
+    """The training that this one goes on from, and the checkpoint: `loaded` once its code has loaded one."""
+
+    id: str
+    step: float
+    time: float
+    loaded: bool = False
+
+
 class Urls(Resource):
     """Where the training can be asked for and canceled."""
 
@@ -125,6 +142,8 @@ class Training(Resource):
     notices: list[str] = Field(default_factory=list)
     last: dict[str, LastPoint] = Field(default_factory=dict)
     silent_s: float | None = None
+    checkpoint: Checkpoint | None = None
+    resumed_from: ResumedFrom | None = None
 
 
 class SeriesInfo(Resource):

@@ -18,13 +18,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Optional, Union
 
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    SecretStr,
+    ValidationError,
+    create_model,
+)
 
 from jupyter_ext.protocol.problems import InvalidField
 
 _PLAIN_TYPES: dict[str, Any] = {
     "Any": Any,
+    "File": Path,
     "Path": Path,
+    "Secret": SecretStr,
+    "SecretStr": SecretStr,
     "bool": bool,
     "bytes": bytes,
     "dict": dict,
@@ -78,6 +89,11 @@ class Parameter:
     default: Any = UNKNOWN
     constraints: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether its values may be written nowhere."""
+        return "Secret" in self.type_text
+
 
 @dataclass(frozen=True)
 class TrainingInput:
@@ -114,7 +130,8 @@ class TrainingInput:
         """Check inputs.
 
         Returns:
-            The inputs as JSON values in their declared types, only those given; and what is wrong, if anything is.
+            The inputs as JSON values in their declared types, only those given, secrets as stars; and what is
+            wrong, if anything is.
         """
         try:
             checked = self.model.model_validate(dict(given))
@@ -125,6 +142,15 @@ class TrainingInput:
         ) as error:  # a constraint that cannot be applied to what was given for an untyped input
             return {}, [InvalidField("type", "input", _decapitalize(str(error)))]
         return checked.model_dump(mode="json", exclude_unset=True), []
+
+    def secrets(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Give those of valid inputs that are secret, in clear: for the worker's memory and nowhere else."""
+        checked = self.model.model_validate(dict(given))
+        return {
+            parameter.name: _reveal(getattr(checked, parameter.name))
+            for parameter in self.parameters
+            if parameter.is_secret and parameter.name in checked.model_fields_set
+        }
 
     def parse_text(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """Turn `-i name=text` of a magic into values: a literal where the type takes one, the text otherwise."""
@@ -157,20 +183,30 @@ class TrainingInput:
             hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(names) or 'no inputs'}"
             return InvalidField(word, where, f"{self.entry}() has no input {name!r}; {hint}")
         value = given.get(str(item["loc"][0]))
+        if any(p.is_secret and p.name == item["loc"][0] for p in self.parameters):
+            return InvalidField(word, where, f"{name}: {_decapitalize(item['msg'])}")
         return InvalidField(word, where, f"{name}={_short(value)}: {_decapitalize(item['msg'])}")
 
 
 def from_source(source: str, entry: str = "train") -> TrainingInput | None:
     """Read the inputs of function `entry` out of source text.
 
+    A class of that name stands for its `train` method, as in a Cog project.
+
     Returns:
-        The inputs, or `None` where the text defines no such function at its top level: it is a plain script.
+        The inputs, or `None` where the text defines no such thing at its top level: it is a plain script.
 
     Raises:
         SyntaxError: The text is not Python.
     """
-    function = find_function(ast.parse(source), entry)
-    return None if function is None else _from_function(function)
+    tree = ast.parse(source)
+    function = find_function(tree, entry)
+    method = None if function is not None else _find_method(tree, entry)
+    found = function or method
+    if found is None:
+        return None
+    _Inliner(tree).visit(found.args)
+    return _from_function(found, is_method=method is not None)
 
 
 def find_function(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -179,6 +215,30 @@ def find_function(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFu
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry:
             return node
     return None
+
+
+def _find_method(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    for node in reversed(tree.body):
+        if isinstance(node, ast.ClassDef) and node.name == entry:
+            return find_function(ast.Module(node.body, []), "train")
+    return None
+
+
+class _Inliner(ast.NodeTransformer):
+    """Puts the literals of a module's constants, such as `SIZES = [1, 2]`, where a signature names them."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._constants = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+            and _literal(node.value) is not UNKNOWN
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._constants.get(node.id, node)
 
 
 def parse_literal(text: str) -> Any:
@@ -194,7 +254,9 @@ def parse_literal(text: str) -> Any:
     return text
 
 
-def _from_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> TrainingInput:
+def _from_function(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, *, is_method: bool = False
+) -> TrainingInput:
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
@@ -202,6 +264,8 @@ def _from_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Training
         *zip(positional, [*defaults, *arguments.defaults], strict=True),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]
+    if is_method:
+        del pairs[0]  # self
     parameters = tuple(_parameter(argument, default) for argument, default in pairs)
     return TrainingInput(parameters, arguments.kwarg is not None, function.name)
 
@@ -235,6 +299,14 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
     if not _usable(kind, constraints):
         constraints = {}
     return Parameter(argument.arg, kind, text, required, value, constraints)
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, list):
+        return [_reveal(item) for item in value]
+    return value
 
 
 def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:

@@ -99,6 +99,7 @@ class JournalWriter:
         directory: The run directory.
         stream: The rank as text (`0`), or `system`.
         rotate_bytes: Size after which the next file is begun, bytes.
+        first_call: What `points` without a step counts on from.
     """
 
     _calls: int
@@ -108,13 +109,21 @@ class JournalWriter:
     _closed: bool
 
     def __init__(
-        self, directory: str | os.PathLike[str], stream: str, *, rotate_bytes: int = ROTATE_BYTES
+        self,
+        directory: str | os.PathLike[str],
+        stream: str,
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        first_call: int = 0,
     ) -> None:
         self._directory = os.fspath(directory)
         self._base = stream
         self._rotate_bytes = rotate_bytes
         self._fd = -1
         self._begin(stream)
+        self._calls = first_call
+        self.last_step: float = first_call - 1
+        """Step of the last call."""
         _writers.add(self)
         with self._lock:
             self._open()
@@ -123,6 +132,11 @@ class JournalWriter:
     def stream(self) -> str:
         """The stream this process writes to."""
         return self._stream
+
+    @property
+    def num_calls(self) -> int:
+        """How often `points` was called, counted from `first_call`."""
+        return self._calls
 
     def points(
         self, values: Mapping[str, float], step: float | None = None, time: float | None = None
@@ -143,9 +157,10 @@ class JournalWriter:
         with self._lock:
             call = self._calls
             self._calls = call + 1
+            self.last_step = float(call if step is None else step)
             self._points(
                 {str(key): float(value) for key, value in values.items()},
-                float(call if step is None else step),
+                self.last_step,
                 _now() if time is None else float(time),
             )
 
@@ -168,7 +183,7 @@ class JournalWriter:
                     pass
                 if value.__class__ is not float and value.__class__ not in plain_numbers:
                     raise _Slowly
-                step = call if step is None else step
+                self.last_step = step = call if step is None else step
                 body = _pack_one(KIND_POINTS, _now(), step, known.ids[key], value)
             else:
                 layout = known.recent
@@ -183,7 +198,7 @@ class JournalWriter:
                     raise _Slowly
                 row = row.copy()
                 row[1] = _now()
-                row[2] = call if step is None else step
+                self.last_step = row[2] = call if step is None else step
                 row[4::2] = numbers
                 body = pack(*row)
             frame = _pack_head(len(body), crc32(body)) + body

@@ -23,8 +23,9 @@ _PRINT_INTERVAL_S = 1.0
 class Reporter:
     """Writes for one run, from one process."""
 
-    def __init__(self, run_dir: Path, rank: str) -> None:
-        self._journal = JournalWriter(run_dir, rank)
+    def __init__(self, run_dir: Path, rank: str, first_call: int = 0) -> None:
+        self.run_dir = run_dir
+        self._journal = JournalWriter(run_dir, rank, first_call=first_call)
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
         self._complained: set[str] = set()
@@ -46,6 +47,16 @@ class Reporter:
     def mark(self, kind: str, **fields: Any) -> None:
         """Write something that is not a point."""
         self._journal.mark(kind, **fields)
+
+    @property
+    def num_calls(self) -> int:
+        """How many `log()` calls there have been, those of the run that this one resumes included."""
+        return self._journal.num_calls
+
+    @property
+    def last_step(self) -> float:
+        """The step of the last `log()` call; −1 before the first."""
+        return self._journal.last_step
 
     def should_stop(self) -> bool:
         """Tell whether a stop was asked for."""
@@ -100,6 +111,7 @@ class Reporter:
 _active: Reporter | None = None
 _quickly: Callable[[Mapping[str, Any], float | None], bool] | None = None
 _last_print = 0.0
+_told: set[str] = set()
 
 
 def activate(reporter: Reporter | None) -> None:
@@ -107,6 +119,11 @@ def activate(reporter: Reporter | None) -> None:
     global _active, _quickly
     _active = reporter
     _quickly = None if reporter is None else reporter.quickly
+
+
+def active() -> Reporter | None:
+    """Give the reporter of this process's training, or `None` outside of one."""
+    return _active
 
 
 def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
@@ -145,6 +162,16 @@ def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
     """
     if _active is not None:
         _active.many(key, steps, values)
+
+
+def tell(text: str) -> None:
+    """Give the user a line about this training, once: in the panel, and in the log."""
+    if text in _told:
+        return
+    _told.add(text)
+    if _active is not None:
+        _active.mark("notice", text=text)
+    print(text, file=sys.stderr)
 
 
 def progress(current: float, total: float | None = None) -> None:

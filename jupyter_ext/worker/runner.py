@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import dataclasses
 import faulthandler
 import inspect
 import io
@@ -22,9 +23,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jupyter_ext.worker import reporter, tracebacks
+from jupyter_ext.worker import calling, cog_project, reporter, tracebacks
 from jupyter_ext.worker.files import read_json, write_json
-from jupyter_ext.worker.inputs import InputSpec
+from jupyter_ext.worker.redaction import Redactor
 from jupyter_ext.worker.user_code import UserCode
 
 EXIT_OK, EXIT_EXCEPTION, EXIT_INTERRUPTED = 0, 1, 130
@@ -35,7 +36,7 @@ def run(spec: Mapping[str, Any]) -> int:
 
     Args:
         spec: `run_dir`; `rank`; `cwd`; `sys_path` (entries of the notebook's, or `None`); `environ` (the notebook's
-            environment, or `None`); `threads` (for torch, or `None`).
+            environment, or `None`); `threads` (for torch, or `None`); `secrets` (inputs that are written nowhere).
 
     Returns:
         The exit code for the process.
@@ -46,11 +47,12 @@ def run(spec: Mapping[str, Any]) -> int:
     faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _prepare_process(spec)
-    report = reporter.Reporter(run_dir, spec.get("rank", "0"))
+    resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
+    report = reporter.Reporter(run_dir, spec.get("rank", "0"), resumed.get("next_call", 0))
     reporter.activate(report)
     code = UserCode(run_dir / "code")
     try:
-        exit_code = _run_user_code(code, run_dir, report)
+        exit_code = _run_user_code(code, run_dir, report, spec.get("secrets") or {})
         _end_like_python()
     except KeyboardInterrupt:
         exit_code = EXIT_INTERRUPTED
@@ -59,18 +61,23 @@ def run(spec: Mapping[str, Any]) -> int:
     return exit_code
 
 
-def _run_user_code(code: UserCode, run_dir: Path, report: reporter.Reporter) -> int:
+def _run_user_code(
+    code: UserCode, run_dir: Path, report: reporter.Reporter, secrets: Mapping[str, Any]
+) -> int:
+    redactor = Redactor(secrets)
     try:
         main = _new_main()
         code.load(main)
-        inputs = read_json(run_dir / "spec.json")["input"]
+        inputs = {**read_json(run_dir / "spec.json")["input"], **secrets}
         report.mark("started")
         if code.kind == "script":
             vars(main).update(inputs)
             code.execute(main)
             output = None
+        elif code.kind == "cog":
+            output = cog_project.run(run_dir, code.source_name, code.entry, inputs)
         else:
-            output = _call(code.function(main), inputs)
+            output = _call(code.function(main), inputs, run_dir)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SystemExit as error:
@@ -78,12 +85,12 @@ def _run_user_code(code: UserCode, run_dir: Path, report: reporter.Reporter) -> 
             return exit_code
         output = None
     except BaseException as error:  # noqa: BLE001  the edge to the user's code: all of it is theirs to see
-        told = tracebacks.describe(error, code.labels, Path.cwd())
+        told = redactor.json(tracebacks.describe(error, code.labels, Path.cwd()))
         write_json(run_dir / "error.json", told)
         _flush()
         print(told["text"], file=sys.stderr)
         return EXIT_EXCEPTION
-    write_json(run_dir / "output.json", _to_json(output))
+    write_json(run_dir / "output.json", redactor.json(_to_json(output)))
     return EXIT_OK
 
 
@@ -94,39 +101,29 @@ def _exit_code(error: SystemExit) -> int:
     return 1
 
 
-def _call(function: Any, inputs: dict[str, Any]) -> Any:
-    arguments: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            continue
-        if parameter.name in inputs:
-            arguments[parameter.name] = _as_declared(inputs[parameter.name], parameter.annotation)
-        elif isinstance(parameter.default, InputSpec):
-            arguments[parameter.name] = parameter.default.default
-        elif type(parameter.default).__name__ == "FieldInfo":
-            arguments[parameter.name] = parameter.default.get_default(call_default_factory=True)
-    arguments = {**inputs, **arguments}
-    result = function(**arguments)
+def _call(function: Any, inputs: dict[str, Any], run_dir: Path) -> Any:
+    files = calling.Files(Path.cwd(), run_dir / "inputs")
+    result = function(**calling.arguments(function, inputs, files))
     return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
-def _as_declared(value: Any, annotation: Any) -> Any:
-    """Give a `Path` where the signature says so; JSON has carried it as text."""
-    if (
-        isinstance(value, str)
-        and "Path" in str(annotation)
-        and "str" not in str(annotation).replace("<class", "")
-    ):
-        return Path(value)
-    return value
-
-
 def _to_json(value: Any) -> Any:
-    """Give the returned value as JSON: numbers of 0-d tensors, paths as text, anything else as its repr."""
-    return json.loads(json.dumps(value, default=_default, skipkeys=True))
+    """Give the returned value as JSON: models by field, 0-d tensors as numbers, the rest as its repr.
+
+    Paths become absolute text, as whoever reads them is in another directory.
+    """
+
+    def default(item: Any) -> Any:
+        return os.path.abspath(item) if isinstance(item, os.PathLike) else _default(item)
+
+    return json.loads(json.dumps(value, default=default, skipkeys=True))
 
 
 def _default(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if callable(getattr(value, "model_dump", None)):
+        return value.model_dump()
     for attribute in ("item", "tolist"):
         method = getattr(value, attribute, None)
         if callable(method) and getattr(value, "size", None) is not None:
@@ -136,7 +133,7 @@ def _default(value: Any) -> Any:
                 continue
             if isinstance(plain, int | float | bool) or len(str(plain)) < 10_000:
                 return plain
-    return str(value) if isinstance(value, os.PathLike) else repr(value)[:1000]
+    return repr(value)[:1000]
 
 
 def _new_main() -> ModuleType:
@@ -163,9 +160,9 @@ def _prepare_process(spec: Mapping[str, Any]) -> None:
     if spec["cwd"] not in sys.path:
         sys.path.insert(0, spec["cwd"])
     sys.argv = ["train"]
+    redactor = Redactor(spec.get("secrets"))
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        raw = io.FileIO(descriptor, "wb", closefd=False)
-        stream = io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
+        stream = redactor.stream(io.FileIO(descriptor, "wb", closefd=False))
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     _reseed(spec.get("threads"))

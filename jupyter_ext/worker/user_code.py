@@ -1,4 +1,4 @@
-"""The user's code as it travelled from the notebook: a cell, a function or a script, and the names it takes along.
+"""The user's code as it travelled from the notebook: a cell, a function, a script or a folder, and the names it takes along.
 
 Standard library only; names are unpickled by cloudpickle's pickles, which need cloudpickle in the user's environment.
 
@@ -6,6 +6,7 @@ Standard library only; names are unpickled by cloudpickle's pickles, which need 
     code/<source>.py        the cell, with the line numbers that the notebook shows
     code/names.pkl          names of the notebook, by value
     code/function.pkl       the function of `jx.train(fn)`
+    code/folder/…           the files of a Cog project; see `cog_project`
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class UserCode:
         self._directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
-        self._entry: str = manifest["entry"]
+        self.entry: str = manifest["entry"]
+        self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
         self._source = directory / manifest["source"] if manifest.get("source") else None
         self._imports: dict[str, str] = manifest.get("imports", {})
         self.labels: dict[str, str] = dict(manifest.get("labels", {}))
@@ -63,7 +65,7 @@ class UserCode:
         if self.kind == "function":
             with open(self._directory / "function.pkl", "rb") as file:
                 return pickle.load(file)
-        return main.__dict__[self._entry]
+        return main.__dict__[self.entry]
 
 
 def _remember_source(filename: str, text: str) -> None:

@@ -32,7 +32,7 @@ def test_every_public_method_says_what_it_does(kind: type) -> None:
 
 
 def test_what_can_be_done_with_a_handle_can_be_done_with_await() -> None:
-    synchronous = {"wait", "cancel", "logs", "stacks", "metrics", "follow"}
+    synchronous = {"wait", "cancel", "resume", "logs", "stacks", "metrics", "follow"}
     assert all(hasattr(jx.Training, name) for name in synchronous)
     assert all(hasattr(AsyncClient, name) for name in synchronous | {"get", "list"})
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,7 +171,10 @@ def test_a_failure_shows_the_users_frames_and_the_cells_line(kernel: Kernel) -> 
         ("%%train x --fly\ndef train(): ...", "InvalidInput: %%train: unrecognized arguments: --fly"),
         ("%%train x --on mars\ndef train(): ...", "InvalidInput: There is no backend 'mars'"),
         ("%%train x --as 1a\ndef train(): ...", "is not a name that a variable can have"),
-        ("%train nothing", "InvalidInput: %train: this notebook defines no function 'nothing'"),
+        (
+            "%train nothing",
+            "InvalidInput: %train: 'nothing' is neither a function of this notebook nor a folder",
+        ),
         ("%training 0123456789abcdefghijklmnop", "UnknownId: There is no training"),
         ("%training nobody logs", "UnknownId: There is no training 'nobody'"),
         ("%engine fly", "InvalidInput: %engine: "),
@@ -283,3 +287,29 @@ def test_a_killed_kernel_does_nothing_to_its_training(engine: EngineUnderTest, k
     kernel.run("import jupyter_ext as jx")
     assert kernel.run(f"jx.trainings.get('{training_id}').wait().output").result == "'done'"
     assert kernel.run(f"len(jx.trainings.get('{training_id}').metrics())").result == "100"
+
+
+def test_a_training_resumes_and_a_folder_trains_by_magic(kernel: Kernel, tmp_path: Path) -> None:
+    text = "from jupyter_ext import checkpoint, log\ndef train(n: int = 5, fail: bool = True):\n"
+    text += "    found = checkpoint.latest()\n    for i in range(found.load() + 1 if found else 0, n):\n"
+    text += "        log(x=i, step=i)\n        checkpoint.save(i, step=i)\n        assert i < 2 or not fail\n    return i"
+    cell = kernel.run(f"%%train again --as first\n{text}")
+    assert cell.error is None
+    assert (kernel.run("first.wait()").error or "").startswith("TrainingFailed")
+    resumed = kernel.run("%training {first.id} resume -i fail=false -i n=7")
+    assert resumed.error is None
+    assert kernel.run("second = jx.trainings.get('again'); second.wait().output").result == "6"
+    assert kernel.run("second.metrics().step.tolist()").result == "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]"
+    refused = kernel.run("%training {second.id} resume")
+    assert "succeeded, so there is nothing to resume" in (refused.error or "")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    assert "project has no cog.yaml" in (kernel.run(f"%train {folder}").error or "")
+    (folder / "cog.yaml").write_text("train: main.py:train\n")
+    (folder / "main.py").write_text(
+        "from cog import Input\ndef train(k: int = Input(ge=1)):\n    return 2 * k\n"
+    )
+    assert kernel.run(f"%train {folder} -i k=4 --as third").error is None
+    assert kernel.run("third.wait().output").result == "8"
+    assert kernel.run(f"jx.train('{folder}', k=5).wait().output").result == "10"
+    assert "greater than or equal to 1" in (kernel.run(f"%train {folder} -i k=0").error or "")

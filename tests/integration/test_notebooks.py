@@ -20,6 +20,8 @@ def test_the_notebook_runs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "save notebooks without outputs"
     try:
-        NotebookClient(notebook, timeout=110, kernel_name="python3").execute()
+        NotebookClient(
+            notebook, timeout=110, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        ).execute()
     finally:
         EngineUnderTest(locations()).close()

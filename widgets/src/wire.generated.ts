@@ -56,6 +56,21 @@ export interface LastPoint {
   time: number;
 }
 
+/** The newest checkpoint that a training can be resumed from; `time` is Unix seconds. */
+export interface Checkpoint {
+  step: number;
+  time: number;
+  bytes: number;
+}
+
+/** The training that this one goes on from, and the checkpoint: `loaded` once its code has loaded one. */
+export interface ResumedFrom {
+  id: string;
+  step: number;
+  time: number;
+  loaded: boolean;
+}
+
 /** Where the training can be asked for and canceled. */
 export interface Urls {
   get: string;
@@ -89,6 +104,8 @@ export interface Training {
   notices: string[];
   last: { [key: string]: LastPoint };
   silent_s: number | null;
+  checkpoint: Checkpoint | null;
+  resumed_from: ResumedFrom | null;
 }
 
 /** Names the series that an index stands for on one stream or in one set of columns. */

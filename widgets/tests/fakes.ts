@@ -96,6 +96,8 @@ export function training(change: Partial<Training> = {}): Training {
     notices: [],
     last: {},
     silent_s: 0,
+    checkpoint: null,
+    resumed_from: null,
     ...change,
   };
 }

@@ -21,7 +21,7 @@ const text = (feed: Feed) => feed.log.lines.map(line => line.text).join('\n');
 
 test('a new view fetches first and streams from there', async () => {
   const { engine, feed } = await connected();
-  assert.ok(engine.requests.includes('GET /native/trainings/t1/metrics?buckets=800'));
+  assert.ok(engine.requests.includes('GET /native/trainings/t1/metrics?buckets=800&chain=1'));
   assert.ok(engine.requests.includes('GET /native/trainings/t1/logs?tail=400'));
   assert.equal(engine.stream.path, '/native/trainings/t1/stream?after_seq=5');
   assert.equal(feed.state.kind, 'live');

@@ -17,6 +17,7 @@ from jupyter_ext.engine.api.replicate.requests import answer, base_url, input_of
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.trainings.chain import Query, columns
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.service import Origin, TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
@@ -47,6 +48,7 @@ class NativeAPI:
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
+            Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
             WebSocketRoute("/native/trainings/{id}/stream", self.stream),
         ]
 
@@ -105,18 +107,29 @@ class NativeAPI:
 
     async def metrics(self, request: Request) -> Response:
         """Give metrics as columns."""
-        query = request.query_params
-        is_overview = "buckets" in query and not {"from", "to"} & query.keys()
-        trainings = self._trainings
-        store = await (trainings.store if is_overview else trainings.points)(request.path_params["id"])
-        data = store.columns(
+        query, trainings, training_id = request.query_params, self._trainings, request.path_params["id"]
+        asked = Query(
             keys=query["keys"].split(",") if query.get("keys") else None,
             buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
             axis=_axis(query.get("x", "step")),
             lo=_number(request, "from"),
             hi=_number(request, "to"),
         )
+        chain = await trainings.chain(training_id) if _wants_chain(request) else []
+        if len(chain) > 1:
+            data = columns(chain, asked)
+        else:
+            is_overview = "buckets" in query and not {"from", "to"} & query.keys()
+            store = await (trainings.store if is_overview else trainings.points)(training_id)
+            data = store.columns(asked.keys, asked.buckets, asked.axis, asked.lo, asked.hi)
         return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
+
+    async def resume(self, request: Request) -> Response:
+        """Start a training that goes on where this one's last checkpoint is: 201."""
+        body = await json_object(request) if await request.body() else {}
+        asker = origin_of(body, Origin("")) if isinstance(body.get("jupyter_ext"), dict) else None
+        training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
+        return answer(self._presenter.training(training, base_url(request)), 201)
 
     async def stacks(self, request: Request) -> Response:
         """Tell where each thread of the worker stands."""
@@ -162,6 +175,13 @@ async def _until_gone(socket: WebSocket) -> None:
     """Return when the viewer has left; what it says until then has no meaning."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+def _wants_chain(request: Request) -> bool:
+    text = request.query_params.get("chain", "0")
+    if text not in ("0", "1"):
+        raise Problem(422, "Invalid value", f"chain={text!r} is neither 0 nor 1.")
+    return text == "1"
 
 
 def _axis(text: str) -> Literal["step", "time"]:

@@ -12,7 +12,7 @@ from jupyter_ext.engine.workers.exit import Outcome
 
 @dataclass(frozen=True)
 class Launch:
-    """A training to start. `environ` holds secrets: it is handed over in memory and never stored or logged.
+    """A training to start. `environ` and `secrets` are handed over in memory and never stored or logged.
 
     `threads` is how many torch may use: two trainings that both want every core run far slower than half as fast.
     """
@@ -23,6 +23,7 @@ class Launch:
     threads: int
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
+    secrets: Mapping[str, object] | None = None
 
 
 class StartError(Exception):

@@ -27,6 +27,7 @@ class LocalBackend:
             "sys_path": launch.sys_path,
             "environ": None if launch.environ is None else dict(launch.environ),
             "threads": launch.threads,
+            "secrets": dict(launch.secrets or {}),
         }
         try:
             await self._environments.get(launch.python).start(spec)

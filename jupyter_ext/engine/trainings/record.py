@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_ext.engine.trainings import state
+from jupyter_ext.engine.trainings.progress_text import ProgressBars
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId
-from jupyter_ext.protocol.resources import TERMINAL, Cause, LastPoint, Progress, Status, Stop, Training, Urls
+from jupyter_ext.protocol.resources import (
+    TERMINAL,
+    Cause,
+    Checkpoint,
+    LastPoint,
+    Progress,
+    ResumedFrom,
+    Status,
+    Stop,
+    Training,
+    Urls,
+)
 
 
 @dataclass
@@ -29,6 +42,20 @@ class Record:
     notices: list[str] = field(default_factory=list)
     last: dict[str, LastPoint] = field(default_factory=dict)
     reported_at: float | None = None
+    checkpoint: Checkpoint | None = None
+    resumed_from: ResumedFrom | None = None
+
+    bars: ProgressBars = field(default_factory=ProgressBars)
+    says_progress: bool = False
+    """Whether the code calls `progress()` itself; then its bars are not looked at."""
+
+    def __post_init__(self) -> None:
+        """Take over what the spec says of the time before the run."""
+        self.notices += self.spec.get("notices", [])
+        told = self.spec.get("resumed_from")
+        if told is not None:
+            self.resumed_from = ResumedFrom(id=told["id"], step=told["step"], time=told["saved_at"])
+            self.checkpoint = Checkpoint(step=told["step"], time=told["saved_at"], bytes=told["bytes"])
 
     @property
     def is_over(self) -> bool:
@@ -49,8 +76,41 @@ class Record:
         """Take over how it ended."""
         if self.started_at is None and outcome.status == "succeeded":
             self.started_at = outcome.ended_at
-        self.outcome = outcome
+        self.outcome = replace(outcome, cause=self._with_way_on(outcome.cause))
         self.move(outcome.status)
+        if self.resumed_from is not None and not self.resumed_from.loaded:
+            self.notice(
+                f"Resumed from step {self.resumed_from.step:g}, but the code never called checkpoint.load(): "
+                "unless it read the state another way, it began from the start."
+            )
+
+    def take_progress(self, mark: Mapping[str, Any]) -> None:
+        """Take over how far the code says it is."""
+        self.says_progress = True
+        self.progress = (mark["current"], mark["total"], mark["time"])
+
+    def take_log(self, text: str) -> None:
+        """Take over how far a progress bar in the log is."""
+        if not self.says_progress and (shown := self.bars.feed(text)) is not None:
+            self.progress = (*shown, time.time())
+
+    def _with_way_on(self, cause: Cause | None) -> Cause | None:
+        """Add to what is hinted at that there is a checkpoint to go on from."""
+        if cause is None or self.checkpoint is None:
+            return cause
+        way = f"`%training {self.id} resume` goes on from step {self.checkpoint.step:g}."
+        return cause.model_copy(update={"hint": f"{cause.hint} {way}" if cause.hint else way})
+
+    def take_checkpoint(self, mark: Mapping[str, Any]) -> None:
+        """Take over that a checkpoint was saved."""
+        self.checkpoint = Checkpoint(step=mark["step"], time=mark["saved_at"], bytes=mark["bytes"])
+
+    def take_resumed(self, mark: Mapping[str, Any]) -> None:
+        """Take over that the code has loaded a checkpoint of the run before."""
+        if self.resumed_from is not None:
+            self.resumed_from = ResumedFrom(
+                id=self.resumed_from.id, step=mark["step"], time=mark["saved_at"], loaded=True
+            )
 
     def notice(self, text: str) -> None:
         """Add a line for the user, once."""
@@ -85,6 +145,8 @@ class Record:
             notices=list(self.notices),
             last=dict(self.last),
             silent_s=self._silent_s(),
+            checkpoint=self.checkpoint,
+            resumed_from=self.resumed_from,
         )
 
     def _durations(self) -> dict[str, float]:

@@ -20,9 +20,11 @@ from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings import system_metrics
+from jupyter_ext.engine.trainings.chain import Link
 from jupyter_ext.engine.trainings.file_inputs import FetchError, FileInputs
 from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.resume import Resumption, plan_resumption
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
 from jupyter_ext.engine.trainings.watch import Watcher
@@ -44,6 +46,8 @@ RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
 CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
+_BAR_BYTES, _BAR_LINES = 1 << 16, 100
+"""What of an adopted run's log is looked through for progress bars: its beginning and its end."""
 LOCAL = "local"
 """The backend of a run whose spec names none."""
 NUM_OPEN_STORES = 8
@@ -72,6 +76,7 @@ class Order:
         origin: Where it is started from.
         destination: Model that the training makes a version of, if any.
         webhook: `{url, events, base_url}`, or `None`.
+        plan: What it takes over from a run that it resumes, if any.
         kind: What it is.
     """
 
@@ -80,6 +85,7 @@ class Order:
     origin: Origin
     destination: str | None = None
     webhook: Mapping[str, Any] | None = None
+    plan: Resumption | None = None
     kind: Literal["training", "prediction"] = "training"
 
 
@@ -188,18 +194,46 @@ class TrainingService:
         self._check_open()
         declared = _declared(order)
         urls = self._file_inputs.check(declared, order.given)
+        secret: dict[str, Any] = {}
         if declared is None:
             inputs: dict[str, Any] = dict(order.given)
         else:
             inputs, wrong = declared.validate(order.given)
             if wrong:
                 raise invalid_input(wrong)
+            secret = declared.secrets(order.given)
             inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
         record = await asyncio.to_thread(self._prepare, order, inputs)
         await self._persist(record)
         if order.webhook is not None:
             self._webhooks.add(record.id, order.webhook)
-        return self._launch(record, order.origin, urls)
+        return self._launch(record, order.origin, urls, secret)
+
+    async def resume(self, training_id: str, changed: Mapping[str, Any], asker: Origin | None) -> Training:
+        """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
+
+        Raises:
+            Problem: It cannot be resumed, or an input is wrong.
+        """
+        training = await self.get(training_id)
+        run_dir = self._runs_dir / training.id
+        plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
+        paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
+        origin = Origin(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
+        return await self.create(Order(plan.version, plan.given, origin, plan=plan))
+
+    async def chain(self, training_id: str) -> list[Link]:
+        """Give a training's store after those of the runs that it was resumed from, the oldest first.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        links = [Link(await self.points(training_id))]
+        before = (await self.get(training_id)).resumed_from
+        while before is not None and (self._runs_dir / before.id).exists():
+            links.insert(0, Link(await self.points(before.id), before.step, before.time))
+            before = (await self.get(before.id)).resumed_from
+        return links
 
     async def create_remote(
         self, backend: str, remote: Mapping[str, str], name: str, given: Mapping[str, Any], origin: Origin
@@ -367,13 +401,21 @@ class TrainingService:
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
 
-    def _launch(self, record: Record, origin: Origin, urls: Sequence[str]) -> Training:
+    def _launch(
+        self, record: Record, origin: Origin, urls: Sequence[str], secret: Mapping[str, Any] | None = None
+    ) -> Training:
         """Hold a run that was made, and have its backend start it in the background."""
         self._adopt(record)
         num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self._records.values())
         threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
         launch = Launch(
-            record.run_dir, origin.python, record.spec["cwd"], threads, origin.sys_path, origin.environ
+            record.run_dir,
+            origin.python,
+            record.spec["cwd"],
+            threads,
+            origin.sys_path,
+            origin.environ,
+            secret,
         )
         name = f"start {record.id}"
         task = asyncio.create_task(self._start(record, launch, urls), name=name)
@@ -386,10 +428,15 @@ class TrainingService:
         version, origin = order.version, order.origin
         spec = _spec(order.kind, version.manifest["name"], version.model, version.id, inputs, origin)
         spec |= {"captured": version.manifest.get("captured", []), "destination": order.destination}
+        spec |= {} if order.plan is None else order.plan.spec()
+        spec["notices"] = [*version.manifest.get("notices", []), *spec.get("notices", [])]
+        spec["sys_path"] = origin.sys_path
         record = Record(spec["id"], self._runs_dir / spec["id"], spec)
         _make_run_dir(record)
         run_dir = record.run_dir
         copy_code(version, run_dir / "code")
+        if order.plan is not None:
+            order.plan.hand_over(run_dir)
         if order.kind == "prediction" and version.predictor is not None:
             write_json(
                 run_dir / "code" / "manifest.json", version.manifest | {"entry": version.predictor.entry}
@@ -437,6 +484,8 @@ class TrainingService:
         self._wake[record.id] = asyncio.Event()
         for mark in store.marks():
             self._take_mark(record, mark)
+        for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
+            record.take_log(piece["text"])
         self._take_last(record, store)
         self._followers[record.id] = asyncio.create_task(
             self._follow(record, store), name=f"follow {record.id}"
@@ -508,6 +557,8 @@ class TrainingService:
             any_news = True
             for mark in batch.marks:
                 self._take_mark(record, mark)
+            if batch.log is not None:
+                record.take_log(batch.log[2])
             if batch.has_reports:
                 record.reported_at = time.time()
                 self._take_last(record, store)
@@ -553,7 +604,11 @@ class TrainingService:
         if kind == "started":
             record.started_at = mark["time"]
         elif kind == "progress":
-            record.progress = (mark["current"], mark["total"], mark["time"])
+            record.take_progress(mark)
+        elif kind == "checkpoint":
+            record.take_checkpoint(mark)
+        elif kind == "resumed":
+            record.take_resumed(mark)
         elif kind == "notice":
             record.notice(mark["text"])
         elif kind == "dropped":

@@ -1,6 +1,6 @@
 """Code versions: bundles from notebooks, kept unpacked under the sha256 of their bytes.
 
-manifest.json       format, kind (cell | function | script), name, entry, label, source, signature, imports,
+manifest.json       format, kind (cell | function | script | cog), name, entry, label, source, signature, imports,
                     labels, sources, captured
 code.py             the text of a cell
 signature.py        the text that the inputs are read from, for a function
@@ -8,6 +8,7 @@ names.pkl           names of the notebook
 trained.json        of a version that a training made: its model, its training, its weights, and where it ran
 function.pkl        the function
 sources/<n>.py      texts of other cells, for tracebacks
+folder/…            the files of a Cog project
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ MAX_BUNDLE_BYTES = 2 * 2**30
 PREDICT_ENTRIES = ("predict", "run")
 """Names of the function that predicts, in the order in which they are looked for; Cog's."""
 _MEMBERS = re.compile(r"manifest\.json|code\.py|signature\.py|names\.pkl|function\.pkl|sources/\d{1,4}\.py")
+_FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
+"""Files of a project: no part of the path is empty, `.` or `..`."""
+_KINDS = ("cell", "function", "script", "cog")
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ def copy_code(version: Version, target: Path) -> None:
 
 def _read(version_id: VersionId, directory: Path) -> Version:
     manifest = read_json(directory / "manifest.json")
-    if not isinstance(manifest, dict) or manifest.get("kind") not in ("cell", "function", "script"):
+    if not isinstance(manifest, dict) or manifest.get("kind") not in _KINDS:
         raise _bad_bundle("its manifest.json is missing or not understood")
     text = directory / (manifest.get("signature") or manifest.get("source") or "")
     if not text.is_file():
@@ -190,6 +194,8 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         raise Problem(
             422, "Invalid code", f"The code is not Python: {error.msg} (line {error.lineno})"
         ) from error
+    if manifest["kind"] == "cog" and found is None:
+        raise _bad_bundle(f"{text.name} defines no {manifest['entry']!r}")
     trained = read_json(directory / "trained.json")
     return Version(
         version_id,
@@ -218,7 +224,8 @@ def _unpack(bundle: bytes, target: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             for member in archive.infolist():
-                if not _MEMBERS.fullmatch(member.filename):
+                name = member.filename
+                if not _MEMBERS.fullmatch(name) and not _FOLDER_MEMBER.fullmatch(name):
                     raise _bad_bundle(f"{member.filename!r} does not belong into it")
                 if member.file_size > MAX_BUNDLE_BYTES:
                     raise _bad_bundle(f"{member.filename!r} is larger than 2 GiB")
@@ -226,6 +233,8 @@ def _unpack(bundle: bytes, target: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, open(path, "wb") as copy:
                     shutil.copyfileobj(source, copy, 1 << 20)
+                if member.external_attr >> 16 & 0o100:
+                    path.chmod(0o755)
     except zipfile.BadZipFile as error:
         raise _bad_bundle(str(error)) from error
 

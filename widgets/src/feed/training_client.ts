@@ -28,7 +28,8 @@ export class TrainingClient {
   }
 
   async metrics(buckets: number, range?: Range): Promise<Columns> {
-    const query = new URLSearchParams({ buckets: String(buckets) });
+    // chain: of a resumed training the curve before it too
+    const query = new URLSearchParams({ buckets: String(buckets), chain: '1' });
     if (range) {
       query.set('x', range.axis);
       query.set('from', String(range.from));

@@ -1,0 +1,137 @@
+"""Resuming: a new run with an old one's code, inputs and checkpoints. Reads files only; the service decides and starts.
+
+Rule: nothing of the old run is changed. Its checkpoints are linked into the new run, so that either may be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.trainings.versions import Version, Versions
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.resources import TERMINAL, Training
+from jupyter_ext.worker import checkpoint
+from jupyter_ext.worker.checkpoint import Checkpoint
+from jupyter_ext.worker.files import read_json
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What a new run takes over.
+
+    Attributes:
+        training_id: The run that it goes on from.
+        version: The same code.
+        given: The same inputs, with those that were changed.
+        python: The same interpreter.
+        cwd: The same working directory.
+        sys_path: The same import path, where the old run's is known.
+        checkpoints: The old run's whole checkpoints, oldest first; the last is the one to go on from.
+        notices: Lines about checkpoints that are damaged.
+    """
+
+    training_id: str
+    version: Version
+    given: dict[str, Any]
+    python: str
+    cwd: str
+    sys_path: tuple[str, ...] | None
+    checkpoints: list[Checkpoint]
+    notices: list[str]
+
+    def spec(self) -> dict[str, Any]:
+        """Give what the new run's spec.json says of it."""
+        newest = self.checkpoints[-1]
+        return {
+            "resumed_from": {
+                "id": self.training_id,
+                "step": newest.step,
+                "saved_at": newest.saved_at,
+                "bytes": newest.num_bytes,
+                "next_call": newest.next_call,
+            },
+            "notices": self.notices,
+        }
+
+    def hand_over(self, run_dir: Path) -> None:
+        """Link the checkpoints into the new run's directory, or copy them where the disk has no links."""
+        target = run_dir / checkpoint.DIRECTORY
+        target.mkdir(mode=0o700)
+        for found in self.checkpoints:
+            path = target / found.path.name
+            try:
+                os.link(found.path, path)
+            except OSError:
+                shutil.copyfile(found.path, path)
+            checkpoint.write_manifest(replace(found, path=path))
+
+
+def plan_resumption(
+    run_dir: Path, training: Training, changed: Mapping[str, Any], versions: Versions
+) -> Resumption:
+    """Find out what a run can be resumed with.
+
+    Args:
+        run_dir: The old run's directory.
+        training: The old run.
+        changed: Inputs that are to be others.
+        versions: Where its code is.
+
+    Raises:
+        Problem: It runs, has succeeded, or has no whole checkpoint; the text says what to do instead.
+    """
+    name = f"Training {training.id}"
+    if training.status not in TERMINAL:
+        raise _refusal(f"{name} is `{training.status}`; cancel it first, then resume it.")
+    if training.status == "succeeded":
+        raise _refusal(f"{name} succeeded, so there is nothing to resume; start a new one.")
+    newest, damaged = checkpoint.newest(run_dir / checkpoint.DIRECTORY)
+    if newest is None:
+        inputs = "".join(f" -i {key}={value}" for key, value in training.input.items())
+        inputs = f"with{inputs[:200]}, " if inputs else ""
+        lost = f" ({damaged[0]})" if damaged else ""
+        raise _refusal(
+            f"{name} cannot be resumed: it has no checkpoint{lost}; run it again from the start {inputs}"
+            "and call checkpoint.save(…) in its loop."
+        )
+    version = versions.find(training.version)
+    if version is None:
+        raise _refusal(
+            f"{name} cannot be resumed: its code {training.version[:12]} was deleted; start a new one."
+        )
+    spec = read_json(run_dir / "spec.json")
+    secret = [
+        parameter.name
+        for parameter in (version.training_input.parameters if version.training_input else ())
+        if parameter.is_secret and spec["input"].get(parameter.name) and parameter.name not in changed
+    ]
+    if secret:
+        raise _refusal(
+            f"{name} had the secret input {secret[0]!r}, which is kept nowhere; give it again: "
+            f"run.resume({secret[0]}=…)."
+        )
+    whole = [
+        found
+        for found in checkpoint.listing(run_dir / checkpoint.DIRECTORY)
+        if found.number <= newest.number and checkpoint.why_damaged(found) is None
+    ]
+    paths = spec.get("sys_path")
+    return Resumption(
+        training.id,
+        version,
+        {**spec["input"], **changed},
+        spec["python"],
+        spec["cwd"],
+        None if paths is None else tuple(paths),
+        whole,
+        damaged,
+    )
+
+
+def _refusal(text: str) -> Problem:
+    return Problem(409, "Cannot be resumed", text)
