@@ -1,4 +1,4 @@
-"""What `log()` costs a training loop, what a kill -9 takes, and how fast the points come back.
+"""What the public `log()` costs a training loop, what a kill -9 takes, and how fast the points come back.
 
 Each logger runs in a process of its own; rounds are interleaved, so that a noisy minute hits all of them. "limit" is
 one `os.write` of the same bytes with the packing and the CRC that a frame cannot do without.
@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.rows import Row, median, percentile, print_table
 
@@ -35,7 +35,11 @@ ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
 }
 
-Log = Callable[[dict[str, float], int], None]
+
+class Log(Protocol):
+    """What a user calls."""
+
+    def __call__(self, values: dict[str, float], /, *, step: int) -> object: ...
 
 
 def run() -> list[Row]:
@@ -186,31 +190,32 @@ def _child(root: Path, *arguments: str) -> dict[str, float]:
 
 def _open_logger(name: str, directory: Path) -> tuple[Log, Callable[[], object]]:
     if name == "jupyter-ext":
-        from jupyter_ext.worker.journal import JournalWriter
+        from jupyter_ext.worker.reporter import Reporter, activate, log
 
-        writer = JournalWriter(directory, "0")
-        return writer.points, writer.close
+        reporter = Reporter(directory, "0")
+        activate(reporter)
+        return log, reporter.close
     if name == "trackio":
         import trackio
 
         trackio.init("benchmark", embed=False, auto_log_gpu=False, auto_log_cpu=False)
-        return lambda values, step: trackio.log(values, step=step), trackio.finish
+        return trackio.log, trackio.finish
     if name == "tensorboard":
         from torch.utils.tensorboard import SummaryWriter
 
         summary = SummaryWriter(str(directory))
 
-        def log(values: dict[str, float], step: int) -> None:
+        def add(values: dict[str, float], /, *, step: int) -> None:
             for key, value in values.items():
                 summary.add_scalar(key, value, step)
 
-        return log, summary.close
+        return add, summary.close
     fd = os.open(directory / "bytes", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     packs = {num_keys: struct.Struct("<Bdd" + "Hd" * num_keys).pack for num_keys in (1, 10)}
     head = struct.Struct("<II").pack
     rows = {num_keys: [2, 1.0, 2.0] + [1, 0.5] * num_keys for num_keys in packs}
 
-    def write(values: dict[str, float], step: int) -> None:
+    def write(values: dict[str, float], /, *, step: int) -> None:
         body = packs[len(values)](*rows[len(values)])
         os.write(fd, head(len(body), zlib.crc32(body)) + body)
 
@@ -223,7 +228,7 @@ def _cost(name: str, num_keys: int, directory: Path) -> dict[str, float]:
     clock, took = time.perf_counter_ns, []
     for step in range(NUM_CALLS[name] // (num_keys if name == "tensorboard" else 1)):
         began = clock()
-        log(values, step)
+        log(values, step=step)
         took.append((clock() - began) / 1000)
     close()
     return {"p50": median(took), "p99": percentile(took, 0.99)}
@@ -232,7 +237,7 @@ def _cost(name: str, num_keys: int, directory: Path) -> dict[str, float]:
 def _kill(name: str, directory: Path) -> None:
     log, _ = _open_logger(name, directory)
     for step in range(BURST):
-        log({"loss": 0.5}, step)
+        log({"loss": 0.5}, step=step)
     os.kill(os.getpid(), 9)
 
 
@@ -281,7 +286,7 @@ def _size(name: str, num_keys: int, directory: Path) -> dict[str, float]:
     log, close = _open_logger(name, directory)
     losses = _losses(n * num_keys).reshape(n, num_keys).tolist()
     for step in range(n):
-        log({f"key{number}": value for number, value in enumerate(losses[step])}, step)
+        log({f"key{number}": value for number, value in enumerate(losses[step])}, step=step)
     close()
     return {
         "bytes": sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / n / num_keys

@@ -27,6 +27,9 @@ from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMism
 
 CONNECT_TIMEOUT_S = 5.0
 
+_START_ATTEMPTS = 3
+"""An engine that is killed between its first breath and its first answer gets a successor."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -134,9 +137,10 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
         if connection is not None and _is_older(connection):
             _drain(connection, where, deadline)
             connection = None
-        if connection is None:
-            _start(where, deadline)
-            connection = find(where)
+        for _ in range(_START_ATTEMPTS):
+            if connection is None:
+                _start(where, deadline)
+                connection = find(where)
     if connection is None:
         raise EngineStartError(f"The engine started and ended at once; see {where.engine_log}.")
     return connection

@@ -13,6 +13,7 @@ import httpx
 
 from jupyter_ext import connection
 from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.remote import RemoteRef
 from jupyter_ext.client.stream import Event, follow
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
@@ -60,17 +61,20 @@ class AsyncClient:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
         version = await self._json("POST", "/native/versions", content=bundle.data, timeout=_UPLOAD_TIMEOUT)
-        body = {
-            "input": dict(inputs),
-            "jupyter_ext": {
-                "python": sys.executable,
-                "cwd": os.getcwd(),
-                "sys_path": [entry for entry in sys.path if entry],
-                "environ": worker_environ(os.environ),
-            },
-        }
+        body = {"input": dict(inputs), "jupyter_ext": _origin()}
         path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
         return Training.model_validate(await self._json("POST", path, json=body))
+
+    async def create_remote(
+        self, remote: RemoteRef, inputs: Mapping[str, Any], name: str | None = None
+    ) -> Training:
+        """Start a training of a version that a service knows.
+
+        The service's token is taken from `REPLICATE_API_TOKEN` of this process's environment.
+        """
+        content = {key: value for key, value in vars(remote).items() if value is not None}
+        body = {**content, "name": name, "input": dict(inputs), "jupyter_ext": _origin()}
+        return Training.model_validate(await self._json("POST", "/native/remote-trainings", json=body))
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -204,6 +208,16 @@ class AsyncClient:
                 transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
             )
         return self._http
+
+
+def _origin() -> dict[str, Any]:
+    """Say where this process is, for a worker to be like it."""
+    return {
+        "python": sys.executable,
+        "cwd": os.getcwd(),
+        "sys_path": [entry for entry in sys.path if entry],
+        "environ": worker_environ(os.environ),
+    }
 
 
 def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:

@@ -232,7 +232,7 @@ def _parse(source: str, text: str) -> ast.Module:
                 f"{line!r} is a notebook command, which a training cannot run; put it into a cell of its own"
             )
         else:
-            reason = f"{error.msg}: {line}" if line else str(error.msg)
+            reason = f"{error.msg} in `{line}`" if line else str(error.msg)
         raise InvalidInput(f"line {error.lineno} of the cell: {reason}.") from None
 
 

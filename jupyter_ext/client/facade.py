@@ -10,10 +10,11 @@ from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import Bundle, capture_function
 from jupyter_ext.client.handles import Training
 from jupyter_ext.client.loop_thread import loop_thread
+from jupyter_ext.client.remote import RemoteRef, is_remote, remote_ref
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.resources import EngineInfo, Listening
 
-BACKENDS = ("local",)
+BACKENDS = ("local", "replicate", "a base URL")
 
 _clients: dict[int, AsyncClient] = {}
 
@@ -24,13 +25,20 @@ def client() -> AsyncClient:
 
 
 def train(
-    function: Callable[..., Any], *, on: str = "local", name: str | None = None, **inputs: Any
+    function: Callable[..., Any] | str,
+    *,
+    on: str = "local",
+    destination: str | None = None,
+    name: str | None = None,
+    **inputs: Any,
 ) -> Training:
-    """Start training `function` in a background process, and return at once.
+    """Start a training in a background process or on a service, and return at once.
 
     Args:
-        function: A plain function; names of the notebook that it uses travel by value.
-        on: Where it runs: "local".
+        function: A plain function; names of the notebook that it uses travel by value. With a service,
+            `owner/name:version` of what it is to train.
+        on: Where it runs: "local", "replicate", or the base URL of a service that speaks Replicate's API.
+        destination: With a service, `owner/name` of the model that gets the result.
         name: What to call it; by default the function's name.
         **inputs: Its arguments, checked against its signature before anything starts.
 
@@ -38,8 +46,23 @@ def train(
         InvalidInput: An argument is missing, unknown, mistyped or out of range.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
+    if is_remote(on):
+        return start_remote(remote_ref(_text(function, on), on, destination), inputs, name)
     check_backend(on)
     return start(capture_function(function, name), inputs)
+
+
+def _text(ref: object, on: str) -> str:
+    if not isinstance(ref, str):
+        raise InvalidInput(
+            f"{on} trains versions that it knows, not code of the notebook; give it owner/name:version."
+        )
+    return ref
+
+
+def start_remote(ref: RemoteRef, inputs: dict[str, Any], name: str | None = None) -> Training:
+    """Start a training on a service."""
+    return Training(client(), loop_thread().run(client().create_remote(ref, inputs, name)))
 
 
 def start(bundle: Bundle, inputs: dict[str, Any]) -> Training:
@@ -53,7 +76,7 @@ def check_backend(name: str) -> None:
     Raises:
         InvalidInput: There is none of this name.
     """
-    if name not in BACKENDS:
+    if name != "local":
         raise InvalidInput(
             f"There is no backend {name!r}; this version runs trainings on: {', '.join(BACKENDS)}."
         )

@@ -32,7 +32,9 @@ from jupyter_ext.engine.api.replicate.files import FilesAPI
 from jupyter_ext.engine.api.replicate.models import ModelsAPI
 from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
 from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
+from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.backends.local import LocalBackend
+from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.files import FileStore
@@ -45,7 +47,7 @@ from jupyter_ext.engine.trainings.models import Models
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.service import Origin, TrainingService
+from jupyter_ext.engine.trainings.service import LOCAL, Origin, TrainingService
 from jupyter_ext.engine.trainings.signatures import new_secret
 from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.engine.trainings.watch import Watcher
@@ -91,6 +93,10 @@ class Engine:
         self._models = ModelStore(where.models_dir)
         self._links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
         self.environments = Environments(settings.preload)
+        self._backends: dict[str, Backend] = {
+            LOCAL: LocalBackend(self.environments, where.socket_dir),
+            "replicate": ReplicateBackend(),
+        }
         self._presenter = Presenter(self._links, self._files)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
         versions = Versions(where.versions_dir)
@@ -98,7 +104,7 @@ class Engine:
             where.runs_dir,
             self._catalog,
             versions,
-            LocalBackend(self.environments, where.socket_dir),
+            self._backends,
             self._hub,
             self._watcher,
             self._sealer,
@@ -260,7 +266,8 @@ class Engine:
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()
         self._watcher.close()
-        await self.environments.close()
+        for backend in self._backends.values():
+            await backend.close()
         await self._catalog.close()
         self._where.engine_file.unlink(missing_ok=True)
         self._where.token_file.unlink(missing_ok=True)

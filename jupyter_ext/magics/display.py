@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import time
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 _SAVED_PICTURE_INTERVAL_S = 15.0
 _PICTURE_BUCKETS = 150
+_WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
+_VIEWED_WITHIN_S = 3.0
+"""A page that draws the widget has said so by then."""
 
 
 def show(run: Training) -> None:
@@ -29,7 +33,7 @@ def show(run: Training) -> None:
     data: dict[str, Any] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
     widget = _widget(run)
     if widget is not None:
-        data["application/vnd.jupyter.widget-view+json"] = {
+        data[_WIDGET_TYPE] = {
             "version_major": 2,
             "version_minor": 0,
             "model_id": widget.model_id,
@@ -70,16 +74,22 @@ def _widget(run: Training) -> Any:
 async def _keep_saved_output_current(
     run: Training, shown: DisplayHandle, data: dict[str, Any], widget: Any
 ) -> None:
-    """Put the last picture and text into the saved output, for where neither engine nor kernel is there."""
+    """Put the last picture and text into the saved output, for where neither engine nor kernel is there.
+
+    A widget stays in it only where one is looked at: front ends prefer a widget, also a dead one, to every picture.
+    """
     from jupyter_ext.client.facade import client
 
-    drawn_at = time.monotonic()
+    shown_at = drawn_at = time.monotonic()
     try:
         async for event in client().follow(run.id, after_seq=None):
             if event.training is not None:
                 training = event.training
             is_last = event.kind == "end"
-            if not is_last and time.monotonic() - drawn_at < _SAVED_PICTURE_INTERVAL_S:
+            if not is_last and (
+                time.monotonic() - drawn_at < _SAVED_PICTURE_INTERVAL_S
+                or _is_viewed(widget)  # an update would draw it anew before its reader's eyes
+            ):
                 continue
             drawn_at = time.monotonic()
             picture = draw(training, await client().metrics(run.id, buckets=_PICTURE_BUCKETS))
@@ -89,10 +99,20 @@ async def _keep_saved_output_current(
                 "image/svg+xml": picture,
             }
             shown.update({**data, **content}, raw=True)
-            if widget is not None:
-                widget.snapshot = mime_content(training)["training"]
+            if widget is None:
+                continue
+            widget.snapshot = mime_content(training)["training"]
+            if is_last:
+                await asyncio.sleep(max(0.0, shown_at + _VIEWED_WITHIN_S - time.monotonic()))
+                if not widget.is_viewed:
+                    data.pop(_WIDGET_TYPE)
+                    shown.update({**data, **content}, raw=True)
     except JupyterExtError as error:
         log.info("the saved output of %s stays as it is: %s", run.id, error)
+
+
+def _is_viewed(widget: Any) -> bool:
+    return widget is not None and widget.is_viewed
 
 
 def summary(training: resources.Training) -> str:
@@ -181,9 +201,15 @@ def _html_row(tag: str, cells: list[str]) -> str:
     return f"<tr>{inner}</tr>"
 
 
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
 def _ago(created_at: str) -> str:
     seconds = (datetime.now(UTC) - datetime.fromisoformat(created_at)).total_seconds()
-    return "just now" if seconds < 5 else f"{format_duration(seconds)} ago"
+    if seconds < 5:
+        return "just now"
+    unit, length_s = next(item for item in _UNITS if seconds >= item[1])
+    return f"{seconds // length_s:.0f} {unit} ago"
 
 
 class EngineStatus:

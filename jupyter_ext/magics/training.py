@@ -14,6 +14,7 @@ Start a training in a background process; the cell returns at once and shows its
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
   %train fit -i lr={best_lr}                fit is a function of this notebook
+  %train owner/name:version -i … --on replicate --destination owner/model      on a service
 
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
 with it by value. {expression} and $name take values from the notebook."""
@@ -23,12 +24,25 @@ _VERBS = ("show", "logs", "metrics", "cancel", "stacks")
 
 def _train_parser(magic: str) -> MagicParser:
     parser = MagicParser(magic, _TRAIN_TEXT)
-    what = "what to call it" if magic == "%%train" else "a function of this notebook"
+    what = (
+        "what to call it"
+        if magic == "%%train"
+        else "a function of this notebook, or owner/name:version with --on replicate"
+    )
     parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
     parser.add_argument(
         "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="an input of train()"
     )
-    parser.add_argument("--on", default="local", metavar="BACKEND", help="where it runs (default: local)")
+    parser.add_argument(
+        "--on",
+        default="local",
+        metavar="BACKEND",
+        help="local (default), replicate, or the base URL of a service like it",
+    )
+    if magic == "%train":
+        parser.add_argument(
+            "--destination", metavar="MODEL", help="with a service: owner/name that gets the result"
+        )
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
@@ -104,16 +118,26 @@ class TrainingMagics(Magics):
         return TrainingList(trainings.list(arguments.status, arguments.limit))
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
-        from jupyter_ext.client import facade
+        from jupyter_ext.client import facade, remote
         from jupyter_ext.client.capture import capture_cell, capture_function
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics import display
         from jupyter_ext.protocol.training_input import parse_literal
 
-        facade.check_backend(arguments.on)
+        if not remote.is_remote(arguments.on):
+            facade.check_backend(arguments.on)
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
         texts = parse_inputs(arguments.input, parser.prog)
+        if remote.is_remote(arguments.on):
+            if cell is not None:
+                text = (
+                    f"{arguments.on} trains versions that it knows, not cells; use %train owner/name:version."
+                )
+                raise InvalidInput(text)
+            ref = remote.remote_ref(arguments.name, arguments.on, arguments.destination)
+            values = {name: parse_literal(text) for name, text in texts.items()}
+            return self._finish(arguments, facade.start_remote(ref, values))
         assert self.shell is not None
         namespace = self.shell.user_ns
         if cell is None:
@@ -129,9 +153,15 @@ class TrainingMagics(Magics):
             inputs = bundle.training_input.parse_text(texts)
         if bundle.unknown_names:
             print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
-        run = facade.start(bundle, inputs)
+        return self._finish(arguments, facade.start(bundle, inputs))
+
+    def _finish(self, arguments: argparse.Namespace, run: Any) -> Any:
+        """Give the handle as the line asks for it."""
+        from jupyter_ext.magics import display
+
+        assert self.shell is not None
         if arguments.variable:
-            namespace[arguments.variable] = run
+            self.shell.user_ns[arguments.variable] = run
         if arguments.wait:
             display.show_and_wait(run)
             return None

@@ -17,6 +17,15 @@ CauseKind = Literal["exception", "signal", "exit", "lost", "out_of_memory", "can
 MetricValue = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
+def metric_value(number: float) -> MetricValue:
+    """Give a number as JSON can carry it."""
+    if number != number:
+        return "NaN"
+    if number in (float("inf"), float("-inf")):
+        return "Infinity" if number > 0 else "-Infinity"
+    return number
+
+
 class Resource(BaseModel):
     """Base: unknown keys of a newer engine are kept, not refused."""
 

@@ -85,6 +85,8 @@ class TrainingInput:
 
     parameters: tuple[Parameter, ...]
     takes_any: bool = False
+    entry: str = "train"
+    """The function's name, for messages."""
 
     @cached_property
     def model(self) -> type[BaseModel]:
@@ -153,7 +155,7 @@ class TrainingInput:
         if word == "additional_property_not_allowed":
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(names) or 'no inputs'}"
-            return InvalidField(word, where, f"train() has no input {name!r}; {hint}")
+            return InvalidField(word, where, f"{self.entry}() has no input {name!r}; {hint}")
         value = given.get(str(item["loc"][0]))
         return InvalidField(word, where, f"{name}={_short(value)}: {_decapitalize(item['msg'])}")
 
@@ -200,9 +202,8 @@ def _from_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Training
         *zip(positional, [*defaults, *arguments.defaults], strict=True),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
     ]
-    return TrainingInput(
-        tuple(_parameter(argument, default) for argument, default in pairs), arguments.kwarg is not None
-    )
+    parameters = tuple(_parameter(argument, default) for argument, default in pairs)
+    return TrainingInput(parameters, arguments.kwarg is not None, function.name)
 
 
 def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:

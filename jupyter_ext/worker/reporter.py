@@ -1,7 +1,7 @@
 """`log`, `progress`, `should_stop`: what training code says about itself. Standard library only.
 
-Inside a run every call is one write to the run's journal: no thread, no lock, no socket, nothing that can stall a
-training. Outside of one (the function called by hand in a notebook) `log` prints a line, at most one a second.
+Inside a run every call is one write to the run's journal: no thread, no socket, and where the same keys come again with
+plain numbers, no lock; nothing that can stall a training. Outside of one (the function called by hand in a notebook) `log` prints a line, at most one a second.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.worker.journal import JournalWriter
+from jupyter_ext.worker.concurrency import is_from_signal_handler
+from jupyter_ext.worker.journal import JournalWriter, plain_numbers
 
 _PRINT_INTERVAL_S = 1.0
 
@@ -26,14 +28,16 @@ class Reporter:
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
         self._complained: set[str] = set()
+        self.quickly = self._journal.quickly
 
     def points(self, values: Mapping[str, Any], step: float | None) -> None:
-        """Write one point of each key."""
-        for value in values.values():
-            if value.__class__ is not float and value.__class__ is not int:
-                values = self._numbers(values)
-                break
-        self._journal.points(values, step)
+        """Write what `quickly` did not: one point of each key; what is no number is left out and told of."""
+        if not isinstance(values, Mapping):
+            self._complain(
+                "values", f"log: {values!r:.60} is no mapping of names to numbers; nothing was recorded."
+            )
+            return
+        self._journal.points(self._numbers(values), None if step is None else self._step(step))
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
         """Write many points of one key."""
@@ -65,23 +69,44 @@ class Reporter:
                 continue
             try:
                 numbers[key] = float(value.item() if hasattr(value, "item") else value)
-            except (TypeError, ValueError, RuntimeError):
-                if key not in self._complained:
-                    self._complained.add(key)
-                    text = f"log: {key} is a {type(value).__name__}, not one number; it was left out."
-                    self._journal.mark("notice", text=text)
-                    print(text, file=sys.stderr)
+            except Exception as error:
+                if is_from_signal_handler(error):
+                    raise
+                kind = type(value).__name__
+                self._complain(key, f"log: {key} is a {kind}, not one number; it was left out.")
+                continue
+            if isinstance(value, Real):
+                plain_numbers.add(type(value))
         return numbers
+
+    def _step(self, step: Any) -> float | None:
+        try:
+            return float(step.item() if hasattr(step, "item") else step)
+        except Exception as error:
+            if is_from_signal_handler(error):
+                raise
+            kind = type(step).__name__
+            self._complain("step", f"log: step is a {kind}, not one number; calls are counted instead.")
+            return None
+
+    def _complain(self, about: str, text: str) -> None:
+        """Tell the user once, in the panel and in the log."""
+        if about not in self._complained:
+            self._complained.add(about)
+            self._journal.mark("notice", text=text)
+            print(text, file=sys.stderr)
 
 
 _active: Reporter | None = None
+_quickly: Callable[[Mapping[str, Any], float | None], bool] | None = None
 _last_print = 0.0
 
 
 def activate(reporter: Reporter | None) -> None:
     """Make `reporter` the one that the functions of this module write to."""
-    global _active
+    global _active, _quickly
     _active = reporter
+    _quickly = None if reporter is None else reporter.quickly
 
 
 def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
@@ -99,6 +124,8 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None
         values = metrics
     elif metrics:
         values = {**values, **metrics}
+    if _quickly is not None and _quickly(values, step):
+        return
     if _active is not None:
         _active.points(values, step)
     else:

@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium.
+"""A real JupyterLab in a real Chromium; what it can do stands in tests/support/lab_page.py.
 
 Rule: what a test does not test, it does by JupyterLab's own commands (`Lab.command`), so that a moved button breaks only
 the tests about that button. Every wait has a condition and a deadline.
@@ -7,45 +7,25 @@ the tests about that button. Every wait has a condition and a deadline.
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import psutil
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-
-SCREENSHOTS = Path(__file__).parent / "screenshots"
-DEADLINE_S = 60.0
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_FLAGS = [
-    "--no-sandbox",  # CI runs as root
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-JUPYTERS_OWN_ERRORS = ("Could not restore the debugger state",)
-"""What JupyterLab writes to the console by itself, here when a kernel restarts."""
-
-SETTINGS = {
-    # Jupyter's news would lie over what is clicked and photographed
-    "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
-    # cells out of sight stay in the page
-    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "defer"}',
-}
+from lab_page import (
+    CHROMIUM_FLAGS,
+    DEADLINE_S,
+    Lab,
+    LabServer,
+    find_chromium,
+    start_server,
+    stop_server,
+    wait_until_up,
+)
+from panel_page import EngineOnDisk
+from playwright.sync_api import Browser, sync_playwright
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,134 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@dataclass
-class LabServer:
-    """A running JupyterLab and the folder it shows."""
-
-    url: str
-    token: str
-    root: Path
-    process: subprocess.Popen[bytes]
-    log: Path
-    environment: dict[str, str]
-
-    def write_notebook(self, name: str, *cells: str) -> str:
-        """Write a notebook with these code cells; gives its path for `Lab.open`."""
-        new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        new.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        path = f"{name}-{secrets.token_hex(3)}.ipynb"
-        nbformat.write(new, self.root / path)
-        return path
-
-
-@dataclass
-class Lab:
-    """One page that shows JupyterLab."""
-
-    page: Page
-    server: LabServer
-    errors: list[str] = field(default_factory=list)
-    """What the page wrote to the console as errors, and exceptions nobody caught; without JupyterLab's own."""
-
-    def add_error(self, text: str) -> None:
-        """Keep an error of the page."""
-        if not text.startswith(JUPYTERS_OWN_ERRORS):
-            self.errors.append(text)
-
-    def open(self, path: str) -> None:
-        """Open a notebook and wait until its kernel is ready."""
-        self.page.goto(f"{self.server.url}lab/tree/{path}?reset&token={self.server.token}")
-        self.wait_ready()
-
-    def reload(self) -> None:
-        """Reload the page; the kernel goes on."""
-        self.page.reload()
-        self.wait_ready()
-
-    def wait_ready(self) -> None:
-        """Wait until the notebook is there and its kernel idle."""
-        self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=DEADLINE_S * 1000)
-        self.evaluate("app => app.restored")
-        expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=DEADLINE_S * 1000)
-        self.evaluate("app => app.shell.currentWidget.sessionContext.ready")
-        self.wait_idle()
-        self._wait_for_splash_to_go()
-
-    def _wait_for_splash_to_go(self) -> None:
-        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-
-    def evaluate(self, function: str, argument: Any = None) -> Any:
-        """Call a JavaScript function `(app, argument) => …` in the page; promises are awaited."""
-        return self.page.evaluate(f"argument => ({function})(window.jupyterapp, argument)", argument)
-
-    def command(self, name: str, **arguments: Any) -> Any:
-        """Run one of JupyterLab's commands."""
-        return self.evaluate(
-            "async (app, [name, args]) => { await app.commands.execute(name, args); }", [name, arguments]
-        )
-
-    def wait_idle(self, timeout_s: float = DEADLINE_S) -> None:
-        """Wait until the kernel of the open notebook is idle."""
-        self.page.wait_for_function(
-            "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
-            timeout=timeout_s * 1000,
-        )
-
-    def cell(self, index: int) -> Locator:
-        """Give a cell, counted from 0."""
-        return self.page.locator(".jp-Notebook:visible .jp-Cell").nth(index)
-
-    def outputs(self, index: int) -> Locator:
-        """Give the outputs of a cell."""
-        return self.cell(index).locator(".jp-OutputArea-child .jp-OutputArea-output")
-
-    def run_cell(self, index: int, *, wait: bool = True, timeout_s: float = DEADLINE_S) -> Locator:
-        """Run a cell, wait until it has ended, and give its outputs.
-
-        Args:
-            index: The cell, counted from 0.
-            wait: Whether to wait; without, the cell may still be running.
-            timeout_s: How long to wait, seconds.
-        """
-        self.evaluate(
-            "(app, index) => { app.shell.currentWidget.content.activeCellIndex = index; "
-            "void app.commands.execute('notebook:run-cell'); }",
-            index,
-        )
-        if wait:
-            expect(self.cell(index).locator(".jp-InputPrompt")).to_have_text(
-                re.compile(r"\[\d+\]:"), timeout=timeout_s * 1000
-            )
-        return self.outputs(index)
-
-    def restart_kernel(self) -> None:
-        """Restart the kernel, without the question whether one means it."""
-        self.evaluate("app => app.shell.currentWidget.sessionContext.session.kernel.restart()")
-        self.wait_idle()
-
-    def save(self) -> None:
-        """Save the open notebook."""
-        self.command("docmanager:save")
-
-    def set_theme(self, name: str) -> None:
-        """Switch the theme: `JupyterLab Light` or `JupyterLab Dark`."""
-        self.command("apputils:change-theme", theme=name)
-        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name)
-        self._wait_for_splash_to_go()
-
-    def screenshot(self, name: str, of: Locator | None = None) -> Path:
-        """Take a picture of the page or of one element, to look at; it is compared with nothing."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        path = SCREENSHOTS / f"{name}.png"
-        (of or self.page).screenshot(path=path)
-        return path
-
-
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """Give the Chromium to test in; without one, tests are skipped, and fail in CI."""
-    named = os.environ.get("JUPYTER_EXT_CHROMIUM")
-    found = named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+    found = find_chromium()
     if found is None:
         message = "No Chromium: run `make chromium`, or set JUPYTER_EXT_CHROMIUM to the path of one."
         if os.environ.get("CI") == "true":
@@ -208,13 +64,19 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 def lab_server(session_engine_home: Any) -> Iterator[LabServer]:
     """Start a JupyterLab with directories of its own."""
     home = Path(tempfile.mkdtemp(prefix="jx-lab-", dir="/tmp"))
-    server = _start_server(home, session_engine_home.environment)
+    server = start_server(home, session_engine_home.environment)
     try:
-        _wait_until_up(server)
+        wait_until_up(server)
         yield server
     finally:
-        _stop(server.process)
+        stop_server(server.process)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def engine(lab_server: LabServer, session_engine_home: Any) -> EngineOnDisk:
+    """Give the engine that the JupyterLab of the tests uses."""
+    return EngineOnDisk(session_engine_home.data_dir, session_engine_home.runtime_dir)
 
 
 @pytest.fixture
@@ -224,96 +86,6 @@ def lab(lab_server: LabServer, chromium: Browser) -> Iterator[Lab]:
     context.set_default_timeout(DEADLINE_S * 1000)
     page = context.new_page()
     lab = Lab(page, lab_server)
-    page.on("console", lambda message: lab.add_error(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: lab.add_error(str(error)))
+    lab.listen()
     yield lab
     context.close()
-
-
-def _start_server(home: Path, engine_environment: dict[str, str]) -> LabServer:
-    root = home / "notebooks"
-    root.mkdir()
-    for name, text in SETTINGS.items():
-        path = home / "settings" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    environment = {
-        **os.environ,
-        **engine_environment,
-        "HOME": str(home),
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "PYTHONWARNINGS": "default",
-    }
-    environment.pop("JUPYTER_PATH", None)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    log = home / "server.log"
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
-        *("--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}"),
-        *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, cwd=root
-        )
-    return LabServer(f"http://127.0.0.1:{port}/", token, root, process, log, environment)
-
-
-def _wait_until_up(server: LabServer) -> None:
-    deadline = DEADLINE_S
-    while deadline > 0:
-        if server.process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{server.url}api/status?token={server.token}", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            deadline -= 0.1
-            _pause(server.process, 0.1)
-    pytest.fail(
-        f"JupyterLab did not come up:\n{server.log.read_text(errors='replace')[-4000:]}", pytrace=False
-    )
-
-
-def _pause(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Wait a little, or until the process ends."""
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and its kernels; the engine is not its child and is ended by who owns its home."""
-    try:
-        children = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        children = []
-    process.terminate()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for child in children:
-        if "jupyter_ext.engine" not in _command_line(child):
-            try:
-                child.kill()
-            except psutil.NoSuchProcess:
-                continue
-
-
-def _command_line(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

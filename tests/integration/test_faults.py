@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from typing import Any
 
@@ -13,6 +14,7 @@ from integration_tools import EngineUnderTest, finish, start, until
 
 from jupyter_ext import connection
 from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.errors import UnknownId
 
 LOOP = """
 import time
@@ -189,3 +191,16 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+async def test_a_deleted_run_is_known_and_its_metrics_are_gone(
+    client: AsyncClient, engine: EngineUnderTest
+) -> None:
+    training = await finish(client, "from jupyter_ext import log\ndef train():\n    log(loss=1.0)")
+    run_dir = engine.run_dir(training)
+    assert (await client.metrics(training.id))[0].key == "loss"
+    shutil.rmtree(run_dir)
+    assert (await client.get(training.id)).status == "succeeded"
+    for question in (client.metrics, client.logs):
+        with pytest.raises(UnknownId, match=f"{training.id} are gone: {run_dir} was deleted"):
+            await question(training.id)

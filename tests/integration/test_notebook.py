@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from integration_tools import EngineUnderTest
+from integration_tools import EngineUnderTest, until
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -251,19 +252,24 @@ def test_secrets_of_the_environment_reach_the_worker_and_no_file(
 
 
 def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:
-    updates: list[dict[str, Any]] = []
-    kernel.run(TRAIN.replace("count", "pictured"))
-    deadline = time.monotonic() + 20
-    while not updates and time.monotonic() < deadline:
+    slowly = (
+        TRAIN.replace("count", "pictured")
+        + "import time\ntime.sleep(1)  # the cell is over before the training\n"
+    )
+    kernel.run(slowly)
+
+    def last_picture() -> dict[str, Any] | None:
         try:
             message = kernel.client.get_iopub_msg(timeout=1)
-        except Exception:  # noqa: BLE001  queue.Empty, while nothing has come yet
-            continue
-        if message["msg_type"] == "update_display_data":
-            updates.append(message["content"]["data"])
-    assert updates[-1]["image/svg+xml"].startswith("<svg")
-    assert "pictured" in updates[-1]["image/svg+xml"]
-    assert "succeeded" in updates[-1]["text/plain"]
+        except queue.Empty:
+            return None
+        data = message["content"].get("data", {}) if message["msg_type"] == "update_display_data" else {}
+        text = data.get("text/plain", "")
+        return data if "pictured" in text and "succeeded" in text else None
+
+    picture = until(last_picture, "the last picture", 30)["image/svg+xml"]
+    assert picture.startswith("<svg")
+    assert "pictured" in picture
 
 
 def test_a_killed_kernel_does_nothing_to_its_training(engine: EngineUnderTest, kernel: Kernel) -> None:

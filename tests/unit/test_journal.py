@@ -23,7 +23,8 @@ import numpy as np
 import pytest
 
 from jupyter_ext.worker import journal
-from jupyter_ext.worker.journal import JournalWriter, journal_name, parse_journal_name
+from jupyter_ext.worker.journal import JournalWriter
+from jupyter_ext.worker.journal_format import journal_name, parse_journal_name
 
 
 class Read(NamedTuple):
@@ -228,6 +229,57 @@ def test_threads_share_a_writer(tmp_path: Path) -> None:
     assert len(points) == 4 * 2000 * 2
     for number in range(4):
         assert [value for key, _, value in points if key == f"t{number}"] == list(range(2000))
+
+
+def test_a_file_is_not_left_while_another_thread_writes_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that sees the next file takes the one before for complete."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow_disk(fd: int, data: bytes) -> int:
+        if threading.current_thread().name == "stalled":
+            entered.set()
+            assert go_on.wait(20)
+        return os.write(fd, data)
+
+    monkeypatch.setattr(journal, "_GRACE_S", 20.0)
+    writer = JournalWriter(tmp_path, "0", rotate_bytes=500)
+    writer.points({"a": -1})
+    monkeypatch.setattr(journal, "_os_write", slow_disk)
+    stalled = threading.Thread(target=writer.points, args=({"a": 100},), name="stalled")
+    stalled.start()
+    assert entered.wait(20)
+    busy = threading.Thread(target=lambda: [writer.points({"a": i}) for i in range(20)])
+    busy.start()
+    busy.join(0.3)
+    assert busy.is_alive()
+    assert not (tmp_path / "metrics-0-1.jnl").exists()
+    go_on.set()
+    busy.join()
+    stalled.join()
+    writer.close()
+    assert (tmp_path / "metrics-0-1.jnl").exists()
+    assert ("a", 1, 100) in read(tmp_path / "metrics-0-0.jnl").points
+    values = [value for _, _, value in read_stream(tmp_path, "0").points]
+    assert sorted(values) == [-1, *range(20), 100]
+
+
+def test_a_frame_that_a_full_disk_tore_off_unseen_is_cut_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = JournalWriter(tmp_path, "0")
+    writer.points({"a": 0})
+    writer.points({"a": 1})
+    with monkeypatch.context() as full:
+        full.setattr(journal, "_os_write", lambda fd, data: os.write(fd, data[:7]))
+        assert not writer.quickly({"a": 2})
+    writer.mark("progress", current=1)
+    writer.points({"a": 3})
+    writer.close()
+    got = read(tmp_path / "metrics-0-0.jnl")
+    assert got.points == [("a", 0, 0), ("a", 1, 1), ("a", 2, 3)]
+    assert (len(got.marks), got.torn_bytes) == (1, 0)
 
 
 def test_a_signal_handler_may_log(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from jupyter_ext.engine.store import journal_reader
 from jupyter_ext.engine.store.journal_reader import JournalTail, Mark
-from jupyter_ext.worker.journal import JournalWriter, _frame, _key_frame
+from jupyter_ext.worker.journal import JournalWriter
+from jupyter_ext.worker.journal_format import frame as _frame
+from jupyter_ext.worker.journal_format import key_frame as _key_frame
 
 Told = dict[str, list[tuple[float, float, int]]]
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.store import run_store
-from jupyter_ext.engine.store.run_store import RECORD, Batch, CursorLost, RunStore
+from jupyter_ext.engine.store.index import RECORD
+from jupyter_ext.engine.store.journal_reader import READ_BYTES
+from jupyter_ext.engine.store.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.store.sealing import seal_run
 from jupyter_ext.protocol.columns import decode_batch, decode_columns
 from jupyter_ext.worker.journal import JournalWriter
@@ -212,7 +213,7 @@ def test_ingest_is_bounded_and_fair(tmp_path: Path) -> None:
     batches = ingest_all(store)
     sizes = [sum(len(columns) for _, columns in batch.blocks) for batch in batches]
     assert sum(sizes) == 600_000
-    assert max(sizes) <= 2 * run_store.READ_BYTES / 16
+    assert max(sizes) <= 2 * READ_BYTES / 16
     assert len({index for index, _ in batches[0].blocks + batches[1].blocks + batches[2].blocks}) == 3
     store.close()
     for writer in writers:
@@ -360,7 +361,7 @@ def test_a_full_disk_lets_news_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         room[0] -= taken
         return taken
 
-    monkeypatch.setattr(run_store.os, "write", limited)
+    monkeypatch.setattr(os, "write", limited)
     assert store.ingest() is None
     assert store.ingest() is None
     assert store.seq == 0
@@ -372,6 +373,28 @@ def test_a_full_disk_lets_news_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert store.ingest() is None
     store.close()
     writer.close()
+
+
+def test_a_full_disk_loses_neither_what_precedes_damage_nor_what_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = JournalWriter(tmp_path, "0")
+    for i in range(10):
+        writer.points({"a": i}, time=1.0)
+    writer.close()
+    path = tmp_path / "metrics-0-0.jnl"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    store = opened(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: 0)
+        assert store.ingest() is None
+    batch = store.ingest()
+    assert batch is not None
+    assert [len(columns) for _, columns in batch.blocks] == [9]
+    assert [mark["kind"] for mark in batch.marks] == ["notice"]
+    store.close()
 
 
 KILLED = """
@@ -522,6 +545,27 @@ def test_characters_are_never_torn(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    "torn", ["é".encode()[:1], "€".encode()[:2], "🎉".encode()[:3], b"x" * (256 << 10) + b"\xe2"]
+)
+def test_a_character_that_an_ended_run_began_is_published_at_last(tmp_path: Path, torn: bytes) -> None:
+    store = opened(tmp_path)
+    append_log(tmp_path, b"so far " + torn)
+    text = seen(store, ingest_all(store))[1]
+    assert text == "so far " + "x" * torn.count(b"x")
+    assert store.ingest() is None
+    batch = store.ingest(final=True)
+    assert batch is not None
+    assert batch.log == (len(text), 7 + len(torn), "\ufffd")
+    assert store.ingest(final=True) is None
+    assert seen(store, store.replay(0))[1] == text + "\ufffd"
+    store.close()
+    store = opened(tmp_path)
+    assert store.ingest(final=True) is None
+    assert seen(store, store.replay(0))[1] == text + "\ufffd"
+    store.close()
+
+
 def test_bytes_that_are_no_text_are_shown_as_such_and_hold_nothing_up(tmp_path: Path) -> None:
     store = opened(tmp_path)
     append_log(tmp_path, b"\xff\xfe\x80ok\xc3\n\xe2\x82\n")
@@ -586,8 +630,40 @@ store.open()
 assert store.ingest() is None
 assert len(store.columns(buckets=500)) > 40_000
 assert not {"pyarrow", "pandas", "torch"} & sys.modules.keys(), sys.modules.keys()
-store.columns(lo=1000, hi=1100, buckets=500)
+assert store.needs_loading
+store.load()
 assert "pyarrow" in sys.modules
+assert not store.needs_loading
+before = set(sys.modules)
+store.columns(lo=1000, hi=1100, buckets=500)
+assert list(store.replay(0))
+assert set(sys.modules) == before
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+
+
+def test_pandas_is_never_imported_to_seal_or_to_read(tmp_path: Path) -> None:
+    """It costs 44 MiB and 0.2 s, and pyarrow imports it whenever it is asked for an array the usual way."""
+    writer = JournalWriter(tmp_path, "0", rotate_bytes=20_000)
+    for i in range(2000):
+        writer.points({"a": i, "b": -i})
+    writer.close()
+    code = """
+import sys
+from pathlib import Path
+from jupyter_ext.engine.store import run_store, sealing
+store = run_store.RunStore(Path(sys.argv[1]))
+store.open()
+while store.ingest():
+    pass
+sealing.seal_run(Path(sys.argv[1]))
+for path in (Path(sys.argv[1]) / "segments").glob("*.npz"):
+    path.unlink()
+sealing.seal_run(Path(sys.argv[1]), final=True)
+assert len(store.columns()) > 4000 * 24
+assert len(list(store.replay(0))) > 0
+assert "pyarrow" in sys.modules
+assert "pandas" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from jupyter_ext.engine.store import merging, segment_file
 from jupyter_ext.engine.store.run_store import RunStore
-from jupyter_ext.engine.store.sealing import load_parts, main, seal_run
+from jupyter_ext.engine.store.sealing import main, seal_run
+from jupyter_ext.engine.store.segments import load_parts
 from jupyter_ext.protocol.columns import decode_columns
 from jupyter_ext.worker.journal import JournalWriter
 
 Told = dict[tuple[str, str], list[list[float]]]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a power cut would show whether the disk was waited for, and that takes most of the time here."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
 
 
 def write_run(run_dir: Path, num_calls: int = 400, *, rotate_bytes: int = 6000) -> list[JournalWriter]:
@@ -86,48 +98,102 @@ def test_rotated_journals_are_sealed_and_the_newest_stays(tmp_path: Path) -> Non
     assert {path.name for path in (tmp_path / "segments").iterdir()} == names
 
 
-CUT = """
-import os, sys
-from pathlib import Path
-from jupyter_ext.engine.store.sealing import seal_run
-left = int(sys.argv[2])
-def cut(call):
-    def wrapped(*args, **kwargs):
-        global left
-        result = call(*args, **kwargs)
-        left -= 1
-        if left == 0:
-            os._exit(9)
-        return result
-    return wrapped
-for name in ("replace", "unlink", "fsync", "mkdir"):
-    setattr(os, name, cut(getattr(os, name)))
-seal_run(Path(sys.argv[1]), final=sys.argv[3] == "final")
-"""
+class Killed(BaseException):
+    """The sealer ends here. As after a real kill, nothing of it changes the disk any more."""
+
+
+class Disk:
+    """Kills whoever changes the disk, after the `steps`-th change."""
+
+    CHANGES = ("replace", "unlink", "fsync", "mkdir", "ftruncate")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+        self._left = steps
+        for name in self.CHANGES:
+            monkeypatch.setattr(os, name, self._cut(getattr(os, name)))
+        real_open = os.open
+
+        def cut_open(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+            does_create = flags & os.O_CREAT and not os.path.exists(path)
+            return (self._cut(real_open) if does_create else real_open)(path, flags, *args, **kwargs)
+
+        monkeypatch.setattr(os, "open", cut_open)
+
+    def _cut(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*args: Any, **kwargs: Any) -> Any:
+            if self._left <= 0:
+                raise Killed
+            result = change(*args, **kwargs)
+            self._left -= 1
+            if self._left == 0:
+                raise Killed
+            return result
+
+        return changed
 
 
 @pytest.mark.parametrize("kind", ["live", "final"])
-def test_a_sealer_killed_after_any_step_loses_nothing(tmp_path: Path, kind: str) -> None:
+def test_a_sealer_killed_after_any_step_loses_nothing(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kill it after its 1st, 2nd, 3rd … change of the disk; look with and without an index; let the next one finish."""
     pristine = tmp_path / "pristine"
     pristine.mkdir()
-    for writer in write_run(pristine, 60, rotate_bytes=2000):
+    for writer in write_run(pristine, 45, rotate_bytes=2000):
         writer.close()
     expected = told(pristine)
-    code, step = 9, 0
-    while code == 9:
+    was_killed, step = True, 0
+    while was_killed:
         step += 1
         run_dir = tmp_path / str(step)
         shutil.copytree(pristine, run_dir)
-        code = subprocess.run([sys.executable, "-c", CUT, run_dir, str(step), kind]).returncode
+        with monkeypatch.context() as patched:
+            Disk(patched, step)
+            try:
+                seal_run(run_dir, final=kind == "final")
+                was_killed = False
+            except Killed:
+                pass
         same(run_dir, expected)
         forget_index(run_dir)
         same(run_dir, expected)
         seal_run(run_dir, final=kind == "final")
         same(run_dir, expected)
         assert not list((run_dir / "segments").glob("*.tmp"))
-    assert code == 0
-    assert step > 10
+    assert step > (30 if kind == "final" else 10)
+
+
+CUT = """
+import os, signal, sys, threading
+from pathlib import Path
+from jupyter_ext.engine.store.sealing import seal_run
+import pyarrow.parquet
+after_s = float(sys.argv[2])
+threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+seal_run(Path(sys.argv[1]), final=True)
+"""
+
+
+def test_a_sealer_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+    """Real SIGKILLs, several at once, between system calls as well as within them."""
+    pristine = tmp_path / "pristine"
+    pristine.mkdir()
+    for writer in write_run(pristine, 300, rotate_bytes=2000):
+        writer.close()
+    expected = told(pristine)
+    killed = {}
+    for after_s in (0.01, 0.04, 0.1, 0.2):
+        run_dir = tmp_path / str(after_s)
+        shutil.copytree(pristine, run_dir)
+        killed[run_dir] = subprocess.Popen([sys.executable, "-c", CUT, run_dir, str(after_s)])
+    codes = [process.wait() for process in killed.values()]
+    assert codes[0] == -signal.SIGKILL
+    assert {*codes} <= {0, -signal.SIGKILL}
+    for run_dir in killed:
+        same(run_dir, expected)
+        seal_run(run_dir, final=True)
+        same(run_dir, expected)
+        assert not list(run_dir.glob("*.jnl"))
 
 
 def test_a_segment_wins_over_its_journal(tmp_path: Path) -> None:
@@ -217,10 +283,8 @@ def test_other_tools_read_the_parquet(tmp_path: Path) -> None:
 
 
 def test_row_groups_are_crossed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_ext.engine.store import sealing
-
-    monkeypatch.setattr(sealing, "ROW_GROUP_POINTS", 97)
-    monkeypatch.setattr(sealing, "SHORT_SERIES", 10)
+    monkeypatch.setattr(segment_file, "ROW_GROUP_POINTS", 97)
+    monkeypatch.setattr(merging, "SHORT_SERIES", 10)
     for writer in write_run(tmp_path):
         writer.close()
     expected = told(tmp_path)
@@ -228,6 +292,14 @@ def test_row_groups_are_crossed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     same(tmp_path, expected)
     seal_run(tmp_path, final=True)
     same(tmp_path, expected)
+
+
+def has_open(pid: int, path: Path) -> bool:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed between the two looks
+            if os.readlink(descriptor) == str(path):
+                return True
+    return False
 
 
 def test_only_one_sealer_works_at_a_time(tmp_path: Path) -> None:
@@ -239,8 +311,10 @@ def test_only_one_sealer_works_at_a_time(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyter_ext.engine.store.sealing", tmp_path, "--final"]
         )
+        while not has_open(process.pid, tmp_path / "segments" / ".lock"):
+            assert process.poll() is None
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1.5)
+            process.wait(0.2)
     assert process.wait() == 0
     assert not list(tmp_path.glob("*.jnl"))
 

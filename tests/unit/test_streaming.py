@@ -40,6 +40,8 @@ class OneTraining:
     async def store(self, training_id: str) -> RunStore:
         return self._store
 
+    points = store
+
 
 class Viewer:
     """Takes messages and keeps what they say."""

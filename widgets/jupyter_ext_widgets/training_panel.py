@@ -46,6 +46,9 @@ export default () => ({
 """
 
 
+_VIEWED = {"kind": "viewed"}
+
+
 class TrainingPanel(anywidget.AnyWidget):
     """Shows one training as it runs, and what it left when it is over.
 
@@ -54,6 +57,9 @@ class TrainingPanel(anywidget.AnyWidget):
         snapshot: The training as last known, drawn where nothing can be reached.
         door: The way to the engine for pages without our server extension; without one such pages show the
             snapshot only.
+
+    Attributes:
+        is_viewed: Whether a page has drawn it: one that knows our MIME type draws that instead.
     """
 
     _esm = _LOADER
@@ -64,6 +70,7 @@ class TrainingPanel(anywidget.AnyWidget):
     def __init__(
         self, training_id: str, *, snapshot: Mapping[str, Any] | None = None, door: EngineDoor | None = None
     ) -> None:
+        self.is_viewed = False
         self._send_lock = threading.Lock()
         self._tunnel = Tunnel(door or _NoDoor(), self._send_custom)
         super().__init__(training_id=training_id, snapshot=dict(snapshot or {}))
@@ -75,7 +82,9 @@ class TrainingPanel(anywidget.AnyWidget):
         super().close()
 
     def _on_custom(self, _widget: object, content: object, _buffers: object) -> None:
-        self._tunnel.handle(content)
+        self.is_viewed = True
+        if content != _VIEWED:
+            self._tunnel.handle(content)
 
     def _send_custom(self, content: dict[str, Any], buffers: Sequence[bytes]) -> None:
         with self._send_lock:

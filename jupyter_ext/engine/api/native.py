@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jupyter_ext.engine.api.replicate.requests import base_url
+from jupyter_ext.engine.api.replicate.requests import answer, base_url, input_of, json_object
+from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
 from jupyter_ext.engine.trainings.presentation import Presenter
-from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.service import Origin, TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
 from jupyter_ext.protocol.problems import Problem
@@ -41,6 +42,7 @@ class NativeAPI:
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
             Route("/native/trainings", self.list, methods=["GET"]),
+            Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
@@ -55,6 +57,26 @@ class NativeAPI:
         version = await self._trainings.add_version(await request.body())
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
+
+    async def create_remote(self, request: Request) -> Response:
+        """Start a training on a service: 201."""
+        body = await json_object(request)
+        remote = {
+            name: str(body[name])
+            for name in ("base_url", "model", "version", "destination")
+            if body.get(name)
+        }
+        missing = [name for name in ("base_url", "model", "version") if name not in remote]
+        if missing:
+            raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
+        training = await self._trainings.create_remote(
+            str(body.get("backend")),
+            remote,
+            str(body.get("name") or remote["model"].rpartition("/")[2]),
+            input_of(body),
+            origin_of(body, Origin("")),
+        )
+        return answer(self._presenter.training(training, base_url(request)), 201)
 
     async def list(self, request: Request) -> Response:
         """List trainings, newest first."""
@@ -83,8 +105,10 @@ class NativeAPI:
 
     async def metrics(self, request: Request) -> Response:
         """Give metrics as columns."""
-        store = await self._trainings.store(request.path_params["id"])
         query = request.query_params
+        is_overview = "buckets" in query and not {"from", "to"} & query.keys()
+        trainings = self._trainings
+        store = await (trainings.store if is_overview else trainings.points)(request.path_params["id"])
         data = store.columns(
             keys=query["keys"].split(",") if query.get("keys") else None,
             buckets=_integer(request, "buckets", 1) if "buckets" in query else None,

@@ -41,6 +41,17 @@ class LocalBackend:
         """Ask for the stacks of all threads."""
         return control.send(run_dir, "stacks")
 
+    def adopt(self, run_dir: Path) -> None:
+        """Do nothing: its shim never stopped watching it."""
+
+    def started_at(self, run_dir: Path) -> float | None:
+        """Give the Unix time at which its process was there, or `None`."""
+        return exit.started_at(run_dir)
+
+    async def close(self) -> None:
+        """End the warm interpreters."""
+        await self._environments.close()
+
     def outcome(self, run_dir: Path, now: float) -> exit.Outcome | None:
         """Read the end of a run from its directory, and tidy what it leaves outside of it."""
         ended = exit.outcome(run_dir, now)

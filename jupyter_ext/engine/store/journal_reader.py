@@ -22,7 +22,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from jupyter_ext.worker.journal import (
+from jupyter_ext.worker.journal_format import (
     FRAME_HEAD,
     KEY_HEAD,
     KIND_KEY,
@@ -141,6 +141,10 @@ class JournalTail:
         self.is_damaged = decoded.is_damaged
         more = len(data) >= wanted > 0 and decoded.end > 0 and (until is None or self.offset < until)
         return News(decoded.columns(), decoded.marks, more and not self.is_damaged)
+
+    def go_back(self, offset: int, ordinal: int) -> None:
+        """Read on from an earlier place: `offset` in bytes, at the end of a frame, with `ordinal` points before it."""
+        self.offset, self.ordinal, self.is_damaged = offset, ordinal, False
 
     def close(self) -> None:
         """Close the file."""

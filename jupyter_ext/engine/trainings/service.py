@@ -27,10 +27,10 @@ from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.trainings.webhooks import Webhooks
-from jupyter_ext.engine.workers.exit import Outcome, rfc3339, started_at
+from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import TERMINAL, LastPoint, Stop, Training
+from jupyter_ext.protocol.resources import TERMINAL, LastPoint, Stop, Training, metric_value
 from jupyter_ext.protocol.training_input import TrainingInput
 from jupyter_ext.worker.files import read_json, write_json
 
@@ -44,6 +44,8 @@ RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
 CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
 NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
 
@@ -89,7 +91,7 @@ class TrainingService:
         runs_dir: Path,
         catalog: Catalog,
         versions: Versions,
-        backend: Backend,
+        backends: Mapping[str, Backend],
         hub: Hub[Batch],
         watcher: Watcher,
         sealer: Sealer,
@@ -100,7 +102,7 @@ class TrainingService:
         self._runs_dir = runs_dir
         self._catalog = catalog
         self._versions = versions
-        self._backend = backend
+        self._backends = backends
         self._hub = hub
         self._watcher = watcher
         self._sealer = sealer
@@ -135,7 +137,9 @@ class TrainingService:
                 run_dir = self._runs_dir / row["id"]
                 spec = read_json(run_dir / "spec.json")
                 if spec is not None:
-                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                    record = Record(TrainingId(row["id"]), run_dir, spec)
+                    self._backend(record).adopt(run_dir)
+                    self._adopt(record)
         await self._webhooks.open(self._is_over)
         self._sampling = asyncio.create_task(self._sample(), name="system metrics")
         for run_dir in await asyncio.to_thread(_unsealed, self._runs_dir, set(self._records)):
@@ -181,8 +185,7 @@ class TrainingService:
         Raises:
             Problem: An input is wrong, the version cannot predict, or this engine is making way for another.
         """
-        if self._draining:
-            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+        self._check_open()
         declared = _declared(order)
         urls = self._file_inputs.check(declared, order.given)
         if declared is None:
@@ -196,16 +199,34 @@ class TrainingService:
         await self._persist(record)
         if order.webhook is not None:
             self._webhooks.add(record.id, order.webhook)
-        self._adopt(record)
-        origin = order.origin
-        threads = max(1, (os.cpu_count() or 1) // len(self._records))
-        launch = Launch(
-            record.run_dir, origin.python, record.spec["cwd"], threads, origin.sys_path, origin.environ
-        )
-        task = asyncio.create_task(self._start(record, launch, urls), name=f"start {record.id}")
-        self._followers[f"start {record.id}"] = task
-        task.add_done_callback(lambda _: self._followers.pop(f"start {record.id}", None))
-        return record.resource()
+        return self._launch(record, order.origin, urls)
+
+    async def create_remote(
+        self, backend: str, remote: Mapping[str, str], name: str, given: Mapping[str, Any], origin: Origin
+    ) -> Training:
+        """Start a training on a service and return at once.
+
+        Args:
+            backend: Which backend speaks with the service.
+            remote: `base_url`, `model`, `version` and, where there is one, `destination`.
+            name: What to call it.
+            given: Its inputs, which the service checks.
+            origin: Where it is started from; the service's token is in its environment.
+
+        Raises:
+            Problem: There is no such backend, or this engine is making way for another.
+        """
+        self._check_open()
+        if backend not in self._backends:
+            known = ", ".join(self._backends)
+            raise Problem(422, "Invalid value", f"There is no backend {backend!r}; there are {known}.")
+        spec = _spec("training", name, remote["model"], remote["version"], dict(given), origin)
+        spec |= {"backend": backend, "remote": dict(remote), "captured": [], "destination": None}
+        record = Record(spec["id"], self._runs_dir / spec["id"], spec)
+        await asyncio.to_thread(_make_run_dir, record)
+        await asyncio.to_thread(write_json, record.run_dir / "spec.json", spec)
+        await self._persist(record)
+        return self._launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -251,7 +272,7 @@ class TrainingService:
         follower = self._followers[training_id]
         try:
             async with asyncio.timeout(CANCEL_ANSWER_S):
-                while not self._backend.stop(record.run_dir):
+                while not self._backend(record).stop(record.run_dir):
                     await asyncio.sleep(0.02)  # the worker is being forked right now
                 await asyncio.shield(follower)
         except TimeoutError:
@@ -281,7 +302,7 @@ class TrainingService:
         record = self._records.get(training_id)
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._backend.stacks(record.run_dir):
+        if record is None or not self._backend(record).stacks(record.run_dir):
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
@@ -296,12 +317,21 @@ class TrainingService:
         """Give the opened metrics and logs of a training.
 
         Raises:
-            Problem: There is none with this id.
+            Problem: There is none with this id, or its files were deleted.
         """
+        await self.get(training_id)
+        run_dir = self._runs_dir / training_id
+        if not run_dir.is_dir():
+            if training_id not in self._records and (gone := self._stores.pop(training_id, None)):
+                gone.close()
+            raise Problem(
+                404,
+                "Gone",
+                f"The metrics and the log of training {training_id} are gone: {run_dir} was deleted.",
+            )
         store = self._stores.get(training_id)
         if store is None:
-            await self.get(training_id)
-            store = RunStore(self._runs_dir / training_id)
+            store = RunStore(run_dir)
             store.open()
             self._stores[training_id] = store
         self._stores.move_to_end(training_id)
@@ -316,33 +346,49 @@ class TrainingService:
             if other != keep and other not in self._records and not self._hub.is_watched(other):
                 self._stores.pop(other).close()
 
+    async def points(self, training_id: str) -> RunStore:
+        """Give the opened metrics and logs of a training to somebody who will read points, not just an overview.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        store = await self.store(training_id)
+        if store.needs_loading:
+            await asyncio.to_thread(store.load)
+            store = await self.store(training_id)  # it may have been closed meanwhile
+        return store
+
     # -- one training's life ------------------------------------------------------------------------------------
+
+    def _backend(self, record: Record) -> Backend:
+        return self._backends[record.spec.get("backend", LOCAL)]
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+
+    def _launch(self, record: Record, origin: Origin, urls: Sequence[str]) -> Training:
+        """Hold a run that was made, and have its backend start it in the background."""
+        self._adopt(record)
+        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self._records.values())
+        threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
+        launch = Launch(
+            record.run_dir, origin.python, record.spec["cwd"], threads, origin.sys_path, origin.environ
+        )
+        name = f"start {record.id}"
+        task = asyncio.create_task(self._start(record, launch, urls), name=name)
+        self._followers[name] = task
+        task.add_done_callback(lambda _: self._followers.pop(name, None))
+        return record.resource()
 
     def _prepare(self, order: Order, inputs: dict[str, Any]) -> Record:
         """Write what the run needs before there is a process."""
         version, origin = order.version, order.origin
-        training_id = new_training_id()
-        run_dir = self._runs_dir / training_id
-        created = time.time()
-        spec = {
-            "id": training_id,
-            "kind": order.kind,
-            "name": version.manifest["name"],
-            "model": version.model,
-            "version": version.id,
-            "input": inputs,
-            "given": dict(inputs),
-            "created_at": rfc3339(created),
-            "created_unix": created,
-            "python": origin.python,
-            "cwd": origin.cwd or str(run_dir / "work"),
-            "captured": version.manifest.get("captured", []),
-            "destination": order.destination,
-        }
-        run_dir.mkdir(mode=0o700)
-        (run_dir / "logs.txt").touch(mode=0o600)
-        if origin.cwd is None:
-            (run_dir / "work").mkdir(mode=0o700)
+        spec = _spec(order.kind, version.manifest["name"], version.model, version.id, inputs, origin)
+        spec |= {"captured": version.manifest.get("captured", []), "destination": order.destination}
+        record = Record(spec["id"], self._runs_dir / spec["id"], spec)
+        _make_run_dir(record)
+        run_dir = record.run_dir
         copy_code(version, run_dir / "code")
         if order.kind == "prediction" and version.predictor is not None:
             write_json(
@@ -352,7 +398,7 @@ class TrainingService:
             if version.gives_weights and version.trained is not None:
                 inputs["weights"] = self._file_inputs.link(str(version.trained.weights), run_dir / "weights")
         write_json(run_dir / "spec.json", spec)
-        return Record(training_id, run_dir, spec)
+        return record
 
     async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
         try:
@@ -362,7 +408,7 @@ class TrainingService:
                 )
                 record.spec["input"] = inputs
                 await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
-            await self._backend.start(launch)
+            await self._backend(record).start(launch)
         except (StartError, FetchError) as error:
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
             write_json(
@@ -439,23 +485,26 @@ class TrainingService:
 
     def _look(self, record: Record) -> Outcome | None:
         """Look at the run's files for a change of its state; give its end, if it is over."""
-        if record.status == "starting" and (began := started_at(record.run_dir)) is not None:
+        if (
+            record.status == "starting"
+            and (began := self._backend(record).started_at(record.run_dir)) is not None
+        ):
             record.started_at = began
             record.move("processing")
             self._webhooks.happened(record.id, "start")
             self._changed(record)
         asked = read_json(record.run_dir / "stop")
         if asked is None and record.stop is not None:
-            self._backend.stop(record.run_dir)  # it was asked before there was a shim to hear it
+            self._backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
-        return self._backend.outcome(record.run_dir, time.time())
+        return self._backend(record).outcome(record.run_dir, time.time())
 
-    async def _ingest(self, record: Record, store: RunStore) -> bool:
-        """Take in all news; tell whether there were any."""
+    async def _ingest(self, record: Record, store: RunStore, *, final: bool = False) -> bool:
+        """Take in all news, the last ones when `final`; tell whether there were any."""
         any_news = False
-        while (batch := store.ingest()) is not None:
+        while (batch := store.ingest(final=final)) is not None:
             any_news = True
             for mark in batch.marks:
                 self._take_mark(record, mark)
@@ -471,6 +520,7 @@ class TrainingService:
         return any_news
 
     async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
+        await self._ingest(record, store, final=True)
         if outcome.status == "succeeded":
             outcome = await self._publish(record, outcome)
         record.finish(outcome)
@@ -513,7 +563,7 @@ class TrainingService:
 
     def _take_last(self, record: Record, store: RunStore) -> None:
         record.last = {
-            key: LastPoint(step=step, value=_wire_number(value), time=at)
+            key: LastPoint(step=step, value=metric_value(value), time=at)
             for key, (step, value, at) in store.last_points().items()
         }
 
@@ -572,6 +622,35 @@ def _declared(order: Order) -> TrainingInput | None:
     return version.prediction_input
 
 
+def _spec(
+    kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: Origin
+) -> dict[str, Any]:
+    """Give what a run's directory says of it before there is a process."""
+    created = time.time()
+    return {
+        "id": new_training_id(),
+        "kind": kind,
+        "name": name,
+        "model": model,
+        "version": version,
+        "input": inputs,
+        "given": dict(inputs),
+        "created_at": rfc3339(created),
+        "created_unix": created,
+        "python": origin.python,
+        "cwd": origin.cwd,
+    }
+
+
+def _make_run_dir(record: Record) -> None:
+    """Make a run's directory; one that was started from nowhere works in a folder of its own there."""
+    record.run_dir.mkdir(mode=0o700)
+    (record.run_dir / "logs.txt").touch(mode=0o600)
+    if record.spec["cwd"] is None:
+        record.spec["cwd"] = str(record.run_dir / "work")
+        (record.run_dir / "work").mkdir(mode=0o700)
+
+
 def _unsealed(runs_dir: Path, running: set[str]) -> list[Path]:
     """List the runs that are over and were not sealed, because an engine ended before it could."""
     over = (path.parent for path in runs_dir.glob("*/training.json"))
@@ -589,11 +668,3 @@ def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[
         sampler.sample()
     for store in stores:
         store.sync()
-
-
-def _wire_number(value: float) -> Any:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value

@@ -17,7 +17,9 @@ from jupyter_ext.engine.store.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.resources import End, Hello, Log, Reset, Series, State
 
-STATE_INTERVAL_S = 0.1
+STATE_INTERVAL_S = 0.5
+"""Last values and progress, which change with every batch, are told this often; what is news is told at once."""
+_NEWS = {"status", "stop", "cause", "notices", "started_at"}
 
 
 class TrainingStream:
@@ -41,7 +43,8 @@ class TrainingStream:
         """
         subscriber = self._hub.subscribe(self._id)
         try:
-            store = await self._service.store(self._id)
+            does_replay = self._after_seq is not None
+            store = await (self._service.points if does_replay else self._service.store)(self._id)
             training = await self._service.get(self._id)
             infos = store.series_infos()
             self._known = {info.index for info in infos}
@@ -68,7 +71,7 @@ class TrainingStream:
             yield Reset(seq=store.seq).model_dump_json()
 
     async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
-        stated_at = 0.0
+        stated_at, told = 0.0, None
         while True:
             if subscriber.lagging:
                 subscriber.take()
@@ -85,8 +88,10 @@ class TrainingStream:
                 yield State(seq=self._seq, training=training).model_dump_json()
                 yield End(seq=self._seq).model_dump_json()
                 return
-            if subscriber.state_changed and now - stated_at >= STATE_INTERVAL_S:
-                stated_at, subscriber.state_changed = now, False
+            news = training.model_dump(include=_NEWS)
+            interval_s = STATE_INTERVAL_S if news == told else 0.0
+            if subscriber.state_changed and now - stated_at >= interval_s:
+                stated_at, told, subscriber.state_changed = now, news, False
                 yield State(seq=self._seq, training=training).model_dump_json()
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)

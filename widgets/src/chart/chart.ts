@@ -21,6 +21,8 @@ export interface ChartSetup {
   onZoom: (range: Range | null) => void;
   /** Told whether the page is dark, on each draw. */
   onTheme: (dark: boolean) => void;
+  /** Whether no more points will come, so that nothing need be loaded for them. */
+  isOver: () => boolean;
   signal: AbortSignal;
 }
 
@@ -61,6 +63,11 @@ export class Chart {
     });
   }
 
+  /** Whether curves are on the screen. */
+  get isDrawn(): boolean {
+    return this.#drawing;
+  }
+
   /**
    * Draw the series as they are now.
    *
@@ -83,11 +90,10 @@ export class Chart {
     setHidden(this.#note, this.#note.textContent === '');
     this.toolbar.node.style.visibility = empty ? 'hidden' : '';
     setHidden(this.#plot, empty);
-    if (empty) {
-      return;
-    }
-    if (!this.#plotly) {
+    if (!this.#plotly && !(empty && this.#setup.isOver())) {
       this.#load();
+    }
+    if (empty || !this.#plotly) {
       return;
     }
     this.#figure = buildFigure({

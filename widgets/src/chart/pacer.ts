@@ -66,22 +66,33 @@ export class Pacer {
     this.#plan();
   }
 
+  /** Something changed that somebody waits for: draw with the next frame. */
+  hurry(): void {
+    this.#dirty = true;
+    if (this.#inSight) {
+      requestAnimationFrame(() => this.#run());
+    }
+  }
+
   #plan(): void {
     if (!this.#dirty || this.#waiting || !this.#inSight) {
       return;
     }
     this.#waiting = true;
+    const run = () => {
+      this.#waiting = false;
+      this.#run();
+    };
     const interval = Math.max(visible.size >= CROWD ? CROWDED_INTERVAL_MS : INTERVAL_MS, this.#cost_ms / MAX_SHARE);
     const wait = this.#lastAt + interval - performance.now();
     if (wait > 0) {
-      setTimeout(() => requestAnimationFrame(() => this.#run()), wait);
+      setTimeout(() => requestAnimationFrame(run), wait);
     } else {
-      requestAnimationFrame(() => this.#run());
+      requestAnimationFrame(run);
     }
   }
 
   #run(): void {
-    this.#waiting = false;
     if (!this.#inSight || !this.#dirty) {
       return;
     }

@@ -19,7 +19,8 @@ export type FeedState =
   | { kind: 'idle' }
   | { kind: 'connecting' }
   | { kind: 'live' }
-  | { kind: 'reconnecting'; reason: string }
+  /** `since_ms` is the clock's time of the break. */
+  | { kind: 'reconnecting'; reason: string; since_ms: number }
   | { kind: 'ended' }
   | { kind: 'unavailable'; reason: string };
 
@@ -130,13 +131,24 @@ export class Feed {
 
   // Columns first, log second: what lies between them comes over the stream again and is cut by its offset.
   async #load(generation: number): Promise<void> {
-    const [training, columns] = await Promise.all([this.client.training(), this.client.metrics(DEFAULT_BUCKETS)]);
+    const told = this.client.training().then(training => {
+      if (generation === this.#generation) {
+        this.#setTraining(training);
+        this.#options.onChange();
+      }
+    });
+    const [columns] = await Promise.all([this.client.metrics(DEFAULT_BUCKETS), told]);
+    if (generation !== this.#generation) {
+      return;
+    }
+    // Until the log is here too, a break begins all anew: the old number would bring these points twice.
+    this.#seq = null;
+    this.series.load(columns);
+    this.#options.onChange();
     const page = await this.client.logTail(TAIL_LINES);
     if (generation !== this.#generation) {
       return;
     }
-    this.#setTraining(training);
-    this.series.load(columns);
     this.log.reset(page.offset);
     this.log.write(page.text, page.next_offset);
     this.#seq = columns.seq;
@@ -202,7 +214,8 @@ export class Feed {
       this.#setState({ kind: 'unavailable', reason: error.status === 404 ? reason : 'Sign in to this Jupyter server again.' });
       return;
     }
-    this.#setState({ kind: 'reconnecting', reason });
+    const since_ms = this.#state.kind === 'reconnecting' ? this.#state.since_ms : this.#clock.now();
+    this.#setState({ kind: 'reconnecting', reason, since_ms });
     this.#stopTimer();
     this.#cancelTimer = this.#clock.after(this.#backoff.next(), () => {
       this.#cancelTimer = null;

@@ -144,6 +144,11 @@ export class SeriesStore {
     return this.#version;
   }
 
+  /** Whether there is no point of the model yet. */
+  get isEmpty(): boolean {
+    return this.all.every(series => series.isSystem || series.last === null);
+  }
+
   get all(): MetricSeries[] {
     return [...this.#series.values()];
   }

@@ -50,6 +50,8 @@ export function render({ model, el }: RenderContext, server?: FoundServer): () =
     });
   };
   model.on('change:training_id', draw);
+  // The kernel keeps a widget in the saved output only where one is looked at.
+  model.send({ kind: 'viewed' });
   draw();
   return () => {
     model.off('change:training_id', draw);

@@ -51,7 +51,7 @@ function frames(all: readonly Frame[]): HTMLElement {
       'div',
       { class: 'jx-frame-where', title: frame.file },
       element('span', { class: 'jx-frame-function', text: frame.function }),
-      element('span', { class: 'jx-frame-file', text: `${shortFile(frame.file)}:${frame.line}` })
+      element('span', { class: 'jx-frame-file', text: `${shortFile(frame.file)}, line ${frame.line}` })
     );
     const item = element('li', { class: i === all.length - 1 ? 'jx-frame jx-frame-last' : 'jx-frame' }, where);
     if (frame.source !== null && frame.source.trim() !== '') {

@@ -74,7 +74,8 @@ export class Header {
     const stopping = !ended && (stop !== null || this.#canceling);
     this.#chip.dataset.status = stopping ? 'stopping' : status;
     setText(this.#chipText, stopping ? (stop ? `stopping: ${STAGES[stop.stage] ?? stop.stage}` : 'canceling') : status);
-    this.#cancel.disabled = ended || stopping || feed === null;
+    setHidden(this.#cancel, ended);
+    this.#cancel.disabled = stopping || feed === null;
     setText(this.#cancel, stopping ? 'Canceling…' : 'Cancel');
     setText(this.#elapsed, elapsed(training, now_ms));
     this.#drawConnection(feed);
@@ -120,6 +121,9 @@ function elapsed(training: Training, now_ms: number): string {
     return '';
   }
   const from = Date.parse(training.started_at);
-  const to = training.completed_at === null ? now_ms : Date.parse(training.completed_at);
-  return formatClock((to - from) / 1000);
+  if (training.completed_at === null) {
+    return formatClock((now_ms - from) / 1000);
+  }
+  const took_s = (Date.parse(training.completed_at) - from) / 1000;
+  return took_s < 60 ? `${took_s.toFixed(1)} s` : formatClock(took_s);
 }

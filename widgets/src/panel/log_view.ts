@@ -7,6 +7,8 @@ import { renderAnsi } from './ansi';
 
 /** Nearer to the end than this counts as being at the end. */
 const NEAR_END_PX = 24;
+/** A finished log of no more lines is as high as they are. */
+const SHORT_LINES = 8;
 
 export class LogView {
   readonly node: HTMLElement;
@@ -40,10 +42,11 @@ export class LogView {
     );
   }
 
-  draw(log: LogText, ended: boolean): void {
+  /** @param unavailable The log cannot be had, so that an empty one says nothing. */
+  draw(log: LogText, ended: boolean, unavailable: boolean): void {
     setHidden(this.#empty, log.lines.length > 0);
-    setText(this.#empty, ended ? 'No output.' : 'No output yet.');
-    this.#scroller.classList.toggle('jx-log-short', ended && log.lines.length === 0);
+    setText(this.#empty, unavailable ? 'The log could not be loaded.' : ended ? 'No output.' : 'No output yet.');
+    this.#scroller.classList.toggle('jx-log-short', (ended || unavailable) && log.lines.length <= SHORT_LINES);
     setHidden(this.#earlier, log.firstOffset === 0);
     this.#earlier.title = log.firstOffset > 0 ? `${formatBytes(log.firstOffset)} of log before this` : '';
     const changedFrom = log.takeChangedFrom();

@@ -40,6 +40,8 @@ const SILENT_S = 60;
 const HIDDEN_MS = 5 * 60_000;
 /** After being hidden for longer the line may be dead without knowing it. */
 const STALE_MS = 45_000;
+/** A connection that is away for longer is worth a line that says why. */
+const BROKEN_MS = 5_000;
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
@@ -79,7 +81,9 @@ class Panel {
     const { signal, transport, trainingId } = options;
     this.#options = options;
     const request = () => this.#pacer.request();
-    this.#feed = transport && new Feed({ transport, trainingId, onChange: request });
+    // The first curves are waited for; what follows may take its time.
+    const firstSoon = () => (this.#chart.isDrawn || this.#feed?.series.isEmpty !== false ? this.#pacer.request() : this.#pacer.hurry());
+    this.#feed = transport && new Feed({ transport, trainingId, onChange: firstSoon });
     this.#header = new Header(
       async () => this.#feed?.client.cancel(),
       request,
@@ -91,7 +95,8 @@ class Panel {
     this.#messages = new Messages(signal);
     this.#chart = new Chart({
       transport,
-      requestDraw: request,
+      isOver: () => this.#isOver(),
+      requestDraw: firstSoon,
       onZoom: range => this.#zoom(range),
       onTheme: dark => {
         this.#root.dataset.theme = dark ? 'dark' : 'light';
@@ -122,6 +127,8 @@ class Panel {
     addStyles(this.#root);
     this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => this.#sight(inSight), signal);
     this.#listen(signal);
+    // At once, also out of sight: what is known takes its place in the page before somebody scrolls to it.
+    this.#draw();
     request();
   }
 
@@ -194,10 +201,10 @@ class Panel {
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
     this.#lastValues.draw(noCurves ? (training.last ?? {}) : {});
-    this.#system.draw(series.all);
+    this.#system.draw(series.all, ended || feed === null || feed.state.kind === 'unavailable');
     setHidden(this.#log.node, feed === null);
     if (feed) {
-      this.#log.draw(feed.log, ended);
+      this.#log.draw(feed.log, ended, feed.state.kind === 'unavailable');
     }
     this.#details.draw(training);
   }
@@ -221,6 +228,9 @@ class Panel {
     const feed = this.#feed;
     if (feed?.state.kind === 'unavailable') {
       lines.push({ tone: 'error', text: feed.state.reason, action: { label: 'Try again', run: () => feed.start() } });
+    }
+    if (feed?.state.kind === 'reconnecting' && Date.now() - feed.state.since_ms > BROKEN_MS) {
+      lines.push({ tone: 'warning', text: `${feed.state.reason} Trying again; the training does not need this page.` });
     }
     if (this.#actionError) {
       lines.push({ tone: 'error', text: this.#actionError });
@@ -259,6 +269,9 @@ class Panel {
     }
     if (feed.state.kind === 'connecting' || feed.state.kind === 'idle') {
       return 'Loading…';
+    }
+    if (feed.state.kind === 'unavailable') {
+      return 'The curves could not be loaded.';
     }
     return isEnded(training.status) ? 'No metrics were logged.' : 'Waiting for the first metric';
   }

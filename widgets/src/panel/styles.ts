@@ -51,7 +51,7 @@ const css = (): string => /* css */ `
 .jx-blank .jx-link { margin-left: 12px; }
 .jx-spacer { flex: 1 1 auto; }
 
-.jx-header { padding: 10px 14px 6px; }
+.jx-header { padding: 10px 14px 4px; }
 .jx-title { display: flex; align-items: center; gap: 10px; min-height: 26px; min-width: 0; }
 .jx-name { font-weight: 600; font-size: 14px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 3em; }
 .jx-id { font: 11px var(--jx-mono); color: var(--jx-muted); flex: none; }
@@ -115,7 +115,7 @@ const css = (): string => /* css */ `
 .jx-trace summary { cursor: pointer; width: max-content; }
 .jx-trace pre { margin: 6px 0 0; max-height: 320px; overflow: auto; font: 12px/1.45 var(--jx-mono); color: var(--jx-text); background: none; padding: 0; }
 
-.jx-metrics { position: relative; padding: 4px 14px 6px; }
+.jx-metrics { position: relative; padding: 0 14px 6px; }
 .jx-toolbar { display: flex; justify-content: flex-end; align-items: center; gap: 8px; height: 26px; margin-bottom: 2px; font-size: 11.5px; color: var(--jx-muted); }
 .jx-toolbar button { height: 22px; padding: 0 8px; border: 1px solid var(--jx-border); border-radius: 4px; background: transparent; font-size: 11.5px; color: var(--jx-muted); cursor: pointer; }
 .jx-toolbar button:hover { color: var(--jx-text); }
@@ -127,7 +127,7 @@ const css = (): string => /* css */ `
 .jx-slider { display: inline-flex; align-items: center; gap: 6px; }
 .jx-slider input { width: 84px; height: 16px; margin: 0; accent-color: var(--jx-accent); cursor: pointer; }
 .jx-slider-value { width: 2.4em; }
-.jx-stage { position: relative; }
+.jx-stage { position: relative; height: 236px; }
 .jx-plot, .jx-legend { position: absolute; inset: 0; }
 .jx-legend { pointer-events: none; }
 .jx-legend-row { position: absolute; display: flex; align-items: center; gap: 12px; min-width: 0; padding-right: 6px; }
@@ -141,10 +141,11 @@ const css = (): string => /* css */ `
 .jx-bad { color: var(--jx-error); font-weight: 600; }
 .jx-chart-note { position: absolute; inset: 0; display: flex; align-items: center; justify-content: center; color: var(--jx-muted); border: 1px dashed var(--jx-border); border-radius: 4px; }
 .jx-chart-none .jx-stage { height: 40px !important; }
+.jx-metrics:has(.jx-chart-none) .jx-toolbar { display: none; }
 
 .jx-last { display: flex; flex-wrap: wrap; gap: 3px 20px; padding: 8px 0 4px; font-size: 12px; }
 .jx-last span:first-child { color: var(--jx-muted); margin-right: 7px; }
-.jx-system { display: flex; flex-wrap: wrap; gap: 4px 22px; padding: 6px 14px; border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); font-size: 12px; }
+.jx-system { display: flex; flex-wrap: wrap; gap: 4px 22px; padding: 6px 14px; min-height: 31px; border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); font-size: 12px; }
 .jx-readout { display: flex; align-items: center; gap: 8px; }
 .jx-readout-label { color: var(--jx-muted); }
 .jx-readout-value { min-width: 4em; }
@@ -153,13 +154,13 @@ const css = (): string => /* css */ `
 .jx-section { border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); }
 .jx-section-head { display: flex; align-items: center; gap: 12px; padding: 5px 14px 3px; min-height: 28px; }
 .jx-section-title, .jx-details > summary { font-size: 12px; font-weight: 600; color: var(--jx-muted); }
-.jx-log { height: 168px; min-height: 60px; max-height: 70vh; overflow: auto; resize: vertical; padding: 2px 14px 8px; font: 12px/1.5 var(--jx-mono); background: transparent; overscroll-behavior: contain; }
-.jx-log-short { height: 60px; }
+.jx-log { height: 148px; min-height: 60px; max-height: 70vh; overflow: auto; resize: vertical; padding: 2px 14px 8px; font: 12px/1.5 var(--jx-mono); background: transparent; overscroll-behavior: contain; }
+.jx-log-short { height: auto; min-height: 0; resize: none; }
 .jx-log-row { white-space: pre-wrap; overflow-wrap: anywhere; }
 .jx-log-empty { color: var(--jx-muted); font-family: var(--jx-font); }
 .jx-details { border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); padding: 0 14px; }
 .jx-details > summary { padding: 6px 0; cursor: pointer; width: max-content; }
-.jx-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 12px 28px; margin: 2px 0 12px; }
+.jx-panel .jx-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 12px 28px; margin: 2px 0 12px; }
 .jx-fact-title { font-size: 11px; font-weight: 600; color: var(--jx-muted); margin-bottom: 3px; }
 .jx-fact { display: flex; gap: 10px; font-size: 12px; padding: 1px 0; }
 .jx-fact dt { flex: 0 0 104px; color: var(--jx-muted); overflow-wrap: anywhere; font-weight: normal; margin: 0; }
@@ -175,7 +176,7 @@ ${ansiColors()}
   .jx-header { padding: 8px 10px 4px; }
   .jx-messages, .jx-metrics, .jx-system, .jx-section-head, .jx-log, .jx-details { padding-left: 10px; padding-right: 10px; }
   .jx-id { display: none; }
-  .jx-facts { grid-template-columns: 1fr; }
+  .jx-panel .jx-facts { grid-template-columns: 1fr; }
 }
 @media (prefers-reduced-motion: reduce) {
   .jx-panel *, .jx-panel *::before { animation: none !important; transition: none !important; }

@@ -26,15 +26,19 @@ interface Unit {
 
 export class SystemView {
   readonly node = element('div', { class: 'jx-system', attrs: { role: 'group', 'aria-label': 'System' } });
+  readonly #waiting = element('span', { class: 'jx-readout-label', text: 'Waiting for CPU and memory…' });
   readonly #readouts = new Map<MetricSeries, Readout>();
 
   constructor() {
     this.node.hidden = true;
+    this.node.append(this.#waiting);
   }
 
-  draw(all: readonly MetricSeries[]): void {
+  /** @param ended Nothing more will come: without readouts the row goes, which until then keeps its place. */
+  draw(all: readonly MetricSeries[], ended: boolean): void {
     const shown = all.filter(series => series.isSystem && series.last !== null).slice(0, MAX_READOUTS);
-    setHidden(this.node, shown.length === 0);
+    setHidden(this.node, ended && shown.length === 0);
+    setHidden(this.#waiting, shown.length > 0);
     for (const [series, readout] of this.#readouts) {
       if (!shown.includes(series)) {
         readout.node.remove();
@@ -72,7 +76,8 @@ function sparkline(series: MetricSeries, max: number | undefined): string {
   const { x, y } = series.curve('time', 0);
   const from = Math.max(0, x.length - SPARK_POINTS);
   const finite = Array.from(y.subarray(from)).filter(Number.isFinite);
-  const top = Math.max(max ?? Math.max(...finite) * 1.15, Number.MIN_VALUE);
+  const highest = Math.max(...finite);
+  const top = Math.max(max === undefined ? highest * 1.15 : max, highest, Number.MIN_VALUE);
   const span = x[x.length - 1] - x[from] || 1;
   let path = '';
   for (let i = from; i < x.length; i++) {

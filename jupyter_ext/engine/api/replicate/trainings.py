@@ -90,7 +90,7 @@ class TrainingsAPI:
         if destination is not None:
             destination = await self._models.require_destination(destination)
         webhook = webhook_of(body, base_url(request))
-        origin = self._origin(body.get("jupyter_ext"))
+        origin = origin_of(body, self._default_origin)
         order = Order(version, input_of(body), origin, destination, webhook)
         return await self._trainings.create(order)
 
@@ -108,15 +108,18 @@ class TrainingsAPI:
     def _show(self, request: Request, training: Training) -> dict[str, Any]:
         return self._presenter.replicate(self._presenter.training(training, base_url(request)))
 
-    def _origin(self, extra: Any) -> Origin:
-        """Read where a notebook's training is to run; other clients' run in the engine's own interpreter."""
-        if not isinstance(extra, dict):
-            return self._default_origin
-        return Origin(
-            python=str(extra.get("python") or self._default_origin.python),
-            cwd=str(extra["cwd"]) if extra.get("cwd") else None,
-            sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,
-            environ={str(k): str(v) for k, v in extra["environ"].items()}
-            if isinstance(extra.get("environ"), dict)
-            else None,
-        )
+
+def origin_of(body: dict[str, Any], default: Origin) -> Origin:
+    """Read where a notebook's training is to run; other clients' run in the engine's own interpreter."""
+    extra = body.get("jupyter_ext")
+    if not isinstance(extra, dict):
+        return default
+    environ = extra.get("environ")
+    return Origin(
+        python=str(extra.get("python") or default.python),
+        cwd=str(extra["cwd"]) if extra.get("cwd") else None,
+        sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,
+        environ={str(name): str(value) for name, value in environ.items()}
+        if isinstance(environ, dict)
+        else None,
+    )

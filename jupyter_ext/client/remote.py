@@ -1,0 +1,53 @@
+"""Where a training runs that does not run here: a service, and a version that it knows."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from jupyter_ext.errors import InvalidInput
+
+DEFAULT_BASE_URL = "https://api.replicate.com/v1"
+_REF = re.compile(r"([\w.-]+/[\w.-]+):([0-9a-f]{64})")
+_DESTINATION = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class RemoteRef:
+    """A version on a service, and the model that gets the result."""
+
+    backend: str
+    base_url: str
+    model: str
+    version: str
+    destination: str | None = None
+
+
+def is_remote(on: str) -> bool:
+    """Tell whether `--on` names a service: `replicate`, or a base URL."""
+    return on == "replicate" or on.startswith(("http://", "https://"))
+
+
+def remote_ref(ref: str, on: str, destination: str | None) -> RemoteRef:
+    """Read what is to be trained on a service.
+
+    Args:
+        ref: `owner/name:version`, the version being 64 hexadecimal digits.
+        on: `replicate`, which takes `REPLICATE_BASE_URL` where it is set, or a base URL ending in `/v1`.
+        destination: `owner/name` of the model that gets the result.
+
+    Raises:
+        InvalidInput: One of them is not of that form.
+    """
+    found = _REF.fullmatch(ref)
+    if found is None:
+        raise InvalidInput(
+            f"{ref!r} is not of the form owner/name:version, with the 64 digits of the version's id."
+        )
+    if destination is not None and not _DESTINATION.fullmatch(destination):
+        raise InvalidInput(f"destination {destination!r} is not of the form owner/name.")
+    base_url = os.environ.get("REPLICATE_BASE_URL") or DEFAULT_BASE_URL if on == "replicate" else on
+    if not base_url.rstrip("/").endswith("/v1"):
+        base_url = f"{base_url.rstrip('/')}/v1"
+    return RemoteRef("replicate", base_url, found[1], found[2], destination)

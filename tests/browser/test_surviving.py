@@ -1,0 +1,130 @@
+"""Whatever ends around a training, its panel finds it again, and not one point is missing or doubled."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from integration_tools import until
+from panel_page import AFTER_GATE, PanelPage, assert_steady_is_complete, steady
+from playwright.sync_api import expect
+
+LOAD, TRAIN = 0, 1
+STEPS = 400
+BEFORE_GATE = STEPS - AFTER_GATE
+
+
+@dataclass
+class Started:
+    """A steady training in an open notebook; it ends only after `let_end`."""
+
+    path: str
+    panel: PanelPage
+    gate: Path
+
+    def let_end(self, panel: PanelPage | None = None) -> None:
+        """See that it still runs, let it end, and find everything there."""
+        panel = panel or self.panel
+        panel.root.scroll_into_view_if_needed()
+        expect(panel.part(".jx-chip")).to_have_text("processing")
+        panel.wait_points("loss/train", BEFORE_GATE)
+        self.gate.touch()
+        panel.wait_status("succeeded")
+        assert_steady_is_complete(panel, STEPS)
+
+
+@pytest.fixture
+def started(lab, lab_server, request, tmp_path) -> Started:
+    """Start a steady training and wait until its curves grow."""
+    name = request.node.name.removeprefix("test_")
+    gate = tmp_path / "gate"
+    path = lab_server.write_notebook(name, "%load_ext jupyter_ext", steady(STEPS, name=name, gate=gate))
+    lab.open(path)
+    lab.run_cell(LOAD)
+    lab.run_cell(TRAIN)
+    panel = lab.panel(TRAIN)
+    panel.root.scroll_into_view_if_needed()
+    panel.wait_points("loss/train", 30)
+    return Started(path, panel, gate)
+
+
+def test_kernel_restart(lab, started) -> None:
+    lab.restart_kernel()
+    started.let_end()
+    assert lab.errors == []
+
+
+def test_page_reload(lab, started) -> None:
+    training_id = started.panel.training_id()
+    lab.save()
+    lab.reload()
+    started.let_end()
+    assert started.panel.training_id() == training_id
+
+
+def test_tab_closed_and_opened_again(lab, started) -> None:
+    lab.save()
+    lab.reopen_page()
+    lab.open(started.path)
+    started.let_end(lab.panel(TRAIN))
+    assert lab.errors == []
+
+
+def test_without_kernel(lab, lab_server, started) -> None:
+    lab.save()
+    lab.reopen_page()
+    lab_server.end_kernels()
+    lab.open_without_kernel(started.path)
+    panel = lab.panel(TRAIN)
+    panel.root.scroll_into_view_if_needed()
+    panel.wait_drawn()
+    lab.screenshot("without-kernel")
+    started.let_end(panel)
+    assert lab.kernel_status() is None
+    assert lab.errors == []
+
+
+def test_engine_killed(lab, engine, started) -> None:
+    panel = started.panel
+    panel.watch_connection()
+    pid = engine.pid()
+    engine.kill()
+    until(lambda: "reconnecting…" in panel.connection_texts(), "the word that it reconnects")
+    lab.screenshot("engine-killed", panel.root)
+    expect(panel.part(".jx-connection")).to_be_hidden()
+    started.let_end()
+    assert engine.pid() != pid
+
+
+def test_jupyter_server_restarted(lab, lab_server, started) -> None:
+    panel = started.panel
+    panel.watch_connection()
+    lab_server.stop()
+    until(lambda: "reconnecting…" in panel.connection_texts(), "the word that it reconnects")
+    lab.screenshot("server-stopped")
+    lab_server.start()
+    expect(panel.part(".jx-connection")).to_be_hidden(timeout=30_000)
+    started.let_end()
+    lab.screenshot("server-restarted")
+
+
+def test_run_directory_deleted(lab, engine, started) -> None:
+    """What was last known stays on the screen, with a line that says what happened."""
+    started.let_end()
+    training_id = started.panel.training_id()
+    until(lambda: engine.get(f"/native/trainings/{training_id}")["status"] == "succeeded", "the end")
+    expect(lab.outputs(TRAIN)).to_be_visible()
+    until(lambda: lab.saved_status(TRAIN) == "succeeded", "the saved output's last state")
+    lab.save()
+    lab.reopen_page()
+    engine.kill()
+    shutil.rmtree(engine.where.runs_dir / training_id)
+    lab.open(started.path)
+    panel = lab.panel(TRAIN)
+    panel.root.scroll_into_view_if_needed()
+    expect(panel.part(".jx-message[data-tone=error]")).to_contain_text(training_id)
+    expect(panel.part(".jx-chip")).to_have_text("succeeded")
+    expect(panel.part(".jx-last")).to_contain_text("accuracy")
+    lab.screenshot("run-directory-deleted", panel.root)
