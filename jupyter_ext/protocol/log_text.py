@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_BAR = re.compile(r"^(?:.*?: +)(?= *\d{1,3}%\|)", re.MULTILINE)
+_BAR = re.compile(r"^.*?: {1,4}(?=\d{1,3}%\|)", re.MULTILINE)
 """tqdm's description before a bar, as in `Epoch 1:  50%|#####     | 5/10`."""
 
 

@@ -5,6 +5,7 @@ Source: Replicate's HTTP API reference, "trainings". Extra keys are ours; see do
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -101,7 +102,7 @@ class TrainingsAPI:
 
     async def _answer(self, request: Request, training: Training) -> Response:
         store = await self._trainings.store(training.id)
-        shown = self._presenter.with_logs(training, base_url(request), store)
+        shown = await asyncio.to_thread(self._presenter.with_logs, training, base_url(request), store)
         return answer(self._presenter.replicate(shown))
 
     def _show(self, request: Request, training: Training) -> dict[str, Any]:
