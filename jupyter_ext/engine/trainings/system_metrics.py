@@ -45,6 +45,8 @@ class SystemSampler:
             busy_s += cpu_s[process.pid] - self._cpu_s.get(
                 process.pid, 0.0 if self._sampled_at else cpu_s[process.pid]
             )
+        if memory_bytes == 0:
+            return  # it is ending: a zombie has no memory, and saying 0 would be its last word
         values = {"system/memory_mib": memory_bytes / 2**20}
         if self._sampled_at is not None:
             values["system/cpu_percent"] = 100 * max(0.0, busy_s) / (now - self._sampled_at)
