@@ -22,6 +22,7 @@ from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
 from jupyter_ext.engine.api.auth import SameUserProtocol, TokenRequired
 from jupyter_ext.engine.api.engine import EngineAPI
+from jupyter_ext.engine.api.listing import ListingAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
 from jupyter_ext.engine.api.replicate import ReplicateAPI
@@ -31,6 +32,7 @@ from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.service import LOCAL, TrainingService
 from jupyter_ext.engine.trainings.versions import Versions
@@ -77,18 +79,21 @@ class Engine:
             LOCAL: LocalBackend(self.environments, where.socket_dir),
             "replicate": ReplicateBackend(),
         }
+        versions = Versions(where.versions_dir)
         self._trainings = TrainingService(
             where.runs_dir,
             self._catalog,
-            Versions(where.versions_dir),
+            versions,
             self._backends,
             self._hub,
             self._watcher,
             self._sealer,
         )
+        self._list = TrainingList(where.runs_dir, self._trainings, self._catalog, versions, self._sealer)
         apis = (
             ReplicateAPI(self._trainings, sys.executable, str(Path.home())),
             NativeAPI(self._trainings, self._hub),
+            ListingAPI(self._list),
             EngineAPI(self),
         )
         self._app = Starlette(
@@ -140,6 +145,7 @@ class Engine:
         self._sealer.start()
         await self._catalog.open()
         await self._trainings.open()
+        await self._list.open()
         await self._serve(listener, self._app, SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()

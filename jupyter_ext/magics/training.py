@@ -113,9 +113,8 @@ class TrainingMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.facade import trainings
-        from jupyter_ext.magics.display import TrainingList
 
-        return TrainingList(trainings.list(arguments.status, arguments.limit))
+        return trainings.list(arguments.status, arguments.limit)
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client import facade, remote

@@ -86,7 +86,10 @@ export interface Training {
   captured: Captured[];
   notices: string[];
   last: { [key: string]: LastPoint };
+  extremes: { [key: string]: Extremes };
   silent_s: number | null;
+  tags: string[];
+  notes: string;
 }
 
 /** Names the series that an index stands for on one stream or in one set of columns. */

@@ -20,11 +20,9 @@ from jupyter_ext.engine.trainings.service import Origin, TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.resources import TERMINAL
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _DEFAULT_LOG_BYTES = 1 << 20
-_STATUSES = {"starting", "processing", *TERMINAL}
 
 
 class NativeAPI:
@@ -38,7 +36,6 @@ class NativeAPI:
         """List the routes."""
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
-            Route("/native/trainings", self.list, methods=["GET"]),
             Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
@@ -74,18 +71,6 @@ class NativeAPI:
             read_origin(body.get("jupyter_ext"), Origin("", "")),
         )
         return JSONResponse(resource(request, training), 201, _NO_STORE)
-
-    async def list(self, request: Request) -> Response:
-        """List trainings, newest first."""
-        status = request.query_params.get("status")
-        if status is not None and status not in _STATUSES:
-            raise Problem(
-                422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}."
-            )
-        found = await self._trainings.list(status, limit=_integer(request, "limit", 100))
-        return JSONResponse(
-            {"trainings": [resource(request, training) for training in found]}, headers=_NO_STORE
-        )
 
     async def get(self, request: Request) -> Response:
         """Give a training without its log."""

@@ -589,6 +589,14 @@ class RunStore:
             if name == stream and series.last is not None
         }
 
+    def extremes(self, stream: str = "0") -> dict[str, tuple[float, float]]:
+        """Give the smallest and the largest finite value of each series of a stream."""
+        return {
+            key: series.extremes
+            for (name, key), series in self._series.items()
+            if name == stream and series.extremes is not None
+        }
+
     def columns(
         self,
         keys: Sequence[str] | None = None,

@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.trainings import state
+from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId
-from jupyter_ext.protocol.resources import TERMINAL, Cause, LastPoint, Progress, Status, Stop, Training, Urls
+from jupyter_ext.protocol.resources import (
+    TERMINAL,
+    Cause,
+    Extremes,
+    LastPoint,
+    Progress,
+    Status,
+    Stop,
+    Training,
+    Urls,
+)
 
 
 @dataclass
@@ -28,7 +39,13 @@ class Record:
     """Current, total, and the Unix time it was said."""
     notices: list[str] = field(default_factory=list)
     last: dict[str, LastPoint] = field(default_factory=dict)
+    extremes: dict[str, Extremes] = field(default_factory=dict)
     reported_at: float | None = None
+    labels: Labels = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the labels that a person gave it."""
+        self.labels = Labels.read(self.run_dir)
 
     @property
     def is_over(self) -> bool:
@@ -77,7 +94,10 @@ class Record:
             captured=self.spec.get("captured", []),
             notices=list(self.notices),
             last=dict(self.last),
+            extremes=dict(self.extremes),
             silent_s=self._silent_s(),
+            tags=list(self.labels.tags),
+            notes=self.labels.notes,
         )
 
     def _durations(self) -> dict[str, float]:

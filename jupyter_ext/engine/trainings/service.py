@@ -20,6 +20,7 @@ from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings import system_metrics
+from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
@@ -27,7 +28,7 @@ from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import LastPoint, Stop, Training
+from jupyter_ext.protocol.resources import Extremes, LastPoint, Stop, Training
 from jupyter_ext.worker.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -192,6 +193,15 @@ class TrainingService:
             raise not_found("training", training_id, "`%trainings` lists those there are.")
         return Training.model_validate(row["resource"])
 
+    def record(self, training_id: str) -> Record | None:
+        """Give a training that is not over as it is held here, or `None`."""
+        return self._records.get(training_id)
+
+    def forget(self, training_id: str) -> None:
+        """Close what is held of a training that is over; its files can then go."""
+        if training_id not in self._records and (store := self._stores.pop(training_id, None)):
+            store.close()
+
     async def list(
         self, status: str | None = None, limit: int = 100, before: tuple[str, str] | None = None
     ) -> list[Training]:
@@ -306,6 +316,7 @@ class TrainingService:
             "created_unix": created,
             "python": origin.python,
             "cwd": origin.cwd,
+            "sys_path": None if origin.sys_path is None else list(origin.sys_path),
         }
 
     def _prepare(self, spec: dict[str, Any], version: Version | None) -> Record:
@@ -371,7 +382,9 @@ class TrainingService:
         if spec is None:
             return
         if ended is not None:
-            await self._put(Training.model_validate(ended))
+            labels = Labels.read(run_dir)
+            told = {"tags": list(labels.tags), "notes": labels.notes}
+            await self._put(Training.model_validate(ended | told))
         else:
             await self._persist(Record(TrainingId(run_dir.name), run_dir, spec))
 
@@ -379,6 +392,7 @@ class TrainingService:
         """Read what the run writes, publish it, and see its end."""
         wake = self._wake[record.id]
         quiet_since = persisted_at = looked_at = 0.0
+        persisted_status = None
         while True:
             now = time.monotonic()
             outcome = None
@@ -391,8 +405,8 @@ class TrainingService:
             if outcome is not None:
                 await self._end(record, store, outcome)
                 return
-            if now - persisted_at > PERSIST_INTERVAL_S:
-                persisted_at = now
+            if now - persisted_at > PERSIST_INTERVAL_S or record.status != persisted_status:
+                persisted_at, persisted_status = now, record.status
                 await self._persist(record)
             if now - quiet_since < QUIET_AFTER_S:
                 await asyncio.sleep(INGEST_INTERVAL_S)
@@ -471,6 +485,7 @@ class TrainingService:
             key: LastPoint(step=step, value=_wire_number(value), time=at)
             for key, (step, value, at) in store.last_points().items()
         }
+        record.extremes = {key: Extremes(min=low, max=high) for key, (low, high) in store.extremes().items()}
 
     def _changed(self, record: Record) -> None:
         self._hub.notify(record.id)
