@@ -22,7 +22,7 @@ from jupyter_ext.config import locations
 from jupyter_ext.engine.store.listing import put_values, values_of
 
 NUM_RUNS = 10_000
-ROUNDS = 200
+ROUNDS = 100
 PAGE = 50
 LISTS = {
     "newest": "",

@@ -142,7 +142,7 @@ async def test_a_page_reads_the_narrow_index_only(catalog: Catalog, tmp_path: Pa
         if "INDEXED BY" in query
     ]
     db.close()
-    assert len(plans) == 2
+    assert len(plans) == 2, plans
     assert all("COVERING INDEX trainings_listing" in plan for plan in plans), plans
     assert "TEMP B-TREE" not in plans[1], "newest first needs no sorting"
 

@@ -28,6 +28,7 @@ MIGRATION = """
         PRIMARY KEY (source, key, id)
     ) WITHOUT ROWID;
     CREATE INDEX training_values_of ON training_values (id);
+    CREATE INDEX training_values_sorted ON training_values (source, key, value, id);
     INSERT INTO training_values SELECT 'input', item.key, trainings.id, item.atom
         FROM trainings, json_each(resource, '$.input') AS item WHERE item.atom IS NOT NULL;
     INSERT INTO training_values SELECT 'last', item.key, trainings.id, json_extract(item.value, '$.value')
@@ -88,29 +89,44 @@ class ListQuery:
 
 def read_page(db: sqlite3.Connection, query: ListQuery) -> tuple[list[sqlite3.Row], dict[str, int]]:
     """Give the rows of a page in order, and the number of trainings that fit the text, by status."""
-    found = "instr(t.search, ?)" if query.text else "1"
-    text = [query.text.casefold()] if query.text else []
-    table = "trainings AS t INDEXED BY trainings_listing"
-    counts = db.execute(f"SELECT t.status, count(*) FROM {table} WHERE {found} GROUP BY t.status", text)
-    chosen = f"AND t.status IN ({', '.join('?' * len(query.statuses))})" if query.statuses else ""
-    sort, direction = query.sort, "DESC" if query.sort.descending else "ASC"
-    if sort.source is None:
-        join, key = "", list[str]()
-        order = f"{COLUMNS[sort.column]} IS NULL, {COLUMNS[sort.column]} {direction}, "
-        if sort.column == "created_at":
-            order = ""
-    else:
-        join = "LEFT JOIN training_values AS v ON v.source = ? AND v.key = ? AND v.id = t.id"
-        key = [sort.source, sort.key]
-        order = f"v.value IS NULL, v.value {direction}, "
-    last = "ASC" if sort == Sort(descending=False) else "DESC"
-    ids = db.execute(
-        f"SELECT t.id FROM {table} {join} WHERE {found} {chosen} "
-        f"ORDER BY {order}t.created_at {last}, t.id {last} LIMIT ? OFFSET ?",
-        (*key, *text, *query.statuses, query.limit, query.offset),
-    ).fetchall()
+    where, text = ("instr(t.search, ?)", [query.text.casefold()]) if query.text else ("1", [])
+    index = "trainings_listing" if query.text else "trainings_by_status"
+    counts = db.execute(
+        f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY {index} WHERE {where} GROUP BY t.status",
+        text,
+    )
+    if query.statuses:
+        where += f" AND t.status IN ({', '.join('?' * len(query.statuses))})"
+    ids = _find_ids(db, query, where, (*text, *query.statuses))
     rows = [db.execute("SELECT * FROM trainings WHERE id = ?", (row[0],)).fetchone() for row in ids]
     return rows, {str(status): int(count) for status, count in counts.fetchall()}
+
+
+def _find_ids(
+    db: sqlite3.Connection, query: ListQuery, where: str, wanted: tuple[str, ...]
+) -> list[sqlite3.Row]:
+    sort, page = query.sort, (query.limit, query.offset)
+    direction = "DESC" if sort.descending else "ASC"
+    if sort.source is None:
+        order = f"t.created_at {direction}, t.id {direction}"
+        if sort.column != "created_at":
+            order = f"{COLUMNS[sort.column]} IS NULL, {COLUMNS[sort.column]} {direction}, t.created_at DESC, t.id DESC"
+        narrow = (
+            f"SELECT t.id FROM trainings AS t INDEXED BY trainings_listing WHERE {where} ORDER BY {order}"
+        )
+        return db.execute(f"{narrow} LIMIT ? OFFSET ?", (*wanted, *page)).fetchall()
+    # What has the value comes first, in the order of its index; only a page that reaches further needs all others.
+    having = f"""
+        SELECT v.id FROM training_values AS v INDEXED BY training_values_sorted CROSS JOIN trainings AS t ON t.id = v.id
+        WHERE v.source = ? AND v.key = ? AND {where} ORDER BY v.value {direction}, v.id DESC LIMIT ? OFFSET ?"""
+    ids = db.execute(having, (sort.source, sort.key, *wanted, *page)).fetchall()
+    if len(ids) == query.limit:
+        return ids
+    everything = f"""
+        SELECT t.id FROM trainings AS t INDEXED BY trainings_listing
+        LEFT JOIN training_values AS v ON v.source = ? AND v.key = ? AND v.id = t.id
+        WHERE {where} ORDER BY v.value IS NULL, v.value {direction}, t.id DESC LIMIT ? OFFSET ?"""
+    return db.execute(everything, (sort.source, sort.key, *wanted, *page)).fetchall()
 
 
 def put_values(db: sqlite3.Connection, id: str, values: Iterable[tuple[str, str, str, Any]]) -> None:
