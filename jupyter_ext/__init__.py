@@ -19,6 +19,7 @@ _HOMES = {
     "Input": "jupyter_ext.worker.inputs",
     "Training": "jupyter_ext.client.handles",
     "engine": "jupyter_ext.client.facade",
+    "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.reporter",
     "log_many": "jupyter_ext.worker.reporter",
     "progress": "jupyter_ext.worker.reporter",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from jupyter_ext.client.aio import AsyncClient
     from jupyter_ext.client.facade import engine, train, trainings
     from jupyter_ext.client.handles import Training
+    from jupyter_ext.magics.form import form
     from jupyter_ext.worker.inputs import Input
     from jupyter_ext.worker.reporter import log, log_many, progress, should_stop
 
@@ -40,6 +42,7 @@ __all__ = [
     "Training",
     "__version__",
     "engine",
+    "form",
     "log",
     "log_many",
     "progress",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import time
 from collections.abc import Callable
@@ -29,6 +30,20 @@ _VIEWED_WITHIN_S = 3.0
 
 def show(run: Training) -> None:
     """Display the panel of a training: live in three ways, and as a picture where nothing is alive."""
+    data, widget = _bundle(run)
+    shown = display(data, raw=True, display_id=True)
+    if isinstance(shown, DisplayHandle):
+        loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
+
+
+def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[None]:
+    """Display the panel in the place of an earlier output; cancel what this gives before the place gets another."""
+    data, widget = _bundle(run)
+    slot.update(data, raw=True)
+    return loop_thread().submit(_keep_saved_output_current(run, slot, data, widget))
+
+
+def _bundle(run: Training) -> tuple[dict[str, Any], Any]:
     data: dict[str, Any] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
     widget = _widget(run)
     if widget is not None:
@@ -37,9 +52,7 @@ def show(run: Training) -> None:
             "version_minor": 0,
             "model_id": widget.model_id,
         }
-    shown = display(data, raw=True, display_id=True)
-    if isinstance(shown, DisplayHandle):
-        loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
+    return data, widget
 
 
 def show_and_wait(run: Training) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
+if TYPE_CHECKING:
+    from jupyter_ext.client.capture import Bundle
+
 _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
+  %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
   %train owner/name:version -i … --on replicate --destination owner/model      on a service
 
@@ -43,6 +49,9 @@ def _train_parser(magic: str) -> MagicParser:
         parser.add_argument(
             "--destination", metavar="MODEL", help="with a service: owner/name that gets the result"
         )
+    parser.add_argument(
+        "--form", action="store_true", help="draw a form for the inputs; its button starts it"
+    )
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
@@ -143,9 +152,17 @@ class TrainingMagics(Magics):
             function = namespace.get(arguments.name)
             if function is None:
                 raise InvalidInput(f"%train: this notebook defines no function {arguments.name!r}.")
-            bundle = capture_function(function, arguments.name, display.label_of(self.shell))
-        else:
-            bundle = capture_cell(cell, namespace, arguments.name, texts, display.label_of(self.shell))
+
+        def capture() -> Bundle:
+            assert self.shell is not None
+            label = display.label_of(self.shell)
+            if cell is None:
+                return capture_function(function, arguments.name, label)
+            return capture_cell(cell, namespace, arguments.name, texts, label)
+
+        if arguments.form:
+            return self._form(parser, arguments, capture, texts)
+        bundle = capture()
         if bundle.training_input is None:
             inputs = {name: parse_literal(text) for name, text in texts.items()}
         else:
@@ -153,6 +170,22 @@ class TrainingMagics(Magics):
         if bundle.unknown_names:
             print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
         return self._finish(arguments, facade.start(bundle, inputs))
+
+    def _form(
+        self,
+        parser: MagicParser,
+        arguments: argparse.Namespace,
+        capture: Callable[[], Bundle],
+        texts: dict[str, str],
+    ) -> Any:
+        from jupyter_ext_widgets.form_fields import magic_line
+
+        from jupyter_ext.magics.form import Form
+
+        if arguments.wait or arguments.variable:
+            parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")
+        start = f"{parser.prog} {shlex.quote(arguments.name)}"
+        return Form(capture, lambda values: magic_line(start, values), texts)
 
     def _finish(self, arguments: argparse.Namespace, run: Any) -> Any:
         """Give the handle as the line asks for it."""
