@@ -15,8 +15,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import jupyter_ext as jx
+from jupyter_ext.client.training_list import TrainingList
 from jupyter_ext.errors import JupyterExtError
-from jupyter_ext.magics.display import TrainingList, summary
+from jupyter_ext.magics.display import summary
 
 
 def run(path: Path) -> None:

@@ -20,6 +20,7 @@ _HOMES = {
     "Training": "jupyter_ext.client.handles",
     "checkpoint": "jupyter_ext.worker.checkpoint",
     "engine": "jupyter_ext.client.facade",
+    "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.reporter",
     "log_many": "jupyter_ext.worker.reporter",
     "progress": "jupyter_ext.worker.reporter",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jupyter_ext.client.aio import AsyncClient
     from jupyter_ext.client.facade import engine, train, trainings
     from jupyter_ext.client.handles import Training
+    from jupyter_ext.magics.form import form
     from jupyter_ext.worker import checkpoint
     from jupyter_ext.worker.inputs import Input
     from jupyter_ext.worker.reporter import log, log_many, progress, should_stop
@@ -43,6 +45,7 @@ __all__ = [
     "__version__",
     "checkpoint",
     "engine",
+    "form",
     "log",
     "log_many",
     "progress",

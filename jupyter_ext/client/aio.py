@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +18,7 @@ from jupyter_ext.client.stream import Event, follow
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
 from jupyter_ext.protocol.columns import SeriesColumns, decode_columns
-from jupyter_ext.protocol.resources import EngineInfo, Listening, Training
+from jupyter_ext.protocol.resources import EngineInfo, Listening, Training, TrainingPage
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -160,9 +160,49 @@ class AsyncClient:
 
     async def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
         """List trainings, newest first."""
-        params = {"limit": str(limit)} | ({"status": status} if status else {})
-        found = await self._json("GET", "/native/trainings", params=params)
-        return [Training.model_validate(item) for item in found["trainings"]]
+        return (await self.page(status, limit)).trainings
+
+    async def page(
+        self,
+        status: str | None = None,
+        limit: int = 100,
+        *,
+        q: str = "",
+        sort: str = "-created_at",
+        offset: int = 0,
+    ) -> TrainingPage:
+        """Give a page of trainings and how many there are; see `Trainings.list` for what can be asked."""
+        params = {"limit": str(limit), "offset": str(offset), "sort": sort, "status": status or "", "q": q}
+        given = {name: text for name, text in params.items() if text}
+        return TrainingPage.model_validate(await self._json("GET", "/native/trainings", params=given))
+
+    async def label(
+        self, training_id: str, tags: Sequence[str] | None = None, notes: str | None = None
+    ) -> Training:
+        """Replace a training's tags, its notes or both; `None` leaves them."""
+        labels = {"tags": None if tags is None else [*tags], "notes": notes}
+        body = {name: value for name, value in labels.items() if value is not None}
+        return Training.model_validate(
+            await self._json("PATCH", f"/native/trainings/{_path(training_id)}", json=body)
+        )
+
+    async def again(self, training_id: str, changes: Mapping[str, Any] | None = None) -> Training:
+        """Start the same version with the same inputs, but for `changes`, in this process's environment.
+
+        Raises:
+            InvalidInput: An input is unknown, mistyped or out of range; nothing was started.
+        """
+        body = {"input": dict(changes or {}), "jupyter_ext": _origin()}
+        path = f"/native/trainings/{_path(training_id)}/again"
+        return Training.model_validate(await self._json("POST", path, json=body))
+
+    async def delete(self, training_id: str) -> None:
+        """Forget a training and delete its files.
+
+        Raises:
+            RequestRefused: It is not over.
+        """
+        await self._json("DELETE", f"/native/trainings/{_path(training_id)}")
 
     # -- the engine -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from jupyter_ext.client.cog_folder import capture_folder
 from jupyter_ext.client.handles import Training
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.remote import RemoteRef, is_remote, remote_ref
+from jupyter_ext.client.training_list import TrainingList
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.resources import EngineInfo, Listening
 
@@ -96,15 +97,33 @@ class Trainings:
         """
         return Training(client(), loop_thread().run(client().get(self.resolve(training_id))))
 
-    def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
-        """List trainings, newest first; `status` keeps only those in that state."""
-        return [Training(client(), found) for found in loop_thread().run(client().list(status, limit))]
+    def list(
+        self,
+        status: str | None = None,
+        limit: int = 100,
+        *,
+        q: str = "",
+        sort: str = "-created_at",
+        offset: int = 0,
+    ) -> TrainingList:
+        """List trainings, newest first.
+
+        Args:
+            status: Only those in this state, or in one of several with commas between them.
+            limit: At most so many.
+            q: Only those with this text in their name, id or tags.
+            sort: `created_at`, `name`, `id`, `status`, `duration`, `input:NAME`, `last:METRIC`, `min:METRIC` or
+                `max:METRIC`, with `-` before it for the largest first.
+            offset: Leave out so many.
+        """
+        found = loop_thread().run(client().page(status, limit, q=q, sort=sort, offset=offset))
+        return TrainingList(Training(client(), training) for training in found.trainings)
 
     def resolve(self, text: str) -> str:
         """Turn the beginning of an id, or a name, into the id of the newest training that it fits."""
         if len(text) >= 26:
             return text
-        for training in self.list(limit=1000) if text else []:
+        for training in self.list(limit=1000, q=text) if text else []:
             if training.id.startswith(text) or training.name == text or training.id.endswith(text):
                 return training.id
         return text or "?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.client.aio import AsyncClient
@@ -104,6 +104,37 @@ class Training:
             InvalidInput: A changed input is wrong.
         """
         return Training(self._client, loop_thread().run(self._client.resume(self.id, changed)))
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags that a person gave it."""
+        return list(self.resource.tags)
+
+    @property
+    def notes(self) -> str:
+        """Notes that a person wrote about it."""
+        return self.resource.notes
+
+    def label(self, tags: Sequence[str] | None = None, notes: str | None = None) -> Training:
+        """Replace its tags, its notes or both; they are kept in its directory."""
+        self._resource = loop_thread().run(self._client.label(self.id, tags, notes))
+        return self
+
+    def again(self, **changes: Any) -> Training:
+        """Start the same code with the same inputs, but for `changes`.
+
+        Raises:
+            InvalidInput: An input is unknown, mistyped or out of range.
+        """
+        return Training(self._client, loop_thread().run(self._client.again(self.id, changes)))
+
+    def delete(self) -> None:
+        """Forget it and delete its files.
+
+        Raises:
+            RequestRefused: It is not over.
+        """
+        loop_thread().run(self._client.delete(self.id))
 
     def logs(self, tail: int | None = None) -> str:
         """Give what it printed, or the last lines of it."""

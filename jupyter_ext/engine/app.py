@@ -23,6 +23,7 @@ from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
 from jupyter_ext.engine.api.auth import Aliases, SameUserProtocol, TokenRequired
 from jupyter_ext.engine.api.engine import EngineAPI
+from jupyter_ext.engine.api.listing import ListingAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
 from jupyter_ext.engine.api.replicate.account import AccountAPI
@@ -43,6 +44,7 @@ from jupyter_ext.engine.store.run_store import Batch
 from jupyter_ext.engine.store.secret_files import read_or_make
 from jupyter_ext.engine.trainings.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.models import Models
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.publishing import Publisher
@@ -112,6 +114,7 @@ class Engine:
             FileInputs(self._files),
             self._webhooks,
         )
+        self._list = TrainingList(where.runs_dir, self._trainings, self._catalog, versions, self._sealer)
         self._app = Aliases(self._build_app(versions))
 
     def _build_app(self, versions: Versions) -> Starlette:
@@ -126,6 +129,7 @@ class Engine:
             FilesAPI(self._files, self._links),
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, self._hub, presenter),
+            ListingAPI(self._list, presenter),
             EngineAPI(self),
         )
         return Starlette(
@@ -187,6 +191,7 @@ class Engine:
         await asyncio.to_thread(self._files.open)
         await asyncio.to_thread(self._models.open)
         await self._trainings.open()
+        await self._list.open()
         await self._serve(listener, self._app, SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()

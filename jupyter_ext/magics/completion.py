@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _OPTIONS = {
-    "train": ["-i", "--on", "--wait", "--as", "--help"],
+    "train": ["-i", "--form", "--on", "--wait", "--as", "--help"],
     "training": ["show", "logs", "metrics", "cancel", "resume", "stacks", "--tail", "--help"],
     "trainings": ["--status", "--limit", "--help"],
     "engine": ["status", "start", "stop", "restart", "listen", "log", "doctor", "--help"],

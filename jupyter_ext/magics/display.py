@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import html
+import concurrent.futures
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from IPython.display import DisplayHandle, display
@@ -16,6 +15,7 @@ from jupyter_ext.client import handles, tunnel
 from jupyter_ext.client.handles import MIME_TYPE, Training, mime_content
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.picture import draw
+from jupyter_ext.client.training_list import duration_s, format_duration, format_number
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.protocol import resources
 
@@ -30,6 +30,20 @@ _VIEWED_WITHIN_S = 3.0
 
 def show(run: Training) -> None:
     """Display the panel of a training: live in three ways, and as a picture where nothing is alive."""
+    data, widget = _bundle(run)
+    shown = display(data, raw=True, display_id=True)
+    if isinstance(shown, DisplayHandle):
+        loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
+
+
+def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[None]:
+    """Display the panel in the place of an earlier output; cancel what this gives before the place gets another."""
+    data, widget = _bundle(run)
+    slot.update(data, raw=True)
+    return loop_thread().submit(_keep_saved_output_current(run, slot, data, widget))
+
+
+def _bundle(run: Training) -> tuple[dict[str, Any], Any]:
     data: dict[str, Any] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
     widget = _widget(run)
     if widget is not None:
@@ -38,9 +52,7 @@ def show(run: Training) -> None:
             "version_minor": 0,
             "model_id": widget.model_id,
         }
-    shown = display(data, raw=True, display_id=True)
-    if isinstance(shown, DisplayHandle):
-        loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
+    return data, widget
 
 
 def show_and_wait(run: Training) -> None:
@@ -128,88 +140,6 @@ def summary(training: resources.Training) -> str:
     )
     lines = [text, values, training.cause.message if training.cause and training.status == "failed" else ""]
     return "\n".join(line for line in lines if line)
-
-
-def duration_s(training: resources.Training) -> float | None:
-    """Give how long a training ran or has been running, in seconds."""
-    if training.started_at is None:
-        return None
-    end = datetime.fromisoformat(training.completed_at) if training.completed_at else datetime.now(UTC)
-    return max(0.0, (end - datetime.fromisoformat(training.started_at)).total_seconds())
-
-
-def format_duration(seconds: float) -> str:
-    """Write a duration as people say it: `3.2 s`, `4 min 10 s`, `2 h 5 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def format_number(value: float | str) -> str:
-    """Write a metric's value with four significant digits."""
-    return value if isinstance(value, str) else f"{value:.4g}"
-
-
-class TrainingList(list[Training]):
-    """A list of handles that displays as a table."""
-
-    def rows(self) -> list[list[str]]:
-        """Give the table's cells as text."""
-        rows = []
-        for run in self:
-            training = run.known
-            seconds = duration_s(training)
-            shown = [(key, point) for key, point in training.last.items() if not key.startswith("system/")]
-            rows.append(
-                [
-                    training.name,
-                    training.id,
-                    training.status,
-                    _ago(training.created_at),
-                    "" if seconds is None else format_duration(seconds),
-                    ", ".join(f"{key}={value}" for key, value in training.input.items())[:60],
-                    ", ".join(f"{key} {format_number(point.value)}" for key, point in shown[:4]),
-                ]
-            )
-        return rows
-
-    def __repr__(self) -> str:
-        """Give the table as text."""
-        if not self:
-            return "No trainings yet. `%%train --help` shows how to start one."
-        rows = [_COLUMNS, *self.rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        )
-
-    def _repr_html_(self) -> str:
-        if not self:
-            return f"<p>{html.escape(repr(self))}</p>"
-        body = "".join(_html_row("td", row) for row in self.rows())
-        return f"<table><thead>{_html_row('th', _COLUMNS)}</thead><tbody>{body}</tbody></table>"
-
-
-_COLUMNS = ["name", "id", "status", "started", "duration", "inputs", "last"]
-
-
-def _html_row(tag: str, cells: list[str]) -> str:
-    inner = "".join(f'<{tag} style="text-align:left">{html.escape(cell)}</{tag}>' for cell in cells)
-    return f"<tr>{inner}</tr>"
-
-
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-
-
-def _ago(created_at: str) -> str:
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(created_at)).total_seconds()
-    if seconds < 5:
-        return "just now"
-    unit, length_s = next(item for item in _UNITS if seconds >= item[1])
-    return f"{seconds // length_s:.0f} {unit} ago"
 
 
 class EngineStatus:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
+if TYPE_CHECKING:
+    from jupyter_ext.client.capture import Bundle
+
 _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
+  %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
   %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
   %train owner/name:version -i … --on replicate --destination owner/model      on a service
@@ -45,6 +51,9 @@ def _train_parser(magic: str) -> MagicParser:
         parser.add_argument(
             "--destination", metavar="MODEL", help="with a service: owner/name that gets the result"
         )
+    parser.add_argument(
+        "--form", action="store_true", help="draw a form for the inputs; its button starts it"
+    )
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
@@ -122,9 +131,8 @@ class TrainingMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.facade import trainings
-        from jupyter_ext.magics.display import TrainingList
 
-        return TrainingList(trainings.list(arguments.status, arguments.limit))
+        return trainings.list(arguments.status, arguments.limit)
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client import facade, remote
@@ -152,16 +160,24 @@ class TrainingMagics(Magics):
         namespace = self.shell.user_ns
         if cell is None:
             function = namespace.get(arguments.name)
-            if function is not None:
-                bundle = capture_function(function, arguments.name, display.label_of(self.shell))
-            elif os.path.isdir(os.path.expanduser(arguments.name)):
-                bundle = capture_folder(arguments.name)
-            else:
+            is_folder = function is None and os.path.isdir(os.path.expanduser(arguments.name))
+            if function is None and not is_folder:
                 raise InvalidInput(
                     f"%train: {arguments.name!r} is neither a function of this notebook nor a folder with cog.yaml."
                 )
-        else:
-            bundle = capture_cell(cell, namespace, arguments.name, texts, display.label_of(self.shell))
+
+        def capture() -> Bundle:
+            assert self.shell is not None
+            label = display.label_of(self.shell)
+            if cell is not None:
+                return capture_cell(cell, namespace, arguments.name, texts, label)
+            if is_folder:
+                return capture_folder(arguments.name)
+            return capture_function(function, arguments.name, label)
+
+        if arguments.form:
+            return self._form(parser, arguments, capture, texts)
+        bundle = capture()
         if bundle.training_input is None:
             inputs = {name: parse_literal(text) for name, text in texts.items()}
         else:
@@ -169,6 +185,22 @@ class TrainingMagics(Magics):
         if bundle.unknown_names:
             print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
         return self._finish(arguments, facade.start(bundle, inputs))
+
+    def _form(
+        self,
+        parser: MagicParser,
+        arguments: argparse.Namespace,
+        capture: Callable[[], Bundle],
+        texts: dict[str, str],
+    ) -> Any:
+        from jupyter_ext_widgets.form_fields import magic_line
+
+        from jupyter_ext.magics.form import Form
+
+        if arguments.wait or arguments.variable:
+            parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")
+        start = f"{parser.prog} {shlex.quote(arguments.name)}"
+        return Form(capture, lambda values: magic_line(start, values), texts)
 
     def _finish(self, arguments: argparse.Namespace, run: Any) -> Any:
         """Give the handle as the line asks for it."""

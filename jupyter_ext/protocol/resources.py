@@ -107,6 +107,13 @@ class ResumedFrom(Resource):
     loaded: bool = False
 
 
+class Extremes(Resource):
+    """The smallest and the largest finite value of a series."""
+
+    min: float
+    max: float
+
+
 class Urls(Resource):
     """Where the training can be asked for and canceled."""
 
@@ -141,9 +148,21 @@ class Training(Resource):
     captured: list[Captured] = Field(default_factory=list)
     notices: list[str] = Field(default_factory=list)
     last: dict[str, LastPoint] = Field(default_factory=dict)
+    extremes: dict[str, Extremes] = Field(default_factory=dict)
     silent_s: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    tags: list[str] = Field(default_factory=list)
+    notes: str = ""
+
+
+class TrainingPage(Resource):
+    """One page of a list; `counts` says how many fit the text in each status, whatever statuses were asked for."""
+
+    trainings: list[Training]
+    total: int
+    counts: dict[str, int]
+    offset: int
 
 
 class SeriesInfo(Resource):

@@ -32,7 +32,7 @@ def training(number: int, **changes: Any) -> dict[str, Any]:
         "version": "f" * 64,
         "status": "succeeded" if number % 2 else "processing",
         "created_at": f"2026-01-01T00:00:{number // 3:02}.000Z",
-        "resource": {"id": f"t{number:02}", "last": {"loss": "NaN"}, "name": "ü"},
+        "resource": {"id": f"t{number:02}", "last": {"loss": {"value": "NaN"}}, "name": "ü"},
         **changes,
     }
 
@@ -47,7 +47,7 @@ async def test_a_training_is_kept_and_replaced(catalog: Catalog) -> None:
     await catalog.put_training("t01", **training(1))
     row = await catalog.get_training("t01")
     assert row is not None
-    assert row["resource"] == training(1)["resource"]
+    assert row["resource"] == training(1)["resource"] | {"tags": [], "notes": ""}
     assert row["started_at"] is None
     await catalog.put_training("t01", **training(1, status="failed", started_at="2026-01-01T00:00:09.000Z"))
     changed = await catalog.get_training("t01")

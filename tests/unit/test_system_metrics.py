@@ -33,7 +33,7 @@ def test_an_ended_process_is_not_measured(tmp_path: Path) -> None:
     store.open()
     while store.ingest() is not None:
         pass
-    points = store.last_points()
+    points = store.last_points("system")
     store.close()
     assert points["system/memory_mib"][1] > 1
     assert "system/cpu_percent" not in points

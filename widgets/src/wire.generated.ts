@@ -103,9 +103,12 @@ export interface Training {
   captured: Captured[];
   notices: string[];
   last: { [key: string]: LastPoint };
+  extremes: { [key: string]: Extremes };
   silent_s: number | null;
   checkpoint: Checkpoint | null;
   resumed_from: ResumedFrom | null;
+  tags: string[];
+  notes: string;
 }
 
 /** Names the series that an index stands for on one stream or in one set of columns. */

@@ -23,11 +23,9 @@ from jupyter_ext.engine.trainings.service import Origin, TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.resources import TERMINAL
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _DEFAULT_LOG_BYTES = 1 << 20
-_STATUSES = {"starting", "processing", *TERMINAL}
 
 
 class NativeAPI:
@@ -42,7 +40,6 @@ class NativeAPI:
         """List the routes."""
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
-            Route("/native/trainings", self.list, methods=["GET"]),
             Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
@@ -79,17 +76,6 @@ class NativeAPI:
             origin_of(body, Origin("")),
         )
         return answer(self._presenter.training(training, base_url(request)), 201)
-
-    async def list(self, request: Request) -> Response:
-        """List trainings, newest first."""
-        status = request.query_params.get("status")
-        if status is not None and status not in _STATUSES:
-            raise Problem(
-                422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}."
-            )
-        found = await self._trainings.list(status, limit=_integer(request, "limit", 100))
-        shown = [self._presenter.training(training, base_url(request)) for training in found]
-        return JSONResponse({"trainings": shown}, headers=_NO_STORE)
 
     async def get(self, request: Request) -> Response:
         """Give a training without its log."""

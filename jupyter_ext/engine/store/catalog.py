@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.store import listing
 from jupyter_ext.engine.store.database import Database
 
 MIGRATIONS = (
@@ -45,6 +46,7 @@ MIGRATIONS = (
     CREATE INDEX trainings_by_model ON trainings (model);
     CREATE INDEX versions_by_model ON versions (model, created_at DESC, id DESC);
     """,
+    listing.MIGRATION,
 )
 _REBUILT = "rebuilt_at"
 
@@ -99,7 +101,7 @@ class Catalog:
         kind: str = "training",
         resource: Mapping[str, Any],
     ) -> None:
-        """Insert or replace a training.
+        """Insert or replace a training; one that is there keeps its tags and notes (see `set_labels`).
 
         Args:
             id: Its id.
@@ -113,27 +115,59 @@ class Catalog:
             kind: `training` or `prediction`.
             resource: The whole training as JSON.
         """
-        row = (
-            id,
-            name,
-            model,
-            version,
-            status,
-            created_at,
-            started_at,
-            completed_at,
-            _now(),
-            _to_json(resource),
-            kind,
+        tags, notes = listing.tags_of(resource), str(resource.get("notes") or "")
+        row = {
+            "id": id,
+            "name": name,
+            "model": model,
+            "version": version,
+            "status": status,
+            "created_at": created_at,
+            "started_at": started_at,
+            "completed_at": completed_at,
+            "updated_at": _now(),
+            "resource": _to_json(resource),
+            "kind": kind,
+        }
+        labels = {"tags": json.dumps(tags), "notes": notes, "search": listing.search_text(id, name, tags)}
+        columns = [*row, *labels]
+        query = (
+            f"INSERT INTO trainings ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)}) "
+            f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in row)}"
         )
-        marks = ", ".join("?" * len(row))
-        await self._database.write(lambda db: db.execute(f"REPLACE INTO trainings VALUES ({marks})", row))
+        values = listing.values_of(id, resource)
+
+        def put(db: sqlite3.Connection) -> None:
+            db.execute(query, row | labels)
+            listing.put_values(db, id, values)
+
+        await self._database.write(put)
 
     async def get_training(self, id: str) -> dict[str, Any] | None:
         """Give a training's row, `resource` as an object, or `None`."""
         query = "SELECT * FROM trainings WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
-        return None if row is None else _from_row(row, "resource")
+        return None if row is None else _from_training(row)
+
+    async def page(self, query: listing.ListQuery) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """Give the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
+        rows, counts = await self._database.read(lambda db: listing.read_page(db, query))
+        return [_from_training(row) for row in rows], counts
+
+    async def set_labels(self, id: str, name: str, tags: Sequence[str], notes: str) -> None:
+        """Replace a training's tags and notes."""
+        row = (json.dumps(list(tags)), notes, listing.search_text(id, name, tags), id)
+        query = "UPDATE trainings SET tags = ?, notes = ?, search = ? WHERE id = ?"
+        await self._database.write(lambda db: db.execute(query, row))
+
+    async def delete_training(self, id: str) -> None:
+        """Forget a training."""
+
+        def delete(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM trainings WHERE id = ?", (id,))
+            listing.put_values(db, id, [])
+
+        await self._database.write(delete)
 
     async def training_ids(self) -> set[str]:
         """Give the ids of all trainings."""
@@ -175,7 +209,7 @@ class Catalog:
             values += before
         query = f"SELECT * FROM trainings WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT ?"
         rows = await self._database.read(lambda db: db.execute(query, (*values, limit)).fetchall())
-        return [_from_row(row, "resource") for row in rows]
+        return [_from_training(row) for row in rows]
 
     async def put_version(self, id: str, *, model: str, created_at: str, manifest: Mapping[str, Any]) -> None:
         """Insert a version; one that is there stays as it is, as its id is the hash of its content."""
@@ -227,6 +261,12 @@ class Catalog:
     async def set_meta(self, key: str, value: str) -> None:
         """Keep a setting."""
         await self._database.write(lambda db: db.execute("REPLACE INTO meta VALUES (?, ?)", (key, value)))
+
+
+def _from_training(row: sqlite3.Row) -> dict[str, Any]:
+    found = _from_row(row, "resource")
+    found["resource"] |= {"tags": json.loads(row["tags"]), "notes": row["notes"]}
+    return found
 
 
 def _from_row(row: sqlite3.Row, json_column: str) -> dict[str, Any]:

@@ -250,6 +250,10 @@ class RunStore:
         """Give the newest point of each series of a stream."""
         return self._series.last_points(stream)
 
+    def extremes(self, stream: str = "0") -> dict[str, tuple[float, float]]:
+        """Give the smallest and the largest finite value of each series of a stream."""
+        return self._series.extremes(stream)
+
     def columns(
         self,
         keys: Sequence[str] | None = None,

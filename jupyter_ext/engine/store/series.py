@@ -90,6 +90,7 @@ class Series:
         last: The newest point, or `None`.
         num_nonfinite: Values so far that are NaN or infinite.
         first_nonfinite_step: Step of the first of them, or `None`.
+        extremes: Smallest and largest finite value so far, or `None`.
     """
 
     def __init__(self, index: int, key: str, stream: str) -> None:
@@ -101,6 +102,7 @@ class Series:
         self.last: Point | None = None
         self.num_nonfinite = 0
         self.first_nonfinite_step: float | None = None
+        self.extremes: tuple[float, float] | None = None
         self._pyramid = Pyramid()
         self._blocks: list[Block] = []
         self._growing: GrowingPoints | None = None
@@ -122,7 +124,9 @@ class Series:
             Point(*(float(column[0]) for column in columns[:3])),
             Point(*(float(column[-1]) for column in columns[:3])),
         )
-        nonfinite = np.flatnonzero(~np.isfinite(columns.values))
+        finite = np.isfinite(columns.values)
+        self._note_extremes(columns.values[finite])
+        nonfinite = np.flatnonzero(~finite)
         if len(nonfinite):
             self._note_nonfinite(len(nonfinite), float(columns.steps[nonfinite[0]]))
         whole = (self.count - self._summarized) // BUCKET_POINTS * BUCKET_POINTS
@@ -149,6 +153,9 @@ class Series:
         self._pyramid.append(buckets)
         self._summarized = self.count
         self._note(summary.first, summary.last)
+        for edge in ("low", "high"):
+            values = buckets[edge]["value"]
+            self._note_extremes(values[np.isfinite(values)])
         if summary.num_nonfinite:
             self._note_nonfinite(summary.num_nonfinite, summary.first_nonfinite_step)
 
@@ -210,6 +217,13 @@ class Series:
     def _note(self, first: Point, last: Point) -> None:
         self.first = self.first or first
         self.last = last
+
+    def _note_extremes(self, finite: Floats) -> None:
+        if len(finite):
+            low, high = float(finite.min()), float(finite.max())
+            if self.extremes is not None:
+                low, high = min(low, self.extremes[0]), max(high, self.extremes[1])
+            self.extremes = (low, high)
 
     def _note_nonfinite(self, count: int, first_step: float | None) -> None:
         if not self.num_nonfinite:

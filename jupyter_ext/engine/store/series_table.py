@@ -60,6 +60,11 @@ class SeriesTable:
             if name == stream and series.last is not None
         }
 
+    def extremes(self, stream: str) -> dict[str, tuple[float, float]]:
+        """Give the smallest and the largest finite value of each series of a stream."""
+        found = {key: series.extremes for (name, key), series in self._series.items() if name == stream}
+        return {key: extremes for key, extremes in found.items() if extremes is not None}
+
     def columns(
         self,
         seq: int,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_ext.engine.trainings import state
+from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.progress_text import ProgressBars
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId
@@ -16,6 +17,7 @@ from jupyter_ext.protocol.resources import (
     TERMINAL,
     Cause,
     Checkpoint,
+    Extremes,
     LastPoint,
     Progress,
     ResumedFrom,
@@ -41,16 +43,19 @@ class Record:
     """Current, total, and the Unix time it was said."""
     notices: list[str] = field(default_factory=list)
     last: dict[str, LastPoint] = field(default_factory=dict)
+    extremes: dict[str, Extremes] = field(default_factory=dict)
     reported_at: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
 
+    labels: Labels = field(init=False)
     bars: ProgressBars = field(default_factory=ProgressBars)
     says_progress: bool = False
     """Whether the code calls `progress()` itself; then its bars are not looked at."""
 
     def __post_init__(self) -> None:
-        """Take over what the spec says of the time before the run."""
+        """Take over what the spec says of the time before the run, and the labels that a person gave it."""
+        self.labels = Labels.read(self.run_dir)
         self.notices += self.spec.get("notices", [])
         told = self.spec.get("resumed_from")
         if told is not None:
@@ -144,9 +149,12 @@ class Record:
             captured=self.spec.get("captured", []),
             notices=list(self.notices),
             last=dict(self.last),
+            extremes=dict(self.extremes),
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
+            tags=list(self.labels.tags),
+            notes=self.labels.notes,
         )
 
     def _durations(self) -> dict[str, float]:

@@ -48,6 +48,9 @@ class Sealer:
     async def _work(self) -> None:
         while True:
             run_dir, final = await self._waiting.get()
+            if not run_dir.is_dir():  # deleted meanwhile
+                self._done(run_dir, final)
+                continue
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -68,6 +71,9 @@ class Sealer:
                     process.terminate()
                     await process.wait()
                 raise
-            self._asked.discard((run_dir, final))
-            if self._waiting.empty():
-                self._idle.set()
+            self._done(run_dir, final)
+
+    def _done(self, run_dir: Path, final: bool) -> None:
+        self._asked.discard((run_dir, final))
+        if self._waiting.empty():
+            self._idle.set()

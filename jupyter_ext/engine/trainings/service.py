@@ -22,6 +22,7 @@ from jupyter_ext.engine.store.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings import system_metrics
 from jupyter_ext.engine.trainings.chain import Link
 from jupyter_ext.engine.trainings.file_inputs import FetchError, FileInputs
+from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import Resumption, plan_resumption
@@ -32,7 +33,7 @@ from jupyter_ext.engine.trainings.webhooks import Webhooks
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import TERMINAL, LastPoint, Stop, Training, metric_value
+from jupyter_ext.protocol.resources import TERMINAL, Extremes, LastPoint, Stop, Training, metric_value
 from jupyter_ext.protocol.training_input import TrainingInput
 from jupyter_ext.worker.files import read_json, write_json
 
@@ -276,6 +277,15 @@ class TrainingService:
             raise not_found("training", training_id, "`%trainings` lists those there are.")
         return Training.model_validate(row["resource"])
 
+    def record(self, training_id: str) -> Record | None:
+        """Give a training that is not over as it is held here, or `None`."""
+        return self._records.get(training_id)
+
+    def forget(self, training_id: str) -> None:
+        """Close what is held of a training that is over; its files can then go."""
+        if training_id not in self._records and (store := self._stores.pop(training_id, None)):
+            store.close()
+
     async def list(
         self,
         status: str | None = None,
@@ -497,7 +507,9 @@ class TrainingService:
         if spec is None:
             return
         if ended is not None:
-            await self._put(Training.model_validate(ended))
+            labels = Labels.read(run_dir)
+            told = {"tags": list(labels.tags), "notes": labels.notes}
+            await self._put(Training.model_validate(ended | told))
         else:
             await self._persist(Record(TrainingId(run_dir.name), run_dir, spec))
 
@@ -505,6 +517,7 @@ class TrainingService:
         """Read what the run writes, publish it, and see its end."""
         wake = self._wake[record.id]
         quiet_since = persisted_at = looked_at = 0.0
+        persisted_status = None
         while True:
             now = time.monotonic()
             outcome = None
@@ -517,8 +530,8 @@ class TrainingService:
             if outcome is not None:
                 await self._end(record, store, outcome)
                 return
-            if now - persisted_at > PERSIST_INTERVAL_S:
-                persisted_at = now
+            if now - persisted_at > PERSIST_INTERVAL_S or record.status != persisted_status:
+                persisted_at, persisted_status = now, record.status
                 await self._persist(record)
             if now - quiet_since < QUIET_AFTER_S:
                 await asyncio.sleep(INGEST_INTERVAL_S)
@@ -621,6 +634,7 @@ class TrainingService:
             key: LastPoint(step=step, value=metric_value(value), time=at)
             for key, (step, value, at) in store.last_points().items()
         }
+        record.extremes = {key: Extremes(min=low, max=high) for key, (low, high) in store.extremes().items()}
 
     def _changed(self, record: Record) -> None:
         self._hub.notify(record.id)

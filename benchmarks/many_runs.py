@@ -1,0 +1,173 @@
+"""An engine with 10,000 stored runs: how quickly it answers, and how much memory it takes.
+
+The peer is SQLite itself: one row by its key, out of the same file, in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.rows import Row, median, percentile
+from jupyter_ext import connection
+from jupyter_ext.config import locations
+from jupyter_ext.engine.store.listing import put_values, values_of
+
+NUM_RUNS = 10_000
+ROUNDS = 100
+PAGE = 50
+LISTS = {
+    "newest": "",
+    "by text": "&q=run-7",
+    "by status": "&status=failed",
+    "sorted by best loss": "&sort=min:train/loss",
+    "sorted by name": "&sort=name",
+    "last page": f"&offset={NUM_RUNS - PAGE}",
+}
+
+
+def fill(catalog: Path) -> str:
+    """Put ended runs into a catalog that no engine holds; give the id of one."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    with sqlite3.connect(catalog) as db:
+        for number in range(NUM_RUNS):
+            put(db, number, begin + timedelta(minutes=number))
+    db.close()
+    return f"run{NUM_RUNS - 1:023d}"
+
+
+def put(db: sqlite3.Connection, number: int, begin: datetime) -> None:
+    """Put one run as an engine would."""
+    id_, name = f"run{number:023d}", f"run-{number % 20}"
+    at = [(begin + timedelta(seconds=s)).isoformat(timespec="milliseconds")[:-6] + "Z" for s in (0, 1, 30)]
+    keys = ("train/loss", "test/loss", "test/accuracy", "lr")
+    status = "failed" if number % 10 == 0 else "succeeded"
+    training = {
+        "id": id_,
+        "model": "local/run",
+        "version": f"{number % 50:064x}",
+        "status": status,
+        "input": {"lr": 1e-4 * (number % 31), "epochs": 5, "optimizer": "adam", "seed": number},
+        "created_at": at[0],
+        "started_at": at[1],
+        "completed_at": at[2],
+        "urls": {"get": f"/v1/trainings/{id_}", "cancel": f"/v1/trainings/{id_}/cancel"},
+        "name": name,
+        "last": {key: {"step": 5000, "value": number * 1.0, "time": 1.7e9} for key in keys},
+        "extremes": {key: {"min": number * 7919 % NUM_RUNS, "max": 1e5} for key in keys},
+        "captured": [{"name": "Model", "type": "type", "bytes": 4000}],
+    }
+    columns = (
+        "id, name, model, version, status, created_at, started_at, completed_at, updated_at, resource, search"
+    )
+    row = (
+        id_,
+        name,
+        "local/run",
+        training["version"],
+        status,
+        *at,
+        at[2],
+        json.dumps(training),
+        f"{name}\n{id_}",
+    )
+    db.execute(f"INSERT INTO trainings ({columns}) VALUES ({', '.join('?' * len(row))})", row)
+    put_values(db, id_, values_of(id_, training))
+
+
+def asked(client: httpx.Client, path: str) -> list[float]:
+    """Give the milliseconds of each of many answers."""
+    took = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        client.get(path).raise_for_status()
+        took.append(1000 * (time.perf_counter() - began))
+    return took
+
+
+def by_key(path: Path, id_: str) -> list[float]:
+    """Give the milliseconds of reading one row by its key in this process."""
+    took = []
+    with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as db:
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            json.loads(db.execute("SELECT resource FROM trainings WHERE id = ?", (id_,)).fetchone()[0])
+            took.append(1000 * (time.perf_counter() - began))
+    db.close()
+    return took
+
+
+def stop() -> None:
+    """End the engine."""
+    found = connection.find()
+    if found is not None:
+        connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
+        while connection.is_running(locations()):
+            time.sleep(0.05)
+
+
+def measure() -> list[Row]:
+    """Measure everything."""
+    where = locations()
+    connection.ensure()
+    stop()
+    id_ = fill(where.catalog)
+    began = time.perf_counter()
+    found = connection.ensure()
+    rows = [Row("engine start with 10,000 runs", time.perf_counter() - began, "s", "", None, "", None)]
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=found.socket_path), base_url="http://engine"
+    ) as client:
+        got, row = asked(client, f"/native/trainings/{id_}"), median(by_key(where.catalog, id_))
+        rows.append(
+            Row(
+                "get one of 10,000 runs, p50",
+                median(got),
+                "ms",
+                "SQLite, one row",
+                row,
+                "<= 5 ms",
+                median(got) <= 5,
+            )
+        )
+        rows.append(Row("get one of 10,000 runs, p99", percentile(got, 0.99), "ms", "", None, "", None))
+        for name, query in LISTS.items():
+            took = asked(client, f"/native/trainings?limit={PAGE}{query}")
+            rows.append(
+                Row(
+                    f"list {PAGE} of 10,000, {name}, p50",
+                    median(took),
+                    "ms",
+                    "SQLite, 50 rows",
+                    50 * row,
+                    "<= 10 ms",
+                    median(took) <= 10,
+                )
+            )
+            rows.append(
+                Row(f"list {PAGE} of 10,000, {name}, p99", percentile(took, 0.99), "ms", "", None, "", None)
+            )
+    memory = psutil.Process(found.info["pid"]).memory_info().rss / 2**20
+    return [
+        *rows,
+        Row("engine with 10,000 runs, resident", memory, "MiB", "", None, "<= 80 MiB", memory <= 80),
+    ]
+
+
+def run() -> list[Row]:
+    """Measure in directories of its own."""
+    with tempfile.TemporaryDirectory(prefix="jx-") as directory:
+        os.environ["JUPYTER_EXT_DATA_DIR"] = str(Path(directory) / "data")
+        os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(Path(directory) / "run")
+        try:
+            return measure()
+        finally:
+            stop()

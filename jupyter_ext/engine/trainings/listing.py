@@ -1,0 +1,151 @@
+"""What is done with many trainings: pages of them, labels, running one again, deleting.
+
+Rule: a training's state belongs to `TrainingService`; here is only what a person does with trainings that there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.store.catalog import Catalog
+from jupyter_ext.engine.store.listing import ListQuery
+from jupyter_ext.engine.trainings.labels import Labels
+from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.service import Order, Origin, TrainingService
+from jupyter_ext.engine.trainings.versions import Versions
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.resources import Training, Urls
+from jupyter_ext.worker.files import read_json
+
+_SEALING_S = 5.0
+_DELETED_PREFIX = ".deleted-"
+_UNSET = Training(
+    id="", model="", version="", status="starting", created_at="", name="", urls=Urls(get="", cancel="")
+)
+_DEFAULTS = _UNSET.model_dump(mode="json")
+"""The keys that the catalog leaves out because they are null."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Trainings as JSON, and how many fit the text of the query in each status."""
+
+    trainings: list[dict[str, Any]]
+    counts: dict[str, int]
+
+
+class TrainingList:
+    """The trainings of this engine as a list that a person works with."""
+
+    def __init__(
+        self, runs_dir: Path, trainings: TrainingService, catalog: Catalog, versions: Versions, sealer: Sealer
+    ) -> None:
+        self._runs_dir = runs_dir
+        self._trainings = trainings
+        self._catalog = catalog
+        self._versions = versions
+        self._sealer = sealer
+
+    async def open(self) -> None:
+        """Finish the deletions that an engine's end cut short."""
+        for left in self._runs_dir.glob(f"{_DELETED_PREFIX}*"):
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+
+    async def page(self, query: ListQuery) -> Page:
+        """Give one page."""
+        rows, counts = await self._catalog.page(query)
+        return Page([self._json(row) for row in rows], counts)
+
+    def _json(self, row: dict[str, Any]) -> dict[str, Any]:
+        record = self._trainings.record(row["id"])
+        if record is not None:
+            return record.resource().model_dump(mode="json")
+        stored: dict[str, Any] = row["resource"]
+        return _DEFAULTS | stored
+
+    async def label(self, training_id: str, tags: object, notes: object) -> Training:
+        """Replace tags, notes or both; `None` leaves them.
+
+        Raises:
+            Problem: There is no such training, its files are gone, or the labels are not of their form.
+        """
+        training = await self._trainings.get(training_id)
+        run_dir = self._runs_dir / training.id
+        if not run_dir.is_dir():
+            raise Problem(
+                404, "Gone", f"The files of training {training_id} are gone: {run_dir} was deleted."
+            )
+        labels = Labels(tuple(training.tags), training.notes).changed(tags, notes)
+        if (record := self._trainings.record(training.id)) is not None:
+            record.labels = labels
+        await asyncio.to_thread(labels.write, run_dir)
+        await self._catalog.set_labels(training.id, training.name, labels.tags, labels.notes)
+        return await self._trainings.get(training.id)
+
+    async def again(self, training_id: str, changes: Mapping[str, Any], origin: Origin | None) -> Training:
+        """Start the same version with the same inputs, but for `changes`.
+
+        Args:
+            training_id: What to run again.
+            changes: Inputs that differ.
+            origin: Where it is started from; `None` for where the first was, without its environment variables,
+                which are not stored.
+
+        Raises:
+            Problem: There is no such training, its code is gone, or an input is wrong.
+        """
+        training = await self._trainings.get(training_id)
+        spec = read_json(self._runs_dir / training.id / "spec.json")
+        if spec is None:
+            raise Problem(
+                404, "Gone", f"The files of training {training_id} are gone; start it from its notebook."
+            )
+        if origin is None:
+            path = spec.get("sys_path")
+            origin = Origin(spec["python"], spec["cwd"], None if path is None else tuple(path))
+        inputs = {**training.input, **changes}
+        if "remote" in spec:
+            return await self._trainings.create_remote(
+                spec["backend"], spec["remote"], spec["name"], inputs, origin
+            )
+        version = self._versions.find(spec["version"])
+        if version is None:
+            raise Problem(
+                422,
+                "Invalid version",
+                f"The code of training {training_id} (version {spec['version'][:12]}) is no longer kept; "
+                "start it from its notebook.",
+            )
+        started = await self._trainings.create(Order(version, inputs, origin))
+        record = self._trainings.record(started.id)
+        if origin.environ is None and record is not None:
+            record.notice("Run again without the notebook's own environment variables, which are not stored.")
+            return record.resource()
+        return started
+
+    async def delete(self, training_id: str) -> None:
+        """Forget a training and delete its files.
+
+        Raises:
+            Problem: There is no such training, or it is not over.
+        """
+        training = await self._trainings.get(training_id)
+        if self._trainings.record(training.id) is not None:
+            raise Problem(
+                409,
+                "Still running",
+                f"Training {training_id} is `{training.status}`; cancel it before deleting it.",
+            )
+        await self._sealer.wait_idle(_SEALING_S)
+        self._trainings.forget(training.id)
+        run_dir = self._runs_dir / training.id
+        gone = run_dir.with_name(f"{_DELETED_PREFIX}{training.id}")
+        if run_dir.is_dir():
+            run_dir.rename(gone)
+        await self._catalog.delete_training(training.id)
+        await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)

@@ -1,0 +1,83 @@
+"""`%%train NAME --form` and `jx.form(fn)`: a form for the inputs; its button starts the training below it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from IPython.display import DisplayHandle, display
+
+from jupyter_ext.client import facade
+from jupyter_ext.client.capture import Bundle, capture_function
+from jupyter_ext.client.handles import Training
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.magics.display import show_in
+
+
+class Form:
+    """A form that displays itself; `run` is the training that it started last."""
+
+    def __init__(
+        self,
+        capture: Callable[[], Bundle],
+        line: Callable[[dict[str, Any]], str],
+        initial: Mapping[str, str] | None = None,
+    ) -> None:
+        from jupyter_ext_widgets.training_form import TrainingForm
+
+        self._capture = capture
+        bundle = capture()
+        if bundle.training_input is None:
+            raise InvalidInput(
+                f"{bundle.name} is a plain script, which has no signature to draw a form from; define train(...)."
+            )
+        self.run: Training | None = None
+        self._slot: DisplayHandle | None = None
+        self._keeping: concurrent.futures.Future[None] | None = None
+        self._form = TrainingForm(bundle.name, bundle.training_input, self._start, line, initial)
+
+    @property
+    def values(self) -> dict[str, Any] | None:
+        """The inputs that differ from their defaults, or `None` while something is wrong."""
+        return self._form.values
+
+    def launch(self) -> Training | None:
+        """Start what the form says, as its button does."""
+        self._form.launch()
+        return self.run
+
+    def _start(self, values: dict[str, Any]) -> None:
+        # Captured anew: names of the notebook travel as they are now, not as they were when the form was drawn.
+        self.run = facade.start(self._capture(), values)
+        if self._slot is not None:
+            if self._keeping is not None:
+                self._keeping.cancel()
+            self._keeping = show_in(self._slot, self.run)
+
+    def _ipython_display_(self) -> None:
+        display(self._form.box)
+        # The panel is an output of the cell by itself, so that it stays when the form's kernel is gone.
+        slot = display({"text/plain": ""}, raw=True, display_id=True)
+        self._slot = slot if isinstance(slot, DisplayHandle) else None
+
+
+def form(function: Callable[..., Any], name: str | None = None) -> Form:
+    """Draw a form for the inputs of a function; its button starts a training and shows the panel below.
+
+    Args:
+        function: A plain function, also one of the notebook.
+        name: What to call its trainings; by default the function's name.
+
+    Raises:
+        InvalidInput: It is no function.
+        CannotTravel: It uses a name that cannot be sent to the worker.
+    """
+    from jupyter_ext_widgets.form_fields import call_line
+
+    written = getattr(function, "__name__", "function")
+
+    def line(values: dict[str, Any]) -> str:
+        return call_line(written if name is None else f"{written}, name={name!r}", values)
+
+    return Form(lambda: capture_function(function, name), line)
