@@ -15,7 +15,7 @@ from jupyter_ext.engine.trainings.system_metrics import SystemSampler
 
 def test_an_ended_process_is_not_measured(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -33,7 +33,7 @@ def test_an_ended_process_is_not_measured(tmp_path: Path) -> None:
     store.open()
     while store.ingest() is not None:
         pass
-    points = store.last_points()
+    points = store.last_points("system")
     store.close()
     assert points["system/memory_mib"][1] > 1
     assert "system/cpu_percent" not in points
