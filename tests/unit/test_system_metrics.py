@@ -15,7 +15,9 @@ from jupyter_ext.engine.trainings.system_metrics import SystemSampler
 
 def test_an_ended_process_is_not_measured(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None
