@@ -18,7 +18,7 @@ from jupyter_ext.protocol import resources
 TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire.generated.ts"
 ALIASES = ("Status", "StopStage", "CauseKind", "MetricValue")
 MODELS = (
-    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Urls", "Training", "SeriesInfo",
+    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Extremes", "Urls", "Training", "SeriesInfo",
     "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 HEAD = (

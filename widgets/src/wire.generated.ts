@@ -56,6 +56,12 @@ export interface LastPoint {
   time: number;
 }
 
+/** The smallest and the largest finite value of a series. */
+export interface Extremes {
+  min: number;
+  max: number;
+}
+
 /** Where the training can be asked for and canceled. */
 export interface Urls {
   get: string;

@@ -93,6 +93,9 @@ export function training(change: Partial<Training> = {}): Training {
     captured: [],
     notices: [],
     last: {},
+    extremes: {},
+    tags: [],
+    notes: '',
     silent_s: 0,
     ...change,
   };

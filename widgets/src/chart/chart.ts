@@ -21,6 +21,8 @@ export interface ChartSetup {
   onZoom: (range: Range | null) => void;
   /** Told whether the page is dark, on each draw. */
   onTheme: (dark: boolean) => void;
+  /** Names a rank in the legends; a comparison gives each run as a rank. */
+  rankLabel?: (rank: string) => string;
   signal: AbortSignal;
 }
 
@@ -30,7 +32,7 @@ export class Chart {
   readonly node: HTMLElement;
   readonly toolbar: ChartToolbar;
   readonly #setup: ChartSetup;
-  readonly #planner = new Planner();
+  readonly #planner: Planner;
   readonly #legend: Legend;
   readonly #stage = element('div', { class: 'jx-stage' });
   readonly #plot = element('div', { class: 'jx-plot' }) as HTMLElement as PlotElement;
@@ -44,6 +46,7 @@ export class Chart {
 
   constructor(setup: ChartSetup) {
     this.#setup = setup;
+    this.#planner = new Planner(setup.rankLabel);
     const { signal, requestDraw } = setup;
     this.toolbar = new ChartToolbar(requestDraw, () => this.#setZoom(null), signal);
     this.#legend = new Legend(requestDraw, signal);

@@ -43,6 +43,12 @@ const CELL_HEIGHTS_PX = [236, 208, 184];
 
 export class Planner {
   readonly #colors = new Map<string, Map<string, number>>();
+  readonly #rankLabel: ((rank: string) => string) | undefined;
+
+  /** @param rankLabel Names a rank in each legend; without it ranks are numbered where there are several. */
+  constructor(rankLabel?: (rank: string) => string) {
+    this.#rankLabel = rankLabel;
+  }
 
   /** Arrange series in a width. */
   plan(all: readonly MetricSeries[], width: number, showAll: boolean): Plan {
@@ -52,7 +58,8 @@ export class Planner {
     for (const series of shown) {
       const { group, split } = nameOf(series.key);
       const many = (ranks.get(series.key) ?? 0) > 1;
-      const label = [split || group, many ? `rank ${series.rank}` : ''].filter(Boolean).join(' · ');
+      const rank = this.#rankLabel ? this.#rankLabel(series.rank) : many ? `rank ${series.rank}` : '';
+      const label = [split || (this.#rankLabel ? '' : group), rank].filter(Boolean).join(' · ');
       const id = `${series.rank}\n${series.key}`;
       const entries = groups.get(group) ?? [];
       groups.set(group, entries);
