@@ -9,7 +9,8 @@ import type { SeriesColumns, Training } from '../wire';
 import { differingInputs, valueText } from './columns';
 
 const BUCKETS = 400;
-const MAX_RUNS = 10;
+/** One colour each, see `chart/theme.ts`. */
+const MAX_RUNS = 7;
 
 export class Compare {
   readonly node = element('section', { class: 'jx-compare', attrs: { 'aria-label': 'Comparison' } });

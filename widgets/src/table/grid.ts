@@ -107,7 +107,7 @@ export class Grid {
       element('td', {}, box),
       element('td', {}, chip),
       element('td', {}, name),
-      element('td', { class: 'jx-runid', text: training.id.slice(0, 8), title: training.id }),
+      element('td', { class: 'jx-runid', text: `…${training.id.slice(-6)}`, title: training.id }),
       ...cells,
       tags,
       notes
