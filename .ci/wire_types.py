@@ -18,7 +18,7 @@ from jupyter_ext.protocol import resources
 TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire.generated.ts"
 ALIASES = ("Status", "StopStage", "CauseKind", "MetricValue")
 MODELS = (
-    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Checkpoint",
+    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Extremes", "Checkpoint",
     "ResumedFrom", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 HEAD = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,20 @@ def format_number(value: float | str) -> str:
 
 
 class TrainingList(list[Training]):
-    """A list of handles that displays as a table."""
+    """A list of handles that displays as a table: live in JupyterLab, still elsewhere.
+
+    Args:
+        runs: The handles.
+        status: What was asked for, for the live table to ask again.
+        limit: Rows of one page of the live table.
+    """
+
+    def __init__(
+        self, runs: Iterable[Training] = (), status: str | None = None, limit: int | None = None
+    ) -> None:
+        super().__init__(runs)
+        self._status = status
+        self._limit = limit
 
     def rows(self) -> list[list[str]]:
         """Give the table's cells as text."""
@@ -112,6 +126,17 @@ class TrainingList(list[Training]):
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
         )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if self._limit is not None:
+            bundle[TABLE_MIME_TYPE] = {
+                "version": 1,
+                "status": self._status,
+                "limit": self._limit,
+                "trainings": [run.known.model_dump(mode="json", exclude={"logs"}) for run in self],
+            }
+        return bundle
 
     def _repr_html_(self) -> str:
         if not self:

@@ -131,8 +131,10 @@ class TrainingMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.facade import trainings
+        from jupyter_ext.client.training_list import TrainingList
 
-        return trainings.list(arguments.status, arguments.limit)
+        found = trainings.list(arguments.status, arguments.limit)
+        return TrainingList(found, arguments.status, arguments.limit)
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client import facade, remote

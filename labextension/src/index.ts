@@ -1,6 +1,7 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { trainingOutput } from './training_output/plugin';
+import { trainingsOutput } from './trainings_output/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [trainingOutput];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [trainingOutput, trainingsOutput];
 
 export default plugins;

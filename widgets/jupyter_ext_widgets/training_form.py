@@ -58,7 +58,10 @@ class TrainingForm:
         self._button.on_click(lambda _: self.launch())
         rows = [self._row(item) for item in self._fields]
         heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
-        bottom = ipywidgets.HBox([self._button, self._line], layout={"align_items": "center"})
+        bottom = ipywidgets.HBox(
+            [self._button, self._line],
+            layout={"align_items": "center", "grid_gap": "12px", "margin": "6px 0"},
+        )
         self.box = ipywidgets.VBox([heading, *rows, self._general, bottom], layout={"max_width": "900px"})
         self.box.add_class("jx-form")
         for control in self._controls.values():
@@ -142,7 +145,7 @@ def _control(item: FormField) -> Any:
 def _placeholder(item: FormField) -> str:
     if item.required:
         return f"{item.type_text}, required"
-    return f"{item.type_text}, default {item.text}" if item.has_default else item.type_text
+    return f"{item.type_text}, default {item.text}" if item.text else item.type_text
 
 
 def _slider(item: FormField, control: Any) -> Any:

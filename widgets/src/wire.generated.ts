@@ -56,6 +56,12 @@ export interface LastPoint {
   time: number;
 }
 
+/** The smallest and the largest finite value of a series. */
+export interface Extremes {
+  min: number;
+  max: number;
+}
+
 /** The newest checkpoint that a training can be resumed from; `time` is Unix seconds. */
 export interface Checkpoint {
   step: number;

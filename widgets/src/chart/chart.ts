@@ -23,6 +23,8 @@ export interface ChartSetup {
   onTheme: (dark: boolean) => void;
   /** Whether no more points will come, so that nothing need be loaded for them. */
   isOver: () => boolean;
+  /** Names a rank in the legends; a comparison gives each run as a rank. */
+  rankLabel?: (rank: string) => string;
   signal: AbortSignal;
 }
 
@@ -32,7 +34,7 @@ export class Chart {
   readonly node: HTMLElement;
   readonly toolbar: ChartToolbar;
   readonly #setup: ChartSetup;
-  readonly #planner = new Planner();
+  readonly #planner: Planner;
   readonly #legend: Legend;
   readonly #stage = element('div', { class: 'jx-stage' });
   readonly #plot = element('div', { class: 'jx-plot' }) as HTMLElement as PlotElement;
@@ -46,6 +48,7 @@ export class Chart {
 
   constructor(setup: ChartSetup) {
     this.#setup = setup;
+    this.#planner = new Planner(setup.rankLabel);
     const { signal, requestDraw } = setup;
     this.toolbar = new ChartToolbar(requestDraw, () => this.#setZoom(null), signal);
     this.#legend = new Legend(requestDraw, signal);

@@ -2,6 +2,7 @@
 
 import type { MetricSeries } from '../feed/series';
 import { nameOf, orderGroups, preferredColor } from './grouping';
+import { NUM_COLORS } from './theme';
 
 /** A series and how it is shown. */
 export interface Entry {
@@ -43,6 +44,13 @@ const CELL_HEIGHTS_PX = [236, 208, 184];
 
 export class Planner {
   readonly #colors = new Map<string, Map<string, number>>();
+  readonly #ranks: string[] = [];
+  readonly #rankLabel: ((rank: string) => string) | undefined;
+
+  /** @param rankLabel Names a rank in each legend; without it ranks are numbered where there are several. */
+  constructor(rankLabel?: (rank: string) => string) {
+    this.#rankLabel = rankLabel;
+  }
 
   /** Arrange series in a width. */
   plan(all: readonly MetricSeries[], width: number, showAll: boolean): Plan {
@@ -52,11 +60,12 @@ export class Planner {
     for (const series of shown) {
       const { group, split } = nameOf(series.key);
       const many = (ranks.get(series.key) ?? 0) > 1;
-      const label = [split || group, many ? `rank ${series.rank}` : ''].filter(Boolean).join(' · ');
+      const rank = this.#rankLabel ? this.#rankLabel(series.rank) : many ? `rank ${series.rank}` : '';
+      const label = [split || (this.#rankLabel ? '' : group), rank].filter(Boolean).join(' · ');
       const id = `${series.rank}\n${series.key}`;
       const entries = groups.get(group) ?? [];
       groups.set(group, entries);
-      entries.push({ id, label, color: this.#color(group, id, split), series });
+      entries.push({ id, label, color: this.#rankLabel ? this.#runColor(series.rank, split) : this.#color(group, id, split), series });
     }
     const names = orderGroups([...groups.keys()]);
     const visible = showAll ? names : names.slice(0, MAX_CELLS);
@@ -81,6 +90,14 @@ export class Planner {
       height: Math.max(1, rows) * (cellHeight + 8) - 8,
       signature: JSON.stringify(cells.map(cell => [cell.x, cell.y, cell.width, cell.group, cell.entries.map(e => [e.id, e.label])])),
     };
+  }
+
+  // Of several runs each has one colour in all plots; what was measured on training data is dotted.
+  #runColor(rank: string, split: string): number {
+    if (!this.#ranks.includes(rank)) {
+      this.#ranks.push(rank);
+    }
+    return (this.#ranks.indexOf(rank) % NUM_COLORS) + (split.startsWith('train') ? NUM_COLORS : 0);
   }
 
   // A series keeps its colour for the life of the view.

@@ -14,6 +14,7 @@ export interface Theme {
 }
 
 // After Okabe and Ito (https://jfly.uni-koeln.de/color/), darkened or lightened for contrast with the page.
+export const NUM_COLORS = 7;
 const LIGHT = ['#0f6cbd', '#d1570a', '#0b8a68', '#a04a8e', '#9a7400', '#3a9bd9', '#6b6b6b'];
 const DARK = ['#5cb3ff', '#ff9d57', '#3fd0a4', '#e08fcb', '#e6c04d', '#9bd3ff', '#b5b5b5'];
 

@@ -1,0 +1,64 @@
+// The requests of the table of runs. Paths are those of docs/architecture/02-wire.md.
+
+import { bytesOf, jsonOf, type Transport } from '../transport/transport';
+import type { Status, Training } from '../wire';
+
+/** Which page of which trainings. */
+export interface ListQuery {
+  /** Only these; empty for all. */
+  statuses: readonly Status[];
+  /** Looked for in name, id and tags. */
+  text: string;
+  /** Such as `-created_at` or `min:train/loss`. */
+  sort: string;
+  limit: number;
+  offset: number;
+}
+
+/** One page. */
+export interface ListPage {
+  trainings: Training[];
+  total: number;
+  /** How many fit the text, by status. */
+  counts: Partial<Record<Status, number>>;
+  offset: number;
+}
+
+export class ListClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async page(query: ListQuery): Promise<ListPage> {
+    const asked = new URLSearchParams({ sort: query.sort, limit: String(query.limit), offset: String(query.offset) });
+    if (query.text) {
+      asked.set('q', query.text);
+    }
+    if (query.statuses.length > 0) {
+      asked.set('status', query.statuses.join(','));
+    }
+    return jsonOf<ListPage>(await this.#transport.request('GET', `/native/trainings?${asked}`));
+  }
+
+  async label(id: string, labels: { tags?: string[]; notes?: string }): Promise<Training> {
+    return jsonOf<Training>(await this.#transport.request('PATCH', path(id), labels));
+  }
+
+  async again(id: string): Promise<Training> {
+    return jsonOf<Training>(await this.#transport.request('POST', `${path(id)}/again`, {}));
+  }
+
+  async cancel(id: string): Promise<void> {
+    bytesOf(await this.#transport.request('POST', `/v1/trainings/${encodeURIComponent(id)}/cancel`));
+  }
+
+  async remove(id: string): Promise<void> {
+    bytesOf(await this.#transport.request('DELETE', path(id)));
+  }
+}
+
+function path(id: string): string {
+  return `/native/trainings/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,248 @@
+// The table of runs: a page of the engine's list, asked again once a second while somebody looks at it.
+// The rule: everything that is shown comes from one request; no run has a stream of its own here.
+
+import { Pacer } from '../chart/pacer';
+import { button, element, setHidden, setText } from '../dom';
+import { formatCount } from '../format';
+import { isEnded } from '../panel/header';
+import { mountPanel } from '../panel/panel';
+import { addStyles } from '../panel/styles';
+import type { Transport } from '../transport/transport';
+import type { Status, Training } from '../wire';
+import { ActionBar } from './action_bar';
+import { columnsOf, defaultMetric, metricKeys, type Best } from './columns';
+import { Compare } from './compare';
+import { Grid } from './grid';
+import { ListClient, type ListPage, type ListQuery } from './list_client';
+import { addTableStyles } from './styles';
+
+/** What a host gives. */
+export interface TableOptions {
+  element: HTMLElement;
+  /** The way to the engine; without one only the snapshot is drawn. */
+  transport: Transport;
+  /** The list as it was when the notebook was saved. */
+  snapshot: readonly Training[];
+  /** Only these at first; empty for all. */
+  statuses: readonly Status[];
+  pageSize: number;
+  /** Ends the table and all it holds. */
+  signal: AbortSignal;
+}
+
+const POLL_MS = 1_000;
+const TYPING_MS = 200;
+const STATUSES: readonly Status[] = ['starting', 'processing', 'succeeded', 'failed', 'canceled'];
+
+/** Draw a table until `options.signal` aborts. */
+export function mountTable(options: TableOptions): void {
+  new Table(options);
+}
+
+class Table {
+  readonly #options: TableOptions;
+  readonly #client: ListClient;
+  readonly #root: HTMLElement;
+  readonly #pacer: Pacer;
+  readonly #grid: Grid;
+  readonly #actions: ActionBar;
+  readonly #compare: Compare;
+  readonly #search = element('input', { attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' } });
+  readonly #status = element('select', { attrs: { 'aria-label': 'Filter by status' } });
+  readonly #metric = element('select', { attrs: { 'aria-label': 'Metric' } });
+  readonly #best = element('select', { attrs: { 'aria-label': 'Best is' } });
+  readonly #note = element('div', { class: 'jx-runs-note', attrs: { role: 'status' } });
+  readonly #count = element('span');
+  readonly #previous: HTMLButtonElement;
+  readonly #next: HTMLButtonElement;
+  readonly #panel = element('div', { class: 'jx-runs-panel' });
+  #opened = new AbortController();
+  #openedId: string | null = null;
+  #page: ListPage;
+  #query: ListQuery;
+  #metricChosen: string | null = null;
+  #asking = false;
+  #askAgain = false;
+  #known = new Map<string, Training>();
+  #live = false;
+
+  constructor(options: TableOptions) {
+    const { signal } = options;
+    this.#options = options;
+    this.#client = new ListClient(options.transport);
+    this.#query = { statuses: options.statuses, text: '', sort: '-created_at', limit: options.pageSize, offset: 0 };
+    this.#page = { trainings: [...options.snapshot], total: options.snapshot.length, counts: {}, offset: 0 };
+    this.#grid = new Grid(
+      {
+        sort: column => this.#ask({ sort: this.#query.sort === column ? `-${column}` : this.#query.sort === `-${column}` ? column : firstOrder(column), offset: 0 }),
+        open: training => this.#open(training),
+        selected: () => this.#pacer.request(),
+        label: (training, labels) => void this.#do(() => this.#client.label(training.id, labels)),
+      },
+      signal
+    );
+    this.#compare = new Compare(options.transport, () => this.#pacer.request(), signal);
+    this.#actions = new ActionBar(
+      {
+        compare: () => this.#compare.show(this.#compare.isOpen ? [] : this.#selected()),
+        again: () => void this.#each(training => this.#client.again(training.id)),
+        cancel: () => void this.#each(training => this.#client.cancel(training.id), training => !isEnded(training.status)),
+        remove: () => void this.#each(training => this.#client.remove(training.id), training => isEnded(training.status)),
+        clear: () => {
+          this.#grid.selection.clear();
+          this.#compare.show([]);
+          this.#pacer.request();
+        },
+      },
+      signal
+    );
+    const move = (by: number) => this.#ask({ offset: Math.max(0, this.#query.offset + by * options.pageSize) });
+    this.#previous = button({ class: 'jx-button jx-plain', text: '‹', title: 'Previous page', attrs: { 'aria-label': 'Previous page' } }, () => move(-1), signal);
+    this.#next = button({ class: 'jx-button jx-plain', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } }, () => move(1), signal);
+    for (const [value, text] of [['auto', 'auto'], ['min', 'min'], ['max', 'max']]) {
+      this.#best.append(element('option', { text, attrs: { value } }));
+    }
+    const bar = element('div', { class: 'jx-runs-bar' }, this.#search, this.#status, element('label', {}, 'metric', this.#metric), element('label', {}, 'best', this.#best), element('span', { class: 'jx-spacer' }), this.#count, this.#previous, this.#next);
+    this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
+    options.element.replaceChildren(this.#root);
+    addStyles(this.#root);
+    addTableStyles(this.#root);
+    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => inSight && void this.#refresh(), signal);
+    this.#listen(signal);
+    this.#draw();
+  }
+
+  #listen(signal: AbortSignal): void {
+    let typing: ReturnType<typeof setTimeout> | undefined;
+    this.#search.addEventListener('keydown', event => event.stopPropagation(), { signal });
+    this.#search.addEventListener(
+      'input',
+      () => {
+        clearTimeout(typing);
+        typing = setTimeout(() => this.#ask({ text: this.#search.value.trim(), offset: 0 }), TYPING_MS);
+      },
+      { signal }
+    );
+    const filter = () => this.#ask({ statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [], offset: 0 });
+    this.#status.addEventListener('change', filter, { signal });
+    const request = () => this.#pacer.request();
+    this.#metric.addEventListener('change', () => ((this.#metricChosen = this.#metric.value), request()), { signal });
+    this.#best.addEventListener('change', request, { signal });
+    const ticker = setInterval(() => this.#pacer.inSight && void this.#refresh(), POLL_MS);
+    signal.addEventListener('abort', () => {
+      clearInterval(ticker);
+      clearTimeout(typing);
+      this.#opened.abort();
+      this.#root.remove();
+    });
+  }
+
+  #ask(change: Partial<ListQuery>): void {
+    this.#query = { ...this.#query, ...change };
+    this.#askAgain = true;
+    this.#pacer.request();
+    void this.#refresh();
+  }
+
+  async #refresh(): Promise<void> {
+    if (this.#asking || this.#options.signal.aborted) {
+      return;
+    }
+    this.#asking = true;
+    try {
+      do {
+        this.#askAgain = false;
+        this.#page = await this.#client.page(this.#query);
+      } while (this.#askAgain);
+      this.#live = true;
+      this.#say('');
+      this.#page.trainings.forEach(training => this.#known.set(training.id, training));
+      if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
+        this.#compare.refresh();
+      }
+    } catch (error) {
+      this.#live = false;
+      this.#say(`Not live: ${describe(error)}`, 'error');
+    } finally {
+      this.#asking = false;
+    }
+    this.#pacer.request();
+  }
+
+  #selected(): Training[] {
+    return [...this.#grid.selection].flatMap(id => this.#known.get(id) ?? []);
+  }
+
+  async #each(work: (training: Training) => Promise<unknown>, which: (training: Training) => boolean = () => true): Promise<void> {
+    await this.#do(async () => {
+      for (const training of this.#selected().filter(which)) {
+        await work(training);
+      }
+    });
+  }
+
+  async #do(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+      this.#actions.say('');
+    } catch (error) {
+      this.#actions.say(describe(error));
+    }
+    this.#ask({});
+  }
+
+  #open(training: Training): void {
+    this.#opened.abort();
+    this.#opened = new AbortController();
+    this.#openedId = this.#openedId === training.id ? null : training.id;
+    if (this.#openedId !== null) {
+      mountPanel({ element: this.#panel, trainingId: training.id, transport: this.#options.transport, snapshot: training, signal: this.#opened.signal });
+    }
+  }
+
+  #say(text: string, tone = 'info'): void {
+    setText(this.#note, text);
+    this.#note.dataset.tone = tone;
+  }
+
+  #draw(): void {
+    const { trainings, total, counts, offset } = this.#page;
+    for (const id of this.#grid.selection) {
+      if (this.#live && !trainings.some(training => training.id === id)) {
+        this.#grid.selection.delete(id); // what is not seen is not acted upon
+      }
+    }
+    const keys = metricKeys(trainings);
+    this.#metricChosen = this.#metricChosen !== null && keys.includes(this.#metricChosen) ? this.#metricChosen : defaultMetric(keys);
+    fill(this.#metric, keys.map(key => [key, key]), this.#metricChosen ?? '');
+    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    fill(this.#status, [['', `all (${formatCount(all)})`], ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`])], this.#query.statuses.join(','));
+    const columns = columnsOf(trainings, this.#metricChosen, this.#best.value as Best);
+    this.#grid.draw(trainings, columns, this.#query.sort, Date.now(), this.#live);
+    setText(this.#count, total === 0 ? 'no trainings' : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`);
+    this.#previous.disabled = !this.#live || this.#query.offset === 0;
+    this.#next.disabled = !this.#live || offset + trainings.length >= total;
+    this.#actions.draw(this.#selected(), this.#compare.isOpen);
+    setHidden(this.#panel, this.#openedId === null);
+    this.#compare.draw();
+  }
+}
+
+function firstOrder(column: string): string {
+  return ['name', 'id', 'status'].includes(column) || /^(min|last|input):/.test(column) ? column : `-${column}`;
+}
+
+function fill(select: HTMLSelectElement, options: string[][], value: string): void {
+  const wanted = JSON.stringify(options);
+  if (select.dataset.options !== wanted && document.activeElement !== select) {
+    select.dataset.options = wanted;
+    select.replaceChildren(...options.map(([key, text]) => element('option', { text, attrs: { value: key } })));
+  }
+  if (document.activeElement !== select || select.value === '') {
+    select.value = value;
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
