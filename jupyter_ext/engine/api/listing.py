@@ -15,8 +15,8 @@ from jupyter_ext.engine.api.replicate.requests import base_url, input_of, json_o
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.store.listing import ListQuery, Sort
 from jupyter_ext.engine.trainings.listing import TrainingList
+from jupyter_ext.engine.trainings.orders import Origin
 from jupyter_ext.engine.trainings.presentation import Presenter
-from jupyter_ext.engine.trainings.service import Origin
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.resources import TERMINAL
 

@@ -18,8 +18,9 @@ from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
 from jupyter_ext.engine.trainings.chain import Query, columns
+from jupyter_ext.engine.trainings.orders import Origin
 from jupyter_ext.engine.trainings.presentation import Presenter
-from jupyter_ext.engine.trainings.service import Origin, TrainingService
+from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
 from jupyter_ext.protocol.problems import Problem

@@ -15,8 +15,9 @@ from typing import Any
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.listing import ListQuery
 from jupyter_ext.engine.trainings.labels import Labels
+from jupyter_ext.engine.trainings.orders import Order, Origin
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.service import Order, Origin, TrainingService
+from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.resources import Training, Urls

@@ -9,32 +9,32 @@ import asyncio
 import logging
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jupyter_ext.engine.backends.base import Backend, Launch, StartError
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch, RunStore
-from jupyter_ext.engine.trainings import system_metrics
 from jupyter_ext.engine.trainings.chain import Link
 from jupyter_ext.engine.trainings.file_inputs import FetchError, FileInputs
+from jupyter_ext.engine.trainings.housekeeping import Housekeeping, unsealed
 from jupyter_ext.engine.trainings.labels import Labels
+from jupyter_ext.engine.trainings.open_stores import OpenStores
+from jupyter_ext.engine.trainings.orders import Order, Origin, declared_inputs, prepare, prepare_remote
 from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.record import Record
-from jupyter_ext.engine.trainings.resume import Resumption, plan_resumption
+from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.versions import Version, Versions, copy_code
+from jupyter_ext.engine.trainings.versions import Version, Versions
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.trainings.webhooks import Webhooks
 from jupyter_ext.engine.workers.exit import Outcome, rfc3339
-from jupyter_ext.ids import TrainingId, is_training_id, new_training_id
+from jupyter_ext.ids import TrainingId, is_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
 from jupyter_ext.protocol.resources import TERMINAL, Extremes, LastPoint, Stop, Training, metric_value
-from jupyter_ext.protocol.training_input import TrainingInput
 from jupyter_ext.worker.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -51,43 +51,6 @@ _BAR_BYTES, _BAR_LINES = 1 << 16, 100
 """What of an adopted run's log is looked through for progress bars: its beginning and its end."""
 LOCAL = "local"
 """The backend of a run whose spec names none."""
-NUM_OPEN_STORES = 8
-"""Finished runs kept open for viewers."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a training is started from. `environ` holds secrets and is never stored; without `cwd` the run gets a
-    directory of its own.
-    """
-
-    python: str
-    cwd: str | None = None
-    sys_path: tuple[str, ...] | None = None
-    environ: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Order:
-    """A run to be made: a training, or a prediction by the version's own function.
-
-    Attributes:
-        version: The code.
-        given: Inputs as the client gave them.
-        origin: Where it is started from.
-        destination: Model that the training makes a version of, if any.
-        webhook: `{url, events, base_url}`, or `None`.
-        plan: What it takes over from a run that it resumes, if any.
-        kind: What it is.
-    """
-
-    version: Version
-    given: Mapping[str, Any]
-    origin: Origin
-    destination: str | None = None
-    webhook: Mapping[str, Any] | None = None
-    plan: Resumption | None = None
-    kind: Literal["training", "prediction"] = "training"
 
 
 class TrainingService:
@@ -118,10 +81,11 @@ class TrainingService:
         self._webhooks = webhooks
         self._records: dict[str, Record] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
-        self._stores: OrderedDict[str, RunStore] = OrderedDict()
+        self._stores = OpenStores(runs_dir, hub, self._records.__contains__)
         self._wake: dict[str, asyncio.Event] = {}
         self._draining = False
-        self._sampling: asyncio.Task[None] | None = None
+        self._housekeeping = Housekeeping(self._records, self._stores, sealer)
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def num_active(self) -> int:
@@ -148,20 +112,19 @@ class TrainingService:
                     self._backend(record).adopt(run_dir)
                     self._adopt(record)
         await self._webhooks.open(self._is_over)
-        self._sampling = asyncio.create_task(self._sample(), name="system metrics")
-        for run_dir in await asyncio.to_thread(_unsealed, self._runs_dir, set(self._records)):
+        self._keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
+        for run_dir in await asyncio.to_thread(unsealed, self._runs_dir, set(self._records)):
             self._sealer.seal(run_dir, final=True)
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
         self._draining = True
-        tasks = [*self._followers.values(), *([self._sampling] if self._sampling else [])]
+        tasks = [*self._followers.values(), *([self._keeping] if self._keeping else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._webhooks.close()
-        for store in self._stores.values():
-            store.close()
+        self._stores.close()
 
     async def add_version(self, bundle: bytes) -> Version:
         """Keep a code bundle; see `Versions.add`."""
@@ -193,7 +156,7 @@ class TrainingService:
             Problem: An input is wrong, the version cannot predict, or this engine is making way for another.
         """
         self._check_open()
-        declared = _declared(order)
+        declared = declared_inputs(order)
         urls = self._file_inputs.check(declared, order.given)
         secret: dict[str, Any] = {}
         if declared is None:
@@ -204,7 +167,7 @@ class TrainingService:
                 raise invalid_input(wrong)
             secret = declared.secrets(order.given)
             inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
-        record = await asyncio.to_thread(self._prepare, order, inputs)
+        record = await asyncio.to_thread(prepare, order, inputs, self._runs_dir, self._file_inputs)
         await self._persist(record)
         if order.webhook is not None:
             self._webhooks.add(record.id, order.webhook)
@@ -255,11 +218,9 @@ class TrainingService:
         if backend not in self._backends:
             known = ", ".join(self._backends)
             raise Problem(422, "Invalid value", f"There is no backend {backend!r}; there are {known}.")
-        spec = _spec("training", name, remote["model"], remote["version"], dict(given), origin)
-        spec |= {"backend": backend, "remote": dict(remote), "captured": [], "destination": None}
-        record = Record(spec["id"], self._runs_dir / spec["id"], spec)
-        await asyncio.to_thread(_make_run_dir, record)
-        await asyncio.to_thread(write_json, record.run_dir / "spec.json", spec)
+        record = await asyncio.to_thread(
+            prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
+        )
         await self._persist(record)
         return self._launch(record, origin, ())
 
@@ -283,8 +244,7 @@ class TrainingService:
 
     def forget(self, training_id: str) -> None:
         """Close what is held of a training that is over; its files can then go."""
-        if training_id not in self._records and (store := self._stores.pop(training_id, None)):
-            store.close()
+        self._stores.forget(training_id)
 
     async def list(
         self,
@@ -364,31 +324,7 @@ class TrainingService:
             Problem: There is none with this id, or its files were deleted.
         """
         await self.get(training_id)
-        run_dir = self._runs_dir / training_id
-        if not run_dir.is_dir():
-            if training_id not in self._records and (gone := self._stores.pop(training_id, None)):
-                gone.close()
-            raise Problem(
-                404,
-                "Gone",
-                f"The metrics and the log of training {training_id} are gone: {run_dir} was deleted.",
-            )
-        store = self._stores.get(training_id)
-        if store is None:
-            store = RunStore(run_dir)
-            store.open()
-            self._stores[training_id] = store
-        self._stores.move_to_end(training_id)
-        self._close_old_stores(keep=training_id)
-        return store
-
-    def _close_old_stores(self, keep: str) -> None:
-        """Close the stores of finished runs that nobody has looked at for longest."""
-        for other in list(self._stores):
-            if len(self._stores) <= NUM_OPEN_STORES:
-                return
-            if other != keep and other not in self._records and not self._hub.is_watched(other):
-                self._stores.pop(other).close()
+        return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
         """Give the opened metrics and logs of a training to somebody who will read points, not just an overview.
@@ -433,30 +369,6 @@ class TrainingService:
         task.add_done_callback(lambda _: self._followers.pop(name, None))
         return record.resource()
 
-    def _prepare(self, order: Order, inputs: dict[str, Any]) -> Record:
-        """Write what the run needs before there is a process."""
-        version, origin = order.version, order.origin
-        spec = _spec(order.kind, version.manifest["name"], version.model, version.id, inputs, origin)
-        spec |= {"captured": version.manifest.get("captured", []), "destination": order.destination}
-        spec |= {} if order.plan is None else order.plan.spec()
-        spec["notices"] = [*version.manifest.get("notices", []), *spec.get("notices", [])]
-        spec["sys_path"] = origin.sys_path
-        record = Record(spec["id"], self._runs_dir / spec["id"], spec)
-        _make_run_dir(record)
-        run_dir = record.run_dir
-        copy_code(version, run_dir / "code")
-        if order.plan is not None:
-            order.plan.hand_over(run_dir)
-        if order.kind == "prediction" and version.predictor is not None:
-            write_json(
-                run_dir / "code" / "manifest.json", version.manifest | {"entry": version.predictor.entry}
-            )
-            spec["returns_path"] = version.predictor.returns_path
-            if version.gives_weights and version.trained is not None:
-                inputs["weights"] = self._file_inputs.link(str(version.trained.weights), run_dir / "weights")
-        write_json(run_dir / "spec.json", spec)
-        return record
-
     async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
         try:
             if urls:
@@ -487,10 +399,8 @@ class TrainingService:
 
     def _adopt(self, record: Record) -> None:
         """Hold a training that is not over, and follow it."""
-        store = RunStore(record.run_dir)
-        store.open()
-        self._stores[record.id] = store
         self._records[record.id] = record
+        store = self._stores.get(record.id)
         self._wake[record.id] = asyncio.Event()
         for mark in store.marks():
             self._take_mark(record, mark)
@@ -498,7 +408,7 @@ class TrainingService:
             record.take_log(piece["text"])
         self._take_last(record, store)
         self._followers[record.id] = asyncio.create_task(
-            self._follow(record, store), name=f"follow {record.id}"
+            self._follow_to_the_end(record, store), name=f"follow {record.id}"
         )
 
     async def _recover(self, run_dir: Path) -> None:
@@ -512,6 +422,17 @@ class TrainingService:
             await self._put(Training.model_validate(ended | told))
         else:
             await self._persist(Record(TrainingId(run_dir.name), run_dir, spec))
+
+    async def _follow_to_the_end(self, record: Record, store: RunStore) -> None:
+        """Follow a run, whatever goes wrong: nobody else would ever see its end."""
+        while True:
+            try:
+                await self._follow(record, store)
+                return
+            except Exception:  # the edge of a background task: a full disk, say, may be gone in a second
+                log.exception("following %s failed; trying again", record.id)
+                record.notice("The engine had trouble following this run; `%engine log` says why.")
+                await asyncio.sleep(RECONCILE_INTERVAL_S)
 
     async def _follow(self, record: Record, store: RunStore) -> None:
         """Read what the run writes, publish it, and see its end."""
@@ -655,85 +576,3 @@ class TrainingService:
             kind=training.kind,
             resource=training.model_dump(mode="json", exclude_none=True),
         )
-
-    async def _sample(self) -> None:
-        """Once a second write CPU and memory of every running training, and have the disk keep what it wrote."""
-        samplers: dict[str, system_metrics.SystemSampler] = {}
-        while True:
-            await asyncio.sleep(system_metrics.INTERVAL_S)
-            for gone in set(samplers) - set(self._records):
-                samplers.pop(gone).close()
-            for training_id, record in self._records.items():
-                start = read_json(record.run_dir / "start.json")
-                if start is not None and training_id not in samplers and record.status == "processing":
-                    samplers[training_id] = system_metrics.SystemSampler(
-                        record.run_dir, start["worker"]["pid"]
-                    )
-            stores = [self._stores[training_id] for training_id in self._records]
-            await asyncio.to_thread(_sample_and_sync, list(samplers.values()), stores)
-            for record in self._records.values():
-                if _has_rotated(record.run_dir):
-                    self._sealer.seal(record.run_dir)
-
-
-def _declared(order: Order) -> TrainingInput | None:
-    """Give the inputs that an order's function takes from its client.
-
-    Raises:
-        Problem: A prediction is wanted of code that defines none.
-    """
-    version = order.version
-    if order.kind == "training":
-        return version.training_input
-    if version.predictor is None:
-        detail = f"Version {version.id[:12]} of {version.model} defines neither predict() nor run(); it can only train."
-        raise Problem(422, "Version cannot predict", detail)
-    return version.prediction_input
-
-
-def _spec(
-    kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: Origin
-) -> dict[str, Any]:
-    """Give what a run's directory says of it before there is a process."""
-    created = time.time()
-    return {
-        "id": new_training_id(),
-        "kind": kind,
-        "name": name,
-        "model": model,
-        "version": version,
-        "input": inputs,
-        "given": dict(inputs),
-        "created_at": rfc3339(created),
-        "created_unix": created,
-        "python": origin.python,
-        "cwd": origin.cwd,
-    }
-
-
-def _make_run_dir(record: Record) -> None:
-    """Make a run's directory; one that was started from nowhere works in a folder of its own there."""
-    record.run_dir.mkdir(mode=0o700)
-    (record.run_dir / "logs.txt").touch(mode=0o600)
-    if record.spec["cwd"] is None:
-        record.spec["cwd"] = str(record.run_dir / "work")
-        (record.run_dir / "work").mkdir(mode=0o700)
-
-
-def _unsealed(runs_dir: Path, running: set[str]) -> list[Path]:
-    """List the runs that are over and were not sealed, because an engine ended before it could."""
-    over = (path.parent for path in runs_dir.glob("*/training.json"))
-    return [run_dir for run_dir in over if run_dir.name not in running and any(run_dir.glob("metrics-*.jnl"))]
-
-
-def _has_rotated(run_dir: Path) -> bool:
-    """Tell whether a process of the run has begun another journal, so that the one before can be sealed."""
-    streams = [path.stem.rpartition("-")[0] for path in run_dir.glob("metrics-*.jnl")]
-    return len(streams) > len(set(streams))
-
-
-def _sample_and_sync(samplers: list[system_metrics.SystemSampler], stores: list[RunStore]) -> None:
-    for sampler in samplers:
-        sampler.sample()
-    for store in stores:
-        store.sync()

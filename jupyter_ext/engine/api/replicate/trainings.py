@@ -23,8 +23,9 @@ from jupyter_ext.engine.api.replicate.requests import (
     page,
 )
 from jupyter_ext.engine.trainings.models import Models
+from jupyter_ext.engine.trainings.orders import Order, Origin
 from jupyter_ext.engine.trainings.presentation import Presenter
-from jupyter_ext.engine.trainings.service import Order, Origin, TrainingService
+from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.webhooks import webhook_of
 from jupyter_ext.protocol.problems import not_found
 from jupyter_ext.protocol.resources import Training
