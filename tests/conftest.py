@@ -91,6 +91,17 @@ def engine_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineHome]:
 @pytest.fixture(scope="session")
 def session_engine_home() -> Iterator[EngineHome]:
     """Give an engine home for servers and engines that live as long as the test session."""
+    yield from kept_engine_home()
+
+
+@pytest.fixture(scope="session")
+def conformance_engine_home() -> Iterator[EngineHome]:
+    """Give an engine home in which nothing but the conformance tests has run."""
+    yield from kept_engine_home()
+
+
+def kept_engine_home() -> Iterator[EngineHome]:
+    """Make an engine home, and remove it with its engine when it is no longer needed."""
     home = make_engine_home()
     yield home
     home.kill_engine()

@@ -25,9 +25,9 @@ SCRIPT_TIMEOUT_S = 100
 
 
 @pytest.fixture(scope="session")
-def opened(session_engine_home: Any) -> Iterator[Opened]:
+def opened(conformance_engine_home: Any) -> Iterator[Opened]:
     """Give an engine with an opened port, for all tests of this folder."""
-    engine = EngineUnderTest(Locations(session_engine_home.data_dir, session_engine_home.runtime_dir))
+    engine = EngineUnderTest(Locations(conformance_engine_home.data_dir, conformance_engine_home.runtime_dir))
     seed_trainings(engine.where, NUM_SEEDED)
     connection.ensure(where=engine.where)
     found = connect(engine)
