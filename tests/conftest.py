@@ -95,6 +95,12 @@ def session_engine_home() -> Iterator[EngineHome]:
 
 
 @pytest.fixture(scope="session")
+def browser_engine_home() -> Iterator[EngineHome]:
+    """Give an engine home for the JupyterLab of the browser tests, which starts an engine there whenever it lacks one."""
+    yield from kept_engine_home()
+
+
+@pytest.fixture(scope="session")
 def conformance_engine_home() -> Iterator[EngineHome]:
     """Give an engine home in which nothing but the conformance tests has run."""
     yield from kept_engine_home()

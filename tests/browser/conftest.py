@@ -61,10 +61,10 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab_server(session_engine_home: Any) -> Iterator[LabServer]:
+def lab_server(browser_engine_home: Any) -> Iterator[LabServer]:
     """Start a JupyterLab with directories of its own."""
     home = Path(tempfile.mkdtemp(prefix="jx-lab-", dir="/tmp"))
-    server = start_server(home, session_engine_home.environment)
+    server = start_server(home, browser_engine_home.environment)
     try:
         wait_until_up(server)
         yield server
@@ -74,9 +74,9 @@ def lab_server(session_engine_home: Any) -> Iterator[LabServer]:
 
 
 @pytest.fixture
-def engine(lab_server: LabServer, session_engine_home: Any) -> EngineOnDisk:
+def engine(lab_server: LabServer, browser_engine_home: Any) -> EngineOnDisk:
     """Give the engine that the JupyterLab of the tests uses."""
-    return EngineOnDisk(session_engine_home.data_dir, session_engine_home.runtime_dir)
+    return EngineOnDisk(browser_engine_home.data_dir, browser_engine_home.runtime_dir)
 
 
 @pytest.fixture
