@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -113,19 +114,12 @@ class Versions:
             Problem: The bytes are no bundle, or its code is not Python.
         """
         version_id = VersionId(hashlib.sha256(bundle).hexdigest())
-        known = self.find(version_id)
-        if known is not None:
-            return known
-        temporary = self._directory / f".{version_id}.{os.getpid()}"
-        try:
-            _unpack(bundle, temporary)
-            _read(version_id, temporary)
-            os.replace(temporary, self._directory / version_id)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        version = self.find(version_id)
-        assert version is not None
-        return version
+
+        def fill(directory: Path) -> None:
+            _unpack(bundle, directory)
+            _read(version_id, directory)
+
+        return self._keep(version_id, fill)
 
     def add_trained(self, base: Version, trained: Trained) -> Version:
         """Make the version that a training leaves: its code, and what it added. Asked again, it is the same one."""
@@ -133,13 +127,21 @@ class Versions:
         version_id = VersionId(
             hashlib.sha256(json.dumps([base.id, told], sort_keys=True).encode()).hexdigest()
         )
+
+        def fill(directory: Path) -> None:
+            copy_code(base, directory)
+            write_json(directory / "trained.json", told)
+
+        return self._keep(version_id, fill)
+
+    def _keep(self, version_id: VersionId, fill: Callable[[Path], None]) -> Version:
+        """Have `fill` write a version that is not there yet into a directory, which appears whole or not at all."""
         known = self.find(version_id)
         if known is not None:
             return known
         temporary = self._directory / f".{version_id}.{os.getpid()}"
         try:
-            copy_code(base, temporary)
-            write_json(temporary / "trained.json", told)
+            fill(temporary)
             os.replace(temporary, self._directory / version_id)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
