@@ -53,6 +53,26 @@ class Locations:
         return self.data_dir / "models"
 
     @property
+    def hosts_dir(self) -> Path:
+        """One directory per process that has a local model loaded."""
+        return self.data_dir / "hosts"
+
+    @property
+    def local_models_dir(self) -> Path:
+        """What is known of local models, and the journals of their downloads; weights lie in the hub's cache."""
+        return self.data_dir / "local_models"
+
+    @property
+    def sessions_dir(self) -> Path:
+        """One directory per debug session."""
+        return self.data_dir / "sessions"
+
+    @property
+    def datasets_dir(self) -> Path:
+        """One directory per dataset."""
+        return self.data_dir / "datasets"
+
+    @property
     def webhooks_dir(self) -> Path:
         """One file per webhook that has not heard the last of its run."""
         return self.data_dir / "webhooks"
@@ -110,6 +130,10 @@ class Locations:
     def engine_log(self) -> Path:
         """The engine's own log."""
         return self.runtime_dir / "engine.log"
+
+    def call_socket(self, worker_id: str) -> Path:
+        """Where a session or a model's host answers calls."""
+        return self.socket_dir / f"{worker_id}.call"
 
     def make(self) -> None:
         """Make the directories, private to the user.

@@ -7,6 +7,7 @@ take it along, and it never touches the run's data.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -28,6 +29,13 @@ INTERRUPT_GRACE_S = 4.0
 TERMINATE_GRACE_S = 2.0
 """Time after SIGTERM before SIGKILL."""
 
+ROLES = {
+    "training": "jupyter_ext.worker.runner",
+    "session": "jupyter_ext.worker.session",
+    "model_host": "jupyter_ext.worker.model_host",
+}
+"""What a worker can be, and the module whose `run(spec)` gives its exit code."""
+
 _POLL_S = 0.5
 
 
@@ -44,7 +52,7 @@ def run(spec: dict[str, Any]) -> None:
     """Be the shim of one run until it is over; never returns.
 
     Args:
-        spec: `run_dir`, `control` (socket path), and what `jupyter_ext.worker.runner.run` needs.
+        spec: `run_dir`, `control` (socket path), `role` (see `ROLES`), and what that role's `run` needs.
     """
     os.setsid()
     processes.become_subreaper()
@@ -226,9 +234,7 @@ def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple
         os.close(null)
         os.read(go, 1)
         os.close(go)
-        from jupyter_ext.worker import runner
-
-        code = runner.run(spec)
+        code = importlib.import_module(ROLES[spec.get("role", "training")]).run(spec)
     except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it
         import traceback
 
