@@ -23,7 +23,7 @@ _SUMMARY = ("train_", "total_flos")
 """Said once at the end; curves of one point."""
 
 
-class JupyterExtCallback(TrainerCallback):  # type: ignore[misc]  # transformers need not be there for the type checker
+class JupyterExtCallback(TrainerCallback):  # transformers need not be there for the type checker
     """Reports a `Trainer`'s run to the training that this process runs."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
