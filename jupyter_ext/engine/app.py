@@ -45,12 +45,13 @@ from jupyter_ext.engine.store.secret_files import read_or_make
 from jupyter_ext.engine.trainings.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.links import Links
 from jupyter_ext.engine.trainings.listing import TrainingList
+from jupyter_ext.engine.trainings.lives import LOCAL
 from jupyter_ext.engine.trainings.models import Models
 from jupyter_ext.engine.trainings.orders import Origin
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.service import LOCAL, TrainingService
+from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.signatures import new_secret
 from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.engine.trainings.watch import Watcher

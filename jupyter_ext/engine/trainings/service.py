@@ -1,27 +1,25 @@
-"""The only writer of a training's state: creates, follows, cancels and ends trainings.
+"""All trainings of this engine: creates them, gives what there is of them, has them canceled.
 
-Rule: store first, then publish. What is published can always be replayed.
+A run that is not over is in the hands of `lives`; one that is over is what the catalog says of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.backends.base import Backend, Launch, StartError
+from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings.chain import Link
-from jupyter_ext.engine.trainings.file_inputs import FetchError, FileInputs
+from jupyter_ext.engine.trainings.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.housekeeping import Housekeeping, unsealed
 from jupyter_ext.engine.trainings.labels import Labels
+from jupyter_ext.engine.trainings.lives import Lives
 from jupyter_ext.engine.trainings.open_stores import OpenStores
 from jupyter_ext.engine.trainings.orders import Order, Origin, declared_inputs, prepare, prepare_remote
 from jupyter_ext.engine.trainings.publishing import Publisher
@@ -31,26 +29,11 @@ from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.versions import Version, Versions
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.trainings.webhooks import Webhooks
-from jupyter_ext.engine.workers.exit import Outcome, rfc3339
+from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.ids import TrainingId, is_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import TERMINAL, Extremes, LastPoint, Stop, Training, metric_value
-from jupyter_ext.worker.files import read_json, write_json
-
-log = logging.getLogger(__name__)
-
-INGEST_INTERVAL_S = 0.04
-"""A busy run is read this often: 25 batches a second at most, and a point is published within 40 ms."""
-QUIET_AFTER_S = 0.5
-"""A run without news for this long is waited for by inotify instead."""
-RECONCILE_INTERVAL_S = 1.0
-PERSIST_INTERVAL_S = 5.0
-CANCEL_ANSWER_S = 0.9
-"""A cancel is answered within a second, with the end if it has come by then."""
-_BAR_BYTES, _BAR_LINES = 1 << 16, 100
-"""What of an adopted run's log is looked through for progress bars: its beginning and its end."""
-LOCAL = "local"
-"""The backend of a run whose spec names none."""
+from jupyter_ext.protocol.resources import TERMINAL, Training
+from jupyter_ext.worker.files import read_json
 
 
 class TrainingService:
@@ -73,16 +56,24 @@ class TrainingService:
         self._catalog = catalog
         self._versions = versions
         self._backends = backends
-        self._hub = hub
-        self._watcher = watcher
         self._sealer = sealer
         self._publisher = publisher
         self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._records: dict[str, Record] = {}
-        self._followers: dict[str, asyncio.Task[None]] = {}
         self._stores = OpenStores(runs_dir, hub, self._records.__contains__)
-        self._wake: dict[str, asyncio.Event] = {}
+        self._lives = Lives(
+            self._records,
+            self._stores,
+            catalog,
+            backends,
+            hub,
+            watcher,
+            sealer,
+            publisher,
+            file_inputs,
+            webhooks,
+        )
         self._draining = False
         self._housekeeping = Housekeeping(self._records, self._stores, sealer)
         self._keeping: asyncio.Task[None] | None = None
@@ -109,8 +100,8 @@ class TrainingService:
                 spec = read_json(run_dir / "spec.json")
                 if spec is not None:
                     record = Record(TrainingId(row["id"]), run_dir, spec)
-                    self._backend(record).adopt(run_dir)
-                    self._adopt(record)
+                    self._lives.backend(record).adopt(run_dir)
+                    self._lives.adopt(record)
         await self._webhooks.open(self._is_over)
         self._keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
         for run_dir in await asyncio.to_thread(unsealed, self._runs_dir, set(self._records)):
@@ -119,10 +110,10 @@ class TrainingService:
     async def close(self) -> None:
         """Stop following; every training goes on."""
         self._draining = True
-        tasks = [*self._followers.values(), *([self._keeping] if self._keeping else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        await self._lives.close()
         await self._webhooks.close()
         self._stores.close()
 
@@ -168,10 +159,10 @@ class TrainingService:
             secret = declared.secrets(order.given)
             inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
         record = await asyncio.to_thread(prepare, order, inputs, self._runs_dir, self._file_inputs)
-        await self._persist(record)
+        await self._lives.persist(record)
         if order.webhook is not None:
             self._webhooks.add(record.id, order.webhook)
-        return self._launch(record, order.origin, urls, secret)
+        return self._lives.launch(record, order.origin, urls, secret)
 
     async def resume(self, training_id: str, changed: Mapping[str, Any], asker: Origin | None) -> Training:
         """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
@@ -221,8 +212,8 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._persist(record)
-        return self._launch(record, origin, ())
+        await self._lives.persist(record)
+        return self._lives.launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -271,23 +262,12 @@ class TrainingService:
         record = self._records.get(training_id)
         if record is None:
             return await self.get(training_id)
-        record.stop = record.stop or Stop(stage="flag", requested_at=rfc3339(time.time()))
-        self._changed(record)
-        follower = self._followers[training_id]
-        try:
-            async with asyncio.timeout(CANCEL_ANSWER_S):
-                while not self._backend(record).stop(record.run_dir):
-                    await asyncio.sleep(0.02)  # the worker is being forked right now
-                await asyncio.shield(follower)
-        except TimeoutError:
-            log.info("training %s is still ending", training_id)
+        await self._lives.stop(record)
         return await self.get(training_id)
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Give a training once it is over, or as it is after that many seconds."""
-        follower = self._followers.get(training_id)
-        if follower is not None:
-            await asyncio.wait([follower], timeout=timeout_s)
+        await self._lives.wait(training_id, timeout_s)
         return await self.get(training_id)
 
     async def _is_over(self, training_id: str) -> bool | None:
@@ -306,7 +286,7 @@ class TrainingService:
         record = self._records.get(training_id)
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._backend(record).stacks(record.run_dir):
+        if record is None or not self._lives.backend(record).stacks(record.run_dir):
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
@@ -338,79 +318,6 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
-    # -- one training's life ------------------------------------------------------------------------------------
-
-    def _backend(self, record: Record) -> Backend:
-        return self._backends[record.spec.get("backend", LOCAL)]
-
-    def _check_open(self) -> None:
-        if self._draining:
-            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
-
-    def _launch(
-        self, record: Record, origin: Origin, urls: Sequence[str], secret: Mapping[str, Any] | None = None
-    ) -> Training:
-        """Hold a run that was made, and have its backend start it in the background."""
-        self._adopt(record)
-        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self._records.values())
-        threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
-        launch = Launch(
-            record.run_dir,
-            origin.python,
-            record.spec["cwd"],
-            threads,
-            origin.sys_path,
-            origin.environ,
-            secret,
-        )
-        name = f"start {record.id}"
-        task = asyncio.create_task(self._start(record, launch, urls), name=name)
-        self._followers[name] = task
-        task.add_done_callback(lambda _: self._followers.pop(name, None))
-        return record.resource()
-
-    async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
-        try:
-            if urls:
-                inputs = await asyncio.to_thread(
-                    self._file_inputs.resolve, urls, record.spec["input"], record.run_dir
-                )
-                record.spec["input"] = inputs
-                await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
-            await self._backend(record).start(launch)
-        except (StartError, FetchError) as error:
-            (record.run_dir / "logs.txt").write_text(f"{error}\n")
-            write_json(
-                record.run_dir / "error.json",
-                {
-                    "kind": "start",
-                    "type": "StartError",
-                    "message": str(error),
-                    "frames": [],
-                    "text": str(error),
-                },
-            )
-            now = time.time()
-            write_json(
-                record.run_dir / "exit.json",
-                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
-            )
-            self._wake[record.id].set()
-
-    def _adopt(self, record: Record) -> None:
-        """Hold a training that is not over, and follow it."""
-        self._records[record.id] = record
-        store = self._stores.get(record.id)
-        self._wake[record.id] = asyncio.Event()
-        for mark in store.marks():
-            self._take_mark(record, mark)
-        for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
-            record.take_log(piece["text"])
-        self._take_last(record, store)
-        self._followers[record.id] = asyncio.create_task(
-            self._follow_to_the_end(record, store), name=f"follow {record.id}"
-        )
-
     async def _recover(self, run_dir: Path) -> None:
         """Put a run that the catalog does not know back into it."""
         spec, ended = read_json(run_dir / "spec.json"), read_json(run_dir / "training.json")
@@ -419,160 +326,10 @@ class TrainingService:
         if ended is not None:
             labels = Labels.read(run_dir)
             told = {"tags": list(labels.tags), "notes": labels.notes}
-            await self._put(Training.model_validate(ended | told))
+            await self._lives.put(Training.model_validate(ended | told))
         else:
-            await self._persist(Record(TrainingId(run_dir.name), run_dir, spec))
+            await self._lives.persist(Record(TrainingId(run_dir.name), run_dir, spec))
 
-    async def _follow_to_the_end(self, record: Record, store: RunStore) -> None:
-        """Follow a run, whatever goes wrong: nobody else would ever see its end."""
-        while True:
-            try:
-                await self._follow(record, store)
-                return
-            except Exception:  # the edge of a background task: a full disk, say, may be gone in a second
-                log.exception("following %s failed; trying again", record.id)
-                record.notice("The engine had trouble following this run; `%engine log` says why.")
-                await asyncio.sleep(RECONCILE_INTERVAL_S)
-
-    async def _follow(self, record: Record, store: RunStore) -> None:
-        """Read what the run writes, publish it, and see its end."""
-        wake = self._wake[record.id]
-        quiet_since = persisted_at = looked_at = 0.0
-        persisted_status = None
-        while True:
-            now = time.monotonic()
-            outcome = None
-            if wake.is_set() or now - looked_at >= RECONCILE_INTERVAL_S or record.stop is not None:
-                looked_at = now
-                wake.clear()
-                outcome = self._look(record)
-            if await self._ingest(record, store):
-                quiet_since = now
-            if outcome is not None:
-                await self._end(record, store, outcome)
-                return
-            if now - persisted_at > PERSIST_INTERVAL_S or record.status != persisted_status:
-                persisted_at, persisted_status = now, record.status
-                await self._persist(record)
-            if now - quiet_since < QUIET_AFTER_S:
-                await asyncio.sleep(INGEST_INTERVAL_S)
-                continue
-            self._watcher.arm(record.run_dir, wake)
-            if await self._ingest(record, store):  # what was written before the watch was armed
-                continue
-            try:
-                async with asyncio.timeout(RECONCILE_INTERVAL_S):
-                    await wake.wait()
-            except TimeoutError:
-                continue
-
-    def _look(self, record: Record) -> Outcome | None:
-        """Look at the run's files for a change of its state; give its end, if it is over."""
-        if (
-            record.status == "starting"
-            and (began := self._backend(record).started_at(record.run_dir)) is not None
-        ):
-            record.started_at = began
-            record.move("processing")
-            self._webhooks.happened(record.id, "start")
-            self._changed(record)
-        asked = read_json(record.run_dir / "stop")
-        if asked is None and record.stop is not None:
-            self._backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
-        if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
-            record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
-            self._changed(record)
-        return self._backend(record).outcome(record.run_dir, time.time())
-
-    async def _ingest(self, record: Record, store: RunStore, *, final: bool = False) -> bool:
-        """Take in all news, the last ones when `final`; tell whether there were any."""
-        any_news = False
-        while (batch := store.ingest(final=final)) is not None:
-            any_news = True
-            for mark in batch.marks:
-                self._take_mark(record, mark)
-            if batch.log is not None:
-                record.take_log(batch.log[2])
-            if batch.has_reports:
-                record.reported_at = time.time()
-                self._take_last(record, store)
-            if batch.log is not None:
-                self._webhooks.happened(record.id, "logs")
-            self._hub.publish(record.id, batch)
-            await asyncio.sleep(0)
-        if any_news:
-            self._changed(record)
-        return any_news
-
-    async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
-        await self._ingest(record, store, final=True)
-        if outcome.status == "succeeded":
-            outcome = await self._publish(record, outcome)
-        record.finish(outcome)
-        training = record.resource()
-        await asyncio.to_thread(
-            write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
-        )
-        await self._put(training)
-        del self._records[record.id]
-        del self._wake[record.id]
-        self._followers.pop(record.id, None)
-        self._hub.notify(record.id, ended=True)
-        if training.output is not None:
-            self._webhooks.happened(record.id, "output")
-        self._webhooks.happened(record.id, "completed")
-        self._sealer.seal(record.run_dir, final=True)
-        log.info("training %s (%s) %s", record.id, record.spec["name"], record.status)
-
-    async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
-        """Make of the result what its destination asks for."""
-        output, notices, made = await asyncio.to_thread(self._publisher.publish, record.spec, outcome.output)
-        for notice in notices:
-            record.notice(notice)
-        if made is not None:
-            await self._publisher.register(*made)
-        return replace(outcome, output=output)
-
-    def _take_mark(self, record: Record, mark: Mapping[str, Any]) -> None:
-        kind = mark["kind"]
-        if kind == "started":
-            record.started_at = mark["time"]
-        elif kind == "progress":
-            record.take_progress(mark)
-        elif kind == "checkpoint":
-            record.take_checkpoint(mark)
-        elif kind == "resumed":
-            record.take_resumed(mark)
-        elif kind == "notice":
-            record.notice(mark["text"])
-        elif kind == "dropped":
-            record.notice(
-                f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap."
-            )
-
-    def _take_last(self, record: Record, store: RunStore) -> None:
-        record.last = {
-            key: LastPoint(step=step, value=metric_value(value), time=at)
-            for key, (step, value, at) in store.last_points().items()
-        }
-        record.extremes = {key: Extremes(min=low, max=high) for key, (low, high) in store.extremes().items()}
-
-    def _changed(self, record: Record) -> None:
-        self._hub.notify(record.id)
-
-    async def _persist(self, record: Record) -> None:
-        await self._put(record.resource())
-
-    async def _put(self, training: Training) -> None:
-        await self._catalog.put_training(
-            training.id,
-            name=training.name,
-            model=training.model,
-            version=training.version,
-            status=training.status,
-            created_at=training.created_at,
-            started_at=training.started_at,
-            completed_at=training.completed_at,
-            kind=training.kind,
-            resource=training.model_dump(mode="json", exclude_none=True),
-        )
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
