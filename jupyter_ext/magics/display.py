@@ -76,11 +76,11 @@ def label_of(shell: Any) -> Callable[[str], str]:
 
 def _widget(run: Training) -> Any:
     try:
-        from jupyter_ext_widgets import TrainingPanel
+        from jupyter_ext_widgets import LiveView
     except ImportError as error:
         log.info("no widget: %s", error)
         return None
-    return TrainingPanel(run.id, snapshot=mime_content(run.known)["training"], door=tunnel.PanelDoor())
+    return LiveView("training", mime_content(run.known), door=tunnel.PanelDoor())
 
 
 async def _keep_saved_output_current(
@@ -113,7 +113,7 @@ async def _keep_saved_output_current(
             shown.update({**data, **content}, raw=True)
             if widget is None:
                 continue
-            widget.snapshot = mime_content(training)["training"]
+            widget.data = mime_content(training)
             if is_last:
                 await asyncio.sleep(max(0.0, shown_at + _VIEWED_WITHIN_S - time.monotonic()))
                 if not widget.is_viewed:

@@ -21,6 +21,6 @@ def _warm_up() -> None:
         from jupyter_ext.client.loop_thread import loop_thread
 
         loop_thread().run(client().warm())
-        from jupyter_ext_widgets import TrainingPanel  # noqa: F401  so that the first panel need not wait for it
+        from jupyter_ext_widgets import LiveView  # noqa: F401  so that the first panel need not wait for it
     except JupyterExtError as error:
         log.info("warm-up: %s", error)  # the first training says it to the user

@@ -1,7 +1,7 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { trainingOutput } from './training_output/plugin';
-import { trainingsOutput } from './trainings_output/plugin';
+import { VIEWS } from '../../widgets/src/views';
+import { outputPlugin } from './output_plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [trainingOutput, trainingsOutput];
+const plugins: JupyterFrontEndPlugin<unknown>[] = VIEWS.map(outputPlugin);
 
 export default plugins;

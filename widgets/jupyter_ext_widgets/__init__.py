@@ -7,11 +7,12 @@ from jupyter_ext_widgets.bundle import StaticFiles, StaticFilesMissing, static_d
 from jupyter_ext_widgets.tunnel import Closable, EngineDoor
 
 if TYPE_CHECKING:
-    from jupyter_ext_widgets.training_panel import TrainingPanel
+    from jupyter_ext_widgets.live_view import LiveView, TrainingPanel
 
 __all__ = [
     "Closable",
     "EngineDoor",
+    "LiveView",
     "StaticFiles",
     "StaticFilesMissing",
     "TrainingPanel",
@@ -21,7 +22,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `TrainingPanel`, and with it anywidget, when it is asked for."""
-    if name == "TrainingPanel":
-        return import_module("jupyter_ext_widgets.training_panel").TrainingPanel
+    """Import the widget classes, and with them anywidget, when one is asked for."""
+    if name in ("LiveView", "TrainingPanel"):
+        return getattr(import_module("jupyter_ext_widgets.live_view"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

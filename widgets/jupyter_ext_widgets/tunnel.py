@@ -90,7 +90,7 @@ class Tunnel:
             case {"kind": "code", "id": str(id), "name": str(name)}:
                 self._submit(self._code, id, name)
             case _:
-                _log.warning("A training panel sent a message that is not known here: %.200r", content)
+                _log.warning("A view sent a message that is not known here: %.200r", content)
 
     def close(self) -> None:
         """End all streams; later messages are ignored."""
@@ -116,7 +116,7 @@ class Tunnel:
         try:
             status, content_type, data = self._door.request(method, path, body)
         except Exception as error:  # noqa: BLE001 - the edge: each request is answered
-            _log.exception("A training panel's %s %s failed", method, path)
+            _log.exception("A view's %s %s failed", method, path)
             detail = f"{type(error).__name__}: {error}"
             status, content_type, data = problem(503, "The engine cannot be reached", detail)
         self._respond(id, status, content_type, data)
@@ -140,7 +140,7 @@ class Tunnel:
                 path, lambda data: self._forward(id, data), lambda code: self._forget(id, code)
             )
         except Exception:  # noqa: BLE001 - the edge: each open is answered
-            _log.exception("A training panel's stream %s could not be opened", path)
+            _log.exception("A view's stream %s could not be opened", path)
             self._forget(id, _INTERNAL_ERROR)
             return
         with self._lock:
@@ -181,7 +181,7 @@ def _guarded(function: Callable[..., None], *args: object) -> None:
     try:
         function(*args)
     except Exception:  # noqa: BLE001 - the outer edge of a thread
-        _log.exception("A training panel's message could not be served")
+        _log.exception("A view's message could not be served")
 
 
 def problem(status: int, title: str, detail: str) -> tuple[int, str, bytes]:

@@ -1,24 +1,26 @@
-// The host inside an anywidget: what the loader in training_panel.py imports as "panel".
+// The host inside an anywidget: what the loader in live_view.py imports as "panel".
 
-import { mountPanel } from '../panel/panel';
 import { CommTransport, type CommModel } from '../transport/comm';
 import { ServerTransport } from '../transport/server';
 import type { Transport } from '../transport/transport';
-import type { Training } from '../wire';
+import { VIEWS } from '../views';
+import { ShownView } from '../views/view';
 
-/** An anywidget model of `TrainingPanel`. */
-interface PanelModel extends CommModel {
-  get(name: 'training_id'): string;
-  get(name: 'snapshot'): Training | Record<string, never>;
+/** An anywidget model of `LiveView`. */
+interface ViewModel extends CommModel {
+  /** Which view, by its name. */
+  get(name: 'view'): string;
+  /** The same data as under the view's MIME type. */
+  get(name: 'data'): unknown;
   on(event: 'msg:custom', callback: Parameters<CommModel['on']>[1]): void;
-  on(event: 'change:training_id', callback: () => void): void;
+  on(event: 'change:data', callback: () => void): void;
   off(event: 'msg:custom', callback: Parameters<CommModel['off']>[1]): void;
-  off(event: 'change:training_id', callback: () => void): void;
+  off(event: 'change:data', callback: () => void): void;
 }
 
 /** What the loader gives. */
 export interface RenderContext {
-  model: PanelModel;
+  model: ViewModel;
   el: HTMLElement;
 }
 
@@ -29,35 +31,26 @@ export interface FoundServer {
 }
 
 /**
- * Draw the widget's panel.
+ * Draw the widget's view.
  *
- * @returns What ends the view.
+ * @returns What ends it.
  */
 export function render({ model, el }: RenderContext, server?: FoundServer): () => void {
-  const view = new AbortController();
-  const transport: Transport = server ? new ServerTransport(server) : new CommTransport(model, view.signal);
-  let panel = new AbortController();
-  const draw = () => {
-    panel.abort();
-    panel = new AbortController();
-    const snapshot = model.get('snapshot');
-    mountPanel({
-      element: el,
-      trainingId: model.get('training_id'),
-      transport,
-      snapshot: 'id' in snapshot ? (snapshot as Training) : null,
-      signal: panel.signal,
-    });
-  };
-  model.on('change:training_id', draw);
+  const view = VIEWS.find(({ name }) => name === model.get('view'));
+  if (!view) {
+    throw new Error(`this page has no view ${model.get('view')}; reload it to get the newest jupyter-ext`);
+  }
+  const tunnel = new AbortController();
+  const transport: Transport = server ? new ServerTransport(server) : new CommTransport(model, tunnel.signal);
+  const shown = new ShownView(view, el, transport);
+  const draw = () => shown.show(model.get('data'));
+  model.on('change:data', draw);
   // The kernel keeps a widget in the saved output only where one is looked at.
   model.send({ kind: 'viewed' });
   draw();
   return () => {
-    model.off('change:training_id', draw);
-    panel.abort();
-    view.abort();
+    model.off('change:data', draw);
+    shown.end();
+    tunnel.abort();
   };
 }
-
-export { mountPanel, ServerTransport };

@@ -1,4 +1,4 @@
-"""The live panel of one training as a widget.
+"""The live views as widgets: the panel of a training, the table of runs, and what else `widgets/src/views` has.
 
 Its code is imported from the page's Jupyter server once, or asked of the kernel once where there is no such server;
 what travels with each widget is a loader of less than 1 kB.
@@ -39,7 +39,7 @@ export default () => ({
    return m.render({ model, el }, server);
   } catch (e) {
    globalThis.jxPanel = null;
-   el.textContent = "Training panel: " + e;
+   el.textContent = "jupyter-ext: " + e;
   }
  }
 });
@@ -49,12 +49,13 @@ export default () => ({
 _VIEWED = {"kind": "viewed"}
 
 
-class TrainingPanel(anywidget.AnyWidget):
-    """Shows one training as it runs, and what it left when it is over.
+class LiveView(anywidget.AnyWidget):
+    """Shows one output live: what the MIME type of the same data shows where our extension is.
 
     Args:
-        training_id: The training to show.
-        snapshot: The training as last known, drawn where nothing can be reached.
+        view: Name of the view in `widgets/src/views`, such as `training`.
+        data: What the view is drawn from, as under `application/vnd.jupyter-ext.<view>+json`. New data with the same
+            identity (of a training: its id) are only another snapshot.
         door: The way to the engine for pages without our server extension; without one such pages show the
             snapshot only.
 
@@ -64,16 +65,14 @@ class TrainingPanel(anywidget.AnyWidget):
 
     _esm = _LOADER
 
-    training_id = traitlets.Unicode().tag(sync=True)
-    snapshot = traitlets.Dict().tag(sync=True)
+    view = traitlets.Unicode().tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
 
-    def __init__(
-        self, training_id: str, *, snapshot: Mapping[str, Any] | None = None, door: EngineDoor | None = None
-    ) -> None:
+    def __init__(self, view: str, data: Mapping[str, Any], *, door: EngineDoor | None = None) -> None:
         self.is_viewed = False
         self._send_lock = threading.Lock()
         self._tunnel = Tunnel(door or _NoDoor(), self._send_custom)
-        super().__init__(training_id=training_id, snapshot=dict(snapshot or {}))
+        super().__init__(view=view, data=dict(data))
         self.on_msg(self._on_custom)
 
     def close(self) -> None:
@@ -92,14 +91,29 @@ class TrainingPanel(anywidget.AnyWidget):
                 self.send(content, list(buffers))
 
 
+class TrainingPanel(LiveView):
+    """Shows one training as it runs, and what it left when it is over.
+
+    Args:
+        training_id: The training to show.
+        snapshot: The training as last known, drawn where nothing can be reached.
+        door: The way to the engine for pages without our server extension.
+    """
+
+    def __init__(
+        self, training_id: str, *, snapshot: Mapping[str, Any] | None = None, door: EngineDoor | None = None
+    ) -> None:
+        super().__init__("training", {"id": training_id, "version": 1, "training": snapshot}, door=door)
+
+
 class _NoDoor:
     """Answers that there is no engine to ask; a view takes 404 for final and draws its snapshot."""
 
     def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:
         detail = (
-            "Not connected: this panel was made without a client, and this page has no jupyter-ext server."
+            "Not connected: this view was made without a client, and this page has no jupyter-ext server."
         )
         return problem(404, "Not connected", detail)
 
     def open_stream(self, path: str, on_message: object, on_closed: object) -> Any:
-        raise ConnectionError(f"This panel was made without a client: {path} cannot be opened.")
+        raise ConnectionError(f"This view was made without a client: {path} cannot be opened.")

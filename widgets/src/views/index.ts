@@ -1,0 +1,7 @@
+// All views; every host offers them.
+
+import { trainingView } from './training';
+import { trainingsView } from './trainings';
+import type { View } from './view';
+
+export const VIEWS: readonly View[] = [trainingView, trainingsView];
