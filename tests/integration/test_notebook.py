@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration_tools import EngineUnderTest, until
+from integration_tools import EngineUnderTest, holding, until
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -249,10 +249,7 @@ def test_secrets_of_the_environment_reach_the_worker_and_no_file(
     cell = kernel.run(f"%%train env --wait --as env\n{text}")
     assert cell.error is None
     assert kernel.run("env.output").result == str(len(secret))
-    for directory in (engine.where.data_dir, engine.where.runtime_dir):
-        for path in directory.rglob("*"):
-            if path.is_file():
-                assert secret.encode() not in path.read_bytes(), path
+    assert not holding(secret, engine.where.data_dir, engine.where.runtime_dir)
 
 
 def test_the_saved_output_gets_the_last_picture(kernel: Kernel) -> None:

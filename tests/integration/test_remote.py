@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration_tools import EngineUnderTest, until
+from integration_tools import EngineUnderTest, holding, until
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import capture_cell
@@ -114,11 +114,10 @@ async def test_it_survives_a_killed_engine_here_and_a_killed_service(
 async def test_the_token_is_nowhere(client: AsyncClient, ref: RemoteRef, monkeypatch: Any) -> None:
     import os
 
-    token = os.environ["REPLICATE_API_TOKEN"].encode()
+    token = os.environ["REPLICATE_API_TOKEN"]
     await client.wait((await client.create_remote(ref, {"n": 1})).id, 40)
     where = locations()
-    for directory in (where.data_dir, where.runtime_dir):
-        assert not [path for path in directory.rglob("*") if path.is_file() and token in path.read_bytes()]
+    assert not holding(token, where.data_dir, where.runtime_dir)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,20 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> A
     return result
 
 
+def holding(text: str, *directories: Path) -> list[Path]:
+    """Give the files that hold a text; those that go away while we look do not count."""
+    found, num_seen = [], 0
+    for path in (path for directory in directories for path in directory.rglob("*")):
+        try:
+            if path.is_file():
+                num_seen += 1
+                found += [path] if text.encode() in path.read_bytes() else []
+        except FileNotFoundError:
+            continue
+    assert num_seen, f"no file in {directories}"
+    return found
+
+
 async def start(
     client: AsyncClient, text: str, name: str = "cell", names: Any = None, **inputs: Any
 ) -> Training:
