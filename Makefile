@@ -12,6 +12,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
 TESTS ?= tests
+TEST_WORKERS ?= 2
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -47,7 +48,7 @@ demo: env ## run the quickstart notebook without a browser and print what it tra
 	@$(PY) .ci/demo.py $(NOTEBOOK)
 
 test: env chromium ## run all tests, also those in a browser (some of them: TESTS=tests/unit)
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
 
 check: env ## lint, types, import directions, unit and contract tests; about a minute
 	$(BIN)/ruff check .
