@@ -1,0 +1,1 @@
+"""Decthings' wire: integers, bodies and frames, tensors, parameter definitions. No I/O."""

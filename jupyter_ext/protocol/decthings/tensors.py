@@ -1,0 +1,27 @@
+"""Decthings' tensors; they live on the worker's side, which needs nothing but the standard library."""
+
+from __future__ import annotations
+
+from jupyter_ext.worker.decthings_tensors import CODES as CODES
+from jupyter_ext.worker.decthings_tensors import ITEM_BYTES as ITEM_BYTES
+from jupyter_ext.worker.decthings_tensors import Header as Header
+from jupyter_ext.worker.decthings_tensors import Layout as Layout
+from jupyter_ext.worker.decthings_tensors import Media as Media
+from jupyter_ext.worker.decthings_tensors import Tensor as Tensor
+from jupyter_ext.worker.decthings_tensors import WireError as WireError
+from jupyter_ext.worker.decthings_tensors import header as header
+from jupyter_ext.worker.decthings_tensors import spans as spans
+from jupyter_ext.worker.decthings_values import infer as infer
+
+__all__ = [
+    "CODES",
+    "ITEM_BYTES",
+    "Header",
+    "Layout",
+    "Media",
+    "Tensor",
+    "WireError",
+    "header",
+    "infer",
+    "spans",
+]

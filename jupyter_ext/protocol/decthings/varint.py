@@ -1,0 +1,9 @@
+"""Decthings' variable-length integer; it lives on the worker's side, which needs nothing but the standard library."""
+
+from __future__ import annotations
+
+from jupyter_ext.worker.decthings_varint import WireError as WireError
+from jupyter_ext.worker.decthings_varint import decode as decode
+from jupyter_ext.worker.decthings_varint import encode as encode
+
+__all__ = ["WireError", "decode", "encode"]
