@@ -24,8 +24,10 @@ from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
 from jupyter_ext.engine.api.auth import Aliases, SameUserProtocol, TokenRequired
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.listing import ListingAPI
+from jupyter_ext.engine.api.local_models import LocalModelsAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
+from jupyter_ext.engine.api.raw_ids import RawIds
 from jupyter_ext.engine.api.replicate.account import AccountAPI
 from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
 from jupyter_ext.engine.api.replicate.events import EventsAPI
@@ -37,6 +39,9 @@ from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.backends.local import LocalBackend
 from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.models.pending import NoFetching, NoHosting, NoTrained
+from jupyter_ext.engine.models.record import Records
+from jupyter_ext.engine.models.service import ModelService
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.files import FileStore
 from jupyter_ext.engine.store.models import ModelStore
@@ -117,7 +122,16 @@ class Engine:
             self._webhooks,
         )
         self._list = TrainingList(where.runs_dir, self._trainings, self._catalog, versions, self._sealer)
-        self._app = Aliases(self._build_app(versions))
+        self._model_hub: Hub[str] = Hub()
+        self._local_models = ModelService(
+            Records(where.local_models_dir / "records"),
+            NoFetching(),
+            NoHosting(),
+            NoTrained(),
+            self._model_hub,
+            {},
+        )
+        self._app = RawIds(Aliases(self._build_app(versions)))
 
     def _build_app(self, versions: Versions) -> Starlette:
         presenter, guard = self._presenter, DuplicateGuard()
@@ -132,6 +146,7 @@ class Engine:
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, self._hub, presenter),
             ListingAPI(self._list, presenter),
+            LocalModelsAPI(self._local_models, self._model_hub),
             EngineAPI(self),
         )
         return Starlette(
@@ -169,7 +184,7 @@ class Engine:
             socket=str(self._where.socket),
             memory_mib=self._process.memory_info().rss / 2**20,
             active=self.num_active,
-            viewers=self._hub.num_subscribers,
+            viewers=self._hub.num_subscribers + self._model_hub.num_subscribers,
             idle_s=self._settings.idle_s,
             listening=self._listening[0] if self._listening else None,
             environments=self.environments.describe(),
@@ -194,6 +209,7 @@ class Engine:
         await asyncio.to_thread(self._models.open)
         await self._trainings.open()
         await self._list.open()
+        await self._local_models.open()
         await self._serve(listener, self._app, SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()
@@ -258,7 +274,8 @@ class Engine:
         while True:
             await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
             await self.environments.close_unused(sys.executable, self._settings.idle_s)
-            busy = self.num_active or self._hub.num_subscribers or self._webhooks.num_pending
+            viewers = self._hub.num_subscribers + self._model_hub.num_subscribers
+            busy = self.num_active or viewers or self._webhooks.num_pending or self._local_models.num_busy
             if busy:
                 self._asked_at = time.monotonic()
             elif time.monotonic() - self._asked_at > self._settings.idle_s:
@@ -270,6 +287,7 @@ class Engine:
             server.should_exit = True
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
         await self._trainings.close()
+        await self._local_models.close()
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()
         self._watcher.close()

@@ -1,0 +1,1 @@
+"""Local models: what is known of them, how they come here, and the processes that have them loaded."""
