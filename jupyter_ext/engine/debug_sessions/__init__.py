@@ -1,0 +1,1 @@
+"""Debug sessions and the datasets that are their parameters."""
