@@ -6,6 +6,9 @@
 | `JUPYTER_EXT_RUNTIME_DIR` | socket, locks, engine log; must be a local disk | `<jupyter runtime dir>/jupyter_ext-<host>` |
 | `JUPYTER_EXT_IDLE_S` | the engine ends after this long without work or viewers, seconds | 600 |
 | `JUPYTER_EXT_PRELOAD` | modules a zygote imports before it forks workers, comma-separated | torch,torch._dynamo |
+| `JUPYTER_EXT_RATE_LIMITS` | requests a minute on the loopback port: new predictions, everything else under `/v1`; or `off` | 600,3000 |
+| `JUPYTER_EXT_SOCKET_RATE_LIMITS` | the same on the Unix socket | off |
+| `JUPYTER_EXT_FORWARDED_HOSTS` | host names whose reverse proxy may say so in `X-Forwarded-*`, comma-separated | none |
 """
 
 from __future__ import annotations
@@ -154,11 +157,24 @@ class Locations:
 
 
 @dataclass(frozen=True)
+class RateLimits:
+    """How many requests a client may send under `/v1`, per minute; so many may also come at once."""
+
+    predictions_per_min: int
+    """Requests that start a prediction."""
+    others_per_min: int
+    """All others, those that start a training included."""
+
+
+@dataclass(frozen=True)
 class EngineSettings:
-    """The engine's own settings."""
+    """The engine's own settings. Without rate limits there are none."""
 
     idle_s: float
     preload: tuple[str, ...]
+    port_limits: RateLimits | None = None
+    socket_limits: RateLimits | None = None
+    forwarded_hosts: frozenset[str] = frozenset()
 
 
 def locations() -> Locations:
@@ -188,4 +204,27 @@ def engine_settings() -> EngineSettings:
     except ValueError:
         raise InvalidInput(f"JUPYTER_EXT_IDLE_S is {text!r}; give a number of seconds, such as 600") from None
     preload = os.environ.get("JUPYTER_EXT_PRELOAD", "torch,torch._dynamo")
-    return EngineSettings(idle_s, tuple(name.strip() for name in preload.split(",") if name.strip()))
+    return EngineSettings(
+        idle_s,
+        tuple(_names(preload)),
+        _rate_limits("JUPYTER_EXT_RATE_LIMITS", "600,3000"),
+        _rate_limits("JUPYTER_EXT_SOCKET_RATE_LIMITS", "off"),
+        frozenset(name.lower() for name in _names(os.environ.get("JUPYTER_EXT_FORWARDED_HOSTS", ""))),
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _rate_limits(variable: str, default: str) -> RateLimits | None:
+    text = os.environ.get(variable, default).strip()
+    if text == "off":
+        return None
+    numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in _names(text)]
+    if len(numbers) != 2 or min(numbers) < 1:
+        raise InvalidInput(
+            f"{variable} is {text!r}; give two numbers of requests a minute, such as 600,3000 (new predictions, all "
+            "else), or off"
+        )
+    return RateLimits(*numbers)

@@ -20,13 +20,15 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jupyter_ext import __version__
-from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
+from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations, RateLimits
 from jupyter_ext.engine.api.auth import Aliases, SameUserProtocol, TokenRequired
 from jupyter_ext.engine.api.engine import EngineAPI
+from jupyter_ext.engine.api.forwarded import Forwarded
 from jupyter_ext.engine.api.listing import ListingAPI
 from jupyter_ext.engine.api.local_models import LocalModelsAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
+from jupyter_ext.engine.api.rate_limits import RateLimited
 from jupyter_ext.engine.api.raw_ids import RawIds
 from jupyter_ext.engine.api.replicate.account import AccountAPI
 from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
@@ -131,7 +133,7 @@ class Engine:
             self._model_hub,
             {},
         )
-        self._app = RawIds(Aliases(self._build_app(versions)))
+        self._app = RawIds(Aliases(Forwarded(self._build_app(versions), settings.forwarded_hosts)))
 
     def _build_app(self, versions: Versions) -> Starlette:
         presenter, guard = self._presenter, DuplicateGuard()
@@ -210,7 +212,7 @@ class Engine:
         await self._trainings.open()
         await self._list.open()
         await self._local_models.open()
-        await self._serve(listener, self._app, SameUserProtocol)
+        await self._serve(listener, _limited(self._app, self._settings.socket_limits), SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()
         self.environments.get(sys.executable)
@@ -239,7 +241,8 @@ class Engine:
                 raise
             token = secrets.token_urlsafe(32)
             _write_secret(self._where.token_file, token)
-            await self._serve(listener, TokenRequired(self._app, token, self._links), None)
+            app = _limited(self._app, self._settings.port_limits)
+            await self._serve(listener, TokenRequired(app, token, self._links), None)
             self._listening = (f"http://127.0.0.1:{listener.getsockname()[1]}", token)
         return self._listening
 
@@ -253,6 +256,7 @@ class Engine:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # `Forwarded` believes some of them
             timeout_graceful_shutdown=_CLOSE_TIMEOUT_S,
         )
         server = _Server(config)
@@ -297,6 +301,10 @@ class Engine:
         self._where.engine_file.unlink(missing_ok=True)
         self._where.token_file.unlink(missing_ok=True)
         log.info("engine ended")
+
+
+def _limited(app: ASGIApp, limits: RateLimits | None) -> ASGIApp:
+    return app if limits is None else RateLimited(app, limits)
 
 
 def _write_secret(path: Path, text: str) -> None:

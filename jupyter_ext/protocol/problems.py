@@ -26,12 +26,16 @@ class Problem(Exception):
     title: str
     detail: str
     invalid_fields: list[InvalidField] = field(default_factory=list)
+    retry_after_s: int | None = None
+    """After how many seconds the same request may be sent again."""
 
     def body(self) -> dict[str, Any]:
         """Give the JSON body of the answer."""
         body: dict[str, Any] = {"title": self.title, "detail": self.detail, "status": self.status}
         if self.invalid_fields:
             body["invalid_fields"] = [vars(item) for item in self.invalid_fields]
+        if self.retry_after_s is not None:
+            body["retry_after"] = self.retry_after_s
         return body
 
 

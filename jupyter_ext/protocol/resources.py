@@ -152,6 +152,7 @@ class Training(Resource):
     silent_s: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    deadline: str | None = None
     tags: list[str] = Field(default_factory=list)
     notes: str = ""
 

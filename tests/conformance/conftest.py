@@ -57,6 +57,12 @@ def environment_of(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def client_python() -> Callable[[str], Path]:
+    """Give a function that gives the Python of an official client's own environment."""
+    return environment_of
+
+
+@pytest.fixture(scope="session")
 def run_script(opened: Opened) -> Callable[..., Any]:
     """Give a function that runs a script of `scripts/` with an official client and gives the JSON it printed last."""
 

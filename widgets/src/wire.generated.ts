@@ -113,6 +113,7 @@ export interface Training {
   silent_s: number | null;
   checkpoint: Checkpoint | null;
   resumed_from: ResumedFrom | null;
+  deadline: string | null;
   tags: string[];
   notes: string;
 }

@@ -22,8 +22,8 @@ def answer(problem: Problem) -> JSONResponse:
     headers = {"Cache-Control": "no-store"}
     if problem.status in (409, 500):
         headers["x-should-retry"] = "false"
-    elif problem.status == 503:
-        headers["Retry-After"] = "1"
+    elif problem.status == 503 or problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s or 1)
     return JSONResponse(problem.body(), problem.status, headers, media_type="application/problem+json")
 
 

@@ -22,7 +22,7 @@ from jupyter_ext.engine.trainings.file_inputs import FetchError, FileInputs
 from jupyter_ext.engine.trainings.open_stores import OpenStores
 from jupyter_ext.engine.trainings.orders import Origin
 from jupyter_ext.engine.trainings.publishing import Publisher
-from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.trainings.webhooks import Webhooks
@@ -241,6 +241,10 @@ class Lives:
             record.started_at = began
             record.move("processing")
             self._webhooks.happened(record.id, "start")
+            self._changed(record)
+        if record.stop is None and record.deadline is not None and time.time() >= record.deadline:
+            (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
+            record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
         asked = read_json(record.run_dir / "stop")
         if asked is None and record.stop is not None:

@@ -43,6 +43,7 @@ class Order:
         webhook: `{url, events, base_url}`, or `None`.
         plan: What it takes over from a run that it resumes, if any.
         kind: What it is.
+        cancel_after_s: It is canceled so many seconds after it was made, unless it is over; `None` for never.
     """
 
     version: Version
@@ -52,6 +53,7 @@ class Order:
     webhook: Mapping[str, Any] | None = None
     plan: Resumption | None = None
     kind: Literal["training", "prediction"] = "training"
+    cancel_after_s: float | None = None
 
 
 def declared_inputs(order: Order) -> TrainingInput | None:
@@ -77,6 +79,7 @@ def prepare(order: Order, inputs: dict[str, Any], runs_dir: Path, file_inputs: F
     spec |= {} if order.plan is None else order.plan.spec()
     spec["notices"] = [*version.manifest.get("notices", []), *spec.get("notices", [])]
     spec["sys_path"] = origin.sys_path
+    spec["cancel_after_s"] = order.cancel_after_s
     record = Record(spec["id"], runs_dir / spec["id"], spec)
     _make_run_dir(record)
     run_dir = record.run_dir

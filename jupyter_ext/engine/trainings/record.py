@@ -27,6 +27,9 @@ from jupyter_ext.protocol.resources import (
     Urls,
 )
 
+OUT_OF_TIME = "out_of_time"
+"""File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
+
 
 @dataclass
 class Record:
@@ -77,11 +80,17 @@ class Record:
         for status in state.path(self.status, then):
             self.status = status
 
+    @property
+    def deadline(self) -> float | None:
+        """The Unix time at which it is canceled, or `None`."""
+        after_s = self.spec.get("cancel_after_s")
+        return None if after_s is None else float(self.spec["created_unix"] + after_s)
+
     def finish(self, outcome: Outcome) -> None:
         """Take over how it ended."""
         if self.started_at is None and outcome.status == "succeeded":
             self.started_at = outcome.ended_at
-        self.outcome = replace(outcome, cause=self._with_way_on(outcome.cause))
+        self.outcome = replace(outcome, cause=self._with_way_on(self._with_reason(outcome.cause)))
         self.move(outcome.status)
         if self.resumed_from is not None and not self.resumed_from.loaded:
             self.notice(
@@ -98,6 +107,15 @@ class Record:
         """Take over how far a progress bar in the log is."""
         if not self.says_progress and (shown := self.bars.feed(text)) is not None:
             self.progress = (*shown, time.time())
+
+    def _with_reason(self, cause: Cause | None) -> Cause | None:
+        """Say of a run that nobody canceled but its deadline, that it was so."""
+        if cause is None or cause.kind != "canceled" or not (self.run_dir / OUT_OF_TIME).exists():
+            return cause
+        message = (
+            f"Canceled: it was not over {self.spec['cancel_after_s']:g} s after its creation (Cancel-After)."
+        )
+        return cause.model_copy(update={"message": message})
 
     def _with_way_on(self, cause: Cause | None) -> Cause | None:
         """Add to what is hinted at that there is a checkpoint to go on from."""
@@ -153,6 +171,7 @@ class Record:
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
+            deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
         )

@@ -19,6 +19,7 @@ from jupyter_ext.engine.api.replicate.requests import (
     PAGE_SIZE,
     answer,
     base_url,
+    cancel_after_s,
     cursor_of,
     input_of,
     json_object,
@@ -108,7 +109,14 @@ class PredictionsAPI:
         version = await self._models.resolve(reference)
         python = version.trained.python if version.trained else sys.executable
         webhook = webhook_of(body, base_url(request))
-        order = Order(version, input_of(body), Origin(python), webhook=webhook, kind="prediction")
+        order = Order(
+            version,
+            input_of(body),
+            Origin(python),
+            webhook=webhook,
+            kind="prediction",
+            cancel_after_s=cancel_after_s(request),
+        )
         return await self._trainings.create(order)
 
     async def _show(self, request: Request, run: Training) -> dict[str, Any]:

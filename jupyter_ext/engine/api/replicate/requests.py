@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 
 PAGE_SIZE = 100
+MIN_CANCEL_AFTER_S = 5
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", re.ASCII)
 T = TypeVar("T")
 
 Cursor = tuple[str, str]
@@ -61,6 +64,28 @@ def input_of(body: dict[str, Any]) -> dict[str, Any]:
             [InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")]
         )
     return given
+
+
+def cancel_after_s(request: Request) -> float | None:
+    """Read the header `Cancel-After`: how long after its creation a run is canceled, seconds; `None` where it is absent.
+
+    Source: Replicate's HTTP API reference: `30`, `30s`, `5m`, `1h30m45s`; at least 5 seconds.
+
+    Raises:
+        Problem: It is not of that form.
+    """
+    text = request.headers.get("cancel-after", "").strip()
+    if not text:
+        return None
+    found = _DURATION.fullmatch(text)
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    duration_s = 3600 * hours + 60 * minutes + seconds
+    if duration_s < MIN_CANCEL_AFTER_S:
+        says = (
+            f"Cancel-After: {text[:40]} is not a duration from 5 seconds on, such as 30, 90s, 5m or 1h30m45s"
+        )
+        raise invalid_input([InvalidField("duration", "Cancel-After", says)])
+    return float(duration_s)
 
 
 def cursor_of(request: Request) -> Cursor | None:

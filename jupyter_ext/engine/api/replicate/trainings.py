@@ -17,6 +17,7 @@ from jupyter_ext.engine.api.replicate.requests import (
     PAGE_SIZE,
     answer,
     base_url,
+    cancel_after_s,
     cursor_of,
     input_of,
     json_object,
@@ -92,7 +93,9 @@ class TrainingsAPI:
             destination = await self._models.require_destination(destination)
         webhook = webhook_of(body, base_url(request))
         origin = origin_of(body, self._default_origin)
-        order = Order(version, input_of(body), origin, destination, webhook)
+        order = Order(
+            version, input_of(body), origin, destination, webhook, cancel_after_s=cancel_after_s(request)
+        )
         return await self._trainings.create(order)
 
     async def _training(self, request: Request) -> Training:
