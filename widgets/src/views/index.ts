@@ -1,7 +1,8 @@
 // All views; every host offers them.
 
+import { modelsView } from './models';
 import { trainingView } from './training';
 import { trainingsView } from './trainings';
 import type { View } from './view';
 
-export const VIEWS: readonly View[] = [trainingView, trainingsView];
+export const VIEWS: readonly View[] = [trainingView, trainingsView, modelsView];

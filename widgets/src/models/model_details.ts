@@ -1,0 +1,171 @@
+// What is below a model's line: facts, how to load it, its files, and the playground once it is loaded.
+
+import { button, element, setHidden, setText } from '../dom';
+import { formatBytes, formatDuration } from '../format';
+import type { Transport } from '../transport/transport';
+import type { LocalModel } from '../wire';
+import type { LoadWish, ModelsClient } from './models_client';
+import { parametersText, revisionText } from './model_text';
+import { Playground } from './playground';
+
+/** What an open row needs of the view. */
+export interface DetailsHost {
+  readonly client: ModelsClient;
+  readonly transport: Transport;
+}
+
+const DEVICES = ['', 'cpu', 'cuda', 'mps'];
+/** Characters from which a fact has a line of its own. */
+const LONG = 36;
+const DTYPES = ['', 'float32', 'bfloat16', 'float16'];
+
+export class ModelDetails {
+  readonly node: HTMLElement;
+  readonly #device = select('Device', DEVICES, 'automatic');
+  readonly #dtype = select('dtype', DTYPES, 'as stored');
+  readonly #loading: HTMLElement;
+  readonly #facts = element('dl', { class: 'jx-facts jx-model-facts' });
+  readonly #files = element('details', { class: 'jx-model-files' });
+  readonly #filesTitle = element('summary');
+  readonly #filesList = element('div');
+  readonly #check: HTMLButtonElement;
+  readonly #checkNote = element('span', { attrs: { role: 'status' } });
+  readonly #playgroundHome = element('div');
+  readonly #host: DetailsHost;
+  readonly #signal: AbortSignal;
+  #playground: Playground | null = null;
+
+  constructor(model: LocalModel, host: DetailsHost, signal: AbortSignal) {
+    this.#host = host;
+    this.#signal = signal;
+    this.#loading = element('div', { class: 'jx-model-wish' }, 'Load on', this.#device, 'as', this.#dtype);
+    const copy = button({ class: 'jx-link', text: 'Copy the code for it' }, () => void copyCode(model.id, copy), signal);
+    this.#check = button({ class: 'jx-link', text: 'Look for a newer revision' }, () => void this.#checkNewer(model.id), signal);
+    this.#files.append(this.#filesTitle, this.#filesList);
+    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
+  }
+
+  /** How it is to be loaded. */
+  get wish(): LoadWish {
+    return { ...(this.#device.value ? { device: this.#device.value } : {}), ...(this.#dtype.value ? { dtype: this.#dtype.value } : {}) };
+  }
+
+  focusPlayground(): void {
+    this.#playground?.focus();
+  }
+
+  draw(model: LocalModel, live: boolean): void {
+    const loaded = model.state === 'loaded';
+    setHidden(this.#loading, model.state !== 'downloaded' && model.state !== 'absent' && model.state !== 'partial');
+    if (loaded && !this.#playground) {
+      this.#playground = new Playground(model, this.#host, this.#signal);
+      this.#playgroundHome.append(this.#playground.node);
+    }
+    setHidden(this.#playgroundHome, !loaded);
+    this.#playground?.draw(live && loaded);
+    setHidden(this.#check, model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded));
+    const facts = factsOf(model);
+    const key = JSON.stringify(facts);
+    if (this.#facts.dataset.key !== key) {
+      this.#facts.dataset.key = key;
+      this.#facts.replaceChildren(...facts.map(([name, value]) => element('div', { class: value.length > LONG ? 'jx-fact jx-fact-long' : 'jx-fact' }, element('dt', { text: name }), element('dd', { text: value }))));
+    }
+    this.#drawFiles(model);
+  }
+
+  async #checkNewer(id: string): Promise<void> {
+    this.#check.disabled = true;
+    setText(this.#checkNote, 'asking the hub…');
+    try {
+      const { newer_revision } = await this.#host.client.checkNewer(id);
+      setText(this.#checkNote, newer_revision === null ? 'this is the newest' : `${revisionText(newer_revision)} exists`);
+    } catch (error) {
+      setText(this.#checkNote, error instanceof Error ? error.message : String(error));
+    }
+    this.#check.disabled = false;
+  }
+
+  #drawFiles(model: LocalModel): void {
+    setHidden(this.#files, model.files.length === 0);
+    const key = JSON.stringify(model.files);
+    if (this.#files.dataset.key === key) {
+      return;
+    }
+    this.#files.dataset.key = key;
+    setText(this.#filesTitle, `${model.files.length} ${model.files.length === 1 ? 'file' : 'files'}`);
+    this.#filesList.replaceChildren(
+      ...model.files.map(file =>
+        element(
+          'div',
+          { class: 'jx-model-file' },
+          element('span', { text: file.name, title: file.name }),
+          element('span', { text: file.kept_bytes > 0 && file.kept_bytes < file.bytes ? `${formatBytes(file.kept_bytes)} of ${formatBytes(file.bytes)}` : formatBytes(file.bytes) }),
+          element('span', { class: 'jx-model-hash', text: file.sha256?.slice(0, 12) ?? '', title: file.sha256 === null ? '' : `sha256 ${file.sha256}` })
+        )
+      )
+    );
+  }
+}
+
+function factsOf(model: LocalModel): [string, string][] {
+  const { host } = model;
+  const facts: [string, string | null][] = [
+    ['reference', model.id],
+    ['architecture', model.architecture],
+    ['parameters', model.num_parameters === null ? null : parametersText(model.num_parameters)],
+    ['stored as', model.dtype],
+    ['revision', model.revision],
+    ['newer', model.newer_revision === null ? null : revisionText(model.newer_revision)],
+    ['path', model.path],
+  ];
+  if (host) {
+    facts.push(
+      ['loaded', [host.device, host.dtype, host.load_s === null ? null : `in ${host.load_s.toFixed(2)} s`].filter(Boolean).join(', ')],
+      ['process', host.pid === null ? null : `pid ${host.pid}, ${host.num_calls} ${host.num_calls === 1 ? 'call' : 'calls'}`],
+      ['memory', memoryFact(model)],
+      ['stays', host.pinned ? 'pinned' : host.keep_alive_s === null ? 'until unloaded' : `${formatDuration(host.keep_alive_s)} after its last use`],
+      ['used by', host.users.map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join(', ') || 'nobody']
+    );
+  } else if (model.memory_bytes !== null) {
+    facts.push(['memory', `about ${formatBytes(model.memory_bytes)} when loaded`]);
+  }
+  const known = facts.filter((fact): fact is [string, string] => fact[1] !== null && fact[1] !== '');
+  return [...known.filter(([, value]) => value.length <= LONG), ...known.filter(([, value]) => value.length > LONG)];
+}
+
+function memoryFact(model: LocalModel): string | null {
+  const { host } = model;
+  if (!host || host.memory_bytes === null) {
+    return null;
+  }
+  const parts = [`${formatBytes(host.memory_bytes)} measured`];
+  if (host.private_bytes !== null) {
+    parts.push(`${formatBytes(host.private_bytes)} its own`);
+  }
+  if (host.device_bytes) {
+    parts.push(`${formatBytes(host.device_bytes)} on ${host.device}`);
+  }
+  if (host.estimated_bytes !== null) {
+    parts.push(`${formatBytes(host.estimated_bytes)} estimated`);
+  }
+  return parts.join(', ');
+}
+
+function select(label: string, values: readonly string[], automatic: string): HTMLSelectElement {
+  const made = element('select', { attrs: { 'aria-label': label } });
+  made.append(...values.map(value => element('option', { text: value || automatic, attrs: { value } })));
+  return made;
+}
+
+function codeFor(id: string): string {
+  return `model = jx.models.get(${JSON.stringify(id)})`;
+}
+
+async function copyCode(id: string, shown: HTMLButtonElement): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(codeFor(id));
+    setText(shown, 'Copied');
+  } catch {
+    setText(shown, 'Select it and copy');
+  }
+}

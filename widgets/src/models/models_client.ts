@@ -1,0 +1,65 @@
+// The requests of the models view. Paths are those of docs/architecture/08-models.md.
+
+import { bytesOf, jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
+import type { LocalModel, ModelPage } from '../wire';
+import type { CallInput, CallSummary } from './calls';
+
+/** How a model is to be loaded; what is absent is chosen by the engine. */
+export interface LoadWish {
+  device?: string;
+  dtype?: string;
+}
+
+export class ModelsClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async page(): Promise<ModelPage> {
+    return jsonOf<ModelPage>(await this.#transport.request('GET', '/native/models'));
+  }
+
+  /** Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no weights. */
+  async add(reference: string): Promise<LocalModel> {
+    return jsonOf<LocalModel>(await this.#transport.request('POST', '/native/models', { id: reference }));
+  }
+
+  /** Begin it, and return at once; how it goes is told by the stream. */
+  async act(id: string, action: 'download' | 'cancel' | 'unload' | 'update'): Promise<void> {
+    bytesOf(await this.#transport.request('POST', `${path(id)}/${action}`, action === 'unload' ? { wait: false } : {}));
+  }
+
+  /** Ask the hub whether a newer revision exists; fetches nothing. */
+  async checkNewer(id: string): Promise<LocalModel> {
+    return jsonOf<LocalModel>(await this.#transport.request('POST', `${path(id)}/update`, { check: true }));
+  }
+
+  /** Begin to load, and return at once. */
+  async load(id: string, wish: LoadWish): Promise<void> {
+    bytesOf(await this.#transport.request('POST', `${path(id)}/load`, { ...wish, wait: false }));
+  }
+
+  async remove(id: string): Promise<void> {
+    bytesOf(await this.#transport.request('DELETE', path(id)));
+  }
+
+  async call(id: string, input: CallInput): Promise<CallSummary> {
+    return jsonOf<CallSummary>(await this.#transport.request('POST', `${path(id)}/call`, input));
+  }
+
+  stream(handlers: StreamHandlers): OpenStream {
+    return this.#transport.openStream('/native/models/stream', handlers);
+  }
+
+  /** Let a model write on from a text; events come as JSON texts, and closing the stream ends the writing. */
+  generate(id: string, prompt: string, maxNewTokens: number, handlers: StreamHandlers): OpenStream {
+    const query = new URLSearchParams({ prompt, max_new_tokens: String(maxNewTokens) });
+    return this.#transport.openStream(`${path(id)}/generate?${query}`, handlers);
+  }
+}
+
+function path(id: string): string {
+  return `/native/models/${encodeURIComponent(id)}`;
+}
