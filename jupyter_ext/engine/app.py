@@ -26,6 +26,7 @@ from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.forwarded import Forwarded
 from jupyter_ext.engine.api.listing import ListingAPI
 from jupyter_ext.engine.api.local_models import LocalModelsAPI
+from jupyter_ext.engine.api.model_calls import ModelCallsAPI
 from jupyter_ext.engine.api.native import NativeAPI
 from jupyter_ext.engine.api.problems import HANDLERS
 from jupyter_ext.engine.api.rate_limits import RateLimited
@@ -149,6 +150,7 @@ class Engine:
             NativeAPI(self._trainings, self._hub, presenter),
             ListingAPI(self._list, presenter),
             LocalModelsAPI(self._local_models, self._model_hub),
+            ModelCallsAPI(self._local_models),
             EngineAPI(self),
         )
         return Starlette(

@@ -65,10 +65,14 @@ class LocalModelsAPI:
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
     async def add(self, request: Request) -> Response:
-        """Begin to know a model: 201."""
+        """Begin to know a model: 201. With `look`, ask the hub first how big it is."""
         body = await _body(request)
         model = await self._models.add(
-            _text(body, "id") or "", name=_text(body, "name"), description=_text(body, "description")
+            _text(body, "id") or "",
+            name=_text(body, "name"),
+            description=_text(body, "description"),
+            look=bool(_flag(body, "look", False)),
+            environ=_environ(body),
         )
         return _answer(model, 201)
 

@@ -146,18 +146,34 @@ class ModelService:
         return None if record is None else record.resource()
 
     async def add(
-        self, text: str, *, name: str | None = None, description: str | None = None, custom: bool = False
+        self,
+        text: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        custom: bool = False,
+        look: bool = False,
+        environ: Environ | None = None,
     ) -> LocalModel:
         """Begin to know a model by its id, a path or an address; nothing is fetched. Twice is once.
 
+        With `look`, the hub is asked first what it is and how big, so that this is known before a download.
+
         Raises:
             InvalidInput: It is no id, or a path that is not there.
-            Problem: There is no such training, or it left no weights.
+            Problem: There is no such training, or it left no weights; or the hub knows none, or cannot be asked.
         """
         ref = parse_ref(text)
         record = self._records.get(ref.id)
+        described = (
+            await self._look(ref, environ) if look and (record is None or record.bytes is None) else None
+        )
         if record is None:
-            record = await self._make(ref)
+            record = self._records.get(ref.id) or await self._make(ref)
+        self._take_environ(record, environ)
+        if described is not None and record.disk in ("absent", "partial"):
+            # a revision is written down with the files that have it
+            record.describe(replace(described, revision=record.revision))
         changes = {"name": name, "description": description}
         for field, value in changes.items():
             if value is not None:
@@ -382,6 +398,20 @@ class ModelService:
         if record is None:
             raise Problem(404, "Not found", f"There is no model {ref.id!r}; `%models` lists those there are.")
         return record
+
+    async def _look(self, ref: ModelRef, environ: Environ | None) -> Described | None:
+        """Ask what there is to fetch of a model that is not here."""
+        if ref.source not in ("hub", "url"):
+            return None
+        asked = self._environ if environ is None else environ
+        if await self._fetching.local(ref, asked) is not None:
+            return None
+        try:
+            return (await self._fetching.resolve(ref, asked))[0]
+        except InvalidInput:
+            raise
+        except JupyterExtError as error:
+            raise Problem(502, "Not found on the hub", str(error)) from error
 
     async def _loaded(self, model_id: str) -> Record:
         record = await self._record(model_id)

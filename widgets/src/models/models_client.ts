@@ -23,7 +23,7 @@ export class ModelsClient {
 
   /** Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no weights. */
   async add(reference: string): Promise<LocalModel> {
-    return jsonOf<LocalModel>(await this.#transport.request('POST', '/native/models', { id: reference }));
+    return jsonOf<LocalModel>(await this.#transport.request('POST', '/native/models', { id: reference, look: true }));
   }
 
   /** Begin it, and return at once; how it goes is told by the stream. */

@@ -1,0 +1,191 @@
+"""What a person who tries a model sees of a call: made-up inputs go in, a summary of the outputs comes out.
+
+Rule: tensors stay in the model's process. A page gets numbers that fit on a screen, whatever the output's size.
+Shapes: B texts, D dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+NUM_BINS = 40
+NUM_FIRST = 8
+MAX_OUTPUTS = 16
+MAX_ELEMENTS = 1 << 26
+"""Numbers of an input that is made up; a page asks for no more."""
+MAX_TEXTS = 32
+MAX_SAMPLE = 1 << 24
+"""Numbers of an output that a histogram looks at; of more, evenly spread ones."""
+_MAX_DIMENSIONS = 4096
+_MAX_TEXT = 20_000
+_DTYPES = {
+    name: getattr(torch, name)
+    for name in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "uint8", "bool")
+}
+_FILLS = ("normal", "uniform", "zeros", "ones", "arange")
+_INTEGERS_BELOW = 100
+"""What random integers are below: small enough for any vocabulary."""
+
+
+class BadRequest(ValueError):
+    """What was asked for cannot be made; one line for people."""
+
+
+def arguments(asked: Mapping[str, Any]) -> list[Any]:
+    """Give a call's positional arguments.
+
+    Args:
+        asked: `{"texts": [text, …]}`, or `{"tensors": [{"shape", "dtype", "fill"} or {"literal", "dtype"}, …]}`.
+
+    Raises:
+        BadRequest: There is neither, or a tensor cannot be made of what is told.
+    """
+    texts, tensors = asked.get("texts"), asked.get("tensors")
+    if isinstance(texts, list) and texts and all(isinstance(text, str) for text in texts):
+        if len(texts) > MAX_TEXTS:
+            raise BadRequest(f"{len(texts)} texts were given; try at most {MAX_TEXTS} at once here.")
+        return [texts]
+    if isinstance(tensors, list) and tensors and all(isinstance(item, dict) for item in tensors):
+        return [_tensor(item) for item in tensors]
+    raise BadRequest("Give texts, or tensors by shape or written out.")
+
+
+def _tensor(told: Mapping[str, Any]) -> torch.Tensor:
+    name = told.get("dtype", "float32")
+    dtype = _DTYPES.get(name) if isinstance(name, str) else None
+    if dtype is None:
+        raise BadRequest(f"{name!r} is no dtype here; {', '.join(_DTYPES)} are.")
+    if "literal" in told:
+        try:
+            return torch.tensor(told["literal"], dtype=dtype)
+        except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+            raise BadRequest(f"The values make no {name} tensor: {error}.") from None
+    shape, fill = told.get("shape"), told.get("fill", "normal")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise BadRequest(f"{shape!r} is no shape; give sizes such as [1, 3, 224, 224].")
+    if (count := math.prod(shape)) > MAX_ELEMENTS:
+        raise BadRequest(f"{shape} has {count:,} numbers; try at most {MAX_ELEMENTS:,} here.")
+    if fill not in _FILLS:
+        raise BadRequest(f"{fill!r} is no way to fill a tensor; {', '.join(_FILLS)} are.")
+    return _filled(shape, dtype, fill)
+
+
+def _filled(shape: Sequence[int], dtype: torch.dtype, fill: str) -> torch.Tensor:
+    size = tuple(shape)
+    if fill == "arange":
+        return torch.arange(math.prod(size)).reshape(size).to(dtype)
+    if fill in ("zeros", "ones"):
+        return torch.full(size, int(fill == "ones"), dtype=dtype)
+    if not dtype.is_floating_point:
+        return torch.randint(0, 2 if dtype == torch.bool else _INTEGERS_BELOW, size, dtype=dtype)
+    return (torch.randn(size) if fill == "normal" else torch.rand(size)).to(dtype)
+
+
+def summaries(result: Any, texts: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Describe what a call gave.
+
+    Args:
+        result: What the model gave: tensors, arrays, texts and numbers, and containers of them.
+        texts: What went in, where it was texts; vectors of shape [B, D] then are their embeddings.
+
+    Returns:
+        One description for each value of it; numbers that JSON cannot carry are `"NaN"`, `"Infinity"`, `"-Infinity"`.
+    """
+    found: list[dict[str, Any]] = []
+    for name, value in _leaves(result, ""):
+        if len(found) == MAX_OUTPUTS:
+            break
+        found.append(_summary(name or "output", value, texts))
+    return found
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple) and not _is_numbers(value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{name}[{index}]")
+    else:
+        yield name, value
+
+
+def _is_numbers(value: Any) -> bool:
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, bool | int | float)
+
+
+def _summary(name: str, value: Any, texts: Sequence[str]) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"name": name, "kind": "text", "text": value[:_MAX_TEXT]}
+    tensor = _as_tensor(value)
+    if tensor is None:
+        return {"name": name, "kind": "value", "text": repr(value)[:_MAX_TEXT]}
+    return _of_tensor(name, tensor, texts)
+
+
+def _as_tensor(value: Any) -> torch.Tensor | None:
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if isinstance(value, bool | int | float) or value is None or isinstance(value, bytes):
+        return None
+    try:
+        return torch.as_tensor(value)
+    except (ValueError, TypeError, RuntimeError):
+        return None
+
+
+def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> dict[str, Any]:
+    tensor = tensor.cpu()
+    told: dict[str, Any] = {
+        "name": name,
+        "kind": "tensor",
+        "shape": list(tensor.shape),
+        "dtype": str(tensor.dtype).removeprefix("torch."),
+        "num_nonfinite": 0,
+    }
+    flat = tensor.reshape(-1)
+    if flat.numel() == 0 or flat.is_complex():
+        return told
+    told["first"] = [_number(item) for item in flat[:NUM_FIRST].tolist()]
+    if tensor.is_floating_point():
+        finite = torch.isfinite(flat)
+        told["num_nonfinite"] = int(flat.numel() - finite.sum())
+        flat = flat[finite] if told["num_nonfinite"] else flat
+    if flat.numel() == 0:
+        return told
+    low, high = (float(item) for item in torch.aminmax(flat))
+    sample = flat[:: -(-flat.numel() // MAX_SAMPLE)].double()
+    told |= {"min": _number(low), "max": _number(high), "mean": _number(float(sample.mean()))}
+    told["std"] = _number(float(sample.std(correction=0)))
+    told["norm"] = _number(float(torch.linalg.vector_norm(sample)))
+    if flat.numel() > 1 and low < high:
+        counts = torch.histc(sample, NUM_BINS, low, high)
+        told["histogram"] = {"from": low, "to": high, "counts": [int(count) for count in counts]}
+    if texts and tensor.ndim == 2 and len(tensor) == len(texts) and tensor.shape[1] <= _MAX_DIMENSIONS:
+        told["embeddings"] = _embeddings(tensor.double())
+    return told
+
+
+def _embeddings(vectors_BD: torch.Tensor) -> dict[str, Any]:
+    """Describe a vector for each text, and how alike they are: the cosine of each with each, [B, B]."""
+    vectors_BD = vectors_BD.nan_to_num()
+    norms_B = torch.linalg.vector_norm(vectors_BD, dim=1)
+    units_BD = vectors_BD / norms_B.clamp(min=1e-12).unsqueeze(1)
+    return {
+        "dimensions": vectors_BD.shape[1],
+        "norms": [round(norm, 6) for norm in norms_B.tolist()],
+        "vectors": [[round(number, 6) for number in row] for row in vectors_BD.tolist()],
+        "similarity": [[round(number, 4) for number in row] for row in (units_BD @ units_BD.T).tolist()],
+    }
+
+
+def _number(value: float) -> float | str:
+    if isinstance(value, bool | int) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
