@@ -5,6 +5,7 @@
 | `JUPYTER_EXT_DATA_DIR` | runs, versions, catalog | `<jupyter data dir>/jupyter_ext` |
 | `JUPYTER_EXT_RUNTIME_DIR` | socket, locks, engine log; must be a local disk | `<jupyter runtime dir>/jupyter_ext-<host>` |
 | `JUPYTER_EXT_IDLE_S` | the engine ends after this long without work or viewers, seconds | 600 |
+| `JUPYTER_EXT_PIECES` | `1`: listen in Pieces' range, 39300-39333, without a token (docs/architecture/09-pieces.md) | 0 |
 | `JUPYTER_EXT_PRELOAD` | modules a zygote imports before it forks workers, comma-separated | torch,torch._dynamo |
 | `JUPYTER_EXT_RATE_LIMITS` | requests a minute on the loopback port: new predictions, everything else under `/v1`; or `off` | 600,3000 |
 | `JUPYTER_EXT_SOCKET_RATE_LIMITS` | the same on the Unix socket | off |
@@ -84,6 +85,11 @@ class Locations:
     def webhook_secret(self) -> Path:
         """What webhooks are signed with."""
         return self.data_dir / "webhook.secret"
+
+    @property
+    def pieces_id(self) -> Path:
+        """What this installation calls itself towards Pieces' clients."""
+        return self.data_dir / "pieces.id"
 
     @property
     def link_secret(self) -> Path:
@@ -175,6 +181,7 @@ class EngineSettings:
     port_limits: RateLimits | None = None
     socket_limits: RateLimits | None = None
     forwarded_hosts: frozenset[str] = frozenset()
+    pieces: bool = False
 
 
 def locations() -> Locations:
@@ -204,12 +211,16 @@ def engine_settings() -> EngineSettings:
     except ValueError:
         raise InvalidInput(f"JUPYTER_EXT_IDLE_S is {text!r}; give a number of seconds, such as 600") from None
     preload = os.environ.get("JUPYTER_EXT_PRELOAD", "torch,torch._dynamo")
+    pieces = os.environ.get("JUPYTER_EXT_PIECES", "0")
+    if pieces not in ("0", "1"):
+        raise InvalidInput(f"JUPYTER_EXT_PIECES is {pieces!r}; give 1 to listen in Pieces' range, or 0.")
     return EngineSettings(
         idle_s,
         tuple(_names(preload)),
         _rate_limits("JUPYTER_EXT_RATE_LIMITS", "600,3000"),
         _rate_limits("JUPYTER_EXT_SOCKET_RATE_LIMITS", "off"),
         frozenset(name.lower() for name in _names(os.environ.get("JUPYTER_EXT_FORWARDED_HOSTS", ""))),
+        pieces == "1",
     )
 
 

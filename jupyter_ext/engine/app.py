@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +22,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations, RateLimits
-from jupyter_ext.engine.api.auth import Aliases, SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.forwarded import Forwarded
 from jupyter_ext.engine.api.listing import ListingAPI
 from jupyter_ext.engine.api.local_models import LocalModelsAPI
 from jupyter_ext.engine.api.model_calls import ModelCallsAPI
 from jupyter_ext.engine.api.native import NativeAPI
+from jupyter_ext.engine.api.pieces.models import OPEN_PORT, PiecesModelsAPI
+from jupyter_ext.engine.api.pieces.neighbours import PiecesNeighboursAPI
 from jupyter_ext.engine.api.problems import HANDLERS
 from jupyter_ext.engine.api.rate_limits import RateLimited
 from jupyter_ext.engine.api.raw_ids import RawIds
@@ -72,6 +75,8 @@ from jupyter_ext.worker.files import write_json
 log = logging.getLogger(__name__)
 
 _IDLE_CHECK_S = 5.0
+PIECES_PORTS = range(39300, 39334)
+"""Where Pieces' wrapper looks for its service."""
 _SEAL_WAIT_S = 10.0
 _CLOSE_TIMEOUT_S = 2
 
@@ -96,6 +101,7 @@ class Engine:
         self._over = asyncio.Event()
         self._servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
         self._listening: tuple[str, str] | None = None
+        self._listening_as_pieces: str | None = None
         self._process = psutil.Process()
         self._hub: Hub[Batch] = Hub()
         self._watcher = Watcher()
@@ -134,6 +140,10 @@ class Engine:
             self._model_hub,
             {},
         )
+        self._pieces = (
+            PiecesModelsAPI(self._local_models, self._model_hub),
+            PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
+        )
         self._app = RawIds(Aliases(Forwarded(self._build_app(versions), settings.forwarded_hosts)))
 
     def _build_app(self, versions: Versions) -> Starlette:
@@ -152,6 +162,7 @@ class Engine:
             LocalModelsAPI(self._local_models, self._model_hub),
             ModelCallsAPI(self._local_models),
             EngineAPI(self),
+            *self._pieces,
         )
         return Starlette(
             routes=[route for api in apis for route in api.routes()],
@@ -191,6 +202,7 @@ class Engine:
             viewers=self._hub.num_subscribers + self._model_hub.num_subscribers,
             idle_s=self._settings.idle_s,
             listening=self._listening[0] if self._listening else None,
+            listening_as_pieces=self._listening_as_pieces,
             environments=self.environments.describe(),
         )
 
@@ -218,6 +230,11 @@ class Engine:
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()
         self.environments.get(sys.executable)
+        if self._settings.pieces:
+            try:
+                await self.listen_as_pieces()
+            except OSError as error:
+                log.warning("not listening as Pieces: %s", error)
         log.info("engine %s ready on %s", __version__, self._where.socket)
         watch = asyncio.create_task(self._end_when_idle(), name="idle check")
         await self._over.wait()
@@ -247,6 +264,23 @@ class Engine:
             await self._serve(listener, TokenRequired(app, token, self._links), None)
             self._listening = (f"http://127.0.0.1:{listener.getsockname()[1]}", token)
         return self._listening
+
+    async def listen_as_pieces(self) -> str:
+        """Open a port in Pieces' range, without a token, for Pieces' routes alone, or give the one that is open.
+
+        Returns:
+            Its URL.
+
+        Raises:
+            OSError: All of the range is taken.
+        """
+        if self._listening_as_pieces is None:
+            listener, port = _bind_in_range(PIECES_PORTS)
+            routes = [route for api in self._pieces for route in api.routes()]
+            app = RawIds(Starlette(routes=routes, exception_handlers=HANDLERS))
+            await self._serve(listener, LoopbackOnly(app, OPEN_PORT), None)
+            self._listening_as_pieces = f"http://127.0.0.1:{port}"
+        return self._listening_as_pieces
 
     async def _serve(self, listener: socket.socket, app: ASGIApp, protocol: type | None) -> None:
         config = uvicorn.Config(
@@ -307,6 +341,24 @@ class Engine:
 
 def _limited(app: ASGIApp, limits: RateLimits | None) -> ASGIApp:
     return app if limits is None else RateLimited(app, limits)
+
+
+def _bind_in_range(ports: range) -> tuple[socket.socket, int]:
+    """Take the first free loopback port of a range.
+
+    Raises:
+        OSError: There is none.
+    """
+    for port in ports:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            listener.close()
+            continue
+        return listener, port
+    raise OSError(f"No port from {ports.start} to {ports.stop - 1} is free.")
 
 
 def _write_secret(path: Path, text: str) -> None:

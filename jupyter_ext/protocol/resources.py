@@ -253,6 +253,7 @@ class EngineInfo(Resource):
     viewers: int
     idle_s: float
     listening: str | None
+    listening_as_pieces: str | None = None
     environments: list[Environment]
 
 

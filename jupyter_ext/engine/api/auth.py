@@ -1,7 +1,9 @@
 """Who may ask. On the Unix socket: the same user. On the opened loopback port: whoever has the token.
 
 Rule: a token is compared in constant time, never in a URL, and Host must be loopback, so that no web page can ask. One
-file or one stream can be had by a capability link, which carries no token and expires.
+file or one stream can be had by a capability link, which carries no token and expires. Health alone is told to everybody.
+Pieces' clients carry the token in `X-Application-ID`. The port in Pieces' own range, opened only when it is asked for, has
+no token, as its wrapper can carry none: there Host and Origin are all that is looked at, and only Pieces' routes exist.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from jupyter_ext.engine.api.problems import answer
 from jupyter_ext.engine.trainings.links import Links
 from jupyter_ext.protocol.problems import Problem
 
+APPLICATION_HEADER = "x-application-id"
+OPEN_PATHS = frozenset({"/.well-known/health"})
 _LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 
 
@@ -62,21 +66,60 @@ class TokenRequired:
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if host.rsplit(":", 1)[0] not in _LOOPBACK_HOSTS:
-            return Problem(403, "Forbidden", f"Host {host[:60]!r} is not this machine's loopback address.")
-        if "origin" in headers:
-            return Problem(403, "Forbidden", "Web pages reach the engine through the Jupyter server only.")
+        if (problem := web_page_refusal(headers)) is not None:
+            return problem
+        if scope.get("method") in ("GET", "HEAD") and scope["path"] in OPEN_PATHS:
+            return None
         if scope.get("method") in ("GET", "HEAD") and self._links.allow(
             scope["path"], QueryParams(scope["query_string"])
         ):
             return None
         kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(
-            given.strip().encode(), self._token.encode()
-        ):
+        if kind.lower() not in ("bearer", "token"):
+            given = headers.get(APPLICATION_HEADER, "")
+        if not hmac.compare_digest(given.strip().encode(), self._token.encode()):
             return Problem(401, "Unauthenticated", "You did not pass a valid authentication token")
         return None
+
+
+class LoopbackOnly:
+    """ASGI middleware of the port in Pieces' range: no token, and no web page.
+
+    Args:
+        app: What is served there; it must be what anybody on this machine may do.
+        mark: A key that is set in the scope, so that routes can tell.
+    """
+
+    def __init__(self, app: ASGIApp, mark: str) -> None:
+        self._app = app
+        self._mark = mark
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        problem = web_page_refusal(Headers(scope=scope))
+        if problem is None:
+            await self._app({**scope, self._mark: True}, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
+        else:
+            await answer(problem)(scope, receive, send)
+
+
+def web_page_refusal(headers: Headers) -> Problem | None:
+    """Refuse what a web page may have sent: another Host than loopback's, or an Origin that is not that Host itself.
+
+    Programs that use WebSockets send an Origin too, the address that they connect to; the engine serves no pages there.
+    """
+    host = headers.get("host", "")
+    if host.rsplit(":", 1)[0] not in _LOOPBACK_HOSTS:
+        return Problem(403, "Forbidden", f"Host {host[:60]!r} is not this machine's loopback address.")
+    cross = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    if cross or headers.get("origin", f"http://{host}") != f"http://{host}":
+        return Problem(403, "Forbidden", "Web pages reach the engine through the Jupyter server only.")
+    return None
 
 
 class Aliases:

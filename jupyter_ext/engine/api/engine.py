@@ -52,7 +52,10 @@ class EngineAPI:
 
     async def listen(self, request: Request) -> Response:
         """Open the loopback port."""
-        port = (await _body(request)).get("port", 0)
+        body = await _body(request)
+        if body.get("pieces") is True:
+            return await self._listen_as_pieces()
+        port = body.get("port", 0)
         if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
             raise Problem(422, "Invalid value", f"port={port!r} is not a port number; 0 takes a free one.")
         try:
@@ -64,6 +67,13 @@ class EngineAPI:
             raise Problem(409, "Port not available", detail) from error
         content = {"url": url, "token": token, "token_file": self._engine.token_file}
         return JSONResponse(content, headers={"Cache-Control": "no-store"})
+
+    async def _listen_as_pieces(self) -> Response:
+        try:
+            url = await self._engine.listen_as_pieces()
+        except OSError as error:
+            raise Problem(409, "Port not available", str(error)) from error
+        return JSONResponse({"url": url}, headers={"Cache-Control": "no-store"})
 
     async def warm(self, request: Request) -> Response:
         """Warm an interpreter: 202."""

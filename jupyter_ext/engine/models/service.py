@@ -268,8 +268,9 @@ class ModelService:
             task = self._spawn(self._loads, record.id, self._load(record, options))
         if wait:
             await self._outcome(task)
-            if record.error is not None and record.state != "loaded":
-                raise Problem(409, "Not loaded", record.error)
+            if record.state != "loaded":
+                text = record.error or f"{record.id} was unloaded while it was being loaded."
+                raise Problem(409, "Not loaded", text)
         return record.resource()
 
     async def unload(self, model_id: str, *, wait: bool = True) -> LocalModel:
@@ -552,6 +553,11 @@ class ModelService:
         else:
             task.cancel()
         await self._outcome(task)
+        if record.disk in ("downloading", "updating"):  # canceled before its first step
+            self._end_transfer(record, "canceled")
+            await self._after_cut(record)
+            record.fetching = False
+            self._save(record)
 
     async def _load(self, record: Record, options: LoadOptions) -> None:
         try:
@@ -651,12 +657,20 @@ class ModelService:
     def _spawn(
         self, tasks: dict[str, asyncio.Task[None]], model_id: str, work: Coroutine[Any, Any, None]
     ) -> asyncio.Task[None]:
-        task = tasks[model_id] = asyncio.create_task(work, name=f"model {model_id}")
+        """Begin work that is found under the model's id until its last step, and not a step longer."""
+
+        async def run() -> None:
+            try:
+                await work
+            finally:
+                tasks.pop(model_id, None)
 
         def forget(done: asyncio.Task[None]) -> None:
-            if tasks.get(model_id) is done:
+            if tasks.get(model_id) is done:  # canceled before its first step
                 del tasks[model_id]
+                work.close()
 
+        task = tasks[model_id] = asyncio.create_task(run(), name=f"model {model_id}")
         task.add_done_callback(forget)
         return task
 

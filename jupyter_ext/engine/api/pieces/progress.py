@@ -1,0 +1,107 @@
+"""`/model/{id}/download/progress` in three ways: frames of a WebSocket, one JSON object, lines of JSON.
+
+The generated clients of Pieces make a plain GET of what is a WebSocket in truth, so that asking again and again is all
+that they can do; with `Accept: application/x-ndjson` a GET is a stream that ends with the download.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from jupyter_ext.engine.api.local_models import send_until_gone
+from jupyter_ext.engine.api.pieces import wire
+from jupyter_ext.engine.api.pieces.plain import NO_STORE, answer, plain
+from jupyter_ext.engine.api.raw_ids import model_id
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.models.service import TOPIC, ModelService
+from jupyter_ext.protocol.problems import Problem
+
+_INTERVAL_S = 0.1
+_NDJSON = "application/x-ndjson"
+_PATH = "/model/{id}/download/progress"
+
+
+class ProgressAPI:
+    """Routes for the progress of a download."""
+
+    def __init__(self, models: ModelService, hub: Hub[str]) -> None:
+        self._models = models
+        self._hub = hub
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes."""
+        return [WebSocketRoute(_PATH, self.stream), Route(_PATH, plain(self.get), methods=["GET"])]
+
+    async def get(self, request: Request) -> Response:
+        """Give the progress as it is now, or a line for each change where that is accepted."""
+        id = model_id(request)
+        local = await self._models.get(id)
+        if _NDJSON not in request.headers.get("accept", ""):
+            return answer(wire.progress(local))
+        return StreamingResponse(self._lines(local.id), headers=NO_STORE, media_type=_NDJSON)
+
+    async def stream(self, socket: WebSocket) -> None:
+        """Send the progress on connect and at each change, to the end of the download."""
+        await socket.accept()
+
+        async def send() -> None:
+            id = (await self._models.get(model_id(socket))).id
+            async for frame in self._frames(id, waits=True):
+                await socket.send_text(json.dumps(frame))
+
+        await send_until_gone(socket, send)
+
+    async def _lines(self, id: str) -> AsyncIterator[bytes]:
+        async for frame in self._frames(id, waits=False):
+            yield json.dumps(frame).encode() + b"\n"
+
+    async def _frames(self, id: str, *, waits: bool) -> AsyncIterator[dict[str, Any]]:
+        """Yield the progress at each change until the download is over.
+
+        Args:
+            id: The model.
+            waits: Where nothing is under way, say so and wait for a download to begin.
+        """
+        subscriber = self._hub.subscribe(TOPIC)
+        try:
+            last: dict[str, Any] | None = None
+            seen_running, bytes_done = False, 0
+            while True:
+                local = self._models.known(id)
+                if local is None:
+                    raise Problem(404, "Not found", f"{id} was deleted.")
+                over = wire.is_over(local)
+                frame = wire.progress(local, is_first=not seen_running and waits)
+                if not over and local.transfer is not None:
+                    if local.transfer.bytes_done < bytes_done:
+                        yield wire.reset()
+                    seen_running, bytes_done = True, local.transfer.bytes_done
+                if frame != last:
+                    yield frame
+                    last = frame
+                if over and (seen_running or not waits or frame["status"] == "COMPLETED"):
+                    return
+                await _until_changed(subscriber, id)
+        finally:
+            self._hub.unsubscribe(TOPIC, subscriber)
+
+
+async def _until_changed(subscriber: Any, id: str) -> None:
+    """Wait until a model has changed, and a little, so that a quick transfer makes no flood."""
+    while True:
+        await subscriber.wait()
+        if subscriber.lagging:
+            subscriber.lagging = False
+            subscriber.take()
+            return
+        if id in subscriber.take():
+            await asyncio.sleep(_INTERVAL_S)
+            return

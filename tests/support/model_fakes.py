@@ -1,0 +1,192 @@
+"""Hand-written parts for the service of local models: they fetch and load nothing, and do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.models.parts import Described, Environ, LoadOptions, TrainedWeights
+from jupyter_ext.engine.workers.exit import rfc3339
+from jupyter_ext.errors import RequestRefused, UnknownId
+from jupyter_ext.protocol.local_models import ModelHost, ModelUser, Transfer, Unloaded
+from jupyter_ext.protocol.model_refs import ModelRef
+
+TOTAL = 1000
+
+
+class FakeTask:
+    """A download that goes on when it is told."""
+
+    def __init__(self, path: Path, on_progress: Callable[[Transfer], None]) -> None:
+        self.transfer = Transfer(
+            status="running", phase="transfer", bytes_total=TOTAL, started_at=rfc3339(0.0)
+        )
+        self._path = path
+        self._on_progress = on_progress
+        self._end: asyncio.Future[Path] = asyncio.get_running_loop().create_future()
+
+    def go(self, done: int) -> None:
+        """Have so many bytes."""
+        self.transfer = self.transfer.model_copy(update={"bytes_done": done})
+        self._on_progress(self.transfer)
+
+    def finish(self) -> None:
+        """Be whole."""
+        self.go(TOTAL)
+        self._path.mkdir(parents=True, exist_ok=True)
+        (self._path / "model.safetensors").write_bytes(b"x" * TOTAL)
+        self._end.set_result(self._path)
+
+    def fail(self, error: Exception) -> None:
+        """Break off."""
+        self._end.set_exception(error)
+
+    def cancel(self) -> None:
+        """Stop."""
+        if not self._end.done():
+            self._end.cancel()
+
+    async def wait(self) -> Path:
+        """Wait for the end."""
+        return await asyncio.shield(self._end)
+
+
+class FakeFetching:
+    """A hub that knows a few repositories, and a cache in a directory."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.revisions = {"org/a": "1" * 40, "org/b": "2" * 40}
+        self.kept: dict[str, int] = {}
+        self.tasks: list[FakeTask] = []
+        self.environs: list[Environ] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def path(self, ref: ModelRef) -> Path:
+        """Give where a model's files are."""
+        return self.cache / ref.key
+
+    async def resolve(self, ref: ModelRef, environ: Environ) -> tuple[Described, Any]:
+        """Ask the hub."""
+        self.environs.append(environ)
+        await self.gate.wait()
+        if ref.name not in self.revisions:
+            raise UnknownId(f"The hub has no model {ref.name!r}.")
+        described = Described(revision=self.revisions[ref.name], bytes=TOTAL, memory_bytes=TOTAL)
+        return described, self.cache / f"{ref.key}-{self.revisions[ref.name][:4]}"
+
+    def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> FakeTask:
+        """Begin."""
+        self.tasks.append(FakeTask(plan, on_progress))
+        return self.tasks[-1]
+
+    async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
+        """Look at the disk."""
+        for revision in self.revisions.values():
+            path = self.cache / f"{ref.key}-{revision[:4]}"
+            if path.exists():
+                return Described(revision=revision, path=path, bytes=TOTAL, memory_bytes=TOTAL)
+        return None
+
+    async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
+        """Tell what an interrupted download left."""
+        return self.kept.get(ref.id, 0)
+
+    async def remove(self, ref: ModelRef, environ: Environ) -> None:
+        """Delete the files."""
+        self.kept.pop(ref.id, None)
+        for path in self.cache.glob(f"{ref.key}-*"):
+            for file in path.iterdir():
+                file.unlink()
+            path.rmdir()
+
+    async def newer(self, ref: ModelRef, revision: str, environ: Environ) -> str | None:
+        """Ask the hub for its newest."""
+        newest = self.revisions[ref.name]
+        return None if newest == revision else newest
+
+    async def all_local(self, environ: Environ) -> list[ModelRef]:
+        """List what is there."""
+        found = []
+        for name in self.revisions:
+            if await self.local(ModelRef("hub", name), environ):
+                found.append(ModelRef("hub", name))
+        return found
+
+
+class FakeHosting:
+    """Hosts that load when they are told."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, ModelHost] = {}
+        self.adopted: dict[str, ModelHost] = {}
+        self.loads: list[tuple[str, Path, LoadOptions]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.refusal: str | None = None
+        self.unloading = asyncio.Event()
+        self.unloading.set()
+
+    async def adopt(self) -> dict[str, ModelHost]:
+        """Give the hosts of an earlier engine."""
+        self.hosts.update(self.adopted)
+        return dict(self.adopted)
+
+    async def load(self, model_id: str, path: Path, options: LoadOptions) -> ModelHost:
+        """Load."""
+        self.loads.append((model_id, path, options))
+        await self.gate.wait()
+        if self.refusal:
+            raise RequestRefused(self.refusal)
+        self.hosts[model_id] = fake_host(options.device or "cpu")
+        if options.user is not None:
+            self.add_user(model_id, options.user)
+        return self.hosts[model_id]
+
+    def host(self, model_id: str) -> ModelHost | None:
+        """Describe a host."""
+        return self.hosts.get(model_id)
+
+    async def unload(self, model_id: str) -> Unloaded:
+        """End a host."""
+        await self.unloading.wait()
+        self.hosts.pop(model_id)
+        return Unloaded(host_bytes=10, available_before_bytes=1, available_after_bytes=11, took_s=0.1)
+
+    def change(self, model_id: str, *, pinned: bool | None, keep_alive_s: float | None) -> None:
+        """Change how long it stays."""
+        updates = {"pinned": pinned, "keep_alive_s": keep_alive_s}
+        given = {name: value for name, value in updates.items() if value is not None}
+        self.hosts[model_id] = self.hosts[model_id].model_copy(update=given)
+
+    def add_user(self, model_id: str, user: ModelUser) -> None:
+        """Note a user."""
+        self.hosts[model_id].users.append(user)
+
+    def remove_user(self, model_id: str, user_id: str) -> None:
+        """Forget a user."""
+        host = self.hosts[model_id]
+        host.users = [user for user in host.users if user.id != user_id]
+
+
+class FakeTrained:
+    """Trainings that left weights."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, TrainedWeights] = {}
+
+    async def find(self, training_id: str) -> TrainedWeights | None:
+        """Give a training's weights."""
+        return self.weights.get(training_id)
+
+    async def all(self) -> list[TrainedWeights]:
+        """List them."""
+        return list(self.weights.values())
+
+
+def fake_host(device: str = "cpu") -> ModelHost:
+    """Make a host's description."""
+    return ModelHost(id="h1", state="ready", calls="/tmp/none.call", device=device)
