@@ -32,11 +32,12 @@ class Socket:
         self._key = key
         self._next_id = 0
         self.events: list[Event] = []
-        self.socket: ClientConnection = connect(
-            f"{url.replace('http', 'ws')}/v0/ws", additional_headers=headers, max_size=None, proxy=None
-        )
+        address = f"{url.replace('http', 'ws', 1)}/v0/ws"
+        self._opening = connect(address, additional_headers=headers, max_size=None, proxy=None)
+        self.socket: ClientConnection
 
     def __enter__(self) -> Socket:
+        self.socket = self._opening.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
