@@ -124,5 +124,6 @@ class ModelPage(Resource):
 
     models: list[LocalModel]
     disk_free_bytes: int
+    disk_total_bytes: int = 0
     memory_available_bytes: int
     memory_total_bytes: int

@@ -268,6 +268,7 @@ export interface LocalModel {
 export interface ModelPage {
   models: LocalModel[];
   disk_free_bytes: number;
+  disk_total_bytes: number;
   memory_available_bytes: number;
   memory_total_bytes: number;
 }

@@ -99,6 +99,7 @@ export function training(change: Partial<Training> = {}): Training {
     tags: [],
     notes: '',
     silent_s: 0,
+    deadline: null,
     checkpoint: null,
     resumed_from: null,
     ...change,

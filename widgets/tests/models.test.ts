@@ -85,7 +85,7 @@ function model(change: Partial<LocalModel> = {}): LocalModel {
 }
 
 function page(...models: LocalModel[]): ModelPage {
-  return { models, disk_free_bytes: 100 * MIB, memory_available_bytes: 500 * MIB, memory_total_bytes: 1000 * MIB };
+  return { models, disk_free_bytes: 100 * MIB, disk_total_bytes: 1000 * MIB, memory_available_bytes: 500 * MIB, memory_total_bytes: 1000 * MIB };
 }
 
 test('in every state there are the buttons that make sense there', () => {

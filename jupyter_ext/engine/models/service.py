@@ -125,9 +125,11 @@ class ModelService:
         models = [record.resource() for record in self._records.values()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
         memory = psutil.virtual_memory()
+        disk = shutil.disk_usage(self._files.directory)
         return ModelPage(
             models=models,
-            disk_free_bytes=shutil.disk_usage(self._files.directory).free,
+            disk_free_bytes=disk.free,
+            disk_total_bytes=disk.total,
             memory_available_bytes=memory.available,
             memory_total_bytes=memory.total,
         )

@@ -1,20 +1,18 @@
-// What the machine has for models: free disk, and memory as a bar of our models, of everything else, and of what is left.
+// What the machine has for models: memory and disk, each as a bar of models, of everything else, and of what is left.
 
 import { element, setHidden, setText } from '../dom';
 import { formatBytes } from '../format';
 import type { LocalModel } from '../wire';
+import { keptBytes } from './model_text';
 import type { Machine } from './models_feed';
 
 export class MachineView {
   readonly node: HTMLElement;
-  readonly #disk = element('span');
-  readonly #memory = element('span');
-  readonly #models = element('span', { class: 'jx-meter-models' });
-  readonly #others = element('span', { class: 'jx-meter-others' });
-  readonly #meter = element('span', { class: 'jx-meter', attrs: { role: 'meter', 'aria-label': 'Memory in use', 'aria-valuemin': '0' } }, this.#models, this.#others);
+  readonly #memory = new Meter('Memory');
+  readonly #disk = new Meter('Disk');
 
   constructor() {
-    this.node = element('div', { class: 'jx-machine' }, element('span', { class: 'jx-machine-item' }, element('span', { text: 'Memory' }), this.#meter, this.#memory), element('span', { class: 'jx-machine-item' }, element('span', { text: 'Disk' }), this.#disk));
+    this.node = element('div', { class: 'jx-machine' }, this.#memory.node, this.#disk.node);
   }
 
   draw(machine: Machine | null, models: readonly LocalModel[]): void {
@@ -22,16 +20,39 @@ export class MachineView {
     if (machine === null) {
       return;
     }
-    const { memory_total_bytes: total, memory_available_bytes: available } = machine;
-    const used = Math.max(0, total - available);
-    const ours = Math.min(used, models.reduce((sum, model) => sum + (model.host?.memory_bytes ?? 0), 0));
-    const percent = (bytes: number) => `${((100 * bytes) / Math.max(1, total)).toFixed(1)}%`;
-    this.#models.style.width = percent(ours);
-    this.#others.style.width = percent(used - ours);
-    this.#meter.setAttribute('aria-valuemax', String(total));
-    this.#meter.setAttribute('aria-valuenow', String(used));
-    this.#meter.title = `loaded models ${formatBytes(ours)}, everything else ${formatBytes(used - ours)}, available ${formatBytes(available)}`;
-    setText(this.#memory, `${formatBytes(available)} of ${formatBytes(total)} available${ours > 0 ? `, ${formatBytes(ours)} in loaded models` : ''}`);
-    setText(this.#disk, `${formatBytes(machine.disk_free_bytes)} free`);
+    const inMemory = models.reduce((sum, { host }) => sum + (host?.memory_bytes ?? 0), 0);
+    const onDisk = models.reduce((sum, model) => sum + (model.source === 'file' ? 0 : diskBytes(model)), 0);
+    this.#memory.draw(machine.memory_total_bytes, machine.memory_available_bytes, inMemory, 'available', 'in loaded models');
+    this.#disk.draw(machine.disk_total_bytes, machine.disk_free_bytes, onDisk, 'free', 'in models');
   }
+}
+
+class Meter {
+  readonly node: HTMLElement;
+  readonly #ours = element('span', { class: 'jx-meter-models' });
+  readonly #others = element('span', { class: 'jx-meter-others' });
+  readonly #bar: HTMLElement;
+  readonly #text = element('span');
+
+  constructor(name: string) {
+    this.#bar = element('span', { class: 'jx-meter', attrs: { role: 'meter', 'aria-label': `${name} in use`, 'aria-valuemin': '0' } }, this.#ours, this.#others);
+    this.node = element('span', { class: 'jx-machine-item' }, element('span', { text: name }), this.#bar, this.#text);
+  }
+
+  draw(total: number, left: number, models: number, leftIs: string, modelsAre: string): void {
+    const used = Math.max(0, total - left);
+    const ours = Math.min(used, models);
+    const percent = (bytes: number) => `${((100 * bytes) / Math.max(1, total)).toFixed(1)}%`;
+    this.#ours.style.width = percent(ours);
+    this.#others.style.width = percent(used - ours);
+    setHidden(this.#bar, total === 0);
+    this.#bar.setAttribute('aria-valuemax', String(total));
+    this.#bar.setAttribute('aria-valuenow', String(used));
+    this.#bar.title = `${formatBytes(ours)} ${modelsAre}, ${formatBytes(used - ours)} of everything else, ${formatBytes(left)} ${leftIs}`;
+    setText(this.#text, `${formatBytes(left)}${total > 0 ? ` of ${formatBytes(total)}` : ''} ${leftIs}${ours > 0 ? `, ${formatBytes(ours)} ${modelsAre}` : ''}`);
+  }
+}
+
+function diskBytes(model: LocalModel): number {
+  return model.state === 'absent' ? 0 : model.state === 'partial' || model.state === 'downloading' ? keptBytes(model) : (model.bytes ?? 0);
 }

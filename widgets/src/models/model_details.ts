@@ -116,7 +116,7 @@ function factsOf(model: LocalModel): [string, string][] {
     ['stored as', model.dtype],
     ['revision', model.revision],
     ['newer', model.newer_revision === null ? null : revisionText(model.newer_revision)],
-    ['path', model.path],
+    ['path', model.path !== null && model.id.endsWith(model.path) ? null : model.path],
   ];
   if (host) {
     facts.push(

@@ -54,6 +54,11 @@ export class Playground {
     this.#output = new OutputView(host.transport, signal);
     const head = element('div', { class: 'jx-play-head' }, element('span', { class: 'jx-section-title', text: 'Try it' }), element('span', { class: 'jx-segments jx-play-modes' }, this.#modes.text, this.#modes.tensor));
     setHidden(this.#modes.text, !model.tokenizer);
+    if (model.tokenizer) {
+      // a model that reads text takes tokens
+      this.#dtype.value = 'int64';
+      this.#fill.value = 'arange';
+    }
     const go = element('div', { class: 'jx-play-go' }, this.#run, this.#stop, this.#note);
     this.node = element('section', { class: 'jx-play', attrs: { 'aria-label': 'Playground' } }, head, this.#textForm, this.#tensorForm, go, this.#output.node);
     this.#listen(shape, signal);

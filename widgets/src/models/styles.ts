@@ -23,7 +23,7 @@ const CSS = /* css */ `
 .jx-models :is(input, select) { height: 26px; }
 .jx-models textarea { padding: 6px 8px; width: 100%; resize: vertical; line-height: 1.5; }
 .jx-models :is(input, select, textarea):focus-visible { outline: 2px solid var(--jx-accent); outline-offset: 0; }
-.jx-models .jx-button { min-width: 0; }
+.jx-models .jx-button { min-width: 0; padding: 0 11px; }
 .jx-models .jx-plain:hover:not(:disabled) { border-color: var(--jx-accent); color: var(--jx-text) !important; }
 .jx-models .jx-primary { border-color: color-mix(in srgb, var(--jx-accent) 55%, transparent); background: color-mix(in srgb, var(--jx-accent) 10%, transparent); }
 .jx-models .jx-danger { border-color: var(--jx-error); color: var(--jx-error) !important; }
@@ -41,7 +41,7 @@ const CSS = /* css */ `
 
 .jx-model { padding: 7px 14px; border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent); }
 .jx-models-one .jx-model:first-child { border-top: 0; }
-.jx-model-line { display: grid; grid-template-columns: minmax(110px, 2.2fr) 122px minmax(76px, 1fr) minmax(76px, 1fr) minmax(72px, 1.1fr) minmax(60px, 1fr) 222px; gap: 0 12px; align-items: center; min-height: 26px; }
+.jx-model-line { display: grid; grid-template-columns: minmax(110px, 2.2fr) 116px minmax(64px, 1fr) minmax(66px, 1fr) minmax(66px, 1fr) minmax(54px, 1fr) 204px; gap: 0 10px; align-items: center; min-height: 26px; }
 .jx-model-columns { padding: 0 14px; min-height: 22px; font-size: 12px; font-weight: 600; color: var(--jx-muted); }
 .jx-model-title { min-width: 0; }
 .jx-model-name { display: block; max-width: 100%; padding: 0 0 0 16px; border: 0; background: none; cursor: pointer; font-weight: 600 !important; text-align: left; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; position: relative; }
@@ -49,8 +49,9 @@ const CSS = /* css */ `
 .jx-model-name[aria-expanded='true']::before { transform: rotate(90deg); }
 .jx-model-name:hover { text-decoration: underline; }
 .jx-model-cell { min-width: 0; font-size: 12px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.jx-model-cell[data-label='size'] { white-space: normal; }
 .jx-model-cell[data-label='revision'] { font-family: var(--jx-mono); font-size: 11.5px; }
-.jx-model-newer { margin-left: 6px; font: 11px var(--jx-font); color: var(--jx-warning); white-space: nowrap; }
+.jx-model-newer { display: block; font: 11px var(--jx-font); color: var(--jx-warning); white-space: nowrap; }
 .jx-model-actions { display: flex; gap: 6px; justify-content: flex-end; }
 .jx-model-confirm { display: flex; flex-wrap: wrap; gap: 6px 8px; align-items: center; justify-content: flex-end; padding-top: 5px; font-size: 12px; }
 .jx-model-question { overflow-wrap: anywhere; }
@@ -107,7 +108,7 @@ const CSS = /* css */ `
 .jx-panel .jx-play-text { margin: 8px 0 0; max-height: 320px; overflow: auto; padding: 8px 10px; border-radius: 4px; background: var(--jx-sunken); color: var(--jx-text); font: 12.5px/1.55 var(--jx-font); white-space: pre-wrap; overflow-wrap: anywhere; }
 .jx-play-prompt { color: var(--jx-muted); }
 
-@container (max-width: 860px) {
+@container (max-width: 780px) {
   .jx-model-line.jx-model-columns { display: none; }
   .jx-model-line { display: flex; flex-wrap: wrap; gap: 3px 14px; }
   .jx-model-title { flex: 1 1 calc(100% - 160px); }
@@ -115,6 +116,7 @@ const CSS = /* css */ `
   .jx-model-cell { flex: 0 1 auto; }
   .jx-model-cell[data-none] { display: none; }
   .jx-model-cell::before { content: attr(data-label) ' '; color: var(--jx-muted); font: 12px var(--jx-font); }
+  .jx-model-newer { display: inline; margin-left: 6px; }
   .jx-model-actions { flex: 1 1 auto; }
 }
 @container (max-width: 620px) {

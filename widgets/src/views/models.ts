@@ -22,5 +22,5 @@ export const modelsView: View = {
 };
 
 function snapshotOf(page: Partial<ModelPage>): ModelPage {
-  return { disk_free_bytes: 0, memory_available_bytes: 0, memory_total_bytes: 0, ...page, models: page.models ?? [] };
+  return { disk_free_bytes: 0, disk_total_bytes: 0, memory_available_bytes: 0, memory_total_bytes: 0, ...page, models: page.models ?? [] };
 }
