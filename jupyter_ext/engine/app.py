@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations, RateLimits
 from jupyter_ext.engine.api.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.forwarded import Forwarded
 from jupyter_ext.engine.api.listing import ListingAPI
@@ -44,6 +45,7 @@ from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.backends.local import LocalBackend
 from jupyter_ext.engine.backends.replicate import ReplicateBackend
+from jupyter_ext.engine.debug_sessions.datasets import Datasets
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models.pending import NoFetching, NoHosting, NoTrained
 from jupyter_ext.engine.models.record import Records
@@ -79,6 +81,8 @@ PIECES_PORTS = range(39300, 39334)
 """Where Pieces' wrapper looks for its service."""
 _SEAL_WAIT_S = 10.0
 _CLOSE_TIMEOUT_S = 2
+_MAX_FRAME_BYTES = 1 << 28
+"""A call of Decthings' may bring its tensors over the WebSocket."""
 
 
 class _Server(uvicorn.Server):
@@ -144,6 +148,7 @@ class Engine:
             PiecesModelsAPI(self._local_models, self._model_hub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
+        self._datasets = Datasets(where.datasets_dir)
         self._app = RawIds(Aliases(Forwarded(self._build_app(versions), settings.forwarded_hosts)))
 
     def _build_app(self, versions: Versions) -> Starlette:
@@ -161,6 +166,7 @@ class Engine:
             ListingAPI(self._list, presenter),
             LocalModelsAPI(self._local_models, self._model_hub),
             ModelCallsAPI(self._local_models),
+            DecthingsAPI(self._datasets),
             EngineAPI(self),
             *self._pieces,
         )
@@ -223,6 +229,7 @@ class Engine:
         await self._catalog.open()
         await asyncio.to_thread(self._files.open)
         await asyncio.to_thread(self._models.open)
+        await asyncio.to_thread(self._datasets.open)
         await self._trainings.open()
         await self._list.open()
         await self._local_models.open()
@@ -287,7 +294,7 @@ class Engine:
             self._count(app),
             http=protocol or "h11",
             ws="websockets-sansio",
-            ws_max_size=1 << 20,
+            ws_max_size=_MAX_FRAME_BYTES,
             lifespan="off",
             log_config=None,
             access_log=False,

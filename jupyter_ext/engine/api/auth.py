@@ -15,12 +15,15 @@ import struct
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from jupyter_ext.engine.api.decthings.websocket import KEY_OF_MESSAGES
 from jupyter_ext.engine.api.problems import answer
 from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.protocol.decthings.framing import encode_response
 from jupyter_ext.protocol.problems import Problem
 
 APPLICATION_HEADER = "x-application-id"
@@ -59,10 +62,20 @@ class TokenRequired:
         problem = self._refusal(scope)
         if problem is None:
             await self._app(scope, receive, send)
+        elif problem.status == 401 and scope["path"].startswith("/v0/"):
+            await self._refuse_decthings(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
         else:
             await answer(problem)(scope, receive, send)
+
+    async def _refuse_decthings(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a WebSocket open whose messages must carry the token; answer a call as its clients understand it."""
+        if scope["type"] == "websocket":
+            await self._app({**scope, KEY_OF_MESSAGES: self._token}, receive, send)
+            return
+        body = encode_response({"error": {"code": "bad_credentials"}})
+        await Response(body, media_type="application/octet-stream")(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +64,7 @@ class Dataset:
         """Change name, description or tags."""
         self._change(None, lambda: self._files.describe(**changes))
 
-    def add(self, name: str, columns: dict[str, Sequence[Buffer]], version: str | None = None) -> str:
+    def add(self, name: str, columns: Mapping[str, Sequence[Buffer]], version: str | None = None) -> str:
         """Add entries to the list `entries` or `review`.
 
         Args:
@@ -84,7 +84,7 @@ class Dataset:
         return str(self.head["version_id"])
 
     def finalize(
-        self, indexes: Sequence[int], columns: dict[str, Sequence[Buffer]], version: str | None = None
+        self, indexes: Sequence[int], columns: Mapping[str, Sequence[Buffer]], version: str | None = None
     ) -> int:
         """Move entries from `review` to `entries`, as `columns` says they are; give the bytes that left `review`.
 
@@ -149,7 +149,7 @@ class Dataset:
             if not 0 <= index < self._files.count(name):
                 raise IndexOutOfRange(f"there is no entry {index}; there are {self._files.count(name)}")
 
-    def _entries(self, columns: dict[str, Sequence[Buffer]]) -> list[tuple[Buffer, ...]]:
+    def _entries(self, columns: Mapping[str, Sequence[Buffer]]) -> list[tuple[Buffer, ...]]:
         keys = self.keys
         names = [key.name for key in keys]
         if sorted(columns) != sorted(names):
