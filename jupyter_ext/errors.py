@@ -6,6 +6,8 @@
     ├── CannotTravel (TypeError)            a notebook name that cannot be sent to the worker
     ├── TrainingFailed (RuntimeError)       a waited-for training ended as `failed`
     ├── TrainingCanceled (RuntimeError)     a waited-for training ended as `canceled`
+    ├── DownloadFailed (RuntimeError)       a model cannot be fetched, or what came is not what it should be
+    ├── DownloadCanceled (RuntimeError)     a waited-for download was canceled; what it fetched is kept
     └── EngineError (ConnectionError)       the engine
         ├── EngineStartError                it could not be started
         ├── EngineUnreachable               it does not answer
@@ -44,6 +46,14 @@ class TrainingFailed(JupyterExtError, RuntimeError):
 
 class TrainingCanceled(JupyterExtError, RuntimeError):
     """A training that was waited for ended as `canceled`."""
+
+
+class DownloadFailed(JupyterExtError, RuntimeError):
+    """A model cannot be fetched, or what came is not what it should be; nothing wrong was kept."""
+
+
+class DownloadCanceled(JupyterExtError, RuntimeError):
+    """A download that was waited for was canceled; what it had fetched is kept."""
 
 
 class EngineError(JupyterExtError, ConnectionError):
