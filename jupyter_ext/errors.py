@@ -6,8 +6,9 @@
     ├── CannotTravel (TypeError)            a notebook name that cannot be sent to the worker
     ├── TrainingFailed (RuntimeError)       a waited-for training ended as `failed`
     ├── TrainingCanceled (RuntimeError)     a waited-for training ended as `canceled`
-    ├── DownloadFailed (RuntimeError)       a model cannot be fetched, or what came is not what it should be
-    ├── DownloadCanceled (RuntimeError)     a waited-for download was canceled; what it fetched is kept
+    ├── LoadFailed (RuntimeError)           a local model could not be loaded
+    │   └── DoesNotFit (MemoryError)        it would take more memory than there is
+    ├── CallFailed (RuntimeError)           a call into a loaded model failed
     └── EngineError (ConnectionError)       the engine
         ├── EngineStartError                it could not be started
         ├── EngineUnreachable               it does not answer
@@ -48,12 +49,21 @@ class TrainingCanceled(JupyterExtError, RuntimeError):
     """A training that was waited for ended as `canceled`."""
 
 
-class DownloadFailed(JupyterExtError, RuntimeError):
-    """A model cannot be fetched, or what came is not what it should be; nothing wrong was kept."""
+class LoadFailed(JupyterExtError, RuntimeError):
+    """A local model could not be loaded."""
 
 
-class DownloadCanceled(JupyterExtError, RuntimeError):
-    """A download that was waited for was canceled; what it had fetched is kept."""
+class DoesNotFit(LoadFailed, MemoryError):
+    """A local model would take more memory than there is; nothing was loaded."""
+
+
+class CallFailed(JupyterExtError, RuntimeError):
+    """A call into a loaded model failed; where the user's module raised, the text is their own traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the user's own traceback as it is, and anything else in one line."""
+        text = str(self)
+        return [text if "\n" in text else f"{type(self).__name__}: {text}"]
 
 
 class EngineError(JupyterExtError, ConnectionError):

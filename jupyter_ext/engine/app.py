@@ -47,7 +47,8 @@ from jupyter_ext.engine.backends.local import LocalBackend
 from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.debug_sessions.datasets import Datasets
 from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models.pending import NoFetching, NoHosting, NoTrained
+from jupyter_ext.engine.models.hosting import Hosts
+from jupyter_ext.engine.models.pending import NoFetching, NoTrained
 from jupyter_ext.engine.models.record import Records
 from jupyter_ext.engine.models.service import ModelService
 from jupyter_ext.engine.store.catalog import Catalog
@@ -136,10 +137,13 @@ class Engine:
         )
         self._list = TrainingList(where.runs_dir, self._trainings, self._catalog, versions, self._sealer)
         self._model_hub: Hub[str] = Hub()
+        self._hosts = Hosts(
+            self.environments, where, lambda model_id: self._local_models.host_changed(model_id)
+        )
         self._local_models = ModelService(
             Records(where.local_models_dir / "records"),
             NoFetching(),
-            NoHosting(),
+            self._hosts,
             NoTrained(),
             self._model_hub,
             {},

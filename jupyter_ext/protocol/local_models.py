@@ -16,6 +16,7 @@ ModelSource = Literal["hub", "url", "file", "training", "service"]
 TransferPhase = Literal["queued", "resolve", "transfer", "verify", "publish"]
 TransferStatus = Literal["running", "completed", "failed", "canceled"]
 HostState = Literal["loading", "ready", "busy", "unloading", "ended"]
+ModelTask = Literal["embed", "classify", "generate", "forward", "tensors"]
 
 
 class Transfer(Resource):
@@ -46,7 +47,11 @@ class ModelUser(Resource):
 
 
 class ModelHost(Resource):
-    """The process that has a model loaded. Memory in bytes; `calls` is where it answers, a Unix socket's path."""
+    """The process that has a model loaded. Memory in bytes; `calls` is where it answers, a Unix socket's path.
+
+    `task` is what a call does: vectors, labels or more text of text; the module's own forward; or nothing, with named
+    tensors only. `memory_bytes` is its PSS. `code` identifies the factory that built the module, where one did.
+    """
 
     id: str
     state: HostState
@@ -65,6 +70,10 @@ class ModelHost(Resource):
     expires_at: str | None = None
     pinned: bool = False
     users: list[ModelUser] = Field(default_factory=list)
+    task: ModelTask | None = None
+    in_flight: int = 0
+    code: str | None = None
+    notices: list[str] = Field(default_factory=list)
 
 
 class Unloaded(Resource):

@@ -19,7 +19,9 @@ display({"application/vnd.jupyter-ext.models+json": {"version": 1, "model": None
 
 
 def row_of(view: Locator, name: str) -> Locator:
-    return view.locator(".jx-model").filter(has=view.page.locator(".jx-model-name", has_text=re.compile(f"^{re.escape(name)}$")))
+    return view.locator(".jx-model").filter(
+        has=view.page.locator(".jx-model-name", has_text=re.compile(f"^{re.escape(name)}$"))
+    )
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ class FakeHosting:
         self.hosts: dict[str, ModelHost] = {}
         self.adopted: dict[str, ModelHost] = {}
         self.loads: list[tuple[str, Path, LoadOptions]] = []
+        self.ends: dict[str, str] = {}
         self.gate = asyncio.Event()
         self.gate.set()
         self.refusal: str | None = None
@@ -149,6 +150,10 @@ class FakeHosting:
     def host(self, model_id: str) -> ModelHost | None:
         """Describe a host."""
         return self.hosts.get(model_id)
+
+    def why_ended(self, model_id: str) -> str | None:
+        """Tell why it ended by itself."""
+        return self.ends.get(model_id)
 
     async def unload(self, model_id: str) -> Unloaded:
         """End a host."""

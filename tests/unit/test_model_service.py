@@ -284,8 +284,10 @@ async def test_a_host_that_ends_by_itself_is_seen(world: World) -> None:
     await downloaded(world)
     await world.models.load(A, OPTIONS)
     world.hosting.hosts.clear()
+    world.hosting.ends[A] = "It was killed."
     world.models.host_changed(A)
-    assert world.models.known(A).state == "downloaded"  # type: ignore[union-attr]
+    model = world.models.known(A)
+    assert (model.state, model.notices[-1]) == ("downloaded", "It was killed.")  # type: ignore[union-attr]
 
 
 async def test_users_come_and_go(world: World) -> None:

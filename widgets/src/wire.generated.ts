@@ -217,6 +217,10 @@ export interface ModelHost {
   expires_at: string | null;
   pinned: boolean;
   users: ModelUser[];
+  task: 'embed' | 'classify' | 'generate' | 'forward' | 'tensors' | null;
+  in_flight: number;
+  code: string | null;
+  notices: string[];
 }
 
 /** What an unload gave back: memory in bytes, before and after, of the whole machine and of the host. */

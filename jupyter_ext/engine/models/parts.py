@@ -117,6 +117,9 @@ class Hosting(Protocol):
     def host(self, model_id: str) -> ModelHost | None:
         """Describe the host of a model, where there is one."""
 
+    def why_ended(self, model_id: str) -> str | None:
+        """Tell why a model's host ended by itself, in one line."""
+
     async def unload(self, model_id: str) -> Unloaded:
         """End a model's host, also while it is loading, and tell what that gave back."""
 

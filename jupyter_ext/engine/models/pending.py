@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.parts import Described, Environ, FetchTask, LoadOptions, TrainedWeights
+from jupyter_ext.engine.models.parts import Described, Environ, FetchTask, TrainedWeights
 from jupyter_ext.errors import RequestRefused
-from jupyter_ext.protocol.local_models import ModelHost, ModelUser, Transfer, Unloaded
+from jupyter_ext.protocol.local_models import Transfer
 from jupyter_ext.protocol.model_refs import ModelRef
 
 
@@ -41,35 +40,6 @@ class NoFetching:
     async def all_local(self, environ: Environ) -> list[ModelRef]:
         """Find nothing."""
         return []
-
-
-class NoHosting:
-    """Loads nothing."""
-
-    async def adopt(self) -> dict[str, ModelHost]:
-        """Find none."""
-        return {}
-
-    async def load(self, model_id: str, path: Path, options: LoadOptions) -> ModelHost:
-        """Refuse."""
-        raise RequestRefused("This engine cannot load yet.")
-
-    def host(self, model_id: str) -> ModelHost | None:
-        """Have none."""
-        return None
-
-    async def unload(self, model_id: str) -> Unloaded:
-        """Refuse."""
-        raise RequestRefused("This engine cannot load yet.")
-
-    def change(self, model_id: str, *, pinned: bool | None, keep_alive_s: float | None) -> None:
-        """Have nothing to change."""
-
-    def add_user(self, model_id: str, user: ModelUser) -> None:
-        """Have no users."""
-
-    def remove_user(self, model_id: str, user_id: str) -> None:
-        """Have no users."""
 
 
 class NoTrained:

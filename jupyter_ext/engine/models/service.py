@@ -333,6 +333,8 @@ class ModelService:
         host = self._hosting.host(model_id)
         if host is None and record.memory == "loaded":
             record.move_memory("free")
+            if (why := self._hosting.why_ended(model_id)) is not None:
+                record.notices = [*record.notices, why][-3:]
         record.host = host
         self._changed(record)
 
