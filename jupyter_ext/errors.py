@@ -9,6 +9,8 @@
     ├── LoadFailed (RuntimeError)           a local model could not be loaded
     │   └── DoesNotFit (MemoryError)        it would take more memory than there is
     ├── CallFailed (RuntimeError)           a call into a loaded model failed
+    ├── DownloadFailed (RuntimeError)       a model cannot be fetched, or what came is not what it should be
+    ├── DownloadCanceled (RuntimeError)     a waited-for download was canceled; what it fetched is kept
     └── EngineError (ConnectionError)       the engine
         ├── EngineStartError                it could not be started
         ├── EngineUnreachable               it does not answer
@@ -64,6 +66,14 @@ class CallFailed(JupyterExtError, RuntimeError):
         """Show the user's own traceback as it is, and anything else in one line."""
         text = str(self)
         return [text if "\n" in text else f"{type(self).__name__}: {text}"]
+
+
+class DownloadFailed(JupyterExtError, RuntimeError):
+    """A model cannot be fetched, or what came is not what it should be; nothing wrong was kept."""
+
+
+class DownloadCanceled(JupyterExtError, RuntimeError):
+    """A download that was waited for was canceled; what it had fetched is kept."""
 
 
 class EngineError(JupyterExtError, ConnectionError):

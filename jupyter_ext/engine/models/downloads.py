@@ -1,0 +1,236 @@
+"""The door to downloads: what a model consists of, fetch it, find it, forget it. Knows nothing of who asks.
+
+`resolve`, `newer` and transfers wait for the network in threads; the rest reads or changes the disk and is quick, but for
+`delete` of many files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jupyter_ext.engine.models import (
+    addresses,
+    cache,
+    estimate,
+    hub,
+    local_files,
+    partials,
+    records,
+    selection,
+)
+from jupyter_ext.engine.models.disk import DiskSpace
+from jupyter_ext.engine.models.fetch import Fetch, Sample
+from jupyter_ext.engine.models.fetch_settings import FetchSettings
+from jupyter_ext.engine.models.hub_settings import HubSettings
+from jupyter_ext.engine.models.journal import partial_key
+from jupyter_ext.engine.models.limiter import RateLimiter
+from jupyter_ext.engine.models.manifest import Manifest
+from jupyter_ext.engine.models.partials import Partial
+from jupyter_ext.engine.models.reference import ModelRef, parse_ref
+from jupyter_ext.engine.models.transfer import OnProgress, TransferTask
+from jupyter_ext.engine.models.verified import Verified
+from jupyter_ext.errors import InvalidInput, UnknownId
+
+
+class Downloads:
+    """All downloads of one engine.
+
+    Args:
+        directory: Where journals and records are (`Locations.local_models_dir`).
+        training_path: Gives the weights of a training, by its id; `None` if it has none.
+        fetching: How hard servers are asked.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        training_path: Callable[[str], Path | None] = lambda _: None,
+        fetching: FetchSettings | None = None,
+    ) -> None:
+        self.limiter = RateLimiter()
+        self._directory = directory
+        self._journals_dir = directory / "partials"
+        self._records_dir = directory / "snapshots"
+        self._training_path = training_path
+        self._fetching = fetching or FetchSettings()
+        self._verified = Verified(directory / "verified.json")
+        self._disk = DiskSpace()
+        self._tasks: dict[str, TransferTask] = {}
+        self._turns: dict[Path, asyncio.Lock] = {}
+
+    async def resolve(
+        self,
+        ref: ModelRef | str,
+        *,
+        settings: HubSettings | None = None,
+        allow_weights: Sequence[str] = (),
+    ) -> Manifest:
+        """Find out what a model consists of, without fetching its weights.
+
+        Args:
+            ref: The model.
+            settings: The asking notebook's; without them, the engine's own environment.
+            allow_weights: Names or patterns of weights that are no safetensors and are fetched all the same.
+
+        Raises:
+            InvalidInput: It is no reference, or the model has nothing that may be fetched.
+            UnknownId: There is no such model or revision.
+            DownloadFailed: Nobody can be asked, or the answer makes no sense.
+        """
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        settings = settings or HubSettings.from_environment()
+        return await asyncio.to_thread(self._resolve, ref, settings, tuple(allow_weights))
+
+    def start(self, manifest: Manifest, on_progress: OnProgress | None = None) -> TransferTask:
+        """Begin to fetch, or join whoever fetches the same already.
+
+        Args:
+            manifest: From `resolve`.
+            on_progress: Called on the event loop with each picture, about ten times a second, and with the last.
+        """
+        task = self._tasks.get(manifest.key)
+        if task is None or not task.is_running:
+            turn = self._turns.setdefault(manifest.repo_dir, asyncio.Lock())
+            task = TransferTask(manifest, lambda on_sample: self._fetch(manifest, on_sample), turn)
+            self._tasks[manifest.key] = task
+        if on_progress is not None:
+            task.listen(on_progress)
+        return task
+
+    def running(self) -> list[TransferTask]:
+        """Give the downloads that go on."""
+        self._tasks = {key: task for key, task in self._tasks.items() if task.is_running}
+        return list(self._tasks.values())
+
+    async def close(self) -> None:
+        """Stop all downloads and wait until they have; what they fetched is kept."""
+        tasks = self.running()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*(task.wait() for task in tasks), return_exceptions=True)
+
+    def partials(self) -> list[Partial]:
+        """Give what was begun and not finished, newest first; also what is being fetched just now."""
+        return partials.listed(self._journals_dir)
+
+    def remove_partial(self, key: str) -> int:
+        """Remove what was begun; gives the bytes of disk that were freed, 0 if there is no such partial.
+
+        Raises:
+            InvalidInput: It is being fetched just now.
+        """
+        for task in self.running():
+            blobs = [cache.blob_path(task.manifest, file) for file in task.manifest.files]
+            if key in {partial_key(blob, self._journals_dir) for blob in blobs}:
+                raise InvalidInput(f"{task.manifest.ref} is being downloaded; cancel that first.")
+        return partials.remove(self._journals_dir, key)
+
+    def find_local(self, ref: ModelRef | str, settings: HubSettings | None = None) -> Path | None:
+        """Give where a model is whole on this machine, without asking the network; `None` if it is not."""
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        if ref.source == "file":
+            path = Path(ref.name)
+            return path if path.exists() else None
+        if ref.source == "training":
+            return self._training_path(ref.name)
+        repo_dir = self._repo_dir(ref, settings or HubSettings.from_environment())
+        commit = cache.commit_of_ref(repo_dir, ref)
+        if commit is None:
+            return None
+        snapshot = repo_dir / "snapshots" / commit
+        whole = records.is_whole(self._records_dir, snapshot)
+        if whole is None:
+            whole = cache.is_complete(snapshot)
+        return snapshot if whole else None
+
+    def local_revision(self, ref: ModelRef | str, settings: HubSettings | None = None) -> str | None:
+        """Give the revision of what `find_local` finds."""
+        path = self.find_local(ref, settings)
+        return path.name if path is not None and path.parent.name == "snapshots" else None
+
+    def delete(self, ref: ModelRef | str, settings: HubSettings | None = None) -> int:
+        """Remove a fetched model from the cache; gives the bytes freed. Files that other revisions share stay.
+
+        Raises:
+            InvalidInput: It is being downloaded, or it is the user's own and not ours to delete.
+        """
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        if ref.source not in ("hub", "url"):
+            raise InvalidInput(f"{ref} is your own file and is not deleted; remove it yourself.")
+        repo_dir = self._repo_dir(ref, settings or HubSettings.from_environment())
+        if any(task.manifest.repo_dir == repo_dir for task in self.running()):
+            raise InvalidInput(f"{ref} is being downloaded; cancel that first.")
+        commit = cache.commit_of_ref(repo_dir, ref)
+        if commit is None:
+            return 0
+        records.remove(self._records_dir, repo_dir / "snapshots" / commit)
+        return cache.delete_revision(repo_dir, commit)
+
+    async def newer(self, ref: ModelRef | str, settings: HubSettings | None = None) -> str | None:
+        """Ask whether there is another revision than the one that is here; gives it.
+
+        For a pinned commit the main branch is asked.
+
+        Raises:
+            UnknownId: The model is no longer there.
+            DownloadFailed: Nobody can be asked.
+        """
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        settings = settings or HubSettings.from_environment()
+        here = self.local_revision(ref, settings)
+        if here is None or ref.source not in ("hub", "url"):
+            return None
+        there = await asyncio.to_thread(self._current_revision, ref, settings)
+        return there if there != here else None
+
+    def _current_revision(self, ref: ModelRef, settings: HubSettings) -> str:
+        if ref.source == "hub":
+            return hub.commit_of(ref, settings, hub.MAIN if ref.is_pinned else None)
+        return addresses.look_up(ref, settings, self._fetching, [addresses.file_name(ref)])[0]
+
+    def _resolve(self, ref: ModelRef, settings: HubSettings, allow_weights: tuple[str, ...]) -> Manifest:
+        if ref.source in ("file", "training"):
+            path = Path(ref.name) if ref.source == "file" else self._training_path(ref.name)
+            if path is None:
+                raise UnknownId(f"There is no training {ref.name} with weights that could be loaded.")
+            return local_files.describe(ref, path, settings, allow_weights)
+        repo_dir = self._repo_dir(ref, settings)
+        if ref.source == "url":
+            revision, file = addresses.look_up(ref, settings, self._fetching, allow_weights)
+            manifest = Manifest(ref, revision, repo_dir, (file,), settings, refs=(hub.MAIN,))
+        else:
+            revision, listed = hub.list_files(ref, settings)
+            files, skipped = selection.select(listed, allow_weights, str(ref))
+            refs = () if ref.is_pinned else (ref.revision or hub.MAIN,)
+            manifest = Manifest(ref, revision, repo_dir, files, settings, refs, skipped)
+        config, weights = estimate.look_ahead(manifest, self._fetching)
+        return Manifest(
+            ref,
+            revision,
+            repo_dir,
+            manifest.files,
+            settings,
+            manifest.refs,
+            manifest.skipped,
+            config,
+            weights,
+        )
+
+    def _repo_dir(self, ref: ModelRef, settings: HubSettings) -> Path:
+        if ref.source == "url":
+            return addresses.repo_dir(ref, self._directory)
+        return cache.hub_repo_dir(ref, settings)
+
+    def _fetch(self, manifest: Manifest, on_sample: Callable[[Sample], None]) -> Fetch:
+        return Fetch(
+            manifest,
+            self._journals_dir,
+            self._fetching,
+            self.limiter,
+            self._verified,
+            self._disk,
+            on_sample,
+            on_whole=lambda: records.write(self._records_dir, manifest),
+        )
