@@ -174,6 +174,44 @@ async def test_a_newer_revision_is_told_and_fetched_beside_the_old(home: Downloa
     assert list(home.cache.glob("models--*")) == []
 
 
+async def test_what_is_here_is_described_without_the_network(home: DownloadHome) -> None:
+    commit = publish(home)
+    downloads = home.downloads()
+    manifest = await downloads.resolve("hub:acme/tiny", settings=home.settings)
+    assert downloads.all_local(home.settings) == []
+    assert downloads.describe_local("hub:acme/tiny", home.settings) is None
+    await downloads.start(manifest).wait()
+    home.hub.close()
+    assert [str(ref) for ref in downloads.all_local(home.settings)] == ["hub:acme/tiny"]
+    described = downloads.describe_local("hub:acme/tiny", home.settings)
+    assert described is not None
+    assert described.revision == commit
+    assert (described.weights, described.config) == (manifest.weights, manifest.config)
+    assert described.total_bytes == manifest.total_bytes
+
+
+async def test_what_huggingface_hub_fetched_is_found(home: DownloadHome) -> None:
+    publish(home)
+    program = "import huggingface_hub as h; print(h.snapshot_download('acme/tiny'))"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={"PATH": "/usr/bin:/bin", "HF_HUB_DISABLE_PROGRESS_BARS": "1", **home.environ},
+    )
+    assert result.returncode == 0, result.stderr
+    path = Path(result.stdout.strip())
+    downloads = home.downloads()
+    assert downloads.find_local("hub:acme/tiny", home.settings) == path
+    home.hub.forget_requests()
+    manifest = await downloads.resolve("hub:acme/tiny", settings=home.settings)
+    assert await downloads.start(manifest).wait() == path
+    assert home.hub.bytes_sent == 0, "its files were checked by their hashes and taken"
+    (path / "model.safetensors").resolve().unlink()
+    assert downloads.find_local("hub:acme/tiny", home.settings) is None
+
+
 async def test_what_is_not_there_is_told_in_one_line(home: DownloadHome) -> None:
     publish(home, MIB)
     downloads = home.downloads()

@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 from jupyter_ext.engine.models.hub import MAIN
 from jupyter_ext.engine.models.hub_settings import HubSettings
 from jupyter_ext.engine.models.manifest import Manifest, ManifestFile
-from jupyter_ext.engine.models.reference import ModelRef
+from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.store.durable import new_file
+from jupyter_ext.errors import InvalidInput
 
 
 def hub_repo_dir(ref: ModelRef, settings: HubSettings) -> Path:
@@ -92,6 +93,24 @@ def commit_of_ref(repo_dir: Path, ref: ModelRef) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return commit if commit and "/" not in commit and not commit.startswith(".") else None
+
+
+def named(cache_dir: Path) -> list[ModelRef]:
+    """Give what a cache's directories and refs name, whole or not; what is no model of a hub is left out."""
+    found = []
+    for repo_dir in sorted(cache_dir.glob("models--*")) if cache_dir.is_dir() else ():
+        name = repo_dir.name.removeprefix("models--").replace("--", "/")
+        refs_dir = repo_dir / "refs"
+        refs = sorted(path.relative_to(refs_dir).as_posix() for path in refs_dir.rglob("*") if path.is_file())
+        revisions = [""] if MAIN in refs else [f"@{ref}" for ref in refs]
+        if not revisions and (repo_dir / "snapshots").is_dir():
+            revisions = [f"@{path.name}" for path in sorted((repo_dir / "snapshots").iterdir())]
+        for revision in revisions:
+            try:
+                found.append(parse_ref(f"hub:{name}{revision}"))
+            except InvalidInput:
+                continue
+    return found
 
 
 def is_complete(snapshot: Path) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jupyter_ext.engine.models import (
@@ -144,6 +145,38 @@ class Downloads:
         if whole is None:
             whole = cache.is_complete(snapshot)
         return snapshot if whole else None
+
+    def describe_local(
+        self, ref: ModelRef | str, settings: HubSettings | None = None, allow_weights: Sequence[str] = ()
+    ) -> Manifest | None:
+        """Describe a model that is whole on this machine, as `resolve` does, without asking the network.
+
+        Raises:
+            InvalidInput: What is there cannot be loaded.
+        """
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        settings = settings or HubSettings.from_environment()
+        path = self.find_local(ref, settings)
+        if path is None:
+            return None
+        # What the user let in by name at the download is no longer asked for.
+        allowed = ("*",) if ref.source in ("hub", "url") else allow_weights
+        found = local_files.describe(ref, path, settings, allowed)
+        return replace(found, revision=path.name) if path.parent.name == "snapshots" else found
+
+    def all_local(self, settings: HubSettings | None = None) -> list[ModelRef]:
+        """Give the models of a cache that are whole: the main branch where it is there, else the revision that is."""
+        settings = settings or HubSettings.from_environment()
+        found = []
+        for ref in cache.named(settings.cache_dir):
+            if self.find_local(ref, settings) is not None:
+                found.append(ref)
+        return found
+
+    def kept_bytes(self, ref: ModelRef | str) -> int:
+        """Give how much of a model interrupted downloads have left here, bytes."""
+        text = str(parse_ref(ref) if isinstance(ref, str) else ref)
+        return sum(partial.kept_bytes for partial in self.partials() if partial.model == text)
 
     def local_revision(self, ref: ModelRef | str, settings: HubSettings | None = None) -> str | None:
         """Give the revision of what `find_local` finds."""
