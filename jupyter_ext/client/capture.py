@@ -133,6 +133,80 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
     )
 
 
+def capture_model(
+    text: str,
+    namespace: Mapping[str, Any],
+    name: str,
+    label_of: Callable[[str], str] = str,
+    entry: str = "",
+) -> Bundle:
+    """Make a bundle of a cell that defines a model, for a debug session.
+
+    Args:
+        text: The cell without its magic line.
+        namespace: The notebook's names.
+        name: What the user calls the session.
+        label_of: Gives what to call a file of code in a traceback.
+        entry: The name in the cell that models are made from; by default `model`, or the last class.
+
+    Raises:
+        InvalidInput: The cell is not Python.
+        CannotTravel: It uses a name of the notebook that cannot be sent.
+    """
+    source = "\n" + text
+    tree = _parse(source, text)
+    free = sorted(_free_names(source))
+    found = {key: namespace[key] for key in free if key in namespace and key not in _NOT_CAPTURED}
+    unknown = [key for key in free if key not in found and not hasattr(builtins, key)]
+    packed = _pack(found)
+    manifest = {"kind": "model", "name": name, "entry": entry, "label": f"Cell {name}", "source": "code.py"}
+    return _bundle(
+        manifest,
+        {"code.py": source.encode(), **packed.files},
+        packed,
+        None,
+        label_of,
+        () if _has_star_import(tree) else tuple(key for key in unknown if not key.startswith("__")),
+    )
+
+
+def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) -> Bundle:
+    """Make a bundle of a class, an instance, an executor or a function, for a debug session.
+
+    Raises:
+        CannotTravel: It, or something that it uses, cannot be sent.
+    """
+    import cloudpickle
+
+    try:
+        data = cloudpickle.dumps(thing, protocol=5)
+    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
+        raise CannotTravel(f"{name} cannot travel to the session: {_one_line(error)}.") from None
+    packed = _Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))], {}, set(), {})
+    kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
+    for one in [kind, *_used_classes(kind)]:
+        packed.filenames.update(_filenames_of(one))
+    manifest = {"kind": "object", "name": name, "entry": name, "label": name}
+    return _bundle(manifest, {"object.pkl": data}, packed, None, label_of)
+
+
+def _used_classes(kind: Any) -> list[Any]:
+    """List classes and functions of the notebook that a class or function uses, for its tracebacks."""
+    found: list[Any] = []
+    functions = [kind] if inspect.isfunction(kind) else []
+    if inspect.isclass(kind):
+        found += [base for base in kind.__mro__[1:] if base.__module__ == "__main__"]
+        functions = [item for item in vars(kind).values() if inspect.isfunction(item)]
+    for function in functions:
+        if function.__module__ != "__main__":
+            continue
+        for name in _global_names(function.__code__):
+            value = function.__globals__.get(name)
+            if inspect.isfunction(value) or (inspect.isclass(value) and value.__module__ == "__main__"):
+                found.append(value)
+    return found
+
+
 # -- names ----------------------------------------------------------------------------------------------------------
 
 

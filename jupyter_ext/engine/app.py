@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations, RateLimits
 from jupyter_ext.engine.api.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.debug_sessions import DebugSessionsAPI
 from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.forwarded import Forwarded
@@ -46,6 +47,7 @@ from jupyter_ext.engine.backends.base import Backend
 from jupyter_ext.engine.backends.local import LocalBackend
 from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.debug_sessions.datasets import Datasets
+from jupyter_ext.engine.debug_sessions.service import DebugSessionService
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models.hosting import Hosts
 from jupyter_ext.engine.models.pending import NoFetching, NoTrained
@@ -153,6 +155,8 @@ class Engine:
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
         self._datasets = Datasets(where.datasets_dir)
+        self._session_hub: Hub[Any] = Hub()
+        self._sessions = DebugSessionService(where, self.environments, self._session_hub)
         self._app = RawIds(Aliases(Forwarded(self._build_app(versions), settings.forwarded_hosts)))
 
     def _build_app(self, versions: Versions) -> Starlette:
@@ -171,6 +175,7 @@ class Engine:
             LocalModelsAPI(self._local_models, self._model_hub),
             ModelCallsAPI(self._local_models),
             DecthingsAPI(self._datasets),
+            DebugSessionsAPI(self._sessions, sys.executable),
             EngineAPI(self),
             *self._pieces,
         )
@@ -189,8 +194,8 @@ class Engine:
 
     @property
     def num_active(self) -> int:
-        """Count the trainings that are starting or running."""
-        return self._trainings.num_active
+        """Count the trainings and debug sessions that are starting or running."""
+        return self._trainings.num_active + self._sessions.num_active
 
     @property
     def token_file(self) -> str:
@@ -209,7 +214,9 @@ class Engine:
             socket=str(self._where.socket),
             memory_mib=self._process.memory_info().rss / 2**20,
             active=self.num_active,
-            viewers=self._hub.num_subscribers + self._model_hub.num_subscribers,
+            viewers=self._hub.num_subscribers
+            + self._model_hub.num_subscribers
+            + self._session_hub.num_subscribers,
             idle_s=self._settings.idle_s,
             listening=self._listening[0] if self._listening else None,
             listening_as_pieces=self._listening_as_pieces,
@@ -237,6 +244,7 @@ class Engine:
         await self._trainings.open()
         await self._list.open()
         await self._local_models.open()
+        await self._sessions.open()
         await self._serve(listener, _limited(self._app, self._settings.socket_limits), SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()
@@ -325,7 +333,11 @@ class Engine:
         while True:
             await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
             await self.environments.close_unused(sys.executable, self._settings.idle_s)
-            viewers = self._hub.num_subscribers + self._model_hub.num_subscribers
+            viewers = (
+                self._hub.num_subscribers
+                + self._model_hub.num_subscribers
+                + self._session_hub.num_subscribers
+            )
             busy = self.num_active or viewers or self._webhooks.num_pending or self._local_models.num_busy
             if busy:
                 self._asked_at = time.monotonic()
@@ -339,6 +351,7 @@ class Engine:
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
         await self._trainings.close()
         await self._local_models.close()
+        await self._sessions.close()
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()
         self._watcher.close()

@@ -46,7 +46,7 @@ def run(spec: Mapping[str, Any]) -> int:
     faulthandler.enable(stacks)
     faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _prepare_process(spec)
+    prepare_process(spec)
     resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
     report = reporter.Reporter(run_dir, spec.get("rank", "0"), resumed.get("next_call", 0))
     reporter.activate(report)
@@ -143,7 +143,8 @@ def _new_main() -> ModuleType:
     return main
 
 
-def _prepare_process(spec: Mapping[str, Any]) -> None:
+def prepare_process(spec: Mapping[str, Any]) -> None:
+    """Give this process its environment, directory, import path, streams, seeds and threads."""
     if spec.get("environ"):
         os.environ.clear()
         os.environ.update(spec["environ"])

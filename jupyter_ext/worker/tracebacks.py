@@ -60,10 +60,9 @@ def _one(error: BaseException, labels: Mapping[str, str], cwd: Path) -> dict[str
     hidden, library = 0, ""
     everything = [*walked, *extra]
     for position, frame in enumerate(everything):
-        if frame.filename.startswith(_OURS) or frame.filename.startswith("<frozen"):
+        if _is_ours(frame.filename):
             continue
-        innermost = position == len(everything) - 1
-        if not _is_users(frame.filename, labels) and not innermost:
+        if not is_shown(frame.filename, labels, innermost=position == len(everything) - 1):
             hidden, library = hidden + 1, _library_of(frame.filename)
             continue
         if hidden:
@@ -99,6 +98,15 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as broken:  # noqa: BLE001  a user's __str__ may do anything
         return f"<str() of it failed: {type(broken).__name__}>"
+
+
+def is_shown(filename: str, labels: Mapping[str, str], *, innermost: bool) -> bool:
+    """Tell whether a frame of this file is listed: the user's, and the innermost one of whoever's but ours."""
+    return not _is_ours(filename) and (innermost or _is_users(filename, labels))
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OURS) or filename.startswith("<frozen")
 
 
 def _is_users(filename: str, labels: Mapping[str, str]) -> bool:

@@ -80,6 +80,8 @@ def _import_all(preload: list[str], channel: socket.socket) -> str | None:
             importlib.import_module(name)
         except ImportError as error:
             return f"cannot import {name}: {error}"
+    if not select.select([channel], [], [], 0)[0]:
+        _import_if_there("ipykernel.kernelapp")  # a debug session is one
     return None
 
 
