@@ -22,6 +22,7 @@ _HOMES = {
     "engine": "jupyter_ext.client.facade",
     "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.reporter",
+    "models": "jupyter_ext.client.local_models",
     "log_many": "jupyter_ext.worker.reporter",
     "progress": "jupyter_ext.worker.reporter",
     "should_stop": "jupyter_ext.worker.reporter",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jupyter_ext.client.aio import AsyncClient
     from jupyter_ext.client.facade import engine, train, trainings
     from jupyter_ext.client.handles import Training
+    from jupyter_ext.client.local_models import models
     from jupyter_ext.magics.form import form
     from jupyter_ext.worker import checkpoint
     from jupyter_ext.worker.inputs import Input
@@ -48,6 +50,7 @@ __all__ = [
     "form",
     "log",
     "log_many",
+    "models",
     "progress",
     "should_stop",
     "train",

@@ -13,6 +13,7 @@ import httpx
 
 from jupyter_ext import connection
 from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.model_requests import ModelRequests
 from jupyter_ext.client.remote import RemoteRef
 from jupyter_ext.client.stream import Event, follow
 from jupyter_ext.config import Locations, locations
@@ -35,6 +36,7 @@ class AsyncClient:
         self._where = where or locations()
         self._http: httpx.AsyncClient | None = None
         self._socket_path = str(self._where.socket)
+        self.models = ModelRequests(self)
 
     async def __aenter__(self) -> AsyncClient:
         """Begin to use the client."""
@@ -220,12 +222,24 @@ class AsyncClient:
             await self._json("POST", "/native/engine/listen", json={"port": port})
         )
 
+    async def listen_as_pieces(self) -> str:
+        """Open a port in Pieces' range, without a token, or give the one that is open: its URL."""
+        return str((await self._json("POST", "/native/engine/listen", json={"pieces": True}))["url"])
+
     async def ensure_socket(self) -> str:
         """Make sure that an engine runs; give its socket's path."""
         found = await asyncio.to_thread(connection.ensure, 30.0, self._where)
         return found.socket_path
 
     # -- requests -------------------------------------------------------------------------------------------------
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        """Make one JSON request; gives the decoded body, `None` where it is empty.
+
+        Raises:
+            JupyterExtError: The engine refused it, or cannot be asked.
+        """
+        return await self._json(method, path, **options)
 
     async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
         """Pass a view's request on; gives status, content type and body as they are."""

@@ -140,6 +140,13 @@ class EngineDoor:
         """Open its loopback port for other programs, or give the one that is open."""
         return loop_thread().run(client().listen(port))
 
+    def listen_as_pieces(self) -> str:
+        """Open a port in the range of Pieces OS, and give its URL: for models only, and without a token.
+
+        Every program and user of this machine can then list, fetch, load, unload and delete models.
+        """
+        return loop_thread().run(client().listen_as_pieces())
+
 
 trainings = Trainings()
 engine = EngineDoor()

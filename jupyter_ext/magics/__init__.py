@@ -9,11 +9,12 @@ def register(ipython: Any) -> None:
     """Register the magics and begin to warm this interpreter in the background."""
     from jupyter_ext.magics.completion import complete
     from jupyter_ext.magics.engine import EngineMagics
+    from jupyter_ext.magics.models import ModelMagics
     from jupyter_ext.magics.training import TrainingMagics
     from jupyter_ext.magics.warmup import begin
 
-    ipython.register_magics(TrainingMagics, EngineMagics)
-    for name in ("%train", "%%train", "%training", "%trainings", "%engine"):
+    ipython.register_magics(TrainingMagics, ModelMagics, EngineMagics)
+    for name in ("%train", "%%train", "%training", "%trainings", "%model", "%models", "%engine"):
         ipython.set_hook("complete_command", complete, str_key=name)
     if _help_without_body not in ipython.input_transformers_cleanup:
         ipython.input_transformers_cleanup.append(_help_without_body)
@@ -22,7 +23,10 @@ def register(ipython: Any) -> None:
 
 def unregister(ipython: Any) -> None:
     """Take the magics back; trainings go on."""
-    for kind, names in (("line", ("train", "training", "trainings", "engine")), ("cell", ("train",))):
+    for kind, names in (
+        ("line", ("train", "training", "trainings", "model", "models", "engine")),
+        ("cell", ("train",)),
+    ):
         for name in names:
             ipython.magics_manager.magics[kind].pop(name, None)
     if _help_without_body in ipython.input_transformers_cleanup:

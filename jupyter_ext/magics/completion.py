@@ -8,6 +8,26 @@ _OPTIONS = {
     "train": ["-i", "--form", "--on", "--wait", "--as", "--help"],
     "training": ["show", "logs", "metrics", "cancel", "resume", "stacks", "--tail", "--help"],
     "trainings": ["--status", "--limit", "--help"],
+    "models": ["--on", "--unload", "--help"],
+    "model": [
+        "show",
+        "download",
+        "cancel",
+        "load",
+        "unload",
+        "update",
+        "run",
+        "delete",
+        "--device",
+        "--dtype",
+        "--keep-alive",
+        "--pin",
+        "--force",
+        "--wait",
+        "--check",
+        "--files",
+        "--help",
+    ],
     "engine": ["status", "start", "stop", "restart", "listen", "log", "doctor", "--help"],
 }
 _VALUES = {
@@ -21,12 +41,18 @@ def complete(shell: Any, event: Any) -> list[str]:
     words = event.line.split()
     magic = words[0].lstrip("%")
     before = words[-1] if event.line.endswith(" ") else (words[-2] if len(words) > 1 else "")
+    if magic == "models" and before == "--on":
+        return ["pieces"]
     if before in _VALUES:
         return _VALUES[before]
     if magic == "train" and before in ("-i", "--input"):
         return [f"{name}=" for name in _input_names(shell, words)]
     if magic == "training" and len(words) <= (1 if event.line.endswith(" ") else 2):
         return _training_names()
+    if magic == "model" and len(words) <= (1 if event.line.endswith(" ") else 2):
+        from jupyter_ext.client.local_models import known_ids
+
+        return known_ids()
     if magic == "train" and words[0] == "%train" and len(words) <= (1 if event.line.endswith(" ") else 2):
         return [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
     return _OPTIONS.get(magic, [])

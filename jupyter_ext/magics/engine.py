@@ -17,7 +17,9 @@ nothing runs and nobody looks.
   start     start it where there is none
   stop      end it; refused while trainings run, unless --force (they go on either way)
   restart   end it and start another, which takes over the trainings that run
-  listen    open a loopback port with a token, for other programs
+  listen    open a loopback port with a token, for other programs; with --pieces one in the range of Pieces OS, where
+            its official clients look and can bring no token: every program and user of this machine can then list,
+            fetch, load, unload and delete models here (and nothing else) until the engine ends
   log       the last lines of its own log
   doctor    look at everything that could be wrong"""
 
@@ -33,6 +35,9 @@ class EngineMagics(Magics):
         verbs = ("status", "start", "stop", "restart", "listen", "log", "doctor")
         parser.add_argument("verb", nargs="?", default="status", choices=verbs, metavar="VERB")
         parser.add_argument("--port", type=int, default=0, help="with listen: the port (default: a free one)")
+        parser.add_argument(
+            "--pieces", action="store_true", help="with listen: as Pieces OS, without a token; read above"
+        )
         parser.add_argument("--force", action="store_true", help="with stop: also while trainings run")
         parser.add_argument(
             "-n", type=int, default=20, metavar="N", help="with log: so many lines (default: 20)"
@@ -63,6 +68,13 @@ def _do(arguments: argparse.Namespace) -> Any:
         case "restart":
             return EngineStatus(engine_control.restart())
         case "listen":
+            if arguments.pieces:
+                url = engine.listen_as_pieces()
+                print(
+                    f"Listening on {url} as Pieces OS does, without a token: every program and user of this machine can "
+                    "list, fetch, load, unload and delete models here. It ends with the engine."
+                )
+                return None
             opened = engine.listen(arguments.port)
             print(
                 f"Listening on {opened.url}; the bearer token is in {opened.token_file}, which only you can read."

@@ -105,7 +105,7 @@ class LocalModelsAPI:
     async def download(self, request: Request) -> Response:
         """Begin to download, or join: 202, at once."""
         body = await _body(request)
-        return _answer(await self._models.download(model_id(request), _environ(body)), 202)
+        return _answer(await self._models.download(model_id(request), _environ(body), _texts(body, "weights")), 202)
 
     async def cancel(self, request: Request) -> Response:
         """Stop a download."""
@@ -267,6 +267,13 @@ def _text(body: dict[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise _invalid(name, f"must be a text, not {value!r:.60}")
+    return value
+
+
+def _texts(body: dict[str, Any], name: str) -> list[str] | None:
+    value = body.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        raise _invalid(name, f"must be a list of texts, not {value!r:.60}")
     return value
 
 

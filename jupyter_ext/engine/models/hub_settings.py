@@ -17,34 +17,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.model_refs import HUB_VARIABLES
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
-VARIABLES = (
-    "HF_ENDPOINT",
-    "HF_TOKEN",
-    "HUGGING_FACE_HUB_TOKEN",
-    "HF_TOKEN_PATH",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN",
-    "HF_HUB_OFFLINE",
-    "TRANSFORMERS_OFFLINE",
-    "HF_HOME",
-    "HF_HUB_CACHE",
-    "HUGGINGFACE_HUB_CACHE",
-    "XDG_CACHE_HOME",
-    "HOME",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)
+VARIABLES = HUB_VARIABLES
 """What a client sends along of its environment; nothing else is read."""
 
 _TRUE = {"1", "on", "yes", "true"}

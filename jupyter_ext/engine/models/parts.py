@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.protocol.local_models import ModelFile, ModelHost, ModelUser, Transfer, Unloaded
-from jupyter_ext.protocol.model_refs import ModelRef
 
 Environ = Mapping[str, str]
 """`HF_*` variables of whoever asks: endpoint, token, offline, cache. In memory only."""
@@ -47,16 +47,23 @@ class FetchTask(Protocol):
         """Wait for the end and give where the files are.
 
         Raises:
-            asyncio.CancelledError: It was canceled.
-            Exception: It failed; the text is one line for people.
+            DownloadCanceled: It was canceled.
+            DownloadFailed: It failed; one line.
         """
 
 
 class Fetching(Protocol):
     """Fetches models' files and knows which are here."""
 
-    async def resolve(self, ref: ModelRef, environ: Environ) -> tuple[Described, Any]:
+    async def resolve(
+        self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
+    ) -> tuple[Described, Any]:
         """Ask what there is to fetch; gives a description, and what `start` wants.
+
+        Args:
+            ref: The model.
+            environ: Whose hub and token.
+            weights: Names or patterns of weights that are no safetensors and are wanted all the same.
 
         Raises:
             JupyterExtError: There is no such model, or it may not be had; one line.
@@ -68,14 +75,27 @@ class Fetching(Protocol):
     async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
         """Describe the files that are here whole, or give `None`."""
 
+    async def describe(self, ref: ModelRef, path: Path) -> Described:
+        """Describe a folder or file that the user or a training owns.
+
+        Raises:
+            JupyterExtError: There are no weights, or broken ones; one line.
+        """
+
+    async def remove_revision(self, ref: ModelRef, revision: str, environ: Environ) -> None:
+        """Delete a revision that was fetched here and that an update has replaced; others' stay."""
+
     async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
         """Tell how much of a model an interrupted download has left, bytes."""
 
     async def remove(self, ref: ModelRef, environ: Environ) -> None:
         """Delete a model's files and what is kept of an interrupted download."""
 
-    async def newer(self, ref: ModelRef, revision: str, environ: Environ) -> str | None:
-        """Give the revision that the hub has now, where it is another one."""
+    async def newer(self, ref: ModelRef, environ: Environ) -> str | None:
+        """Give the revision that the hub has now, where it is another one than the one that is here."""
+
+    def disk_free_bytes(self, environ: Environ) -> int:
+        """Tell how much room there is where files go."""
 
     async def all_local(self, environ: Environ) -> list[ModelRef]:
         """List the models whose files are here whole."""
@@ -113,6 +133,12 @@ class Hosting(Protocol):
         Raises:
             JupyterExtError: It cannot be loaded, or does not fit; one line with the numbers.
         """
+
+    async def close(self) -> None:
+        """Let go of the hosts; they go on."""
+
+    def why_ended(self, model_id: str) -> str | None:
+        """Tell why a model's host ended by itself, in one line, or `None`."""
 
     def host(self, model_id: str) -> ModelHost | None:
         """Describe the host of a model, where there is one."""

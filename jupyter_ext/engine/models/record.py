@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.models.parts import Described
+from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.state import Disk, Memory, move_disk, move_memory, shown
 from jupyter_ext.protocol.local_models import (
     LocalModel,
@@ -22,7 +23,7 @@ from jupyter_ext.protocol.local_models import (
     Transfer,
     Unloaded,
 )
-from jupyter_ext.protocol.model_refs import ModelRef, key_of, parse_ref
+from jupyter_ext.protocol.model_refs import key_of
 from jupyter_ext.worker.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,10 @@ class Record:
     files: list[dict[str, Any]] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
     """Pieces' fields that a client gave, such as `foundation`, and scores."""
+    weights: list[str] = field(default_factory=list)
+    """Names or patterns of files that are no safetensors and were asked for by name."""
+    stale: list[str] = field(default_factory=list)
+    """Revisions that an update has replaced and that are still on the disk, because they were loaded."""
     hub: dict[str, str] = field(default_factory=dict)
     """Endpoint and cache of its last download, without any token, so that another engine goes on in the same place."""
     fetching: bool = False

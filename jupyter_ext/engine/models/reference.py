@@ -1,4 +1,4 @@
-"""What a model is called: `hub:org/name[@revision]`, `url:https://…`, `file:/path`, `training:<id>`.
+"""What a model is called: `hub:org/name[@revision]`, `url:https://…`, `file:/path`, `training:<id>`, `custom:<name>`.
 
 A reference is checked here and nowhere else. None of its parts becomes a path as it stands, but for `file:`, which is one.
 """
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from jupyter_ext.errors import InvalidInput
 
-RefSource = Literal["hub", "url", "file", "training"]
+RefSource = Literal["hub", "url", "file", "training", "custom"]
 
 _REPO = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]*")
@@ -34,7 +34,7 @@ class ModelRef:
 
     Attributes:
         source: Which kind it is.
-        name: `org/name`, the address without its fragment, an absolute path, or a training's id.
+        name: `org/name`, the address without its fragment, an absolute path, a training's id, or a name.
         revision: Branch, tag or commit of a hub's model; `None` is its main branch.
         sha256: What the file at an address must hash to (`url:https://…#sha256=…`), 64 hexadecimal characters.
     """
@@ -77,7 +77,9 @@ def parse_ref(text: str) -> ModelRef:
         if not _TRAINING.fullmatch(name):
             raise InvalidInput(f"{text!r} names no training; write training:<id>.")
         return ModelRef("training", name)
-    raise InvalidInput(f"{text!r} is no model; write {FORMS}.")
+    if colon and source == "custom" and name.strip() and len(name) <= _MAX_URL:
+        return ModelRef("custom", name)
+    raise InvalidInput(f"{text[:200]!r} is no model; write {FORMS}.")
 
 
 def _hub(text: str, name: str) -> ModelRef:

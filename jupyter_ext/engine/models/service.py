@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
+import os
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import psutil
 
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models import state
-from jupyter_ext.engine.models.describing import describe_path
 from jupyter_ext.engine.models.parts import (
     Described,
     Environ,
@@ -30,10 +29,11 @@ from jupyter_ext.engine.models.parts import (
     Trained,
 )
 from jupyter_ext.engine.models.record import Record, Records
+from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.workers.exit import rfc3339
-from jupyter_ext.errors import InvalidInput, JupyterExtError
+from jupyter_ext.errors import DownloadCanceled, InvalidInput, JupyterExtError, UnknownId
 from jupyter_ext.protocol.local_models import LocalModel, ModelHost, ModelPage, ModelUser, Transfer
-from jupyter_ext.protocol.model_refs import ModelRef, parse_ref
+from jupyter_ext.protocol.model_refs import full_id
 from jupyter_ext.protocol.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ class ModelService:
         for record in await asyncio.to_thread(self._files.open):
             self._records[record.id] = record
         for ref in await self._fetching.all_local(self._environ):
-            if ref.id not in self._records:
-                self._records[ref.id] = _new_record(ref)
+            if str(ref) not in self._records:
+                self._records[str(ref)] = _new_record(ref)
         for record in self._records.values():
             await self._look_at_disk(record)
         for model_id, host in (await self._hosting.adopt()).items():
@@ -108,6 +108,7 @@ class ModelService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hosting.close()
 
     @property
     def num_busy(self) -> int:
@@ -125,7 +126,6 @@ class ModelService:
         models = [record.resource() for record in self._records.values()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
         memory = psutil.virtual_memory()
-        disk = shutil.disk_usage(self._files.directory)
         return ModelPage(
             models=models,
             disk_free_bytes=disk.free,
@@ -165,13 +165,13 @@ class ModelService:
             InvalidInput: It is no id, or a path that is not there.
             Problem: There is no such training, or it left no weights; or the hub knows none, or cannot be asked.
         """
-        ref = parse_ref(text)
-        record = self._records.get(ref.id)
+        ref = parse_ref(full_id(text))
+        record = self._records.get(str(ref))
         described = (
             await self._look(ref, environ) if look and (record is None or record.bytes is None) else None
         )
         if record is None:
-            record = self._records.get(ref.id) or await self._make(ref)
+            record = self._records.get(str(ref)) or await self._make(ref)
         self._take_environ(record, environ)
         if described is not None and record.disk in ("absent", "partial"):
             # a revision is written down with the files that have it
@@ -186,14 +186,23 @@ class ModelService:
 
     # -- downloads ------------------------------------------------------------------------------------------------
 
-    async def download(self, model_id: str, environ: Environ | None = None) -> LocalModel:
+    async def download(
+        self, model_id: str, environ: Environ | None = None, weights: Sequence[str] | None = None
+    ) -> LocalModel:
         """Begin to fetch a model's files, and return at once. Whoever asks while it runs joins.
+
+        Args:
+            model_id: Which.
+            environ: Whose hub and token.
+            weights: Names or patterns of weights that are no safetensors and are wanted all the same.
 
         Raises:
             Problem: It has no files to fetch.
         """
         record = await self._record(model_id, add=True)
         self._take_environ(record, environ)
+        if weights is not None and record.id not in self._fetches:
+            record.weights = list(weights)
         if state.answer("download", record.state) == "begin":
             self._check_fetchable(record)
             self._begin_fetch(record)
@@ -225,7 +234,7 @@ class ModelService:
             return record.resource()
         try:
             record.newer_revision = await self._fetching.newer(
-                record.ref, record.revision or "", self._environ_of(record)
+                record.ref, self._environ_of(record)
             )
         except JupyterExtError as error:
             raise Problem(502, "The hub cannot be asked", str(error)) from error
@@ -394,14 +403,14 @@ class ModelService:
         if record is not None:
             return record
         try:
-            ref = parse_ref(model_id)
+            ref = parse_ref(full_id(model_id))
         except InvalidInput as error:
             raise Problem(404, "Not found", str(error)) from error
-        record = self._records.get(ref.id)
+        record = self._records.get(str(ref))
         if record is None and (add or ref.source == "training"):
             record = await self._make(ref)
         if record is None:
-            raise Problem(404, "Not found", f"There is no model {ref.id!r}; `%models` lists those there are.")
+            raise Problem(404, "Not found", f"There is no model {str(ref)!r}; `%models` lists those there are.")
         return record
 
     async def _look(self, ref: ModelRef, environ: Environ | None) -> Described | None:
@@ -425,10 +434,11 @@ class ModelService:
         return record
 
     async def _make(self, ref: ModelRef) -> Record:
-        if ref.source == "file" and await asyncio.to_thread(describe_path, Path(ref.name)) is None:
-            raise InvalidInput(
-                f"{ref.name} holds no weights; give a folder with *.safetensors in it, or such a file."
-            )
+        if ref.source == "file":
+            try:
+                await self._fetching.describe(ref, Path(ref.name))
+            except UnknownId as error:
+                raise InvalidInput(str(error)) from error
         record = _new_record(ref)
         if ref.source == "training":
             found = await self._trained.find(ref.name)
@@ -439,17 +449,17 @@ class ModelService:
                     f"No training {ref.name!r} has left weights; `%trainings` lists those there are.",
                 )
             record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
-        known = self._records.get(ref.id)  # somebody may have made it while we looked
+        known = self._records.get(str(ref))  # somebody may have made it while we looked
         if known is not None:
             return known
-        self._records[ref.id] = record
+        self._records[str(ref)] = record
         await self._look_at_disk(record)
         self._save(record)
         return record
 
     def _add(self, ref: ModelRef) -> Record:
         record = _new_record(ref)
-        self._records[ref.id] = record
+        self._records[str(ref)] = record
         return record
 
     async def _find_trained(self) -> None:
@@ -462,8 +472,7 @@ class ModelService:
         ref = record.ref
         found: Described | None
         if ref.source in ("file", "training"):
-            found = await asyncio.to_thread(describe_path, Path(record.path or ref.name))
-            record.error = None if found else f"{record.path or ref.name} is no longer there."
+            found = await self._describe(record)
         elif ref.source == "custom":
             found = None
         else:
@@ -478,6 +487,16 @@ class ModelService:
             record.move_disk("partial")
         else:
             record.disk = "absent"
+
+    async def _describe(self, record: Record) -> Described | None:
+        """Look at files that are the user's own, or a training's."""
+        try:
+            found = await self._fetching.describe(record.ref, Path(record.path or record.ref.name))
+        except JupyterExtError as error:
+            record.error = _line(error)
+            return None
+        record.error = None
+        return found
 
     def _begin_fetch(self, record: Record, *, updating: bool = False) -> None:
         if record.id in self._fetches or self._closing:
@@ -495,7 +514,7 @@ class ModelService:
         try:
             record.transfer = record.transfer.model_copy(update={"phase": "resolve"})
             self._changed(record)
-            described, plan = await self._fetching.resolve(record.ref, environ)
+            described, plan = await self._fetching.resolve(record.ref, environ, record.weights)
             record.describe(replace(described, revision=record.revision or described.revision))
             self._changed(record)
 
@@ -507,11 +526,15 @@ class ModelService:
             path = await task.wait()
             record.transfer = task.transfer
             self._end_transfer(record, "completed")
+            replaced = record.revision
             record.describe(replace(described, path=path))
             record.newer_revision = None
             record.move_disk("downloaded")
-        except asyncio.CancelledError:
-            self._end_transfer(record, "canceled", None)
+            if replaced not in (None, record.revision):
+                record.stale.append(replaced)
+            await self._tidy(record)
+        except (asyncio.CancelledError, DownloadCanceled):
+            self._end_transfer(record, "canceled")
             await self._after_cut(record)
             if self._closing:
                 raise
@@ -526,6 +549,18 @@ class ModelService:
             self._running.pop(record.id, None)
             record.fetching = self._closing and record.disk in ("partial", "absent", "updating")
             self._save(record)
+
+    async def _tidy(self, record: Record) -> None:
+        """Delete revisions that an update has replaced, once nobody has them loaded."""
+        if record.memory != "free" or not record.stale:
+            return
+        for revision in record.stale:
+            try:
+                await self._fetching.remove_revision(record.ref, revision, self._environ_of(record))
+            except (JupyterExtError, OSError) as error:
+                log.warning("revision %s of %s stays: %s", revision, record.id, error)
+        record.stale = []
+        self._save(record)
 
     async def _after_cut(self, record: Record) -> None:
         """Set the disk's state after a download that did not come to its end."""
@@ -615,6 +650,7 @@ class ModelService:
             if record.memory == "unloading":
                 record.move_memory("free")
             self._changed(record)
+            await self._tidy(record)
 
     async def _free(self, record: Record, *, force: bool) -> None:
         """See to it that a model is neither in memory nor on its way."""
@@ -700,7 +736,10 @@ class ModelService:
 
 def _new_record(ref: ModelRef) -> Record:
     return Record(
-        ref.id, ref.short_name, rfc3339(time.time()), custom=ref.source in ("file", "custom", "training")
+        str(ref),
+        os.path.basename(ref.name.rstrip("/")) if ref.source in ("file", "url") else ref.name,
+        rfc3339(time.time()),
+        custom=ref.source in ("file", "custom", "training"),
     )
 
 

@@ -1,0 +1,298 @@
+"""Local models in a notebook: `jx.models`, and the handle of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jupyter_ext.client.facade import client
+from jupyter_ext.client.loop_thread import loop_thread
+from jupyter_ext.client.model_list import ModelList, describe, show
+from jupyter_ext.client.model_requests import ModelEvent, ModelRequests
+from jupyter_ext.errors import InvalidInput, JupyterExtError, UnknownId
+from jupyter_ext.protocol.local_models import LocalModel, Unloaded
+from jupyter_ext.protocol.model_refs import full_id
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
+_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+FOREVER = -1.0
+
+
+class Model:
+    """One local model, whoever downloaded or loaded it. Displays as its live view."""
+
+    def __init__(self, resource: LocalModel) -> None:
+        self._resource = resource
+
+    def __repr__(self) -> str:
+        """Give a line that says what it is and how it stands."""
+        return f"<Model {describe(self._resource)}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, such as `hub:org/name`."""
+        return self._resource.id
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._resource.name
+
+    @property
+    def known(self) -> LocalModel:
+        """What was last heard of it, without asking."""
+        return self._resource
+
+    @property
+    def info(self) -> LocalModel:
+        """Everything the engine says of it: sizes, files, transfer, host, users."""
+        return self._take(_run(_models().get(self.id)))
+
+    @property
+    def state(self) -> str:
+        """One of `absent`, `partial`, `downloading`, `downloaded`, `loading`, `loaded`, `unloading`."""
+        return self.info.state
+
+    @property
+    def path(self) -> str | None:
+        """Where its files are, once they are here."""
+        return self.info.path
+
+    def download(
+        self, *, wait: bool = False, timeout_s: float | None = None, weights: Sequence[str] = ()
+    ) -> Model:
+        """Begin to download it, and return at once; whoever asks while it runs joins.
+
+        Args:
+            wait: Return when it is here; an interrupt ends the waiting, not the download.
+            timeout_s: How long to wait, seconds; by default as long as it takes.
+            weights: Names or patterns of files that are no safetensors and are wanted all the same, such as
+                `"pytorch_model.bin"`.
+
+        Raises:
+            RequestRefused: While waiting: it failed, or somebody canceled it.
+            TimeoutError: It is not here after that many seconds; the download goes on.
+        """
+        self._take(_run(_models().download(self.id, weights)))
+        if wait:
+            self._take(_run(_models().downloaded(self.id, timeout_s)))
+        return self
+
+    def cancel(self) -> Model:
+        """Stop its download, whoever began it; what has come is kept for the next one."""
+        self._take(_run(_models().cancel(self.id)))
+        return self
+
+    def load(
+        self,
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        keep_alive: float | str | None = None,
+        pin: bool = False,
+        force: bool = False,
+        wait: bool = True,
+        **options: Any,
+    ) -> Model:
+        """Load it into a process of its own, which all notebooks share; it is downloaded first where it is not here.
+
+        Args:
+            device: Such as "cpu" or "cuda:0".
+            dtype: Such as "bfloat16"; by default as its files have it, which costs no copy.
+            keep_alive: Unload it after so long without a call: seconds, or a text such as "10m", "2h", "forever".
+            pin: Never unload it to make room.
+            force: Load it although it does not seem to fit.
+            wait: Return when it is loaded; otherwise at once.
+            **options: How its module is built, see `docs/architecture/08-models.md`.
+
+        Raises:
+            RequestRefused: It cannot be loaded: it does not fit, is loaded otherwise, or its files are not what they say.
+        """
+        self._take(
+            _run(
+                _models().load(
+                    self.id,
+                    device=device,
+                    dtype=dtype,
+                    keep_alive_s=seconds(keep_alive),
+                    pin=pin,
+                    force=force,
+                    wait=wait,
+                    options=options,
+                )
+            )
+        )
+        return self
+
+    def unload(self, *, wait: bool = True) -> Unloaded | None:
+        """End its process, for all notebooks.
+
+        Returns:
+            Memory before and after; `None` where it was not loaded, or without waiting.
+        """
+        was_loaded = self._resource.state != "downloaded" or self.state != "downloaded"
+        self._take(_run(_models().unload(self.id, wait=wait)))
+        return self._resource.unloaded if wait and was_loaded else None
+
+    def update(self, *, check_only: bool = False, wait: bool = False) -> Model:
+        """Look for a newer revision and begin to fetch it beside this one; what is loaded stays as it is.
+
+        Args:
+            check_only: Fetch nothing; `info.newer_revision` says what there is.
+            wait: Return when it is here.
+        """
+        self._take(_run(_models().update(self.id, check_only=check_only)))
+        if wait and not check_only:
+            self._take(_run(_models().downloaded(self.id)))
+        return self
+
+    def keep(self, *, keep_alive: float | str | None = None, pin: bool | None = None) -> Model:
+        """Change how long it stays loaded; what is not given stays."""
+        self._take(_run(_models().change(self.id, pinned=pin, keep_alive_s=seconds(keep_alive))))
+        return self
+
+    def describe(self, description: str | None = None, name: str | None = None) -> Model:
+        """Give it another description, name or both."""
+        self._take(_run(_models().change(self.id, name=name, description=description)))
+        return self
+
+    def delete(self, *, force: bool = False) -> None:
+        """Forget it and delete its files; your own files and those of trainings stay.
+
+        Args:
+            force: Also while it is loaded: it is unloaded first.
+
+        Raises:
+            RequestRefused: It is loaded; the text names who uses it.
+        """
+        _run(_models().delete(self.id, force=force))
+
+    def delete_files(self, *, force: bool = False) -> Model:
+        """Delete its files, also those of a download that was cut, and keep it in the list."""
+        self._take(_run(_models().delete_files(self.id, force=force)))
+        return self
+
+    def follow(self) -> Iterator[LocalModel]:
+        """Yield it as it is now and each time that it changes, until it is deleted."""
+        events = _models().follow()
+        while True:
+            event: ModelEvent = _run(anext(events))  # type: ignore[arg-type]
+            if event.kind == "removed" and event.id == self.id:
+                return
+            found = event.model
+            if event.page is not None:
+                found = next((model for model in event.page.models if model.id == self.id), None)
+            if found is not None and found.id == self.id:
+                yield self._take(found)
+
+    def _take(self, resource: LocalModel) -> LocalModel:
+        self._resource = resource
+        return resource
+
+    def _ipython_display_(self) -> None:
+        show(ModelList([self], _run(_models().page()), model_id=self.id))
+
+
+class Models:
+    """All local models of this user on this machine."""
+
+    def list(self, on: str | None = None) -> ModelList:
+        """List them, the latest used first.
+
+        Args:
+            on: Only those of a service: "pieces" for Pieces OS on this machine, or the base URL of one like it.
+        """
+        page = _run(_models().page(on))
+        return ModelList([Model(model) for model in page.models], page)
+
+    def get(self, text: str) -> Model:
+        """Give a model by its id, its name, or the beginning of one that fits one model only; nothing is fetched.
+
+        Args:
+            text: `hub:org/name[@revision]` or `org/name`, a path, an address, `training:<id>`.
+
+        Raises:
+            UnknownId: There is none, or several fit.
+            InvalidInput: It is nothing that a model is called.
+        """
+        found = self.find(text)
+        return found if found is not None else self.add(text)
+
+    def find(self, text: str) -> Model | None:
+        """Give a model that is known already, or `None`.
+
+        Raises:
+            UnknownId: Several fit.
+        """
+        full = full_id(text)
+        known = _run(_models().page()).models
+        for wanted in (text, full):
+            for model in known:
+                if model.id == wanted:
+                    return Model(model)
+        fitting = [model for model in known if text in (model.name, model.name.rpartition("/")[2])]
+        fitting = fitting or [model for model in known if text and text.lower() in model.id.lower()]
+        if len(fitting) > 1:
+            names = ", ".join(model.id for model in fitting[:5])
+            raise UnknownId(f"{text!r} fits {len(fitting)} models: {names}. Write more of the id.")
+        if not fitting and full.startswith("training:"):
+            return Model(_run(_models().get(full)))
+        return Model(fitting[0]) if fitting else None
+
+    def add(
+        self, text: str, *, name: str | None = None, description: str | None = None, look: bool = False
+    ) -> Model:
+        """Begin to know a model by its id, a path or an address; nothing is fetched.
+
+        Args:
+            text: Such as `org/name`, `/path/to/folder`, `https://…/model.safetensors`.
+            name: What to call it.
+            description: What to say of it.
+            look: Ask its hub first how big it is and what it takes in memory.
+
+        Raises:
+            InvalidInput: It is none of these, or a folder without weights.
+            RequestRefused: With `look`: its hub has none such, or cannot be asked.
+        """
+        return Model(_run(_models().add(full_id(text), name=name, description=description, look=look)))
+
+    def unload(self) -> None:
+        """Unload every model that nobody has pinned."""
+        _run(_models().unload_all())
+
+
+def seconds(keep_alive: float | str | None) -> float | None:
+    """Read how long a model stays loaded without a call: seconds, "10m", "2h", "forever".
+
+    Raises:
+        InvalidInput: It is none of these.
+    """
+    if keep_alive is None or (isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool)):
+        return None if keep_alive is None else float(keep_alive)
+    text = str(keep_alive).strip().lower()
+    if text == "forever":
+        return FOREVER
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise InvalidInput(f"keep_alive={keep_alive!r} is no time; give seconds, '10m', '2h' or 'forever'.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _models() -> ModelRequests:
+    return client().models
+
+
+def _run(work: Any) -> Any:
+    return loop_thread().run(work)
+
+
+def known_ids() -> list[str]:
+    """Give the ids of all models, for completion; empty where no engine can be asked."""
+    try:
+        return [model.id for model in _run(_models().page()).models]
+    except JupyterExtError:
+        return []
+
+
+models = Models()

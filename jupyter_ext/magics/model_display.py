@@ -1,0 +1,74 @@
+"""What `%models` and `%model` show: the live view, and a line where something is over."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from IPython.display import display
+
+from jupyter_ext.client import model_list, tunnel
+from jupyter_ext.client.local_models import Model
+from jupyter_ext.client.model_list import ModelList, readable, static_bundle
+from jupyter_ext.protocol.local_models import LocalModel, Unloaded
+
+log = logging.getLogger(__name__)
+
+_WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
+
+
+def show(found: ModelList) -> None:
+    """Display a list: live by MIME type or widget, and as a table where nothing is alive."""
+    data = static_bundle(found)
+    try:
+        from jupyter_ext_widgets import LiveView
+    except ImportError as error:
+        log.info("no widget: %s", error)
+    else:
+        widget = LiveView("models", found.mime_content, door=tunnel.PanelDoor())
+        data[_WIDGET_TYPE] = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    display(data, raw=True)
+
+
+def show_and_wait(model: Model, verb: str) -> None:
+    """Display a model and wait until what was begun is over; an interrupt ends the waiting only."""
+    model._ipython_display_()
+    try:
+        if verb == "load":
+            model.load()
+        else:
+            model.download(wait=True)
+    except KeyboardInterrupt:
+        print(f"Stopped waiting; it goes on: %model {model.id}")
+
+
+class Freed:
+    """Says what an unload gave back."""
+
+    def __init__(self, model: Model, freed: Unloaded | None, known: LocalModel) -> None:
+        self._model = model
+        self._freed = freed
+        self._known = known
+
+    def __repr__(self) -> str:
+        """Give it in a line or two."""
+        freed = self._freed
+        if freed is None:
+            return f"{self._model.id} was not loaded; it is {self._known.state}."
+        before, after = freed.available_before_bytes, freed.available_after_bytes
+        return (
+            f"{self._model.id} is unloaded: its process held {readable(freed.host_bytes)} and ended in "
+            f"{freed.took_s:.2f} s; memory available {readable(before)} before, {readable(after)} after."
+        )
+
+
+def delete(model: Model, *, only_files: bool, force: bool) -> Any:
+    """Delete a model or its files; gives what is to be shown."""
+    if only_files:
+        return model.delete_files(force=force)
+    model.delete(force=force)
+    print(f"{model.id} is no longer in the list, and its files are gone unless they are yours.")
+    return None
+
+
+model_list.show_hook = show
