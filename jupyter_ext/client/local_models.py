@@ -177,7 +177,7 @@ class Model:
         """Yield it as it is now and each time that it changes, until it is deleted."""
         events = _models().follow()
         while True:
-            event: ModelEvent = _run(anext(events))  # type: ignore[arg-type]
+            event: ModelEvent = _run(anext(events))
             if event.kind == "removed" and event.id == self.id:
                 return
             found = event.model

@@ -49,8 +49,9 @@ from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.debug_sessions.datasets import Datasets
 from jupyter_ext.engine.debug_sessions.service import DebugSessionService
 from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.models.downloads import Downloads
+from jupyter_ext.engine.models.fetching import HubFetching
 from jupyter_ext.engine.models.hosting import Hosts
-from jupyter_ext.engine.models.pending import NoFetching, NoTrained
 from jupyter_ext.engine.models.record import Records
 from jupyter_ext.engine.models.service import ModelService
 from jupyter_ext.engine.store.catalog import Catalog
@@ -58,6 +59,7 @@ from jupyter_ext.engine.store.files import FileStore
 from jupyter_ext.engine.store.models import ModelStore
 from jupyter_ext.engine.store.run_store import Batch
 from jupyter_ext.engine.store.secret_files import read_or_make
+from jupyter_ext.engine.trained_weights import CatalogTrained
 from jupyter_ext.engine.trainings.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.links import Links
 from jupyter_ext.engine.trainings.listing import TrainingList
@@ -144,11 +146,11 @@ class Engine:
         )
         self._local_models = ModelService(
             Records(where.local_models_dir / "records"),
-            NoFetching(),
+            HubFetching(Downloads(where.local_models_dir)),
             self._hosts,
-            NoTrained(),
+            CatalogTrained(self._catalog, self._files, where.local_models_dir / "trained"),
             self._model_hub,
-            {},
+            os.environ,
         )
         self._pieces = (
             PiecesModelsAPI(self._local_models, self._model_hub),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.models.parts import Described, Environ, LoadOptions, TrainedWeights
+from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.workers.exit import rfc3339
-from jupyter_ext.errors import RequestRefused, UnknownId
+from jupyter_ext.errors import DownloadCanceled, InvalidInput, RequestRefused, UnknownId
 from jupyter_ext.protocol.local_models import ModelHost, ModelUser, Transfer, Unloaded
-from jupyter_ext.protocol.model_refs import ModelRef
+from jupyter_ext.protocol.model_refs import key_of
 
 TOTAL = 1000
 
@@ -46,7 +47,7 @@ class FakeTask:
     def cancel(self) -> None:
         """Stop."""
         if not self._end.done():
-            self._end.cancel()
+            self._end.set_exception(DownloadCanceled("canceled"))
 
     async def wait(self) -> Path:
         """Wait for the end."""
@@ -62,21 +63,24 @@ class FakeFetching:
         self.kept: dict[str, int] = {}
         self.tasks: list[FakeTask] = []
         self.environs: list[Environ] = []
+        self.removed: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
     def path(self, ref: ModelRef) -> Path:
         """Give where a model's files are."""
-        return self.cache / ref.key
+        return self.cache / key_of(str(ref))
 
-    async def resolve(self, ref: ModelRef, environ: Environ) -> tuple[Described, Any]:
+    async def resolve(
+        self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
+    ) -> tuple[Described, Any]:
         """Ask the hub."""
         self.environs.append(environ)
         await self.gate.wait()
         if ref.name not in self.revisions:
             raise UnknownId(f"The hub has no model {ref.name!r}.")
         described = Described(revision=self.revisions[ref.name], bytes=TOTAL, memory_bytes=TOTAL)
-        return described, self.cache / f"{ref.key}-{self.revisions[ref.name][:4]}"
+        return described, self.cache / f"{key_of(str(ref))}-{self.revisions[ref.name][:4]}"
 
     def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> FakeTask:
         """Begin."""
@@ -86,27 +90,46 @@ class FakeFetching:
     async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
         """Look at the disk."""
         for revision in self.revisions.values():
-            path = self.cache / f"{ref.key}-{revision[:4]}"
+            path = self.cache / f"{key_of(str(ref))}-{revision[:4]}"
             if path.exists():
                 return Described(revision=revision, path=path, bytes=TOTAL, memory_bytes=TOTAL)
         return None
 
     async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
         """Tell what an interrupted download left."""
-        return self.kept.get(ref.id, 0)
+        return self.kept.get(str(ref), 0)
 
     async def remove(self, ref: ModelRef, environ: Environ) -> None:
         """Delete the files."""
-        self.kept.pop(ref.id, None)
-        for path in self.cache.glob(f"{ref.key}-*"):
+        self.kept.pop(str(ref), None)
+        for path in self.cache.glob(f"{key_of(str(ref))}-*"):
             for file in path.iterdir():
                 file.unlink()
             path.rmdir()
 
-    async def newer(self, ref: ModelRef, revision: str, environ: Environ) -> str | None:
+    async def describe(self, ref: ModelRef, path: Path) -> Described:
+        """Look at the user's own files."""
+        if not path.exists():
+            raise UnknownId(f"There is no {path}.")
+        if path.is_dir() and not any(path.glob("*.safetensors")):
+            raise InvalidInput(f"{path} holds no weights.")
+        return Described(path=path, bytes=TOTAL)
+
+    async def remove_revision(self, ref: ModelRef, revision: str, environ: Environ) -> None:
+        """Delete what an update has replaced."""
+        self.removed.append(revision)
+
+    async def newer(self, ref: ModelRef, environ: Environ) -> str | None:
         """Ask the hub for its newest."""
         newest = self.revisions[ref.name]
-        return None if newest == revision else newest
+        return None if (self.cache / f"{key_of(str(ref))}-{newest[:4]}").exists() else newest
+
+    def disk_bytes(self, environ: Environ) -> tuple[int, int]:
+        """Have room."""
+        return 10**9, 10**10
+
+    async def close(self) -> None:
+        """Stop."""
 
     async def all_local(self, environ: Environ) -> list[ModelRef]:
         """List what is there."""
@@ -146,6 +169,9 @@ class FakeHosting:
         if options.user is not None:
             self.add_user(model_id, options.user)
         return self.hosts[model_id]
+
+    async def close(self) -> None:
+        """Let go."""
 
     def host(self, model_id: str) -> ModelHost | None:
         """Describe a host."""

@@ -158,6 +158,9 @@ async def test_an_update_is_fetched_beside_and_takes_the_old_ones_place(world: W
     assert model is not None
     assert model.path != old
     assert (model.state, model.newer_revision) == ("loaded", None)
+    assert world.fetching.removed == []
+    await world.models.unload(A)
+    assert world.fetching.removed == ["1" * 40]
 
 
 async def test_an_update_that_fails_leaves_what_was_there(world: World) -> None:

@@ -7,9 +7,10 @@ from typing import get_args
 import pytest
 
 from jupyter_ext.engine.models import state
+from jupyter_ext.engine.models.reference import parse_ref
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.local_models import ModelState
-from jupyter_ext.protocol.model_refs import parse_ref
+from jupyter_ext.protocol.model_refs import full_id
 
 
 def test_each_action_has_an_answer_in_each_state() -> None:
@@ -60,8 +61,8 @@ def test_steps_that_the_tables_do_not_have_are_refused() -> None:
     ],
 )
 def test_short_forms_become_ids_and_ids_stay(text: str, id: str) -> None:
-    assert parse_ref(text).id == id
-    assert parse_ref(id).id == id
+    assert str(parse_ref(full_id(text))) == id
+    assert str(parse_ref(full_id(id))) == id
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,6 @@ def test_short_forms_become_ids_and_ids_stay(text: str, id: str) -> None:
 )
 def test_what_is_no_id_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(InvalidInput) as told:
-        parse_ref(text)
+        parse_ref(full_id(text))
     assert "\n" not in str(told.value)
-    assert "hub:org/name" in str(told.value)
+    assert "write " in str(told.value)

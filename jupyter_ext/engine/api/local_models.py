@@ -105,7 +105,9 @@ class LocalModelsAPI:
     async def download(self, request: Request) -> Response:
         """Begin to download, or join: 202, at once."""
         body = await _body(request)
-        return _answer(await self._models.download(model_id(request), _environ(body), _texts(body, "weights")), 202)
+        return _answer(
+            await self._models.download(model_id(request), _environ(body), _texts(body, "weights")), 202
+        )
 
     async def cancel(self, request: Request) -> Response:
         """Stop a download."""

@@ -198,6 +198,16 @@ class Downloads:
         commit = cache.commit_of_ref(repo_dir, ref)
         if commit is None:
             return 0
+        return self._delete_commit(repo_dir, commit)
+
+    def delete_revision(self, ref: ModelRef, revision: str, settings: HubSettings) -> int:
+        """Remove a revision that an update has replaced, if it was fetched here; gives the bytes freed."""
+        repo_dir = self._repo_dir(ref, settings)
+        is_current = cache.commit_of_ref(repo_dir, ref) == revision
+        fetched_here = records.is_whole(self._records_dir, repo_dir / "snapshots" / revision) is not None
+        return 0 if is_current or not fetched_here else self._delete_commit(repo_dir, revision)
+
+    def _delete_commit(self, repo_dir: Path, commit: str) -> int:
         records.remove(self._records_dir, repo_dir / "snapshots" / commit)
         return cache.delete_revision(repo_dir, commit)
 

@@ -8,20 +8,17 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jupyter_ext.engine.models import cache, local_files, memory, records
+from jupyter_ext.engine.models import local_files, memory
 from jupyter_ext.engine.models.downloads import Downloads
 from jupyter_ext.engine.models.hub_settings import HubSettings
 from jupyter_ext.engine.models.manifest import Manifest
 from jupyter_ext.engine.models.parts import Described, Environ
-from jupyter_ext.engine.models.reference import ModelRef, parse_ref
+from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.transfer import TransferTask
-from jupyter_ext.errors import InvalidInput, JupyterExtError
+from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.protocol.local_models import ModelFile, Transfer
 
 log = logging.getLogger(__name__)
-
-_REPO_PREFIX = "models--"
-"""Names of a hub model's directory in the cache begin so; its slashes are `--`."""
 
 
 class HubFetching:
@@ -50,15 +47,12 @@ class HubFetching:
     async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
         """Describe the files that are here whole, or give `None`."""
         settings = HubSettings.from_environment(environ)
-        path = await asyncio.to_thread(self._downloads.find_local, ref, settings)
-        if path is None:
-            return None
         try:
-            manifest = await asyncio.to_thread(local_files.describe, ref, path, settings, ("*",))
+            manifest = await asyncio.to_thread(self._downloads.describe_local, ref, settings)
         except JupyterExtError as error:
-            log.warning("%s in %s is passed over: %s", ref, path, error)
+            log.warning("what is here of %s is passed over: %s", ref, error)
             return None
-        return _described(manifest, path, revision=path.name)
+        return None if manifest is None else _described(manifest, manifest.path)
 
     async def describe(self, ref: ModelRef, path: Path) -> Described:
         """Describe a folder or file that the user or a training owns; a file that is named may be of any kind."""
@@ -70,8 +64,7 @@ class HubFetching:
 
     async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
         """Tell how much of a model an interrupted download has left."""
-        partials = await asyncio.to_thread(self._downloads.partials)
-        return sum(partial.kept_bytes for partial in partials if partial.model == str(ref))
+        return await asyncio.to_thread(self._downloads.kept_bytes, ref)
 
     async def remove(self, ref: ModelRef, environ: Environ) -> None:
         """Delete a model's files and what is kept of an interrupted download."""
@@ -95,30 +88,22 @@ class HubFetching:
         """Give the revision that the hub has now, where it is another one."""
         return await self._downloads.newer(ref, HubSettings.from_environment(environ))
 
-    def disk_free_bytes(self, environ: Environ) -> int:
-        """Tell how much room there is where files go."""
+    def disk_bytes(self, environ: Environ) -> tuple[int, int]:
+        """Tell how much room there is where files go: free, and in all."""
         path = HubSettings.from_environment(environ).cache_dir
         while not path.exists() and path != path.parent:
             path = path.parent
-        return shutil.disk_usage(path).free
+        usage = shutil.disk_usage(path)
+        return usage.free, usage.total
 
     async def all_local(self, environ: Environ) -> list[ModelRef]:
         """List the models of the hub's cache whose files are here whole."""
-        directory = HubSettings.from_environment(environ).cache_dir
+        settings = HubSettings.from_environment(environ)
+        return await asyncio.to_thread(self._downloads.all_local, settings)
 
-        def find() -> list[ModelRef]:
-            found = []
-            for path in sorted(directory.glob(f"{_REPO_PREFIX}*")):
-                name = path.name.removeprefix(_REPO_PREFIX).replace("--", "/", 1)
-                try:
-                    ref = parse_ref(f"hub:{name}")
-                    if self._downloads.find_local(ref, HubSettings.from_environment(environ)):
-                        found.append(ref)
-                except (InvalidInput, OSError) as error:
-                    log.info("%s in the cache is no model for us: %s", path.name, error)
-            return found
-
-        return await asyncio.to_thread(find)
+    async def close(self) -> None:
+        """Stop what runs; what has come is kept."""
+        await self._downloads.close()
 
 
 def _described(manifest: Manifest, path: Path | None = None, revision: str | None = None) -> Described:

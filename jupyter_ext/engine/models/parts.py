@@ -94,11 +94,14 @@ class Fetching(Protocol):
     async def newer(self, ref: ModelRef, environ: Environ) -> str | None:
         """Give the revision that the hub has now, where it is another one than the one that is here."""
 
-    def disk_free_bytes(self, environ: Environ) -> int:
-        """Tell how much room there is where files go."""
+    def disk_bytes(self, environ: Environ) -> tuple[int, int]:
+        """Tell how much room there is where files go: free, and in all."""
 
     async def all_local(self, environ: Environ) -> list[ModelRef]:
         """List the models whose files are here whole."""
+
+    async def close(self) -> None:
+        """Stop what runs; what has come is kept."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,6 @@ class Hosting(Protocol):
 
     def host(self, model_id: str) -> ModelHost | None:
         """Describe the host of a model, where there is one."""
-
-    def why_ended(self, model_id: str) -> str | None:
-        """Tell why a model's host ended by itself, in one line."""
 
     async def unload(self, model_id: str) -> Unloaded:
         """End a model's host, also while it is loading, and tell what that gave back."""

@@ -15,10 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models import state
+from jupyter_ext.engine.models import memory, state
 from jupyter_ext.engine.models.parts import (
     Described,
     Environ,
@@ -108,6 +106,7 @@ class ModelService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._fetching.close()
         await self._hosting.close()
 
     @property
@@ -125,13 +124,13 @@ class ModelService:
         await self._find_trained()
         models = [record.resource() for record in self._records.values()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
-        memory = psutil.virtual_memory()
+        disk_free, disk_total = self._fetching.disk_bytes(self._environ)
         return ModelPage(
             models=models,
-            disk_free_bytes=disk.free,
-            disk_total_bytes=disk.total,
-            memory_available_bytes=memory.available,
-            memory_total_bytes=memory.total,
+            disk_free_bytes=disk_free,
+            disk_total_bytes=disk_total,
+            memory_available_bytes=memory.available_bytes(),
+            memory_total_bytes=memory.total_bytes(),
         )
 
     async def get(self, model_id: str) -> LocalModel:
@@ -233,9 +232,7 @@ class ModelService:
             self._begin_fetch(record)
             return record.resource()
         try:
-            record.newer_revision = await self._fetching.newer(
-                record.ref, self._environ_of(record)
-            )
+            record.newer_revision = await self._fetching.newer(record.ref, self._environ_of(record))
         except JupyterExtError as error:
             raise Problem(502, "The hub cannot be asked", str(error)) from error
         self._save(record)
@@ -410,7 +407,9 @@ class ModelService:
         if record is None and (add or ref.source == "training"):
             record = await self._make(ref)
         if record is None:
-            raise Problem(404, "Not found", f"There is no model {str(ref)!r}; `%models` lists those there are.")
+            raise Problem(
+                404, "Not found", f"There is no model {str(ref)!r}; `%models` lists those there are."
+            )
         return record
 
     async def _look(self, ref: ModelRef, environ: Environ | None) -> Described | None:
@@ -463,6 +462,10 @@ class ModelService:
         return record
 
     async def _find_trained(self) -> None:
+        for record in [record for record in self._records.values() if record.ref.source == "training"]:
+            if record.memory == "free" and not await asyncio.to_thread(os.path.exists, record.path or ""):
+                self._records.pop(record.id, None)
+                self._files.delete(record)
         for weights in await self._trained.all():
             if f"training:{weights.training_id}" not in self._records:
                 await self._make(ModelRef("training", weights.training_id))
@@ -547,7 +550,7 @@ class ModelService:
             await self._after_cut(record)
         finally:
             self._running.pop(record.id, None)
-            record.fetching = self._closing and record.disk in ("partial", "absent", "updating")
+            record.fetching = self._closing and record.transfer.status == "canceled"
             self._save(record)
 
     async def _tidy(self, record: Record) -> None:
@@ -611,7 +614,7 @@ class ModelService:
             record.error = record.unloaded = None
             record.move_memory("loading")
             self._changed(record)
-            host = await self._hosting.load(record.id, Path(record.path), options)
+            host = await self._hosting.load(record.id, Path(record.path), _with_weights(record, options))
         except asyncio.CancelledError:
             if record.memory == "loading":
                 record.move_memory("free")
@@ -675,7 +678,8 @@ class ModelService:
                 409, "Not deleted", f"The files of {record.id} cannot be deleted: {error}."
             ) from error
         record.disk = "absent"
-        record.path = record.transfer = record.error = record.newer_revision = None
+        record.path = record.revision = record.newer_revision = record.transfer = record.error = None
+        record.stale = []
 
     def _check_fetchable(self, record: Record) -> None:
         if record.ref.source not in ("hub", "url"):
@@ -753,6 +757,17 @@ def _check_same(record: Record, options: LoadOptions) -> None:
                 "Loaded otherwise",
                 f"{record.id} is loaded with {what}={has}, not {asked}; unload it first to load it anew.",
             )
+
+
+def _with_weights(record: Record, options: LoadOptions) -> LoadOptions:
+    """Name the file of weights where the user has: only a name lets in what is no safetensors."""
+    path = record.path or ""
+    named = record.weights[0] if len(record.weights) == 1 else None
+    if record.ref.source == "file" and os.path.isfile(path):
+        named = os.path.basename(path)
+    if named is None or "weights" in options.extra:
+        return options
+    return replace(options, extra={**options.extra, "weights": named})
 
 
 def _line(error: BaseException) -> str:
