@@ -3,44 +3,48 @@
 The engine asks the service and writes what it says into a run directory of the usual form, so that the panel, the
 store and a restart of the engine work as for a run on this machine:
 
+    asking.json     when the service was first asked to start the training
     remote.json     base URL and id, once the service has taken the training
     started.json    when the service began it
     exit.json       how the service says it ended, last
 
-Rules: the token is held in memory only; after a restart it comes from the engine's own environment. The log is the service's whole text each time; only what is new is appended.
+Rule: only what the service says of a training ends it here. One that cannot be asked about goes on, with a line that says so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 from jupyter_ext.engine.backends.base import Launch, StartError
-from jupyter_ext.engine.backends.log_metrics import read_line
+from jupyter_ext.engine.backends.lost_create import Wanted
+from jupyter_ext.engine.backends.mirror import Mirror
 from jupyter_ext.engine.backends.replicate_http import (
     TERMINAL,
+    CreateUnclear,
     ReplicateClient,
     ServiceUnreachable,
-    parse_time,
+    Stopped,
+    TokenRefused,
 )
+from jupyter_ext.engine.backends.tokens import Tokens, how_to_set
 from jupyter_ext.engine.workers.exit import Outcome
-from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.errors import JupyterExtError, UnknownId
 from jupyter_ext.protocol.resources import Cause
 from jupyter_ext.worker.files import read_json, write_json
-from jupyter_ext.worker.journal import JournalWriter
 
 log = logging.getLogger(__name__)
 
-TOKEN_VARIABLE = "REPLICATE_API_TOKEN"
 FIRST_POLL_S = 1.0
 MAX_POLL_S = 10.0
-_OVERLAP = 2000
-"""So many last characters are looked for in a log that no longer begins as it did."""
+_MAX_UNKNOWN = 6
+"""So many times in turn a service may say that it knows no such training: its lists may lag behind its answers."""
 
 MakeClient = Callable[[str, str], ReplicateClient]
 
@@ -56,44 +60,52 @@ class ReplicateBackend:
     def __init__(self, make_client: MakeClient = ReplicateClient, first_poll_s: float = FIRST_POLL_S) -> None:
         self._make_client = make_client
         self._first_poll_s = first_poll_s
-        self._tokens: dict[str, str] = {}
+        self._tokens = Tokens()
         self._tasks: dict[Path, asyncio.Task[None]] = {}
         self._stops: dict[Path, asyncio.Event] = {}
+        self._same: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, launch: Launch) -> None:
         """Have the service start the training of `spec.json`; see `Backend.start`."""
-        spec = read_json(launch.run_dir / "spec.json")
-        remote = spec["remote"]
-        token = (launch.environ or {}).get(TOKEN_VARIABLE) or self._tokens.get(remote["base_url"])
-        if not token:
-            raise StartError(
-                f"There is no token for {remote['base_url']}; set {TOKEN_VARIABLE} and run it again."
-            )
-        self._tokens[remote["base_url"]] = token
-        client = self._make_client(remote["base_url"], token)
+        run_dir = launch.run_dir
+        spec = read_json(run_dir / "spec.json")
+        base_url = spec["remote"]["base_url"]
+        self._tokens.remember(base_url, launch.environ)
+        stop = self._stops.setdefault(run_dir, asyncio.Event())
         try:
-            made = await client.create(
-                remote["model"], remote["version"], remote.get("destination"), spec["input"]
+            token = await self._tokens.find(base_url)
+            if token is None:
+                raise StartError(
+                    f"There is no token for {base_url}; {how_to_set(base_url)}, and run it again."
+                )
+            client = self._make_client(base_url, token)
+            wanted = _wanted(spec, time.time())
+            try:
+                async with self._one_at_a_time(wanted, base_url):
+                    write_json(run_dir / "asking.json", {"asked_at": wanted.asked_at})
+                    remote_id = await client.create(wanted, lambda: _claimed(run_dir), stop)
+                    write_json(run_dir / "remote.json", {"base_url": base_url, "id": remote_id})
+            finally:
+                await client.aclose()
+        except Stopped:
+            self._stops.pop(run_dir, None)
+            write_json(
+                run_dir / "exit.json",
+                {"status": "canceled", "kind": "start", "ended_at": time.time(), "output": None},
             )
+            return
         except JupyterExtError as error:
+            self._stops.pop(run_dir, None)
             raise StartError(str(error)) from error
-        finally:
-            await client.aclose()
-        if not isinstance(made.get("id"), str):
-            raise StartError(f"{remote['base_url']} started a training but gave no id; look at its own list.")
-        write_json(launch.run_dir / "remote.json", {"base_url": remote["base_url"], "id": made["id"]})
-        self.adopt(launch.run_dir)
+        except StartError:
+            self._stops.pop(run_dir, None)
+            raise
+        self.adopt(run_dir)
 
     def adopt(self, run_dir: Path) -> None:
-        """Go on asking about a training that the service has taken."""
-        if not (run_dir / "remote.json").exists():
-            write_json(
-                run_dir / "error.json",
-                {"message": "The engine ended while it asked the service; look at its own list."},
-            )
-            write_json(run_dir / "exit.json", {"code": 1, "ended_at": time.time()})
-        elif run_dir not in self._tasks:
-            self._stops[run_dir] = asyncio.Event()
+        """Go on asking about a training that the service has taken, or may have taken when the engine ended."""
+        if run_dir not in self._tasks:
+            self._stops.setdefault(run_dir, asyncio.Event())
             task = asyncio.create_task(self._ask(run_dir), name=f"remote {run_dir.name}")
             self._tasks[run_dir] = task
             task.add_done_callback(lambda _: self._forget(run_dir))
@@ -120,15 +132,16 @@ class ReplicateBackend:
         ended = read_json(run_dir / "exit.json")
         if ended is None:
             return None
+        at, metrics = ended["ended_at"], ended.get("metrics") or {}
         if ended.get("code") is not None:  # the service never took it
             told = read_json(run_dir / "error.json") or {"message": "unknown"}
-            return Outcome("failed", ended["ended_at"], Cause(kind="start", message=told["message"]))
+            return Outcome("failed", at, Cause(kind="start", message=told["message"]))
         if ended["status"] == "succeeded":
-            return Outcome("succeeded", ended["ended_at"], output=ended["output"])
+            return Outcome("succeeded", at, output=ended["output"], metrics=metrics)
         if ended["status"] == "failed":
-            message = str(ended["error"] or "The service says that it failed, and not why.")
-            return Outcome("failed", ended["ended_at"], Cause(kind="exception", message=message))
-        return Outcome("canceled", ended["ended_at"], Cause(kind="canceled", message="Canceled."))
+            message = ended["error"] or "The service says that it failed, and not why."
+            return Outcome("failed", at, Cause(kind=_kind(ended), message=message), metrics=metrics)
+        return Outcome("canceled", at, _canceled(run_dir, ended), output=ended["output"], metrics=metrics)
 
     async def close(self) -> None:
         """Stop asking; the service goes on."""
@@ -137,59 +150,136 @@ class ReplicateBackend:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _one_at_a_time(self, wanted: Wanted, base_url: str) -> asyncio.Lock:
+        """Give the lock for creates that a service's list could not tell apart."""
+        key = json.dumps([base_url, wanted.model, wanted.version, wanted.inputs], sort_keys=True, default=str)
+        return self._same.setdefault(key, asyncio.Lock())
+
     def _forget(self, run_dir: Path) -> None:
         self._tasks.pop(run_dir, None)
         self._stops.pop(run_dir, None)
 
     async def _ask(self, run_dir: Path) -> None:
-        remote = read_json(run_dir / "remote.json")
-        mirror = Mirror(run_dir)
-        try:
-            while not (token := self._tokens.get(remote["base_url"]) or os.environ.get(TOKEN_VARIABLE)):
+        mirror = await asyncio.to_thread(Mirror, run_dir)
+        while True:
+            try:
+                await self._ask_to_the_end(run_dir, mirror)
+                break
+            except asyncio.CancelledError:
+                mirror.close()
+                raise
+            except Exception:  # the edge of a background task: what the service does is none the worse for it
+                log.exception("asking about %s failed; trying again", run_dir.name)
                 mirror.notice(
-                    f"Waiting for a token: set {TOKEN_VARIABLE} in a notebook and run `%engine restart`."
+                    "The engine had trouble asking the service; `%engine log` says why. It goes on."
                 )
                 await asyncio.sleep(MAX_POLL_S)
-            client = self._make_client(remote["base_url"], token)
+        mirror.close()
+
+    async def _ask_to_the_end(self, run_dir: Path, mirror: Mirror) -> None:
+        spec = read_json(run_dir / "spec.json")
+        base_url = spec["remote"]["base_url"]
+        refused: str | None = None
+        while True:
+            token = await self._tokens.find(base_url, refused)
+            if token is None or token == refused:
+                what = "There is no token" if token is None else "The token is refused"
+                mirror.notice(
+                    f"{what} for {base_url}, so nothing is heard of the training, which goes on there; "
+                    f"{how_to_set(base_url)}, then `%engine restart`."
+                )
+                await asyncio.sleep(MAX_POLL_S)
+                refused = None  # so that it is tried now and then: the service may have erred
+                continue
+            client = self._make_client(base_url, token)
             try:
-                await self._poll(client, remote["id"], mirror, self._stops[run_dir])
+                remote_id = await self._remote_id(run_dir, spec, client, mirror)
+                if remote_id is None or await self._poll(client, remote_id, mirror, self._stops[run_dir]):
+                    return
+            except TokenRefused:
+                log.info("%s refuses the token", base_url)
             finally:
                 await client.aclose()
-        except JupyterExtError as error:
-            log.warning("giving up %s: %s", run_dir.name, error)
-            mirror.end({"status": "failed", "error": str(error)})
-        except Exception:
-            log.exception("asking about %s failed", run_dir.name)
-            mirror.end(
-                {"status": "failed", "error": "The engine failed at asking the service; see `%engine log`."}
-            )
-        finally:
-            mirror.close()
+            refused = token
+
+    async def _remote_id(
+        self, run_dir: Path, spec: dict[str, Any], client: ReplicateClient, mirror: Mirror
+    ) -> str | None:
+        """Give the service's id of a training; look for that of one which an engine asked for before it was killed."""
+        remote, asking = read_json(run_dir / "remote.json"), read_json(run_dir / "asking.json")
+        if remote is not None:
+            return str(remote["id"])
+        told = "The engine ended before it had asked the service. Nothing was started; run it again."
+        if asking is not None:
+            told = "The engine ended while it asked the service, which has no such training; run it again."
+            try:
+                found = await self._found(client, _wanted(spec, asking["asked_at"]), run_dir, mirror)
+            except CreateUnclear as error:
+                found, told = None, f"The engine ended while it asked the service. {error}"
+            if found is not None:
+                write_json(run_dir / "remote.json", {"base_url": spec["remote"]["base_url"], "id": found})
+                return found
+        mirror.end({"status": "failed", "kind": "start", "error": told})
+        return None
+
+    async def _found(
+        self, client: ReplicateClient, wanted: Wanted, run_dir: Path, mirror: Mirror
+    ) -> str | None:
+        """Look for a training that may have been taken, for as long as the service cannot be asked."""
+        while True:
+            try:
+                return await client.find(wanted, lambda: _claimed(run_dir))
+            except (CreateUnclear, TokenRefused):
+                raise
+            except JupyterExtError as error:
+                mirror.notice(str(error))
+                await asyncio.sleep(MAX_POLL_S)
 
     async def _poll(
         self, client: ReplicateClient, remote_id: str, mirror: Mirror, stop: asyncio.Event
-    ) -> None:
-        pause_s, canceled = self._first_poll_s, False
+    ) -> bool:
+        """Ask until the training is over.
+
+        Returns:
+            True once it is over, false if the token is refused.
+        """
+        pause_s, num_unknown = self._first_poll_s, 0
+        wants_cancel = True
         while True:
             try:
-                if stop.is_set() and not canceled:
-                    canceled = True
-                    mirror.stopping()
-                    await client.cancel(remote_id)
-                told = await client.get(remote_id)
+                if stop.is_set() and wants_cancel:
+                    wants_cancel = not await self._cancel(client, remote_id, mirror)
+                told = await client.get(remote_id, None if stop.is_set() else stop)
+            except Stopped:
+                continue
+            except TokenRefused:
+                return False
+            except UnknownId as error:
+                num_unknown += 1
+                if num_unknown >= _MAX_UNKNOWN:
+                    text = f"{error}. How it ended cannot be found out."
+                    mirror.end({"status": "failed", "kind": "lost", "error": text})
+                    return True
+                pause_s = min(MAX_POLL_S, 1.5 * pause_s)
             except (
                 ServiceUnreachable
             ) as error:  # it may come back; the training there is none the worse for it
-                mirror.notice(f"{error}")
+                mirror.notice(str(error))
+                pause_s = MAX_POLL_S
+            except JupyterExtError as error:
+                mirror.notice(f"{error} The training goes on there and is asked about again.")
                 pause_s = MAX_POLL_S
             else:
-                news = mirror.take(told)
-                if told.get("status") in TERMINAL:
-                    mirror.end(told)
-                    return
+                num_unknown = 0
+                ahead_s = client.ahead_s or 0.0
+                news = await asyncio.to_thread(mirror.take, told, ahead_s)
+                status = told.get("status")
+                if isinstance(status, str) and status in TERMINAL:
+                    mirror.end(told, ahead_s)
+                    return True
                 pause_s = self._first_poll_s if news else min(MAX_POLL_S, 1.5 * pause_s)
-            if canceled:
-                await asyncio.sleep(min(pause_s, self._first_poll_s))
+            if stop.is_set():
+                await asyncio.sleep(self._first_poll_s)
                 continue
             try:
                 async with asyncio.timeout(pause_s):
@@ -197,78 +287,42 @@ class ReplicateBackend:
             except TimeoutError:
                 continue
 
-
-class Mirror:
-    """Writes what a service says of one training into its run directory."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-        self._logs = run_dir / "logs.txt"
-        self._seen = self._logs.read_text(encoding="utf-8") if self._logs.exists() else ""
-        self._line = self._seen.rpartition("\n")[2]
-        self._journal = JournalWriter(run_dir, "0")
-        self._noticed: set[str] = set()
-
-    def take(self, told: dict[str, Any]) -> bool:
-        """Write what is new in the service's answer; tell whether anything was."""
-        if told.get("status") != "starting" and not (self._run_dir / "started.json").exists():
-            started = _unix(told.get("started_at")) or time.time()
-            write_json(self._run_dir / "started.json", {"time": started})
-            self._journal.mark("started")
-        text = told.get("logs")
-        new = self._new_part(text) if isinstance(text, str) else ""
-        if new:
-            with open(self._logs, "a", encoding="utf-8") as file:
-                file.write(new)
-            self._read(new)
-        return bool(new)
-
-    def end(self, told: dict[str, Any]) -> None:
-        """Write how it ended."""
-        ended_at = _unix(told.get("completed_at")) or time.time()
-        content = {name: told.get(name) for name in ("status", "error", "output")}
-        write_json(self._run_dir / "exit.json", {**content, "ended_at": ended_at})
-
-    def stopping(self) -> None:
-        """Say that the service was asked to cancel."""
-        write_json(self._run_dir / "stop", {"stage": "flag", "requested_at": time.time()})
-
-    def notice(self, text: str) -> None:
-        """Tell the user something, once."""
-        if text not in self._noticed:
-            self._noticed.add(text)
-            self._journal.mark("notice", text=text)
-
-    def close(self) -> None:
-        """Close the journal."""
-        self._journal.close()
-
-    def _new_part(self, text: str) -> str:
-        """Give what a whole log says beyond what was seen; one that begins anew is searched for the last seen."""
-        if text.startswith(self._seen):
-            new = text[len(self._seen) :]
-        else:
-            tail = self._seen[-_OVERLAP:]
-            place = text.rfind(tail) if tail else -1
-            if place < 0 and len(text) <= len(self._seen):
-                return ""  # a shorter text without anything known: the service is catching up with itself
-            new = text[place + len(tail) :] if place >= 0 else text
-        self._seen += new
-        return new
-
-    def _read(self, new: str) -> None:
-        """Take metrics and progress out of whole lines, and progress out of the one that is being written."""
-        *lines, self._line = (self._line + new).split("\n")
-        for line in [*lines, ""]:
-            news = read_line(line)
-            if news.metrics:
-                self._journal.points(news.metrics, news.step)
-            if news.progress is not None:
-                self._journal.mark("progress", current=news.progress[0], total=news.progress[1])
-        unfinished = read_line(self._line).progress
-        if unfinished is not None:
-            self._journal.mark("progress", current=unfinished[0], total=unfinished[1])
+    async def _cancel(self, client: ReplicateClient, remote_id: str, mirror: Mirror) -> bool:
+        """Have the service cancel a training; tell whether it will."""
+        mirror.stopping()
+        try:
+            await client.cancel(remote_id)
+        except TokenRefused:
+            raise
+        except JupyterExtError as error:
+            mirror.notice(f"It could not be canceled: {error} The service is asked again.")
+            return False
+        return True
 
 
-def _unix(text: Any) -> float | None:
-    return parse_time(text).timestamp() if text and parse_time(text).year > 1 else None
+def _wanted(spec: dict[str, Any], asked_at: float) -> Wanted:
+    remote = spec["remote"]
+    return Wanted(remote["model"], remote["version"], remote.get("destination"), spec["input"], asked_at)
+
+
+def _claimed(run_dir: Path) -> set[str]:
+    """List the service's ids of all other runs of this engine."""
+    found = (read_json(path) for path in run_dir.parent.glob("*/remote.json") if path.parent != run_dir)
+    return {told["id"] for told in found if told is not None}
+
+
+def _kind(ended: dict[str, Any]) -> Literal["start", "lost", "exception"]:
+    kind = ended.get("kind")
+    return "start" if kind == "start" else "lost" if kind == "lost" else "exception"
+
+
+def _canceled(run_dir: Path, ended: dict[str, Any]) -> Cause:
+    if ended.get("kind") == "start":
+        return Cause(kind="canceled", message="Canceled before the service had taken it.")
+    if ended["status"] == "aborted":
+        return Cause(
+            kind="canceled", message="The service ended it before it began (aborted).", hint=ended["error"]
+        )
+    if not (run_dir / "stop").exists():
+        return Cause(kind="canceled", message="Canceled at the service, not from here.", hint=ended["error"])
+    return Cause(kind="canceled", message="Canceled.")

@@ -9,17 +9,20 @@ Source: Replicate's HTTP API reference; behaviour under faults as docs/architect
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+import time
+from collections.abc import Awaitable, Callable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
+from jupyter_ext.engine.backends.lost_create import Wanted
+from jupyter_ext.engine.backends.service_times import asked_pause_s, clock_ahead_s
+from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +34,48 @@ _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _MAX_ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.5
-_MAX_PAUSE_S = 60.0
-_CLOCK_SKEW = timedelta(minutes=2)
-_RESETS_IN = re.compile(r"(?:resets? in|available in)\s*~?\s*(\d+(?:\.\d+)?)\s*s", re.IGNORECASE)
+_MAX_BACKOFF_S = 60.0
+_MAX_ANSWER_BYTES = 128 * 2**20
+"""A training's object carries its whole log."""
+_MAX_PAGES = 10
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
-Pause = Callable[[float], Any]
+Pause = Callable[[float], Awaitable[None]]
 
 
 class ServiceUnreachable(RequestRefused):
     """The service did not answer, or only with faults of its own, for as long as was tried."""
+
+
+class TokenRefused(RequestRefused):
+    """The service does not take the token."""
+
+
+class CreateUnclear(RequestRefused):
+    """Nobody can tell whether the service has started a training."""
+
+
+class Stopped(Exception):
+    """The user wants the training stopped; nothing that was going on is unfinished."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer: `body` is decoded from its transfer, not from its text."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    path: str
+
+    def json(self) -> Any:
+        """Give what its JSON says, or `None` for what is none. NaN and infinities, which no client could be told, are text."""
+        try:
+            return json.loads(self.body, parse_constant=str)
+        except (ValueError, RecursionError):
+            return None
 
 
 class ReplicateClient:
@@ -49,16 +85,25 @@ class ReplicateClient:
         base_url: Where `/trainings` is, such as `https://api.replicate.com/v1`.
         token: The bearer token.
         pause: Sleeps for so many seconds; tests give a quick one.
+        timeout: How long an answer is waited for.
     """
 
-    def __init__(self, base_url: str, token: str, pause: Pause = asyncio.sleep) -> None:
-        self._base = httpx.URL(base_url.rstrip("/"))
-        if self._base.scheme not in ("http", "https") or not self._base.host:
-            raise InvalidInput(f"{base_url!r} is no base URL; give one such as {DEFAULT_BASE_URL}.")
+    def __init__(
+        self, base_url: str, token: str, pause: Pause = asyncio.sleep, timeout: httpx.Timeout = _TIMEOUT
+    ) -> None:
+        self._base = _base(base_url)
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise InvalidInput(
+                f"The token for {self._base.host} holds characters that no token has (a space or a line break?); "
+                "set REPLICATE_API_TOKEN again."
+            )
         self._pause = pause
+        self.ahead_s: float | None = None
+        """How far the service's clock is ahead of ours, seconds, as of its last answer."""
         self._http = httpx.AsyncClient(
-            timeout=_TIMEOUT,
+            timeout=timeout,
             follow_redirects=False,
+            trust_env=self._base.host not in _LOOPBACK,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
         )
 
@@ -67,138 +112,192 @@ class ReplicateClient:
         await self._http.aclose()
 
     async def create(
-        self, model: str, version: str, destination: str | None, inputs: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, wanted: Wanted, claimed: Callable[[], Set[str]] = frozenset, stop: asyncio.Event | None = None
+    ) -> str:
         """Start a training, exactly once.
+
+        Args:
+            wanted: What is asked for.
+            claimed: Gives the service's ids of this engine's other runs; blocks.
+            stop: Set once the user no longer wants it.
+
+        Returns:
+            The service's id of it.
 
         Raises:
             InvalidInput: The service refuses version, destination or inputs.
-            ServiceUnreachable: It could not be asked, or nobody can tell whether it was.
+            ServiceUnreachable: It could not be asked; nothing was started.
+            CreateUnclear: Nobody can tell whether it was started.
+            Stopped: It was not started and is no longer wanted.
         """
-        body = {"input": dict(inputs)} | ({"destination": destination} if destination else {})
-        path = f"/models/{model}/versions/{version}/trainings"
-        asked_at = datetime.now(UTC) - _CLOCK_SKEW
+        body: dict[str, Any] = {"input": dict(wanted.inputs)}
+        body |= {"destination": wanted.destination} if wanted.destination else {}
+        url = self._url(f"/models/{wanted.model}/versions/{wanted.version}/trainings")
         for attempt in range(_MAX_ATTEMPTS):
             try:
-                response = await self._http.post(self._url(path), json=body)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                await self._wait(attempt, None, error)
+                answer = await self._send("POST", url, body)
+            except _NOT_SENT as error:
+                await self._wait(attempt, type(error).__name__, 0.0, stop)
                 continue
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 log.warning("the answer to a create was lost (%s); looking for it", type(error).__name__)
-                found = await self._find(model, version, inputs, asked_at)
-                if found is not None:
+                is_slow = isinstance(error, httpx.TimeoutException)
+                if found := await self._find_twice(wanted, claimed, attempt):
                     return found
-                await self._wait(attempt, None, error)
+                if is_slow:  # it may be made after the last look
+                    raise self._unclear() from error
+                _check(stop)
                 continue
-            if response.status_code == 429:
-                await self._wait(attempt, response, None)
+            if answer.status == 429:
+                await self._wait(attempt, "429", asked_pause_s(answer.headers, answer.body), stop)
                 continue
-            if response.status_code >= 500:
-                found = await self._find(model, version, inputs, asked_at)
-                if found is not None:
+            told = answer.json()
+            if 200 <= answer.status < 300 and isinstance(told, dict) and is_id(told.get("id")):
+                return str(told["id"])
+            if 200 <= answer.status < 300 or answer.status >= 500:
+                if found := await self._find_twice(wanted, claimed, attempt):
                     return found
-            return self._object(response)
-        raise self._gave_up(path)
+                if answer.status < 300:
+                    raise self._unclear()
+            raise self.refusal(answer)
+        raise self._gave_up(url.path)
 
-    async def get(self, training_id: str) -> dict[str, Any]:
-        """Give a training."""
-        return self._object(await self._idempotent("GET", f"/trainings/{training_id}"))
+    async def get(self, training_id: str, stop: asyncio.Event | None = None) -> dict[str, Any]:
+        """Give a training.
 
-    async def cancel(self, training_id: str) -> dict[str, Any]:
-        """Cancel a training; asking twice is asking once."""
-        return self._object(await self._idempotent("POST", f"/trainings/{training_id}/cancel"))
+        Raises:
+            UnknownId: The service has none with this id.
+            Stopped: `stop` was set while it was waited for the service.
+            RequestRefused: The service does not answer, or with something else.
+        """
+        answer = await self._idempotent("GET", self._url(f"/trainings/{training_id}"), stop)
+        told = await asyncio.to_thread(answer.json)
+        if answer.status == 200 and isinstance(told, dict) and told.get("id", training_id) == training_id:
+            return told
+        raise self.refusal(answer)
 
-    async def pages(self, max_pages: int = 10) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield pages of trainings, newest first; a `next` on another origin is refused."""
-        url = self._url("/trainings")
-        for _ in range(max_pages):
-            page = self._object(await self._idempotent("GET", url))
-            yield [item for item in page.get("results") or [] if isinstance(item, dict)]
+    async def cancel(self, training_id: str) -> None:
+        """Cancel a training; asking twice is asking once.
+
+        Raises:
+            RequestRefused: The service does not answer, or refuses.
+        """
+        answer = await self._idempotent("POST", self._url(f"/trainings/{training_id}/cancel"), None)
+        if not 200 <= answer.status < 300:
+            raise self.refusal(answer)
+
+    async def find(self, wanted: Wanted, claimed: Callable[[], Set[str]]) -> str | None:
+        """Look for a training that a create whose answer was lost may have started; give its id.
+
+        Raises:
+            CreateUnclear: The list has one of which that cannot be told.
+            RequestRefused: The list cannot be had.
+        """
+        taken = await asyncio.to_thread(claimed)
+        ours, url = list[str](), self._url("/trainings")
+        for _ in range(_MAX_PAGES):
+            answer = await self._idempotent("GET", url, None)
+            page = answer.json()
+            items = page.get("results") if isinstance(page, dict) else None
+            if not isinstance(items, list):
+                raise self.refusal(answer)
+            items = [item for item in items if isinstance(item, dict)]
+            for item in items:
+                judgement = wanted.judge(item, self.ahead_s, taken)
+                if judgement == "unclear" or (judgement == "ours" and not is_id(item.get("id"))):
+                    raise self._unclear()
+                if judgement == "ours":
+                    ours.append(item["id"])
             following = page.get("next")
-            if not following:
-                return
-            target = url.join(str(following))
-            if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-                raise RequestRefused(
-                    f"{url.host} sent a next page on another host, {target.host}; it was not asked."
-                )
-            url = target
+            if not following or any(wanted.is_before(item, self.ahead_s) for item in items[-1:]):
+                return ours[-1] if ours else None
+            url = self._next_page(url, following)
+        raise self._unclear()
 
-    async def _find(
-        self, model: str, version: str, inputs: Mapping[str, Any], since: datetime
-    ) -> dict[str, Any] | None:
-        """Look for a training that a lost create may have started."""
+    async def _find_twice(self, wanted: Wanted, claimed: Callable[[], Set[str]], attempt: int) -> str | None:
+        """Look, and once more after a pause: a service may take a moment to show what it has taken."""
         try:
-            async for page in self.pages(max_pages=1):
-                for item in page:
-                    same = (item.get("model"), item.get("version"), item.get("input")) == (
-                        model,
-                        version,
-                        inputs,
-                    )
-                    if same and parse_time(item.get("created_at")) >= since:
-                        return item
-        except RequestRefused as error:
-            raise ServiceUnreachable(
-                f"{self._base.host} did not say whether the training was started, nor can it be asked now; "
-                "look at its own list before you start it again."
-            ) from error
-        return None
+            found = await self.find(wanted, claimed)
+            if found is None:
+                await self._wait(attempt, "create", 0.0, None)
+                found = await self.find(wanted, claimed)
+        except CreateUnclear:
+            raise
+        except JupyterExtError as error:
+            raise self._unclear(str(error)) from error
+        return found
 
-    async def _idempotent(self, method: str, path: str | httpx.URL) -> httpx.Response:
-        url = self._url(path) if isinstance(path, str) else path
+    async def _idempotent(self, method: str, url: httpx.URL, stop: asyncio.Event | None) -> Answer:
         for attempt in range(_MAX_ATTEMPTS):
             try:
-                response = await self._http.request(method, url)
-            except httpx.TransportError as error:
-                await self._wait(attempt, None, error)
+                answer = await self._send(method, url, None)
+            except httpx.RequestError as error:
+                await self._wait(attempt, type(error).__name__, 0.0, stop)
                 continue
-            if response.status_code not in _RETRIED:
-                return response
-            await self._wait(attempt, response, None)
-        raise self._gave_up(str(url.path))
+            if answer.status not in _RETRIED:
+                return answer
+            await self._wait(attempt, str(answer.status), asked_pause_s(answer.headers, answer.body), stop)
+        raise self._gave_up(url.path)
 
-    def _object(self, response: httpx.Response) -> dict[str, Any]:
-        """Give an answer's object, or raise what its problem says."""
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if response.is_success and isinstance(body, dict):
-            return body
-        where = f"{self._base.host} answered {response.status_code}"
-        detail = body.get("detail") or body.get("title") if isinstance(body, dict) else None
-        text = (
-            f"{where}: {' '.join(str(detail).split())}"
-            if detail
-            else f"{where} to {response.request.url.path}"
-        )
-        if response.is_success or response.is_redirect:
-            raise RequestRefused(
-                f"{where} with something that is no JSON object; is {self._base} the right base URL?"
+    async def _send(self, method: str, url: httpx.URL, body: Any) -> Answer:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        async with self._http.stream(method, url, content=content, headers=headers) as response:
+            self.ahead_s = clock_ahead_s(response.headers, time.time())
+            received = bytearray()
+            async for chunk in response.aiter_bytes():
+                received += chunk
+                if len(received) > _MAX_ANSWER_BYTES:
+                    raise RequestRefused(
+                        f"{self._base.host} answered {url.path} with more than {_MAX_ANSWER_BYTES >> 20} MiB; it was not read."
+                    )
+            return Answer(response.status_code, response.headers, bytes(received), url.path)
+
+    def refusal(self, answer: Answer) -> JupyterExtError:
+        """Give what an answer that is no success says, in one line."""
+        body = answer.json()
+        where = f"{self._base.host} answered {answer.status}"
+        if answer.status < 400:
+            return RequestRefused(
+                f"{where} with something that is no training; is {self._base} the right base URL?"
             )
-        if response.status_code == 401:
-            raise RequestRefused(f"{text}. Set REPLICATE_API_TOKEN to a valid token.")
-        if response.status_code == 404:
-            raise UnknownId(text)
-        if response.status_code in (400, 422):
-            raise InvalidInput(text)
-        raise RequestRefused(text)
+        detail = body.get("detail") or body.get("title") if isinstance(body, dict) else None
+        text = f"{where}: {' '.join(str(detail).split())[:1000]}" if detail else f"{where} to {answer.path}"
+        if answer.status == 401:
+            return TokenRefused(f"{text}. Set REPLICATE_API_TOKEN to a valid token.")
+        if answer.status == 404:
+            return UnknownId(text)
+        if answer.status in (400, 422):
+            return InvalidInput(text)
+        return RequestRefused(text)
 
-    async def _wait(self, attempt: int, response: httpx.Response | None, error: Exception | None) -> None:
+    async def _wait(self, attempt: int, why: str, asked_s: float, stop: asyncio.Event | None) -> None:
         """Pause before the next attempt: as long as the service asks for, and at least the backoff."""
-        backoff_s = min(_MAX_PAUSE_S, _FIRST_PAUSE_S * 2**attempt) * random.uniform(0.8, 1.2)
-        pause_s = max(backoff_s, 0.0 if response is None else asked_pause_s(response))
-        why = (
-            type(error).__name__
-            if error is not None
-            else response.status_code
-            if response is not None
-            else ""
-        )
+        backoff_s = min(_MAX_BACKOFF_S, _FIRST_PAUSE_S * 2**attempt) * random.uniform(0.8, 1.2)
+        pause_s = max(backoff_s, asked_s)
         log.info("%s: attempt %d failed (%s), next in %.1f s", self._base.host, attempt + 1, why, pause_s)
-        await self._pause(min(pause_s, _MAX_PAUSE_S))
+        _check(stop)
+        if stop is None:
+            await self._pause(pause_s)
+            return
+        pausing, stopping = asyncio.ensure_future(self._pause(pause_s)), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({pausing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pausing.cancel()
+            stopping.cancel()
+        _check(stop)
+
+    def _next_page(self, url: httpx.URL, following: Any) -> httpx.URL:
+        try:
+            target = url.join(str(following))
+        except httpx.InvalidURL:
+            raise self._unclear() from None
+        if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
+            raise RequestRefused(
+                f"{url.host} sent a next page on another host, {target.host}; it was not asked."
+            )
+        return target
 
     def _url(self, path: str) -> httpx.URL:
         return self._base.copy_with(path=self._base.path.rstrip("/") + path)
@@ -208,38 +307,34 @@ class ReplicateClient:
             f"{self._base.host} did not answer {path} in {_MAX_ATTEMPTS} attempts; try again later."
         )
 
+    def _unclear(self, reason: str = "") -> CreateUnclear:
+        return CreateUnclear(
+            f"{reason} ".lstrip()
+            + f"{self._base.host} did not say whether the training was started, nor can it be found out now; "
+            "look at its own list before you start it again."
+        )
 
-def asked_pause_s(response: httpx.Response) -> float:
-    """Give how long an answer asks to wait, seconds: header, body field, or the body's own words; 0 if it does not."""
-    asked = [_retry_after_s(response.headers.get("retry-after", ""))]
+
+def is_id(value: Any) -> bool:
+    """Tell whether a value can be a training's id, which becomes part of a path."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _check(stop: asyncio.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Stopped
+
+
+def _base(base_url: str) -> httpx.URL:
     try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if isinstance(body, dict):
-        value = body.get("retry_after")
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            asked.append(float(value))
-        if match := _RESETS_IN.search(str(body.get("detail", ""))):
-            asked.append(float(match[1]))
-    return max(asked)
-
-
-def _retry_after_s(text: str) -> float:
-    """Read a Retry-After header: seconds or an HTTP date."""
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
-
-
-def parse_time(text: Any) -> datetime:
-    """Read a timestamp with any number of fractional digits; one that cannot be read is long ago."""
-    try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", str(text)))
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
+        url = httpx.URL(base_url.rstrip("/"))
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidInput(f"{base_url[:200]!r} is no base URL; give one such as {DEFAULT_BASE_URL}.")
+    if url.userinfo or url.query or url.fragment:
+        raise InvalidInput(
+            f"The base URL of {url.host} holds a password, a query or a fragment; give one such as {DEFAULT_BASE_URL}, "
+            "and the token in REPLICATE_API_TOKEN."
+        )
+    return url

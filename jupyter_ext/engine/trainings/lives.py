@@ -156,7 +156,12 @@ class Lives:
                 record.spec["input"] = inputs
                 await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
             await self.backend(record).start(launch)
-        except (StartError, FetchError) as error:
+        except Exception as error:
+            if not isinstance(error, StartError | FetchError):
+                log.exception("starting %s failed", record.id)
+                error = StartError(
+                    f"The engine failed at it ({type(error).__name__}); `%engine log` says why."
+                )
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
             write_json(
                 record.run_dir / "error.json",

@@ -182,7 +182,7 @@ class Record:
         metrics = {"total_time": max(0.0, self.outcome.ended_at - self.spec["created_unix"])}
         if self.started_at is not None:
             metrics["predict_time"] = max(0.0, self.outcome.ended_at - self.started_at)
-        return metrics
+        return metrics | self.outcome.metrics
 
     def _progress(self) -> Progress | None:
         if self.progress is None:

@@ -6,7 +6,7 @@ Rule: be honest rather than guess. A kill is called out-of-memory only where the
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,8 @@ class Outcome:
     exception: UserException | None = None
     output: Any = None
     max_rss_bytes: int | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What it was told to say of itself in numbers; no curves."""
 
 
 def outcome(run_dir: Path, now: float) -> Outcome | None:
