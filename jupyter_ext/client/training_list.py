@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,9 @@ from jupyter_ext.protocol import resources
 
 if TYPE_CHECKING:
     import pandas as pd
+
+show_hook: Callable[[TrainingList], None] | None = None
+"""Displays a list richly in a notebook; the widget layer sets it, because this layer knows no widgets."""
 
 TABLE_MIME_TYPE = "application/vnd.jupyter-ext.trainings+json"
 LOWER_IS_BETTER = (
@@ -57,7 +60,7 @@ def format_number(value: float | str) -> str:
 
 
 class TrainingList(list[Training]):
-    """A list of handles that displays as a table: live in JupyterLab, still elsewhere.
+    """A list of handles that displays as a table: live where a page can reach the engine or the kernel, still elsewhere.
 
     Args:
         runs: The handles.
@@ -127,15 +130,30 @@ class TrainingList(list[Training]):
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
         )
 
+    @property
+    def table(self) -> dict[str, Any] | None:
+        """What the live table is drawn from; `None` for a list that is not the answer to a question."""
+        if self._limit is None:
+            return None
+        return {
+            "version": 1,
+            "status": self._status,
+            "limit": self._limit,
+            "trainings": [run.known.model_dump(mode="json", exclude={"logs"}) for run in self],
+        }
+
+    def _ipython_display_(self) -> None:
+        if show_hook is not None and self.table is not None:
+            show_hook(self)
+            return
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), raw=True)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
-        if self._limit is not None:
-            bundle[TABLE_MIME_TYPE] = {
-                "version": 1,
-                "status": self._status,
-                "limit": self._limit,
-                "trainings": [run.known.model_dump(mode="json", exclude={"logs"}) for run in self],
-            }
+        if (table := self.table) is not None:
+            bundle[TABLE_MIME_TYPE] = table
         return bundle
 
     def _repr_html_(self) -> str:

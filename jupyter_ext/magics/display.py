@@ -11,11 +11,11 @@ from typing import Any
 
 from IPython.display import DisplayHandle, display
 
-from jupyter_ext.client import handles, tunnel
+from jupyter_ext.client import handles, training_list, tunnel
 from jupyter_ext.client.handles import MIME_TYPE, Training, mime_content
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.picture import draw
-from jupyter_ext.client.training_list import duration_s, format_duration, format_number
+from jupyter_ext.client.training_list import TrainingList, duration_s, format_duration, format_number
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.protocol import resources
 
@@ -36,6 +36,35 @@ def show(run: Training) -> None:
         loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
 
 
+def show_view(view: str, data: dict[str, Any], still: dict[str, Any]) -> None:
+    """Display a live view: by its MIME type, as a widget, and still where nothing is alive.
+
+    Args:
+        view: Its name in `widgets/src/views`, such as `trainings`.
+        data: What it is drawn from.
+        still: `text/plain`, and what else shows it where nothing of ours is there.
+    """
+    bundle = {f"application/vnd.jupyter-ext.{view}+json": data, **still}
+    widget = _widget(view, data)
+    shown = display({**bundle, **_widget_view(widget)}, raw=True, display_id=True)
+    if isinstance(shown, DisplayHandle) and widget is not None:
+        loop_thread().submit(_drop_unviewed(shown, bundle, widget))
+
+
+async def _drop_unviewed(shown: DisplayHandle, bundle: dict[str, Any], widget: Any) -> None:
+    """Take a widget that no page drew out of the saved output; see `_keep_saved_output_current`."""
+    await asyncio.sleep(_VIEWED_WITHIN_S)
+    if not widget.is_viewed:
+        shown.update(bundle, raw=True)
+        widget.close()
+
+
+def show_table(runs: TrainingList) -> None:
+    """Display the live table of runs."""
+    assert runs.table is not None
+    show_view("trainings", runs.table, {"text/html": runs._repr_html_(), "text/plain": repr(runs)})
+
+
 def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[None]:
     """Display the panel in the place of an earlier output; cancel what this gives before the place gets another."""
     data, widget = _bundle(run)
@@ -45,14 +74,8 @@ def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[Non
 
 def _bundle(run: Training) -> tuple[dict[str, Any], Any]:
     data: dict[str, Any] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
-    widget = _widget(run)
-    if widget is not None:
-        data[_WIDGET_TYPE] = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": widget.model_id,
-        }
-    return data, widget
+    widget = _widget("training", mime_content(run.known))
+    return {**data, **_widget_view(widget)}, widget
 
 
 def show_and_wait(run: Training) -> None:
@@ -74,13 +97,19 @@ def label_of(shell: Any) -> Callable[[str], str]:
     return label
 
 
-def _widget(run: Training) -> Any:
+def _widget_view(widget: Any) -> dict[str, Any]:
+    if widget is None:
+        return {}
+    return {_WIDGET_TYPE: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
+
+
+def _widget(view: str, data: dict[str, Any]) -> Any:
     try:
         from jupyter_ext_widgets import LiveView
     except ImportError as error:
         log.info("no widget: %s", error)
         return None
-    return LiveView("training", mime_content(run.known), door=tunnel.PanelDoor())
+    return LiveView(view, data, door=tunnel.PanelDoor())
 
 
 async def _keep_saved_output_current(
@@ -167,3 +196,4 @@ class EngineStatus:
 
 
 handles.show_hook = show
+training_list.show_hook = show_table

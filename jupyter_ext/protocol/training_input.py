@@ -152,6 +152,14 @@ class TrainingInput:
             if parameter.is_secret and parameter.name in checked.model_fields_set
         }
 
+    def forgotten_secrets(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+        """Name the secrets that an earlier run had, which are kept nowhere, and that are not given anew."""
+        return [
+            parameter.name
+            for parameter in self.parameters
+            if parameter.is_secret and stored.get(parameter.name) and parameter.name not in given
+        ]
+
     def parse_text(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """Turn `-i name=text` of a magic into values: a literal where the type takes one, the text otherwise."""
         return {name: self._parse_one(name, text) for name, text in texts.items()}

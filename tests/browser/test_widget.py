@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from panel_page import assert_steady_is_complete, steady
+from panel_page import PanelPage, assert_steady_is_complete, steady
 from playwright.sync_api import expect
 
 STEPS = 300
@@ -38,3 +38,42 @@ def test_widget_draws(lab, lab_server, tmp_path, way) -> None:
         assert any("/static/panel" in url for url in asked), asked
         assert any("/engine/native/trainings/" in url for url in asked), asked
         assert lab.errors == []
+
+
+TABLE = """\
+from jupyter_ext.client.training_list import TrainingList
+from jupyter_ext.client import tunnel
+from jupyter_ext_widgets import LiveView
+display(LiveView("trainings", TrainingList(limit=20).table, door=tunnel.PanelDoor()))"""
+
+
+@pytest.mark.parametrize("way", ["server", "kernel"])
+def test_the_table_as_a_widget_acts(lab, lab_server, engine, tmp_path, way) -> None:
+    gate = tmp_path / "gate"
+    cell = steady(STEPS, name=f"widget-table-{way}", gate=gate)
+    lab.open(lab_server.write_notebook(f"widget-table-{way}", "%load_ext jupyter_ext", cell, TABLE))
+    if way == "kernel":
+        lab.page.route("**/jupyter-ext/**", lambda route: route.abort())
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.run_cell(2)
+    table = lab.cell(2).locator(".jx-runs")
+    table.scroll_into_view_if_needed()
+    table.get_by_label("Filter by name, id or tag").fill(f"widget-table-{way}")
+    row = table.locator("tbody tr")
+    expect(row).to_have_count(1)
+    expect(row.locator(".jx-chip")).to_have_text("processing")
+    row.get_by_label(f"Edit notes of widget-table-{way}").click()
+    box = table.get_by_label(f"notes of widget-table-{way}", exact=True)
+    box.fill("through the comm")
+    box.press("Enter")
+    expect(row).to_contain_text("through the comm")
+    row.get_by_role("button", name=f"widget-table-{way}", exact=True).click()
+    panel = PanelPage(table.locator(".jx-runs-panel .jx-panel"))
+    panel.wait_points("loss/train", STEPS - 50)
+    row.get_by_role("checkbox").check()
+    table.locator(".jx-runs-actions").get_by_role("button", name="Cancel").click()
+    panel.wait_status("canceled")
+    expect(row.locator(".jx-chip")).to_have_text("canceled")
+    lab.screenshot(f"widget-table-{way}", lab.cell(2))
+    assert engine.get(f"/native/trainings/{panel.training_id()}")["notes"] == "through the comm"

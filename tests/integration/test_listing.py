@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -88,6 +89,27 @@ async def test_again_starts_the_same_code_with_the_same_inputs(
     assert status == 201, answer
     assert "environment variables" in answer["notices"][0], "a page has no environment to give"
     assert (await client.wait(answer["id"], 40)).status == "succeeded"
+
+
+async def test_tags_and_notes_given_at_once_are_both_kept(client: AsyncClient) -> None:
+    run = await finish(client, TEXT, name="labels")
+    for round_ in range(10):
+        await asyncio.gather(
+            client.label(run.id, [f"tag{round_}"], None), client.label(run.id, None, f"note {round_}")
+        )
+        kept = await client.get(run.id)
+        assert (kept.tags, kept.notes) == ([f"tag{round_}"], f"note {round_}")
+
+
+async def test_again_wants_a_secret_anew_instead_of_its_stars(client: AsyncClient) -> None:
+    text = "from pydantic import SecretStr\ndef train(key: SecretStr): return len(getattr(key, 'get_secret_value', lambda: key)())"
+    first = await finish(client, text, name="secret", key="sesame")
+    assert first.error is None
+    assert (first.input, first.output) == ({"key": "**********"}, 6)
+    with pytest.raises(InvalidInput, match=r"key is secret .* run\.again\(key=…\)"):
+        await client.again(first.id)
+    second = await client.wait((await client.again(first.id, {"key": "longer one"})).id, 40)
+    assert second.output == 10
 
 
 async def test_a_deleted_training_is_gone_with_its_files(

@@ -62,6 +62,16 @@ export function formatAbout(seconds: number): string {
   return hours < 36 ? `${hours < 10 ? hours.toFixed(1) : Math.round(hours)} h` : `${Math.round(hours / 24)} days`;
 }
 
+/** How long ago: `3 min ago`. */
+export function formatAgo(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  if (s < 5) {
+    return 'just now';
+  }
+  const [unit, length_s] = s < 60 ? ['s', 1] : s < 3600 ? ['min', 60] : s < 86_400 ? ['h', 3600] : ['d', 86_400];
+  return `${Math.floor(s / Number(length_s))} ${unit} ago`;
+}
+
 /** Binary units: `1536` → `1.5 KiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

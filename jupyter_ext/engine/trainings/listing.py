@@ -19,7 +19,7 @@ from jupyter_ext.engine.trainings.orders import Order, Origin
 from jupyter_ext.engine.trainings.sealer import Sealer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.versions import Versions
-from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.resources import Training, Urls
 from jupyter_ext.worker.files import read_json
 
@@ -51,6 +51,7 @@ class TrainingList:
         self._catalog = catalog
         self._versions = versions
         self._sealer = sealer
+        self._labeling = asyncio.Lock()
 
     async def open(self) -> None:
         """Finish the deletions that an engine's end cut short."""
@@ -75,6 +76,10 @@ class TrainingList:
         Raises:
             Problem: There is no such training, its files are gone, or the labels are not of their form.
         """
+        async with self._labeling:  # else one of two at the same time would put back what the other replaced
+            return await self._label(training_id, tags, notes)
+
+    async def _label(self, training_id: str, tags: object, notes: object) -> Training:
         training = await self._trainings.get(training_id)
         run_dir = self._runs_dir / training.id
         if not run_dir.is_dir():
@@ -122,6 +127,10 @@ class TrainingList:
                 f"The code of training {training_id} (version {spec['version'][:12]}) is no longer kept; "
                 "start it from its notebook.",
             )
+        secret = version.training_input and version.training_input.forgotten_secrets(training.input, changes)
+        if secret:
+            told = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
+            raise invalid_input([InvalidField("required", f"input.{secret[0]}", told)])
         started = await self._trainings.create(Order(version, inputs, origin))
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:

@@ -105,11 +105,7 @@ def plan_resumption(
             f"{name} cannot be resumed: its code {training.version[:12]} was deleted; start a new one."
         )
     spec = read_json(run_dir / "spec.json")
-    secret = [
-        parameter.name
-        for parameter in (version.training_input.parameters if version.training_input else ())
-        if parameter.is_secret and spec["input"].get(parameter.name) and parameter.name not in changed
-    ]
+    secret = version.training_input and version.training_input.forgotten_secrets(spec["input"], changed)
     if secret:
         raise _refusal(
             f"{name} had the secret input {secret[0]!r}, which is kept nowhere; give it again: "

@@ -23,8 +23,8 @@ export interface ChartSetup {
   onTheme: (dark: boolean) => void;
   /** Whether no more points will come, so that nothing need be loaded for them. */
   isOver: () => boolean;
-  /** Names a rank in the legends; a comparison gives each run as a rank. */
-  rankLabel?: (rank: string) => string;
+  /** Names of compared runs, each of which is a rank, in the order of their colours. */
+  runs?: ReadonlyMap<string, string>;
   signal: AbortSignal;
 }
 
@@ -48,7 +48,7 @@ export class Chart {
 
   constructor(setup: ChartSetup) {
     this.#setup = setup;
-    this.#planner = new Planner(setup.rankLabel);
+    this.#planner = new Planner(setup.runs);
     const { signal, requestDraw } = setup;
     this.toolbar = new ChartToolbar(requestDraw, () => this.#setZoom(null), signal);
     this.#legend = new Legend(requestDraw, signal);

@@ -44,13 +44,13 @@ export class Legend {
     this.#values.clear();
     const rows = plan.cells.map(cell => {
       const names = element('div', { class: 'jx-legend-names' });
-      for (const { id, label, color, series } of cell.entries) {
+      for (const { id, label, short, color, series } of cell.entries) {
         const swatch = element('span', { class: 'jx-swatch' });
         swatch.style.backgroundColor = theme.palette[color % theme.palette.length];
         const value = element('span', { class: 'jx-legend-value' });
         this.#values.set(id, value);
         const toggle = button(
-          { class: 'jx-legend-name', title: `${series.key}: click to show or hide`, attrs: { 'aria-pressed': String(!this.hidden.has(id)) } },
+          { class: 'jx-legend-name', title: `${label === short ? series.key : `${series.key}, ${label}`}: click to show or hide`, attrs: { 'aria-pressed': String(!this.hidden.has(id)) } },
           () => {
             if (!this.hidden.delete(id)) {
               this.hidden.add(id);
@@ -60,8 +60,8 @@ export class Legend {
           },
           signal
         );
-        const isAlone = cell.entries.length === 1 && label === cell.group;
-        toggle.append(swatch, ...(isAlone ? [] : [element('span', { text: label })]), value);
+        const isAlone = short === '' || (cell.entries.length === 1 && short === cell.group);
+        toggle.append(swatch, ...(isAlone ? [] : [element('span', { text: short })]), value);
         names.append(toggle);
       }
       const row = element('div', { class: 'jx-legend-row' }, element('span', { class: 'jx-legend-title', text: cell.group, title: cell.group }), names);

@@ -8,8 +8,10 @@ import { NUM_COLORS } from './theme';
 export interface Entry {
   /** Unique in the chart. */
   id: string;
-  /** Shown in the legend; the split, and the rank where there are several. */
+  /** What it is: the split, and the rank where there are several. */
   label: string;
+  /** What its plot's legend says; of compared runs the split only, as one legend names the runs of all plots. */
+  short: string;
   /** Index into the palette; grows past its end. */
   color: number;
   series: MetricSeries;
@@ -44,12 +46,13 @@ const CELL_HEIGHTS_PX = [236, 208, 184];
 
 export class Planner {
   readonly #colors = new Map<string, Map<string, number>>();
-  readonly #ranks: string[] = [];
-  readonly #rankLabel: ((rank: string) => string) | undefined;
+  readonly #runs: ReadonlyMap<string, string> | null;
+  readonly #ranks: string[];
 
-  /** @param rankLabel Names a rank in each legend; without it ranks are numbered where there are several. */
-  constructor(rankLabel?: (rank: string) => string) {
-    this.#rankLabel = rankLabel;
+  /** @param runs Names of ranks that are compared runs, in the order of their colours; else ranks are numbered. */
+  constructor(runs: ReadonlyMap<string, string> | null = null) {
+    this.#runs = runs;
+    this.#ranks = [...(runs?.keys() ?? [])];
   }
 
   /** Arrange series in a width. */
@@ -60,12 +63,12 @@ export class Planner {
     for (const series of shown) {
       const { group, split } = nameOf(series.key);
       const many = (ranks.get(series.key) ?? 0) > 1;
-      const rank = this.#rankLabel ? this.#rankLabel(series.rank) : many ? `rank ${series.rank}` : '';
-      const label = [split || (this.#rankLabel ? '' : group), rank].filter(Boolean).join(' · ');
+      const rank = this.#runs ? (this.#runs.get(series.rank) ?? series.rank) : many ? `rank ${series.rank}` : '';
+      const label = [split || (this.#runs ? '' : group), rank].filter(Boolean).join(' · ');
       const id = `${series.rank}\n${series.key}`;
       const entries = groups.get(group) ?? [];
       groups.set(group, entries);
-      entries.push({ id, label, color: this.#rankLabel ? this.#runColor(series.rank, split) : this.#color(group, id, split), series });
+      entries.push({ id, label, short: this.#runs ? split : label, color: this.#runs ? this.#runColor(series.rank, split) : this.#color(group, id, split), series });
     }
     const names = orderGroups([...groups.keys()]);
     const visible = showAll ? names : names.slice(0, MAX_CELLS);

@@ -56,6 +56,11 @@ export class TrainingClient {
     bytesOf(await this.#transport.request('POST', `${this.#v1}/cancel`));
   }
 
+  /** Start a run that goes on from this one's last checkpoint. */
+  async resume(): Promise<Training> {
+    return jsonOf<Training>(await this.#transport.request('POST', `${this.#native}/resume`, {}));
+  }
+
   stream(afterSeq: number, handlers: StreamHandlers): OpenStream {
     return this.#transport.openStream(`${this.#native}/stream?after_seq=${afterSeq}`, handlers);
   }

@@ -4,7 +4,7 @@ import { CommTransport, type CommModel } from '../transport/comm';
 import { ServerTransport } from '../transport/server';
 import type { Transport } from '../transport/transport';
 import { VIEWS } from '../views';
-import { ShownView } from '../views/view';
+import { ShownView, type OutputData } from '../views/view';
 
 /** An anywidget model of `LiveView`. */
 interface ViewModel extends CommModel {
@@ -12,6 +12,8 @@ interface ViewModel extends CommModel {
   get(name: 'view'): string;
   /** The same data as under the view's MIME type. */
   get(name: 'data'): unknown;
+  set(name: 'data', data: OutputData): void;
+  save_changes(): void;
   on(event: 'msg:custom', callback: Parameters<CommModel['on']>[1]): void;
   on(event: 'change:data', callback: () => void): void;
   off(event: 'msg:custom', callback: Parameters<CommModel['off']>[1]): void;
@@ -42,7 +44,10 @@ export function render({ model, el }: RenderContext, server?: FoundServer): () =
   }
   const tunnel = new AbortController();
   const transport: Transport = server ? new ServerTransport(server) : new CommTransport(model, tunnel.signal);
-  const shown = new ShownView(view, el, transport);
+  const shown = new ShownView(view, el, transport, data => {
+    model.set('data', data);
+    model.save_changes();
+  });
   const draw = () => shown.show(model.get('data'));
   model.on('change:data', draw);
   // The kernel keeps a widget in the saved output only where one is looked at.

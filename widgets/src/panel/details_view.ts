@@ -1,8 +1,9 @@
 // What the training was given and what came out, folded away.
 
 import { element, setHidden } from '../dom';
-import { formatBytes } from '../format';
+import { formatBytes, formatCount } from '../format';
 import type { Training } from '../wire';
+import { checkpointText } from './header';
 
 const MAX_VALUE_CHARS = 400;
 /** Enough of a sha256 to tell versions apart. */
@@ -17,9 +18,10 @@ export class DetailsView {
     this.node.append(this.#list);
   }
 
-  draw(training: Training): void {
-    const { input, captured, output, version, model, created_at, started_at, completed_at, id } = training;
-    const key = JSON.stringify([input, captured, output, version, model, created_at, started_at, completed_at, id]);
+  draw(training: Training, now_ms: number): void {
+    const { input, captured, output, version, model, created_at, started_at, completed_at, id, resumed_from } = training;
+    const checkpoint = training.checkpoint ? checkpointText(training.checkpoint, now_ms) : '';
+    const key = JSON.stringify([input, captured, output, version, model, created_at, started_at, completed_at, id, checkpoint, resumed_from]);
     if (key === this.#drawn) {
       return;
     }
@@ -42,6 +44,8 @@ export class DetailsView {
       ['Training', id],
       ['Model', model ?? ''],
       ['Version', (version ?? '').slice(0, VERSION_CHARS)],
+      ['Resumed from', resumed_from ? `${resumed_from.id}, step ${formatCount(resumed_from.step)}` : ''],
+      ['Checkpoint', checkpoint],
       ...times.filter(([, at]) => at).map(([name, at]): [string, string] => [name, new Date(at ?? '').toLocaleString()]),
     ]);
     setHidden(this.node, this.#list.childElementCount === 0);

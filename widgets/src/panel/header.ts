@@ -2,8 +2,8 @@
 
 import { button, element, setHidden, setText } from '../dom';
 import type { FeedState } from '../feed/feed';
-import { formatAbout, formatClock, formatCount } from '../format';
-import type { Status, StopStage, Training } from '../wire';
+import { formatAbout, formatAgo, formatBytes, formatClock, formatCount } from '../format';
+import type { Checkpoint, Status, StopStage, Training } from '../wire';
 
 const STAGES: Record<StopStage, string> = {
   flag: 'finishing the step',
@@ -16,6 +16,16 @@ export function isEnded(status: Status): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'canceled';
 }
 
+/** Tell whether a run can go on from a checkpoint. */
+export function isResumable(training: Training): boolean {
+  return (training.status === 'failed' || training.status === 'canceled') && Boolean(training.checkpoint);
+}
+
+/** `step 29, 3 min ago, 1.2 MiB`. */
+export function checkpointText({ step, time, bytes }: Checkpoint, now_ms: number): string {
+  return `step ${formatCount(step)}, ${formatAgo(now_ms / 1000 - time)}, ${formatBytes(bytes)}`;
+}
+
 export class Header {
   readonly node: HTMLElement;
   readonly #name = element('span', { class: 'jx-name' });
@@ -25,18 +35,38 @@ export class Header {
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
   readonly #elapsed = element('span', { class: 'jx-elapsed', title: 'Elapsed' });
   readonly #cancel: HTMLButtonElement;
+  readonly #resume: HTMLButtonElement;
   readonly #bar = element('div', { class: 'jx-bar-fill' });
   readonly #track = element('div', { class: 'jx-bar', attrs: { role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': '0', 'aria-valuemax': '100' } }, this.#bar);
   readonly #done = element('span');
   readonly #left = element('span');
   #canceling = false;
+  #resuming = false;
+  readonly #canResume: boolean;
 
   /**
    * @param cancel Asks for the end; rejects with what went wrong.
+   * @param resume Goes on from the last checkpoint; rejects with what went wrong. `null` where that has no place.
    * @param onChange Asks to be drawn.
    * @param signal Ends its listeners.
    */
-  constructor(cancel: () => Promise<void>, onChange: () => void, onError: (text: string) => void, signal: AbortSignal) {
+  constructor(cancel: () => Promise<void>, resume: (() => Promise<void>) | null, onChange: () => void, onError: (text: string) => void, signal: AbortSignal) {
+    this.#canResume = resume !== null;
+    this.#resume = button(
+      { class: 'jx-button jx-primary', text: 'Resume' },
+      () => {
+        this.#resuming = true;
+        onError('');
+        onChange();
+        resume?.()
+          .catch((error: unknown) => onError(error instanceof Error ? error.message : String(error)))
+          .finally(() => {
+            this.#resuming = false;
+            onChange();
+          });
+      },
+      signal
+    );
     this.#cancel = button(
       { class: 'jx-button', text: 'Cancel', title: 'Ask the training to stop' },
       () => {
@@ -54,7 +84,7 @@ export class Header {
     this.node = element(
       'header',
       { class: 'jx-header' },
-      element('div', { class: 'jx-title' }, this.#chip, this.#name, this.#id, element('span', { class: 'jx-spacer' }), this.#connection, this.#elapsed, this.#cancel),
+      element('div', { class: 'jx-title' }, this.#chip, this.#name, this.#id, element('span', { class: 'jx-spacer' }), this.#connection, this.#elapsed, this.#cancel, this.#resume),
       this.#track,
       element('div', { class: 'jx-progress-text' }, this.#done, this.#left)
     );
@@ -77,6 +107,10 @@ export class Header {
     setHidden(this.#cancel, ended);
     this.#cancel.disabled = stopping || feed === null;
     setText(this.#cancel, stopping ? 'Canceling…' : 'Cancel');
+    setHidden(this.#resume, !this.#canResume || !isResumable(training));
+    this.#resume.disabled = this.#resuming || feed === null;
+    setText(this.#resume, this.#resuming ? 'Resuming…' : 'Resume');
+    this.#resume.title = training.checkpoint ? `Go on from the checkpoint at ${checkpointText(training.checkpoint, now_ms)}, in a new run` : '';
     setText(this.#elapsed, elapsed(training, now_ms));
     this.#drawConnection(feed);
     this.#drawProgress(training, progress?.fraction ?? null, lastStep, ended);

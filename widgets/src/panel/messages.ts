@@ -11,6 +11,11 @@ export interface Message {
   action?: { label: string; run: () => void };
 }
 
+/** Give text with what stands in backticks as code. */
+function withCode(text: string): (Node | string)[] {
+  return text.split('`').map((part, i) => (i % 2 === 1 ? element('code', { text: part }) : part));
+}
+
 export class Messages {
   readonly node = element('div', { class: 'jx-messages', attrs: { 'aria-live': 'polite' } });
   #drawn = '';
@@ -31,7 +36,7 @@ export class Messages {
     setHidden(this.node, messages.length === 0);
     this.node.replaceChildren(
       ...messages.map(({ tone, text, action }) => {
-        const line = element('div', { class: 'jx-message' }, element('span', { text }));
+        const line = element('div', { class: 'jx-message' }, element('span', {}, ...withCode(text)));
         line.dataset.tone = tone;
         if (action) {
           line.append(button({ class: 'jx-link', text: action.label }, action.run, this.#listeners.signal));

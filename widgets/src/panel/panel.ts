@@ -7,9 +7,9 @@ import { Feed, type FeedState } from '../feed/feed';
 import { DEFAULT_BUCKETS } from '../feed/downsampler';
 import { SeriesStore } from '../feed/series';
 import type { Range } from '../feed/training_client';
-import { formatDuration } from '../format';
+import { formatCount, formatDuration } from '../format';
 import type { Transport } from '../transport/transport';
-import type { Training } from '../wire';
+import type { ResumedFrom, Training } from '../wire';
 import { DetailsView } from './details_view';
 import { loadEarlier } from './earlier';
 import { ErrorView } from './error_view';
@@ -31,6 +31,8 @@ export interface PanelOptions {
   snapshot: Training | null;
   /** Ends the panel and all it holds. */
   signal: AbortSignal;
+  /** Shows the run that goes on where this one ended; without it there is no Resume. */
+  onResumed?: (training: Training) => void;
 }
 
 const TICK_MS = 1_000;
@@ -72,6 +74,8 @@ class Panel {
   readonly #root: HTMLElement;
   readonly #pacer: Pacer;
   readonly #noSeries = new SeriesStore();
+  readonly #before = element('div', { class: 'jx-before' });
+  #beforeShown: AbortController | null = null;
   #actionError = '';
   #hiddenAt: number | null = null;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
@@ -86,6 +90,7 @@ class Panel {
     this.#feed = transport && new Feed({ transport, trainingId, onChange: firstSoon });
     this.#header = new Header(
       async () => this.#feed?.client.cancel(),
+      options.onResumed ? () => this.#resume() : null,
       request,
       text => {
         this.#actionError = text;
@@ -120,7 +125,8 @@ class Panel {
       element('section', { class: 'jx-metrics', attrs: { 'aria-label': 'Metrics' } }, this.#chart.toolbar.node, this.#chart.node, this.#lastValues.node),
       this.#system.node,
       this.#log.node,
-      this.#details.node
+      this.#details.node,
+      this.#before
     );
     this.#root = element('section', { class: 'jx-panel', attrs: { role: 'region', 'aria-label': 'Training' } }, this.#blank, this.#body);
     options.element.replaceChildren(this.#root);
@@ -143,6 +149,7 @@ class Panel {
       clearInterval(ticker);
       clearTimeout(this.#pauseTimer);
       clearTimeout(this.#zoomTimer);
+      this.#beforeShown?.abort();
       this.#feed?.dispose();
       this.#root.remove();
     });
@@ -206,7 +213,7 @@ class Panel {
     if (feed) {
       this.#log.draw(feed.log, ended, feed.state.kind === 'unavailable');
     }
-    this.#details.draw(training);
+    this.#details.draw(training, Date.now());
   }
 
   #drawBlank(state: FeedState | null): void {
@@ -246,11 +253,38 @@ class Panel {
         lines.push({ tone: 'warning', text: warning });
       }
     }
+    if (training.resumed_from) {
+      lines.push(this.#resumedLine(training.resumed_from));
+    }
     if (training.status === 'canceled' && training.cause) {
       lines.push({ tone: 'info', text: [training.cause.message, training.cause.hint].filter(Boolean).join(' ') });
     }
     lines.push(...(training.notices ?? []).map((text): Message => ({ tone: 'info', text })));
     return lines;
+  }
+
+  #resumedLine({ id, step }: ResumedFrom): Message {
+    const text = `Resumed from …${id.slice(-6)} at step ${formatCount(step)}.`;
+    return { tone: 'info', text, action: { label: this.#beforeShown ? 'Hide it' : 'Show it', run: () => this.#toggleBefore(id) } };
+  }
+
+  // The run before this one, below it and as it was; it can be looked at, not resumed twice.
+  #toggleBefore(id: string): void {
+    if (this.#beforeShown) {
+      this.#beforeShown.abort();
+      this.#beforeShown = null;
+    } else {
+      this.#beforeShown = new AbortController();
+      mountPanel({ element: this.#before, trainingId: id, transport: this.#options.transport, snapshot: null, signal: this.#beforeShown.signal });
+    }
+    this.#pacer.request();
+  }
+
+  async #resume(): Promise<void> {
+    const next = await this.#feed?.client.resume();
+    if (next && !this.#options.signal.aborted) {
+      this.#options.onResumed?.(next);
+    }
   }
 
   async #showStacks(feed: Feed): Promise<void> {

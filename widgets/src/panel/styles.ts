@@ -79,6 +79,8 @@ const css = (): string => /* css */ `
   background: transparent; font-size: 12px !important; cursor: pointer;
 }
 .jx-button:hover:not(:disabled) { border-color: var(--jx-error); color: var(--jx-error) !important; }
+.jx-primary:not(:disabled) { border-color: var(--jx-accent); color: var(--jx-accent) !important; }
+.jx-primary:hover:not(:disabled) { border-color: var(--jx-accent); background: color-mix(in srgb, var(--jx-accent) 12%, transparent); color: var(--jx-accent) !important; }
 .jx-button:disabled { opacity: 0.45; cursor: default; }
 .jx-bar { position: relative; height: 4px; margin-top: 8px; border-radius: 2px; overflow: hidden; background: color-mix(in srgb, var(--jx-text) 10%, transparent); }
 .jx-bar-fill { height: 100%; border-radius: 2px; background: var(--jx-accent); transition: width 0.25s linear; }
@@ -91,6 +93,7 @@ const css = (): string => /* css */ `
 
 .jx-messages { padding: 0 14px 4px; }
 .jx-message { display: flex; gap: 8px; align-items: baseline; padding: 3px 0 3px 9px; margin: 2px 0; border-left: 3px solid var(--jx-border); font-size: 12px; color: var(--jx-muted); overflow-wrap: anywhere; }
+.jx-panel .jx-message code { padding: 0 3px; border-radius: 3px; background: color-mix(in srgb, var(--jx-text) 7%, transparent); color: inherit; font: 11.5px var(--jx-mono); }
 .jx-message[data-tone='warning'] { border-color: var(--jx-warning); color: var(--jx-text); }
 .jx-message[data-tone='error'] { border-color: var(--jx-error); color: var(--jx-error); }
 .jx-link { padding: 0; border: 0; background: none; color: var(--jx-accent) !important; font-size: 12px !important; cursor: pointer; white-space: nowrap; }
@@ -166,6 +169,8 @@ const css = (): string => /* css */ `
 .jx-fact dt { flex: 0 0 104px; color: var(--jx-muted); overflow-wrap: anywhere; font-weight: normal; margin: 0; }
 .jx-fact dt:empty { display: none; }
 .jx-fact dd { margin: 0; font-family: var(--jx-mono); overflow-wrap: anywhere; min-width: 0; }
+.jx-before { padding: 0 14px 10px; }
+.jx-before:empty { display: none; }
 .jx-crash { color: var(--jx-error, #d32f2f); white-space: pre-wrap; }
 
 .ansi-bold { font-weight: 700; } .ansi-dim { opacity: 0.7; } .ansi-italic { font-style: italic; }

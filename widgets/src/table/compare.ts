@@ -1,6 +1,7 @@
 // Several runs side by side: their curves in one chart, and the inputs in which they differ.
 
 import { Chart } from '../chart/chart';
+import { readTheme } from '../chart/theme';
 import { element } from '../dom';
 import { SeriesStore } from '../feed/series';
 import { TrainingClient } from '../feed/training_client';
@@ -18,6 +19,7 @@ export class Compare {
   readonly #requestDraw: () => void;
   readonly #parent: AbortSignal;
   #chart: Chart | null = null;
+  #swatches: HTMLElement[] = [];
   #store = new SeriesStore();
   #shown: readonly Training[] = [];
   #ended = new AbortController();
@@ -49,20 +51,20 @@ export class Compare {
     if (this.node.hidden || this.#parent.aborted) {
       return;
     }
-    const names = new Map(this.#shown.map(training => [training.id, `${training.name} ${training.id.slice(-4)}`]));
+    const names = namesOf(this.#shown);
     this.#chart = new Chart({
       transport: this.#transport,
       requestDraw: this.#requestDraw,
       onZoom: () => undefined,
       onTheme: () => undefined,
       isOver: () => false,
-      rankLabel: id => names.get(id) ?? id,
+      runs: names,
       signal: this.#ended.signal,
     });
     const more = trainings.length > MAX_RUNS ? `The first ${MAX_RUNS} of ${trainings.length} are compared.` : '';
     this.node.append(
       element('div', { class: 'jx-runs-note', text: more }),
-      element('div', { class: 'jx-metrics' }, this.#chart.toolbar.node, this.#chart.node),
+      element('div', { class: 'jx-metrics' }, element('div', { class: 'jx-compare-head' }, this.#runNames(names), this.#chart.toolbar.node), this.#chart.node),
       inputDiff(this.#shown, names)
     );
     this.refresh();
@@ -97,7 +99,15 @@ export class Compare {
   draw(): void {
     if (this.isOpen) {
       this.#chart?.draw(this.#store, 0, this.#note);
+      const { palette } = readTheme(this.node);
+      this.#swatches.forEach((swatch, i) => (swatch.style.backgroundColor = palette[i % palette.length]));
     }
+  }
+
+  #runNames(names: ReadonlyMap<string, string>): HTMLElement {
+    this.#swatches = [...names].map(() => element('span', { class: 'jx-swatch' }));
+    const runs = [...names].map(([id, name], i) => element('li', { title: id }, this.#swatches[i], name));
+    return element('ul', { class: 'jx-run-names', attrs: { 'aria-label': 'Runs by colour' } }, ...runs);
   }
 
   // Each run is a "rank" of one chart, and begins at the same zero.
@@ -110,12 +120,18 @@ export class Compare {
   }
 }
 
+// The name alone where it tells them apart.
+function namesOf(trainings: readonly Training[]): Map<string, string> {
+  const all = trainings.map(training => training.name);
+  return new Map(trainings.map(({ id, name }) => [id, all.indexOf(name) === all.lastIndexOf(name) ? name : `${name} …${id.slice(-4)}`]));
+}
+
 function inputDiff(trainings: readonly Training[], names: ReadonlyMap<string, string>): HTMLElement {
   const inputs = differingInputs(trainings);
   if (inputs.length === 0) {
     return element('div', { class: 'jx-runs-note', text: 'Their inputs are the same.' });
   }
-  const head = element('tr', {}, element('th', { text: 'input', attrs: { scope: 'col' } }), ...trainings.map(training => element('th', { text: names.get(training.id), attrs: { scope: 'col' } })));
+  const head = element('tr', {}, element('th', { text: 'input', attrs: { scope: 'col' } }), ...trainings.map(training => element('th', { text: names.get(training.id), title: training.id, attrs: { scope: 'col' } })));
   const rows = inputs.map(name =>
     element('tr', {}, element('th', { text: name, attrs: { scope: 'row' } }), ...trainings.map(training => element('td', { text: valueText(training.input?.[name]) })))
   );

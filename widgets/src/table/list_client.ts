@@ -2,6 +2,7 @@
 
 import { bytesOf, jsonOf, type Transport } from '../transport/transport';
 import type { Status, Training } from '../wire';
+import type { VersionSchema } from './again_fields';
 
 /** Which page of which trainings. */
 export interface ListQuery {
@@ -46,8 +47,21 @@ export class ListClient {
     return jsonOf<Training>(await this.#transport.request('PATCH', path(id), labels));
   }
 
-  async again(id: string): Promise<Training> {
-    return jsonOf<Training>(await this.#transport.request('POST', `${path(id)}/again`, {}));
+  /** Give what a run's code takes, or `null` where the engine does not know it, as of another service's version. */
+  async schema({ model, version }: Training): Promise<VersionSchema | null> {
+    const [owner, name] = model.split('/').map(encodeURIComponent);
+    const answer = await this.#transport.request('GET', `/v1/models/${owner}/${name}/versions/${encodeURIComponent(version)}`);
+    return answer.status === 200 ? jsonOf<VersionSchema>(answer) : null;
+  }
+
+  /** Start the same once more, but for `changes` of its inputs. */
+  async again(id: string, changes: Record<string, unknown> = {}): Promise<Training> {
+    return jsonOf<Training>(await this.#transport.request('POST', `${path(id)}/again`, { input: changes }));
+  }
+
+  /** Start a run that goes on from this one's last checkpoint. */
+  async resume(id: string): Promise<Training> {
+    return jsonOf<Training>(await this.#transport.request('POST', `${path(id)}/resume`, {}));
   }
 
   async cancel(id: string): Promise<void> {

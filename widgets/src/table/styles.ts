@@ -43,7 +43,20 @@ const CSS = /* css */ `
 .jx-runs-note:empty { display: none; }
 .jx-runs-note[data-tone='error'] { color: var(--jx-error); }
 .jx-compare { border-top: 1px solid var(--jx-border); padding: 8px 0 10px; }
+.jx-compare-head { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 2px 16px; margin-bottom: 4px; }
+.jx-panel .jx-run-names { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 0; padding: 0; font-size: 12px; font-weight: 600; }
+.jx-panel .jx-run-names li { display: inline-flex; align-items: center; gap: 6px; margin: 0; }
+.jx-compare-head .jx-toolbar { flex: 1 1 auto; }
 .jx-compare .jx-diff { width: auto; margin: 6px 14px 0; }
+.jx-again { padding: 8px 14px 12px; border-bottom: 1px solid var(--jx-border); background: color-mix(in srgb, var(--jx-text) 2.5%, transparent); font-size: 12px; }
+.jx-again-title { font-weight: 600; margin-bottom: 6px; }
+.jx-again-inputs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(260px, 100%), 1fr)); gap: 6px 20px; }
+.jx-again-inputs label { display: flex; align-items: center; gap: 8px; min-width: 0; }
+.jx-again-inputs label span { flex: 0 0 96px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--jx-muted); }
+.jx-again-inputs :is(input, select) { flex: 1 1 auto; min-width: 0; height: 26px; padding: 0 8px; border: 1px solid var(--jx-border); border-radius: 4px; background: var(--jx-surface); color: var(--jx-text); font: 12px var(--jx-mono); }
+.jx-again .jx-bad:not(:empty) { margin-top: 8px; }
+.jx-again-end { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 10px; }
+.jx-again-told { color: var(--jx-muted); }
 .jx-runs-panel { padding: 0 14px 8px; }
 .jx-runs .jx-danger { border-color: var(--jx-error); color: var(--jx-error) !important; }
 `;

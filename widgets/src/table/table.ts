@@ -4,12 +4,13 @@
 import { Pacer } from '../chart/pacer';
 import { button, element, setHidden, setText } from '../dom';
 import { formatCount } from '../format';
-import { isEnded } from '../panel/header';
+import { isEnded, isResumable } from '../panel/header';
 import { mountPanel } from '../panel/panel';
 import { addStyles } from '../panel/styles';
 import type { Transport } from '../transport/transport';
 import type { Status, Training } from '../wire';
 import { ActionBar } from './action_bar';
+import { Again } from './again';
 import { columnsOf, defaultMetric, metricKeys, type Best } from './columns';
 import { Compare } from './compare';
 import { Grid } from './grid';
@@ -47,6 +48,7 @@ class Table {
   readonly #grid: Grid;
   readonly #actions: ActionBar;
   readonly #compare: Compare;
+  readonly #again: Again;
   readonly #search = element('input', { attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' } });
   readonly #status = element('select', { attrs: { 'aria-label': 'Filter by status' } });
   readonly #metric = element('select', { attrs: { 'aria-label': 'Metric' } });
@@ -85,14 +87,31 @@ class Table {
     this.#actions = new ActionBar(
       {
         compare: () => this.#compare.show(this.#compare.isOpen ? [] : this.#selected()),
-        again: () => void this.#each(training => this.#client.again(training.id)),
+        again: () => {
+          const selected = this.#selected();
+          if (selected.length === 1) {
+            this.#again.show(this.#again.isOpen ? null : selected[0]);
+          } else {
+            void this.#each(training => this.#client.again(training.id));
+          }
+        },
+        resume: () => void this.#each(async training => this.#started(await this.#client.resume(training.id)), isResumable),
         cancel: () => void this.#each(training => this.#client.cancel(training.id), training => !isEnded(training.status)),
         remove: () => void this.#each(training => this.#client.remove(training.id), training => isEnded(training.status)),
         clear: () => {
           this.#grid.selection.clear();
           this.#compare.show([]);
-          this.#pacer.request();
+          this.#again.show(null);
+          this.#draw();
         },
+      },
+      signal
+    );
+    this.#again = new Again(
+      {
+        schema: training => this.#client.schema(training),
+        start: (training, changes) => this.#client.again(training.id, changes),
+        started: training => this.#started(training),
       },
       signal
     );
@@ -103,7 +122,7 @@ class Table {
       this.#best.append(element('option', { text, attrs: { value } }));
     }
     const bar = element('div', { class: 'jx-runs-bar' }, this.#search, this.#status, element('label', {}, 'metric', this.#metric), element('label', {}, 'best', this.#best), element('span', { class: 'jx-spacer' }), this.#count, this.#previous, this.#next);
-    this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
+    this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#again.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
     options.element.replaceChildren(this.#root);
     addStyles(this.#root);
     addTableStyles(this.#root);
@@ -191,12 +210,25 @@ class Table {
     this.#ask({});
   }
 
+  #started(training: Training): void {
+    this.#openedId = null;
+    this.#open(training);
+    this.#ask({});
+  }
+
   #open(training: Training): void {
     this.#opened.abort();
     this.#opened = new AbortController();
     this.#openedId = this.#openedId === training.id ? null : training.id;
     if (this.#openedId !== null) {
-      mountPanel({ element: this.#panel, trainingId: training.id, transport: this.#options.transport, snapshot: training, signal: this.#opened.signal });
+      mountPanel({
+        element: this.#panel,
+        trainingId: training.id,
+        transport: this.#options.transport,
+        snapshot: training,
+        signal: this.#opened.signal,
+        onResumed: next => this.#started(next),
+      });
     }
   }
 
@@ -222,6 +254,9 @@ class Table {
     setText(this.#count, total === 0 ? 'no trainings' : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`);
     this.#previous.disabled = !this.#live || this.#query.offset === 0;
     this.#next.disabled = !this.#live || offset + trainings.length >= total;
+    for (const turn of [this.#previous, this.#next]) {
+      setHidden(turn, this.#query.offset === 0 && trainings.length >= total);
+    }
     this.#actions.draw(this.#selected(), this.#compare.isOpen);
     setHidden(this.#panel, this.#openedId === null);
     this.#compare.draw();

@@ -79,9 +79,11 @@ export function jsonOf<T>(answer: Answer): T {
 function problemOf(answer: Answer): ProblemError {
   const text = new TextDecoder().decode(answer.body);
   try {
-    const body = JSON.parse(text) as { title?: unknown; detail?: unknown; message?: unknown };
+    const body = JSON.parse(text) as { title?: unknown; detail?: unknown; message?: unknown; invalid_fields?: { description: string }[] };
     const title = typeof body.title === 'string' ? body.title : `HTTP ${answer.status}`;
-    const detail = typeof body.detail === 'string' ? body.detail : body.message;
+    // `detail` is Replicate's list of fields, for programs; for people it is said without the paths.
+    const wrong = Array.isArray(body.invalid_fields) ? body.invalid_fields.map(field => field.description).join('; ') : '';
+    const detail = wrong || (typeof body.detail === 'string' ? body.detail : body.message);
     return new ProblemError(answer.status, title, typeof detail === 'string' ? detail : '');
   } catch {
     return new ProblemError(answer.status, `HTTP ${answer.status}`, '');

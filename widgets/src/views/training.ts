@@ -14,8 +14,15 @@ export const trainingView: View = {
   name: 'training',
   description: 'Draws the output of a training as a live panel.',
   identity: ({ id }: TrainingData) => id || null,
-  mount: ({ element, transport, signal }, data) => {
+  mount: ({ element, transport, signal, supersede }, data) => {
     const { id, training } = data as Required<TrainingData>;
-    mountPanel({ element, trainingId: id, transport, snapshot: training?.id === id ? training : null, signal });
+    mountPanel({
+      element,
+      trainingId: id,
+      transport,
+      snapshot: training?.id === id ? training : null,
+      signal,
+      onResumed: next => supersede({ id: next.id, version: 1, training: next }, `Training ${next.name} (${next.id}), resumed from ${id}`),
+    });
   },
 };

@@ -15,6 +15,13 @@ export interface Place {
   transport: Transport;
   /** Ends the view and all it holds: listeners, timers, streams. */
   signal: AbortSignal;
+  /**
+   * Show something else here from now on, such as the run that a resumed one goes on in. The host keeps it in the saved output
+   * where it can.
+   *
+   * @param text What the output says where nothing is alive.
+   */
+  supersede(data: OutputData, text: string): void;
 }
 
 /** One kind of output. */
@@ -43,13 +50,18 @@ export class ShownView {
   readonly #view: View;
   readonly #element: HTMLElement;
   readonly #transport: Transport;
+  readonly #keep: Place['supersede'];
+  /** What was here before, by identity, and how to say what is here now: a late snapshot does not bring the old back. */
+  readonly #superseded = new Map<string, () => void>();
   #identity: string | null = null;
   #drawn = new AbortController();
 
-  constructor(view: View, element: HTMLElement, transport: Transport) {
+  /** @param keep Writes into the output what a view wants shown instead. */
+  constructor(view: View, element: HTMLElement, transport: Transport, keep: Place['supersede'] = () => undefined) {
     this.#view = view;
     this.#element = element;
     this.#transport = transport;
+    this.#keep = keep;
   }
 
   /** Draw these data, unless they show what is drawn already. */
@@ -59,6 +71,11 @@ export class ShownView {
     if (identity !== null && identity === this.#identity) {
       return;
     }
+    const keepAgain = identity === null ? undefined : this.#superseded.get(identity);
+    if (keepAgain) {
+      keepAgain();
+      return;
+    }
     this.end();
     if (identity === null) {
       this.#element.textContent = 'This output cannot be read; it was made by another version of jupyter-ext.';
@@ -66,7 +83,13 @@ export class ShownView {
     }
     this.#identity = identity;
     this.#drawn = new AbortController();
-    this.#view.mount({ element: this.#element, transport: this.#transport, signal: this.#drawn.signal }, known);
+    const supersede: Place['supersede'] = (other, text) => {
+      const keep = () => this.#keep(other, text);
+      this.#superseded.set(identity, keep);
+      this.show(other);
+      keep();
+    };
+    this.#view.mount({ element: this.#element, transport: this.#transport, signal: this.#drawn.signal, supersede }, known);
   }
 
   /** End the view; a later `show` draws anew. */
