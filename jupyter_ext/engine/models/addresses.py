@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 def repo_dir(ref: ModelRef, directory: Path) -> Path:
     """Give where the model of an address lies, in the same layout as a hub's."""
     host = _PLAIN.sub("-", urlsplit(ref.name).hostname or "")[:60]
-    return directory / "urls" / f"{host}-{hashlib.sha256(ref.name.encode()).hexdigest()[:24]}"
+    return directory / "urls" / f"{host}-{hashlib.sha256(str(ref).encode()).hexdigest()[:24]}"
 
 
 def look_up(

@@ -270,7 +270,7 @@ class Connector:
     ) -> Body:
         try:
             parts = urlsplit(url)
-            is_redirected = remote.location is not None
+            is_redirected = origin(parts) != origin(urlsplit(remote.url))
             refuse_status(response, url, is_redirected=is_redirected, has_token=self._has_token(parts))
             if response.status == 416:
                 raise Changed(f"{remote.host} has no bytes {start}-{end - 1}")

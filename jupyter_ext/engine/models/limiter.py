@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
+_LOOK_S = 0.2
+"""How often whoever waits looks whether the limit was changed."""
+
 
 class RateLimiter:
     """Lets at most so many bytes a second through.
@@ -32,11 +35,13 @@ class RateLimiter:
             self._free_at = 0.0
 
     def take(self, num_bytes: int, stopped: threading.Event) -> None:
-        """Wait until so many bytes, which have come, are within the limit, or until somebody stops."""
+        """Wait until so many bytes, which have come, are within the limit; until somebody stops, or changes the limit."""
         with self._lock:
-            if self._bytes_per_s is None:
+            limit = self._bytes_per_s
+            if limit is None:
                 return
             now = time.monotonic()
-            self._free_at = max(self._free_at, now) + num_bytes / self._bytes_per_s
-            pause_s = self._free_at - now
-        stopped.wait(pause_s)
+            ready_at = self._free_at = max(self._free_at, now) + num_bytes / limit
+        while (pause_s := ready_at - time.monotonic()) > 0 and self._bytes_per_s == limit:
+            if stopped.wait(min(pause_s, _LOOK_S)):
+                return
