@@ -62,7 +62,10 @@ class AsyncClient:
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
-        version = await self._json("POST", "/native/versions", content=bundle.data, timeout=_UPLOAD_TIMEOUT)
+        made_in = {name: told for name, told in _origin().items() if name != "environ"}
+        version = await self._json(
+            "POST", "/native/versions", content=bundle.data, params=made_in, timeout=_UPLOAD_TIMEOUT
+        )
         body = {"input": plain_inputs(inputs), "jupyter_ext": _origin()}
         path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
         return Training.model_validate(await self._json("POST", path, json=body))

@@ -48,6 +48,10 @@ def remote_ref(ref: str, on: str, destination: str | None) -> RemoteRef:
     if destination is not None and not _DESTINATION.fullmatch(destination):
         raise InvalidInput(f"destination {destination!r} is not of the form owner/name.")
     base_url = os.environ.get("REPLICATE_BASE_URL") or DEFAULT_BASE_URL if on == "replicate" else on
+    if "@" in base_url:
+        raise InvalidInput(
+            f"The base URL of {base_url.rpartition('@')[2]} holds a password; give it without, and the token in REPLICATE_API_TOKEN."
+        )
     if not base_url.rstrip("/").endswith("/v1"):
         base_url = f"{base_url.rstrip('/')}/v1"
     return RemoteRef("replicate", base_url, found[1], found[2], destination)

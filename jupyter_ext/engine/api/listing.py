@@ -15,7 +15,6 @@ from jupyter_ext.engine.api.replicate.requests import base_url, input_of, json_o
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.store.listing import ListQuery, Sort
 from jupyter_ext.engine.trainings.listing import TrainingList
-from jupyter_ext.engine.trainings.orders import Origin
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.resources import TERMINAL
@@ -70,7 +69,7 @@ class ListingAPI:
     async def again(self, request: Request) -> Response:
         """Start the same once more: 201."""
         body: dict[str, Any] = await json_object(request) if await request.body() else {}
-        origin = origin_of(body, Origin("")) if isinstance(body.get("jupyter_ext"), dict) else None
+        origin = origin_of(body)
         training = await self._trainings.again(request.path_params["id"], input_of(body), origin)
         return JSONResponse(self._presenter.training(training, base_url(request)), 201, _NO_STORE)
 

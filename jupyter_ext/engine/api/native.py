@@ -22,7 +22,7 @@ from jupyter_ext.engine.trainings.orders import Origin
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
-from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES
+from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES, MadeIn
 from jupyter_ext.protocol.problems import Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -54,7 +54,7 @@ class NativeAPI:
         """Keep a code bundle: 201."""
         if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; load larger data inside train().")
-        version = await self._trainings.add_version(await request.body())
+        version = await self._trainings.add_version(await request.body(), _made_in(request))
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
 
@@ -69,12 +69,15 @@ class NativeAPI:
         missing = [name for name in ("base_url", "model", "version") if name not in remote]
         if missing:
             raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
+        if "@" in remote["base_url"]:
+            detail = "base_url holds a password; give it without, and the token in REPLICATE_API_TOKEN."
+            raise Problem(422, "Invalid value", detail)
         training = await self._trainings.create_remote(
             str(body.get("backend")),
             remote,
             str(body.get("name") or remote["model"].rpartition("/")[2]),
             input_of(body),
-            origin_of(body, Origin("")),
+            origin_of(body) or Origin(""),
         )
         return answer(self._presenter.training(training, base_url(request)), 201)
 
@@ -114,7 +117,7 @@ class NativeAPI:
     async def resume(self, request: Request) -> Response:
         """Start a training that goes on where this one's last checkpoint is: 201."""
         body = await json_object(request) if await request.body() else {}
-        asker = origin_of(body, Origin("")) if isinstance(body.get("jupyter_ext"), dict) else None
+        asker = origin_of(body)
         training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
         return answer(self._presenter.training(training, base_url(request)), 201)
 
@@ -162,6 +165,14 @@ async def _until_gone(socket: WebSocket) -> None:
     """Return when the viewer has left; what it says until then has no meaning."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+def _made_in(request: Request) -> MadeIn | None:
+    """Read where a notebook has made a bundle; other clients do not say."""
+    query = request.query_params
+    if not query.get("python") or not query.get("cwd"):
+        return None
+    return MadeIn(query["python"], query["cwd"], tuple(query.getlist("sys_path")))
 
 
 def _wants_chain(request: Request) -> bool:

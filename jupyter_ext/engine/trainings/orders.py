@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,25 @@ class Order:
     plan: Resumption | None = None
     kind: Literal["training", "prediction"] = "training"
     cancel_after_s: float | None = None
+
+
+def origin_where_made(version: Version, default: Origin) -> Origin:
+    """Give where a version runs for a client that does not say: in the interpreter that it was made with.
+
+    Modules that lie beside the notebook can be imported, but the run's directory is one of its own.
+
+    Raises:
+        Problem: That interpreter is gone.
+    """
+    made = version.made_in
+    python = version.trained.python if version.trained else made.python if made else default.python
+    if not os.access(python, os.X_OK):
+        detail = (
+            f"Version {version.id[:12]} of {version.model} was made with {python[:200]}, which is gone; "
+            "train it once more from a notebook, and it is remembered with that notebook's interpreter."
+        )
+        raise Problem(422, "Interpreter is gone", detail)
+    return Origin(python, sys_path=(*made.sys_path, made.cwd) if made else None)
 
 
 def declared_inputs(order: Order) -> TrainingInput | None:

@@ -26,7 +26,7 @@ from jupyter_ext.engine.trainings.publishing import Publisher
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.versions import Version, Versions
+from jupyter_ext.engine.trainings.versions import MadeIn, Version, Versions
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.trainings.webhooks import Webhooks
 from jupyter_ext.engine.workers.exit import rfc3339
@@ -117,9 +117,9 @@ class TrainingService:
         await self._webhooks.close()
         self._stores.close()
 
-    async def add_version(self, bundle: bytes) -> Version:
+    async def add_version(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
         """Keep a code bundle; see `Versions.add`."""
-        version = await asyncio.to_thread(self._versions.add, bundle)
+        version = await asyncio.to_thread(self._versions.add, bundle, made_in)
         await self._catalog.put_version(
             version.id, model=version.model, created_at=rfc3339(time.time()), manifest=version.manifest
         )

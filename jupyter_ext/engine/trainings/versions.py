@@ -5,6 +5,7 @@ manifest.json       format, kind (cell | function | script | cog), name, entry, 
 code.py             the text of a cell
 signature.py        the text that the inputs are read from, for a function
 names.pkl           names of the notebook
+origin.json         where it was made last: interpreter, directory, import path; no part of the version's id
 trained.json        of a version that a training made: its model, its training, its weights, and where it ran
 function.pkl        the function
 sources/<n>.py      texts of other cells, for tracebacks
@@ -22,7 +23,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ _MEMBERS = re.compile(r"manifest\.json|code\.py|signature\.py|names\.pkl|functio
 _FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
 """Files of a project: no part of the path is empty, `.` or `..`."""
 _KINDS = ("cell", "function", "script", "cog")
+
+
+@dataclass(frozen=True)
+class MadeIn:
+    """Where a version was made: interpreter, working directory, and the entries of its import path."""
+
+    python: str
+    cwd: str
+    sys_path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,8 @@ class Version:
     """Its inputs, or `None` for a script, which takes any as variables."""
     trained: Trained | None = None
     predictor: Predictor | None = None
+    made_in: MadeIn | None = None
+    """`None` for one that a client other than a notebook uploaded."""
 
     @property
     def prediction_input(self) -> TrainingInput | None:
@@ -107,8 +119,8 @@ class Versions:
         self._directory = directory
         self._known: dict[VersionId, Version] = {}
 
-    def add(self, bundle: bytes) -> Version:
-        """Keep a bundle; the same bytes are the same version.
+    def add(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
+        """Keep a bundle; the same bytes are the same version, made where it was made last.
 
         Raises:
             Problem: The bytes are no bundle, or its code is not Python.
@@ -119,7 +131,11 @@ class Versions:
             _unpack(bundle, directory)
             _read(version_id, directory)
 
-        return self._keep(version_id, fill)
+        version = self._keep(version_id, fill)
+        if made_in is not None and made_in != version.made_in:
+            write_json(version.directory / "origin.json", asdict(made_in))
+            version = self._known[version_id] = replace(version, made_in=made_in)
+        return version
 
     def add_trained(self, base: Version, trained: Trained) -> Version:
         """Make the version that a training leaves: its code, and what it added. Asked again, it is the same one."""
@@ -198,7 +214,7 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         ) from error
     if manifest["kind"] == "cog" and found is None:
         raise _bad_bundle(f"{text.name} defines no {manifest['entry']!r}")
-    trained = read_json(directory / "trained.json")
+    trained, origin = read_json(directory / "trained.json"), read_json(directory / "origin.json")
     return Version(
         version_id,
         directory,
@@ -206,6 +222,7 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         None if manifest["kind"] == "script" else found,
         None if trained is None else Trained(**trained),
         _predictor(text.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None,
+        None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
     )
 
 

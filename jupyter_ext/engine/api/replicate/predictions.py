@@ -27,7 +27,7 @@ from jupyter_ext.engine.api.replicate.requests import (
     time_of,
 )
 from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Order, Origin
+from jupyter_ext.engine.trainings.orders import Order, Origin, origin_where_made
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.webhooks import webhook_of
@@ -107,12 +107,11 @@ class PredictionsAPI:
         if not isinstance(reference, str) or not reference:
             raise invalid_input([InvalidField("required", "version", "version is required")])
         version = await self._models.resolve(reference)
-        python = version.trained.python if version.trained else sys.executable
         webhook = webhook_of(body, base_url(request))
         order = Order(
             version,
             input_of(body),
-            Origin(python),
+            origin_where_made(version, Origin(sys.executable)),
             webhook=webhook,
             kind="prediction",
             cancel_after_s=cancel_after_s(request),

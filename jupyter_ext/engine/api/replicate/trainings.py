@@ -24,7 +24,7 @@ from jupyter_ext.engine.api.replicate.requests import (
     page,
 )
 from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Order, Origin
+from jupyter_ext.engine.trainings.orders import Order, Origin, origin_where_made
 from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.webhooks import webhook_of
@@ -92,7 +92,7 @@ class TrainingsAPI:
         if destination is not None:
             destination = await self._models.require_destination(destination)
         webhook = webhook_of(body, base_url(request))
-        origin = origin_of(body, self._default_origin)
+        origin = origin_of(body) or origin_where_made(version, self._default_origin)
         order = Order(
             version, input_of(body), origin, destination, webhook, cancel_after_s=cancel_after_s(request)
         )
@@ -113,14 +113,14 @@ class TrainingsAPI:
         return self._presenter.replicate(self._presenter.training(training, base_url(request)))
 
 
-def origin_of(body: dict[str, Any], default: Origin) -> Origin:
-    """Read where a notebook's training is to run; other clients' run in the engine's own interpreter."""
+def origin_of(body: dict[str, Any]) -> Origin | None:
+    """Read where a notebook's training is to run, or give `None`: other clients do not say."""
     extra = body.get("jupyter_ext")
-    if not isinstance(extra, dict):
-        return default
+    if not isinstance(extra, dict) or not extra.get("python"):
+        return None
     environ = extra.get("environ")
     return Origin(
-        python=str(extra.get("python") or default.python),
+        python=str(extra["python"]),
         cwd=str(extra["cwd"]) if extra.get("cwd") else None,
         sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,
         environ={str(name): str(value) for name, value in environ.items()}
