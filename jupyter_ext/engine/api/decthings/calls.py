@@ -5,6 +5,7 @@ Rule: a call is answered with exactly one of `result` and `error`; a value that 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -56,12 +57,24 @@ class Call:
         params: Its JSON.
         blobs: What came with it.
         connection: The WebSocket that it came over, or `None` for HTTP.
+        client: The User-Agent of a call over HTTP.
+        replied: Set once its answer was sent over the WebSocket.
     """
 
     method: str
     params: dict[str, Any]
     blobs: list[memoryview]
     connection: Connection | None = field(default=None, repr=False)
+    client: str = ""
+    replied: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def is_officials(self) -> bool:
+        """Whether it comes from the official Python client, by the libraries that it asks with.
+
+        That one cannot read two tensors of numbers in one output.
+        """
+        return self.client.startswith(("Python/", "python-requests/"))
 
     def text(self, name: str, *others: str) -> str:
         """Give a text that must be there, under one of its names."""

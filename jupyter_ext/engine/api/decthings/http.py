@@ -28,7 +28,9 @@ class HttpAPI:
         try:
             self._rpc.find(api, method)
             message = decode_request(await request.body())
-            content, blobs = await self._rpc.answer(api, Call(method, message.content, message.blobs))
+            client = request.headers.get("user-agent", "")
+            call = Call(method, message.content, message.blobs, client=client)
+            content, blobs = await self._rpc.answer(api, call)
         except UnknownMethod:
             return PlainTextResponse(f"There is no {api}/{method} here.", 404)
         except WireError as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from starlette.routing import WebSocketRoute
@@ -43,7 +42,6 @@ class Connection:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
         self._sending = asyncio.Lock()
-        self._after_reply: list[Callable[[], None]] = []
         self.subscriptions: dict[str, asyncio.Task[None]] = {}
 
     async def send(self, frame: bytes) -> None:
@@ -121,14 +119,16 @@ class WebSocketAPI:
                 task.cancel()
 
     async def _answer(self, connection: Connection, socket: WebSocket, id: int, message: Message) -> None:
-        content, blobs = await self._carry_out(connection, socket, message)
+        replied = asyncio.Event()
+        content, blobs = await self._carry_out(connection, socket, message, replied)
         try:
             await connection.send(encode_reply(id, content, blobs))
         except (WebSocketDisconnect, RuntimeError):
             log.info("a Decthings client left before its answer")
+        replied.set()
 
     async def _carry_out(
-        self, connection: Connection, socket: WebSocket, message: Message
+        self, connection: Connection, socket: WebSocket, message: Message, replied: asyncio.Event
     ) -> tuple[dict[str, Any], Any]:
         request = message.content
         if not isinstance(request, dict):
@@ -143,7 +143,8 @@ class WebSocketAPI:
         if not isinstance(api, str) or not isinstance(method, str):
             return {"error": {"code": "unknown"}}, ()
         try:
-            return await self._rpc.answer(api, Call(method, params or {}, message.blobs, connection))
+            call = Call(method, params or {}, message.blobs, connection, replied=replied)
+            return await self._rpc.answer(api, call)
         except UnknownMethod:
             log.info("a client asked for %s/%s over the WebSocket", api[:40], method[:60])
             return {"error": {"code": "unknown"}}, ()
