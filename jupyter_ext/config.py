@@ -72,6 +72,11 @@ class Locations:
         return self.data_dir / "sessions"
 
     @property
+    def debug_models_dir(self) -> Path:
+        """Models that were uploaded to be debugged, with their states."""
+        return self.data_dir / "debug_models"
+
+    @property
     def datasets_dir(self) -> Path:
         """One directory per dataset."""
         return self.data_dir / "datasets"

@@ -156,9 +156,10 @@ class Engine:
             PiecesModelsAPI(self._local_models, self._model_hub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
-        self._datasets = Datasets(where.datasets_dir)
         self._session_hub: Hub[Any] = Hub()
         self._sessions = DebugSessionService(where, self.environments, self._session_hub)
+        self._datasets = Datasets(where.datasets_dir)
+        self._decthings = DecthingsAPI(where, self._sessions, self._datasets)
         self._app = RawIds(Aliases(Forwarded(self._build_app(versions), settings.forwarded_hosts)))
 
     def _build_app(self, versions: Versions) -> Starlette:
@@ -176,7 +177,7 @@ class Engine:
             ListingAPI(self._list, presenter),
             LocalModelsAPI(self._local_models, self._model_hub),
             ModelCallsAPI(self._local_models),
-            DecthingsAPI(self._datasets),
+            self._decthings,
             DebugSessionsAPI(self._sessions, sys.executable),
             EngineAPI(self),
             *self._pieces,
@@ -243,6 +244,7 @@ class Engine:
         await asyncio.to_thread(self._files.open)
         await asyncio.to_thread(self._models.open)
         await asyncio.to_thread(self._datasets.open)
+        await asyncio.to_thread(self._decthings.open)
         await self._trainings.open()
         await self._list.open()
         await self._local_models.open()
@@ -353,6 +355,7 @@ class Engine:
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
         await self._trainings.close()
         await self._local_models.close()
+        await self._decthings.close()
         await self._sessions.close()
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()

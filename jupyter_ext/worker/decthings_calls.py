@@ -132,13 +132,15 @@ def as_value(tensor: Tensor) -> Any:
     return array if array.flags.writeable else array.copy()
 
 
-def decode_parameters(params: Mapping[str, Any], blobs: Sequence[memoryview]) -> dict[str, Sequence[bytes]]:
+def decode_parameters(
+    params: Mapping[str, Any], blobs: Sequence[memoryview]
+) -> dict[str, Tensors | DatasetTensors]:
     """Give the tensors of each parameter.
 
     Raises:
         ValueError: A blob is missing, or no list of tensors; or a dataset or its key is gone.
     """
-    found: dict[str, Sequence[bytes]] = {}
+    found: dict[str, Tensors | DatasetTensors] = {}
     left = list(blobs)
     for entry in params.get("params") or []:
         dataset = entry.get("dataset")
@@ -161,7 +163,7 @@ def plain_value(tensors: Sequence[bytes], *, lazy: bool) -> Any:
     return Values(tensors)[0] if len(tensors) == 1 else list(Values(tensors))
 
 
-class InvalidOutput(ValueError):
+class InvalidOutput(TypeError):
     """What the code gave is no list of tensors; the text says why."""
 
 
@@ -183,6 +185,14 @@ def encode_outputs(value: Any, *, named: bool) -> tuple[list[dict[str, str]], li
         found.append({"name": str(name)})
         blobs.append(b"".join(encode_tensor(item, f"output {name!r}") for item in items))
     return found, blobs
+
+
+def arrays_of(outputs: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Give outputs in bytes as a notebook's caller works with them."""
+    return {
+        name: [as_value(Tensor.decode(raw)[0]) if isinstance(raw, bytes) else raw for raw in data]
+        for name, data in outputs.items()
+    }
 
 
 def encode_tensor(value: Any, what: str) -> bytes:

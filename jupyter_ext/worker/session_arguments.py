@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_ext.worker import values
-from jupyter_ext.worker.session_executor import DataLoader
+from jupyter_ext.worker import decthings_calls, values
+from jupyter_ext.worker.session_executor import DataLoader, Outputs
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,36 @@ class Argument:
     entries: Sequence[Any]
     total_bytes: int | None = None
 
-    def loader(self) -> DataLoader:
-        """Give a loader of its own over the entries."""
-        return DataLoader(self.entries, self.total_bytes)
+    def loader(self, in_bytes: bool) -> DataLoader:
+        """Give a loader of its own over the entries, as the bytes of a tensor each where `in_bytes`."""
+        return DataLoader(
+            decthings_calls.RowBytes(self.entries) if in_bytes else self.entries, self.total_bytes
+        )
+
+
+class TensorArgument:
+    """One argument in Decthings' tensors; plain code gets a lazy sequence of a dataset, and of data the value itself."""
+
+    def __init__(self, tensors: Sequence[bytes], total_bytes: int, *, lazy: bool) -> None:
+        self._tensors = tensors
+        self._total_bytes = total_bytes
+        self._lazy = lazy
+
+    @property
+    def value(self) -> Any:
+        """What plain code is given."""
+        return decthings_calls.plain_value(self._tensors, lazy=self._lazy)
+
+    def loader(self, in_bytes: bool) -> DataLoader:
+        """Give a loader of its own; an executor reads these tensors in bytes in any case."""
+        return DataLoader(self._tensors, self._total_bytes)
 
 
 @dataclass(frozen=True)
 class Arguments:
     """All arguments of a call, by name and, of a notebook's call, by position."""
 
-    named: Mapping[str, Argument] = field(default_factory=dict)
+    named: Mapping[str, Argument | TensorArgument] = field(default_factory=dict)
     positional: Sequence[Argument] = ()
     encoding: str = "values"
 
@@ -46,9 +66,9 @@ class Arguments:
         """Give those by position."""
         return [argument.value for argument in self.positional]
 
-    def loaders(self) -> dict[str, DataLoader]:
-        """Give them as an executor takes them."""
-        return {name: argument.loader() for name, argument in self.named.items()}
+    def loaders(self, in_bytes: bool = False) -> dict[str, DataLoader]:
+        """Give them as an executor takes them; one that `make_model` made takes the bytes of tensors."""
+        return {name: argument.loader(in_bytes) for name, argument in self.named.items()}
 
 
 Decoder = Callable[[dict[str, Any], list[memoryview]], Arguments]
@@ -79,8 +99,21 @@ def _encode_values(value: Any) -> tuple[Any, Sequence[Any]]:
     return values.encode(value)
 
 
-DECODERS: dict[str, Decoder] = {"values": _decode_values}
-ENCODERS: dict[str, Encoder] = {"values": _encode_values}
+def _decode_decthings(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:
+    lazy = {entry["name"] for entry in params.get("params") or [] if entry.get("dataset")}
+    found = decthings_calls.decode_parameters(params, blobs)
+    named = {
+        name: TensorArgument(tensors, tensors.nbytes, lazy=name in lazy) for name, tensors in found.items()
+    }
+    return Arguments(named, encoding="decthings")
+
+
+def _encode_decthings(value: Any) -> tuple[Any, Sequence[Any]]:
+    return decthings_calls.encode_outputs(value, named=isinstance(value, Outputs))
+
+
+DECODERS: dict[str, Decoder] = {"values": _decode_values, "decthings": _decode_decthings}
+ENCODERS: dict[str, Encoder] = {"values": _encode_values, "decthings": _encode_decthings}
 
 
 def decode(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:

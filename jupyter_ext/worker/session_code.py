@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from jupyter_ext.worker import decthings_model_stand_in
 from jupyter_ext.worker.session_model import Source
 from jupyter_ext.worker.user_code import UserCode
 
@@ -51,6 +52,7 @@ class SessionCode:
         self.labels.update(code.labels)
         if code.kind == "folder":
             self._enter_folder(directory / "folder")
+        decthings_model_stand_in.install()
         code.load(self._main)
         if code.kind == "object":
             found, name = self._unpickled(directory), code.entry
@@ -66,6 +68,7 @@ class SessionCode:
         """Execute a model's file in its own directory, as Decthings' runner does."""
         before = self._classes()
         self._enter_folder(folder)
+        decthings_model_stand_in.install()
         path = folder / entry
         self.labels[str(path)] = entry
         vars(self._main)["__file__"] = str(path)

@@ -166,6 +166,10 @@ class StateLoader:
         return self._data
 
 
+class Outputs(dict[str, list[Any]]):
+    """What an executor's `evaluate` gave: tensors by the name of the output."""
+
+
 def create_options(params: Mapping[str, DataLoader], provider: StateProvider) -> SimpleNamespace:
     """Give the options of `createModelState`."""
     return SimpleNamespace(params=dict(params), other_models={}, otherModels={}, **_providers(provider))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_ext.worker import session_executor as contract
+from jupyter_ext.worker.decthings_calls import arrays_of
+from jupyter_ext.worker.decthings_model_stand_in import speaks_bytes
 from jupyter_ext.worker.session_arguments import Arguments, holds_arrays, to_arrays, to_tensors
 from jupyter_ext.worker.session_executor import settled
 
@@ -60,7 +62,8 @@ class Source:
             if create is None:
                 raise NotOffered(f"{self.name} has no createModelState")
             provider = contract.StateProvider()
-            await settled(create(contract.create_options(arguments.loaders(), provider)))
+            loaders = arguments.loaders(speaks_bytes(self.thing))
+            await settled(create(contract.create_options(loaders, provider)))
             return dict(provider.state)
         own = contract.member(self.thing, ("create_state", *contract.CREATE))
         if own is not None:
@@ -114,7 +117,8 @@ class Model:
         """Train it; a plain method that has a parameter `tracker` is given one."""
         method = self._method(TRAIN_METHODS, "train")
         if self.by_contract:
-            return await settled(method(contract.train_options(arguments.loaders(), tracker)))
+            loaders = arguments.loaders(speaks_bytes(self.source.thing))
+            return await settled(method(contract.train_options(loaders, tracker)))
         keywords = arguments.keywords()
         if _takes(method, _TRACKER) and _TRACKER not in keywords:
             keywords[_TRACKER] = tracker
@@ -126,8 +130,10 @@ class Model:
         if self.by_contract:
             if found is None:
                 raise NotOffered(f"{self._name} has no evaluate(options)")
-            output = await settled(found(contract.evaluate_options(arguments.loaders())))
-            return _as_outputs(output, self._name)
+            in_bytes = speaks_bytes(self.source.thing)
+            output = await settled(found(contract.evaluate_options(arguments.loaders(in_bytes))))
+            outputs = _as_outputs(output, self._name)
+            return arrays_of(outputs) if in_bytes and arguments.encoding == "values" else outputs
         if found is not None:
             return await settled(found(*arguments.places(), **arguments.keywords()))
         if not callable(self.thing):
@@ -252,10 +258,10 @@ def _as_state(state: Any, name: str) -> dict[str, Any]:
     return {str(key): value for key, value in state.items()}
 
 
-def _as_outputs(outputs: Any, name: str) -> dict[str, list[Any]]:
+def _as_outputs(outputs: Any, name: str) -> contract.Outputs:
     """Check what an executor's `evaluate` gave: a list of `{"name", "data"}`."""
     if isinstance(outputs, list | tuple) and all(
         isinstance(item, Mapping) and "name" in item and "data" in item for item in outputs
     ):
-        return {str(item["name"]): list(item["data"]) for item in outputs}
+        return contract.Outputs({str(item["name"]): list(item["data"]) for item in outputs})
     raise NotOffered(f'{name}.evaluate returned {type(outputs).__name__}, not a list of {{"name", "data"}}')

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.worker import session_arguments, session_attach, session_torch, values
+from jupyter_ext.worker import decthings_calls, session_arguments, session_attach, session_torch, values
 from jupyter_ext.worker.channel import CallError
 from jupyter_ext.worker.channel_server import Call
 from jupyter_ext.worker.redaction import Redactor
@@ -167,7 +167,10 @@ class SessionOps:
             if key not in state:
                 message = f"the state has no key {key!r}; it has {', '.join(state)}"
                 raise CallError({"code": "state_key_not_found", "message": message, "key": key})
-        tree, blobs = self._encoded({key: state[key] for key in keys}, "values", "get_state")
+        chosen = {key: state[key] for key in keys}
+        if call.params.get("encoding") == "decthings":
+            return {"keys": keys}, list(self._as_bytes(chosen).values())
+        tree, blobs = self._encoded(chosen, "values", "get_state")
         return {"keys": keys, "value": tree}, blobs
 
     async def op_upload_state(self, call: Call) -> Answer:
@@ -207,6 +210,8 @@ class SessionOps:
     async def op_training_metrics(self, call: Call) -> Answer:
         """Give points of `metrics`, a list of `{name, start, amount}`; answers the same with arrays or values."""
         training = self._training(call)
+        if call.params.get("encoding") == "decthings":
+            return _points_as_tensors(training, call.params["metrics"])
         told: list[dict[str, Any]] = []
         found: list[dict[str, Any]] = []
         for asked in call.params.get("metrics") or [{"name": name} for name in list(training.series)]:
@@ -524,13 +529,18 @@ class SessionOps:
         except (ValueError, TypeError, ImportError) as error:
             raise _invalid("args", str(error)) from error
 
+    def _as_bytes(self, state: Mapping[str, Any]) -> dict[str, bytes]:
+        try:
+            return decthings_calls.encode_state(state)
+        except TypeError as error:
+            raise CallError({"code": "not_offered", "message": str(error)}) from error
+
     def _encoded(self, value: Any, encoding: str, op: str) -> tuple[Any, Sequence[Any]]:
         try:
             return session_arguments.ENCODERS[encoding](value)
         except TypeError as error:
-            raise CallError(
-                {"code": "not_offered", "message": f"what {op} gave cannot be sent: {error}"}
-            ) from error
+            code = "invalid_output" if encoding == "decthings" else "not_offered"
+            raise CallError({"code": code, "message": f"what {op} gave cannot be sent: {error}"}) from error
 
     def _source(self) -> Any:
         if self._state.code.source is None:
@@ -572,6 +582,9 @@ class SessionOps:
     async def _given_state(self, call: Call) -> Mapping[str, Any] | None:
         if call.params.get("state_id") is not None:
             return self._kept_state(call)
+        if call.params.get("keys") is not None:
+            given = dict(zip(call.params["keys"], map(bytes, call.blobs), strict=True))
+            return given if self._source().kind == "executor" else decthings_calls.decode_state(given)
         if call.params.get("state") is None:
             return None
         try:
@@ -602,6 +615,21 @@ def _text(call: Call, name: str) -> str:
     if found is None or not isinstance(found, str | int) or found == "":
         raise _invalid(name, "it must be given")
     return str(found)
+
+
+def _points_as_tensors(training: Training, asked: Sequence[Mapping[str, Any]]) -> Answer:
+    told: list[dict[str, Any]] = []
+    blobs: list[bytes] = []
+    for one in asked:
+        series = training.series.get(one["name"])
+        points = training.points(one["name"], one["start"], one["amount"])
+        told.append({"name": one["name"], "start": one["start"], "times": list(points["times"])})
+        found = points["numbers"] if "numbers" in points else points["values"]
+        blobs += [
+            decthings_calls.encode_metric(value, None if series is None else series.tensor_type)
+            for value in found
+        ]
+    return {"metrics": told}, blobs
 
 
 def _invalid(name: str, reason: str) -> CallError:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.worker import reporter
+from jupyter_ext.worker.decthings_calls import metric_value
 from jupyter_ext.worker.session_turns import Turn
 
 RUNNING, COMPLETED, FAILED = "running", "completed", "failed"
@@ -36,6 +37,8 @@ class Series:
         self.steps = array("d")
         self.numbers: array[float] | None = array("d")
         self.values: list[Any] = []
+        self.tensor_type: str | None = None
+        """The type in which Decthings' code reported it."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -184,12 +187,11 @@ class TrainTracker:
 
     def metrics(self, metrics: Mapping[str, Any] | Iterable[Any]) -> None:
         """Report values of metrics: pairs `(name, value)`, dicts with `name` and `value`, or a mapping."""
-        if isinstance(metrics, Mapping):
-            self._training.add({str(name): value for name, value in metrics.items()})
-            return
-        for item in metrics:
-            pair: Any = (item["name"], item["value"]) if isinstance(item, Mapping) else item
-            self._training.add({str(pair[0]): pair[1]})
+        pairs = metrics.items() if isinstance(metrics, Mapping) else map(_pair, metrics)
+        for name, value in pairs:
+            plain, tensor_type = metric_value(value)
+            self._training.add({str(name): plain})
+            self._training.series[str(name)].tensor_type = tensor_type
 
     def progress(self, progress: float) -> None:
         """Say how far the training is, 0 to 1."""
@@ -276,6 +278,11 @@ def reporting(training: Training, run_dir: Path) -> Iterator[None]:
         yield
     finally:
         reporter.activate(None)
+
+
+def _pair(item: Any) -> tuple[Any, Any]:
+    name, value = (item["name"], item["value"]) if isinstance(item, Mapping) else item
+    return name, value
 
 
 def _plain_number(value: Any) -> float | None:

@@ -161,8 +161,10 @@ class ModelStore:
         """Find what is there; remove what a killed engine had begun."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for directory in sorted(self._directory.iterdir()):
+            if not is_training_id(directory.name):
+                continue
             about = read_json(directory / "model.json")
-            if about is None or not is_training_id(directory.name):
+            if about is None:
                 shutil.rmtree(directory, ignore_errors=True)
                 continue
             self._models[directory.name] = StoredModel(directory, about)

@@ -9,6 +9,7 @@ Source: Decthings' API reference, "Debug", and the reference clients for Python 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Awaitable
 from typing import Any
@@ -21,9 +22,11 @@ from jupyter_ext.engine.api.decthings.rpc import Method, Methods
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, details, gone, milliseconds
 from jupyter_ext.engine.debug_sessions.model_store import MAIN, ModelNotFound, ModelStore, StoredModel
 from jupyter_ext.engine.debug_sessions.orders import SessionOrder
-from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.debug_sessions import DebugSession, DebugTraining
+from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.problems import Problem
+
+log = logging.getLogger(__name__)
 
 DEFAULT_INACTIVE_S = 1800
 _STATE, _WEIGHTS = "state", "weights"
@@ -64,7 +67,9 @@ class DebugRpc:
             "callGetWeights": self._get_state(_WEIGHTS),
             "downloadStateData": self._download(_STATE),
             "downloadWeightData": self._download(_WEIGHTS),
-            "removeNeedsReviewEntries": self._download(_STATE),  # what the official Python client 0.0.4 calls it
+            "removeNeedsReviewEntries": self._download(
+                _STATE
+            ),  # what the official Python client 0.0.4 calls it
             "sendToRemoteInspector": self.inspect,
             "subscribeToEvents": self.subscribe,
             "unsubscribeFromEvents": self.unsubscribe,
@@ -108,7 +113,8 @@ class DebugRpc:
             for session in reversed(self._service.list(ended=False))
             if wanted is None or session.id in wanted
         ]
-        return {"debugSessions": [self._show(session) for session in found]}, ()
+        shown = await asyncio.gather(*(self._show(session) for session in found))
+        return {"debugSessions": shown}, ()
 
     async def terminate(self, call: Call) -> Answer:
         """End a session; the answer comes when it has ended."""
@@ -157,9 +163,7 @@ class DebugRpc:
         """Begin a training; it runs on after the answer."""
         session_id, model_id = self._session(call), call.text("instantiatedModelId")
         params, blobs = await self._calls.parameters(call.providers(), self._definitions(session_id).train)
-        told, _ = await self._calls.call(
-            session_id, "train", {"model_id": model_id, "params": params}, blobs
-        )
+        told, _ = await self._calls.call(session_id, "train", {"model_id": model_id, "params": params}, blobs)
         return {"trainingSessionId": told["training_id"]}, ()
 
     async def training_status(self, call: Call) -> Answer:
@@ -188,7 +192,7 @@ class DebugRpc:
             session_id, "evaluate", {"model_id": model_id, "params": params}, blobs
         )
         layout = layout_of(call.blobs)
-        return {"output": told["output"]}, rewritten(outputs, layout, stacked=call.is_officials)
+        return {"output": told["value"]}, rewritten(outputs, layout, stacked=call.is_officials)
 
     def _download(self, word: str) -> Method:
         async def download(call: Call) -> Answer:
@@ -196,7 +200,9 @@ class DebugRpc:
             params: dict[str, Any] = {"state_id": data_id}
             if call.params.get("keys") is not None:
                 params["keys"] = call.texts("keys")
-            told, blobs = await in_words(word, no_longer(self._calls.call(session_id, "download_state", params)))
+            told, blobs = await in_words(
+                word, no_longer(self._calls.call(session_id, "download_state", params))
+            )
             return {f"{word.removesuffix('s') if word == _WEIGHTS else word}KeyNames": told["keys"]}, blobs
 
         return download
@@ -222,7 +228,12 @@ class DebugRpc:
         return {}, ()
 
     async def _kept(
-        self, session_id: str, op: str, params: dict[str, Any], blobs: list[memoryview], words: tuple[str, ...]
+        self,
+        session_id: str,
+        op: str,
+        params: dict[str, Any],
+        blobs: list[memoryview],
+        words: tuple[str, ...],
     ) -> Answer:
         told, _ = await self._calls.call(session_id, op, params, blobs)
         keys = [{"key": item["key"], "byteSize": item["bytes"]} for item in told["keys"]]
@@ -251,9 +262,9 @@ class DebugRpc:
                 if training.id == training_id:
                     return training.model_dump()
             raise Refusal("training_session_not_found")
-        told, _ = await no_longer(
-            self._calls.call(session_id, "training_status", {"training_id": training_id})
-        )
+        asked = {"training_id": training_id}
+        told: dict[str, Any]
+        told, _ = await no_longer(self._calls.call(session_id, "training_status", asked))
         return told
 
     def _session(self, call: Call) -> str:
@@ -272,14 +283,21 @@ class DebugRpc:
         except ModelNotFound:
             raise Refusal("model_not_found") from None
 
-    def _show(self, session: DebugSession) -> dict[str, Any]:
+    async def _show(self, session: DebugSession) -> dict[str, Any]:
+        trainings = session.trainings
+        if session.status == "running":
+            try:  # what the session told last may be a tenth of a second old
+                told, _ = await self._calls.call(session.id, "status")
+                trainings = [DebugTraining.model_validate(training) for training in told["trainings"]]
+            except Refusal as refusal:
+                log.info("session %s ends: %s", session.id, refusal)
         meta = self._service.record(session.id).spec.get("meta", {})
         return {
             "id": session.id,
             "startedAt": milliseconds(session.created_at),
             "modelId": meta.get("modelId", session.name),
             "parameterDefinitions": parse_definitions(meta.get("definitions")).wire(),
-            "trainingSessions": [_show_training(training) for training in session.trainings],
+            "trainingSessions": [_show_training(training) for training in trainings],
             "executionLocation": meta.get(
                 "executionLocation", {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
             ),
@@ -389,5 +407,3 @@ def _flag(params: dict[str, Any], name: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise Invalid(name, "must be true or false")
     return value
-
-

@@ -78,8 +78,9 @@ class SessionSubscriptions:
                 elif isinstance(event, SessionExit):
                     caught_up.set()
                     await call.replied.wait()
-                    await connection.event("Debug", "exit", {**about, "reason": exit_reason(event)})
-                elif isinstance(event, DebugSession) and not initialized and is_initialized(event):
+                    reason = exit_reason(event, self._service.record(session_id).spec.get("meta", {}))
+                    await connection.event("Debug", "exit", {**about, "reason": reason})
+                elif not initialized and is_initialized(event):
                     initialized = True
                     await connection.event("Debug", "initialized", about)
                 if all(events.offsets[stream] >= size for stream, size in sizes.items()):
@@ -143,9 +144,11 @@ def is_initialized(session: DebugSession) -> bool:
     return session.status == "running" and session.code_error is None
 
 
-def exit_reason(exit: SessionExit) -> dict[str, Any]:
+def exit_reason(exit: SessionExit, meta: dict[str, Any]) -> dict[str, Any]:
     """Give why a session ended, as the wire has it."""
     if exit.code == "requested":
+        if meta.get("launcherTerminated"):
+            return {"code": "launcher_terminated"}
         return {"code": "terminated_on_request"}
     if exit.code == "inactive":
         return {"code": "inactive_timeout"}
