@@ -39,6 +39,7 @@ HUB_VARIABLES = (
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
+    "JUPYTER_EXT_MODEL_FOLDERS",
 )
 """The variables of whoever asks that say which hub, who asks, and where its cache lies; in memory only."""
 

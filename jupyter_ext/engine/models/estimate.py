@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jupyter_ext.engine.models import cache
+from jupyter_ext.engine.models.adoption import digest_of
 from jupyter_ext.engine.models.fetch_settings import FetchSettings
 from jupyter_ext.engine.models.http_source import Changed, Connector, Remote, TryAgain
 from jupyter_ext.engine.models.manifest import Manifest, ManifestFile
@@ -20,8 +21,10 @@ from jupyter_ext.engine.models.safetensors_header import (
     WeightsSummary,
     header_length,
     parse_header,
+    read_header,
     summarize,
 )
+from jupyter_ext.engine.models.verified import new_hash
 from jupyter_ext.errors import DownloadFailed
 
 log = logging.getLogger(__name__)
@@ -57,14 +60,35 @@ def _config(manifest: Manifest, file: ManifestFile, fetching: FetchSettings) -> 
     if not 0 < file.bytes <= _MAX_CONFIG_BYTES:
         return None
     try:
-        parsed = json.loads(_first_bytes(manifest, file, file.bytes, fetching))
+        content = _local(manifest, file) or _first_bytes(manifest, file, file.bytes, fetching)
+        parsed = json.loads(content)
     except (ValueError, RecursionError, TryAgain, Changed) as error:
         log.info("the config of %s could not be read ahead (%s)", manifest.ref, type(error).__name__)
         return None
     return parsed if isinstance(parsed, dict) else None
 
 
+def _local(manifest: Manifest, file: ManifestFile) -> bytes | None:
+    """Give a small file that is here with the right content."""
+    algorithm, wanted = digest_of(file)
+    try:
+        content = cache.blob_path(manifest, file).read_bytes()
+    except OSError:
+        return None
+    hasher = new_hash(algorithm, len(content))
+    hasher.update(content)
+    return content if hasher.hexdigest() == wanted else None
+
+
 def _header(manifest: Manifest, file: ManifestFile, fetching: FetchSettings) -> Header | None:
+    blob = cache.blob_path(manifest, file)
+    try:
+        header = read_header(blob)
+        if header.file_bytes == file.bytes:
+            return header
+    except (OSError, BadHeader):
+        # Not here, or wrong: then the transfer will find that out by its hash.
+        pass
     try:
         head = _first_bytes(manifest, file, min(file.bytes, FIRST_READ_BYTES), fetching)
         needed = LENGTH_BYTES + header_length(head)
@@ -87,17 +111,13 @@ def _header(manifest: Manifest, file: ManifestFile, fetching: FetchSettings) -> 
 
 
 def _first_bytes(manifest: Manifest, file: ManifestFile, num_bytes: int, fetching: FetchSettings) -> bytes:
-    """Give a file's first bytes, from the cache or its server.
+    """Ask the server for a file's first bytes.
 
     Raises:
         TryAgain: The server did not give them, several times.
         Changed: It has another file.
         DownloadFailed: It refuses.
     """
-    blob = cache.blob_path(manifest, file)
-    if blob.exists() and blob.stat().st_size == file.bytes:
-        with open(blob, "rb") as local:
-            return local.read(num_bytes)
     remote = Remote(file.url, file.bytes, file.has_hash, validator=None if file.has_hash else file.validator)
     connector = Connector(manifest.settings, fetching.stall_s)
     try:

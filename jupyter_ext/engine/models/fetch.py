@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jupyter_ext.engine.models import cache
-from jupyter_ext.engine.models.blocks import BLOCK_BYTES, FileBlocks, Range
+from jupyter_ext.engine.models import adoption, cache
+from jupyter_ext.engine.models.blocks import FileBlocks, Range
 from jupyter_ext.engine.models.disk import DiskSpace, free_bytes, readable
 from jupyter_ext.engine.models.fetch_settings import MIB, FetchSettings
 from jupyter_ext.engine.models.http_source import Changed, Connector, Remote, TryAgain
@@ -115,6 +115,7 @@ class Fetch:
     _not_before: float = 0.0
     _speed: float = 0.0
     _high_water: int = 0
+    _looked_at_told: float = 0.0
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -137,6 +138,7 @@ class Fetch:
         if self.manifest.path is not None:
             return self.manifest.path
         try:
+            self._link()
             with self.disk.promised(self.manifest.repo_dir, self._left_bytes, str(self.manifest.ref)):
                 self._prepare()
                 self._transfer()
@@ -178,6 +180,13 @@ class Fetch:
 
     # --- before the first byte
 
+    def _link(self) -> None:
+        """Take what another model of this cache has; that needs no room."""
+        for file in self.manifest.files:
+            blob = cache.blob_path(self.manifest, file)
+            if not blob.exists():
+                adoption.link(file, blob, self.verified, self._looked_at)
+
     def _prepare(self) -> None:
         """Find what is here already, and open a partial for all else."""
         for file in self.manifest.files:
@@ -198,9 +207,8 @@ class Fetch:
             return False
         if not file.has_hash:
             return True
-        self._phase = "verify"
-        algorithm, wanted = _hash_of(file)
-        return self.verified.digest(blob, algorithm, lambda _: self._raise_if_stopped()) == wanted
+        algorithm, wanted = adoption.digest_of(file)
+        return self.verified.digest(blob, algorithm, self._looked_at) == wanted
 
     def _open(self, file: ManifestFile, blob: Path) -> _FileFetch:
         key = partial_key(blob, self.journals_dir)
@@ -220,13 +228,32 @@ class Fetch:
         if not file.has_hash and (known is None or journal.info.validator != known):
             journal.forget()
             journal.set_validator(known)
+        if file.sha256 is not None and not journal.blocks.kept_bytes:
+            folders = self.manifest.settings.look_in
+            if not adoption.copy(file, journal, folders, self.verified, self._looked_at):
+                adoption.begin_from_left_over(journal, blob, self._looked_at)
         remote = Remote(file.url, file.bytes, file.has_hash, validator=known)
         return _FileFetch(file, journal, remote, journal.blocks.kept_bytes)
+
+    def _looked_at(self, num_bytes: int) -> None:
+        """Say that files are being looked at, and stop if somebody wants that."""
+        if self._stopped.is_set():
+            raise DownloadCanceled(f"The download of {self.manifest.ref} was canceled.")
+        self._hashed_bytes += num_bytes
+        now = time.monotonic()
+        if now - self._looked_at_told >= _SAMPLE_S:
+            self._looked_at_told = now
+            names = [file.name for file in self.manifest.files]
+            sample = Sample(
+                "verify", self._here_bytes, 0, self._hashed_bytes, self._num_here, names[self._num_here]
+            )
+            self.on_sample(sample)
 
     # --- the transfer
 
     def _transfer(self) -> None:
         self._phase = "transfer"
+        self._hashed_bytes = 0
         self._report()
         follower = threading.Thread(
             target=self._guarded, args=(self._follow,), name="models-hash", daemon=True
@@ -445,7 +472,7 @@ class Fetch:
 
     def _follow_file(self, fetch: _FileFetch, buffer: memoryview) -> bool:
         """Hash a file while it arrives; `True` when it was right."""
-        algorithm, wanted = _hash_of(fetch.file)
+        algorithm, wanted = adoption.digest_of(fetch.file)
         hasher = new_hash(algorithm, fetch.file.bytes)
         position, generation = 0, fetch.generation
         while position < fetch.file.bytes:
@@ -515,7 +542,7 @@ class Fetch:
 
     def _publish(self, fetch: _FileFetch) -> None:
         fetch.journal.publish()
-        algorithm, wanted = _hash_of(fetch.file)
+        algorithm, wanted = adoption.digest_of(fetch.file)
         if wanted is not None:
             self.verified.add(cache.blob_path(self.manifest, fetch.file), algorithm, wanted)
         with self._changed:
@@ -526,10 +553,6 @@ class Fetch:
 
     def _is_over(self) -> bool:
         return self._stopped.is_set() or all(fetch.published for fetch in self._files)
-
-    def _raise_if_stopped(self) -> None:
-        if self._stopped.is_set():
-            raise DownloadCanceled(f"The download of {self.manifest.ref} was canceled.")
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
@@ -578,14 +601,3 @@ class Fetch:
                 num_connections=self._num_workers,
             )
         )
-
-
-def _hash_of(file: ManifestFile) -> tuple[str, str | None]:
-    """Give the algorithm and what must come out."""
-    if file.sha256 is None and file.git_sha1 is not None:
-        return "git", file.git_sha1
-    return "sha256", file.sha256
-
-
-LOST_BY_KILL_BYTES = BLOCK_BYTES * FetchSettings.max_connections
-"""What a kill -9 costs at most, without what sits in the buffers of the connections."""

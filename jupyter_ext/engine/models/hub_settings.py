@@ -40,6 +40,8 @@ class HubSettings:
         proxies: Proxy by scheme, such as `{"https": "http://proxy:3128"}`.
         no_proxy: Hosts that are asked directly, comma-separated.
         ca_file: Certificates to trust, instead of the system's.
+        look_in: Folders whose files are taken by their hash before they are fetched (`JUPYTER_EXT_MODEL_FOLDERS`,
+            separated like `PATH`).
     """
 
     endpoint: str
@@ -49,6 +51,7 @@ class HubSettings:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     no_proxy: str = ""
     ca_file: str | None = None
+    look_in: tuple[Path, ...] = ()
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> HubSettings:
@@ -77,7 +80,12 @@ class HubSettings:
             or environ.get("CURL_CA_BUNDLE")
             or environ.get("SSL_CERT_FILE")
             or None,
+            look_in=_folders(environ.get("JUPYTER_EXT_MODEL_FOLDERS"), home),
         )
+
+
+def _folders(text: str | None, home: Path) -> tuple[Path, ...]:
+    return tuple(path for part in (text or "").split(os.pathsep) if (path := _path(part, home)) is not None)
 
 
 def _path(text: str | None, home: Path) -> Path | None:
