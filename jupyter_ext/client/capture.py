@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import inspect
 import io
 import json
@@ -207,6 +208,37 @@ def _used_classes(kind: Any) -> list[Any]:
     return found
 
 
+def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes:
+    """Make a bundle of what builds a module: a class or a function, also one defined in the notebook.
+
+    Args:
+        factory: A callable without required arguments; `functools.partial` gives it some.
+        label_of: Gives what to call a file of code in a traceback.
+
+    Raises:
+        InvalidInput: It is no such thing.
+        CannotTravel: It uses a name that cannot be sent.
+    """
+    if not callable(factory) or not (
+        inspect.isclass(factory) or inspect.isroutine(factory) or isinstance(factory, functools.partial)
+    ):
+        raise InvalidInput(
+            f"factory={_short(factory)} is a {type(factory).__name__}; give the class of the module, or a function "
+            "that builds one."
+        )
+    import cloudpickle
+
+    inner = factory.func if isinstance(factory, functools.partial) else factory
+    name = getattr(inner, "__name__", "factory")
+    try:
+        data = cloudpickle.dumps(factory, protocol=5)
+    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
+        raise CannotTravel(f"{name} cannot travel to the model's process: {_one_line(error)}.") from None
+    packed = _Packed([], {}, _filenames_below(inner), {})
+    manifest = {"kind": "function", "name": name, "entry": name, "label": name}
+    return _bundle(manifest, {"function.pkl": data}, packed, None, label_of).data
+
+
 # -- names ----------------------------------------------------------------------------------------------------------
 
 
@@ -255,6 +287,27 @@ def _filenames_of(value: Any) -> set[str]:
     if inspect.isclass(value) and value.__module__ == "__main__":
         functions = [item for item in vars(value).values() if inspect.isfunction(item)]
     return {function.__code__.co_filename for function in functions}
+
+
+def _filenames_below(value: Any) -> set[str]:
+    """Name the files of notebook code that a function or class uses, and of what that uses in turn."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen or getattr(item, "__module__", None) != "__main__":
+            continue
+        seen.add(id(item))
+        found |= _filenames_of(item)
+        functions = [item] if inspect.isfunction(item) else []
+        if inspect.isclass(item):
+            waiting += item.__mro__
+            functions = [part for part in vars(item).values() if inspect.isfunction(part)]
+        for function in functions:
+            names = _global_names(function.__code__)
+            waiting += [function.__globals__[name] for name in names if name in function.__globals__]
+    return found
 
 
 def _free_names(source: str) -> set[str]:

@@ -77,12 +77,16 @@ class ModelHost(Resource):
 
 
 class Unloaded(Resource):
-    """What an unload gave back: memory in bytes, before and after, of the whole machine and of the host."""
+    """What an unload gave back: memory in bytes, before and after, of the whole machine and of the host.
+
+    `held` names what still maps the model's pages in the kernel that asked, such as a variable or `Out[3]`.
+    """
 
     host_bytes: int
     available_before_bytes: int
     available_after_bytes: int
     took_s: float
+    held: list[str] = Field(default_factory=list)
 
 
 class ModelFile(Resource):

@@ -63,6 +63,17 @@ class Connection:
         """Close it."""
         self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether the other side has gone, so that a call would reach nobody."""
+        try:
+            self._socket.settimeout(0.0)
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def close(self) -> None:
         """Close it; a call in flight is canceled by that."""
         self._socket.close()

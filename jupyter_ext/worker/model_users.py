@@ -24,8 +24,9 @@ class Users:
         self._users: dict[str, _User] = {}
 
     def add(self, user_id: str, name: str, pid: int | None) -> None:
-        """Note a user; a known one keeps its time."""
-        since = self._users[user_id].since if user_id in self._users else time.time()
+        """Note a user; a known one keeps its time, and one process is one user."""
+        known = [key for key, user in self._users.items() if key == user_id or (pid and user.pid == pid)]
+        since = min((self._users.pop(key).since for key in known), default=time.time())
         ticks = None if pid is None else processes.start_ticks(pid)
         if pid is None or ticks is not None:
             self._users[user_id] = _User(name, pid, ticks, since)

@@ -177,6 +177,10 @@ class FakeHosting:
         """Describe a host."""
         return self.hosts.get(model_id)
 
+    def code_of(self, options: LoadOptions) -> str | None:
+        """Identify the code."""
+        return None
+
     def why_ended(self, model_id: str) -> str | None:
         """Tell why it ended by itself."""
         return self.ends.get(model_id)

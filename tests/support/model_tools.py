@@ -13,6 +13,7 @@ import torch
 from integration_tools import EngineUnderTest
 
 from jupyter_ext import connection
+from jupyter_ext.client.model_calls import ModelCalls
 from jupyter_ext.protocol.local_models import LocalModel
 from jupyter_ext.worker import values
 from jupyter_ext.worker.channel import Connection
@@ -73,6 +74,10 @@ class ModelsUnderTest:
         assert status >= 400, problem
         return str(problem["detail"])
 
+    def calls(self, model: LocalModel, **body: Any) -> ModelCalls:
+        """Call a model as a notebook does; it is loaded again where it has ended."""
+        return ModelCalls(lambda: self.get(model.id), lambda: self.load(model.id, **body))
+
     def unload(self, model_id: str) -> LocalModel:
         """Unload a model."""
         status, model = self.ask(model_id, "unload")
@@ -87,6 +92,19 @@ class ModelsUnderTest:
             yield model
         finally:
             self.unload(model.id)
+
+
+def tiny_generator(path: Path) -> Path:
+    """Write a small causal language model with a tokenizer; its text makes no sense."""
+    import transformers
+
+    config = transformers.GPT2Config(
+        vocab_size=30522, n_positions=512, n_embd=32, n_layer=2, n_head=2, bos_token_id=101, eos_token_id=102
+    )
+    torch.manual_seed(0)
+    transformers.GPT2LMHeadModel(config).save_pretrained(path)
+    transformers.AutoTokenizer.from_pretrained(minilm()).save_pretrained(path)
+    return path
 
 
 def call(model: LocalModel, *args: Any, **kwargs: Any) -> Any:

@@ -229,6 +229,7 @@ export interface Unloaded {
   available_before_bytes: number;
   available_after_bytes: number;
   took_s: number;
+  held: string[];
 }
 
 /** One file of a model. `sha256` is known for weights before they are fetched; `kept_bytes` is what is here of it. */

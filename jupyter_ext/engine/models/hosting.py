@@ -373,6 +373,14 @@ class Hosts:
         host = self._hosts.get(model_id)
         return None if host is None else host.resource
 
+    def code_of(self, options: LoadOptions) -> str | None:
+        """Identify the code that these options build the module with, or `None` where there is none.
+
+        Raises:
+            InvalidInput: It is no bundle.
+        """
+        return digest(decode_code(options.extra.get("factory")))
+
     def why_ended(self, model_id: str) -> str | None:
         """Tell why a model's host ended by itself, in one line, or `None`."""
         return self._ended.get(model_id)

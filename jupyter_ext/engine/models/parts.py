@@ -140,6 +140,9 @@ class Hosting(Protocol):
     async def close(self) -> None:
         """Let go of the hosts; they go on."""
 
+    def code_of(self, options: LoadOptions) -> str | None:
+        """Identify the code that these options build the module with, or `None` where there is none."""
+
     def why_ended(self, model_id: str) -> str | None:
         """Tell why a model's host ended by itself, in one line, or `None`."""
 

@@ -264,6 +264,8 @@ class ModelService:
                     409, "Not downloaded", f"{record.id} is not here; download it first, then load it."
                 )
             self._check_fetchable(record)
+        if record.memory == "loaded" and self._has_other_code(record, options):
+            await self.unload(record.id)
         if record.memory == "loaded":
             _check_same(record, options)
             if options.user is not None:
@@ -280,6 +282,25 @@ class ModelService:
                 text = record.error or f"{record.id} was unloaded while it was being loaded."
                 raise Problem(409, "Not loaded", text)
         return record.resource()
+
+    def _has_other_code(self, record: Record, options: LoadOptions) -> bool:
+        """Tell whether a loaded model is asked for with another factory by its only user, who has changed the class.
+
+        Raises:
+            Problem: Others use it as it is.
+        """
+        host, code = record.host, self._hosting.code_of(options)
+        if host is None or code is None or code == host.code:
+            return False
+        asker = options.user
+        others = [user.name for user in host.users if asker is None or asker.pid != user.pid]
+        if others:
+            raise Problem(
+                409,
+                "Loaded otherwise",
+                f"{record.id} is loaded with another factory and used by {', '.join(others)}; unload it first.",
+            )
+        return True
 
     async def unload(self, model_id: str, *, wait: bool = True) -> LocalModel:
         """End a model's process, also while it loads. Where it is not loaded, nothing happens."""
