@@ -6,6 +6,7 @@ Rule: a run's outcome is kept with the model before its session ends, so that no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,8 +23,8 @@ from jupyter_ext.worker.channel import CallError
 
 T = TypeVar("T")
 KEEP_EVALUATIONS_S = 600.0
-_STATUS_WAIT_S = 30.0
 _METRICS_AT_ONCE = 1000
+_CANCEL_WAIT_S = 3.0
 _DECTHINGS = {"encoding": "decthings"}
 
 
@@ -184,8 +185,12 @@ class ModelRuns:
         return self._begin(run, model, work)
 
     async def cancel(self, run: Run) -> None:
-        """End a run; it has ended when this returns."""
+        """End a run; it has ended when this returns. A training's code hears of it first."""
         run.canceled = True
+        if run.state == "running" and run.session_id is not None and "id" in run.told:
+            asked = {"training_id": run.told["id"], "wait_s": _CANCEL_WAIT_S}
+            with contextlib.suppress(RunFailed):
+                await self._call(run, "cancel_training", asked)
         if run.task is not None:
             run.task.cancel()
             await asyncio.gather(run.task, return_exceptions=True)
