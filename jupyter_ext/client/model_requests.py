@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PATIENT = httpx.Timeout(None, connect=5.0)
 """Loading a large model takes as long as it takes; an interrupt ends the waiting."""
+SERVICE_TOKEN_VARIABLE = "JUPYTER_EXT_SERVICE_TOKEN"
+"""What a service is shown that wants a token, such as another engine's port; Pieces OS wants none."""
 _ATTEMPTS = 3
 _MAX_PAUSE_S = 5.0
 _MAX_MESSAGE_BYTES = 64 << 20
@@ -52,8 +54,10 @@ class ModelRequests:
         Args:
             on: Only those of a service: `pieces`, or the base URL of one like it.
         """
-        params = {} if on is None else {"on": on}
-        return ModelPage.model_validate(await self._client.ask("GET", "/native/models", params=params))
+        if on is None:
+            return ModelPage.model_validate(await self._client.ask("GET", "/native/models"))
+        body = {"on": on, "token": os.environ.get(SERVICE_TOKEN_VARIABLE)}
+        return ModelPage.model_validate(await self._client.ask("POST", "/native/models/services", json=body))
 
     async def get(self, model_id: str) -> LocalModel:
         """Give a model.

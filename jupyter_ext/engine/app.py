@@ -49,10 +49,12 @@ from jupyter_ext.engine.backends.replicate import ReplicateBackend
 from jupyter_ext.engine.debug_sessions.datasets import Datasets
 from jupyter_ext.engine.debug_sessions.service import DebugSessionService
 from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.models.doors import ModelDoors
 from jupyter_ext.engine.models.downloads import Downloads
 from jupyter_ext.engine.models.fetching import HubFetching
 from jupyter_ext.engine.models.hosting import Hosts
 from jupyter_ext.engine.models.record import Records
+from jupyter_ext.engine.models.remote import RemoteModels
 from jupyter_ext.engine.models.service import ModelService
 from jupyter_ext.engine.store.catalog import Catalog
 from jupyter_ext.engine.store.files import FileStore
@@ -152,6 +154,7 @@ class Engine:
             self._model_hub,
             os.environ,
         )
+        self._remote_models = RemoteModels(self._model_hub, self._own_urls)
         self._pieces = (
             PiecesModelsAPI(self._local_models, self._model_hub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
@@ -165,6 +168,7 @@ class Engine:
     def _build_app(self, versions: Versions) -> Starlette:
         presenter, guard = self._presenter, DuplicateGuard()
         models = Models(self._models, versions, self._files, self._catalog)
+        all_models = ModelDoors(self._local_models, self._remote_models)
         origin = Origin(sys.executable)
         apis = (
             TrainingsAPI(self._trainings, models, presenter, guard, origin),
@@ -175,8 +179,8 @@ class Engine:
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, self._hub, presenter),
             ListingAPI(self._list, presenter),
-            LocalModelsAPI(self._local_models, self._model_hub),
-            ModelCallsAPI(self._local_models),
+            LocalModelsAPI(all_models, self._model_hub),
+            ModelCallsAPI(all_models),
             self._decthings,
             DebugSessionsAPI(self._sessions, sys.executable),
             EngineAPI(self),
@@ -199,6 +203,10 @@ class Engine:
     def num_active(self) -> int:
         """Count the trainings and debug sessions that are starting or running."""
         return self._trainings.num_active + self._sessions.num_active
+
+    @property
+    def _num_models_busy(self) -> int:
+        return self._local_models.num_busy + self._remote_models.num_busy
 
     @property
     def token_file(self) -> str:
@@ -288,6 +296,9 @@ class Engine:
             self._listening = (f"http://127.0.0.1:{listener.getsockname()[1]}", token)
         return self._listening
 
+    def _own_urls(self) -> frozenset[str]:
+        return frozenset({self._listening_as_pieces} if self._listening_as_pieces else ())
+
     async def listen_as_pieces(self) -> str:
         """Open a port in Pieces' range, without a token, for Pieces' routes alone, or give the one that is open.
 
@@ -342,7 +353,7 @@ class Engine:
                 + self._model_hub.num_subscribers
                 + self._session_hub.num_subscribers
             )
-            busy = self.num_active or viewers or self._webhooks.num_pending or self._local_models.num_busy
+            busy = self.num_active or viewers or self._webhooks.num_pending or self._num_models_busy
             if busy:
                 self._asked_at = time.monotonic()
             elif time.monotonic() - self._asked_at > self._settings.idle_s:
@@ -354,6 +365,7 @@ class Engine:
             server.should_exit = True
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
         await self._trainings.close()
+        await self._remote_models.close()
         await self._local_models.close()
         await self._decthings.close()
         await self._sessions.close()

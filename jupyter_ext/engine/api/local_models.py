@@ -19,8 +19,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from jupyter_ext.engine.api.raw_ids import model_id
 from jupyter_ext.engine.api.replicate.requests import json_object
 from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.models.doors import ModelDoors
 from jupyter_ext.engine.models.parts import LoadOptions
-from jupyter_ext.engine.models.service import TOPIC, ModelService
+from jupyter_ext.engine.models.service import TOPIC
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.protocol.local_models import LocalModel, ModelUser
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
@@ -34,7 +35,7 @@ _CHANGE_INTERVAL_S = 0.2
 class LocalModelsAPI:
     """Routes that concern local models."""
 
-    def __init__(self, models: ModelService, hub: Hub[str]) -> None:
+    def __init__(self, models: ModelDoors, hub: Hub[str]) -> None:
         self._models = models
         self._hub = hub
 
@@ -45,6 +46,7 @@ class LocalModelsAPI:
             Route("/native/models", self.list, methods=["GET"]),
             Route("/native/models", self.add, methods=["POST"]),
             WebSocketRoute("/native/models/stream", self.stream),
+            Route("/native/models/services", self.services, methods=["POST"]),
             Route("/native/models/unload", self.unload_all, methods=["POST"]),
             Route(one, self.get, methods=["GET"]),
             Route(one, self.change, methods=["PATCH"]),
@@ -75,6 +77,12 @@ class LocalModelsAPI:
             environ=_environ(body),
         )
         return _answer(model, 201)
+
+    async def services(self, request: Request) -> Response:
+        """Give the models of a service, which is known from now on."""
+        body = await _body(request)
+        page = await self._models.page_of(_text(body, "on") or "", _text(body, "token"))
+        return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
     async def get(self, request: Request) -> Response:
         """Give one model."""

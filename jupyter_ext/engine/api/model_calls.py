@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.local_models import send_until_gone
 from jupyter_ext.engine.api.raw_ids import model_id
 from jupyter_ext.engine.api.replicate.requests import json_object
-from jupyter_ext.engine.models.service import ModelService
+from jupyter_ext.engine.models.doors import ModelDoors
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.worker import values
 from jupyter_ext.worker.channel import AsyncConnection, CallError, ChannelClosed
@@ -35,7 +35,7 @@ _STATUS = {"input": 422, "exception": 422, "unloading": 409, "canceled": 409}
 class ModelCallsAPI:
     """Routes that call into loaded models."""
 
-    def __init__(self, models: ModelService) -> None:
+    def __init__(self, models: ModelDoors) -> None:
         self._models = models
 
     def routes(self) -> list[BaseRoute]:
@@ -96,6 +96,10 @@ class ModelCallsAPI:
 
     async def _connect(self, model_id: str) -> AsyncConnection:
         model = await self._models.get(model_id)
+        if model.source == "service" and model.host is None:
+            raise Problem(
+                409, "Elsewhere", f"{model.name} runs in a service, which takes no calls from here."
+            )
         if model.host is None or model.state != "loaded":
             raise Problem(409, "Not loaded", f"{model.id} is {model.state}; load it first.")
         try:

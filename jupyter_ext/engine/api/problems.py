@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
-from jupyter_ext.errors import InvalidInput
+from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
 from jupyter_ext.protocol.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,14 @@ async def on_invalid_input(request: Request, error: Exception) -> Response:
     return answer(Problem(422, "Invalid value", str(error)))
 
 
+async def on_refusal(request: Request, error: Exception) -> Response:
+    """Answer a request that something behind the engine refused: a service, or a model's process."""
+    if isinstance(error, UnknownId):
+        return answer(Problem(404, "Not found", str(error)))
+    status, title = (502, "Refused by the service") if isinstance(error, RequestRefused) else (409, "Refused")
+    return answer(Problem(status, title, str(error)))
+
+
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer a request that no route takes."""
     assert isinstance(error, HTTPException)
@@ -55,6 +63,7 @@ async def on_slip(request: Request, error: Exception) -> Response:
 HANDLERS: Mapping[Any, ExceptionHandler] = {
     Problem: on_problem,
     InvalidInput: on_invalid_input,
+    JupyterExtError: on_refusal,
     HTTPException: on_http_error,
     Exception: on_slip,
 }
