@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +15,7 @@ import httpx
 from jupyter_ext import connection
 from jupyter_ext.client.capture import Bundle
 from jupyter_ext.client.model_requests import ModelRequests
-from jupyter_ext.client.remote import RemoteRef
+from jupyter_ext.client.remote import RemoteRef, split_model
 from jupyter_ext.client.stream import Event, follow
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
@@ -56,8 +57,15 @@ class AsyncClient:
 
     # -- trainings ------------------------------------------------------------------------------------------------
 
-    async def create(self, bundle: Bundle, inputs: Mapping[str, Any]) -> Training:
+    async def create(
+        self, bundle: Bundle, inputs: Mapping[str, Any], destination: str | None = None
+    ) -> Training:
         """Start a training of a bundle; see `capture` for making one.
+
+        Args:
+            bundle: The code.
+            inputs: Its arguments.
+            destination: `owner/name` of the model that gets a version with the weights; made where there is none.
 
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
@@ -66,9 +74,21 @@ class AsyncClient:
         version = await self._json(
             "POST", "/native/versions", content=bundle.data, params=made_in, timeout=_UPLOAD_TIMEOUT
         )
-        body = {"input": plain_inputs(inputs), "jupyter_ext": _origin()}
+        body: dict[str, Any] = {"input": plain_inputs(inputs), "jupyter_ext": _origin()}
+        if destination is not None:
+            await self._make_model(destination)
+            body["destination"] = destination
         path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
         return Training.model_validate(await self._json("POST", path, json=body))
+
+    async def _make_model(self, destination: str) -> None:
+        """Make a model of the engine's, unless it is there."""
+        owner, name = split_model(destination)
+        try:
+            await self._json("GET", f"/v1/models/{owner}/{name}")
+        except UnknownId:
+            wanted = {"owner": owner, "name": name, "visibility": "private", "hardware": "local"}
+            await self._json("POST", "/v1/models", json=wanted)
 
     async def create_remote(
         self, remote: RemoteRef, inputs: Mapping[str, Any], name: str | None = None
@@ -158,6 +178,21 @@ class AsyncClient:
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""
         return str((await self._json("GET", f"/native/trainings/{_path(training_id)}/stacks"))["text"])
+
+    async def weights(self, training_id: str) -> Path:
+        """Give the file of weights that a training has left, on this machine; what a service has is fetched first.
+
+        Raises:
+            RequestRefused: It has not succeeded, or the service does not give them.
+            UnknownId: It has left none.
+        """
+        pause_s = 0.05
+        while True:
+            told = await self._json("POST", f"/native/trainings/{_path(training_id)}/weights")
+            if told["path"] is not None:
+                return Path(told["path"])
+            await asyncio.sleep(pause_s)
+            pause_s = min(1.0, 1.5 * pause_s)
 
     def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""

@@ -40,7 +40,8 @@ def train(
         function: A plain function, whose names of the notebook travel by value; or the path of a Cog project folder,
             whose `cog.yaml` names the trainer; or, with a service, `owner/name:version` of what it is to train.
         on: Where it runs: "local", "replicate", or the base URL of a service that speaks Replicate's API.
-        destination: With a service, `owner/name` of the model that gets the result.
+        destination: `owner/name` of the model that gets a version with the weights that it returns. On this machine the
+            model is made where there is none; a service has to know it.
         name: What to call it; by default the function's or the folder's name.
         **inputs: Its arguments, checked against its signature before anything starts. Secrets are written nowhere.
 
@@ -52,8 +53,8 @@ def train(
         return start_remote(remote_ref(_text(function, on), on, destination), inputs, name)
     check_backend(on)
     if isinstance(function, str | os.PathLike):
-        return start(capture_folder(function, name), inputs)
-    return start(capture_function(function, name), inputs)
+        return start(capture_folder(function, name), inputs, destination)
+    return start(capture_function(function, name), inputs, destination)
 
 
 def _text(ref: object, on: str) -> str:
@@ -69,9 +70,9 @@ def start_remote(ref: RemoteRef, inputs: dict[str, Any], name: str | None = None
     return Training(client(), loop_thread().run(client().create_remote(ref, inputs, name)))
 
 
-def start(bundle: Bundle, inputs: dict[str, Any]) -> Training:
+def start(bundle: Bundle, inputs: dict[str, Any], destination: str | None = None) -> Training:
     """Start a training of a bundle."""
-    return Training(client(), loop_thread().run(client().create(bundle, inputs)))
+    return Training(client(), loop_thread().run(client().create(bundle, inputs, destination)))
 
 
 def check_backend(name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.client.aio import AsyncClient
@@ -67,6 +68,16 @@ class Training:
     def output(self) -> Any:
         """What `train()` returned, as JSON; `None` until it succeeded."""
         return self.resource.output
+
+    @property
+    def weights(self) -> Path:
+        """The file of weights that it has left, on this machine; of one that ran on a service it is fetched first.
+
+        Raises:
+            RequestRefused: It has not succeeded, or the service does not give them.
+            UnknownId: It has left none.
+        """
+        return loop_thread().run(self._client.weights(self.id))
 
     @property
     def error(self) -> str | None:

@@ -10,7 +10,8 @@ from jupyter_ext.errors import InvalidInput
 
 DEFAULT_BASE_URL = "https://api.replicate.com/v1"
 _REF = re.compile(r"([\w.-]+/[\w.-]+):([0-9a-f]{64})")
-_DESTINATION = re.compile(r"[\w.-]+/[\w.-]+")
+_PART = r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?"
+_DESTINATION = re.compile(rf"{_PART}/{_PART}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,18 @@ def is_remote(on: str) -> bool:
     return on == "replicate" or on.startswith(("http://", "https://"))
 
 
+def split_model(destination: str) -> tuple[str, str]:
+    """Split `owner/name` of a model.
+
+    Raises:
+        InvalidInput: It is not of that form.
+    """
+    if not _DESTINATION.fullmatch(destination):
+        raise InvalidInput(f"destination {destination!r} is not of the form owner/name.")
+    owner, _, name = destination.partition("/")
+    return owner, name
+
+
 def remote_ref(ref: str, on: str, destination: str | None) -> RemoteRef:
     """Read what is to be trained on a service.
 
@@ -45,8 +58,8 @@ def remote_ref(ref: str, on: str, destination: str | None) -> RemoteRef:
         raise InvalidInput(
             f"{ref!r} is not of the form owner/name:version, with the 64 digits of the version's id."
         )
-    if destination is not None and not _DESTINATION.fullmatch(destination):
-        raise InvalidInput(f"destination {destination!r} is not of the form owner/name.")
+    if destination is not None:
+        split_model(destination)
     base_url = os.environ.get("REPLICATE_BASE_URL") or DEFAULT_BASE_URL if on == "replicate" else on
     if "@" in base_url:
         raise InvalidInput(

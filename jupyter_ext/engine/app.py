@@ -76,6 +76,7 @@ from jupyter_ext.engine.trainings.signatures import new_secret
 from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.engine.trainings.watch import Watcher
 from jupyter_ext.engine.trainings.webhooks import MAX_LOG_BYTES, Webhooks
+from jupyter_ext.engine.trainings.weights import WeightFiles
 from jupyter_ext.engine.workers.environments import Environments
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.protocol.resources import EngineInfo
@@ -122,10 +123,12 @@ class Engine:
         self._models = ModelStore(where.models_dir)
         self._links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
         self.environments = Environments(settings.preload)
+        services, file_inputs = ReplicateBackend(), FileInputs(self._files)
         self._backends: dict[str, Backend] = {
             LOCAL: LocalBackend(self.environments, where.socket_dir),
-            "replicate": ReplicateBackend(),
+            "replicate": services,
         }
+        self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
         self._presenter = Presenter(self._links, self._files)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
         versions = Versions(where.versions_dir)
@@ -138,7 +141,7 @@ class Engine:
             self._watcher,
             self._sealer,
             Publisher(versions, self._files, self._catalog),
-            FileInputs(self._files),
+            file_inputs,
             self._webhooks,
         )
         self._list = TrainingList(where.runs_dir, self._trainings, self._catalog, versions, self._sealer)
@@ -177,7 +180,7 @@ class Engine:
             ModelsAPI(models),
             FilesAPI(self._files, self._links),
             AccountAPI(self._webhook_secret),
-            NativeAPI(self._trainings, self._hub, presenter),
+            NativeAPI(self._trainings, self._hub, presenter, self._weights),
             ListingAPI(self._list, presenter),
             LocalModelsAPI(all_models, self._model_hub),
             ModelCallsAPI(all_models),
@@ -364,6 +367,7 @@ class Engine:
         for server, _ in self._servers:
             server.should_exit = True
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
+        await self._weights.close()
         await self._trainings.close()
         await self._remote_models.close()
         await self._local_models.close()

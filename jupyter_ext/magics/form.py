@@ -23,10 +23,12 @@ class Form:
         capture: Callable[[], Bundle],
         line: Callable[[dict[str, Any]], str],
         initial: Mapping[str, str] | None = None,
+        destination: str | None = None,
     ) -> None:
         from jupyter_ext_widgets.training_form import TrainingForm
 
         self._capture = capture
+        self._destination = destination
         bundle = capture()
         if bundle.training_input is None:
             raise InvalidInput(
@@ -49,7 +51,7 @@ class Form:
 
     def _start(self, values: dict[str, Any]) -> None:
         # Captured anew: names of the notebook travel as they are now, not as they were when the form was drawn.
-        self.run = facade.start(self._capture(), values)
+        self.run = facade.start(self._capture(), values, self._destination)
         if self._slot is not None:
             if self._keeping is not None:
                 self._keeping.cancel()

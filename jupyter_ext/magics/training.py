@@ -19,6 +19,7 @@ _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
+  %%train digits --destination me/digits    its weights become a version of the model me/digits
   %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
   %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
@@ -47,10 +48,9 @@ def _train_parser(magic: str) -> MagicParser:
         metavar="BACKEND",
         help="local (default), replicate, or the base URL of a service like it",
     )
-    if magic == "%train":
-        parser.add_argument(
-            "--destination", metavar="MODEL", help="with a service: owner/name that gets the result"
-        )
+    parser.add_argument(
+        "--destination", metavar="MODEL", help="owner/name of the model that gets a version with the weights"
+    )
     parser.add_argument(
         "--form", action="store_true", help="draw a form for the inputs; its button starts it"
     )
@@ -186,7 +186,7 @@ class TrainingMagics(Magics):
             inputs = bundle.training_input.parse_text(texts)
         if bundle.unknown_names:
             print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
-        return self._finish(arguments, facade.start(bundle, inputs))
+        return self._finish(arguments, facade.start(bundle, inputs, arguments.destination))
 
     def _form(
         self,
@@ -202,7 +202,9 @@ class TrainingMagics(Magics):
         if arguments.wait or arguments.variable:
             parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")
         start = f"{parser.prog} {shlex.quote(arguments.name)}"
-        return Form(capture, lambda values: magic_line(start, values), texts)
+        if arguments.destination:
+            start += f" --destination {shlex.quote(arguments.destination)}"
+        return Form(capture, lambda values: magic_line(start, values), texts, arguments.destination)
 
     def _finish(self, arguments: argparse.Namespace, run: Any) -> Any:
         """Give the handle as the line asks for it."""

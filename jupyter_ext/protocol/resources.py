@@ -14,6 +14,8 @@ TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 
 StopStage = Literal["flag", "interrupt", "terminate", "kill"]
 CauseKind = Literal["exception", "signal", "exit", "lost", "out_of_memory", "canceled", "start"]
+RecordMode = Literal["replace", "incr", "append"]
+"""What Cog's `record_metric` does with a value."""
 MetricValue = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
@@ -135,7 +137,7 @@ class Training(Resource):
     started_at: str | None = None
     completed_at: str | None = None
     output: Any = None
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
     source: Literal["api", "web"] = "api"
     urls: Urls
     kind: Literal["training", "prediction"] = "training"
@@ -148,6 +150,7 @@ class Training(Resource):
     captured: list[Captured] = Field(default_factory=list)
     notices: list[str] = Field(default_factory=list)
     last: dict[str, LastPoint] = Field(default_factory=dict)
+    recorded: dict[str, RecordMode] = Field(default_factory=dict)
     extremes: dict[str, Extremes] = Field(default_factory=dict)
     silent_s: float | None = None
     checkpoint: Checkpoint | None = None

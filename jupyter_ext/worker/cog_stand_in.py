@@ -75,6 +75,7 @@ class _Metrics:
     def __init__(self) -> None:
         self._calls: dict[str, int] = {}
         self._sums: dict[str, float] = {}
+        self._modes: dict[str, str] = {}
 
     def record(self, key: str, value: Any, mode: str = "replace") -> None:
         """Log a value. The n-th of a name is its step n; `a.b` becomes `a/b`; `incr` adds to what there was."""
@@ -85,6 +86,9 @@ class _Metrics:
         if mode == "incr":
             self._sums[key] = value = self._sums.get(key, 0) + value
         step = self._calls[key] = self._calls.get(key, -1) + 1
+        if self._modes.get(key) != mode:
+            self._modes[key] = mode
+            reporter.recorded(key, mode)
         reporter.log({key.replace(".", "/"): value}, step=step)
 
     __setitem__ = record

@@ -174,6 +174,12 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def recorded(key: str, mode: str) -> None:
+    """Say that a metric is one of the run's own, not only a curve: `replace`, `incr` or `append`. For Cog's trainers."""
+    if (reporter := active()) is not None:
+        reporter.mark("recorded", key=key, mode=mode)
+
+
 def progress(current: float, total: float | None = None) -> None:
     """Say how far the training is, such as `progress(epoch + 1, epochs)`.
 

@@ -43,6 +43,7 @@ def train(
     for i in range(n):
         current_scope().record_metric("loss", 1 / (i + 1), mode="append")
         current_scope().record_metric("test.accuracy", i)
+        current_scope().record_metric("seen", 5, mode="incr")
     with open("weights.bin", "w") as file:
         file.write(data.read_text())
     key = token.get_secret_value() if token else None
@@ -108,6 +109,10 @@ async def test_a_function_with_all_kinds_of_inputs(
     (loss,) = await client.metrics(done.id, ["loss"])
     np.testing.assert_array_equal(loss.values, 1 / np.arange(1, 5))
     np.testing.assert_array_equal(loss.steps, np.arange(4))
+    shown = json.loads((await client.tunnel("GET", f"/v1/trainings/{done.id}", None))[2])
+    assert shown["metrics"].keys() == {"total_time", "predict_time", "loss", "test", "seen"}
+    assert shown["metrics"]["loss"] == [1.0, 1 / 2, 1 / 3, 1 / 4]
+    assert (shown["metrics"]["test"], shown["metrics"]["seen"]) == ({"accuracy": 3.0}, 20.0)
     assert done.last["test/accuracy"].value == 3
     assert not (folder / "weights.bin").exists()
     assert not list(folder.rglob("__pycache__"))

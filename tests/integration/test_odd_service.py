@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from integration_tools import EngineUnderTest, until
-from odd_service import (
+from odd_trainings import (
     CUT,
     DONE,
     GOOD,

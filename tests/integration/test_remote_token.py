@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from integration_tools import EngineUnderTest, until
-from odd_service import DONE, PROCESSING, OddService, Scenario
+from odd_trainings import DONE, PROCESSING, OddService, Scenario
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.remote import RemoteRef, remote_ref

@@ -85,6 +85,8 @@ def test_outputs_of_a_model_are_dataclasses() -> None:
 def test_recorded_metrics_become_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[Any] = []
     monkeypatch.setattr(reporter, "log", lambda values, step: said.append((values, step)))
+    monkeypatch.setattr(reporter, "recorded", lambda *told: modes.append(told))
+    modes: list[Any] = []
     scope = current_scope()
     for value in (1.0, 2.0):
         scope.record_metric("test.loss", value, mode="append")
@@ -98,6 +100,7 @@ def test_recorded_metrics_become_curves(tmp_path: Path, monkeypatch: pytest.Monk
         ({"tokens": 10}, 1),
         ({"other": 1}, 0),
     ]
+    assert modes == [("test.loss", "append"), ("tokens", "incr"), ("other", "replace")]
     with pytest.raises(ValueError, match="Cog's own"):
         scope.record_metric("predict_time", 1)
 

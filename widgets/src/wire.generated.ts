@@ -101,7 +101,7 @@ export interface Training {
   started_at: string | null;
   completed_at: string | null;
   output: unknown;
-  metrics: { [key: string]: number };
+  metrics: { [key: string]: unknown };
   source: 'api' | 'web';
   urls: Urls;
   kind: 'training' | 'prediction';
@@ -114,6 +114,7 @@ export interface Training {
   captured: Captured[];
   notices: string[];
   last: { [key: string]: LastPoint };
+  recorded: { [key: string]: 'replace' | 'incr' | 'append' };
   extremes: { [key: string]: Extremes };
   silent_s: number | null;
   checkpoint: Checkpoint | null;

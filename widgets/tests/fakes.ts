@@ -95,6 +95,7 @@ export function training(change: Partial<Training> = {}): Training {
     captured: [],
     notices: [],
     last: {},
+    recorded: {},
     extremes: {},
     tags: [],
     notes: '',

@@ -6,6 +6,7 @@ Source: docs/architecture/02-wire.md.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Literal
 
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from jupyter_ext.engine.trainings.presentation import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.engine.trainings.versions import MAX_BUNDLE_BYTES, MadeIn
+from jupyter_ext.engine.trainings.weights import WeightFiles, shown
 from jupyter_ext.protocol.problems import Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -32,10 +34,13 @@ _DEFAULT_LOG_BYTES = 1 << 20
 class NativeAPI:
     """Routes under `/native` that concern trainings."""
 
-    def __init__(self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter) -> None:
+    def __init__(
+        self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter, weights: WeightFiles
+    ) -> None:
         self._trainings = trainings
         self._hub = hub
         self._presenter = presenter
+        self._weights = weights
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -46,6 +51,7 @@ class NativeAPI:
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
+            Route("/native/trainings/{id}/weights", self.weights, methods=["POST"]),
             Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
             WebSocketRoute("/native/trainings/{id}/stream", self.stream),
         ]
@@ -125,6 +131,11 @@ class NativeAPI:
         """Tell where each thread of the worker stands."""
         text = await self._trainings.stacks(request.path_params["id"])
         return JSONResponse({"text": text}, headers=_NO_STORE)
+
+    async def weights(self, request: Request) -> Response:
+        """Have a training's weights as a file here: 200 with its path, or 202 while they are being fetched."""
+        found = await self._weights.path(await self._trainings.get(request.path_params["id"]))
+        return JSONResponse(shown(found), 200 if isinstance(found, Path) else 202, headers=_NO_STORE)
 
     async def stream(self, socket: WebSocket) -> None:
         """Stream a training."""

@@ -143,6 +143,10 @@ class ReplicateBackend:
             return Outcome("failed", at, Cause(kind=_kind(ended), message=message), metrics=metrics)
         return Outcome("canceled", at, _canceled(run_dir, ended), output=ended["output"], metrics=metrics)
 
+    async def find_token(self, base_url: str) -> str | None:
+        """Give the token for a service, or `None`."""
+        return await self._tokens.find(base_url)
+
     async def close(self) -> None:
         """Stop asking; the service goes on."""
         tasks = list(self._tasks.values())

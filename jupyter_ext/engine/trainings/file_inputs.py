@@ -90,7 +90,7 @@ class FileInputs:
         if stored is None:
             raise Problem(422, "No weights", f"The weights {file_id} of this version were deleted.")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return str(_link(self._files.content(file_id), folder / _safe_name(stored.name)))
+        return str(_link(self._files.content(file_id), folder / safe_name(stored.name)))
 
     def _refusal(self, url: str) -> str | None:
         if _scheme(url) == "data":
@@ -113,7 +113,7 @@ class FileInputs:
             if _scheme(url) == "data":
                 return str(_write_data(url, folder))
             if found and (stored := self._files.get(found[1])):
-                return str(_link(self._files.content(stored.id), folder / _safe_name(stored.name)))
+                return str(_link(self._files.content(stored.id), folder / safe_name(stored.name)))
             return str(_fetch(url, folder, run_dir))
         except (OSError, LookupError) as error:
             raise FetchError(f"{url[:100]} could not be made a file: {error}") from error
@@ -138,7 +138,7 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-def _safe_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """Make a file name of what a client called its file; the extension stays, as code goes by it."""
     return _UNSAFE.sub("-", Path(name).name).lstrip(".-")[-120:] or "file"
 
@@ -172,7 +172,7 @@ def _fetch(url: str, folder: Path, run_dir: Path) -> Path:
     """Download from a loopback address, without following it elsewhere."""
     import httpx
 
-    path = folder / _safe_name(urlsplit(url).path)
+    path = folder / safe_name(urlsplit(url).path)
     size, told_at = 0, time.monotonic()
     try:
         with (

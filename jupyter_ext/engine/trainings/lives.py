@@ -318,6 +318,8 @@ class Lives:
             record.take_checkpoint(mark)
         elif kind == "resumed":
             record.take_resumed(mark)
+        elif kind == "recorded":
+            record.recorded[str(mark["key"])] = mark["mode"]
         elif kind == "notice":
             record.notice(mark["text"])
         elif kind == "dropped":

@@ -12,11 +12,15 @@ from jupyter_ext.engine.store.files import FileStore
 from jupyter_ext.engine.store.run_store import RunStore
 from jupyter_ext.engine.trainings.links import Links
 from jupyter_ext.engine.trainings.publishing import FILE_PATH
+from jupyter_ext.protocol.columns import decode_columns
 from jupyter_ext.protocol.log_text import plain
-from jupyter_ext.protocol.resources import Training
+from jupyter_ext.protocol.resources import Training, metric_value
 
 MAX_LOG_BYTES = 4 * 2**20
 """An answer carries so much of the log at most; `/native/trainings/{id}/logs` gives all of it in pieces."""
+
+MAX_APPENDED = 10_000
+"""Of a metric that is appended to, the last so many values; `/native/trainings/{id}/metrics` gives all."""
 
 _FILE = re.compile(re.escape(FILE_PATH) + r"([0-9a-v]{26})")
 _VERSION = re.compile(r"[^/:\s]+/[^/:\s]+(?::[^/:\s]+)?")
@@ -42,6 +46,9 @@ class Presenter:
         data["urls"] = {name: f"{base}{path}" for name, path in data["urls"].items()}
         data["urls"]["stream"] = base + self._links.stream(training.kind, training.id)
         data["output"] = self._output(data["output"], base)
+        for key, mode in training.recorded.items():
+            if mode != "append" and (last := training.last.get(_curve(key))) is not None:
+                _put(data["metrics"], key.split("."), last.value)
         if training.kind == "prediction":
             data["data_removed"] = False
         return data
@@ -50,7 +57,13 @@ class Presenter:
         self, training: Training, base_url: str, store: RunStore, max_bytes: int = MAX_LOG_BYTES
     ) -> dict[str, Any]:
         """Give it with its log, of a long one the end."""
-        return self.training(training, base_url) | {"logs": logs(store, max_bytes) or None}
+        shown = self.training(training, base_url) | {"logs": logs(store, max_bytes) or None}
+        appended = [key for key, mode in training.recorded.items() if mode == "append"]
+        for series in decode_columns(store.columns([_curve(key) for key in appended]))[1] if appended else []:
+            if series.rank == "0":
+                values = [metric_value(value) for value in series.values[-MAX_APPENDED:].tolist()]
+                _put(shown["metrics"], series.key.split("/"), values)
+        return shown
 
     def replicate(self, data: dict[str, Any]) -> dict[str, Any]:
         """Rename what train() returned where an official client would stumble: it parses `output.version`."""
@@ -72,6 +85,26 @@ class Presenter:
     def _link(self, value: Any, base: str) -> Any:
         found = _FILE.fullmatch(value) if isinstance(value, str) else None
         return base + self._links.file(found[1]) if found and self._files.get(found[1]) else value
+
+
+def _curve(key: str) -> str:
+    """Give the curve of a recorded metric."""
+    return key.replace(".", "/")
+
+
+def _put(metrics: dict[str, Any], parts: list[str], value: Any) -> None:
+    """Put a value where Cog would: `a.b` is `b` in `a`. Where `a` is a number, it keeps its whole name."""
+    place = metrics
+    for number, part in enumerate(parts[:-1]):
+        inner = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            place[".".join(parts[number:])] = value
+            return
+        place = inner
+    if isinstance(place.get(parts[-1]), dict):
+        metrics[".".join(parts)] = value
+    else:
+        place[parts[-1]] = value
 
 
 def logs(store: RunStore, max_bytes: int) -> str:

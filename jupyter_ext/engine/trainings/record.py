@@ -20,6 +20,7 @@ from jupyter_ext.protocol.resources import (
     Extremes,
     LastPoint,
     Progress,
+    RecordMode,
     ResumedFrom,
     Status,
     Stop,
@@ -47,6 +48,8 @@ class Record:
     notices: list[str] = field(default_factory=list)
     last: dict[str, LastPoint] = field(default_factory=dict)
     extremes: dict[str, Extremes] = field(default_factory=dict)
+    recorded: dict[str, RecordMode] = field(default_factory=dict)
+    """Metrics that the code recorded as the run's own, by Cog's name."""
     reported_at: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
@@ -167,6 +170,7 @@ class Record:
             captured=self.spec.get("captured", []),
             notices=list(self.notices),
             last=dict(self.last),
+            recorded=dict(self.recorded),
             extremes=dict(self.extremes),
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
