@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -235,6 +235,17 @@ class AsyncClient:
         body = {"input": dict(changes or {}), "jupyter_ext": _origin()}
         path = f"/native/trainings/{_path(training_id)}/again"
         return Training.model_validate(await self._json("POST", path, json=body))
+
+    async def upload(self, name: str, file: IO[bytes]) -> str:
+        """Keep a file with the engine; gives a link that a training's `Path` input takes.
+
+        Args:
+            name: What to call it; its ending is kept where it becomes a file again.
+            file: Its content, up to 2 GiB.
+        """
+        content = {"content": (name or "file", file, "application/octet-stream")}
+        kept = await self._json("POST", "/v1/files", files=content, timeout=_UPLOAD_TIMEOUT)
+        return f"http://localhost/v1/files/{kept['id']}/download"
 
     async def delete(self, training_id: str) -> None:
         """Forget a training and delete its files.

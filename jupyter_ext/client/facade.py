@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import Bundle, capture_function
@@ -73,6 +73,11 @@ def start_remote(ref: RemoteRef, inputs: dict[str, Any], name: str | None = None
 def start(bundle: Bundle, inputs: dict[str, Any], destination: str | None = None) -> Training:
     """Start a training of a bundle."""
     return Training(client(), loop_thread().run(client().create(bundle, inputs, destination)))
+
+
+def upload(name: str, file: IO[bytes]) -> str:
+    """Keep a file with the engine; gives a link that a training's `Path` input takes."""
+    return loop_thread().run(client().upload(name, file))
 
 
 def check_backend(name: str) -> None:

@@ -37,7 +37,9 @@ class Form:
         self.run: Training | None = None
         self._slot: DisplayHandle | None = None
         self._keeping: concurrent.futures.Future[None] | None = None
-        self._form = TrainingForm(bundle.name, bundle.training_input, self._start, line, initial)
+        self._form = TrainingForm(
+            bundle.name, bundle.training_input, self._start, line, initial, facade.upload
+        )
 
     @property
     def values(self) -> dict[str, Any] | None:

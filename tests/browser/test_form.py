@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+import shlex
+
+from integration_tools import until
 from panel_page import PanelPage
 from playwright.sync_api import expect
 
@@ -62,4 +67,88 @@ def test_a_form_launches_what_it_says(lab, lab_server, engine) -> None:
     launch.click()
     expect(panel.part(".jx-id")).not_to_have_attribute("title", first)
     panel.wait_status("succeeded")
+    assert lab.errors == []
+
+
+FILES = """\
+%%train files --form
+from pathlib import Path
+from pydantic import SecretStr
+from jupyter_ext import Input, log
+
+def train(
+    data: Path = Input(description="images, one folder a class"),
+    token: SecretStr = Input(description="of the registry"),
+    more: list[Path] = [],
+    layers: list[int] = Input([64, 64], description="neurons of each hidden layer"),
+    mode: "Literal['fast', 'exact'] | None" = None,
+    seed: int | None = None,
+):
+    import hashlib
+    log(size=data.stat().st_size, step=0)
+    return {"name": data.name, "sha256": hashlib.sha256(data.read_bytes()).hexdigest(),
+            "token_chars": len(str(getattr(token, "get_secret_value", lambda: token)())), "layers": layers,
+            "more": [path.name for path in more], "seed": seed, "mode": mode}"""
+SECRET = "sesame-open-4711"
+
+
+def test_files_secrets_and_lists(lab, lab_server, engine, tmp_path) -> None:
+    lab.page.set_viewport_size({"width": 1360, "height": 1300})
+    content = random.Random(0).randbytes(12 << 20)  # more than one message to a kernel may hold
+    big = tmp_path / "fa ces.zip"
+    big.write_bytes(content)
+    (lab_server.root / "labels").mkdir(exist_ok=True)
+    (lab_server.root / "labels" / "a.csv").write_text("1")
+    path = lab_server.write_notebook("files", "%load_ext jupyter_ext", FILES)
+    lab.open(path)
+    lab.run_cell(0)
+    lab.run_cell(1)
+    form = lab.cell(1).locator(".jx-form")
+    launch = form.get_by_role("button", name="Launch")
+    expect(form.get_by_role("alert").first).to_contain_text("data (Path) is required")
+    form.get_by_label("token").fill(SECRET)
+    with lab.page.expect_file_chooser() as chooser:
+        form.get_by_role("button", name="Upload a file for data").click()
+    chooser.value.set_files(big)
+    expect(form.get_by_role("status").filter(has_text="12.0 MiB")).to_have_text("fa ces.zip, 12.0 MiB")
+    form.get_by_title("Choose more from the kernel's files").click()
+    form.locator(".widget-select select").locator("visible=true").select_option("labels/")
+    form.get_by_role("button", name="Open").locator("visible=true").click()
+    form.locator(".widget-select select").locator("visible=true").select_option("a.csv")
+    lab.screenshot("form-files-browser-light", lab.cell(1))
+    form.get_by_role("button", name="Use").locator("visible=true").click()
+    form.get_by_label("layers").fill("32, x")
+    expect(form.get_by_role("alert")).to_contain_text("layers")
+    form.get_by_label("layers").fill("32, 16")
+    form.get_by_label("mode").select_option("exact")
+    expect(launch).to_be_enabled()
+    expect(form.locator("code")).to_contain_text("-i mode=exact")
+    line = form.locator("code").inner_text()
+    assert line.startswith("%%train files -i data=http://localhost/v1/files/"), line
+    words = dict(word.split("=", 1) for word in shlex.split(line)[2:] if word != "-i")
+    assert (words["token"], words["more"], words["mode"]) == ("{token}", '["labels/a.csv"]', "exact")
+    launch.click()
+    panel = PanelPage(lab.cell(1).locator(".jx-panel"))
+    panel.wait_status("succeeded")
+    lab.screenshot("form-files-light", lab.cell(1))
+    lab.set_theme("JupyterLab Dark")
+    try:
+        lab.screenshot("form-files-dark", lab.cell(1))
+        lab.page.set_viewport_size({"width": 760, "height": 1700})
+        until(lambda: form.evaluate("form => form.scrollWidth <= form.clientWidth"), "nothing sticking out")
+        lab.screenshot("form-files-narrow-dark", lab.cell(1))
+    finally:
+        lab.set_theme("JupyterLab Light")
+    training = engine.get(f"/native/trainings/{panel.training_id()}")
+    assert training["output"] == {
+        "name": "fa-ces.zip",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "token_chars": len(SECRET),
+        "layers": [32, 16],
+        "more": ["a.csv"],
+        "seed": None,
+        "mode": "exact",
+    }
+    lab.save()
+    assert SECRET not in (lab_server.root / path).read_text()
     assert lab.errors == []

@@ -6,13 +6,14 @@ all that the signature allows.
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jupyter_ext.protocol.training_input import TrainingInput
+from jupyter_ext.protocol.training_input import Parameter, TrainingInput, parse_literal
 
 LOG_WORDS = ("lr", "rate", "decay", "eps", "epsilon")
 """An input with one of these words in its name is thought of in powers of ten."""
@@ -22,7 +23,9 @@ _ASSUMED_DECADES = 3
 """A logarithmic slider without bounds reaches as far down and up from the default."""
 _MAX_SLIDER_STOPS = 10_000
 
-Kind = Literal["text", "choice", "checkbox", "path"]
+Kind = Literal["text", "choice", "choices", "checkbox", "path", "paths", "list", "secret"]
+"""`choices`, `paths` and `list` are of inputs that take several values."""
+_PATH_FORMATS = ("path", "file-path", "directory-path")
 
 
 @dataclass(frozen=True)
@@ -49,26 +52,53 @@ class FormField:
     tooltip: str = ""
     choices: tuple[Any, ...] = ()
     slider: Slider | None = field(default=None)
+    nullable: bool = False
+    """Whether it takes `None`."""
+    description: str = ""
 
     @property
     def text(self) -> str:
-        """The default as one would type it."""
-        return text_of(self.default) if self.has_default else ""
+        """The default as one would type it; nothing for `None` and an empty list, which an empty box stands for."""
+        if not self.has_default or self.default is None or self.default == []:
+            return ""
+        return list_text(self.default) if self.kind in ("list", "paths") else text_of(self.default)
 
 
 def fields_of(training_input: TrainingInput) -> list[FormField]:
     """Give a field for each input, in the order of the signature."""
     properties = training_input.json_schema()["properties"]
-    return [
-        _field(name, _without_null(schema), parameter.type_text, parameter.required)
-        for parameter in training_input.parameters
-        for name, schema in ((parameter.name, properties[parameter.name]),)
-    ]
+    return [_field(parameter, properties[parameter.name]) for parameter in training_input.parameters]
 
 
 def text_of(value: Any) -> str:
     """Write a value as one would type it after `-i name=`."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)  # quotes that a shell-like line need not quote again
     return value if isinstance(value, str) else repr(value)
+
+
+def list_text(values: Any) -> str:
+    """Write a list as a person does: `64, 32`; as a literal where that would mean something else."""
+    if not isinstance(values, list | tuple):
+        return text_of(values)
+    texts = [text_of(value) for value in values]
+    plain = all(text == text.strip() and text and not set(text) & set(",[]{}()'\"") for text in texts)
+    return ", ".join(texts) if plain and texts else text_of([*values])
+
+
+def list_value(text: str, *, of_text: bool) -> Any:
+    """Read a list as it is typed: `64, 32`, `a, b`, or a literal such as `["a, b", "c"]`.
+
+    Args:
+        text: What was typed.
+        of_text: Whether its items are texts, so that `1, 2` stays two texts.
+    """
+    if text.lstrip()[:1] in ("[", "("):
+        return parse_literal(text)
+    items = [item.strip() for item in text.split(",")]
+    if items[-1] == "":
+        items.pop()
+    return items if of_text else [parse_literal(item) for item in items]
 
 
 def changed(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,38 +111,86 @@ def changed(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any
 
 
 def magic_line(start: str, values: Mapping[str, Any]) -> str:
-    """Write the magic that starts the same: `%%train digits -i lr=0.001`."""
-    return " ".join([start, *(f"-i {name}={shlex.quote(text_of(value))}" for name, value in values.items())])
+    """Write the magic that starts the same: `%%train digits -i lr=0.001`; a secret as the variable that may hold it."""
+    words = [
+        f"-i {name}={{{value.name}}}"
+        if isinstance(value, Variable)
+        else f"-i {name}={shlex.quote(text_of(value))}"
+        for name, value in values.items()
+    ]
+    return " ".join([start, *words])
 
 
 def call_line(function: str, values: Mapping[str, Any]) -> str:
-    """Write the call that starts the same: `jx.train(fit, lr=0.001)`."""
+    """Write the call that starts the same: `jx.train(fit, lr=0.001)`; a secret as the variable that may hold it."""
     return f"jx.train({', '.join([function, *(f'{name}={value!r}' for name, value in values.items())])})"
+
+
+@dataclass(frozen=True, repr=False)
+class Variable:
+    """Stands in an equivalent line for a value that must not be written: the notebook's variable of that name."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        """Give the name."""
+        return self.name
+
+
+def shown(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give values as they may be shown: of a secret a variable's name."""
+    secret = {item.name for item in fields if item.kind == "secret"}
+    return {name: Variable(name) if name in secret else value for name, value in values.items()}
 
 
 def _same(value: Any, default: Any) -> bool:
     return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
 
 
-def _field(name: str, schema: Mapping[str, Any], type_text: str, required: bool) -> FormField:
-    has_default = "default" in schema and not required
+def _field(parameter: Parameter, whole: Mapping[str, Any]) -> FormField:
+    name, schema = parameter.name, _without_null(whole)
+    nullable = any(item.get("type") == "null" for item in whole.get("anyOf", ()))
+    has_default = "default" in schema and not parameter.required
     default = schema.get("default")
-    choices = tuple(schema["enum"]) if "enum" in schema else ((schema["const"],) if "const" in schema else ())
-    kind: Kind = "text"
-    if choices:
-        kind = "choice"
-    elif schema.get("type") == "boolean" and has_default and isinstance(default, bool):
-        kind = "checkbox"
-    elif schema.get("format") in ("path", "file-path", "directory-path"):
-        kind = "path"
+    kind, choices = _kind(schema, parameter)
+    if kind == "choice" and choices == (True, False) and not nullable and has_default:
+        kind, choices = "checkbox", ()
     slider = _slider(name, schema, default if has_default else None) if kind == "text" else None
-    parts = [str(schema.get("description") or ""), type_text, _bounds_text(schema)]
-    tooltip = " · ".join(part for part in parts if part)
-    return FormField(name, kind, type_text, required, default, has_default, tooltip, choices, slider)
+    description = str(schema.get("description") or "")
+    parts = [description, parameter.type_text, _bounds_text(schema)]
+    return FormField(
+        name,
+        kind,
+        parameter.type_text,
+        parameter.required,
+        default,
+        has_default,
+        " · ".join(part for part in parts if part),
+        choices,
+        slider,
+        nullable,
+        description,
+    )
+
+
+def _kind(schema: Mapping[str, Any], parameter: Parameter) -> tuple[Kind, tuple[Any, ...]]:
+    """Choose a control by the type, and the values to choose from."""
+    several = schema.get("type") == "array"
+    item = schema.get("items") or {} if several else schema
+    choices = tuple(item["enum"]) if "enum" in item else ((item["const"],) if "const" in item else ())
+    if parameter.is_secret:
+        return "secret", ()
+    if choices:
+        return ("choices" if several else "choice"), choices
+    if item.get("format") in _PATH_FORMATS:
+        return ("paths" if several else "path"), ()
+    if several:
+        return "list", ()
+    return ("choice", (True, False)) if schema.get("type") == "boolean" else ("text", ())
 
 
 def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give `int | None` the schema of `int`: an empty box stands for the default."""
+    """Give `int | None` the schema of `int`."""
     kinds = [item for item in schema.get("anyOf", ()) if item.get("type") != "null"]
     return {**schema, **kinds[0]} if len(kinds) == 1 else schema
 

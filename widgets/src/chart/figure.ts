@@ -46,6 +46,8 @@ export const CELL_HEADER_PX = 26;
 const LEFT_PX = 46;
 const RIGHT_PX = 14;
 const BOTTOM_PX = 22;
+/** Up to here each step has a tick; plotly would else put some between them. */
+const FEW_STEPS = 5;
 const FEW_POINTS = 16;
 const DASHES = ['solid', 'dot', 'dash', 'dashdot'];
 
@@ -123,12 +125,17 @@ function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i
     spikethickness: 1,
     spikedash: 'solid',
     nticks: Math.max(4, Math.floor(cell.width / 56)),
+    ...(options.axis === 'step' && !range && lastStep(plan) <= FEW_STEPS ? { tick0: 0, dtick: 1 } : {}),
     ticksuffix: unit.suffix,
     showticksuffix: 'last',
     tickformat: options.axis === 'step' ? '~s' : '~g',
     hoverformat: options.axis === 'step' ? ',.7~g' : '.4~g',
     unifiedhovertitle: { text: options.axis === 'step' ? 'step %{x:,.7~g}' : '%{x}' },
   };
+}
+
+function lastStep(plan: Plan): number {
+  return Math.max(0, ...plan.cells.flatMap(cell => cell.entries.map(({ series }) => series.last?.step ?? 0)));
 }
 
 function yAxis(cell: Cell, input: FigureInput, traces: PlotData[], unit: TimeUnit, offset: number, ordinal: string): PlotLayout {

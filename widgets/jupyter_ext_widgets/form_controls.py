@@ -1,0 +1,179 @@
+"""The control of each kind of input, and what its text means.
+
+Rule: a box takes all that the signature allows; what stands beside it (slider, browser, upload) only writes into it.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from glob import glob
+from typing import IO, Any
+
+import ipywidgets
+
+from jupyter_ext.protocol.training_input import TrainingInput
+from jupyter_ext_widgets.file_upload import FileUpload
+from jupyter_ext_widgets.form_fields import FormField, list_text, list_value
+from jupyter_ext_widgets.path_browser import PathBrowser
+from jupyter_ext_widgets.secret_box import SecretBox
+
+LABEL_WIDTH = "150px"
+INDENT = "158px"
+"""Where the boxes begin: the label and its margin."""
+MUTED = "color: var(--jp-ui-font-color2, #616161)"
+_CONTROL_WIDTH = "360px"
+_MAX_PATHS = 50
+_MAX_ROWS = 6
+
+NO_VALUE = "\0None"
+"""Stands for `None` in a list of choices, where ipywidgets takes `None` itself for "nothing chosen"."""
+NOT_GIVEN = object()
+"""Stands for an input whose default is to be taken."""
+
+Upload = Callable[[str, IO[bytes]], str]
+"""Keeps a file under a name; gives the value of the input."""
+
+
+def make_control(item: FormField) -> Any:
+    """Make the control; its `value` is what `read` takes."""
+    common = {
+        "description": item.name,
+        "tooltip": item.tooltip,
+        "style": {"description_width": LABEL_WIDTH},
+        "layout": {"width": _CONTROL_WIDTH},
+    }
+    match item.kind:
+        case "choice":
+            nothing = [("None", NO_VALUE)] if item.nullable else []
+            options = [*nothing, *((str(choice), choice) for choice in item.choices)]
+            start = item.default if item.has_default else None
+            return ipywidgets.Dropdown(
+                options=options, value=NO_VALUE if start is None and item.nullable else start, **common
+            )
+        case "choices":
+            rows = min(_MAX_ROWS, len(item.choices))
+            default = tuple(item.default or ()) if item.has_default else ()
+            return ipywidgets.SelectMultiple(options=item.choices, value=default, rows=rows, **common)
+        case "checkbox":
+            return ipywidgets.Checkbox(value=item.default, indent=True, **common)
+        case "secret":
+            return SecretBox(item.name, _placeholder(item), item.tooltip)
+        case "path" | "paths":
+            return ipywidgets.Combobox(value=item.text, placeholder=_placeholder(item), **common)
+    return ipywidgets.Text(value=item.text, placeholder=_placeholder(item), **common)
+
+
+def read(item: FormField, control: Any, training_input: TrainingInput) -> Any:
+    """Give the value that a control stands for, or `NOT_GIVEN`."""
+    value = control.value
+    match item.kind:
+        case "choice":
+            return NOT_GIVEN if value is None else None if value == NO_VALUE else value
+        case "choices":
+            return list(value) if value or item.has_default else NOT_GIVEN
+        case "checkbox":
+            return value
+    if value == "":  # an empty box stands for None where that may be given, else for the default
+        return None if item.nullable and item.has_default else NOT_GIVEN
+    match item.kind:
+        case "secret":
+            return value
+        case "list" | "paths":
+            return list_value(value, of_text=item.kind == "paths" or "str" in item.type_text)
+    return training_input.parse_text({item.name: value})[item.name]
+
+
+def row(item: FormField, control: Any, upload: Upload | None) -> tuple[list[Any], list[Any]]:
+    """Give what stands in an input's row, and what unfolds below it."""
+    if item.slider is not None:
+        return [control, _slider(item, control), _description(item)], []
+    if item.kind not in ("path", "paths"):
+        return [control, _description(item)], []
+    several = item.kind == "paths"
+
+    def take(path: str) -> None:
+        had = list_value(control.value, of_text=True) if several and control.value else []
+        control.value = list_text([*had, path]) if several else path
+
+    control.observe(lambda change: _complete_path(control, change["new"]), "value")
+    browser = PathBrowser(take, item.name)
+    told = ipywidgets.HTML()
+    parts, below = [control, browser.button], [browser.box]
+    if upload is not None:
+
+        def keep(name: str, file: IO[bytes]) -> None:
+            take(upload(name, file))
+            size = file.seek(0, 2)
+            told.value = f'<span role="status" style="{MUTED}">{html.escape(name)}, {_size(size)}</span>'
+
+        parts.append(FileUpload(keep, multiple=several, hint=f"Upload a file for {item.name}"))
+    return [*parts, told, _description(item)], below
+
+
+def _description(item: FormField) -> Any:
+    made = ipywidgets.HTML(f'<span style="{MUTED}">{html.escape(item.description)}</span>')
+    made.layout.margin = "2px 2px 2px 12px"
+    made.layout.display = None if item.description else "none"
+    return made
+
+
+def _size(num_bytes: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if num_bytes < 1024:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1024
+    return f"{num_bytes:.1f} GiB"
+
+
+def _placeholder(item: FormField) -> str:
+    example = {"list": ", such as 1, 2", "paths": ", such as a.csv, b.csv"}.get(item.kind, "")
+    if item.required:
+        return f"{item.type_text}{example}, required"
+    if item.nullable and item.has_default:
+        return f"{item.type_text}{example}, empty for None"
+    return f"{item.type_text}{example}, default {item.text}" if item.text else f"{item.type_text}{example}"
+
+
+def _slider(item: FormField, control: Any) -> Any:
+    """Make a slider that writes into the text box, and goes where a typed value is in its range."""
+    spec = item.slider
+    assert spec is not None
+    common = {"readout": False, "layout": {"width": "300px"}, "tabbable": False, "tooltip": item.tooltip}
+    if spec.scale == "integer":
+        made = ipywidgets.IntSlider(min=int(spec.low), max=int(spec.high), **common)
+    elif spec.scale == "linear":
+        made = ipywidgets.FloatSlider(min=spec.low, max=spec.high, step=spec.step, **common)
+    else:
+        made = ipywidgets.FloatLogSlider(
+            min=spec.low, max=spec.high, step=spec.step, value=10**spec.low, **common
+        )
+
+    def follow(_change: object = None) -> None:
+        try:
+            value = float(control.value)
+        except ValueError:
+            return
+        low, high = (10**spec.low, 10**spec.high) if spec.scale == "log" else (spec.low, spec.high)
+        if low <= value <= high:
+            made.unobserve(write, "value")
+            made.value = int(value) if spec.scale == "integer" else value
+            made.observe(write, "value")
+
+    def write(change: Any) -> None:
+        value = change["new"]
+        control.value = str(value) if spec.scale == "integer" else f"{value:.3g}"
+
+    made.observe(write, "value")
+    control.observe(follow, "value")
+    follow()
+    return made
+
+
+def _complete_path(control: Any, begun: str) -> None:
+    control.options = sorted(glob(f"{glob_escaped(begun)}*"))[:_MAX_PATHS]
+
+
+def glob_escaped(text: str) -> str:
+    """Take wildcards in a typed path as they are written."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
