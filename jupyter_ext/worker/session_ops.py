@@ -20,7 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.worker import decthings_calls, session_arguments, session_attach, session_torch, values
+from jupyter_ext.worker import (
+    decthings_calls,
+    session_arguments,
+    session_attach,
+    session_picture,
+    session_torch,
+    values,
+)
 from jupyter_ext.worker.channel import CallError
 from jupyter_ext.worker.channel_server import Call
 from jupyter_ext.worker.redaction import Redactor
@@ -329,6 +336,8 @@ class SessionOps:
             message = f"{type(error).__name__}: {error}"
             raise CallError({"code": "exception", "message": self._redactor.text(message)}) from None
         summary = await asyncio.to_thread(session_torch.summary_of, expression, value, self._redactor)
+        if call.params.get("picture"):
+            summary["picture"] = await asyncio.to_thread(session_picture.picture, value)
         if not call.params.get("whole"):
             return {"summary": summary}, ()
         tree, blobs = self._encoded(value, "values", "value")

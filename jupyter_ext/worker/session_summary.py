@@ -100,7 +100,9 @@ def _array_text(told: Mapping[str, Any]) -> str:
         parts.append(told["device"])
     if "min" in told:
         parts.append(f"{told['min']:.4g} … {told['max']:.4g}")
-    parts += [f"{told[key]} {key[4:].upper()}" for key in ("num_nan", "num_inf") if told.get(key)]
+    parts += [
+        f"{told[key]} {word}" for key, word in (("num_nan", "NaN"), ("num_inf", "inf")) if told.get(key)
+    ]
     return "  ".join(parts)
 
 

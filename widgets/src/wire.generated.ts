@@ -9,6 +9,10 @@ export type ModelSource = 'hub' | 'url' | 'file' | 'training' | 'service';
 export type TransferPhase = 'queued' | 'resolve' | 'transfer' | 'verify' | 'publish';
 export type TransferStatus = 'running' | 'completed' | 'failed' | 'canceled';
 export type HostState = 'loading' | 'ready' | 'busy' | 'unloading' | 'ended';
+export type SessionStatus = 'starting' | 'running' | 'ended';
+export type ExitCode = 'requested' | 'inactive' | 'exception' | 'exited' | 'lost' | 'start';
+export type DebugTrainingState = 'running' | 'completed' | 'failed';
+export type SessionStreamMessage = SessionMessage | SessionLog | SessionEnd;
 
 /** How far a training says it is. */
 export interface Progress {
@@ -277,6 +281,135 @@ export interface ModelPage {
   disk_total_bytes: number;
   memory_available_bytes: number;
   memory_total_bytes: number;
+}
+
+/** A piece of the user's code that has the main thread, or waits for it. */
+export interface SessionTurn {
+  op: string;
+  subject: string | null;
+  queued_at: number;
+  started_at: number | null;
+  interrupting: boolean;
+}
+
+/** A metric of a debug training: how many points there are, and the last number where they are numbers. */
+export interface DebugMetric {
+  name: string;
+  amount: number;
+  last: number | string | null;
+}
+
+/** A training inside of a session. `fail` has a `code` (`exception`, `cancelled`, `interrupted`, `not_offered`, */
+export interface DebugTraining {
+  id: string;
+  model_id: string;
+  state: DebugTrainingState;
+  progress: number;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  duration_s: number | null;
+  cancel_stage: 'flag' | 'interrupt' | null;
+  fail: { [key: string]: unknown } | null;
+  metrics: DebugMetric[];
+}
+
+/** A model that lives in a session. */
+export interface DebugModel {
+  id: string;
+  type: string;
+  created_at: number;
+  num_calls: number;
+  methods: string[];
+}
+
+/** The last exception of a session, whose frames it keeps; `selected` is the frame that cells are evaluated in. */
+export interface SessionFailure {
+  op: string;
+  at: number;
+  type: string;
+  message: string;
+  num_frames: number;
+  selected: number;
+}
+
+/** What models of a session are made from. */
+export interface SessionEntry {
+  kind: 'executor' | 'class' | 'instance' | 'function';
+  name: string;
+}
+
+/** Why a session ended, and what to do next. */
+export interface SessionExit {
+  code: ExitCode;
+  message: string;
+  hint: string | null;
+  exit_code: number | null;
+  signal: number | null;
+  oom: boolean;
+  ended_at: number;
+  exception: UserException | null;
+}
+
+/** Where a debugger can connect. */
+export interface Endpoint {
+  host: string;
+  port: number;
+}
+
+/** One debug session. `calls` is the Unix socket where it answers; `connection_file` is its kernel's. */
+export interface DebugSession {
+  id: string;
+  name: string;
+  status: SessionStatus;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  python: string;
+  cwd: string | null;
+  calls: string;
+  connection_file: string;
+  code_error: { [key: string]: unknown } | null;
+  captured: Captured[];
+  pid: number | null;
+  busy: SessionTurn | null;
+  cell_runs: boolean;
+  queued: SessionTurn[];
+  entry: SessionEntry | null;
+  functions: string[];
+  models: DebugModel[];
+  trainings: DebugTraining[];
+  states: string[];
+  failure: SessionFailure | null;
+  attached: Endpoint | null;
+  active_at: number | null;
+  expires_at: number | null;
+  inactive_s: number | null;
+  num_calls: number;
+  notices: string[];
+  exit: SessionExit | null;
+}
+
+/** First message of a stream, and again whenever the session changed. */
+export interface SessionMessage {
+  kind: 'session';
+  session: DebugSession;
+}
+
+/** A piece of what a session printed; offsets are bytes of its stream, `skipped` those left out before it. */
+export interface SessionLog {
+  kind: 'log';
+  stream: 'stdout' | 'stderr';
+  offset: number;
+  next_offset: number;
+  skipped: number;
+  text: string;
+}
+
+/** Last message of a stream: the session is over and everything was sent. */
+export interface SessionEnd {
+  kind: 'exit';
+  exit: SessionExit;
 }
 
 export type StreamMessage = Hello | State | Series | Log | Reset | End;

@@ -49,6 +49,10 @@ function host(change: Partial<ModelHost> = {}): ModelHost {
     expires_at: null,
     pinned: false,
     users: [],
+    task: null,
+    in_flight: 0,
+    code: null,
+    notices: [],
     ...change,
   };
 }
@@ -142,7 +146,7 @@ test('names, revisions and users are short', () => {
 });
 
 test('an unload says what it gave back', () => {
-  const text = unloadedText({ host_bytes: 102 * MIB, available_before_bytes: 400 * MIB, available_after_bytes: 495 * MIB, took_s: 0.08 });
+  const text = unloadedText({ host_bytes: 102 * MIB, available_before_bytes: 400 * MIB, available_after_bytes: 495 * MIB, took_s: 0.08, held: [] });
   assert.equal(text, "Unloaded in 0.1 s: the host's 102 MiB are free again; available memory 400 MiB → 495 MiB (+95.0 MiB)");
 });
 

@@ -1,8 +1,9 @@
 // All views; every host offers them.
 
 import { modelsView } from './models';
+import { sessionView } from './session';
 import { trainingView } from './training';
 import { trainingsView } from './trainings';
 import type { View } from './view';
 
-export const VIEWS: readonly View[] = [trainingView, trainingsView, modelsView];
+export const VIEWS: readonly View[] = [trainingView, trainingsView, modelsView, sessionView];
