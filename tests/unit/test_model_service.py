@@ -13,7 +13,8 @@ from model_fakes import TOTAL, FakeFetching, FakeHosting, FakeTrained, fake_host
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models.parts import LoadOptions, TrainedWeights
 from jupyter_ext.engine.models.record import Records
-from jupyter_ext.engine.models.service import TOPIC, ModelService
+from jupyter_ext.engine.models.service import ModelService
+from jupyter_ext.engine.models.shelf import TOPIC
 from jupyter_ext.errors import InvalidInput, RequestRefused
 from jupyter_ext.protocol.local_models import ModelUser
 from jupyter_ext.protocol.problems import Problem
@@ -31,11 +32,17 @@ class World:
         self.hosting = FakeHosting()
         self.trained = FakeTrained()
         self.hub: Hub[str] = Hub()
+        self.environ: dict[str, str] = {}
         self.models = self.service()
 
     def service(self) -> ModelService:
         return ModelService(
-            Records(self.directory / "records"), self.fetching, self.hosting, self.trained, self.hub, {}
+            Records(self.directory / "records"),
+            self.fetching,
+            self.hosting,
+            self.trained,
+            self.hub,
+            self.environ,
         )
 
     async def again(self) -> ModelService:
@@ -424,3 +431,69 @@ async def test_changes_are_told(world: World) -> None:
     await world.models.delete(A)
     assert set(subscriber.take()) == {A}
     assert await subscriber.wait(1)
+
+
+async def test_a_pinned_commit_is_not_updated_but_told_of(world: World) -> None:
+    id = f"{A}@{'1' * 40}"
+    await downloaded(world, id)
+    world.fetching.revisions["org/a"] = "3" * 40
+    assert (await world.models.update(id, check_only=True)).newer_revision == "3" * 40
+    with pytest.raises(Problem, match="hub:org/a download"):
+        await world.models.update(id)
+    assert len(world.fetching.tasks) == 1
+
+
+async def test_the_engines_own_token_goes_to_no_other_hub(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.environ = {"HF_TOKEN": "engines-own", "HF_ENDPOINT": "http://a"}
+    models = await world.again()
+    await models.download(A, {"HF_ENDPOINT": "http://b", "HF_TOKEN": "notebooks"})
+    (await world.fetch()).go(10)
+    world.fetching.kept[A] = 10
+    await world.again()
+    await world.fetch(number=1)
+    assert world.fetching.environs == [
+        {"HF_ENDPOINT": "http://b", "HF_TOKEN": "notebooks"},
+        {"HF_ENDPOINT": "http://b"},
+    ]
+    world.fetching.tasks[1].finish()
+    await world.state(A, "downloaded")
+    await world.models.download("hub:org/b")
+    await world.fetch(number=2)
+    assert world.fetching.environs[-1] == world.environ
+
+
+async def test_files_that_somebody_deleted_are_fetched_again(world: World) -> None:
+    await downloaded(world)
+    for path in (world.directory / "cache").iterdir():
+        (path / "model.safetensors").unlink()
+        path.rmdir()
+    loading = asyncio.create_task(world.models.load(A, OPTIONS))
+    (await world.fetch(number=1)).finish()
+    assert (await loading).state == "loaded"
+
+
+async def test_a_training_that_was_deleted_is_no_model_any_more(world: World, tmp_path: Path) -> None:
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"x")
+    world.trained.weights["abc1"] = TrainedWeights("abc1", "digits", weights, "2026-01-01T00:00:00Z")
+    assert len((await world.models.page()).models) == 1
+    weights.unlink()
+    del world.trained.weights["abc1"]
+    subscriber = world.hub.subscribe(TOPIC)
+    assert (await world.models.page()).models == []
+    assert subscriber.take() == ["training:abc1"]
+
+
+async def test_a_disk_that_cannot_be_written_is_told_and_stops_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Records, "put", full)
+    await downloaded(world)
+    model = world.models.known(A)
+    assert model is not None
+    assert "No space left" in model.notices[-1]
+    assert len(model.notices) == 1

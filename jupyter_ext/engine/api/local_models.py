@@ -21,7 +21,7 @@ from jupyter_ext.engine.api.replicate.requests import json_object
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models.doors import ModelDoors
 from jupyter_ext.engine.models.parts import LoadOptions
-from jupyter_ext.engine.models.service import TOPIC
+from jupyter_ext.engine.models.shelf import TOPIC
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.protocol.local_models import LocalModel, ModelUser
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES

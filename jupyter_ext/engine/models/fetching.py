@@ -15,7 +15,7 @@ from jupyter_ext.engine.models.manifest import Manifest
 from jupyter_ext.engine.models.parts import Described, Environ
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.transfer import TransferTask
-from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.errors import InvalidInput, JupyterExtError
 from jupyter_ext.protocol.local_models import ModelFile, Transfer
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,10 @@ class HubFetching:
 
     def disk_bytes(self, environ: Environ) -> tuple[int, int]:
         """Tell how much room there is where files go: free, and in all."""
-        path = HubSettings.from_environment(environ).cache_dir
+        try:
+            path = HubSettings.from_environment(environ).cache_dir
+        except InvalidInput:  # a download says what is wrong with it
+            path = HubSettings.from_environment({}).cache_dir
         while not path.exists() and path != path.parent:
             path = path.parent
         usage = shutil.disk_usage(path)

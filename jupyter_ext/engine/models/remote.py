@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from jupyter_ext.engine.backends.pieces import PREFIX, PiecesClient, discover, normal_base_url, split_id
 from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models.service import TOPIC
+from jupyter_ext.engine.models.shelf import TOPIC
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.errors import JupyterExtError, UnknownId
 from jupyter_ext.protocol.local_models import LocalModel, Transfer

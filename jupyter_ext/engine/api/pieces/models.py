@@ -25,7 +25,8 @@ from jupyter_ext.engine.api.pieces.progress import ProgressAPI
 from jupyter_ext.engine.api.raw_ids import model_id
 from jupyter_ext.engine.hub import Hub, Subscriber
 from jupyter_ext.engine.models.parts import LoadOptions
-from jupyter_ext.engine.models.service import TOPIC, ModelService
+from jupyter_ext.engine.models.service import ModelService
+from jupyter_ext.engine.models.shelf import TOPIC
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.protocol.local_models import LocalModel
 from jupyter_ext.protocol.problems import Problem

@@ -21,7 +21,8 @@ from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.plain import NO_STORE, answer, plain
 from jupyter_ext.engine.api.raw_ids import model_id
 from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models.service import TOPIC, ModelService
+from jupyter_ext.engine.models.service import ModelService
+from jupyter_ext.engine.models.shelf import TOPIC
 from jupyter_ext.protocol.problems import Problem
 
 _INTERVAL_S = 0.1
