@@ -19,6 +19,7 @@ _HOMES = {
     "Input": "jupyter_ext.worker.inputs",
     "Training": "jupyter_ext.client.handles",
     "checkpoint": "jupyter_ext.worker.checkpoint",
+    "datasets": "jupyter_ext.client.dataset_handles",
     "engine": "jupyter_ext.client.facade",
     "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.reporter",
@@ -32,6 +33,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from jupyter_ext.client.aio import AsyncClient
+    from jupyter_ext.client.dataset_handles import datasets
     from jupyter_ext.client.facade import engine, train, trainings
     from jupyter_ext.client.handles import Training
     from jupyter_ext.client.local_models import models
@@ -46,6 +48,7 @@ __all__ = [
     "Training",
     "__version__",
     "checkpoint",
+    "datasets",
     "engine",
     "form",
     "log",

@@ -282,6 +282,14 @@ class AsyncClient:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
+    async def ask_bytes(self, method: str, path: str, **options: Any) -> bytes:
+        """Make one request; gives the body as it is.
+
+        Raises:
+            JupyterExtError: The engine refused it, or cannot be asked.
+        """
+        return (await self._request(method, path, **options)).content
+
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """Make one JSON request; gives the decoded body, `None` where it is empty.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_ext.protocol.decthings.tensors import Media
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.datasets import Dataset
+    from jupyter_ext.client.dataset_handles import Dataset
 
 NUM_SHOWN = 5
 MAX_IMAGE_BYTES = 64 << 10

@@ -25,7 +25,8 @@ def table_of(source: Any) -> pd.DataFrame:
         InvalidInput: It is neither, or cannot be read.
     """
     if hasattr(source, "columns") and hasattr(source, "dtypes"):
-        return source
+        table: pd.DataFrame = source
+        return table
     if not isinstance(source, str | os.PathLike):
         raise InvalidInput(
             f"A {type(source).__name__} is no source; give a DataFrame, a file, a folder, or columns by name."
@@ -63,7 +64,9 @@ def columns_of_folder(folder: Path) -> list[Column]:
     Raises:
         InvalidInput: There is no image.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_FORMATS and path.is_file())
+    paths = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_FORMATS and path.is_file()
+    )
     if not paths:
         raise InvalidInput(f"There is no image in {str(folder)!r}; known are {', '.join(IMAGE_FORMATS)}.")
     names = [path.relative_to(folder) for path in paths]

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations, RateLimits
 from jupyter_ext.engine.api.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.datasets import DatasetsAPI
 from jupyter_ext.engine.api.debug_sessions import DebugSessionsAPI
 from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
 from jupyter_ext.engine.api.engine import EngineAPI
@@ -185,6 +186,7 @@ class Engine:
             LocalModelsAPI(all_models, self._model_hub),
             ModelCallsAPI(all_models),
             self._decthings,
+            DatasetsAPI(self._datasets),
             DebugSessionsAPI(self._sessions, sys.executable),
             EngineAPI(self),
             *self._pieces,

@@ -78,11 +78,16 @@ class Values(Sequence[Any]):
         tensors: Their bytes.
     """
 
-    def __init__(self, tensors: Sequence[bytes]) -> None:
+    def __init__(self, tensors: Tensors | DatasetTensors) -> None:
         self._tensors = tensors
 
     def __len__(self) -> int:
         return len(self._tensors)
+
+    @property
+    def nbytes(self) -> int:
+        """Count the bytes of all."""
+        return self._tensors.nbytes
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
@@ -156,7 +161,7 @@ def decode_parameters(
     return found
 
 
-def plain_value(tensors: Sequence[bytes], *, lazy: bool) -> Any:
+def plain_value(tensors: Tensors | DatasetTensors, *, lazy: bool) -> Any:
     """Give a parameter to code without Decthings' contract: the value, where it is one tensor; else all of them."""
     if lazy:
         return Values(tensors)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ext.worker import decthings_calls, values
+from jupyter_ext.worker.decthings_calls import DatasetTensors, Tensors
 from jupyter_ext.worker.session_executor import DataLoader, Outputs
 
 
@@ -35,9 +36,8 @@ class Argument:
 class TensorArgument:
     """One argument in Decthings' tensors; plain code gets a lazy sequence of a dataset, and of data the value itself."""
 
-    def __init__(self, tensors: Sequence[bytes], total_bytes: int, *, lazy: bool) -> None:
+    def __init__(self, tensors: Tensors | DatasetTensors, *, lazy: bool) -> None:
         self._tensors = tensors
-        self._total_bytes = total_bytes
         self._lazy = lazy
 
     @property
@@ -47,7 +47,7 @@ class TensorArgument:
 
     def loader(self, in_bytes: bool) -> DataLoader:
         """Give a loader of its own; an executor reads these tensors in bytes in any case."""
-        return DataLoader(self._tensors, self._total_bytes)
+        return DataLoader(self._tensors, self._tensors.nbytes)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ Encoder = Callable[[Any], tuple[Any, Sequence[Any]]]
 def of_value(value: Any) -> Argument:
     """Make an argument of a value: an array's entries are its rows, a list's its items, of anything else it is one."""
     shape = getattr(value, "shape", None)
+    if isinstance(value, decthings_calls.Values):
+        return Argument(value, value, value.nbytes)
     if isinstance(value, list | tuple):
         entries: Sequence[Any] = value
     elif shape is not None and len(shape) > 0 and not hasattr(value, "columns"):
@@ -102,9 +104,7 @@ def _encode_values(value: Any) -> tuple[Any, Sequence[Any]]:
 def _decode_decthings(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:
     lazy = {entry["name"] for entry in params.get("params") or [] if entry.get("dataset")}
     found = decthings_calls.decode_parameters(params, blobs)
-    named = {
-        name: TensorArgument(tensors, tensors.nbytes, lazy=name in lazy) for name, tensors in found.items()
-    }
+    named = {name: TensorArgument(tensors, lazy=name in lazy) for name, tensors in found.items()}
     return Arguments(named, encoding="decthings")
 
 

@@ -18,6 +18,7 @@ A tree is a JSON scalar, or `{"k": kind, …}` with `"b"` as the index of its fi
 | `tensor` | `dtype` such as "bfloat16", `shape`, `device` it came from | elements in C order |
 | `frame`, `series` | `columns`, `index` trees | pandas, column by column |
 | `image` | `mode`, `size` | PIL, its raw pixels |
+| `dataset` | `path`, `key` | one key of a dataset, which is read lazily from its files |
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def decode(tree: Any, blobs: Sequence[memoryview]) -> Any:
 
 
 def _encode(value: Any, blobs: list[Buffer], where: str) -> Any:
+    if hasattr(value, "session_tree"):
+        return value.session_tree()
     if value is None or type(value) in (bool, str):
         return value
     if type(value) is int:
@@ -276,6 +279,15 @@ def _decode_int(tree: dict[str, Any]) -> int:
     return int(text)
 
 
+def _decode_dataset(tree: dict[str, Any]) -> Any:
+    from jupyter_ext.worker.decthings_calls import DatasetTensors, Values
+
+    try:
+        return Values(DatasetTensors(tree["path"], tree["key"]))
+    except LookupError as error:
+        raise ValueError(str(error.args[0])) from error
+
+
 _DECODERS: dict[str, Any] = {
     "list": lambda tree, blobs: [decode(item, blobs) for item in tree["v"]],
     "tuple": lambda tree, blobs: tuple(decode(item, blobs) for item in tree["v"]),
@@ -291,4 +303,5 @@ _DECODERS: dict[str, Any] = {
     "frame": _decode_frame,
     "series": _decode_series,
     "image": _decode_image,
+    "dataset": lambda tree, blobs: _decode_dataset(tree),
 }

@@ -49,8 +49,8 @@ class Column:
         """Give about how large a row is."""
         if isinstance(self.rows, list):
             sample = self.rows[:: max(1, len(self.rows) // 16)]
-            return sum(tensor.nbytes for tensor in sample) / max(1, len(sample)) + 16
-        return self.rows.nbytes / max(1, len(self.rows)) + 16
+            return float(sum(tensor.nbytes for tensor in sample) / max(1, len(sample)) + 16)
+        return float(self.rows.nbytes / max(1, len(self.rows)) + 16)
 
 
 def column(name: str, value: Any) -> Column:
@@ -107,7 +107,9 @@ def _of_tensors(name: str, tensors: list[Tensor]) -> Column:
         raise WireError(f"column {name!r} has entries of {' and '.join(types)}; give entries of one type.")
     dims = {len(tensor.shape) for tensor in tensors}
     if len(dims) > 1:
-        raise WireError(f"column {name!r} has entries of {sorted(dims)} dimensions; give entries of one number.")
+        raise WireError(
+            f"column {name!r} has entries of {sorted(dims)} dimensions; give entries of one number."
+        )
     sizes = zip(*(tensor.shape for tensor in tensors), strict=True)
     shape = tuple(size[0] if len(set(size)) == 1 else -1 for size in sizes)
     return Column(name, types[0], shape, tensors)

@@ -89,7 +89,9 @@ class Dataset:
         """Give a key (by its name), an entry as a dict (by its index), or a list of them (by a slice)."""
         if isinstance(index, str):
             if index not in self.keys:
-                raise UnknownId(f"Dataset {self.name!r} has no key {index!r}; its keys are {', '.join(self.keys)}.")
+                raise UnknownId(
+                    f"Dataset {self.name!r} has no key {index!r}; its keys are {', '.join(self.keys)}."
+                )
             return DatasetKey(self, index)
         if isinstance(index, slice):
             return self._read(list(range(*index.indices(len(self)))))
@@ -235,14 +237,18 @@ def _columns(source: Any, columns: Mapping[str, Any]) -> list[Column]:
 
 def _call(method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
     """Call a method of Decthings' Dataset API on the engine."""
-    asking = client().ask_bytes("POST", f"/v0/Dataset/{method}", content=encode_request(params), timeout=_TIMEOUT)
+    asking = client().ask_bytes(
+        "POST", f"/v0/Dataset/{method}", content=encode_request(params), timeout=_TIMEOUT
+    )
     message = decode_response(loop_thread().run(asking))
     error = message.content.get("error")
     if error is None:
         return message.content["result"], message.blobs
     code = error["code"]
     if code == "dataset_not_found":
-        raise UnknownId(f"The dataset {params.get('datasetId')} is gone; `jx.datasets.list()` shows those there are.")
+        raise UnknownId(
+            f"The dataset {params.get('datasetId')} is gone; `jx.datasets.list()` shows those there are."
+        )
     if code == "invalid_parameter":
         raise InvalidInput(f"{error['parameterName']} {error['reason']}.")
     if code == "index_out_of_range":
