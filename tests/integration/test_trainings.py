@@ -238,3 +238,15 @@ async def test_a_cancel_before_there_is_a_process_is_delivered(client: AsyncClie
     training = await start(client, "import time\ndef train():\n    time.sleep(100)")
     await client.cancel(training.id)
     assert (await client.wait(training.id, 40)).status == "canceled"
+
+
+async def test_what_the_processes_use_of_the_machine_is_measured(client: AsyncClient) -> None:
+    training = await start(client, "import time\ndef train():\n    time.sleep(60)")
+    wanted = {f"system/{name}" for name in ("memory_mib", "cpu_percent", "disk_write_mib", "disk_free_gib")}
+    async with asyncio.timeout(40):
+        while not wanted <= {series.key for series in await client.metrics(training.id)}:
+            await asyncio.sleep(0.1)
+    await client.cancel(training.id)
+    free = next(s for s in await client.metrics(training.id) if s.key == "system/disk_free_gib")
+    assert 0 < free.values[-1] < 1e9
+    await client.wait(training.id, 40)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_ext.engine.store.run_store import RunStore
+from jupyter_ext.engine.trainings.gpus import Gpus
 from jupyter_ext.engine.trainings.open_stores import OpenStores
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.sealer import Sealer
@@ -25,15 +26,19 @@ class Housekeeping:
         self._stores = stores
         self._sealer = sealer
         self._samplers: dict[str, SystemSampler] = {}
+        self._gpus = Gpus()
 
     async def run(self) -> None:
         """Do it once a second, for ever."""
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            try:
-                await self._once()
-            except Exception:  # the edge of a background task: one bad second must not end it
-                log.exception("housekeeping failed; trying again")
+        try:
+            while True:
+                await asyncio.sleep(INTERVAL_S)
+                try:
+                    await self._once()
+                except Exception:  # the edge of a background task: one bad second must not end it
+                    log.exception("housekeeping failed; trying again")
+        finally:
+            self._gpus.close()
 
     async def _once(self) -> None:
         records = list(self._records.values())
@@ -44,7 +49,7 @@ class Housekeeping:
             if start is not None and record.id not in self._samplers and record.status == "processing":
                 self._samplers[record.id] = SystemSampler(record.run_dir, start["worker"]["pid"])
         stores = [self._stores.get(record.id) for record in records]
-        await asyncio.to_thread(_sample_and_sync, list(self._samplers.values()), stores)
+        await asyncio.to_thread(_sample_and_sync, list(self._samplers.values()), self._gpus, stores)
         for record in records:
             if _has_rotated(record.run_dir):
                 self._sealer.seal(record.run_dir)
@@ -62,8 +67,9 @@ def _has_rotated(run_dir: Path) -> bool:
     return len(streams) > len(set(streams))
 
 
-def _sample_and_sync(samplers: list[SystemSampler], stores: list[RunStore]) -> None:
+def _sample_and_sync(samplers: list[SystemSampler], gpus: Gpus, stores: list[RunStore]) -> None:
+    used = gpus.use() if samplers else None
     for sampler in samplers:
-        sampler.sample()
+        sampler.sample(used)
     for store in stores:
         store.sync()
