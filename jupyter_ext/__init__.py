@@ -20,6 +20,8 @@ _HOMES = {
     "Training": "jupyter_ext.client.handles",
     "checkpoint": "jupyter_ext.worker.checkpoint",
     "datasets": "jupyter_ext.client.dataset_handles",
+    "debug": "jupyter_ext.client.debugging",
+    "debug_sessions": "jupyter_ext.client.debugging",
     "engine": "jupyter_ext.client.facade",
     "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.reporter",
@@ -34,6 +36,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from jupyter_ext.client.aio import AsyncClient
     from jupyter_ext.client.dataset_handles import datasets
+    from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.facade import engine, train, trainings
     from jupyter_ext.client.handles import Training
     from jupyter_ext.client.local_models import models
@@ -49,6 +52,8 @@ __all__ = [
     "__version__",
     "checkpoint",
     "datasets",
+    "debug",
+    "debug_sessions",
     "engine",
     "form",
     "log",

@@ -11,6 +11,10 @@
     ├── CallFailed (RuntimeError)           a call into a loaded model failed
     ├── DownloadFailed (RuntimeError)       a model cannot be fetched, or what came is not what it should be
     ├── DownloadCanceled (RuntimeError)     a waited-for download was canceled; what it fetched is kept
+    ├── SessionError (RuntimeError)         a debug session cannot do what was asked
+    │   ├── SessionCallFailed               the user's code raised in a call
+    │   ├── SessionCallInterrupted          the call was interrupted
+    │   └── SessionEnded                    the session is gone
     └── EngineError (ConnectionError)       the engine
         ├── EngineStartError                it could not be started
         ├── EngineUnreachable               it does not answer
@@ -74,6 +78,35 @@ class DownloadFailed(JupyterExtError, RuntimeError):
 
 class DownloadCanceled(JupyterExtError, RuntimeError):
     """A download that was waited for was canceled; what it had fetched is kept."""
+
+
+class SessionError(JupyterExtError, RuntimeError):
+    """A debug session cannot do what was asked; its models are as they were."""
+
+
+class SessionCallFailed(SessionError):
+    """The user's code raised in a call; the session is stopped there.
+
+    Args:
+        message: The exception in one line.
+        text: The traceback of the user's own frames, with their locals.
+    """
+
+    def __init__(self, message: str, text: str | None = None) -> None:
+        super().__init__(message)
+        self.text = text
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the user's own frames."""
+        return super()._render_traceback_() if self.text is None else self.text.splitlines()
+
+
+class SessionCallInterrupted(SessionError):
+    """A call into a debug session was interrupted; the session and its models live on."""
+
+
+class SessionEnded(SessionError):
+    """A debug session is gone."""
 
 
 class EngineError(JupyterExtError, ConnectionError):

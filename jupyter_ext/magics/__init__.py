@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+_LINE = (
+    "train", "training", "trainings", "debug_session", "debug_sessions", "debug_call", "model", "models", "engine"
+)  # fmt: skip
+_CELL = ("train", "debug_session", "in_session")
+
 
 def register(ipython: Any) -> None:
     """Register the magics and begin to warm this interpreter in the background."""
     from jupyter_ext.magics.completion import complete
+    from jupyter_ext.magics.debugging import DebuggingMagics
     from jupyter_ext.magics.engine import EngineMagics
     from jupyter_ext.magics.models import ModelMagics
     from jupyter_ext.magics.training import TrainingMagics
     from jupyter_ext.magics.warmup import begin
 
-    ipython.register_magics(TrainingMagics, ModelMagics, EngineMagics)
-    for name in ("%train", "%%train", "%training", "%trainings", "%model", "%models", "%engine"):
+    ipython.register_magics(TrainingMagics, DebuggingMagics, ModelMagics, EngineMagics)
+    for name in (*(f"%{name}" for name in _LINE), *(f"%%{name}" for name in _CELL)):
         ipython.set_hook("complete_command", complete, str_key=name)
     if _help_without_body not in ipython.input_transformers_cleanup:
         ipython.input_transformers_cleanup.append(_help_without_body)
@@ -23,10 +29,7 @@ def register(ipython: Any) -> None:
 
 def unregister(ipython: Any) -> None:
     """Take the magics back; trainings go on."""
-    for kind, names in (
-        ("line", ("train", "training", "trainings", "model", "models", "engine")),
-        ("cell", ("train",)),
-    ):
+    for kind, names in (("line", _LINE), ("cell", _CELL)):
         for name in names:
             ipython.magics_manager.magics[kind].pop(name, None)
     if _help_without_body in ipython.input_transformers_cleanup:
@@ -35,6 +38,10 @@ def unregister(ipython: Any) -> None:
 
 def _help_without_body(lines: list[str]) -> list[str]:
     """Let `%%train --help` stand alone: IPython itself refuses a cell magic without a body."""
-    if len(lines) == 1 and lines[0].split() in (["%%train", "--help"], ["%%train", "-h"]):
-        return ["%train --help\n"]
+    words = lines[0].split() if len(lines) == 1 else []
+    if len(words) == 2 and words[1] in ("--help", "-h") and words[0] in [f"%%{name}" for name in _CELL]:
+        return [
+            f"{words[0][1:] if words[0] != '%%in_session' else words[0]} --help\n",
+            *(["pass\n"] if words[0] == "%%in_session" else []),
+        ]
     return lines

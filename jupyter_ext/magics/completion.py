@@ -28,6 +28,22 @@ _OPTIONS = {
         "--files",
         "--help",
     ],
+    "debug_session": [
+        "show",
+        "logs",
+        "frames",
+        "up",
+        "down",
+        "stacks",
+        "attach",
+        "interrupt",
+        "terminate",
+        "--tail",
+        "--help",
+    ],
+    "debug_sessions": ["--ended", "--help"],
+    "debug_call": ["-p", "--model", "--anomaly", "--as", "--help"],
+    "in_session": ["--top", "--wait", "--help"],
     "engine": ["status", "start", "stop", "restart", "listen", "log", "doctor", "--help"],
 }
 _VALUES = {
@@ -55,7 +71,43 @@ def complete(shell: Any, event: Any) -> list[str]:
         return known_ids()
     if magic == "train" and words[0] == "%train" and len(words) <= (1 if event.line.endswith(" ") else 2):
         return [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
+    if magic in ("debug_session", "in_session") and len(words) <= (1 if event.line.endswith(" ") else 2):
+        return [session.name for session in _sessions()]
+    if magic == "debug_call" and len(words) <= (1 if event.line.endswith(" ") else 2):
+        return _call_targets()
+    if words[0] == "%%debug_session":
+        return ["--entry", "--inactive", "--new", "--as", "--help"]
     return _OPTIONS.get(magic, [])
+
+
+def _sessions() -> list[Any]:
+    from jupyter_ext.client.debugging import debug_sessions
+    from jupyter_ext.errors import JupyterExtError
+
+    try:
+        return list(debug_sessions.list())
+    except JupyterExtError:
+        return []
+
+
+def _call_targets() -> list[str]:
+    """List `SESSION.METHOD` of all that can be called."""
+    targets = []
+    for session in _sessions():
+        known = session.resource
+        methods = [
+            "create_state",
+            "instantiate",
+            "train",
+            "evaluate",
+            "step",
+            "parameters",
+            "get_state",
+            *known.functions,
+        ]
+        methods += [method for model in known.models for method in model.methods]
+        targets += [f"{session.name}.{method}" for method in dict.fromkeys(methods)]
+    return targets
 
 
 def _input_names(shell: Any, words: list[str]) -> list[str]:

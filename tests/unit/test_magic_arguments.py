@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.magics.arguments import HelpShown, parse_inputs
+from jupyter_ext.magics.arguments import HelpShown, parse_inputs, split_expressions
 from jupyter_ext.magics.training import _train_parser, _training_parser, _trainings_parser
 
 
@@ -56,3 +56,23 @@ def test_an_input_may_hold_an_equals_sign_but_not_come_twice() -> None:
     assert parse_inputs(["a=b=c"], "%%train") == {"a": "b=c"}
     with pytest.raises(InvalidInput, match="given twice"):
         parse_inputs(["a=1", "a=2"], "%%train")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("net.fit -p x=a -p y=b", ["net.fit", "-p", "x=a", "-p", "y=b"]),
+        ("n.f -p x='a b' -p y=z[0, 1]", ["n.f", "-p", "x='a b'", "-p", "y=z[0, 1]"]),
+        ('n.f -p "x=y[:, 0]"', ["n.f", "-p", "x=y[:, 0]"]),
+        (r"n.f -p x='it\'s (one'", ["n.f", "-p", r"x='it\'s (one'"]),
+        ("", []),
+    ],
+)
+def test_expressions_are_split_at_spaces_outside_of_quotes_and_brackets(line: str, words: list[str]) -> None:
+    assert split_expressions(line) == words
+
+
+@pytest.mark.parametrize("line", ["n.f -p x='a", "n.f -p x=f(1, 2"])
+def test_an_open_quote_or_bracket_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="No closing"):
+        split_expressions(line)

@@ -60,6 +60,7 @@ class DebugSessionsAPI:
             Route(f"{one}/terminate", self.terminate, methods=["POST"]),
             Route(f"{one}/call", self.call, methods=["POST"]),
             Route(f"{one}/logs", self.logs, methods=["GET"]),
+            Route(f"{one}/stacks", self.stacks, methods=["GET"]),
             WebSocketRoute(f"{one}/stream", self.stream),
         ]
 
@@ -135,6 +136,10 @@ class DebugSessionsAPI:
             return answer(await asyncio.to_thread(_piece, path, offset, None if tail is None else int(tail)))
         except ValueError:
             raise Problem(422, "Invalid value", "offset and tail are whole numbers.") from None
+
+    async def stacks(self, request: Request) -> Response:
+        """Tell where each thread stands, also where the session answers nothing."""
+        return answer({"text": await self._sessions.stacks(request.path_params["id"])})
 
     async def stream(self, socket: WebSocket) -> None:
         """Stream a session: its state now and whenever it changes, what it prints, its exit.

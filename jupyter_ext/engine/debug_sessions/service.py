@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from jupyter_ext.config import Locations
@@ -37,6 +38,7 @@ RECONCILE_INTERVAL_S = 1.0
 CONNECT_INTERVAL_S = 0.01
 TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
+STACKS_WITHIN_S = 2.0
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
 _SOCKET_ENDINGS = (".call", ".sock", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
@@ -207,6 +209,24 @@ class DebugSessionService:
             log.warning("session %s is still ending", session_id)
         return record.resource()
 
+    async def stacks(self, session_id: str) -> str:
+        """Tell where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
+
+        Raises:
+            Problem: There is no such session, or it has ended.
+        """
+        record = self.record(session_id)
+        path = record.session_dir / "stacks.txt"
+        before = _size(path)
+        if record.exit is not None or not control.send(record.session_dir, "stacks"):
+            raise Problem(409, "Not running", f"Session {record.spec['name']} ({session_id}) is not running.")
+        deadline = time.monotonic() + STACKS_WITHIN_S
+        while _size(path) == before and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        data: bytes = await asyncio.to_thread(path.read_bytes)
+        return data[before:].decode(errors="replace")
+
     async def delete(self, session_id: str) -> None:
         """Forget a session that has ended, and delete its files.
 
@@ -360,7 +380,11 @@ async def _ended_or_back(record: SessionRecord) -> None:
         await asyncio.sleep(CONNECT_INTERVAL_S)
 
 
-def _num_codes(session_dir: Any) -> int:
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _num_codes(session_dir: Path) -> int:
     code = session_dir / "code"
     return (
         max([int(path.name) + 1 for path in code.iterdir() if path.name.isdigit()], default=1)

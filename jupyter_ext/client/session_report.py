@@ -1,0 +1,64 @@
+"""What a session tells, as text for people: a failure with its locals, stacks, parameters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+MAX_SHOWN_FRAMES = 2
+"""Frames whose locals are shown with an exception, the innermost ones; `frames` shows the others."""
+MAX_SHOWN_LOCALS = 12
+_WIDTH = 96
+
+
+def failure_text(exception: Mapping[str, Any], name: str) -> str:
+    """Give the user's own traceback, the locals of its innermost frames, and what can be done now."""
+    parts = [str(exception["text"])]
+    frames = exception.get("frames") or []
+    for number in range(max(0, len(frames) - MAX_SHOWN_FRAMES), len(frames)):
+        if frames[number].get("locals"):
+            head = f"Locals of frame {number}, {frames[number]['function']}:"
+            parts.append("\n".join([head, *locals_lines(frames[number]["locals"][:MAX_SHOWN_LOCALS])]))
+    if frames:
+        parts.append(f"The session is stopped there: `%%in_session {name}` evaluates in that frame.")
+    return "\n\n".join(parts)
+
+
+def locals_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give a table of names, types and values."""
+    width = min(24, max((len(one["name"]) for one in found), default=0))
+    kind = min(20, max((len(one["type"]) for one in found), default=0))
+    lines = [f"  {one['name']:<{width}}  {one['type']:<{kind}}  {one['text']}" for one in found]
+    return [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines]
+
+
+def frames_text(told: Mapping[str, Any]) -> str:
+    """Give all frames of the last failure, the selected one marked and with its locals."""
+    lines = [f"{told['type']}: {told['message']}   (in {told['op']})"]
+    for number, frame in enumerate(told["frames"]):
+        mark = "→" if number == told["selected"] else " "
+        lines.append(f"{mark} {number}  {frame['file']}, line {frame['line']}, in {frame['function']}")
+        if frame.get("source"):
+            lines.append(f"       {frame['source']}")
+        if number == told["selected"] and told.get("frame"):
+            lines += ["   " + line for line in locals_lines(told["frame"]["locals"])]
+    return "\n".join(lines)
+
+
+def stacks_text(threads: Iterable[Mapping[str, Any]]) -> str:
+    """Give where each thread stands."""
+    lines = []
+    for thread in threads:
+        lines.append(f"{thread['name']}:")
+        for frame in thread["frames"]:
+            lines.append(f"  {frame['file']}, line {frame['line']}, in {frame['function']}")
+            if frame.get("source"):
+                lines.append(f"    {frame['source']}")
+    return "\n".join(lines)
+
+
+def clock(seconds: float) -> str:
+    """Give a duration as `45 s`, `12 min` or `3 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,228 @@
+"""Run cells in a debug session over Jupyter's own channels, and show what sessions and trainings in them are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import DisplayHandle, display, publish_display_data
+
+from jupyter_ext.client import debug_handles
+from jupyter_ext.client.debug_handles import DebugTraining
+from jupyter_ext.client.session_report import clock
+from jupyter_ext.errors import JupyterExtError, SessionEnded
+from jupyter_ext.protocol import debug_sessions as protocol
+
+if TYPE_CHECKING:
+    from jupyter_ext.client.debugging import Session
+
+_CONNECT_WITHIN_S = 20.0
+_LOOK_INTERVAL_S = 0.5
+_PICTURE_INTERVAL_S = 1.0
+_ERRORS = "\x1b[0m"
+
+
+def run_cell(session: Session, cell: str, *, top: bool = False, wait: bool = False) -> None:
+    """Run a cell in a session and show its output here as it comes.
+
+    Args:
+        session: Where.
+        cell: The code.
+        top: In the session's namespace, also where a frame is kept.
+        wait: In its main thread, after what is busy there; else beside that, in a subshell.
+
+    Raises:
+        SessionEnded: It is gone.
+    """
+    from jupyter_client.blocking.client import BlockingKernelClient
+
+    state = session.channel.call("status")
+    in_frame = state["failure"] is not None and state["failure"]["num_frames"] and not top
+    if in_frame:
+        cell = "%%jx_frame\n" + cell
+    kernel = BlockingKernelClient(connection_file=session.resource.connection_file)
+    kernel.load_connection_file()
+    kernel.start_channels()
+    subshell = None
+    try:
+        _await_subscription(kernel)
+        if not wait and (state["busy"] is not None or state["queued"] or state["cell_runs"]):
+            subshell = _control(kernel, "create_subshell_request", {})["subshell_id"]
+        _execute(session, kernel, cell, subshell)
+    except RuntimeError as error:
+        raise SessionEnded(f"Session {session.name} does not answer: {error}") from None
+    finally:
+        if subshell is not None:
+            _control(kernel, "delete_subshell_request", {"subshell_id": subshell})
+        kernel.stop_channels()
+
+
+def _await_subscription(kernel: Any) -> None:
+    """Wait until the session's output comes here. Its main thread may be busy, so nothing is asked of that."""
+    import queue
+
+    deadline = time.monotonic() + _CONNECT_WITHIN_S
+    while time.monotonic() < deadline:
+        _control(
+            kernel, "kernel_info_request", {}
+        )  # its status on iopub shows the subscription, where there is no welcome
+        try:
+            kernel.get_iopub_msg(timeout=_LOOK_INTERVAL_S)
+        except queue.Empty:
+            continue
+        return
+    raise RuntimeError("its output channel stays silent")
+
+
+def _execute(session: Session, kernel: Any, cell: str, subshell: str | None) -> None:
+    content = {
+        "code": cell,
+        "silent": False,
+        "store_history": True,
+        "user_expressions": {},
+        "allow_stdin": True,
+    }
+    content["stop_on_error"] = True
+    message = kernel.session.msg("execute_request", content)
+    message["header"]["subshell_id"] = subshell
+    kernel.shell_channel.send(message)
+    message_id = message["header"]["msg_id"]
+    try:
+        _show_until_idle(session, kernel, message_id)
+    except KeyboardInterrupt:
+        kernel.control_channel.send(kernel.session.msg("interrupt_request", {}))
+        raise
+
+
+def _show_until_idle(session: Session, kernel: Any, message_id: str) -> None:
+    import queue
+
+    while True:
+        try:
+            message = kernel.get_iopub_msg(timeout=_LOOK_INTERVAL_S)
+        except queue.Empty:
+            _answer_stdin(kernel)
+            if session.resource.exit is not None:
+                exit = session.resource.exit
+                raise SessionEnded(f"Session {session.name} ended during the cell: {exit.message}") from None
+            continue
+        if message["parent_header"].get("msg_id") != message_id:
+            continue
+        kind, content = message["header"]["msg_type"], message["content"]
+        if kind == "status" and content["execution_state"] == "idle":
+            return
+        _show(kind, content)
+
+
+def _answer_stdin(kernel: Any) -> None:
+    """Pass on what the session's code asks its user, such as `input()` or the prompt of `%debug`."""
+    import queue
+
+    try:
+        message = kernel.get_stdin_msg(timeout=0)
+    except queue.Empty:
+        return
+    content = message["content"]
+    if content.get("password"):
+        import getpass
+
+        text = getpass.getpass(content["prompt"])
+    else:
+        text = input(content["prompt"])
+    kernel.input(text)
+
+
+def _show(kind: str, content: Mapping[str, Any]) -> None:
+    import sys
+
+    if kind == "stream":
+        print(content["text"], end="", file=sys.stderr if content["name"] == "stderr" else sys.stdout)
+    elif kind in ("display_data", "execute_result"):
+        publish_display_data(content["data"], content.get("metadata") or {})
+    elif kind == "error":
+        print("\n".join(content["traceback"]) + _ERRORS)
+
+
+def _control(kernel: Any, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    import queue
+
+    message = kernel.session.msg(kind, dict(content))
+    kernel.control_channel.send(message)
+    deadline = time.monotonic() + _CONNECT_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            reply = kernel.get_control_msg(timeout=_CONNECT_WITHIN_S)
+        except queue.Empty:
+            break
+        if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+            found: dict[str, Any] = reply["content"]
+            return found
+    raise RuntimeError(f"no reply to {kind}")
+
+
+def attach_text(session: Session, endpoint: protocol.Endpoint) -> str:
+    """Say how a debugger, a console and JupyterLab are connected to a session."""
+    resource = session.resource
+    return "\n".join(
+        [
+            f"Debugger (DAP, debugpy) of {session.name}: {endpoint.host}:{endpoint.port}",
+            "  VS Code, launch.json: "
+            f'{{"name": "{session.name}", "type": "debugpy", "request": "attach", "justMyCode": false, '
+            f'"connect": {{"host": "{endpoint.host}", "port": {endpoint.port}}}}}',
+            f"Console: jupyter console --existing {resource.connection_file}",
+            "JupyterLab (console, debugger): start the server with --ServerApp.allow_external_kernels=True "
+            f"--ServerApp.external_connection_dir={resource.connection_file.rpartition('/')[0]}",
+        ]
+    )
+
+
+def describe(one: protocol.DebugSession) -> str:
+    """Describe a session in some lines."""
+    lines = [f"Session {one.name} ({one.id}): {one.status}"]
+    if one.exit is not None:
+        return "\n".join(
+            [*lines, f"  {one.exit.message}", *([f"  {one.exit.hint}"] if one.exit.hint else [])]
+        )
+    if one.entry is not None:
+        lines.append(f"  makes models from {one.entry.kind} {one.entry.name}")
+    lines += [f"  model {model.id}: {model.type}, {model.num_calls} calls" for model in one.models]
+    for training in one.trainings:
+        last = "  ".join(
+            f"{metric.name}={metric.last}" for metric in training.metrics if metric.last is not None
+        )
+        lines.append(f"  training {training.id}: {training.state} {training.progress:.0%} {last}".rstrip())
+    if one.busy is not None and one.busy.started_at is not None:
+        waiting = f", {len(one.queued)} waiting" if one.queued else ""
+        lines.append(f"  busy with {one.busy.op} for {clock(time.time() - one.busy.started_at)}{waiting}")
+    if one.failure is not None:
+        lines.append(f"  stopped in {one.failure.op} at {one.failure.type}: {one.failure.message}")
+    lines += [f"  {notice}" for notice in one.notices]
+    return "\n".join(lines)
+
+
+def show_training(training: DebugTraining) -> None:
+    """Display a training as a picture that follows it; the cell does not wait."""
+    import threading
+
+    slot = display({"text/plain": repr(training)}, raw=True, display_id=True)
+    if isinstance(slot, DisplayHandle):
+        threading.Thread(
+            target=_keep_current, args=(training, slot), name="jupyter_ext picture", daemon=True
+        ).start()
+
+
+def _keep_current(training: DebugTraining, slot: DisplayHandle) -> None:
+    try:
+        while True:
+            state = training.status
+            content = {"text/plain": repr(training), "image/svg+xml": training.picture()}
+            slot.update(content, raw=True)
+            if state != "running":
+                return
+            time.sleep(_PICTURE_INTERVAL_S)
+    except JupyterExtError as error:
+        slot.update({"text/plain": f"{training!r}\n{error}"}, raw=True)
+
+
+debug_handles.show_hook = show_training
