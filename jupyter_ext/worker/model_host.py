@@ -260,7 +260,9 @@ class Host:
         """Have the main thread compute, and give up when the caller does."""
         self._in_flight += 1
         self._num_calls += 1
-        self._users.seen(call.peer_pid)
+        if call.op != "preview" and not call.params.get("for_page"):
+            # the engine that asks for a page is no user
+            self._users.seen(call.peer_pid)
         done = self._computer.submit(job, self._loop)
         canceled = asyncio.ensure_future(call.canceled.wait())
         try:

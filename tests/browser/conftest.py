@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_server import HubServer
 from lab_page import (
     CHROMIUM_FLAGS,
     DEADLINE_S,
@@ -61,10 +62,18 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab_server(browser_engine_home: Any) -> Iterator[LabServer]:
+def hub() -> Iterator[HubServer]:
+    """Give the hub that JupyterLab's engine downloads from."""
+    with HubServer() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def lab_server(browser_engine_home: Any, hub: HubServer) -> Iterator[LabServer]:
     """Start a JupyterLab with directories of its own."""
     home = Path(tempfile.mkdtemp(prefix="jx-lab-", dir="/tmp"))
-    server = start_server(home, browser_engine_home.environment)
+    models = {"HF_ENDPOINT": hub.url, "HF_HOME": str(home / "huggingface")}
+    server = start_server(home, {**browser_engine_home.environment, **models})
     try:
         wait_until_up(server)
         yield server

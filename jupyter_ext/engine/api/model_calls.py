@@ -82,7 +82,7 @@ class ModelCallsAPI:
             return
         began, num_tokens = time.monotonic(), 0
         try:
-            async for event, _ in connection.stream("generate", {"value": tree}, blobs):
+            async for event, _ in connection.stream("generate", {"value": tree, "for_page": True}, blobs):
                 if "text" in event:
                     num_tokens = event.get("num_tokens", num_tokens)
                     await socket.send_json({"kind": "text", "text": event["text"]})

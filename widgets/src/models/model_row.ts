@@ -55,7 +55,7 @@ export class ModelRow {
   readonly #chipText = element('span');
   readonly #size = element('span', { class: 'jx-model-size' });
   readonly #memory = element('span', { class: 'jx-model-memory' });
-  readonly #revision = element('span');
+  readonly #revision = element('span', { class: 'jx-model-revision' });
   readonly #newer = element('span', { class: 'jx-model-newer', text: 'newer exists' });
   readonly #users = element('span', { class: 'jx-model-users' });
   readonly #buttons: Record<Action, HTMLButtonElement>;
@@ -261,7 +261,7 @@ function chipText(model: LocalModel): string {
 }
 
 function infoText(model: LocalModel): string {
-  const lines = [...model.notices];
+  const lines = [...new Set([...model.notices, ...(model.host?.notices ?? [])])];
   if (model.unloaded && model.host === null && model.state === 'downloaded') {
     lines.unshift(unloadedText(model.unloaded));
   }

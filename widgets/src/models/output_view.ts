@@ -130,7 +130,7 @@ export class OutputView {
           bargap: 0.06,
           showlegend: false,
           hoverlabel: { bgcolor: theme.surface, bordercolor: theme.axis, font: { color: theme.text, size: 11 } },
-          xaxis: { ...axis, showline: true, showgrid: false, ticks: 'outside', ticklen: 3, tickcolor: theme.axis, nticks: 10 },
+          xaxis: { ...axis, showline: true, showgrid: false, ticks: 'outside', ticklen: 3, tickcolor: theme.axis, tickangle: 0, nticks: Math.max(3, Math.floor(plot.clientWidth / 70)) },
           yaxis: { ...axis, gridcolor: theme.grid, nticks: 4, tickformat: '~s' },
         },
         { displayModeBar: false, responsive: false, showTips: false }

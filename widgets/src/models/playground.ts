@@ -39,7 +39,8 @@ export class Playground {
   constructor(model: LocalModel, host: DetailsHost, signal: AbortSignal) {
     this.#modelId = model.id;
     this.#host = host;
-    this.#writes = writesText(model.architecture);
+    const task = model.host?.task ?? null;
+    this.#writes = task === null ? writesText(model.architecture) : task === 'generate';
     this.#mode = model.tokenizer ? 'text' : 'tensor';
     this.#text = element('textarea', { text: this.#writes ? EXAMPLE_PROMPT : EXAMPLE_TEXT, attrs: { rows: '3', 'aria-label': this.#writes ? 'Prompt' : 'Texts, one a line' } });
     const tab = (mode: Mode, text: string) => button({ text, attrs: { 'aria-pressed': 'false' } }, () => this.#setMode(mode), signal);

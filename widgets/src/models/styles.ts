@@ -35,7 +35,7 @@ const CSS = /* css */ `
 
 .jx-machine { display: flex; flex-wrap: wrap; gap: 2px 26px; padding: 0 14px 10px; font-size: 12px; color: var(--jx-muted); }
 .jx-machine-item { display: inline-flex; gap: 8px; align-items: center; }
-.jx-meter { display: inline-flex; width: 120px; height: 6px; border-radius: 3px; overflow: hidden; background: color-mix(in srgb, var(--jx-text) 10%, transparent); }
+.jx-meter { display: inline-flex; flex: none; width: 120px; height: 6px; border-radius: 3px; overflow: hidden; background: color-mix(in srgb, var(--jx-text) 10%, transparent); }
 .jx-meter-models { background: var(--jx-accent); }
 .jx-meter-others { background: color-mix(in srgb, var(--jx-text) 32%, transparent); }
 
@@ -65,7 +65,7 @@ const CSS = /* css */ `
 
 .jx-model-body { padding: 8px 0 4px 16px; }
 .jx-model-wish { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-bottom: 8px; font-size: 12px; color: var(--jx-muted); }
-.jx-panel .jx-model-facts { grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1px 28px; margin: 0 0 8px; }
+.jx-panel .jx-model-facts { grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 1px 28px; margin: 0 0 8px; }
 .jx-model-facts .jx-fact dt { flex-basis: 84px; }
 .jx-model-facts .jx-fact-long { grid-column: 1 / -1; }
 .jx-model-files { font-size: 12px; margin-bottom: 8px; }
@@ -124,5 +124,6 @@ const CSS = /* css */ `
   .jx-model-body { padding-left: 4px; }
   .jx-model-file { grid-template-columns: minmax(0, 1fr) 100px; }
   .jx-model-hash { display: none; }
+  .jx-meter { width: 70px; }
 }
 `;
