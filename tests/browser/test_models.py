@@ -146,7 +146,9 @@ def test_a_folder_is_added_shown_everywhere_and_taken_off(lab, lab_server, minil
     assert [error for error in lab.errors if "422" not in error] == []
 
 
-def test_a_download_is_watched_canceled_and_resumed_from_anywhere(lab, other, lab_server, hub, published) -> None:
+def test_a_download_is_watched_canceled_and_resumed_from_anywhere(
+    lab, other, lab_server, hub, published
+) -> None:
     hub.bytes_per_s = SLOW_BYTES_PER_S
     here = show(lab, lab_server, "models-here", TEN_MINUTES)
     here.add(ID)
@@ -252,7 +254,9 @@ def test_a_model_is_loaded_tried_used_and_unloaded(lab, lab_server, minilm) -> N
     expect(shown.first.locator(".jx-play-name")).to_contain_text("last_hidden_state")
     expect(shown.first.locator(".jx-play-name")).to_contain_text("2 × 8 × 384 · float32")
     expect(shown.first.locator(".jx-play-histogram .bars path").first).to_be_attached()
-    drawn = shown.first.locator(".jx-play-histogram").evaluate("plot => plot.data[0].y.reduce((a, b) => a + b)")
+    drawn = shown.first.locator(".jx-play-histogram").evaluate(
+        "plot => plot.data[0].y.reduce((a, b) => a + b)"
+    )
     assert drawn == 2 * 8 * 384
     for theme in ("Dark", "Light"):
         lab.set_theme(f"JupyterLab {theme}")
@@ -266,12 +270,16 @@ def test_a_model_is_loaded_tried_used_and_unloaded(lab, lab_server, minilm) -> N
     page.part(".jx-play", "minilm").get_by_label("Values from").select_option("written out")
     page.part(".jx-play", "minilm").get_by_label("Values", exact=True).fill("[[101, 99999999, 102]]")
     page.part(".jx-play-go", "minilm").get_by_role("button", name="Run").click()
-    expect(page.part(".jx-play-note[data-tone=error]", "minilm")).to_contain_text("The model raised IndexError")
+    expect(page.part(".jx-play-note[data-tone=error]", "minilm")).to_contain_text(
+        "The model raised IndexError"
+    )
 
     lab.interrupt_kernel()
     page.press("Unload", "minilm")
     page.wait_state("downloaded", "minilm")
-    expect(page.row("minilm")).to_contain_text(re.compile(r"Unloaded in [\d.]+ s: the host's \d+(\.\d)? MiB are free again"))
+    expect(page.row("minilm")).to_contain_text(
+        re.compile(r"Unloaded in [\d.]+ s: the host's \d+(\.\d)? MiB are free again")
+    )
     lab.screenshot("models-unloaded", lab.cell(MODELS))
     assert [error for error in lab.errors if "422" not in error] == []
 
@@ -286,7 +294,11 @@ def test_a_model_writes_text_as_one_watches_and_stops(lab, lab_server, tmp_path)
     play = page.part(".jx-play", "writer")
     play.get_by_label("Prompt").fill("Once upon a time")
     play.get_by_label("New tokens at most").fill("40")
-    go, note, written = play.locator(".jx-play-go"), play.locator(".jx-play-note"), play.locator(".jx-play-written")
+    go, note, written = (
+        play.locator(".jx-play-go"),
+        play.locator(".jx-play-note"),
+        play.locator(".jx-play-written"),
+    )
     go.get_by_role("button", name="Run", exact=True).click()
     expect(note).to_contain_text(re.compile(r"^40 tokens in .*tokens/s$"))
     assert len(written.inner_text().split()) > 10

@@ -146,8 +146,8 @@ test('names, revisions and users are short', () => {
 });
 
 test('an unload says what it gave back', () => {
-  const text = unloadedText({ host_bytes: 102 * MIB, available_before_bytes: 400 * MIB, available_after_bytes: 495 * MIB, took_s: 0.08, held: [] });
-  assert.equal(text, "Unloaded in 0.1 s: the host's 102 MiB are free again; available memory 400 MiB → 495 MiB (+95.0 MiB)");
+  const text = unloadedText({ host_bytes: 102 * MIB, available_before_bytes: 400 * MIB, available_after_bytes: 495 * MIB, took_s: 0.08, held: ['module', 'Out[3]'] });
+  assert.equal(text, "Unloaded in 0.1 s: the host's 102 MiB are free again; available memory 400 MiB → 495 MiB (+95.0 MiB); the notebook that asked still holds module, Out[3]");
 });
 
 test('what does not fit is said before anybody tries', () => {

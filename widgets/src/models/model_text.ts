@@ -140,8 +140,9 @@ export function transferText(transfer: Transfer): { done: string; left: string }
 export function unloadedText(unloaded: Unloaded): string {
   const { host_bytes, available_before_bytes, available_after_bytes, took_s } = unloaded;
   const given = available_after_bytes - available_before_bytes;
+  const still = unloaded.held.length > 0 ? `; the notebook that asked still holds ${unloaded.held.join(', ')}` : '';
   const took = took_s < 10 ? `${took_s.toFixed(1)} s` : formatDuration(took_s);
-  return `Unloaded in ${took}: the host's ${formatBytes(host_bytes)} are free again; available memory ${formatBytes(available_before_bytes)} → ${formatBytes(available_after_bytes)} (${given < 0 ? '−' : '+'}${formatBytes(Math.abs(given))})`;
+  return `Unloaded in ${took}: the host's ${formatBytes(host_bytes)} are free again; available memory ${formatBytes(available_before_bytes)} → ${formatBytes(available_after_bytes)} (${given < 0 ? '−' : '+'}${formatBytes(Math.abs(given))})${still}`;
 }
 
 /** What speaks against a download or a load: it needs more than there is. */
