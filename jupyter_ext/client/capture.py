@@ -185,27 +185,9 @@ def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) 
         raise CannotTravel(f"{name} cannot travel to the session: {_one_line(error)}.") from None
     packed = _Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))], {}, set(), {})
     kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
-    for one in [kind, *_used_classes(kind)]:
-        packed.filenames.update(_filenames_of(one))
+    packed.filenames.update(_filenames_below(kind))
     manifest = {"kind": "object", "name": name, "entry": name, "label": name}
     return _bundle(manifest, {"object.pkl": data}, packed, None, label_of)
-
-
-def _used_classes(kind: Any) -> list[Any]:
-    """List classes and functions of the notebook that a class or function uses, for its tracebacks."""
-    found: list[Any] = []
-    functions = [kind] if inspect.isfunction(kind) else []
-    if inspect.isclass(kind):
-        found += [base for base in kind.__mro__[1:] if base.__module__ == "__main__"]
-        functions = [item for item in vars(kind).values() if inspect.isfunction(item)]
-    for function in functions:
-        if function.__module__ != "__main__":
-            continue
-        for name in _global_names(function.__code__):
-            value = function.__globals__.get(name)
-            if inspect.isfunction(value) or (inspect.isclass(value) and value.__module__ == "__main__"):
-                found.append(value)
-    return found
 
 
 def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from jupyter_ext.client.facade import client
 from jupyter_ext.client.loop_thread import loop_thread
+from jupyter_ext.client.model_calls import Generation, ModelCalls
+from jupyter_ext.client.model_factory import host_options, notebook_label, torch_module
+from jupyter_ext.client.model_holders import holders, weight_files
 from jupyter_ext.client.model_list import ModelList, describe, show
 from jupyter_ext.client.model_requests import ModelEvent, ModelRequests
 from jupyter_ext.errors import InvalidInput, JupyterExtError, UnknownId
@@ -17,6 +21,7 @@ from jupyter_ext.protocol.model_refs import full_id
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 FOREVER = -1.0
+_ABOUT_THE_PROCESS = ("device", "dtype", "keep_alive", "pin", "force")
 
 
 class Model:
@@ -24,6 +29,8 @@ class Model:
 
     def __init__(self, resource: LocalModel) -> None:
         self._resource = resource
+        self._loading: dict[str, Any] = {}
+        self._calls = ModelCalls(lambda: self.info, lambda: self.load(**self._loading).known)
 
     def __repr__(self) -> str:
         """Give a line that says what it is and how it stands."""
@@ -104,11 +111,16 @@ class Model:
             pin: Never unload it to make room.
             force: Load it although it does not seem to fit.
             wait: Return when it is loaded; otherwise at once.
-            **options: How its module is built, see `docs/architecture/08-models.md`.
+            **options: How its module is built, where no `config.json` says it: `factory`, its class or a function that
+                builds it, or a class's name in the code of a training; arguments for the factory; `weights`, the file
+                to take, by name; `batch`, whether concurrent calls may be computed together.
 
         Raises:
             RequestRefused: It cannot be loaded: it does not fit, is loaded otherwise, or its files are not what they say.
+            InvalidInput: An option is unknown, or the factory is none.
+            CannotTravel: The factory uses a name of the notebook that cannot be sent.
         """
+        told = host_options(options, notebook_label)
         self._take(
             _run(
                 _models().load(
@@ -119,21 +131,79 @@ class Model:
                     pin=pin,
                     force=force,
                     wait=wait,
-                    options=options,
+                    options=told,
                 )
             )
         )
+        given = {"device": device, "dtype": dtype, "keep_alive": keep_alive, "pin": pin, "force": force}
+        self._loading = {**given, **options}
         return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it in its process: its forward, or what it makes of text. It is loaded first where it is not.
+
+        Args:
+            *args: Tensors, arrays, lists of numbers, data frames, or text where it has a tokenizer; what comes back is of
+                the kind that went in, and of text vectors as an array, labels, or more text.
+            **kwargs: Passed through.
+
+        Raises:
+            CallFailed: The module raised (the text is its traceback, cut to your frames), or its process ended.
+            InvalidInput: It cannot take this.
+            CannotTravel: A value that cannot be sent.
+        """
+        return self._calls.call(*args, **kwargs)
+
+    def generate(self, prompt: Any, **options: Any) -> Generation:
+        """Generate text, piece by piece: iterate over what this gives, or take its `text`. An interrupt stops it.
+
+        Args:
+            prompt: A text, a chat as a list of `{"role": …, "content": …}`, or token ids.
+            **options: `max_new_tokens` (256 by default), `temperature`, `top_p`, `do_sample`, `stop_strings`, `seed` and
+                whatever else `transformers`' `generate` takes.
+        """
+        return self._calls.generate(prompt, **options)
+
+    def torch(self, *, device: str | None = None, dtype: str | None = None, **options: Any) -> Any:
+        """Give its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
+
+        Args:
+            device: Anything but the CPU is a copy.
+            dtype: Another one than its files have is a copy.
+            **options: As for `load`; by default those that it was loaded with here.
+
+        Raises:
+            LoadFailed: It is not here, nothing says what builds it, or its weights do not fit.
+        """
+        built = {name: item for name, item in self._loading.items() if name not in _ABOUT_THE_PROCESS}
+        return torch_module(self.info, options or built, device, dtype)
+
+    def tensors(self) -> list[dict[str, Any]]:
+        """List its tensors: name, dtype, shape. It is loaded first where it is not."""
+        return self._calls.tensors()
+
+    def tensor(self, name: str) -> Any:
+        """Give a copy of one of its tensors.
+
+        Raises:
+            InvalidInput: It has none of this name.
+        """
+        return self._calls.tensor(name)
 
     def unload(self, *, wait: bool = True) -> Unloaded | None:
         """End its process, for all notebooks.
 
         Returns:
-            Memory before and after; `None` where it was not loaded, or without waiting.
+            Memory before and after, and in `held` what still holds its pages in this kernel, such as a variable with its
+            `torch()`; `None` where it was not loaded, or without waiting.
         """
         was_loaded = self._resource.state != "downloaded" or self.state != "downloaded"
         self._take(_run(_models().unload(self.id, wait=wait)))
-        return self._resource.unloaded if wait and was_loaded else None
+        freed = self._resource.unloaded if wait and was_loaded else None
+        self._calls.close()
+        if freed is None or self._resource.path is None:
+            return freed
+        return freed.model_copy(update={"held": holders(weight_files(Path(self._resource.path)))})
 
     def update(self, *, check_only: bool = False, wait: bool = False) -> Model:
         """Look for a newer revision and begin to fetch it beside this one; what is loaded stays as it is.

@@ -11,11 +11,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+from jupyter_ext.client.model_requests import who
 from jupyter_ext.errors import CallFailed, CannotTravel, InvalidInput
-from jupyter_ext.protocol.local_models import LocalModel, ModelUser
+from jupyter_ext.protocol.local_models import LocalModel
 from jupyter_ext.worker import values
 from jupyter_ext.worker.channel import CallError, ChannelClosed, Connection
 
@@ -215,11 +215,8 @@ class ModelCalls:
         if model.host is None:
             raise CallFailed(f"{model.id} is {model.state}; load it first.")
         channel = Connection(model.host.calls)
-        user = this_kernel()
         try:
-            channel.call(
-                "attach", {"user": {"id": user.id, "name": user.name, "pid": user.pid}}, timeout_s=10.0
-            )
+            channel.call("attach", {"user": who()}, timeout_s=10.0)
         except BaseException as error:
             channel.close()
             if isinstance(error, CallError):  # it is being unloaded
@@ -241,15 +238,6 @@ class ModelCalls:
         why = model.notices[-1] if model.notices else "It was unloaded during the call."
         again = "" if "again" in why else " The next call loads it again."
         return f"{model.name}: {why}{again}"
-
-
-def this_kernel() -> ModelUser:
-    """Describe this process as a user of models: its notebook where that is known."""
-    session = os.environ.get("JPY_SESSION_NAME")
-    name = Path(session).name if session else Path(sys.argv[0] or "python").name
-    if session is None and "ipykernel" in sys.modules:
-        name = "a notebook"
-    return ModelUser(id=f"kernel-{os.getpid()}", name=name, pid=os.getpid(), since="")
 
 
 def _encode(value: Any) -> tuple[Any, list[Any]]:

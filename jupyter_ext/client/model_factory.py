@@ -52,6 +52,14 @@ def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = st
     return told
 
 
+def notebook_label(filename: str) -> str:
+    """Name a file of code as the notebook does, such as `Cell In[5]`; elsewhere it keeps its name."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    named = shell.compile.format_code_name(filename) if shell is not None else None
+    return " ".join(named) if named else filename
+
+
 def torch_module(
     model: LocalModel,
     options: Mapping[str, Any] | None = None,

@@ -15,7 +15,16 @@ from typing import Any
 _MAX_VISITED = 200_000
 """Objects that are looked at below one name."""
 _MAX_NAMED = 12
-_HIDDEN = ("_i", "_ii", "_iii", "_dh", "_oh", "_ih", "In", "Out")
+_HIDDEN = ("get_ipython", "exit", "quit", "open", "_i", "_ii", "_iii", "_dh", "_oh", "_ih", "In", "Out")
+
+
+def weight_files(path: Path) -> list[Path]:
+    """List the files that a model's pages may be of."""
+    if not path.is_dir():
+        return [path]
+    return [
+        file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+    ]
 
 
 def holders(paths: Iterable[Path], namespace: Mapping[str, Any] | None = None) -> list[str]:
@@ -63,10 +72,14 @@ def _lies_in(tensor: Any, ranges: list[tuple[int, int, str]]) -> bool:
 
 
 def _namespace() -> Mapping[str, Any]:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = _shell()
     main: Mapping[str, Any] = vars(sys.modules["__main__"])
     return main if shell is None else shell.user_ns
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
 
 
 def _roots(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -81,9 +94,13 @@ def _roots(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if name.startswith("_") and (id(value) in shown or name.strip("_") == ""):
             continue  # _, __, _5: the same as Out[…], or named below
         yield f"variable {name}", value
+    hook = getattr(_shell(), "displayhook", None)
+    hidden = getattr(_shell(), "user_ns_hidden", {})  # IPython keeps them there also when `Out` is emptied
     for name in ("_", "__", "___"):
-        if name in space and id(space[name]) not in shown:
-            yield f"the last output ({name})", space[name]
+        for value in (space.get(name), hidden.get(name), getattr(hook, name, None)):
+            if value is not None and id(value) not in shown:
+                shown.add(id(value))
+                yield f"the last output ({name})", value
     last = getattr(sys, "last_value", None) or getattr(sys, "last_exc", None)
     if last is not None:
         yield "the last traceback (sys.last_value)", _Traceback(last)
@@ -98,7 +115,7 @@ class _Traceback:
 
 def _reaches(root: Any, targets: set[int], space: Mapping[str, Any]) -> bool:
     """Tell whether a value leads to one of the tensors without passing through the notebook's own names."""
-    closed = {id(space), id(gc.get_objects), id(sys.modules)}
+    closed = {id(space), id(sys.modules), id(_shell())}
     seen: set[int] = set()
     waiting = list(_of_error(root.error)) if isinstance(root, _Traceback) else [root]
     while waiting and len(seen) < _MAX_VISITED:

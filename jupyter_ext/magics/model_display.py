@@ -56,9 +56,11 @@ class Freed:
         if freed is None:
             return f"{self._model.id} was not loaded; it is {self._known.state}."
         before, after = freed.available_before_bytes, freed.available_after_bytes
+        still = "" if not freed.held else f" Its pages are still held here by {', '.join(freed.held)}."
         return (
             f"{self._model.id} is unloaded: its process held {readable(freed.host_bytes)} and ended in "
             f"{freed.took_s:.2f} s; memory available {readable(before)} before, {readable(after)} after."
+            + still
         )
 
 
