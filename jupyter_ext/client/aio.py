@@ -8,12 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Unpack
 
 import httpx
 
 from jupyter_ext import connection
 from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.list_query import ListQuery
 from jupyter_ext.client.model_requests import ModelRequests
 from jupyter_ext.client.remote import RemoteRef, split_model
 from jupyter_ext.client.stream import Event, follow
@@ -198,23 +199,28 @@ class AsyncClient:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
         return follow(self.ensure_socket, _path(training_id), after_seq)
 
-    async def list(self, status: str | None = None, limit: int = 100) -> list[Training]:
-        """List trainings, newest first."""
-        return (await self.page(status, limit)).trainings
+    async def list(
+        self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]
+    ) -> list[Training]:
+        """List trainings, newest first; see `Trainings.list`."""
+        return (await self.page(status, limit, **query)).trainings
 
     async def page(
-        self,
-        status: str | None = None,
-        limit: int = 100,
-        *,
-        q: str = "",
-        sort: str = "-created_at",
-        offset: int = 0,
+        self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]
     ) -> TrainingPage:
-        """Give a page of trainings and how many there are; see `Trainings.list` for what can be asked."""
-        params = {"limit": str(limit), "offset": str(offset), "sort": sort, "status": status or "", "q": q}
-        given = {name: text for name, text in params.items() if text}
-        return TrainingPage.model_validate(await self._json("GET", "/native/trainings", params=given))
+        """Give a page of trainings and how many there are; see `Trainings.list` for what can be asked.
+
+        Raises:
+            InvalidInput: There is no such order, or a number is none.
+            TypeError: An argument has another name.
+        """
+        if unknown := query.keys() - ListQuery.__annotations__.keys():
+            raise TypeError(
+                f"list() has no argument {min(unknown)!r}; it has status, limit, q, sort and offset."
+            )
+        asked = {"status": status, "limit": limit, **query}
+        params = {name: str(value) for name, value in asked.items() if value not in (None, "")}
+        return TrainingPage.model_validate(await self._json("GET", "/native/trainings", params=params))
 
     async def label(
         self, training_id: str, tags: Sequence[str] | None = None, notes: str | None = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, Unpack
 
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import Bundle, capture_function
 from jupyter_ext.client.cog_folder import capture_folder
 from jupyter_ext.client.handles import Training
+from jupyter_ext.client.list_query import ListQuery
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.remote import RemoteRef, is_remote, remote_ref
 from jupyter_ext.client.training_list import TrainingList
@@ -103,26 +104,21 @@ class Trainings:
         """
         return Training(client(), loop_thread().run(client().get(self.resolve(training_id))))
 
-    def list(
-        self,
-        status: str | None = None,
-        limit: int = 100,
-        *,
-        q: str = "",
-        sort: str = "-created_at",
-        offset: int = 0,
-    ) -> TrainingList:
+    def list(self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]) -> TrainingList:
         """List trainings, newest first.
 
         Args:
             status: Only those in this state, or in one of several with commas between them.
             limit: At most so many.
-            q: Only those with this text in their name, id or tags.
-            sort: `created_at`, `name`, `id`, `status`, `duration`, `input:NAME`, `last:METRIC`, `min:METRIC` or
-                `max:METRIC`, with `-` before it for the largest first.
-            offset: Leave out so many.
+            **query: `q`, only those with this text in their name, id or tags; `sort`, by `created_at`, `name`, `id`,
+                `status`, `duration`, `input:NAME`, `last:METRIC`, `min:METRIC` or `max:METRIC`, with `-` before it for
+                the largest first; `offset`, leave out so many.
+
+        Raises:
+            InvalidInput: There is no such order, or a number is none.
+            TypeError: An argument has another name.
         """
-        found = loop_thread().run(client().page(status, limit, q=q, sort=sort, offset=offset))
+        found = loop_thread().run(client().page(status, limit, **query))
         return TrainingList(Training(client(), training) for training in found.trainings)
 
     def resolve(self, text: str) -> str:

@@ -39,6 +39,9 @@ async def test_a_list_knows_last_and_extremes_and_sorts_by_them(client: AsyncCli
     for wrong in ({"status": "done"}, {"sort": "loss"}):
         with pytest.raises(InvalidInput, match=next(iter(wrong.values()))):
             await client.page(**wrong)
+    assert [run.id for run in await client.list(q="sorted-", sort="min:loss", limit=1)] == [runs[1].id]
+    with pytest.raises(TypeError, match="no argument 'order'"):
+        await client.page(order="name")
 
 
 async def test_a_running_training_is_found_by_its_status_at_once(client: AsyncClient) -> None:
