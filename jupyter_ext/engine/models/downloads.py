@@ -34,6 +34,9 @@ from jupyter_ext.engine.models.transfer import OnProgress, TransferTask
 from jupyter_ext.engine.models.verified import Verified
 from jupyter_ext.errors import InvalidInput, UnknownId
 
+MAX_AT_ONCE = 3
+"""Models that are fetched at the same time; the others wait, as `queued`."""
+
 
 class Downloads:
     """All downloads of one engine.
@@ -60,6 +63,7 @@ class Downloads:
         self._disk = DiskSpace()
         self._tasks: dict[str, TransferTask] = {}
         self._turns: dict[Path, asyncio.Lock] = {}
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def resolve(
         self,
@@ -94,7 +98,9 @@ class Downloads:
         task = self._tasks.get(manifest.key)
         if task is None or not task.is_running:
             turn = self._turns.setdefault(manifest.repo_dir, asyncio.Lock())
-            task = TransferTask(manifest, lambda on_sample: self._fetch(manifest, on_sample), turn)
+            task = TransferTask(
+                manifest, lambda on_sample: self._fetch(manifest, on_sample), turn, self._slots
+            )
             self._tasks[manifest.key] = task
         if on_progress is not None:
             task.listen(on_progress)

@@ -9,6 +9,7 @@ buffer and is several times as fast as clients that hand out `bytes` (docs/archi
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ipaddress
 import re
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from jupyter_ext.engine.models.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadFailed
@@ -183,6 +184,8 @@ class Connector:
         }
         if validator is not None:
             headers["If-Range"] = validator
+        if parts.scheme == "http" and (proxy := self._proxy("http", parts)):
+            headers |= _proxy_headers(proxy)
         if self._has_token(parts) and self.settings.token is not None:
             headers["Authorization"] = f"Bearer {self.settings.token.get_secret_value()}"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -228,7 +231,7 @@ class Connector:
                 to_host, to_port, timeout=CONNECT_TIMEOUT_S, context=tls_context(self.settings.ca_file)
             )
             if proxy:
-                connection.set_tunnel(host, port)
+                connection.set_tunnel(host, port, headers=_proxy_headers(proxy))
         else:
             connection = http.client.HTTPConnection(to_host, to_port, timeout=CONNECT_TIMEOUT_S)
         try:
@@ -245,10 +248,15 @@ class Connector:
 
     def _proxy(self, scheme: str, parts: SplitResult) -> SplitResult | None:
         address = self.settings.proxies.get(scheme)
-        host = parts.hostname or ""
-        if not address or is_local(host) or is_direct(host, self.settings.no_proxy):
+        if not address or is_direct(parts.hostname or "", self.settings.no_proxy):
             return None
-        return urlsplit(address)
+        proxy = urlsplit(address)
+        if proxy.scheme != "http" or not proxy.hostname:
+            raise DownloadFailed(
+                f"The proxy {proxy.scheme}://{proxy.hostname or ''} is of a kind that is not spoken here; "
+                "name an http:// proxy, or exempt the hub in NO_PROXY."
+            )
+        return proxy
 
     def _target(self, parts: SplitResult, target: str) -> str:
         if parts.scheme == "http" and self._proxy("http", parts):
@@ -417,6 +425,13 @@ def is_local(host: str) -> bool:
     except ValueError:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
     return not address.is_global
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
 
 
 def is_direct(host: str, no_proxy: str) -> bool:

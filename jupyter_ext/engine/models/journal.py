@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jupyter_ext.engine.models.blocks import BLOCK_BYTES, MISSING, SYNCED, WRITTEN, FileBlocks
-from jupyter_ext.engine.store.durable import new_file
 
 SUFFIX = ".journal"
 PARTIAL_SUFFIX = ".partial"
@@ -83,6 +82,7 @@ class Journal:
         self.blocks = blocks
         # A mark must not be overwritten by the older picture that a sync took.
         self._lock = threading.Lock()
+        self._is_named_on_disk = False
         self._write()
         self._marks_at = len(self._head())
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -135,7 +135,15 @@ class Journal:
                 if self.blocks.marks[block] == WRITTEN:
                     self.blocks.marks[block] = SYNCED
             os.pwrite(self._fd, bytes(self.blocks.marks), self._marks_at)
-        os.fdatasync(self._fd)
+            descriptor = os.dup(self._fd)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if not self._is_named_on_disk:
+            self._is_named_on_disk = True
+            sync_directory(self.path.parent)
+            sync_directory(Path(self.info.data).parent)
 
     def set_validator(self, validator: str | None) -> None:
         """Note what the server calls this version of the file."""
@@ -153,14 +161,9 @@ class Journal:
             self._rewrite()
 
     def publish(self) -> None:
-        """Give the whole and checked file its name; from here on there is no partial."""
+        """Give the whole and checked file its name; `sync_directory` of its folder must follow."""
         os.fsync(self.data_fd)
         os.replace(self.info.data, self.info.blob)
-        directory = os.open(os.path.dirname(self.info.blob), os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
         self.path.unlink(missing_ok=True)
         self.close()
 
@@ -182,14 +185,26 @@ class Journal:
         return _HEAD.pack(_MAGIC, len(text)) + text
 
     def _write(self) -> None:
-        with new_file(self.path) as temporary:
-            temporary.write_bytes(self._head() + bytes(self.blocks.marks))
+        # Not synced: `sync` does that once there is something to lose.
+        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        temporary.write_bytes(self._head() + bytes(self.blocks.marks))
+        os.replace(temporary, self.path)
+        self._is_named_on_disk = False
 
     def _rewrite(self) -> None:
         self._write()
         self._marks_at = len(self._head())
         before, self._fd = self._fd, os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         os.close(before)
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring the names in a directory to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read(path: Path) -> tuple[PartialInfo, bytearray] | None:

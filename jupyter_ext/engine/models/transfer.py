@@ -27,15 +27,22 @@ class TransferTask:
     """
 
     def __init__(
-        self, manifest: Manifest, make_fetch: Callable[[Callable[[Sample], None]], Fetch], turn: asyncio.Lock
+        self,
+        manifest: Manifest,
+        make_fetch: Callable[[Callable[[Sample], None]], Fetch],
+        turn: asyncio.Lock,
+        slots: asyncio.Semaphore,
     ) -> None:
         self.manifest = manifest
         self._progress = Progress(manifest.total_bytes, len(manifest.files))
         self._listeners: list[OnProgress] = []
         self._loop = asyncio.get_running_loop()
         self._fetch = make_fetch(self._sampled)
+        # Two revisions of a model share files, so they come one after the other; and not too many models at once.
         self._turn = turn
+        self._slots = slots
         self._is_canceled = False
+        self._has_begun = False
         self._task = asyncio.create_task(self._run(), name=f"download {manifest.ref}")
         # Whoever does not wait has the resource to look at.
         self._task.add_done_callback(lambda task: None if task.cancelled() else task.exception())
@@ -56,9 +63,11 @@ class TransferTask:
 
     def cancel(self) -> None:
         """Stop it; what it fetched is kept. Asking again, or after the end, does nothing."""
-        if self.is_running:
+        if self.is_running and not self._is_canceled:
             self._is_canceled = True
             self._fetch.cancel()
+            if not self._has_begun:
+                self._task.cancel()
 
     async def wait(self) -> Path:
         """Wait for the end. Being canceled while waiting does not cancel the download.
@@ -73,25 +82,27 @@ class TransferTask:
         return await asyncio.shield(self._task)
 
     async def _run(self) -> Path:
-        async with self._turn:
-            try:
-                if self._is_canceled:
-                    raise DownloadCanceled(f"The download of {self.manifest.ref} was canceled.")
+        try:
+            async with self._turn, self._slots:
+                self._has_begun = True
                 path = await asyncio.to_thread(self._fetch.run)
-            except DownloadCanceled:
-                self._tell(self._progress.end("canceled"))
-                raise
-            except asyncio.CancelledError:
+        except asyncio.CancelledError:
+            if self._has_begun or not self._is_canceled:
                 self._fetch.cancel()
                 raise
-            except JupyterExtError as error:
-                self._tell(self._progress.end("failed", str(error)))
-                raise
-            except Exception as error:
-                log.exception("the download of %s broke", self.manifest.ref)
-                text = f"The download of {self.manifest.ref} broke ({type(error).__name__}); the engine's log says where."
-                self._tell(self._progress.end("failed", text))
-                raise DownloadFailed(text) from error
+            self._tell(self._progress.end("canceled"))
+            raise DownloadCanceled(f"The download of {self.manifest.ref} was canceled.") from None
+        except DownloadCanceled:
+            self._tell(self._progress.end("canceled"))
+            raise
+        except JupyterExtError as error:
+            self._tell(self._progress.end("failed", str(error)))
+            raise
+        except Exception as error:
+            log.exception("the download of %s broke", self.manifest.ref)
+            text = f"The download of {self.manifest.ref} broke ({type(error).__name__}); the engine's log says where."
+            self._tell(self._progress.end("failed", text))
+            raise DownloadFailed(text) from error
         self._tell(self._progress.end("completed"))
         return path
 

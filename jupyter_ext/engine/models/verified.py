@@ -28,6 +28,7 @@ class Verified:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._is_saved = True
         try:
             loaded = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -42,11 +43,19 @@ class Verified:
             return None
 
     def add(self, path: Path, algorithm: str, digest: str) -> None:
-        """Note what a file hashes to."""
+        """Note what a file hashes to; `save` writes it down."""
         with self._lock:
             self._known[_key(path, algorithm)] = digest
             while len(self._known) > _MAX_ENTRIES:
                 del self._known[next(iter(self._known))]
+            self._is_saved = False
+
+    def save(self) -> None:
+        """Write down what was noted."""
+        with self._lock:
+            if self._is_saved:
+                return
+            self._is_saved = True
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with new_file(self._path) as temporary:
                 temporary.write_text(json.dumps(self._known), encoding="utf-8")
