@@ -42,7 +42,7 @@ class CatalogTrained:
         if not is_training_id(training_id):
             return None
         row = await self._catalog.get_training(training_id)
-        return None if row is None else await asyncio.to_thread(self._weights, row)
+        return None if row is None else await asyncio.to_thread(self._weights, row["resource"])
 
     async def all(self) -> list[TrainedWeights]:
         """List the weights that the newest trainings have left."""
@@ -50,27 +50,27 @@ class CatalogTrained:
 
         def look() -> list[TrainedWeights]:
             found = []
-            for row in rows:
-                if row["id"] not in self._known:
-                    self._known[row["id"]] = self._weights(row)
-                weights = self._known[row["id"]]
+            for training in (row["resource"] for row in rows):
+                if training["id"] not in self._known:
+                    self._known[training["id"]] = self._weights(training)
+                weights = self._known[training["id"]]
                 if weights is not None and weights.path.exists():
                     found.append(weights)
             return found
 
         return await asyncio.to_thread(look)
 
-    def _weights(self, row: dict[str, Any]) -> TrainedWeights | None:
-        if row.get("status") != "succeeded" or not is_training_id(row["id"]):
+    def _weights(self, training: dict[str, Any]) -> TrainedWeights | None:
+        if training.get("status") != "succeeded" or not is_training_id(training["id"]):
             return None
-        output = row.get("output")
+        output = training.get("output")
         named = output.get("weights") if isinstance(output, dict) else output
         if not isinstance(named, str) or not 0 < len(named) < 4000 or "\0" in named:
             return None
-        path = self._kept(row["id"], named) if named.startswith(FILE_PATH) else _own(named)
+        path = self._kept(training["id"], named) if named.startswith(FILE_PATH) else _own(named)
         if path is None:
             return None
-        return TrainedWeights(row["id"], str(row.get("name") or row["id"]), path, str(row["created_at"]))
+        return TrainedWeights(training["id"], training["name"], path, training["created_at"])
 
     def _kept(self, training_id: str, named: str) -> Path | None:
         stored = self._files.get(named.removeprefix(FILE_PATH).partition("?")[0])
