@@ -5,6 +5,7 @@
 | `JUPYTER_EXT_DATA_DIR` | runs, versions, catalog | `<jupyter data dir>/jupyter_ext` |
 | `JUPYTER_EXT_RUNTIME_DIR` | socket, locks, engine log; must be a local disk | `<jupyter runtime dir>/jupyter_ext-<host>` |
 | `JUPYTER_EXT_IDLE_S` | the engine ends after this long without work or viewers, seconds | 600 |
+| `JUPYTER_EXT_MODELS_MIB` | what all loaded models may take of memory together, MiB; or `all` that there is | all |
 | `JUPYTER_EXT_PIECES` | `1`: listen in Pieces' range, 39300-39333, without a token (docs/architecture/09-pieces.md) | 0 |
 | `JUPYTER_EXT_PRELOAD` | modules a zygote imports before it forks workers, comma-separated | torch,torch._dynamo |
 | `JUPYTER_EXT_RATE_LIMITS` | requests a minute on the loopback port: new predictions, everything else under `/v1`; or `off` | 600,3000 |
@@ -187,6 +188,7 @@ class EngineSettings:
     socket_limits: RateLimits | None = None
     forwarded_hosts: frozenset[str] = frozenset()
     pieces: bool = False
+    models_bytes: int | None = None
 
 
 def locations() -> Locations:
@@ -219,6 +221,11 @@ def engine_settings() -> EngineSettings:
     pieces = os.environ.get("JUPYTER_EXT_PIECES", "0")
     if pieces not in ("0", "1"):
         raise InvalidInput(f"JUPYTER_EXT_PIECES is {pieces!r}; give 1 to listen in Pieces' range, or 0.")
+    models = os.environ.get("JUPYTER_EXT_MODELS_MIB", "all")
+    if models != "all" and not (models.isascii() and models.isdigit() and int(models)):
+        raise InvalidInput(
+            f"JUPYTER_EXT_MODELS_MIB is {models!r}; give a number of MiB, such as 8000, or all."
+        )
     return EngineSettings(
         idle_s,
         tuple(_names(preload)),
@@ -226,6 +233,7 @@ def engine_settings() -> EngineSettings:
         _rate_limits("JUPYTER_EXT_SOCKET_RATE_LIMITS", "off"),
         frozenset(name.lower() for name in _names(os.environ.get("JUPYTER_EXT_FORWARDED_HOSTS", ""))),
         pieces == "1",
+        None if models == "all" else int(models) << 20,
     )
 
 

@@ -148,7 +148,10 @@ class Engine:
         self._list = TrainingList(where.runs_dir, self._trainings, self._catalog, versions, self._sealer)
         self._model_hub: Hub[str] = Hub()
         self._hosts = Hosts(
-            self.environments, where, lambda model_id: self._local_models.host_changed(model_id)
+            self.environments,
+            where,
+            lambda model_id: self._local_models.host_changed(model_id),
+            settings.models_bytes,
         )
         self._local_models = ModelService(
             Records(where.local_models_dir / "records"),

@@ -267,3 +267,57 @@ def test_a_changed_class_is_loaded_anew_for_its_only_user(models: ModelsUnderTes
     status, problem = models.ask(model.id, "load", user={"id": "x", "name": "b.ipynb", "pid": 1}, **OPTIONS)
     assert status == 409
     assert "another factory and used by test_model" in problem["detail"] or "used by" in problem["detail"]
+
+
+BUDGET_MIB = 420
+"""Two hosts of 100 MiB of weights fit, three do not, whatever a process takes beside them."""
+
+
+def large(path: Path) -> Path:
+    return save(path, {"w": torch.ones(2), "big": torch.zeros(50 << 20, dtype=torch.bfloat16)})
+
+
+def test_the_longest_unused_model_makes_room_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, models: ModelsUnderTest, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_EXT_MODELS_MIB", str(BUDGET_MIB))
+    first, second = (
+        models.load(large(tmp_path / "1.safetensors")),
+        models.load(large(tmp_path / "2.safetensors")),
+    )
+    models.calls(first).tensors()
+    models.ask(first.id, "users", user=me())  # used later than the second
+    third = models.load(large(tmp_path / "3.safetensors"))
+    assert "make room" in gone(models, second.id).notices[-1]
+    assert (models.get(first.id).state, models.get(third.id).state) == ("loaded", "loaded")
+    huge = save(tmp_path / "huge.safetensors", {"w": torch.zeros(300 << 20, dtype=torch.bfloat16)})
+    said = models.refusal(huge)
+    assert "MB of memory (weights 629.1 MB as bfloat16)" in said
+    assert (models.get(first.id).state, models.get(third.id).state) == (
+        "loaded",
+        "loaded",
+    )  # in vain: none is ended
+
+
+def test_what_is_pinned_or_in_a_call_is_not_ended(
+    monkeypatch: pytest.MonkeyPatch, models: ModelsUnderTest, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_EXT_MODELS_MIB", str(BUDGET_MIB))
+    ignoring = {"options": host_options({"factory": identity})}
+    pinned = models.load(large(tmp_path / "1.safetensors"), pin=True, **ignoring)
+    busy = models.load(large(tmp_path / "2.safetensors"), **ignoring)
+    assert busy.host is not None
+
+    def call() -> None:
+        with pytest.raises(CallFailed):
+            models.calls(busy).call(torch.zeros(2), do="sleep")
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    until(lambda: (models.get(busy.id).host or busy.host).in_flight, "the call")
+    said = models.refusal(large(tmp_path / "3.safetensors"))
+    assert f"{pinned.id} (pinned)" in said
+    assert f"{busy.id} (in a call)" in said
+    models.unload(busy.id)
+    thread.join(30)
+    assert models.load(large(tmp_path / "3.safetensors")).state == "loaded"
