@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, print_table
 
-_NOT_BENCHMARKS = {"__init__", "__main__", "rows"}
+_NOT_BENCHMARKS = {"__init__", "__main__", "rows", "decoder"}
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import torch
 
+from benchmarks.decoder import LAYERS, WIDTH, Decoder
 from benchmarks.rows import Row, median
 from jupyter_ext import connection
 from jupyter_ext.client.model_calls import ModelCalls
@@ -27,30 +28,11 @@ from jupyter_ext.config import Locations
 from jupyter_ext.protocol.local_models import LocalModel
 from jupyter_ext.worker.model_memory import rollup
 
-WIDTH = 2048
-LAYERS = 168
 ROUNDS = 5
 COLD_ROUNDS = 3
 TINY_CALLS = 400
 LARGE_BYTES = 100 << 20
 _FILE = "model.safetensors"
-
-
-class Decoder(torch.nn.Module):
-    """A stack of linear layers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = torch.nn.ModuleList(torch.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS))
-
-    def forward(self, x: torch.Tensor, through: bool = True) -> torch.Tensor:
-        """Compute, or give back what came."""
-        for layer in self.layers if through else ():
-            x = layer(x)
-        return x
-
-
-Decoder.__module__ = "__main__"  # as in a notebook: it travels by value
 
 
 def run() -> list[Row]:
@@ -284,7 +266,7 @@ import sys
 import torch
 from pathlib import Path
 from jupyter_ext.worker import model_loading, model_mapping
-from benchmarks.models import Decoder
+from benchmarks.decoder import Decoder
 loaded = model_loading.load(Path(sys.argv[1]), Decoder)
 model_mapping.populate(loaded.files)
 print("ready", flush=True)
