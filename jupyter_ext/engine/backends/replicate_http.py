@@ -22,6 +22,7 @@ import httpx
 
 from jupyter_ext.engine.backends.lost_create import Wanted
 from jupyter_ext.engine.backends.service_times import asked_pause_s, clock_ahead_s
+from jupyter_ext.engine.backends.tls import tls_context
 from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class ReplicateClient:
         self._http = httpx.AsyncClient(
             timeout=timeout,
             follow_redirects=False,
+            verify=tls_context() if self._base.scheme == "https" else False,  # http has nothing to check
             trust_env=self._base.host not in _LOOPBACK,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
         )

@@ -13,6 +13,7 @@ from typing import IO
 
 import httpx
 
+from jupyter_ext.engine.backends.tls import tls_context
 from jupyter_ext.errors import RequestRefused
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -37,9 +38,12 @@ async def download(
     partial = target.with_name(f"{target.name}.part")
     partial.unlink(missing_ok=True)
     base = httpx.URL(base_url)
+    tls = await asyncio.to_thread(tls_context)
     why, etag = "", ""
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=base.host not in _LOOPBACK) as http:
+        async with httpx.AsyncClient(
+            verify=tls, timeout=_TIMEOUT, trust_env=base.host not in _LOOPBACK
+        ) as http:
             for attempt in range(_MAX_ATTEMPTS):
                 if attempt:
                     await asyncio.sleep(pause_s * 2**attempt)
