@@ -26,6 +26,7 @@ from jupyter_ext.engine.api.auth import Aliases, LoopbackOnly, SameUserProtocol,
 from jupyter_ext.engine.api.datasets import DatasetsAPI
 from jupyter_ext.engine.api.debug_sessions import DebugSessionsAPI
 from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
+from jupyter_ext.engine.api.decthings_remote import DecthingsRemoteAPI
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.forwarded import Forwarded
 from jupyter_ext.engine.api.listing import ListingAPI
@@ -170,6 +171,7 @@ class Engine:
         self._sessions = DebugSessionService(where, self.environments, self._session_hub)
         self._datasets = Datasets(where.datasets_dir)
         self._decthings = DecthingsAPI(where, self._sessions, self._datasets)
+        self._decthings_remote = DecthingsRemoteAPI()
         self._app = RawIds(Aliases(Forwarded(self._build_app(versions), settings.forwarded_hosts)))
 
     def _build_app(self, versions: Versions) -> Starlette:
@@ -190,6 +192,7 @@ class Engine:
             ModelCallsAPI(all_models),
             self._decthings,
             DatasetsAPI(self._datasets),
+            self._decthings_remote,
             DebugSessionsAPI(self._sessions, sys.executable),
             EngineAPI(self),
             *self._pieces,
@@ -377,6 +380,7 @@ class Engine:
         await self._remote_models.close()
         await self._local_models.close()
         await self._decthings.close()
+        await self._decthings_remote.close()
         await self._sessions.close()
         await self._sealer.wait_idle(_SEAL_WAIT_S)
         await self._sealer.close()
