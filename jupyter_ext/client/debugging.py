@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from jupyter_ext.client import session_report
+from jupyter_ext.client import decthings_session, session_report
 from jupyter_ext.client.capture import Bundle, capture_object
 from jupyter_ext.client.debug_handles import DebugTraining, Model, State, check_name
 from jupyter_ext.client.facade import client
@@ -215,7 +215,8 @@ def debug(
     *,
     name: str | None = None,
     inactive_s: float | None = DEFAULT_INACTIVE_S,
-) -> Session:
+    on: str = "local",
+) -> Any:
     """Launch a debug session: a process of its own with a model's code in it, ready in less than a second.
 
     Args:
@@ -223,12 +224,16 @@ def debug(
             contract; names of the notebook that it uses travel with it by value. `None` for an empty session.
         name: What to call it; by default the class's name.
         inactive_s: It ends after this long without a call, seconds; `None` for never.
+        on: Where it runs: `local`, `decthings`, or the base URL of a service that speaks Decthings' API; `thing` is then the
+            id of a model that it has.
 
     Raises:
         CannotTravel: Something cannot be sent.
         SessionCallFailed: The code raised when it was loaded; the session is there, to be mended.
         SessionError: It cannot be launched.
     """
+    if on != "local":
+        return decthings_session.launch_of(thing, on, name, inactive_s)
     name = check_name(name or ("session" if thing is None else _name_of(thing)))
     bundle = None if thing is None else capture_object(thing, _name_of(thing))
     return launch(name, bundle, inactive_s)
@@ -249,12 +254,14 @@ def launch(name: str, bundle: Bundle | None, inactive_s: float | None = DEFAULT_
 class DebugSessions:
     """All debug sessions of this user on this host."""
 
-    def get(self, name: str) -> Session:
+    def get(self, name: str) -> Any:
         """Give a session by its name (the newest that runs), its id, or the beginning of that.
 
         Raises:
             UnknownId: There is none.
         """
+        if (remote := decthings_session.known(name)) is not None:
+            return remote
         found = loop_thread().run(requests().list(ended=True))
         tests: list[Callable[[protocol.DebugSession], bool]] = [
             lambda one: one.exit is None and name in (one.name, one.id),

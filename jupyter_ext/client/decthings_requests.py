@@ -12,13 +12,12 @@ from pydantic import SecretStr
 
 from jupyter_ext.client.facade import client
 from jupyter_ext.client.loop_thread import loop_thread
-from jupyter_ext.errors import InvalidInput, RemoteException, RequestRefused, UnknownId
+from jupyter_ext.errors import InvalidInput, RequestRefused, SessionCallFailed, SessionEnded, UnknownId
 from jupyter_ext.protocol.decthings.framing import decode_response, encode_request
 from jupyter_ext.protocol.decthings.varint import WireError
 
 DEFAULT_BASE_URL = "https://api.decthings.com/v0"
 KEY_VARIABLE, BASE_URL_VARIABLE = "DECTHINGS_API_KEY", "DECTHINGS_BASE_URL"
-KEYRING_SERVICE = "jupyter_ext"
 _TIMEOUT = httpx.Timeout(None, connect=5.0)
 
 
@@ -35,7 +34,7 @@ class Service:
         Raises:
             InvalidInput: A parameter is wrong; the text names it.
             UnknownId: Something is not there.
-            RemoteException: The model's code raised; the text is its traceback.
+            SessionCallFailed: The model's code raised; the text is its traceback.
             RequestRefused: It was refused, or nobody answered.
         """
         headers = {"x-decthings-base-url": self.base_url}
@@ -49,10 +48,10 @@ class Service:
             "POST", f"/native/decthings/{method}", content=body, headers=headers, timeout=_TIMEOUT
         )
         message = decode_response(loop_thread().run(asking))
-        error = message.content.get("error")
-        if error is None:
+        refused = message.content.get("error")
+        if refused is None:
             return message.content["result"], [bytes(blob) for blob in message.blobs]
-        raise error_of(method, error)
+        raise error_of(method, refused)
 
 
 def service(on: str) -> Service:
@@ -61,13 +60,16 @@ def service(on: str) -> Service:
     Args:
         on: `decthings`, which takes `DECTHINGS_BASE_URL` where it is set, or a base URL.
 
-    The key is `DECTHINGS_API_KEY` of the environment, or what a keyring holds for `jupyter_ext`, `decthings`.
+    The key is `DECTHINGS_API_KEY` of the environment; without it the engine looks into the keyring, where
+    `keyring set jupyter-ext api.decthings.com` keeps it.
     """
     base_url = (os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL) if on == "decthings" else on
     if not base_url.startswith(("http://", "https://")):
-        raise InvalidInput(f"on={on!r} is none of local, decthings, or a base URL such as {DEFAULT_BASE_URL}.")
-    key = os.environ.get(KEY_VARIABLE) or _from_keyring()
-    return Service(base_url.rstrip("/"), None if key is None else SecretStr(key))
+        raise InvalidInput(
+            f"on={on!r} is none of local, decthings, or a base URL such as {DEFAULT_BASE_URL}."
+        )
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    return Service(base_url.rstrip("/"), SecretStr(key) if key else None)
 
 
 def error_of(method: str, error: dict[str, Any]) -> Exception:
@@ -76,26 +78,20 @@ def error_of(method: str, error: dict[str, Any]) -> Exception:
     if code == "invalid_parameter":
         return InvalidInput(f"{error.get('parameterName')}: {error.get('reason')}")
     if code == "exception":
-        return RemoteException(str(error.get("exceptionDetails") or "The model's code raised an exception.").strip())
+        text = str(error.get("exceptionDetails") or "The model's code raised an exception.").strip()
+        return SessionCallFailed(text.splitlines()[-1], text)
     if code == "bad_credentials":
         return RequestRefused(f"{method}: the service refuses the key; set {KEY_VARIABLE} to a valid one.")
     if code == "dataset_not_found":
         return UnknownId(f"{method}: the service has no dataset {error.get('datasetId')!r}.")
     if code == "dataset_key_not_found":
-        return UnknownId(f"{method}: dataset {error.get('datasetId')!r} has no key {error.get('datasetKey')!r}.")
+        return UnknownId(
+            f"{method}: dataset {error.get('datasetId')!r} has no key {error.get('datasetKey')!r}."
+        )
     if code.endswith("_not_found"):
-        return UnknownId(f"{method}: the service knows no such {code.removesuffix('_not_found').replace('_', ' ')}.")
+        return UnknownId(
+            f"{method}: the service knows no such {code.removesuffix('_not_found').replace('_', ' ')}."
+        )
     if code == "debug_session_terminated":
-        return RequestRefused(f"{method}: the session has ended.")
+        return SessionEnded(f"{method}: the session has ended.")
     return RequestRefused(f"{method}: the service answered {code.replace('_', ' ')}.")
-
-
-def _from_keyring() -> str | None:
-    try:
-        import keyring
-    except ImportError:
-        return None
-    try:
-        return keyring.get_password(KEYRING_SERVICE, "decthings")
-    except keyring.errors.KeyringError:
-        return None

@@ -5,14 +5,16 @@ Rule: parameters are checked against the model's definitions before a byte is se
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.client.decthings_events import RemoteOutput
 from jupyter_ext.client.decthings_requests import Service, service
-from jupyter_ext.errors import InvalidInput, RemoteException, TrainingCanceled
+from jupyter_ext.errors import InvalidInput, SessionCallFailed, TrainingCanceled, UnknownId
 from jupyter_ext.protocol.decthings.columns import column, encode_entry
 from jupyter_ext.protocol.decthings.definitions import (
     DefinitionError,
@@ -33,6 +35,10 @@ _POLL_S = (0.05, 1.0)
 _METRICS_AT_ONCE = 1000
 
 
+_sessions: dict[str, RemoteSession] = {}
+"""Sessions on services, by the name that this process calls them."""
+
+
 class RemoteKey:
     """A key of a dataset that the service has: a parameter for `train` and `evaluate`."""
 
@@ -44,13 +50,20 @@ class RemoteKey:
 class RemoteSession:
     """A debug session on a service. As a context manager it is terminated at the end."""
 
-    def __init__(self, on: Service, session_id: str, definitions: ParameterDefinitions) -> None:
+    def __init__(
+        self, on: Service, session_id: str, definitions: ParameterDefinitions, name: str | None = None
+    ) -> None:
         self._service = on
         self.id = session_id
+        self.name = name or session_id
         self.definitions = definitions
+        self.output = RemoteOutput(on, session_id)
+        self.models: list[RemoteModel] = []
+        _sessions[self.name] = self
 
     def __repr__(self) -> str:
-        return f"<RemoteSession {self.id} on {self._service.base_url}>"
+        state = "runs" if self.output.exit is None else f"ended ({self.output.exit.get('code')})"
+        return f"<RemoteSession {self.name} {self.id} on {self._service.base_url} {state}>"
 
     def __enter__(self) -> RemoteSession:
         """Begin to use it."""
@@ -61,6 +74,29 @@ class RemoteSession:
     ) -> None:
         """Terminate it: an idle one would go on to cost."""
         self.terminate()
+
+    def logs(self, tail: int | None = None, stream: str = "stdout") -> str:
+        """Give what it has printed since it was launched here, or the last lines of that."""
+        text = self.output.text(stream)
+        return text if tail is None else "".join(text.splitlines(keepends=True)[-tail:])
+
+    def called(self, method: str, params: Mapping[str, Any], model_id: str | None = None) -> Any:
+        """Do what `%debug_call` asks.
+
+        Raises:
+            UnknownId: There is no such model, or nothing of this name can be called on a service.
+        """
+        if method in ("create_state", "instantiate"):
+            return getattr(self, method)(**params)
+        chosen = [one for one in self.models if model_id is None or one.id.startswith(model_id)]
+        if not chosen:
+            raise UnknownId(
+                f"Session {self.name} has no such model: %debug_call {self.name}.instantiate makes one."
+            )
+        if method not in ("train", "evaluate", "get_state"):
+            offered = "create_state, instantiate, train, evaluate, get_state"
+            raise UnknownId(f"{method!r} cannot be called on a service; {offered} can.")
+        return getattr(chosen[-1], method)(**params)
 
     def create_state(self, **params: Any) -> RemoteState:
         """Have the model make a first state."""
@@ -79,7 +115,8 @@ class RemoteSession:
             result, _ = self.ask(
                 "callInstantiateModel", {"stateData": data, "stateKeyNames": keys}, list(given.values())
             )
-        return RemoteModel(self, result["instantiatedModelId"])
+        self.models.append(RemoteModel(self, result["instantiatedModelId"]))
+        return self.models[-1]
 
     def trainings(self) -> list[RemoteTraining]:
         """List the session's trainings, also those whose start's answer was lost."""
@@ -88,9 +125,12 @@ class RemoteSession:
         found = sessions[0]["trainingSessions"] if sessions else []
         return [RemoteTraining(self, one["id"]) for one in found]
 
-    def terminate(self) -> None:
-        """End it."""
-        self.ask("terminateDebugSession", {})
+    def terminate(self) -> RemoteSession:
+        """End it; one that has ended already stays so."""
+        with contextlib.suppress(UnknownId):
+            self.ask("terminateDebugSession", {})
+        _sessions.pop(self.name, None)
+        return self
 
     def call(
         self, method: str, definitions: Sequence[ParameterDefinition], params: Mapping[str, Any], **more: Any
@@ -115,7 +155,9 @@ class RemoteState:
         self.sizes = {str(item["key"]): int(item["byteSize"]) for item in keys}
 
     def __repr__(self) -> str:
-        return f"<RemoteState {self.id}: {', '.join(f'{key} {size:,} B' for key, size in self.sizes.items())}>"
+        return (
+            f"<RemoteState {self.id}: {', '.join(f'{key} {size:,} B' for key, size in self.sizes.items())}>"
+        )
 
     def download(self, keys: Sequence[str] | None = None) -> dict[str, bytes]:
         """Give its bytes."""
@@ -128,7 +170,8 @@ class RemoteState:
         """Write it to a .npz file, bytes as arrays of uint8."""
         import numpy
 
-        numpy.savez(path, **{key: numpy.frombuffer(data, "u1") for key, data in self.download().items()})
+        arrays: Any = {key: numpy.frombuffer(data, "u1") for key, data in self.download().items()}
+        numpy.savez(path, **arrays)
 
 
 class RemoteModel:
@@ -159,7 +202,9 @@ class RemoteModel:
     def get_state(self) -> RemoteState:
         """Take its state."""
         result, _ = self._session.ask("callGetModelState", {"instantiatedModelId": self.id})
-        return RemoteState(self._session, result["dataId"], result.get("state") or result.get("weights") or [])
+        return RemoteState(
+            self._session, result["dataId"], result.get("state") or result.get("weights") or []
+        )
 
 
 class RemoteTraining:
@@ -195,7 +240,7 @@ class RemoteTraining:
         """Wait until it is over.
 
         Raises:
-            RemoteException: Its code raised.
+            SessionCallFailed: Its code raised.
             TrainingCanceled: It was canceled.
         """
         for _ in self.follow():
@@ -205,7 +250,7 @@ class RemoteTraining:
         if reason.get("code") == "cancelled":
             raise TrainingCanceled(f"Training {self.id} was canceled.")
         if status["state"] == "failed":
-            raise RemoteException(str(reason.get("exceptionDetails") or reason.get("code")).strip())
+            raise SessionCallFailed(str(reason.get("exceptionDetails") or reason.get("code")).strip())
         return self
 
     def metrics(self) -> pd.DataFrame:
@@ -242,6 +287,7 @@ def launch(
     model: str,
     *,
     on: str = "decthings",
+    name: str | None = None,
     inactive_s: float = 1800.0,
     launcher: str | None = None,
     spec: Mapping[str, Any] = DEFAULT_SPEC,
@@ -251,6 +297,7 @@ def launch(
     Args:
         model: The model's id there.
         on: `decthings`, or a base URL.
+        name: What to call it here; by default its id.
         inactive_s: The service ends it after this long without a call, seconds.
         launcher: Id of a persistent launcher.
         spec: What a temporary launcher is to have: `cpus`, `memoryMebibytes` …
@@ -264,10 +311,31 @@ def launch(
     options = {"terminateAfterInactiveSeconds": int(inactive_s)}
     params = {"modelId": model, "executionLocation": location, "options": options}
     result, _ = there.call("Debug/launchDebugSession", params)
-    return attach(result["debugSessionId"], on=on)
+    return attach(result["debugSessionId"], on=on, name=name)
 
 
-def attach(session_id: str, *, on: str = "decthings") -> RemoteSession:
+def launch_of(model: Any, on: str, name: str | None, inactive_s: float | None) -> RemoteSession:
+    """Launch as `jx.debug(model, on=…)` does.
+
+    Raises:
+        InvalidInput: `model` is no id: a service debugs models that it has, not code of the notebook.
+    """
+    if not isinstance(model, str):
+        raise InvalidInput(f"{on} debugs models that it has, not code of the notebook; give the id of one.")
+    if inactive_s is None:
+        raise InvalidInput("inactive_s=None: a service has no session that never ends; give seconds.")
+    return launch(model, on=on, name=name, inactive_s=inactive_s)
+
+
+def known(name: str) -> RemoteSession | None:
+    """Give a session on a service that this process launched or attached to, by its name or id."""
+    for session in _sessions.values():
+        if name in (session.name, session.id):
+            return session
+    return None
+
+
+def attach(session_id: str, *, on: str = "decthings", name: str | None = None) -> RemoteSession:
     """Give a session that runs on a service.
 
     Raises:
@@ -278,10 +346,12 @@ def attach(session_id: str, *, on: str = "decthings") -> RemoteSession:
     if not result["debugSessions"]:
         raise InvalidInput(f"{there.base_url} has no debug session {session_id!r} that runs.")
     definitions = parse_definitions(result["debugSessions"][0].get("parameterDefinitions"))
-    return RemoteSession(there, session_id, definitions)
+    return RemoteSession(there, session_id, definitions, name)
 
 
-def upload_dataset(name: str, *, on: str = "decthings", description: str = "", **columns: Any) -> dict[str, RemoteKey]:
+def upload_dataset(
+    name: str, *, on: str = "decthings", description: str = "", **columns: Any
+) -> dict[str, RemoteKey]:
     """Make a dataset on a service, in as many requests as its 255 tensors each need; gives its keys.
 
     Raises:
@@ -296,7 +366,9 @@ def upload_dataset(name: str, *, on: str = "decthings", description: str = "", *
     if len(set(counts.values())) != 1:
         raise InvalidInput(f"The columns differ in length: {counts}.")
     definitions = [each.definition() for each in found]
-    made, _ = there.call("Dataset/createDataset", {"name": name, "description": description, "keys": definitions})
+    made, _ = there.call(
+        "Dataset/createDataset", {"name": name, "description": description, "keys": definitions}
+    )
     version, step = made["datasetVersionId"], MAX_BLOBS // len(found)
     for begin in range(0, len(found[0]), step):
         rows = range(begin, min(len(found[0]), begin + step))

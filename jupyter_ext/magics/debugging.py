@@ -185,10 +185,20 @@ class DebuggingMagics(Magics):
     def _look(self, arguments: argparse.Namespace) -> Any:
         from jupyter_ext.client import session_report
         from jupyter_ext.client.debugging import debug_sessions
+        from jupyter_ext.client.decthings_session import RemoteSession
+        from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics.session_cells import attach_text, describe
 
         session = debug_sessions.get(arguments.name)
+        if isinstance(session, RemoteSession) and arguments.verb not in ("show", "logs", "terminate"):
+            raise InvalidInput(
+                f"{arguments.verb}: {session.name} runs on a service; show, logs and terminate work there."
+            )
         match arguments.verb:
+            case "show" if isinstance(session, RemoteSession):
+                return session
+            case "terminate" if isinstance(session, RemoteSession):
+                print(session.terminate())
             case "show":
                 print(describe(session.resource))
                 return session
@@ -243,9 +253,12 @@ class DebuggingMagics(Magics):
     def _called(
         self, session: Session, method: str, params: dict[str, Any], arguments: argparse.Namespace
     ) -> Any:
+        from jupyter_ext.client.decthings_session import RemoteSession
         from jupyter_ext.errors import SessionError, UnknownId
         from jupyter_ext.magics import session_cells  # noqa: F401  a training displays itself with it
 
+        if isinstance(session, RemoteSession):
+            return session.called(method, params, arguments.model)
         if method == "create_state":
             return session.create_state(**params)
         if method == "instantiate":

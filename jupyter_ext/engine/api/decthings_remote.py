@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jupyter_ext.engine.backends.decthings import DecthingsService
+from jupyter_ext.engine.backends.tokens import Tokens
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.protocol.decthings.framing import decode_request, encode_event, encode_response
 from jupyter_ext.protocol.decthings.varint import WireError
@@ -25,6 +26,7 @@ from jupyter_ext.protocol.problems import Problem
 log = logging.getLogger(__name__)
 
 BASE_URL_HEADER, KEY_HEADER = "x-decthings-base-url", "x-decthings-key"
+KEY_VARIABLE = "DECTHINGS_API_KEY"
 MAX_SERVICES = 16
 
 
@@ -33,6 +35,7 @@ class DecthingsRemoteAPI:
 
     def __init__(self) -> None:
         self._services: dict[str, DecthingsService] = {}
+        self._tokens = Tokens(KEY_VARIABLE)
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -44,7 +47,7 @@ class DecthingsRemoteAPI:
     async def call(self, request: Request) -> Response:
         """Pass a call on; its answer is the service's, errors of the call included. 502 where there is none."""
         key = request.headers.get(KEY_HEADER)
-        service = self._service(request.headers.get(BASE_URL_HEADER, ""), key)
+        service = await self._service(request.headers.get(BASE_URL_HEADER, ""), key)
         path = request.path_params
         try:
             message = decode_request(await request.body())
@@ -61,7 +64,7 @@ class DecthingsRemoteAPI:
         await socket.accept()
         try:
             wanted = await socket.receive_json()
-            service = self._service(str(wanted.get("base_url")), wanted.get("key"))
+            service = await self._service(str(wanted.get("base_url")), wanted.get("key"))
             sending = asyncio.create_task(self._send_events(socket, service, str(wanted.get("session_id"))))
             leaving = asyncio.create_task(_until_left(socket))
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,7 +91,8 @@ class DecthingsRemoteAPI:
         for service in self._services.values():
             await service.aclose()
 
-    def _service(self, base_url: str, key: str | None) -> DecthingsService:
+    async def _service(self, base_url: str, told: str | None) -> DecthingsService:
+        key = told or await self._tokens.find(base_url)
         mark = hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()
         if mark not in self._services:
             if len(self._services) >= MAX_SERVICES:

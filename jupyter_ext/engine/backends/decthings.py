@@ -138,6 +138,8 @@ class DecthingsService:
                     yield event
                     if event.name == "exit":
                         return
+            except RequestRefused:
+                raise  # it is an OSError too
             except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError, WireError) as error:
                 log.info("events of %s: %s was lost (%s)", session_id, self._base.host, type(error).__name__)
             await self._wait(attempt, None)
@@ -168,9 +170,11 @@ class DecthingsService:
                 if isinstance(frame, Reply):
                     break
                 early.append(frame)
-            error = (frame.message.content or {}).get("error")
-            if error is not None:
-                raise RequestRefused(f"{self._base.host} refuses the events of {session_id}: {error.get('code')}.")
+            refused = (frame.message.content or {}).get("error")
+            if refused is not None:
+                raise RequestRefused(
+                    f"{self._base.host} refuses the events of {session_id}: {refused.get('code')}."
+                )
             yield None
             for event in early:
                 yield event
@@ -182,7 +186,9 @@ class DecthingsService:
     def _answer(self, api: str, method: str, response: httpx.Response) -> Message:
         where = f"{self._base.host} answered {api}/{method} with"
         if response.status_code == 404:
-            raise ServiceUnreachable(f"{where} 404; it has no such method, or {self._base} is not its base URL.")
+            raise ServiceUnreachable(
+                f"{where} 404; it has no such method, or {self._base} is not its base URL."
+            )
         if response.status_code != 200:
             if not is_read(method) and response.status_code >= 500:
                 raise self._lost(api, method, f"status {response.status_code}")

@@ -23,15 +23,20 @@ _KEYRING_WAIT_S = 20.0
 
 
 class Tokens:
-    """Tokens by base URL."""
+    """Tokens by base URL.
 
-    def __init__(self) -> None:
+    Args:
+        variable: The environment variable that holds one.
+    """
+
+    def __init__(self, variable: str = TOKEN_VARIABLE) -> None:
+        self._variable = variable
         self._told: dict[str, str] = {}
         self._asking: dict[str, asyncio.Task[str | None]] = {}
 
     def remember(self, base_url: str, environ: Mapping[str, str] | None) -> None:
         """Take the token that a notebook's environment holds, if it does, for this service."""
-        token = (environ or {}).get(TOKEN_VARIABLE, "").strip()
+        token = (environ or {}).get(self._variable, "").strip()
         if token:
             self._told[base_url] = token
 
@@ -48,7 +53,7 @@ class Tokens:
         kept = await self._from_keyring(base_url)
         if kept and kept != refused:
             return kept
-        own = os.environ.get(TOKEN_VARIABLE, "").strip()
+        own = os.environ.get(self._variable, "").strip()
         return own if own and own != refused else told or kept or own or None
 
     async def _from_keyring(self, base_url: str) -> str | None:

@@ -33,7 +33,8 @@ class Linear:
             import os
 
             os._exit(7)
-        for epoch in range(400 if mode in ("slow", "stubborn") else 3):
+        num_epochs = 400 if mode in ("slow", "stubborn") else 3
+        for epoch in range(num_epochs):
             x.shuffle_in_group([y])
             while x.has_next(2):
                 xs = np.stack([t.numpy() for t in await x.next(2)])
@@ -41,7 +42,7 @@ class Linear:
                 error = xs @ self.weights - ys
                 self.weights = self.weights - 0.05 * xs.T @ error
             options.tracker.metrics([("loss", f32((error**2).mean())), ("weights", f32(self.weights))])
-            options.tracker.progress((epoch + 1) / 3)
+            options.tracker.progress((epoch + 1) / num_epochs)
             if mode in ("slow", "stubborn"):
                 time.sleep(0.05)  # blocks the loop: nothing else of this coroutine's could run
                 if canceled and mode == "slow":
