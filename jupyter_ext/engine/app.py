@@ -216,6 +216,11 @@ class Engine:
         return self._trainings.num_active + self._sessions.num_active
 
     @property
+    def num_fetching(self) -> int:
+        """Count the models that are on their way."""
+        return self._local_models.num_fetching
+
+    @property
     def _num_models_busy(self) -> int:
         return self._local_models.num_busy + self._remote_models.num_busy
 
@@ -242,6 +247,8 @@ class Engine:
             idle_s=self._settings.idle_s,
             listening=self._listening[0] if self._listening else None,
             listening_as_pieces=self._listening_as_pieces,
+            models_loaded=self._local_models.num_loaded,
+            models_fetching=self.num_fetching,
             environments=self.environments.describe(),
         )
 

@@ -183,8 +183,11 @@ class EngineStatus:
         lines = [
             f"Engine {info.version}, pid {info.pid}, {info.memory_mib:.0f} MiB",
             f"  {info.active} training(s) running, {info.viewers} viewer(s)",
+            f"  {info.models_loaded} model(s) loaded, {info.models_fetching} on the way",
             f"  data in {info.data_dir}",
         ]
+        if info.listening_as_pieces:
+            lines.append(f"  listening as Pieces OS on {info.listening_as_pieces}, without a token")
         if info.listening:
             lines.append(f"  listening on {info.listening}")
         for environment in info.environments:

@@ -257,6 +257,8 @@ class EngineInfo(Resource):
     idle_s: float
     listening: str | None
     listening_as_pieces: str | None = None
+    models_loaded: int = 0
+    models_fetching: int = 0
     environments: list[Environment]
 
 

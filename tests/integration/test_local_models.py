@@ -171,6 +171,32 @@ def alive(engine: EngineUnderTest) -> list[Path]:
     return found
 
 
+async def test_an_engine_that_is_asked_to_stop_says_what_is_on_its_way(
+    client: AsyncClient, hub: HubServer, engine: EngineUnderTest
+) -> None:
+    hub.bytes_per_s = SLOW_BYTES_PER_S
+    await client.models.download(ID)
+    await client.models.until(ID, half, 60)
+    info = await client.engine()
+    assert (info.models_fetching, info.models_loaded) == (1, 0)
+    found = connection.find(engine.where)
+    assert found is not None
+    status, problem = await asyncio.to_thread(
+        connection.request, found.socket_path, "POST", "/native/engine/stop", {}
+    )
+    assert status == 409
+    assert "being downloaded" in problem["detail"]
+    await asyncio.to_thread(
+        connection.request, found.socket_path, "POST", "/native/engine/stop", {"force": True}
+    )
+    await asyncio.to_thread(until, lambda: not connection.is_running(engine.where), "the engine's end", 30)
+    hub.bytes_per_s = None
+    whole = await client.models.downloaded(ID, 60)
+    assert whole.transfer is not None
+    assert whole.transfer.resumed_bytes > 10e6
+    await forget(client, ID)
+
+
 async def test_lost_records_are_found_again_in_the_cache(
     client: AsyncClient, hub: HubServer, engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

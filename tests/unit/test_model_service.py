@@ -290,6 +290,15 @@ async def test_unload_all_leaves_what_is_pinned(world: World) -> None:
     assert world.models.known("hub:org/b").state == "downloaded"  # type: ignore[union-attr]
 
 
+async def test_unload_all_leaves_what_is_in_a_call(world: World) -> None:
+    await downloaded(world)
+    await world.models.load(A, OPTIONS)
+    world.hosting.hosts[A] = world.hosting.hosts[A].model_copy(update={"in_flight": 1})
+    world.models.host_changed(A)
+    await world.models.unload_all()
+    assert world.models.num_loaded == 1
+
+
 async def test_a_host_that_ends_by_itself_is_seen(world: World) -> None:
     await downloaded(world)
     await world.models.load(A, OPTIONS)

@@ -37,10 +37,17 @@ class EngineAPI:
         )
 
     async def stop(self, request: Request) -> Response:
-        """End the engine: 202; 409 while trainings run, unless `force` is given."""
-        active = self._engine.num_active
-        if active and not (await _body(request)).get("force"):
+        """End the engine: 202; 409 while trainings or downloads run, unless `force` is given."""
+        active, fetching = self._engine.num_active, self._engine.num_fetching
+        forced = (await _body(request)).get("force")
+        if active and not forced:
             detail = f"{active} training(s) are running; they would go on without an engine. `%engine stop --force`."
+            raise Problem(409, "Work in flight", detail)
+        if fetching and not forced:
+            detail = (
+                f"{fetching} model(s) are being downloaded; the next engine would go on with them. "
+                "`%engine stop --force`."
+            )
             raise Problem(409, "Work in flight", detail)
         self._engine.end("asked to stop")
         return JSONResponse({"active": active}, 202)

@@ -31,6 +31,7 @@ class _Service:
     """One service and what it said last."""
 
     client: PiecesClient
+    token: str | None
     models: dict[str, LocalModel] = field(default_factory=dict)
     transfers: dict[str, Transfer] = field(default_factory=dict)
     following: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -56,12 +57,8 @@ class RemoteModels:
 
     async def close(self) -> None:
         """Stop asking; the services go on."""
-        tasks = [task for service in self._services.values() for task in service.following.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         for service in self._services.values():
-            await service.client.aclose()
+            await self._close(service)
 
     async def connect(self, on: str, token: str | None = None) -> str:
         """Begin to know a service; gives its base URL.
@@ -76,12 +73,17 @@ class RemoteModels:
         """
         base_url = await discover(self._own_urls()) if on == PIECES else normal_base_url(on)
         known = self._services.get(base_url)
-        if known is None or token is not None:
-            service = _Service(PiecesClient(base_url, token))
+        if known is not None and token in (None, known.token):
+            return base_url
+        service = _Service(PiecesClient(base_url, token), token)
+        try:
             await self._refresh(service)  # a service that does not answer is none
-            if known is not None:
-                await known.client.aclose()
-            self._services[base_url] = service
+        except JupyterExtError:
+            await service.client.aclose()
+            raise
+        if known is not None:
+            await self._close(known)
+        self._services[base_url] = service
         return base_url
 
     async def page(self, base_url: str | None = None) -> list[LocalModel]:
@@ -148,6 +150,13 @@ class RemoteModels:
         await service.client.delete_cache(id)
         service.transfers.pop(id, None)
         return self._take(service, id, await service.client.get(id))
+
+    async def _close(self, service: _Service) -> None:
+        tasks = list(service.following.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await service.client.aclose()
 
     def _find(self, model_id: str) -> tuple[_Service, str]:
         base_url, id = split_id(model_id)

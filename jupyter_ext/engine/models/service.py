@@ -80,10 +80,17 @@ class ModelService:
     @property
     def num_busy(self) -> int:
         """Count the models that are on their way or in memory."""
-        return sum(
-            record.memory != "free" or record.disk in ("downloading", "updating")
-            for record in self._shelf.all()
-        )
+        return self.num_fetching + self.num_loaded
+
+    @property
+    def num_fetching(self) -> int:
+        """Count the models that are on their way."""
+        return sum(record.disk in ("downloading", "updating") for record in self._shelf.all())
+
+    @property
+    def num_loaded(self) -> int:
+        """Count the models that are in memory, or on their way into it or out of it."""
+        return sum(record.memory != "free" for record in self._shelf.all())
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -240,11 +247,11 @@ class ModelService:
         return record.resource()
 
     async def unload_all(self) -> None:
-        """Unload every model that nobody has pinned."""
+        """Unload every model that nobody has pinned and that is not in a call."""
         loaded = [
             record.id
             for record in self._shelf.all()
-            if record.memory != "free" and not (record.host is not None and record.host.pinned)
+            if record.memory != "free" and not (record.host and (record.host.pinned or record.host.in_flight))
         ]
         await asyncio.gather(*(self.unload(model_id) for model_id in loaded))
 
