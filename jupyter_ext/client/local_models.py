@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.client import model_downloads
 from jupyter_ext.client.facade import client
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.model_calls import Generation, ModelCalls
+from jupyter_ext.client.model_downloads import Partial
 from jupyter_ext.client.model_factory import host_options, notebook_label, torch_module
 from jupyter_ext.client.model_holders import holders, weight_files
 from jupyter_ext.client.model_list import ModelList, describe, show
@@ -330,6 +333,22 @@ class Models:
     def unload(self) -> None:
         """Unload every model that nobody has pinned."""
         _run(_models().unload_all())
+
+    def partials(self) -> builtins.list[Partial]:
+        """List the files that downloads which were cut have left, the latest first; each has `remove()`."""
+        return model_downloads.partials()
+
+    @property
+    def download_limit(self) -> float | None:
+        """The rate that all downloads share, bytes a second; `None` is no limit.
+
+        Set to bytes a second, "20MB" or `None`; that holds at once, for all notebooks, and until it is changed.
+        """
+        return model_downloads.limit()
+
+    @download_limit.setter
+    def download_limit(self, rate: float | str | None) -> None:
+        model_downloads.set_limit(rate)
 
 
 def seconds(keep_alive: float | str | None) -> float | None:

@@ -27,6 +27,7 @@ from jupyter_ext.engine.api.datasets import DatasetsAPI
 from jupyter_ext.engine.api.debug_sessions import DebugSessionsAPI
 from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
 from jupyter_ext.engine.api.decthings_remote import DecthingsRemoteAPI
+from jupyter_ext.engine.api.downloads import DownloadsAPI
 from jupyter_ext.engine.api.engine import EngineAPI
 from jupyter_ext.engine.api.forwarded import Forwarded
 from jupyter_ext.engine.api.listing import ListingAPI
@@ -154,9 +155,10 @@ class Engine:
             lambda model_id: self._local_models.host_changed(model_id),
             settings.models_bytes,
         )
+        self._downloads = Downloads(where.local_models_dir)
         self._local_models = ModelService(
             Records(where.local_models_dir / "records"),
-            HubFetching(Downloads(where.local_models_dir)),
+            HubFetching(self._downloads),
             self._hosts,
             CatalogTrained(self._catalog, self._files, where.local_models_dir / "trained"),
             self._model_hub,
@@ -189,6 +191,7 @@ class Engine:
             NativeAPI(self._trainings, self._hub, presenter, self._weights),
             ListingAPI(self._list, presenter),
             LocalModelsAPI(all_models, self._model_hub),
+            DownloadsAPI(self._downloads),
             ModelCallsAPI(all_models),
             self._decthings,
             DatasetsAPI(self._datasets),

@@ -69,6 +69,12 @@ def _models_parser() -> MagicParser:
         help="those of a running service: pieces, which is looked for on this machine, or a base URL of one like it",
     )
     parser.add_argument("--unload", action="store_true", help="unload every model that nobody has pinned")
+    parser.add_argument(
+        "--limit", metavar="RATE", help="all downloads together at most so fast from now on: 20MB, 500kB, off"
+    )
+    parser.add_argument(
+        "--partials", action="store_true", help="list the files that downloads which were cut have left"
+    )
     return parser
 
 
@@ -88,6 +94,10 @@ class ModelMagics(Magics):
 
         if arguments.unload:
             models.unload()
+        if arguments.limit is not None:
+            models.download_limit = arguments.limit
+        if arguments.partials:
+            return models.partials()
         return models.list(arguments.on)
 
     @line_magic

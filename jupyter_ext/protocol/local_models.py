@@ -140,3 +140,22 @@ class ModelPage(Resource):
     disk_total_bytes: int = 0
     memory_available_bytes: int
     memory_total_bytes: int
+
+
+class PartialFile(Resource):
+    """A file of a model that is partly here, from a download that was cut or is running. `changed_at` is ISO 8601."""
+
+    key: str
+    model: str
+    file: str
+    kept_bytes: int
+    bytes: int
+    is_running: bool = False
+    changed_at: str
+
+
+class DownloadState(Resource):
+    """What concerns all downloads: the rate that they share, bytes a second (`None` is no limit), and partial files."""
+
+    bytes_per_s: float | None = None
+    partials: list[PartialFile] = Field(default_factory=list)

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jupyter_ext.engine.models import (
@@ -32,10 +34,14 @@ from jupyter_ext.engine.models.partials import Partial
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.transfer import OnProgress, TransferTask
 from jupyter_ext.engine.models.verified import Verified
+from jupyter_ext.engine.store.durable import new_file
 from jupyter_ext.errors import InvalidInput, UnknownId
+from jupyter_ext.protocol.local_models import DownloadState, PartialFile
 
 MAX_AT_ONCE = 3
 """Models that are fetched at the same time; the others wait, as `queued`."""
+
+MIN_BYTES_PER_S = 1024
 
 
 class Downloads:
@@ -59,6 +65,8 @@ class Downloads:
         self._records_dir = directory / "snapshots"
         self._training_path = training_path
         self._fetching = fetching or FetchSettings()
+        self._limit_file = directory / "limit.json"
+        self.limiter.bytes_per_s = _read_limit(self._limit_file)
         self._verified = Verified(directory / "verified.json")
         self._disk = DiskSpace()
         self._tasks: dict[str, TransferTask] = {}
@@ -110,6 +118,43 @@ class Downloads:
         """Give the downloads that go on."""
         self._tasks = {key: task for key, task in self._tasks.items() if task.is_running}
         return list(self._tasks.values())
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """Give the rate that all downloads share, bytes a second; `None` is no limit."""
+        return self.limiter.bytes_per_s
+
+    def set_bytes_per_s(self, bytes_per_s: float | None) -> None:
+        """Limit the rate of all downloads together from now on, also of those that run; kept for the next engine.
+
+        Raises:
+            InvalidInput: It is not more than 0.
+        """
+        if bytes_per_s is not None and not MIN_BYTES_PER_S <= bytes_per_s < float("inf"):
+            raise InvalidInput(
+                f"A limit of {bytes_per_s:g} bytes a second is none to work with; give at least {MIN_BYTES_PER_S}, or none."
+            )
+        self.limiter.bytes_per_s = bytes_per_s
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with new_file(self._limit_file) as temporary:
+            temporary.write_text(json.dumps(bytes_per_s), encoding="ascii")
+
+    def state(self) -> DownloadState:
+        """Give the rate and the partial files, newest first."""
+        running = {str(task.manifest.ref) for task in self.running()}
+        files = [
+            PartialFile(
+                key=partial.key,
+                model=partial.model,
+                file=partial.file,
+                kept_bytes=partial.kept_bytes,
+                bytes=partial.total_bytes,
+                is_running=partial.model in running,
+                changed_at=datetime.fromtimestamp(partial.changed_at, UTC).isoformat(timespec="seconds"),
+            )
+            for partial in self.partials()
+        ]
+        return DownloadState(bytes_per_s=self.bytes_per_s, partials=files)
 
     async def close(self) -> None:
         """Stop all downloads and wait until they have; what they fetched is kept."""
@@ -283,3 +328,11 @@ class Downloads:
             on_sample,
             on_whole=lambda: records.write(self._records_dir, manifest),
         )
+
+
+def _read_limit(path: Path) -> float | None:
+    try:
+        found = json.loads(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return float(found) if isinstance(found, int | float) and found >= MIN_BYTES_PER_S else None
