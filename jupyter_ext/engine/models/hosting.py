@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,8 @@ class Hosts:
         except model_files.BadWeights as error:
             raise LoadFailed(str(error)) from None
         estimate = memory.estimate(files, dtype)
+        if code is None and extra["factory_name"] is None and (path / "config.json").exists():
+            estimate = replace(estimate, process_bytes=memory.PROCESS_BYTES + memory.TRANSFORMERS_BYTES)
         directory = HostDirectory(self._where.hosts_dir / new_training_id())
         host = _Host(model_id, directory, self._new_resource(directory, options, estimate, code), estimate)
         async with self._room:
@@ -156,7 +158,7 @@ class Hosts:
             "device": options.device,
             "keep_alive_s": options.keep_alive_s,
             "pin": options.pin,
-            "estimate": [estimate.weights_bytes, estimate.num_parameters, estimate.dtype, estimate.mapped],
+            "estimate": list(astuple(estimate)),
             "code": host.resource.code,
             "code_dir": self._code_dir(model_id, directory, code, extra),
             "calls": host.resource.calls,
