@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 30.0
 _SHOWN_POINTS = 500
+_BARS = " ▁▂▃▄▅▆▇█"
 
 show_hook: Callable[[DebugTraining], None] | None = None
 """Displays a training richly in a notebook; the magics' layer sets it."""
@@ -34,6 +35,21 @@ class MetricPoints:
     times: list[float]
     steps: list[float]
     values: list[Any]
+
+
+class Look(dict[str, Any]):
+    """What `session.look` says of a value: `type`, `text`, of arrays also `shape`, `dtype`, `min`, `max`, `mean`, `histogram` …"""
+
+    def __repr__(self) -> str:
+        """Give it in a line, with the histogram from `min` to `max` drawn below it."""
+        mean = f"  mean {self['mean']:.4g}" if isinstance(self.get("mean"), float) else ""
+        line = f"{self['name']}: {self['type']}  {self['text']}{mean}"
+        histogram = self.get("histogram")
+        if not histogram:
+            return line
+        highest = max(histogram["counts"])
+        bars = (_BARS[-(-(len(_BARS) - 1) * count // highest)] for count in histogram["counts"])
+        return f"{line}\n{''.join(bars)}"
 
 
 class State:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyter_ext.client import decthings_session, session_report
 from jupyter_ext.client.capture import Bundle, capture_object
-from jupyter_ext.client.debug_handles import DebugTraining, Model, State, check_name
+from jupyter_ext.client.debug_handles import DebugTraining, Look, Model, State, check_name
 from jupyter_ext.client.facade import client
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.session_channel import SessionChannel, told
@@ -20,6 +20,10 @@ from jupyter_ext.protocol import debug_sessions as protocol
 from jupyter_ext.worker.channel import CallError
 
 DEFAULT_INACTIVE_S = 1800.0
+MIME_TYPE = "application/vnd.jupyter-ext.session+json"
+
+show_hook: Callable[[Session], None] | None = None
+"""Displays a session richly in a notebook; the magics' layer sets it."""
 
 
 def requests() -> SessionRequests:
@@ -52,6 +56,18 @@ class Session:
             )
             return
         self.terminate()
+
+    def _ipython_display_(self) -> None:
+        if show_hook is not None:
+            show_hook(self)
+            return
+        from IPython.display import display
+
+        display({MIME_TYPE: self.mime_content(), "text/plain": repr(self)}, raw=True)
+
+    def mime_content(self) -> dict[str, Any]:
+        """Give the content of the MIME type from which a page draws it live, without any kernel."""
+        return {"version": 1, "id": self.id, "session": self.resource.model_dump(mode="json")}
 
     @property
     def id(self) -> str:
@@ -151,10 +167,9 @@ class Session:
         """Give the value of an expression: in the frame of the last failure, or else in the session's namespace."""
         return self._channel.call("value", expression=expression, frame=frame, whole=True)["value"]
 
-    def look(self, expression: str, *, frame: int | None = None) -> dict[str, Any]:
+    def look(self, expression: str, *, frame: int | None = None) -> Look:
         """Describe the value of an expression without fetching it: type, shape, extremes, histogram."""
-        summary: dict[str, Any] = self._channel.call("value", expression=expression, frame=frame)["summary"]
-        return summary
+        return Look(self._channel.call("value", expression=expression, frame=frame)["summary"])
 
     def locals(self, frame: int | None = None) -> list[dict[str, Any]]:
         """Describe names and values of a frame of the last failure, or of the session's namespace."""

@@ -180,14 +180,14 @@ class DebuggingMagics(Magics):
             session = debugging.launch(name, bundle, arguments.inactive or None)
         if arguments.variable is not None:
             self.shell.user_ns[arguments.variable] = session
-        return session
+        return _shown_richly(session)
 
     def _look(self, arguments: argparse.Namespace) -> Any:
         from jupyter_ext.client import session_report
         from jupyter_ext.client.debugging import debug_sessions
         from jupyter_ext.client.decthings_session import RemoteSession
         from jupyter_ext.errors import InvalidInput
-        from jupyter_ext.magics.session_cells import attach_text, describe
+        from jupyter_ext.magics.session_cells import attach_text
 
         session = debug_sessions.get(arguments.name)
         if isinstance(session, RemoteSession) and arguments.verb not in ("show", "logs", "terminate"):
@@ -200,8 +200,7 @@ class DebuggingMagics(Magics):
             case "terminate" if isinstance(session, RemoteSession):
                 print(session.terminate())
             case "show":
-                print(describe(session.resource))
-                return session
+                return _shown_richly(session)
             case "logs":
                 print(session.logs(arguments.tail), end="")
                 if errors := session.logs(arguments.tail, "stderr"):
@@ -255,7 +254,6 @@ class DebuggingMagics(Magics):
     ) -> Any:
         from jupyter_ext.client.decthings_session import RemoteSession
         from jupyter_ext.errors import SessionError, UnknownId
-        from jupyter_ext.magics import session_cells  # noqa: F401  a training displays itself with it
 
         if isinstance(session, RemoteSession):
             return session.called(method, params, arguments.model)
@@ -279,7 +277,7 @@ class DebuggingMagics(Magics):
         model = chosen[-1]
         match method:
             case "train":
-                return model.train(anomaly=arguments.anomaly, **params)
+                return _shown_richly(model.train(anomaly=arguments.anomaly, **params))
             case "evaluate":
                 return model.evaluate(anomaly=arguments.anomaly, **params)
             case "get_state":
@@ -289,3 +287,10 @@ class DebuggingMagics(Magics):
             case "step" if "step" not in model.methods:
                 return model.step(anomaly=arguments.anomaly, **params)
         return model.call(method, anomaly=arguments.anomaly, **params)
+
+
+def _shown_richly(handle: Any) -> Any:
+    """Give a handle that displays itself as these magics show it; what that takes is imported here, on first use."""
+    from jupyter_ext.magics import session_cells  # noqa: F401
+
+    return handle

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import DisplayHandle, display, publish_display_data
 
-from jupyter_ext.client import debug_handles
+from jupyter_ext.client import debug_handles, debugging
 from jupyter_ext.client.debug_handles import DebugTraining
 from jupyter_ext.client.session_report import clock
 from jupyter_ext.errors import JupyterExtError, SessionEnded
+from jupyter_ext.magics.display import show_view
 from jupyter_ext.protocol import debug_sessions as protocol
 
 if TYPE_CHECKING:
@@ -177,6 +178,11 @@ def attach_text(session: Session, endpoint: protocol.Endpoint) -> str:
     )
 
 
+def show(session: Session) -> None:
+    """Display a session: live on a page, and in some lines where nothing is alive."""
+    show_view("session", session.mime_content(), {"text/plain": describe(session.resource)})
+
+
 def describe(one: protocol.DebugSession) -> str:
     """Describe a session in some lines."""
     lines = [f"Session {one.name} ({one.id}): {one.status}"]
@@ -226,3 +232,4 @@ def _keep_current(training: DebugTraining, slot: DisplayHandle) -> None:
 
 
 debug_handles.show_hook = show_training
+debugging.show_hook = show
