@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jupyter_ext.engine.models import local_files, memory
+from jupyter_ext.engine.models import local_files, memory, selection
 from jupyter_ext.engine.models.downloads import Downloads
 from jupyter_ext.engine.models.hub_settings import HubSettings
 from jupyter_ext.engine.models.manifest import Manifest
@@ -111,7 +111,11 @@ class HubFetching:
 
 def _described(manifest: Manifest, path: Path | None = None, revision: str | None = None) -> Described:
     weights = manifest.weights
-    notices = [f"{file.name} was left out: {file.reason}" for file in manifest.skipped if path is None]
+    notices = [
+        f"{file.name} was left out: {file.reason}"
+        for file in manifest.skipped
+        if path is None and file.reason != selection.NOBODY_MISSES_IT
+    ]
     return Described(
         revision=manifest.revision if revision is None else revision or None,
         path=path,

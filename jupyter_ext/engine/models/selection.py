@@ -34,6 +34,9 @@ OTHER_WEIGHTS = frozenset(
 )
 """Weights that torch does not load."""
 
+NOBODY_MISSES_IT = "not needed to load the model"
+"""The reason for which no word need be said."""
+
 NOT_NEEDED = frozenset(
     {
         ".py",
@@ -159,7 +162,7 @@ def _reason(name: str, allow_weights: Sequence[str], in_one_file: bool) -> str |
     if suffix in OTHER_WEIGHTS:
         return "weights that torch does not load"
     if suffix in NOT_NEEDED or PurePosixPath(name).name == ".gitattributes":
-        return "not needed to load the model"
+        return NOBODY_MISSES_IT
     if in_one_file and name.startswith("consolidated") and suffix == ".safetensors":
         return "the same weights once more"
     if in_one_file and "/" not in name and re.fullmatch(r"model\.\w+(-\d+-of-\d+)?\.safetensors", name):
