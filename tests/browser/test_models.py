@@ -26,6 +26,11 @@ SLOWEST_BYTES_PER_S = 1e5
 """Minutes: enough for a page to be loaded anew on a busy machine."""
 LOAD, MODELS, EXTRA = 0, 1, 2
 TEXTS = ["A cat sits on the mat.", "Somewhere a kitten sleeps on a rug.", "Interest rates went up again."]
+CALL = f"""\
+import jupyter_ext as jx
+model = jx.models.get("minilm")
+vectors = model({TEXTS!r})
+print(vectors.shape, "|", *(vectors @ vectors[0]).round(2))"""
 TEN_MINUTES = "import time\ntime.sleep(600)"
 
 
@@ -74,11 +79,20 @@ class ModelsPage:
 
 
 @pytest.fixture
-def minilm(tmp_path: Path) -> Path:
-    """Give a folder with MiniLM in it."""
+def minilm(tmp_path: Path, engine, lab_server) -> Iterator[Path]:
+    """Give a folder with MiniLM in it, and have the engine forget it afterwards."""
     folder = tmp_path / "minilm"
     shutil.copytree(get_model_path(), folder)
-    return folder
+    yield folder
+    forget(engine, f"file:{folder}")
+
+
+def forget(engine, model_id: str) -> None:
+    """Have the engine unload and forget a model."""
+    found = connection.find(engine.where)
+    if found is not None:
+        path = f"/native/models/{quote(model_id, safe='')}?force=1"
+        connection.request(found.socket_path, "DELETE", path, timeout_s=30.0)
 
 
 @pytest.fixture
@@ -88,9 +102,7 @@ def published(hub, engine, lab_server) -> Iterator[None]:
     hub.forget_requests()
     yield
     hub.bytes_per_s = None
-    found = connection.find(engine.where)
-    if found is not None:
-        connection.request(found.socket_path, "DELETE", f"/native/models/{quote(ID, safe='')}?force=1")
+    forget(engine, ID)
 
 
 def show(lab: Lab, lab_server, name: str, *cells: str) -> ModelsPage:
@@ -146,6 +158,7 @@ def test_a_folder_is_added_shown_everywhere_and_taken_off(lab, lab_server, minil
     assert [error for error in lab.errors if "422" not in error] == []
 
 
+@pytest.mark.timeout(300)
 def test_a_download_is_watched_canceled_and_resumed_from_anywhere(
     lab, other, lab_server, hub, published
 ) -> None:
@@ -221,12 +234,13 @@ def test_an_engine_killed_in_the_middle_loses_nothing(lab, lab_server, engine, h
     assert hub.sent_of(WEIGHTS) < 1.4 * size
 
 
+@pytest.mark.timeout(300)
 def test_a_model_is_loaded_tried_used_and_unloaded(lab, lab_server, minilm) -> None:
     """The page's buttons and the kernel meet in one loaded model."""
-    page = show(lab, lab_server, "models-load", TEN_MINUTES)
+    page = show(lab, lab_server, "models-load", CALL, TEN_MINUTES, "model")
     page.add(str(minilm))
     page.wait_state("downloaded", "minilm")
-    lab.run_cell(EXTRA, wait=False)
+    lab.run_cell(EXTRA + 1, wait=False)
     page.press("Load", "minilm")
     page.wait_state("loaded", "minilm")
     expect(page.part(".jx-model-memory", "minilm")).to_have_text(re.compile(r"^\d+(\.\d)? MiB$"))
@@ -275,13 +289,49 @@ def test_a_model_is_loaded_tried_used_and_unloaded(lab, lab_server, minilm) -> N
     )
 
     lab.interrupt_kernel()
-    page.press("Unload", "minilm")
+    said = lab.run_cell(EXTRA)
+    expect(said).to_contain_text("(3, 384)")
+    assert [round(float(part), 2) for part in said.inner_text().split("|")[1].split()] == cat
+    expect(page.part(".jx-model-users", "minilm")).to_have_text(re.compile(r"^models-load.*\.ipynb$"))
+
+    lab.run_cell(EXTRA + 2)
+    handle = ModelsPage(lab.cell(EXTRA + 2))
+    handle.root.scroll_into_view_if_needed()
+    expect(handle.root.locator(".jx-model")).to_have_count(1)
+    handle.try_it("minilm")
+    lab.screenshot("models-handle", handle.root)
+    handle.press("Unload", "minilm")
+    page.root.scroll_into_view_if_needed()
     page.wait_state("downloaded", "minilm")
     expect(page.row("minilm")).to_contain_text(
         re.compile(r"Unloaded in [\d.]+ s: the host's \d+(\.\d)? MiB are free again")
     )
     lab.screenshot("models-unloaded", lab.cell(MODELS))
     assert [error for error in lab.errors if "422" not in error] == []
+
+
+@pytest.mark.parametrize("way", ["server", "kernel"])
+def test_a_page_without_our_extension_has_it_as_a_widget(lab, lab_server, minilm, way) -> None:
+    widget = """\
+from jupyter_ext.client import tunnel
+from jupyter_ext_widgets import LiveView
+display(LiveView("models", {"version": 1, "model": None}, door=tunnel.PanelDoor()))"""
+    lab.open(lab_server.write_notebook(f"models-widget-{way}", "%load_ext jupyter_ext", widget))
+    if way == "kernel":
+        lab.page.route("**/jupyter-ext/**", lambda route: route.abort())
+    lab.run_cell(LOAD)
+    lab.run_cell(MODELS)
+    page = ModelsPage(lab.cell(MODELS))
+    page.root.scroll_into_view_if_needed()
+    page.add(str(minilm))
+    page.wait_state("downloaded", "minilm")
+    page.press("Load", "minilm")
+    page.wait_state("loaded", "minilm")
+    page.press("Run", "minilm")
+    page.try_it("minilm")
+    expect(page.outputs("minilm").locator(".jx-play-strip")).to_have_count(3)
+    page.press("Unload", "minilm")
+    page.wait_state("downloaded", "minilm")
 
 
 def test_a_model_writes_text_as_one_watches_and_stops(lab, lab_server, tmp_path) -> None:

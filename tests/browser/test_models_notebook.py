@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import pytest
 from playwright.sync_api import expect
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03-local-models.ipynb"
 HUB = NOTEBOOK.with_name("hub_server.py")
 
 
+@pytest.mark.timeout(300)
 def test_the_notebook_runs_before_ones_eyes(lab, lab_server) -> None:
     shutil.copy(NOTEBOOK, lab_server.root)
     shutil.copy(HUB, lab_server.root)
@@ -43,7 +45,9 @@ def test_the_notebook_runs_before_ones_eyes(lab, lab_server) -> None:
         if index == where["begin"]:
             expect(lab.cell(where["look"]).locator(".jx-chip")).to_have_text(re.compile("download"))
         if index == where["list"]:
-            expect(lab.cell(index).locator(".jx-model .jx-chip").first).to_have_text(re.compile("downloaded|loaded"))
+            expect(lab.cell(index).locator(".jx-model .jx-chip").first).to_have_text(
+                re.compile("downloaded|loaded")
+            )
         if index == where["plot"]:
             expect(lab.cell(index).locator(".js-plotly-plot .main-svg").first).to_be_visible()
             lab.screenshot("notebook-models-neighbours", lab.cell(index))
