@@ -310,6 +310,30 @@ def test_a_model_is_loaded_tried_used_and_unloaded(lab, lab_server, minilm) -> N
     assert [error for error in lab.errors if "422" not in error] == []
 
 
+def test_a_newer_revision_is_found_and_takes_the_place(lab, lab_server, hub, published, minilm) -> None:
+    page = show(lab, lab_server, "models-newer")
+    page.add(ID)
+    page.wait_state("not here")
+    page.press("Download")
+    page.wait_state("downloaded")
+    look = page.row().get_by_role("button", name="Look for a newer revision")
+    look.click()
+    expect(page.row()).to_contain_text("this is the newest")
+    config = minilm / "config.json"
+    config.write_text(config.read_text() + "\n")
+    commit = hub.publish(REPO, minilm)
+    hub.forget_requests()
+    look.click()
+    expect(page.part(".jx-model-newer")).to_have_text("newer exists")
+    lab.screenshot("models-newer", page.root)
+    page.press("Update")
+    expect(page.part(".jx-model-revision")).to_have_text(commit[:7])
+    expect(page.part(".jx-model-newer")).to_be_hidden()
+    page.wait_state("downloaded")
+    assert hub.sent_of(WEIGHTS) == 0, "what has not changed does not come again"
+    assert lab.errors == []
+
+
 @pytest.mark.parametrize("way", ["server", "kernel"])
 def test_a_page_without_our_extension_has_it_as_a_widget(lab, lab_server, minilm, way) -> None:
     widget = """\
