@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from integration_tools import EngineUnderTest, until
 from kernel_tools import Kernel
+from session_tools import request
+
+from jupyter_ext.config import Locations
 
 SETUP = """
 %load_ext jupyter_ext
@@ -125,6 +132,44 @@ def test_pdb_reaches_the_failing_frame_through_the_cell(kernel: Kernel) -> None:
         "jx.debug_sessions.get('net').value('factor'), jx.debug_sessions.get('net').look('weights')['shape']"
     )
     assert cell.result == "(1.0, [3])"
+
+
+def test_an_interrupt_of_the_cell_ends_the_call_and_keeps_the_model(kernel: Kernel) -> None:
+    def interrupt() -> None:
+        until(lambda: _busy(kernel), "the call's turn")
+        os.kill(kernel.manager.provisioner.pid, signal.SIGINT)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    cell = kernel.run("model.fit(x=x, epochs=10**6, pause=0.01)")
+    helper.join(30)
+    assert cell.error is not None
+    assert cell.error.startswith("KeyboardInterrupt")
+    until(lambda: not _busy(kernel), "the end of the call")
+    assert kernel.run("model(x=x).shape").result == "(4, 2)"
+
+
+def _busy(kernel: Kernel) -> bool:
+    """Ask the engine, because the kernel is busy itself."""
+    where = Locations(
+        Path(kernel.environment["JUPYTER_EXT_DATA_DIR"]), Path(kernel.environment["JUPYTER_EXT_RUNTIME_DIR"])
+    )
+    sessions = request(where, "GET", "/native/sessions?running=1")["sessions"]
+    return any(one["name"] == "net" and one["busy"] for one in sessions)
+
+
+def test_what_a_session_prints_and_how_a_debugger_attaches(kernel: Kernel) -> None:
+    kernel.run("%%in_session net\nprint('printed there')")
+    assert "printed there" in kernel.run("%debug_session net logs --tail 5").text
+    told = kernel.run("%debug_session net attach").text
+    for wanted in (
+        '"request": "attach"',
+        "127.0.0.1",
+        "jupyter console --existing",
+        "allow_external_kernels",
+    ):
+        assert wanted in told
+    assert kernel.run("%debug_session net interrupt").text == "Nothing runs there.\n"
 
 
 @pytest.mark.parametrize(

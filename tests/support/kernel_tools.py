@@ -38,11 +38,11 @@ class Kernel:
 
     def __init__(self, engine: EngineUnderTest) -> None:
         self.manager = KernelManager(kernel_name="python3")
-        directories = {
+        self.environment = {
             "JUPYTER_EXT_DATA_DIR": str(engine.where.data_dir),
             "JUPYTER_EXT_RUNTIME_DIR": str(engine.where.runtime_dir),
         }
-        self.manager.start_kernel(env={**os.environ, **directories})
+        self.manager.start_kernel(env={**os.environ, **self.environment})
         self.client: BlockingKernelClient = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
