@@ -278,6 +278,7 @@ class Engine:
         await self._list.open()
         await self._local_models.open()
         await self._sessions.open()
+        await self._decthings.take_over()
         await self._serve(listener, _limited(self._app, self._settings.socket_limits), SameUserProtocol)
         write_json(self._where.engine_file, self.info().model_dump(mode="json"))
         on_ready()

@@ -174,7 +174,7 @@ class Model:
         method = contract.member(self.thing, ("load_state", "set_state", "load_state_dict"))
         if method is None:
             raise self._lacks("load_state", ("load_state", "load_state_dict"))
-        await settled(method(dict(state)))
+        await settled(method(to_tensors(dict(state)) if _is_module(self.thing) else dict(state)))
 
     async def dispose(self) -> None:
         """Let it tidy up, where it wants to."""

@@ -100,6 +100,12 @@ class ModelRuns:
         self.trainings: dict[str, Run] = {}
         self.evaluations: dict[str, Run] = {}
 
+    async def open(self) -> None:
+        """End the sessions of runs that a killed engine followed: nobody would take their outcome."""
+        for session in self._service.list(ended=False):
+            if self._service.record(session.id).spec.get("meta", {}).get("run"):
+                await self._service.terminate(session.id)
+
     async def close(self) -> None:
         """Stop following; sessions of runs are ended, as nobody would take their outcome."""
         tasks = [run.task for run in (*self.trainings.values(), *self.evaluations.values()) if run.task]

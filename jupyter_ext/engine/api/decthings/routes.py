@@ -57,6 +57,10 @@ class DecthingsAPI:
         self._models.open()
         self._launchers.open()
 
+    async def take_over(self) -> None:
+        """End what an engine before this one left half done; the sessions are open by now."""
+        await self._runs.open()
+
     async def close(self) -> None:
         """End the runs of models."""
         await self._runs.close()
