@@ -212,6 +212,8 @@ class ModelCalls:
             raise CallFailed(self._why_gone()) from None
 
     def _connected(self, model: LocalModel) -> Connection:
+        if model.source == "service" and model.host is None:
+            raise CallFailed(f"{model.name} runs in a service, which takes no calls from here.")
         if model.host is None:
             raise CallFailed(f"{model.id} is {model.state}; load it first.")
         channel = Connection(model.host.calls)

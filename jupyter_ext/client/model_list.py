@@ -127,7 +127,13 @@ def _row(model: LocalModel) -> list[str]:
     )
     users = ", ".join(user.name for user in host.users) if host else ""
     revision = (model.revision or "")[:8] + (" (newer exists)" if model.newer_revision else "")
-    return [model.id, _state(model), _size(model.bytes), memory, users, revision]
+    return [_called(model), _state(model), _size(model.bytes), memory, users, revision]
+
+
+def _called(model: LocalModel) -> str:
+    """Give what a model is told from others by: its id, of a service's model its name and where that is."""
+    base_url = model.id.removeprefix("service:").partition("#")[0]
+    return f"{model.name} on {base_url}" if model.source == "service" and "#" in model.id else model.id
 
 
 def _state(model: LocalModel) -> str:

@@ -10,7 +10,7 @@ from IPython.display import display
 from jupyter_ext.client import model_list, tunnel
 from jupyter_ext.client.local_models import Model
 from jupyter_ext.client.model_list import ModelList, readable, static_bundle
-from jupyter_ext.protocol.local_models import LocalModel, Unloaded
+from jupyter_ext.protocol.local_models import Unloaded
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +45,19 @@ def show_and_wait(model: Model, verb: str) -> None:
 class Freed:
     """Says what an unload gave back."""
 
-    def __init__(self, model: Model, freed: Unloaded | None, known: LocalModel) -> None:
+    def __init__(self, model: Model, freed: Unloaded | None, *, was_loaded: bool) -> None:
         self._model = model
         self._freed = freed
-        self._known = known
+        self._was_loaded = was_loaded
 
     def __repr__(self) -> str:
         """Give it in a line or two."""
         freed = self._freed
         if freed is None:
-            return f"{self._model.id} was not loaded; it is {self._known.state}."
+            state = self._model.known.state
+            if self._was_loaded:
+                return f"{self._model.name} is {state}; what that gave back is not told."
+            return f"{self._model.id} was not loaded; it is {state}."
         before, after = freed.available_before_bytes, freed.available_after_bytes
         still = "" if not freed.held else f" Its pages are still held here by {', '.join(freed.held)}."
         return (

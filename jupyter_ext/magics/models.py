@@ -126,7 +126,8 @@ class ModelMagics(Magics):
                 options = {name: getattr(arguments, name) for name in _LOADING}
                 found.load(**options, wait=False)
             case "unload":
-                return model_display.Freed(found, found.unload(), found.known)
+                was_loaded = found.state in ("loaded", "loading")
+                return model_display.Freed(found, found.unload(), was_loaded=was_loaded)
             case "delete":
                 return model_display.delete(found, only_files=arguments.files, force=arguments.force)
             case "run":

@@ -87,4 +87,4 @@ async def test_pieces_is_looked_for_in_its_range(
 ) -> None:
     page = await client.models.page("pieces")
     assert all(model.id.startswith("service:http://127.0.0.1:393") for model in page.models)
-    assert any(model.name == "GPT-3.5-turbo Chat Model" and model.cloud for model in page.models)
+    assert any(model.cloud for model in page.models)

@@ -120,6 +120,19 @@ async def test_cancel_before_the_hub_has_answered(world: World) -> None:
     assert (model.state, model.transfer.status) == ("absent", "canceled")  # type: ignore[union-attr]
 
 
+async def test_that_a_download_is_over_is_told_together_with_what_is_here(world: World) -> None:
+    await world.models.download(A)
+    task = await world.fetch()
+    task.go(999)
+    task._on_progress(task.transfer.model_copy(update={"status": "completed", "bytes_done": TOTAL}))
+    model = world.models.known(A)
+    assert model is not None
+    assert (model.state, model.transfer.status) == ("downloading", "running")  # type: ignore[union-attr]
+    task.finish()
+    model = await world.state(A, "downloaded")
+    assert (model.transfer.status, model.transfer.bytes_done) == ("completed", TOTAL)
+
+
 async def test_a_failed_download_says_why_in_one_line_and_can_be_asked_again(world: World) -> None:
     await world.models.download(A)
     (await world.fetch()).fail(RequestRefused("model.safetensors:\nthe bytes are wrong"))

@@ -248,21 +248,18 @@ class Fetches:
         await self.tidy(record)
 
     def _take(self, record: Record, transfer: Transfer) -> None:
-        record.transfer = transfer
+        """Show how far a download is; that it is over is told together with what is on the disk then, by `_end`."""
+        record.transfer = transfer.model_copy(update={"status": "running", "error": None, "ended_at": None})
         self._shelf.changed(record)
 
     async def _end(self, record: Record, status: str, error: str | None = None) -> None:
         """Note how a download ended, and set the disk's state."""
-        now = self._transfer(record)
-        ended_at = now.ended_at or rfc3339(time.time())
-        changes = {"status": status, "error": error, "ended_at": ended_at, "eta_s": None}
-        record.transfer = now.model_copy(update=changes)
+        is_here = status == "completed" or record.disk == "updating"
+        kept = 0 if is_here else await self._fetching.kept_bytes(record.ref, self._environ(record))
+        changes = {"status": status, "error": error, "ended_at": rfc3339(time.time()), "eta_s": None}
+        record.transfer = self._transfer(record).model_copy(update=changes)
         record.error = error
-        if status == "completed" or record.disk == "updating":
-            record.move_disk("downloaded")
-        else:
-            kept = await self._fetching.kept_bytes(record.ref, self._environ(record))
-            record.move_disk("partial" if kept else "absent")
+        record.move_disk("downloaded" if is_here else "partial" if kept else "absent")
 
     def _transfer(self, record: Record) -> Transfer:
         return record.transfer or Transfer(status="running", phase="queued", started_at=rfc3339(time.time()))

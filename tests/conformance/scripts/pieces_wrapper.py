@@ -12,6 +12,11 @@ from pieces_os_client.wrapper.websockets.base_websocket import BaseWebsocket
 
 told = {}
 client = PiecesClient()
+told["found"] = client.host
+if os.environ.get("PIECES_PORT"):  # another engine of this machine listens in the range too
+    client._is_started_runned = False
+    client.port = os.environ["PIECES_PORT"]
+    client._startup()
 told["host"] = client.host
 told["started"] = client._is_started_runned
 told["model_name"] = client.model_name
