@@ -24,6 +24,7 @@ export class Grid {
   readonly #signal: AbortSignal;
   readonly #rows = new Map<string, { row: HTMLTableRowElement; shown: string }>();
   #headShown = '';
+  #openedId: string | null = null;
 
   constructor(events: GridEvents, signal: AbortSignal) {
     this.#events = events;
@@ -32,7 +33,8 @@ export class Grid {
     this.node = element('div', { class: 'jx-runs-scroll' }, table);
   }
 
-  draw(trainings: readonly Training[], columns: readonly Column[], sort: string, now_ms: number, canEdit: boolean): void {
+  draw(trainings: readonly Training[], columns: readonly Column[], sort: string, now_ms: number, canEdit: boolean, openedId: string | null): void {
+    this.#openedId = openedId;
     this.#drawHead(columns, sort);
     const rows = trainings.map(training => this.#row(training, columns, now_ms, canEdit));
     const shown = new Set(trainings.map(training => training.id));
@@ -78,7 +80,7 @@ export class Grid {
     const texts = columns.map(column => column.text(training, now_ms));
     const chosen = this.selection.has(training.id);
     const { status, stop, name, tags, notes } = training;
-    const shown = JSON.stringify([texts, columns.map(column => column.sort), status, stop, name, tags, notes, chosen, canEdit]);
+    const shown = JSON.stringify([texts, columns.map(column => column.sort), status, stop, name, tags, notes, chosen, canEdit, training.id === this.#openedId]);
     if (had && (had.shown === shown || had.row.querySelector(EDITED))) {
       return had.row;
     }
@@ -97,7 +99,7 @@ export class Grid {
     });
     const status = training.stop && !isEnded(training.status) ? 'stopping' : training.status;
     const chip = element('span', { class: 'jx-chip', attrs: { 'data-status': status } }, element('span', { class: 'jx-dot' }), status);
-    const name = button({ class: 'jx-open', text: training.name, title: 'Show this training' }, () => this.#events.open(training), this.#signal);
+    const name = button({ class: 'jx-open', text: training.name, title: 'Show this training', attrs: { 'aria-expanded': String(training.id === this.#openedId) } }, () => this.#events.open(training), this.#signal);
     const cells = texts.map((text, i) => element('td', { class: columns[i].numeric ? 'jx-num' : '', text, title: text }));
     const tags = this.#editable('tags', (training.tags ?? []).join(', '), training, canEdit);
     const notes = this.#editable('notes', training.notes ?? '', training, canEdit);

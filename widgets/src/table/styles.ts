@@ -34,6 +34,8 @@ const CSS = /* css */ `
 .jx-table tbody tr:hover td { background: color-mix(in srgb, var(--jx-text) 4%, transparent); }
 .jx-table tbody tr[aria-selected='true'] td { background: color-mix(in srgb, var(--jx-accent) 10%, transparent); }
 .jx-table .jx-open { padding: 0; border: 0; background: none; cursor: pointer; font-weight: 600; font-size: 12px; }
+.jx-table .jx-open[aria-expanded='true'] { color: var(--jx-accent); }
+.jx-runs-panel-head { display: flex; justify-content: flex-end; padding-top: 6px; font-size: 12px; }
 .jx-table .jx-open:hover { text-decoration: underline; }
 .jx-table .jx-runid { font: 11px var(--jx-mono); color: var(--jx-muted); }
 .jx-table .jx-label { padding: 0 2px; border: 0; background: none; cursor: text; font-size: 12px; max-width: 200px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: left; min-width: 40px; }

@@ -57,6 +57,7 @@ class Table {
   readonly #count = element('span');
   readonly #previous: HTMLButtonElement;
   readonly #next: HTMLButtonElement;
+  readonly #panelHost = element('div');
   readonly #panel = element('div', { class: 'jx-runs-panel' });
   #opened = new AbortController();
   #openedId: string | null = null;
@@ -121,6 +122,8 @@ class Table {
     for (const [value, text] of [['auto', 'auto'], ['min', 'min'], ['max', 'max']]) {
       this.#best.append(element('option', { text, attrs: { value } }));
     }
+    const close = button({ class: 'jx-link', text: 'Close', attrs: { 'aria-label': 'Close the training' } }, () => this.#close(), signal);
+    this.#panel.append(element('div', { class: 'jx-runs-panel-head' }, close), this.#panelHost);
     const bar = element('div', { class: 'jx-runs-bar' }, this.#search, this.#status, element('label', {}, 'metric', this.#metric), element('label', {}, 'best', this.#best), element('span', { class: 'jx-spacer' }), this.#count, this.#previous, this.#next);
     this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#again.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
     options.element.replaceChildren(this.#root);
@@ -168,8 +171,10 @@ class Table {
       return;
     }
     this.#asking = true;
+    let awaited = false; // by a person, who clicked or typed
     try {
       do {
+        awaited ||= this.#askAgain;
         this.#askAgain = false;
         this.#page = await this.#client.page(this.#query);
       } while (this.#askAgain);
@@ -185,7 +190,11 @@ class Table {
     } finally {
       this.#asking = false;
     }
-    this.#pacer.request();
+    if (awaited) {
+      this.#pacer.hurry();
+    } else {
+      this.#pacer.request();
+    }
   }
 
   #selected(): Training[] {
@@ -216,13 +225,19 @@ class Table {
     this.#ask({});
   }
 
+  #close(): void {
+    this.#opened.abort();
+    this.#openedId = null;
+    this.#pacer.request();
+  }
+
   #open(training: Training): void {
     this.#opened.abort();
     this.#opened = new AbortController();
     this.#openedId = this.#openedId === training.id ? null : training.id;
     if (this.#openedId !== null) {
       mountPanel({
-        element: this.#panel,
+        element: this.#panelHost,
         trainingId: training.id,
         transport: this.#options.transport,
         snapshot: training,
@@ -230,6 +245,7 @@ class Table {
         onResumed: next => this.#started(next),
       });
     }
+    this.#pacer.request();
   }
 
   #say(text: string, tone = 'info'): void {
@@ -250,7 +266,7 @@ class Table {
     const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
     fill(this.#status, [['', `all (${formatCount(all)})`], ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`])], this.#query.statuses.join(','));
     const columns = columnsOf(trainings, this.#metricChosen, this.#best.value as Best);
-    this.#grid.draw(trainings, columns, this.#query.sort, Date.now(), this.#live);
+    this.#grid.draw(trainings, columns, this.#query.sort, Date.now(), this.#live, this.#openedId);
     setText(this.#count, total === 0 ? 'no trainings' : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`);
     this.#previous.disabled = !this.#live || this.#query.offset === 0;
     this.#next.disabled = !this.#live || offset + trainings.length >= total;
