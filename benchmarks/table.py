@@ -63,7 +63,9 @@ def measure(lab: Lab) -> list[Row]:
     share = 100 * (task_s(session) - worked) / WATCHED_S
     name = f"table of {NUM_RUNS:,} runs, {PAGE} a page"
     return [
-        Row(f"{name}: sort, click to rows", took, "ms", "the request alone", asked, "<= 150 ms", took <= 150),
+        Row(
+            f"{name}: sort, click to rows", took, "ms", "the request alone", asked, "<= 3x", took <= 3 * asked
+        ),
         Row(f"{name}: main thread while looked at", share, "%", "", None, "<= 10 %", share <= 10),
         Row(f"{name}: frames", frames, "/s", "", None, "", None),
     ]

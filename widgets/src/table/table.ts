@@ -65,7 +65,7 @@ class Table {
   #query: ListQuery;
   #metricChosen: string | null = null;
   #asking = false;
-  #askAgain = false;
+  #turn = 0;
   #known = new Map<string, Training>();
   #live = false;
 
@@ -161,35 +161,37 @@ class Table {
 
   #ask(change: Partial<ListQuery>): void {
     this.#query = { ...this.#query, ...change };
-    this.#askAgain = true;
     this.#pacer.request();
-    void this.#refresh();
+    void this.#refresh(true);
   }
 
-  async #refresh(): Promise<void> {
-    if (this.#asking || this.#options.signal.aborted) {
+  // A poll waits for its turn; what a person asked for is sent at once, and answers to earlier questions are dropped.
+  async #refresh(awaited = false): Promise<void> {
+    if ((this.#asking && !awaited) || this.#options.signal.aborted) {
       return;
     }
+    const turn = ++this.#turn;
     this.#asking = true;
-    let awaited = false; // by a person, who clicked or typed
     try {
-      do {
-        awaited ||= this.#askAgain;
-        this.#askAgain = false;
-        this.#page = await this.#client.page(this.#query);
-      } while (this.#askAgain);
+      const page = await this.#client.page(this.#query);
+      if (turn !== this.#turn) {
+        return;
+      }
+      this.#page = page;
       this.#live = true;
       this.#say('');
-      this.#page.trainings.forEach(training => this.#known.set(training.id, training));
+      page.trainings.forEach(training => this.#known.set(training.id, training));
       if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
         this.#compare.refresh();
       }
     } catch (error) {
+      if (turn !== this.#turn) {
+        return;
+      }
       this.#live = false;
       this.#say(`Not live: ${describe(error)}`, 'error');
-    } finally {
-      this.#asking = false;
     }
+    this.#asking = false;
     if (awaited) {
       this.#pacer.hurry();
     } else {
