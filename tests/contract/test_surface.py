@@ -8,6 +8,7 @@ import pytest
 
 import jupyter_ext as jx
 from jupyter_ext import errors
+from jupyter_ext.client import debug_handles, debugging
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.errors import JupyterExtError
 
@@ -24,7 +25,19 @@ def test_an_unknown_name_is_refused_as_python_does() -> None:
         jx.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("kind", [jx.Training, type(jx.trainings), type(jx.engine), AsyncClient])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        jx.Training,
+        type(jx.trainings),
+        type(jx.engine),
+        AsyncClient,
+        type(jx.debug_sessions),
+        debugging.Session,
+        debug_handles.Model,
+        debug_handles.DebugTraining,
+    ],
+)
 def test_every_public_method_says_what_it_does(kind: type) -> None:
     for name, member in inspect.getmembers(kind):
         if not name.startswith("_") and callable(member):

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 RECONCILE_INTERVAL_S = 1.0
 CONNECT_INTERVAL_S = 0.01
+LOOK_INTERVAL_S = 0.05
 TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
 STACKS_WITHIN_S = 2.0
@@ -324,10 +325,13 @@ class DebugSessionService:
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:
-        """Return when the session's files say that it is over; look at once when its channel closed."""
+        """Return when the session's files say that it is over; they are looked at when its channel is closed, and each second."""
         while ending(record.session_dir, time.time()) is None:
-            closed = record.connection is not None and record.connection.closed
-            await asyncio.sleep(CONNECT_INTERVAL_S if closed else RECONCILE_INTERVAL_S / 20)
+            looked_at = time.monotonic()
+            while time.monotonic() - looked_at < RECONCILE_INTERVAL_S:
+                await asyncio.sleep(LOOK_INTERVAL_S)
+                if record.connection is None or record.connection.closed:
+                    break
 
     async def _listen(self, record: SessionRecord) -> None:
         """Connect, and take over what the session says of itself until it stops."""
