@@ -83,6 +83,7 @@ def test_events_that_this_client_can_hear(told: Any) -> None:
     assert "initialized" in told["events"]
     assert {"stdout", "stderr"} <= set(told["events"])
     assert "exit" not in told["events"]
+    assert told["inspector"] == {}
     assert told["unsubscribed"] == {"code": "not_subscribed"}
 
 

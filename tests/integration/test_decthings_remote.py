@@ -13,6 +13,7 @@ import pytest
 from conformance_tools import open_port
 from decthings_tools import post
 from integration_tools import EngineUnderTest, until
+from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_ext import connection
 from jupyter_ext.client import facade
@@ -21,6 +22,7 @@ from jupyter_ext.client.decthings_session import RemoteSession, attach, upload_d
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import InvalidInput, RequestRefused, SessionCallFailed, TrainingCanceled, UnknownId
+from jupyter_ext.magics.debugging import DebuggingMagics
 from jupyter_ext.worker.files import read_json
 
 LINEAR = (Path(__file__).parents[1] / "conformance" / "decthings_models" / "linear" / "main.py").read_bytes()
@@ -94,6 +96,13 @@ def test_a_session_on_the_service(on: str, model: str, monkeypatch: pytest.Monke
         assert (
             session.called("train", {"x": keys["x"], "y": keys["y"]}).wait().status()["state"] == "completed"
         )
+        shell = InteractiveShell()
+        shell.user_ns["x"] = numpy.float32([2, 1])
+        magics = DebuggingMagics(shell)
+        assert magics.debug_call("far.evaluate -p x=x+1 --model " + net.id)["y"] == 23.0
+        assert magics.debug_session("far show") is session
+        with pytest.raises(InvalidInput, match="frames: far runs on a service"):
+            magics.debug_session("far frames")
         slow = net.train(x=ROWS, y=ROWS.sum(1), mode="slow")
         following = slow.follow()
         assert next(following)[0] == "loss"

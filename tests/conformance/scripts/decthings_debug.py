@@ -237,6 +237,9 @@ async def main(make_client):
     told["subscribed"] = await settled(second.debug.subscribe_to_events(ours))
     await asyncio.sleep(0)
     told["events"] = seen
+    told["inspector"] = await good(
+        api.send_to_remote_inspector({**ours, "data": "Content-Length: 0\r\n\r\n"})
+    )
     told["unsubscribed"] = await bad(client.debug.unsubscribe_from_events(ours))
 
     none = {"debugSessionId": "none"}
