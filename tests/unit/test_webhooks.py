@@ -106,7 +106,9 @@ async def test_messages_are_throttled_in_order_and_end_with_the_end(tmp_path: Pa
     await asyncio.sleep(0.1)
     assert run.statuses[-1] == "succeeded"
     assert run.statuses.count("succeeded") == 1
-    assert 4 <= len(run.got) <= 12
+    assert (
+        4 <= len(run.got) < 40
+    )  # how many is a matter of how long the forty took; the pauses between them are not
     times = [at for at, _, _ in run.got[1:-1]]
     assert all(later - earlier >= 0.049 for earlier, later in itertools.pairwise(times))
     assert [body["logs"] for _, body, _ in run.got] == sorted(body["logs"] for _, body, _ in run.got)
