@@ -47,7 +47,9 @@ class EngineUnderTest:
 
     def close(self) -> None:
         """End the engine and everything it started."""
-        for start in self.where.runs_dir.glob("*/start.json"):
+        where = self.where
+        homes = (where.runs_dir, where.sessions_dir, where.hosts_dir)
+        for start in (start for home in homes for start in home.glob("*/start.json")):
             for who in ("worker", "shim"):
                 pid = read_json(start)[who]["pid"]
                 if psutil.pid_exists(pid) and not (start.parent / "exit.json").exists():
