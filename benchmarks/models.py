@@ -296,7 +296,7 @@ def _sharing(engine: _Engine, path: Path) -> list[Row]:
         user.communicate("\n")
     module = torch_module(model, {"factory": Decoder})
     before = rollup()["private"]
-    sum(float(layer.weight[0, 0]) for layer in module.layers)
+    sum(float(layer.weight.detach()[0, 0]) for layer in module.layers)
     grown = (rollup()["private"] - before) / 1e6
     del module
     held = rollup(model.host.pid)["pss"]

@@ -83,9 +83,32 @@ def _parameters_on_meta() -> Iterator[None]:
 
     torch.nn.Module.register_parameter = register  # type: ignore[method-assign,assignment]
     try:
-        yield
+        with _nothing_drawn():
+            yield
     finally:
         torch.nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _nothing_drawn() -> Iterator[None]:
+    """Have `torch.nn.init` pass over what is on meta: its kernels there are Python, and load half of torch first."""
+    init = torch.nn.init
+    names = [name for name in vars(init) if name.endswith("_") and not name.startswith("_")]
+    originals = {name: getattr(init, name) for name in names}
+
+    def passing_over(original: Callable[..., Any]) -> Callable[..., Any]:
+        def initialize(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            return tensor if tensor.is_meta else original(tensor, *args, **kwargs)
+
+        return initialize
+
+    for name, original in originals.items():
+        setattr(init, name, passing_over(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(init, name, original)
 
 
 @contextmanager
