@@ -82,6 +82,13 @@ def _import_all(preload: list[str], channel: socket.socket) -> str | None:
             return f"cannot import {name}: {error}"
     if not select.select([channel], [], [], 0)[0]:
         _import_if_there("ipykernel.kernelapp")  # a debug session is one
+    if "torch" in sys.modules:
+        for name in (
+            "model_host",
+            "model_loading",
+            "model_inference",
+        ):  # a tenth of a second of every model's load
+            _import_if_there(f"jupyter_ext.worker.{name}")
     return None
 
 
