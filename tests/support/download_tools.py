@@ -22,7 +22,7 @@ QUICK = FetchSettings(
     first_pause_s=0.02,
     max_pause_s=0.1,
     request_bytes=4 * MIB,
-    last_request_bytes=MIB,
+    first_request_bytes=MIB,
     sync_every_s=0.2,
 )
 """Waits short, and requests small, so that a few MiB are many requests."""

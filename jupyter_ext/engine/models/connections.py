@@ -23,7 +23,14 @@ _MIN_READ_BYTES = 16 * 1024
 _QUICK_READ_S = 0.05
 _BYTES_FOR_ONE = 8 * MIB
 _BYTES_FOR_ANOTHER = 16 * MIB
-_MIN_STEAL_BYTES = 8 * MIB
+_REQUEST_S = 1.0
+_LEAST_REQUEST_S = 0.25
+"""Shorter requests would spend their time on round trips."""
+_LEAST_BYTES = MIB
+_RAMP_S = 0.3
+"""Before this, a connection's speed says little."""
+_ADDED_AT_ONCE = 2
+_SMOOTHING = 0.5
 _WORTH_STEALING_S = 1.0
 """What is under way to the connection that is stolen from is lost, so a steal must save more than that."""
 
@@ -49,28 +56,32 @@ class Connections:
         self._most = settings.max_connections
         self._not_before = 0.0
         self._speed = 0.0
+        self._started = 0.0
         self.num_open = 0
         state.on_stop(self._break_off)
 
     def start(self) -> None:
         """Begin with as many as there is work for."""
+        self._started = time.monotonic()
         files = self._state.files
         pieces = sum(max(1, fetch.blocks.missing_bytes // _BYTES_FOR_ONE) for fetch in files)
         for _ in range(min(self._settings.connections, pieces)):
             self._add()
 
     def adjust(self, bytes_per_s: float) -> None:
-        """Try one more where those at work are slow and there is enough left for it.
+        """Try more where those at work are slow and there is enough left for them.
 
         Args:
-            bytes_per_s: What came lately, over all connections.
+            bytes_per_s: What came in the last tenth of a second, over all connections.
         """
-        self._speed = bytes_per_s
-        slow = bytes_per_s < self._settings.slow_bytes_per_s and self._limiter.bytes_per_s is None
+        self._speed += (bytes_per_s - self._speed) * (_SMOOTHING if self._speed else 1.0)
+        if time.monotonic() - self._started < _RAMP_S:
+            return
+        slow = self._speed < self._settings.slow_bytes_per_s and self._limiter.bytes_per_s is None
         waiting = time.monotonic() < self._not_before
-        worth_it = self._state.missing_bytes > _BYTES_FOR_ANOTHER
-        if slow and worth_it and not waiting and self.num_open < self._most:
-            self._add()
+        if slow and not waiting and self._state.missing_bytes > _BYTES_FOR_ANOTHER:
+            for _ in range(min(_ADDED_AT_ONCE, self._most - self.num_open)):
+                self._add()
 
     def _add(self) -> None:
         connector = Connector(self._hub, self._settings.stall_s)
@@ -140,10 +151,13 @@ class Connections:
         return None
 
     def _request_bytes(self) -> int:
-        """Give how much one connection asks for now: half of its share of what nobody fetches yet."""
+        """Give how much one connection asks for now: a second's worth, towards the end half of its share of what is left."""
         untaken = sum(fetch.blocks.untaken_bytes for fetch in self._state.files)
-        share = untaken // (2 * max(1, self.num_open))
-        return max(self._settings.last_request_bytes, min(self._settings.request_bytes, share))
+        share = untaken // (2 * max(self.num_open, self._most))
+        speed = self._speed / max(1, self.num_open)
+        most = int(speed * _REQUEST_S) if speed else self._settings.first_request_bytes
+        least = max(_LEAST_BYTES, int(speed * _LEAST_REQUEST_S))
+        return min(self._settings.request_bytes, max(least, min(most, share)))
 
     def _steal(self) -> tuple[FileFetch, Range] | None:
         """Take half of what a slow connection still has, when that saves time."""
@@ -152,7 +166,7 @@ class Connections:
         worth = int(self._speed / max(1, self.num_open) * _WORTH_STEALING_S)
         for fetch in self._state.files:
             if fetch.remote.ranged and not fetch.probing:
-                stolen = fetch.blocks.steal(max(_MIN_STEAL_BYTES, worth))
+                stolen = fetch.blocks.steal(max(_LEAST_BYTES, worth))
                 if stolen is not None:
                     return fetch, stolen
         return None

@@ -32,8 +32,6 @@ from jupyter_ext.engine.models.verified import Verified
 from jupyter_ext.errors import DownloadCanceled, DownloadFailed
 
 SAMPLE_S = 0.1
-_RAMP_S = 0.3
-"""Before this, a connection's speed says little."""
 
 
 @dataclass
@@ -235,7 +233,7 @@ class Fetch:
 
     def _watch(self) -> None:
         """Report how far it is until it is over."""
-        started = before = time.monotonic()
+        before = time.monotonic()
         last = self._done_bytes()
         while not self._state.is_over:
             with self._state.changed:
@@ -244,8 +242,7 @@ class Fetch:
             if now - before < SAMPLE_S:
                 continue
             done = self._done_bytes()
-            if now - started > _RAMP_S:
-                self._connections.adjust((done - last) / (now - before))
+            self._connections.adjust((done - last) / (now - before))
             before, last = now, done
             self._report()
 
