@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from jupyter_ext.engine.backends.pieces import PREFIX, PiecesClient, discover, normal_base_url, split_id
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models.shelf import TOPIC
+from jupyter_ext.engine.models.tasks import Tasks
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.errors import JupyterExtError, UnknownId
 from jupyter_ext.protocol.local_models import LocalModel, Transfer
@@ -34,7 +35,7 @@ class _Service:
     token: str | None
     models: dict[str, LocalModel] = field(default_factory=dict)
     transfers: dict[str, Transfer] = field(default_factory=dict)
-    following: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    following: Tasks = field(default_factory=Tasks)
 
 
 class RemoteModels:
@@ -115,14 +116,15 @@ class RemoteModels:
     async def download(self, model_id: str) -> LocalModel:
         """Have the service begin a download, and follow it."""
         service, id = self._find(model_id)
+        if id in service.following and service.transfers[id].status != "running":
+            await service.following.wait(id)  # the one before is over and being tidied up
         model = await service.client.act(id, "download")
         if id not in service.following and model.meta["downloading"]:
             now = rfc3339(time.time())
             service.transfers[id] = Transfer(
                 status="running", phase="queued", bytes_total=model.bytes, started_at=now
             )
-            task = service.following[id] = asyncio.create_task(self._follow(service, id))
-            task.add_done_callback(lambda _: service.following.pop(id, None))
+            service.following.begin(id, self._follow(service, id))
         return self._take(service, id, model)
 
     async def act(self, model_id: str, action: str) -> LocalModel:
@@ -152,10 +154,7 @@ class RemoteModels:
         return self._take(service, id, await service.client.get(id))
 
     async def _close(self, service: _Service) -> None:
-        tasks = list(service.following.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await service.following.cancel_all()
         await service.client.aclose()
 
     def _find(self, model_id: str) -> tuple[_Service, str]:
@@ -207,14 +206,18 @@ class RemoteModels:
         log.info("download of %s on %s: %s", id, service.client.base_url, status)
         ended = {"COMPLETED": "completed", "CANCELED": "canceled"}.get(status, "failed")
         changes = {"status": ended, "error": error, "eta_s": None, "ended_at": rfc3339(time.time())}
+        try:
+            model = await service.client.get(id)
+        except JupyterExtError as caught:
+            log.info("%s", caught)
+            state = "downloaded" if ended == "completed" else "absent"
+            model = service.models[id].model_copy(update={"state": state})
+        # That it is over is told together with what is here.
         transfer = service.transfers[id]
         if ended == "completed" and transfer.bytes_total:
             changes["bytes_done"] = transfer.bytes_total
         service.transfers[id] = transfer.model_copy(update=changes)
-        try:
-            service.models[id] = await service.client.get(id)
-        except JupyterExtError as caught:
-            log.info("%s", caught)
+        service.models[id] = model
         self._hub.publish(TOPIC, id_here)
 
     def _take(self, service: _Service, id: str, model: LocalModel) -> LocalModel:

@@ -17,6 +17,10 @@ class Tasks:
         """Tell whether something is being done for a model."""
         return model_id in self._tasks
 
+    def __len__(self) -> int:
+        """Count what is being done."""
+        return len(self._tasks)
+
     def get(self, model_id: str) -> asyncio.Task[None] | None:
         """Give what is being done for a model."""
         return self._tasks.get(model_id)
