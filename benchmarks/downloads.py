@@ -75,9 +75,10 @@ def _kill_rows(root: Path, source: Path) -> list[Row]:
             child = started(home, hub)
             while hub.bytes_sent < KILLED_BYTES // 2:
                 time.sleep(0.002)
+            # Before the kill: what is sent to a process that is dying was never its.
+            had = hub.bytes_sent
             child.kill()
             child.wait()
-            had = hub.bytes_sent
         with _server(source) as hub:
             again = started(home, hub)
             again.communicate()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-BLOCK_BYTES = 512 * 1024
-"""A kill loses less than one block per connection: 8 MiB with sixteen."""
+BLOCK_BYTES = 256 * 1024
+"""A kill loses less than one block per connection, and what each has read and not written."""
 
 MISSING, WRITTEN, SYNCED = 0, 1, 2
 """What a block's mark says: nothing; written, which outlives the process; on the disk, which outlives the machine."""

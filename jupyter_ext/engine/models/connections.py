@@ -20,7 +20,7 @@ from jupyter_ext.errors import DownloadFailed
 
 _BUFFER_BYTES = MIB
 _MIN_READ_BYTES = 16 * 1024
-_QUICK_READ_S = 0.05
+_QUICK_READ_S = 0.02
 _BYTES_FOR_ONE = 8 * MIB
 _BYTES_FOR_ANOTHER = 16 * MIB
 _REQUEST_S = 1.0
