@@ -58,8 +58,11 @@ def upload(http: httpx.Client, text: str) -> str:
     return str(post(http, "Model/createModel", params, [textwrap.dedent(text).encode()])[0]["modelId"])
 
 
-def test_an_executor_of_a_cell_takes_a_notebooks_values_and_datasets() -> None:
+def test_an_executor_of_a_cell_takes_a_notebooks_values_and_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The cell imports `decthings_model`, which is not installed here."""
+    monkeypatch.chdir(tmp_path)  # its dispose() leaves a file where it is
     session = debugging.launch("linear", capture_model(LINEAR, {}, "linear", "Cell 1", ""))
     model = session.instantiate(state={"weights": b"[1.0, 10.0]"})
     told = model.evaluate(x=numpy.float32([[1, 2], [0, 1]]))

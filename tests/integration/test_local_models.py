@@ -243,7 +243,10 @@ async def test_the_stream_tells_all_and_then_what_changes(
         assert told["id"] == ID
 
 
-async def test_weights_of_a_training_are_a_model(client: AsyncClient, engine: EngineUnderTest) -> None:
+async def test_weights_of_a_training_are_a_model(
+    client: AsyncClient, engine: EngineUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     cell = """
 import torch
 from safetensors.torch import save_file

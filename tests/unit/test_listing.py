@@ -147,6 +147,20 @@ async def test_a_page_reads_the_narrow_index_only(catalog: Catalog, tmp_path: Pa
     assert "TEMP B-TREE" not in plans[1], "newest first needs no sorting"
 
 
+async def test_all_are_counted_in_the_narrowest_index(catalog: Catalog, tmp_path: Path) -> None:
+    seen: list[str] = []
+    db = sqlite3.connect(tmp_path / "catalog.sqlite")
+    db.row_factory = sqlite3.Row
+    db.set_trace_callback(seen.append)
+    _, counts = read_page(db, ListQuery(limit=2))
+    db.set_trace_callback(None)
+    plan = " ".join(row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {seen[0]}"))
+    db.close()
+    assert sum(counts.values()) == 40
+    assert "COVERING INDEX trainings_counts" in plan
+    assert "TEMP B-TREE" not in plan
+
+
 async def test_a_catalog_of_the_first_version_is_brought_along(tmp_path: Path) -> None:
     path = tmp_path / "old.sqlite"
     with sqlite3.connect(path) as db:

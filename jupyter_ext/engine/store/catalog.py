@@ -47,6 +47,7 @@ MIGRATIONS = (
     CREATE INDEX versions_by_model ON versions (model, created_at DESC, id DESC);
     """,
     listing.MIGRATION,
+    listing.COUNTS_MIGRATION,
 )
 _REBUILT = "rebuilt_at"
 

@@ -1,6 +1,6 @@
 """How the catalog's trainings are found and sorted, quickly also when there are ten thousand.
 
-Rule: filtering, sorting and counting read `trainings_listing` and `training_values` only, which are narrow; the wide
+Rule: filtering, sorting and counting read indexes and `training_values` only, which are narrow; the wide
 rows are read for the page that is given, not for what is passed over.
 """
 
@@ -35,6 +35,9 @@ MIGRATION = """
         FROM trainings, json_each(resource, '$.last') AS item WHERE json_type(item.value, '$.value') IN ('real', 'integer');
 """
 """Version 3: labels, and what a list is sorted and searched by. The resource is JSON, see `Catalog.put_training`."""
+
+COUNTS_MIGRATION = "CREATE INDEX trainings_counts ON trainings (kind, status);"
+"""Version 4: a page tells how many there are in each status, and the narrowest index is the quickest to count in."""
 
 COLUMNS = {
     "created_at": "t.created_at",
@@ -92,8 +95,9 @@ def read_page(db: sqlite3.Connection, query: ListQuery) -> tuple[list[sqlite3.Ro
     where, text = "t.kind = 'training'", list[str]()
     if query.text:
         where, text = f"{where} AND instr(t.search, ?)", [query.text.casefold()]
+    index = "trainings_listing" if query.text else "trainings_counts"
     counts = db.execute(
-        f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY trainings_listing WHERE {where} GROUP BY t.status",
+        f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY {index} WHERE {where} GROUP BY t.status",
         text,
     )
     if query.statuses:
