@@ -194,7 +194,8 @@ class EngineStatus:
             memory = "" if environment.memory_mib is None else f", {environment.memory_mib:.0f} MiB"
             torch = "" if environment.torch is None else f", torch {environment.torch}"
             detail = "" if environment.detail is None else f" ({environment.detail})"
-            lines.append(f"  {environment.python}: {environment.state}{torch}{memory}{detail}")
+            extra = "" if environment.extra is None else ", for models of transformers"
+            lines.append(f"  {environment.python}{extra}: {environment.state}{torch}{memory}{detail}")
         return "\n".join(lines)
 
 

@@ -230,9 +230,10 @@ StreamMessage = Hello | State | Series | Log | Reset | End
 
 
 class Environment(Resource):
-    """A Python interpreter whose workers start warm."""
+    """A Python interpreter whose workers start warm; `extra` is what a second zygote of it has imported besides."""
 
     python: str
+    extra: str | None = None
     state: Literal["starting", "warm", "cold", "failed"]
     detail: str | None = None
     torch: str | None = None

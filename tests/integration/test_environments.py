@@ -14,6 +14,7 @@ from integration_tools import EngineUnderTest, finish, until
 from jupyter_ext import connection
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.config import locations
+from jupyter_ext.engine.workers.environments import Environments
 from jupyter_ext.protocol.resources import Environment, Training
 
 STEP = """
@@ -88,6 +89,37 @@ async def test_where_forking_is_not_safe_runs_start_fresh(
         assert found.state == state
         assert says is None or says in (found.detail or "")
         assert (await finish(client, STEP)).output[1] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("raise ImportError('not here')", "cannot import more: not here"),
+        ("import threading, time\nfor _ in range(4): threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+         "forking is not safe"),
+    ],
+)  # fmt: skip
+async def test_where_more_cannot_be_imported_the_plain_interpreter_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, says: str
+) -> None:
+    (tmp_path / "more.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    spec = {"run_dir": str(run_dir), "control": str(tmp_path / "c.sock"), "role": "model_host",
+            "calls": str(tmp_path / "calls.sock"), "path": str(tmp_path / "no-model")}  # fmt: skip
+    environments = Environments(("torch",))
+    try:
+        more = environments.get(sys.executable, "more")
+        await more.start(spec)
+        await asyncio.to_thread(until, (run_dir / "exit.json").exists, "the end of what was started")
+        assert (run_dir / "host.json").exists()
+        assert more.state == "cold"
+        assert says in (more.detail or "")
+        assert "the plain interpreter is used" in (more.detail or "")
+        assert environments.warmest(sys.executable, "more") is environments.get(sys.executable)
+    finally:
+        await environments.close()
 
 
 @pytest.mark.slow

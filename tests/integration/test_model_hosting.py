@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 import torch
-from integration_tools import EngineUnderTest
+from integration_tools import EngineUnderTest, until
 from model_tools import ModelsUnderTest, call, me, minilm, save
+
+from jupyter_ext.worker.model_memory import rollup
 
 SENTENCES = ["A cat sits on the mat.", "Gradient descent with momentum", "x"]
 
@@ -42,6 +46,33 @@ def test_text_becomes_the_vectors_that_its_own_library_gives(models: ModelsUnder
         np.testing.assert_allclose(one, expected[0], atol=1e-5)
         output = call(model, **tokens)
         torch.testing.assert_close(output["last_hidden_state"], hidden, atol=1e-4, rtol=1e-4)
+
+
+def test_the_next_model_of_transformers_is_forked_with_it_imported(
+    models: ModelsUnderTest, tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers")
+    copy = tmp_path / "copy"
+    shutil.copytree(minilm(), copy)
+
+    def zygote() -> dict[str, Any] | None:
+        _, info = models.request("GET", "/native/engine")
+        return next(
+            (item for item in info["environments"] if item["extra"] and item["state"] == "warm"), None
+        )
+
+    with models.loaded(minilm()) as first:
+        expected = call(first, SENTENCES)
+        until(lambda: zygote() is not None, "an interpreter with transformers imported", 60)
+        with models.loaded(copy) as second:
+            assert second.host is not None
+            assert second.host.pid is not None
+            found = zygote()
+            assert found is not None
+            assert found["pid"] in [parent.pid for parent in psutil.Process(second.host.pid).parents()]
+            np.testing.assert_array_equal(call(second, SENTENCES), expected)
+            private = rollup(second.host.pid)["private"]
+            assert second.host.estimated_bytes == pytest.approx(private, rel=0.2)
 
 
 def test_unload_ends_the_process_and_tells_what_that_gave(models: ModelsUnderTest, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.host_directory import HostDirectory, decode_code, digest
 from jupyter_ext.engine.models.parts import LoadOptions
 from jupyter_ext.engine.workers import control
-from jupyter_ext.engine.workers.environments import Environments, WorkerStartError
+from jupyter_ext.engine.workers.environments import Environments, Interpreter, WorkerStartError
 from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed, UnknownId
 from jupyter_ext.ids import is_training_id, new_training_id
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 CALLS_GRACE_S = 5.0
 """An unload waits this long for calls that are under way."""
+_PRELOAD = "jupyter_ext.worker.model_preload"
 _TICK_S = 0.5
 _ANSWER_TIMEOUT_S = 5.0
 _END_TIMEOUT_S = 20.0
@@ -142,8 +143,12 @@ class Hosts:
         except model_files.BadWeights as error:
             raise LoadFailed(str(error)) from None
         estimate = memory.estimate(files, dtype)
-        if code is None and extra["factory_name"] is None and (path / "config.json").exists():
-            estimate = replace(estimate, process_bytes=memory.PROCESS_BYTES + memory.TRANSFORMERS_BYTES)
+        interpreter = self._environments.get(options.python)
+        by_transformers = code is None and extra["factory_name"] is None and (path / "config.json").exists()
+        if by_transformers:
+            interpreter = self._environments.warmest(options.python, _PRELOAD)
+            taken = memory.PRELOADED_BYTES if interpreter.extra else memory.TRANSFORMERS_BYTES
+            estimate = replace(estimate, process_bytes=taken)
         directory = HostDirectory(self._where.hosts_dir / new_training_id())
         host = _Host(model_id, directory, self._new_resource(directory, options, estimate, code), estimate)
         async with self._room:
@@ -165,7 +170,7 @@ class Hosts:
             **extra,
         }
         try:
-            await self._start(host, spec, code, options)
+            await self._start(host, interpreter, spec, code, options)
             await self._until_ready(host)
             await self._connect(host, options.user)
         except BaseException:
@@ -173,6 +178,8 @@ class Hosts:
             await asyncio.shield(self._end(host))
             raise
         self._compare(host)
+        if by_transformers and host.resource.task != "tensors":
+            self._environments.get(options.python, _PRELOAD)  # the next one of its kind is forked from it
         return host.resource
 
     def _new_resource(
@@ -204,7 +211,12 @@ class Hosts:
         return str(self._where.runs_dir / training / "code")
 
     async def _start(
-        self, host: _Host, spec: dict[str, Any], code: bytes | None, options: LoadOptions
+        self,
+        host: _Host,
+        interpreter: Interpreter,
+        spec: dict[str, Any],
+        code: bytes | None,
+        options: LoadOptions,
     ) -> None:
         await asyncio.to_thread(host.directory.write_spec, spec, code)
         started = {
@@ -216,7 +228,7 @@ class Hosts:
             "environ": dict(options.environ) or None,
         }
         try:
-            await self._environments.get(options.python).start(started)
+            await interpreter.start(started)
         except WorkerStartError as error:
             raise LoadFailed(f"The model's process cannot be started: {error}.") from error
 

@@ -22,8 +22,10 @@ DTYPES = {
 _LONG = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "half": "float16", "float": "float32", "double": "float64"}  # fmt: skip
 PROCESS_BYTES = 48 << 20
 """What a forked host takes beside the weights, measured: interpreter, caches, buffers of a first call."""
-TRANSFORMERS_BYTES = 144 << 20
-"""What importing `transformers`, one architecture and a tokenizer takes on top, measured with 5.23."""
+TRANSFORMERS_BYTES = 128 << 20
+"""What it takes where it imports `transformers`, one architecture and a tokenizer first, measured with 5.23."""
+PRELOADED_BYTES = 50 << 20
+"""What it takes where it was forked from a process that has them imported."""
 WRONG_BY = 0.2
 """An estimate that missed by more than this share is told."""
 _SMI = ("nvidia-smi", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits")

@@ -1,5 +1,8 @@
 """Python interpreters kept warm: one zygote per interpreter, with a fresh process as the fallback.
 
+An interpreter may have a second zygote that has more imported (`extra`). It is there to be faster and nothing else:
+while it is not warm, or where it cannot become so, the plain one is used.
+
 Rule: what is started here must never depend on the engine's life; shims leave their zygote's session at once.
 """
 
@@ -36,9 +39,16 @@ class WorkerStartError(Exception):
 class Interpreter:
     """One Python interpreter and its zygote."""
 
-    def __init__(self, python: str, preload: tuple[str, ...], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        python: str,
+        preload: tuple[str, ...],
+        on_change: Callable[[], None],
+        extra: str | None = None,
+    ) -> None:
         self.python = python
-        self._preload = preload
+        self.extra = extra
+        self._preload = preload if extra is None else (*preload, extra)
         self._on_change = on_change
         self.state: Literal["starting", "warm", "cold", "failed"] = "starting"
         self.detail: str | None = None
@@ -58,6 +68,7 @@ class Interpreter:
         pid = self._process.pid if self._process is not None and self._process.returncode is None else None
         return Environment(
             python=self.python,
+            extra=self.extra,
             state=self.state,
             detail=self.detail,
             torch=self.torch,
@@ -91,6 +102,8 @@ class Interpreter:
                 return
             except (WorkerStartError, TimeoutError, ConnectionError) as error:
                 log.warning("fork from %s failed, starting a fresh process: %r", self.python, error)
+                if self.extra is not None:
+                    self._give_up(str(error))
         await self._spawn(spec)
 
     async def close(self) -> None:
@@ -163,9 +176,14 @@ class Interpreter:
         if message["state"] == "warm":
             self._become("warm", None)
         else:
-            self._become("cold", f"{message['detail']}; runs start in fresh processes")
-            if self._writer is not None:
-                self._writer.close()
+            self._give_up(message["detail"])
+
+    def _give_up(self, why: str) -> None:
+        """End this zygote for good."""
+        instead = "runs start in fresh processes" if self.extra is None else "the plain interpreter is used"
+        self._become("cold", f"{why}; {instead}")
+        if self._writer is not None:
+            self._writer.close()
 
     def _set_state(self, state: Literal["starting", "warm", "cold", "failed"]) -> None:
         self.state = state
@@ -207,33 +225,47 @@ class Environments:
     def __init__(self, preload: tuple[str, ...], on_change: Callable[[], None] = lambda: None) -> None:
         self._preload = preload
         self._on_change = on_change
-        self._interpreters: dict[str, Interpreter] = {}
+        self._interpreters: dict[tuple[str, str | None], Interpreter] = {}
 
-    def get(self, python: str) -> Interpreter:
+    def get(self, python: str, extra: str | None = None) -> Interpreter:
         """Give the interpreter at a path, warming it.
+
+        Args:
+            python: Its path.
+            extra: A module that this one's zygote imports besides.
 
         Raises:
             InvalidInput: There is no such program.
         """
-        if python not in self._interpreters:
+        key = python, extra
+        if key not in self._interpreters:
             if not os.path.isabs(python) or not os.access(python, os.X_OK):
                 raise InvalidInput(
                     f"{python!r} is no Python interpreter that can be run; give an absolute path."
                 )
-            self._interpreters[python] = Interpreter(python, self._preload, self._on_change)
-        interpreter = self._interpreters[python]
+            self._interpreters[key] = Interpreter(python, self._preload, self._on_change, extra)
+        interpreter = self._interpreters[key]
         interpreter.warm()
         return interpreter
+
+    def warmest(self, python: str, extra: str) -> Interpreter:
+        """Give the interpreter that has a module imported if it is warm, the plain one otherwise.
+
+        Raises:
+            InvalidInput: There is no such program.
+        """
+        found = self._interpreters.get((python, extra))
+        return self.get(python, extra if found is not None and found.state == "warm" else None)
 
     def describe(self) -> list[Environment]:
         """Describe all interpreters."""
         return [interpreter.describe() for interpreter in self._interpreters.values()]
 
     async def close_unused(self, keep: str, unused_s: float) -> None:
-        """End zygotes that nobody used for that long, but for the one to keep."""
-        for python, interpreter in list(self._interpreters.items()):
-            if python != keep and time.monotonic() - interpreter.used_at > unused_s:
-                del self._interpreters[python]
+        """End zygotes that nobody used for that long, but for the plain one of the interpreter to keep."""
+        for key, interpreter in list(self._interpreters.items()):
+            if key != (keep, None) and time.monotonic() - interpreter.used_at > unused_s:
+                del self._interpreters[key]
                 await interpreter.close()
 
     async def close(self) -> None:
