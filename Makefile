@@ -58,7 +58,7 @@ check: env ## lint, types, import directions, unit and contract tests; about a m
 	@if [ -f .ci/wire_types.py ]; then echo "$(PY) .ci/wire_types.py --check"; $(PY) .ci/wire_types.py --check; fi
 	npm run check
 	npm test
-	$(PY) -m pytest -m "not slow and not browser" tests/unit tests/contract
+	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
 
 format: env ## let ruff format and repair what it can
 	$(BIN)/ruff check --fix-only .

@@ -101,7 +101,9 @@ def test_what_code_gives_becomes_outputs(value: Any, outputs: dict[str, list[Any
 
 
 @pytest.mark.parametrize(
-    "value", [Outputs(y=[b"\x01"]), Outputs(y=[infer(1).encode() * 2]), {"a": object()}, None], ids=repr
+    "value",
+    [Outputs(y=[b"\x01"]), Outputs(y=[infer(1).encode() * 2]), {"a": object()}, None],
+    ids=["a torn tensor", "two in one", "an object", "nothing"],
 )
 def test_what_is_no_tensor_is_no_output(value: Any) -> None:
     with pytest.raises(calls.InvalidOutput, match="output"):
