@@ -1,40 +1,20 @@
-"""Handles within a debug session: models, states, trainings."""
+"""Handles within a debug session: models and states."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.client.debug_training import DebugTraining
 from jupyter_ext.client.session_channel import SessionChannel
-from jupyter_ext.errors import InvalidInput, SessionCallFailed, SessionError
+from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.debug_sessions import DebugModel
 from jupyter_ext.protocol.debug_sessions import DebugTraining as TrainingResource
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
-    from jupyter_ext.protocol.columns import SeriesColumns
-
-_WAIT_S = 30.0
-_SHOWN_POINTS = 500
 _BARS = " ▁▂▃▄▅▆▇█"
-
-show_hook: Callable[[DebugTraining], None] | None = None
-"""Displays a training richly in a notebook; the magics' layer sets it."""
-
-
-@dataclass(frozen=True)
-class MetricPoints:
-    """New points of a metric: `times` (Unix seconds), `steps`, and `values`, numbers or what was reported."""
-
-    name: str
-    start: int
-    times: list[float]
-    steps: list[float]
-    values: list[Any]
 
 
 class Look(dict[str, Any]):
@@ -218,185 +198,6 @@ class Step:
             {name: told["ratio"] for name, told in self._updates.items()}, dtype=object
         )
         return table
-
-
-class DebugTraining:
-    """A training inside of a session."""
-
-    def __init__(self, channel: SessionChannel, resource: TrainingResource) -> None:
-        self._channel = channel
-        self._resource = resource
-
-    def __repr__(self) -> str:
-        """Give a line that says how it stands."""
-        known = self._resource
-        last = "  ".join(f"{one.name}={one.last}" for one in known.metrics if one.last is not None)
-        return f"<DebugTraining {self.id} {known.state} {known.progress:.0%} {last}>"
-
-    @property
-    def id(self) -> str:
-        """Its id in the session."""
-        return self._resource.id
-
-    @property
-    def resource(self) -> TrainingResource:
-        """Everything the session says of it, asked anew unless it is over."""
-        if self._resource.state == "running":
-            self._take(self._channel.call("training_status", training_id=self.id))
-        return self._resource
-
-    @property
-    def status(self) -> str:
-        """One of `running`, `completed`, `failed`."""
-        return self.resource.state
-
-    @property
-    def progress(self) -> float:
-        """How far it says it is, 0 to 1."""
-        return self.resource.progress
-
-    def wait(self, timeout_s: float | None = None) -> DebugTraining:
-        """Wait until it is over; an interrupt stops the waiting, not the training.
-
-        Raises:
-            SessionCallFailed: Its code raised.
-            SessionError: It failed otherwise, or was canceled.
-            TimeoutError: It is not over after that many seconds.
-        """
-        left = timeout_s
-        while self._resource.state == "running":
-            wait_s = _WAIT_S if left is None else min(_WAIT_S, left)
-            self._take(self._channel.call("training_status", training_id=self.id, wait_s=wait_s))
-            if left is not None:
-                left -= wait_s
-                if left <= 0 and self._resource.state == "running":
-                    raise TimeoutError(f"training {self.id} is not over after {timeout_s} s; it goes on")
-        return self._judged()
-
-    def __await__(self) -> Generator[Any, None, DebugTraining]:
-        """Wait in an asynchronous cell: `await training`."""
-        return (yield from asyncio.to_thread(self.wait).__await__())
-
-    def cancel(self, wait_s: float = 10.0) -> DebugTraining:
-        """Cancel it: ask, then interrupt; the model stays as it is then.
-
-        Raises:
-            SessionError: It has not reacted within `wait_s`; the text says what that means.
-        """
-        try:
-            told = self._channel.call("cancel_training", training_id=self.id, wait_s=wait_s)
-        except SessionError:
-            if self.status != "running":
-                return self
-            raise
-        if not told["ended"]:
-            raise SessionError(told["hint"])
-        self._take(self._channel.call("training_status", training_id=self.id))
-        return self
-
-    def points(self, name: str, start: int = 0, amount: int | None = None) -> MetricPoints:
-        """Give points of one metric by index."""
-        return self._points([{"name": name, "start": start, "amount": amount}])[0]
-
-    def metrics(self) -> pd.DataFrame:
-        """Give every point as a DataFrame with columns `key`, `step`, `value` and `time` (UTC)."""
-        import pandas as pd
-
-        found = self._points(None)
-        table = pd.DataFrame(
-            {
-                "key": [one.name for one in found for _ in one.times],
-                "step": [step for one in found for step in one.steps],
-                "value": [value for one in found for value in one.values],
-                "time": pd.to_datetime([at for one in found for at in one.times], unit="s", utc=True),
-            }
-        )
-        return table.astype({"key": "category"})
-
-    def follow(self) -> Iterator[MetricPoints]:
-        """Yield new points of each metric as they come, until it is over."""
-        have: dict[str, int] = {}
-        for session in self._channel.watch():
-            mine = next((one for one in session["trainings"] if one["id"] == self.id), None)
-            if mine is None:
-                return
-            self._take(mine)
-            asked = [
-                {"name": one.name, "start": have.get(one.name, 0)}
-                for one in self._resource.metrics
-                if one.amount > have.get(one.name, 0)
-            ]
-            for found in self._points(asked) if asked else []:
-                have[found.name] = found.start + len(found.times)
-                yield found
-            if self._resource.state != "running":
-                return
-
-    def columns(self, max_points: int | None = None) -> list[SeriesColumns]:
-        """Give the metrics that are numbers as numpy columns, every n-th point where there are more than `max_points`."""
-        import numpy as np
-
-        from jupyter_ext.protocol.columns import SeriesColumns
-
-        columns = []
-        for index, found in enumerate(self._points(None)):
-            if all(isinstance(value, float) for value in found.values):
-                every = 1 if max_points is None else max(1, -(-len(found.times) // max_points))
-                steps, values, times = (
-                    np.array(part[::every], np.float64) for part in (found.steps, found.values, found.times)
-                )
-                columns.append(SeriesColumns(index, found.name, "0", steps, values, times))
-        return columns
-
-    def figure(self) -> go.Figure:
-        """Draw its metrics as a plotly figure."""
-        from jupyter_ext.client.figure import training_figure
-
-        return training_figure(f"debug training {self.id}", self.columns())
-
-    def picture(self) -> str:
-        """Draw its metrics as SVG, as a cell shows it."""
-        from jupyter_ext.client.picture import draw
-        from jupyter_ext.protocol.resources import Training
-
-        known = self._resource
-        status = {"running": "processing", "completed": "succeeded", "failed": "failed"}[known.state]
-        if known.fail is not None and known.fail.get("code") == "cancelled":
-            status = "canceled"
-        took = {} if known.duration_s is None else {"predict_time": known.duration_s}
-        shown = Training.model_construct(name=f"debug training {self.id}", status=status, metrics=took)
-        return draw(shown, self.columns(_SHOWN_POINTS))
-
-    def _points(self, asked: list[dict[str, Any]] | None) -> list[MetricPoints]:
-        import numpy as np
-
-        params: dict[str, Any] = {} if asked is None else {"metrics": asked}
-        answer = self._channel.call("training_metrics", training_id=self.id, **params)
-        found = []
-        for told, part in zip(answer["metrics"], answer["value"], strict=True):
-            times, steps = (np.frombuffer(part[key]).tolist() for key in ("times", "steps"))
-            values = np.frombuffer(part["numbers"]).tolist() if "numbers" in part else part["values"]
-            found.append(MetricPoints(told["name"], told["start"], times, steps, values))
-        return found
-
-    def _take(self, told: Mapping[str, Any]) -> None:
-        self._resource = TrainingResource.model_validate(told)
-
-    def _judged(self) -> DebugTraining:
-        fail = self._resource.fail
-        if fail is None:
-            return self
-        if fail.get("code") == "exception" and "exception" in fail:
-            from jupyter_ext.client.session_report import failure_text
-
-            raise SessionCallFailed(fail["message"], failure_text(fail["exception"], self._channel.name))
-        raise SessionError(f"Training {self.id} failed ({fail.get('code')}): {fail.get('message')}")
-
-    def _ipython_display_(self) -> None:
-        if show_hook is not None:
-            show_hook(self)
-        else:
-            print(repr(self))
 
 
 def _parameter_row(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from jupyter_ext.client import decthings_session, session_report
 from jupyter_ext.client.capture import Bundle, capture_object
-from jupyter_ext.client.debug_handles import DebugTraining, Look, Model, State, check_name
-from jupyter_ext.client.facade import client
+from jupyter_ext.client.debug_handles import Look, Model, State, check_name
+from jupyter_ext.client.debug_training import DebugTraining
 from jupyter_ext.client.loop_thread import loop_thread
 from jupyter_ext.client.session_channel import SessionChannel, told
-from jupyter_ext.client.session_requests import SessionRequests
+from jupyter_ext.client.session_requests import requests
 from jupyter_ext.errors import SessionCallFailed, SessionEnded, SessionError, UnknownId
 from jupyter_ext.protocol import debug_sessions as protocol
 from jupyter_ext.worker.channel import CallError
@@ -26,17 +26,12 @@ show_hook: Callable[[Session], None] | None = None
 """Displays a session richly in a notebook; the magics' layer sets it."""
 
 
-def requests() -> SessionRequests:
-    """Give what asks the engine about sessions."""
-    return SessionRequests(client())
-
-
 class Session:
     """A debug session. As a context manager it is terminated at the end."""
 
     def __init__(self, resource: protocol.DebugSession) -> None:
         self._resource = resource
-        self._channel = SessionChannel(resource.calls, resource.name)
+        self._channel = SessionChannel(resource.calls, resource.id, resource.name)
 
     def __repr__(self) -> str:
         """Give a line that says what it is and how it stands."""

@@ -28,12 +28,14 @@ class SessionChannel:
 
     Args:
         path: The socket.
+        session_id: The session's id.
         name: What the user calls the session.
     """
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, session_id: str, name: str) -> None:
         self._idle: list[Connection] = []
         self._path = path
+        self.session_id = session_id
         self.name = name
         self._lock = threading.Lock()
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from jupyter_ext.client.aio import AsyncClient, worker_environ
 from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.facade import client
 from jupyter_ext.errors import UnknownId
 from jupyter_ext.protocol.debug_sessions import DebugSession
 
 _UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 _LAUNCH_TIMEOUT = httpx.Timeout(90.0, connect=5.0)
 READY_WITHIN_S = 60.0
+
+
+def requests() -> SessionRequests:
+    """Give what asks the engine about sessions."""
+    return SessionRequests(client())
 
 
 class SessionRequests:
@@ -59,6 +67,18 @@ class SessionRequests:
         return DebugSession.model_validate(
             await self._client._json("GET", f"/native/sessions/{_path(session_id)}")
         )
+
+    async def call(
+        self, session_id: str, op: str, params: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[memoryview]]:
+        """Call a session through the engine, which answers for one that has ended what it still can.
+
+        Raises:
+            JupyterExtError: It has ended, or refused.
+        """
+        path = f"/native/sessions/{_path(session_id)}/call"
+        answer = await self._client._json("POST", path, json={"op": op, "params": dict(params)})
+        return answer["result"], [memoryview(base64.b64decode(blob)) for blob in answer["blobs"]]
 
     async def list(self, *, ended: bool = False) -> list[DebugSession]:
         """List sessions, newest first."""

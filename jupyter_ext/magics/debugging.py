@@ -187,7 +187,7 @@ class DebuggingMagics(Magics):
         from jupyter_ext.client.debugging import debug_sessions
         from jupyter_ext.client.decthings_session import RemoteSession
         from jupyter_ext.errors import InvalidInput
-        from jupyter_ext.magics.session_cells import attach_text
+        from jupyter_ext.magics.session_display import attach_text
 
         session = debug_sessions.get(arguments.name)
         if isinstance(session, RemoteSession) and arguments.verb not in ("show", "logs", "terminate"):
@@ -291,6 +291,6 @@ class DebuggingMagics(Magics):
 
 def _shown_richly(handle: Any) -> Any:
     """Give a handle that displays itself as these magics show it; what that takes is imported here, on first use."""
-    from jupyter_ext.magics import session_cells  # noqa: F401
+    from jupyter_ext.magics import session_display  # noqa: F401
 
     return handle

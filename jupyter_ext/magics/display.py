@@ -7,6 +7,7 @@ import concurrent.futures
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from IPython.display import DisplayHandle, display
@@ -21,7 +22,7 @@ from jupyter_ext.protocol import resources
 
 log = logging.getLogger(__name__)
 
-_SAVED_PICTURE_INTERVAL_S = 15.0
+SAVED_PICTURE_INTERVAL_S = 15.0
 _PICTURE_BUCKETS = 150
 _WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 _VIEWED_WITHIN_S = 3.0
@@ -44,19 +45,61 @@ def show_view(view: str, data: dict[str, Any], still: dict[str, Any]) -> None:
         data: What it is drawn from.
         still: `text/plain`, and what else shows it where nothing of ours is there.
     """
-    bundle = {f"application/vnd.jupyter-ext.{view}+json": data, **still}
-    widget = _widget(view, data)
-    shown = display({**bundle, **_widget_view(widget)}, raw=True, display_id=True)
-    if isinstance(shown, DisplayHandle) and widget is not None:
-        loop_thread().submit(_drop_unviewed(shown, bundle, widget))
+    shown = show_live(view, data, still)
+    if isinstance(shown.slot, DisplayHandle) and shown.widget is not None:
+        loop_thread().submit(_drop_unviewed(shown))
 
 
-async def _drop_unviewed(shown: DisplayHandle, bundle: dict[str, Any], widget: Any) -> None:
+@dataclass
+class LiveOutput:
+    """A live view in an output: where it is, what it was drawn from, and its widget where that can be."""
+
+    view: str
+    slot: Any
+    data: dict[str, Any]
+    still: dict[str, Any]
+    widget: Any
+    shown_at: float = field(default_factory=time.monotonic)
+
+    def bundle(self) -> dict[str, Any]:
+        """Give the MIME bundle. A widget that no page drew is not in it, once one would have."""
+        stays = self.widget is not None and (
+            self.widget.is_viewed or time.monotonic() - self.shown_at < _VIEWED_WITHIN_S
+        )
+        found = {f"application/vnd.jupyter-ext.{self.view}+json": self.data, **self.still}
+        return {**found, **_widget_view(self.widget)} if stays else found
+
+    def update(self, data: dict[str, Any], still: dict[str, Any], *, is_last: bool) -> None:
+        """Put newer content into the saved output.
+
+        Args:
+            data: What it is drawn from.
+            still: What shows it where nothing of ours is there.
+            is_last: Whether this is how it stays. Before that, nothing is put into an output whose widget is looked at: an
+                update would draw it anew before its reader's eyes.
+        """
+        self.data, self.still = data, still
+        if self.slot is None or (not is_last and _is_viewed(self.widget)):
+            return
+        if is_last and self.widget is not None:
+            time.sleep(max(0.0, self.shown_at + _VIEWED_WITHIN_S - time.monotonic()))
+            self.widget.data = data
+        self.slot.update(self.bundle(), raw=True)
+
+
+def show_live(view: str, data: dict[str, Any], still: dict[str, Any]) -> LiveOutput:
+    """Display a live view, for whoever keeps its output current; arguments as of `show_view`."""
+    shown = LiveOutput(view, None, data, still, _widget(view, data))
+    shown.slot = display(shown.bundle(), raw=True, display_id=True)
+    return shown
+
+
+async def _drop_unviewed(shown: LiveOutput) -> None:
     """Take a widget that no page drew out of the saved output; see `_keep_saved_output_current`."""
     await asyncio.sleep(_VIEWED_WITHIN_S)
-    if not widget.is_viewed:
-        shown.update(bundle, raw=True)
-        widget.close()
+    if not shown.widget.is_viewed:
+        shown.slot.update(shown.bundle(), raw=True)
+        shown.widget.close()
 
 
 def show_table(runs: TrainingList) -> None:
@@ -128,7 +171,7 @@ async def _keep_saved_output_current(
                 training = event.training
             is_last = event.kind == "end"
             if not is_last and (
-                time.monotonic() - drawn_at < _SAVED_PICTURE_INTERVAL_S
+                time.monotonic() - drawn_at < SAVED_PICTURE_INTERVAL_S
                 or _is_viewed(widget)  # an update would draw it anew before its reader's eyes
             ):
                 continue

@@ -1,4 +1,4 @@
-"""Run cells in a debug session over Jupyter's own channels, and show what sessions and trainings in them are."""
+"""Run cells in a debug session over Jupyter's own channels."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import DisplayHandle, display, publish_display_data
+from IPython.display import publish_display_data
 
-from jupyter_ext.client import debug_handles, debugging
-from jupyter_ext.client.debug_handles import DebugTraining
-from jupyter_ext.client.session_report import clock
-from jupyter_ext.errors import JupyterExtError, SessionEnded
-from jupyter_ext.magics.display import show_view
-from jupyter_ext.protocol import debug_sessions as protocol
+from jupyter_ext.errors import SessionEnded
 
 if TYPE_CHECKING:
     from jupyter_ext.client.debugging import Session
 
 _CONNECT_WITHIN_S = 20.0
 _LOOK_INTERVAL_S = 0.5
-_PICTURE_INTERVAL_S = 1.0
 _ERRORS = "\x1b[0m"
 
 
@@ -160,76 +154,3 @@ def _control(kernel: Any, kind: str, content: Mapping[str, Any]) -> dict[str, An
             found: dict[str, Any] = reply["content"]
             return found
     raise RuntimeError(f"no reply to {kind}")
-
-
-def attach_text(session: Session, endpoint: protocol.Endpoint) -> str:
-    """Say how a debugger, a console and JupyterLab are connected to a session."""
-    resource = session.resource
-    return "\n".join(
-        [
-            f"Debugger (DAP, debugpy) of {session.name}: {endpoint.host}:{endpoint.port}",
-            "  VS Code, launch.json: "
-            f'{{"name": "{session.name}", "type": "debugpy", "request": "attach", "justMyCode": false, '
-            f'"connect": {{"host": "{endpoint.host}", "port": {endpoint.port}}}}}',
-            f"Console: jupyter console --existing {resource.connection_file}",
-            "JupyterLab (console, debugger): start the server with --ServerApp.allow_external_kernels=True "
-            f"--ServerApp.external_connection_dir={resource.connection_file.rpartition('/')[0]}",
-        ]
-    )
-
-
-def show(session: Session) -> None:
-    """Display a session: live on a page, and in some lines where nothing is alive."""
-    show_view("session", session.mime_content(), {"text/plain": describe(session.resource)})
-
-
-def describe(one: protocol.DebugSession) -> str:
-    """Describe a session in some lines."""
-    lines = [f"Session {one.name} ({one.id}): {one.status}"]
-    if one.exit is not None:
-        return "\n".join(
-            [*lines, f"  {one.exit.message}", *([f"  {one.exit.hint}"] if one.exit.hint else [])]
-        )
-    if one.entry is not None:
-        lines.append(f"  makes models from {one.entry.kind} {one.entry.name}")
-    lines += [f"  model {model.id}: {model.type}, {model.num_calls} calls" for model in one.models]
-    for training in one.trainings:
-        last = "  ".join(
-            f"{metric.name}={metric.last}" for metric in training.metrics if metric.last is not None
-        )
-        lines.append(f"  training {training.id}: {training.state} {training.progress:.0%} {last}".rstrip())
-    if one.busy is not None and one.busy.started_at is not None:
-        waiting = f", {len(one.queued)} waiting" if one.queued else ""
-        lines.append(f"  busy with {one.busy.op} for {clock(time.time() - one.busy.started_at)}{waiting}")
-    if one.failure is not None:
-        lines.append(f"  stopped in {one.failure.op} at {one.failure.type}: {one.failure.message}")
-    lines += [f"  {notice}" for notice in one.notices]
-    return "\n".join(lines)
-
-
-def show_training(training: DebugTraining) -> None:
-    """Display a training as a picture that follows it; the cell does not wait."""
-    import threading
-
-    slot = display({"text/plain": repr(training)}, raw=True, display_id=True)
-    if isinstance(slot, DisplayHandle):
-        threading.Thread(
-            target=_keep_current, args=(training, slot), name="jupyter_ext picture", daemon=True
-        ).start()
-
-
-def _keep_current(training: DebugTraining, slot: DisplayHandle) -> None:
-    try:
-        while True:
-            state = training.status
-            content = {"text/plain": repr(training), "image/svg+xml": training.picture()}
-            slot.update(content, raw=True)
-            if state != "running":
-                return
-            time.sleep(_PICTURE_INTERVAL_S)
-    except JupyterExtError as error:
-        slot.update({"text/plain": f"{training!r}\n{error}"}, raw=True)
-
-
-debug_handles.show_hook = show_training
-debugging.show_hook = show

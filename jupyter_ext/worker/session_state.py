@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,7 @@ class SessionState:
         self.trainings[training.id] = training
         over = [one.id for one in self.trainings.values() if one.is_over]
         for training_id in over[: max(0, len(over) - MAX_ENDED_TRAININGS)]:
-            del self.trainings[training_id]
+            shutil.rmtree(self.trainings.pop(training_id).directory, ignore_errors=True)
 
     def fail(self, failure: Failure) -> None:
         """Keep an exception, in the place of the one before."""

@@ -30,7 +30,7 @@ class TrainingCalls:
     async def op_train(self, call: Call) -> Answer:
         """Begin to train; answers `training_id` at once. With `anomaly`, the operation that makes a NaN ends it."""
         made, arguments = self._asked.model(call), self._asked.arguments(call)
-        training = Training(made.id, self._state.changed)
+        training = Training(made.id, self._state.changed, self._state.session_dir / "trainings")
         self._state.add_training(training)
         task = asyncio.ensure_future(self._train(training, made, arguments, bool(call.params.get("anomaly"))))
         self._background.add(task)

@@ -19,9 +19,11 @@ from typing import Any
 
 from jupyter_ext.worker import reporter
 from jupyter_ext.worker.decthings_calls import metric_value
+from jupyter_ext.worker.journal import JournalWriter
 from jupyter_ext.worker.session_turns import Turn
 
 RUNNING, COMPLETED, FAILED = "running", "completed", "failed"
+JOURNAL_STREAM = "0"
 
 
 def new_id() -> str:
@@ -43,8 +45,8 @@ class Series:
     def __len__(self) -> int:
         return len(self.times)
 
-    def add(self, at: float, step: float, value: Any) -> None:
-        """Add a point; the times go last, so that a reader in another thread finds what it counts on."""
+    def add(self, at: float, step: float, value: Any) -> float | None:
+        """Add a point; the times go last, so that a reader in another thread finds what it counts on. Gives its number."""
         plain = _plain_number(value)
         if self.numbers is not None and plain is None:
             self.values = list(self.numbers)
@@ -55,6 +57,7 @@ class Series:
             self.values.append(_kept(value))
         self.steps.append(step)
         self.times.append(at)
+        return plain
 
 
 class Training:
@@ -63,10 +66,14 @@ class Training:
     Args:
         model_id: The instantiated model that it trains.
         on_change: Called, in any thread, when something can be seen to have changed.
+        kept_in: Directory with a directory for each training, whose journal has every number that was logged: it is there
+            when this process was killed.
     """
 
-    def __init__(self, model_id: str, on_change: Callable[[], None]) -> None:
+    def __init__(self, model_id: str, on_change: Callable[[], None], kept_in: Path) -> None:
         self.id = new_id()
+        self.directory = kept_in / self.id
+        self._journal: JournalWriter | None = None
         self.model_id = model_id
         self.created_at = time.time()
         self.started_at: float | None = None
@@ -98,7 +105,10 @@ class Training:
                 series = self.series.get(name)
                 if series is None:
                     series = self.series[name] = Series()
-                series.add(at, len(series) if step is None else step, value)
+                number_of_point = len(series) if step is None else step
+                plain = series.add(at, number_of_point, value)
+                if plain is not None:
+                    self._keep(name, plain, number_of_point, at)
         self._on_change()
 
     def set_progress(self, share: float) -> None:
@@ -136,8 +146,22 @@ class Training:
         self.state = COMPLETED if fail is None else FAILED
         if fail is None:
             self.progress = max(self.progress, 1.0)
+        with self._lock:
+            journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
         self.done.set()
         self._on_change()
+
+    def _keep(self, name: str, number: float, step: float, at: float) -> None:
+        """Write a point to the journal, under the lock; what a disk refuses is dropped there, and stays here."""
+        if self._journal is None:
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                return
+            self._journal = JournalWriter(self.directory, JOURNAL_STREAM)
+        self._journal.points({name: number}, step, at)
 
     def describe(self) -> dict[str, Any]:
         """Describe it for clients."""

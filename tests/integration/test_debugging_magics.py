@@ -76,6 +76,8 @@ def test_a_training_returns_at_once_and_shows_its_curve(kernel: Kernel) -> None:
     cell = kernel.run("%debug_call net.train -p x=x -p epochs=4 --as t")
     assert cell.error is None, cell.traceback
     assert "DebugTraining" in cell.outputs[0]["text/plain"]
+    content = cell.outputs[0]["application/vnd.jupyter-ext.session+json"]
+    assert content["training"] == kernel.run("print(t.id)").text.strip()
     cell = kernel.run(
         "t.wait()\nt.status, t.metrics()['value'].tolist(), len(t.figure().data), '<polyline' in t.picture()"
     )
@@ -126,7 +128,18 @@ def test_code_is_mended_under_a_living_model(kernel: Kernel) -> None:
     assert kernel.run("model.get_state().download()['layer.weight'].sum().item()").result == before
 
 
-def test_pdb_reaches_the_failing_frame_through_the_cell(kernel: Kernel) -> None:
+def test_pdb_is_typed_to_the_failing_frame_through_the_cell(kernel: Kernel) -> None:
+    kernel.run("%debug_call net.scaled -p x='text'")
+    typed = ["p factor", "up", "p SCALE, factor", "down", "!weights[0] = 7", "q"]
+    cell = kernel.run_typing("%%in_session net\n%debug", typed)
+    assert cell.error is None, cell.traceback
+    assert typed == []
+    assert "ipdb> " in cell.asked[0]
+    assert "(3.0, 1.5)" in cell.text
+    assert kernel.run("%%in_session net\nprint(weights.sum().item())").text == "9.0\n"
+
+
+def test_values_of_the_failing_frame_are_fetched(kernel: Kernel) -> None:
     kernel.run("%debug_call net.divide -p x='text' -p factor=1.0")
     cell = kernel.run(
         "jx.debug_sessions.get('net').value('factor'), jx.debug_sessions.get('net').look('weights')['shape']"
@@ -227,3 +240,20 @@ print(session.status)
 """)
     assert cell.error is None, cell.traceback
     assert cell.text == "7.0 10.0\nended\n"
+
+
+def test_a_training_tells_its_end_and_its_numbers_after_its_session_was_killed(kernel: Kernel) -> None:
+    kernel.run("%%debug_session gone\n" + NET.partition("\n")[2])
+    cell = kernel.run("m = %debug_call gone.instantiate\nt = m.train(x=x, epochs=10**6, pause=0.005)")
+    assert cell.error is None, cell.traceback
+    until(lambda: int(kernel.run("print(len(t.metrics()))").text) > 20, "some points")
+    kernel.run("import os, signal; os.kill(jx.debug_sessions.get('gone').resource.pid, signal.SIGKILL)")
+    cell = kernel.run("t.wait()")
+    assert "signal 9" in cell.traceback
+    cell = kernel.run(
+        "points = t.metrics()['value'].tolist()\n"
+        "t.status, len(points) > 20, points == [1 / (n + 1) for n in range(len(points))], '<polyline' in t.picture(), "
+        "sum(len(p.values) for p in t.follow())  == 0"
+    )
+    assert cell.result == "('failed', True, True, True, False)"
+    assert "failed" in kernel.run("t").result

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from integration_tools import EngineUnderTest, until
@@ -16,6 +19,7 @@ from session_tools import SessionUnderTest, launch, request
 
 from jupyter_ext import connection
 from jupyter_ext.protocol.debug_sessions import DebugSession
+from jupyter_ext.worker import values
 from jupyter_ext.worker.channel import CallError, ChannelClosed, Connection
 
 BAD = """
@@ -282,3 +286,47 @@ def test_environment_secrets_are_stars_in_what_is_told_and_printed(engine: Engin
     assert log == "**********\n"
     assert "abcdef123" not in told
     assert "hunter22" not in told
+
+
+def test_what_a_training_logged_is_there_after_the_session_was_killed(engine: EngineUnderTest) -> None:
+    text = """
+import time
+from jupyter_ext import log
+class Slow:
+    def train(self):
+        for step in range(10**9):
+            log({"loss": 1 / (step + 1), "odd": float("nan")}, step=2 * step)
+            time.sleep(0.002)
+"""
+    session = launch(engine.where, text, "slow")
+    model = session.call("instantiate")["model_id"]
+    training = session.call("train", model_id=model)["training_id"]
+    until(lambda: _amount(session.call("training_status", training_id=training)) > 50, "some points")
+    heard = _amount(session.call("training_status", training_id=training))
+    session.channel.close()
+    os.kill(session.now().pid or 0, signal.SIGKILL)
+    told = ended(session)
+    assert told.exit is not None
+    assert (told.exit.signal, told.trainings[0].state) == (9, "failed")
+    kept = told.trainings[0].metrics[0]
+    assert kept.amount >= heard
+    engine.kill()  # the next one reads it from the same files
+    loss, odd = _kept_points(engine, session.id, training, ["loss", "odd"])
+    assert np.frombuffer(loss["numbers"]).tolist() == [1 / (n + 1) for n in range(kept.amount)]
+    assert np.frombuffer(loss["steps"]).tolist() == [2.0 * n for n in range(kept.amount)]
+    assert np.isnan(np.frombuffer(odd["numbers"])).all()
+    with pytest.raises(AssertionError, match="410"):
+        request(engine.where, "POST", f"/native/sessions/{session.id}/call", {"op": "status"})
+
+
+def _kept_points(engine: EngineUnderTest, session_id: str, training_id: str, names: list[str]) -> Any:
+    params = {"training_id": training_id, "metrics": [{"name": name} for name in names]}
+    body = {"op": "training_metrics", "params": params}
+    answer = request(engine.where, "POST", f"/native/sessions/{session_id}/call", body)
+    return values.decode(
+        answer["result"]["value"], [memoryview(base64.b64decode(blob)) for blob in answer["blobs"]]
+    )
+
+
+def _amount(training: dict[str, Any]) -> int:
+    return max([one["amount"] for one in training["metrics"]], default=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ class Cell:
     error: str | None = None
     traceback: str = ""
     seconds: float = 0.0
+    asked: list[str] = field(default_factory=list)
 
     @property
     def panel(self) -> dict[str, Any]:
@@ -47,7 +49,21 @@ class Kernel:
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
 
-    def run(self, code: str, timeout_s: float = 60) -> Cell:
+    def run_typing(self, code: str, typed: list[str], timeout_s: float = 60) -> Cell:
+        """Run a cell and answer what it asks with these lines, which are taken from the list."""
+        asked: list[str] = []
+
+        def answer(message: dict[str, Any]) -> None:
+            asked.append(message["content"]["prompt"])
+            self.client.input(typed.pop(0))
+
+        cell = self.run(code, timeout_s, answer)
+        cell.asked = asked
+        return cell
+
+    def run(
+        self, code: str, timeout_s: float = 60, on_question: Callable[[dict[str, Any]], None] | None = None
+    ) -> Cell:
         cell = Cell()
 
         def on_output(message: dict[str, Any]) -> None:
@@ -62,7 +78,9 @@ class Kernel:
                     cell.traceback = "\n".join(content["traceback"])
 
         began = time.monotonic()
-        self.client.execute_interactive(code, timeout=timeout_s, output_hook=on_output)
+        self.client.execute_interactive(
+            code, timeout=timeout_s, output_hook=on_output, stdin_hook=on_question
+        )
         cell.seconds = time.monotonic() - began
         return cell
 

@@ -164,6 +164,14 @@ class EngineOnDisk(EngineUnderTest):
         assert status == 200, (status, body)
         return body
 
+    def post(self, path: str, body: Any = None) -> Any:
+        """Have the engine do something."""
+        found = connection.find(self.where)
+        assert found is not None, "no engine is running"
+        status, answer = connection.request(found.socket_path, "POST", path, body)
+        assert status < 300, (status, answer)
+        return answer
+
     def series(self, training_id: str) -> list[dict[str, Any]]:
         """Give what `/metrics` says of each series: `key`, `count` …"""
         found = connection.find(self.where)

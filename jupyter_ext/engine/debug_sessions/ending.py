@@ -11,7 +11,7 @@ from jupyter_ext.protocol.debug_sessions import SessionExit
 from jupyter_ext.protocol.resources import UserException
 from jupyter_ext.worker.files import read_json
 
-_KILLED_HINT = "Its models are gone; launch it anew, and keep states that matter with get_state()."
+_KILLED_HINT = "Its models are gone, its trainings' metrics are kept; launch it anew. get_state().download() keeps weights that matter."
 
 
 def ending(session_dir: Path, now: float) -> SessionExit | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.debug_sessions import orders
+from jupyter_ext.engine.debug_sessions import kept, orders
 from jupyter_ext.engine.debug_sessions.bundles import Bundles
 from jupyter_ext.engine.debug_sessions.ending import ending
 from jupyter_ext.engine.debug_sessions.orders import SessionOrder
@@ -246,7 +246,8 @@ class DebugSessionService:
     ) -> tuple[dict[str, Any], list[memoryview]]:
         """Call a session; see `worker/session_ops.py` for what it can be asked.
 
-        A call to one that is just starting waits until it answers and its code was loaded.
+        A call to one that is just starting waits until it answers and its code was loaded. Of one that has ended, `kept`
+        answers what it can.
 
         Raises:
             Problem: There is no such session, or it has ended, before or during the call.
@@ -254,13 +255,17 @@ class DebugSessionService:
         """
         record = self.record(session_id)
         await self._answering(record)
-        try:
-            assert record.connection is not None
-            return await record.connection.call(op, params, blobs)
-        except ChannelClosed:
-            async with asyncio.timeout(None):
+        if record.exit is None:
+            try:
+                assert record.connection is not None
+                return await record.connection.call(op, params, blobs)
+            except ChannelClosed:
                 await _ended_or_back(record)
-            raise self._gone(record) from None
+        if record.exit is not None and op in kept.OPS:
+            wanted = (params or {}).get("training_id")
+            training = next((one for one in record.resource().trainings if one.id == wanted), None)
+            return await asyncio.to_thread(kept.answer, record.session_dir, training, op, params or {})
+        raise self._gone(record)
 
     def list(self, *, ended: bool = True) -> list[DebugSession]:
         """List sessions, newest first."""
@@ -288,8 +293,6 @@ class DebugSessionService:
                     503, "No answer", f"Session {record.id} does not answer; its stacks may say why."
                 )
             await asyncio.sleep(CONNECT_INTERVAL_S)
-        if record.exit is not None:
-            raise self._gone(record)
 
     async def _shut_down(self, connection: AsyncConnection) -> None:
         """Let the session's models tidy up; the stop ladder is on its way all the same."""
@@ -322,6 +325,7 @@ class DebugSessionService:
             reconciling.cancel()
             if record.connection is not None:
                 record.connection.close()
+        record.told = await asyncio.to_thread(kept.with_all_counted, record.session_dir, record.told)
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:

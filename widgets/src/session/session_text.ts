@@ -65,6 +65,32 @@ export function noticesOf(session: DebugSession, now_s: number): { tone: 'info' 
   return [...lines, ...session.notices.map(text => ({ tone: 'info' as const, text }))];
 }
 
+/**
+ * One line for each thing to know of one training whose session is not shown with it.
+ *
+ * @param training `null` where the session does not tell of it.
+ * @param gone Why there is no session any more, if so.
+ */
+export function trainingNoticesOf(session: DebugSession | null, training: DebugTraining | null, gone: string): { tone: 'info' | 'warning' | 'error'; text: string }[] {
+  if (gone) {
+    return [{ tone: 'error', text: gone }];
+  }
+  if (session === null) {
+    return [];
+  }
+  if (training === null) {
+    return [{ tone: 'info', text: `${session.name} keeps this training no longer: newer ones took its place.` }];
+  }
+  const { fail } = training;
+  if (fail?.code === 'session_ended') {
+    return [{ tone: 'error', text: ['The session ended during the training; what it had logged is kept.', session.exit?.hint].filter(Boolean).join(' ') }];
+  }
+  if (fail?.code === 'exception' && session.failure?.op === 'train' && session.status === 'running') {
+    return [{ tone: 'error', text: `The session is stopped there: %debug_session ${session.name} shows its frames, %%in_session ${session.name} evaluates in them.` }];
+  }
+  return [];
+}
+
 export function modelText(model: DebugModel): string {
   return `${formatCount(model.num_calls)} ${model.num_calls === 1 ? 'call' : 'calls'} · ${model.methods.slice(0, 8).join(', ')}${model.methods.length > 8 ? ', …' : ''}`;
 }

@@ -146,7 +146,7 @@ class SessionView {
     }
     this.#say(this.#complaint ? [{ tone: 'error', text: this.#complaint }, ...notices] : notices);
     this.#failure.draw(session.failure, over);
-    this.#trainings.draw(session, now_s, live);
+    this.#trainings.draw(session, now_s, state);
     this.#instances.draw(session, live);
     setHidden(this.#console.node, over);
     this.#console.draw(live, session.failure && session.failure.num_frames > 0 ? session.failure.selected : null);

@@ -30,6 +30,10 @@ const CSS = /* css */ `
 .jx-session-interrupt .jx-frame-last .jx-frame-source { background: color-mix(in srgb, var(--jx-text) 5%, transparent); box-shadow: inset 2px 0 var(--jx-muted); }
 .jx-session-item .jx-bar { margin: 4px 0 6px; }
 .jx-session-item .jx-metrics { padding: 0; }
+.jx-session-one .jx-session-item { padding-top: 8px; }
+.jx-session-one .jx-session-id { display: none; }
+.jx-session .jx-log:has(.jx-log-empty:not([hidden])) { height: auto; min-height: 0; resize: none; }
+.jx-session-of { flex: none; max-width: 16em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .jx-session-body { padding: 2px 0 6px; }
 .jx-session-again { display: flex; justify-content: space-between; gap: 12px; }
 .jx-parameter { display: grid; grid-template-columns: minmax(90px, 1.4fr) minmax(90px, 1fr) minmax(0, 2fr) minmax(0, 2fr); gap: 2px 12px; align-items: center; padding: 2px 0; border-top: 1px solid color-mix(in srgb, var(--jx-border) 45%, transparent); }

@@ -1,24 +1,12 @@
-// The trainings of a session, newest first; the newest with its curves. Points are asked for as the session tells of them.
+// The trainings of a session, newest first; the newest with its curves.
 
-import { Chart } from '../chart/chart';
-import { button, element, setHidden, setText } from '../dom';
-import { SeriesStore } from '../feed/series';
-import type { Transport } from '../transport/transport';
-import type { DebugSession, DebugTraining } from '../wire';
-import type { SessionClient } from './session_client';
-import { trainingChip, trainingText } from './session_text';
+import { element, setHidden } from '../dom';
+import type { DebugSession } from '../wire';
+import type { SessionFeedState } from './session_feed';
+import { TrainingRow, type TrainingsHost } from './training_row';
 
 /** Older trainings stay in the session, but not on the page. */
 const MAX_SHOWN = 6;
-
-/** What trainings ask of their view. */
-export interface TrainingsHost {
-  client: SessionClient;
-  transport: Transport;
-  requestDraw(): void;
-  onTheme(dark: boolean): void;
-  signal: AbortSignal;
-}
 
 export class TrainingsView {
   readonly node: HTMLElement;
@@ -31,7 +19,7 @@ export class TrainingsView {
     this.node = element('section', { class: 'jx-section' }, element('div', { class: 'jx-section-head' }, element('span', { class: 'jx-section-title', text: 'Trainings' })), this.#list);
   }
 
-  draw(session: DebugSession, now_s: number, live: boolean): void {
+  draw(session: DebugSession, now_s: number, feed: SessionFeedState): void {
     const shown = session.trainings.slice(-MAX_SHOWN).reverse();
     setHidden(this.node, shown.length === 0);
     for (const [id, row] of this.#rows) {
@@ -49,134 +37,7 @@ export class TrainingsView {
       if (this.#list.children[i] !== row.node) {
         this.#list.insertBefore(row.node, this.#list.children[i] ?? null);
       }
-      row.draw(training, i === 0, now_s, live);
+      row.draw(training, i === 0, now_s, feed);
     });
-  }
-}
-
-class TrainingRow {
-  readonly node: HTMLElement;
-  readonly #host: TrainingsHost;
-  readonly #ended = new AbortController();
-  readonly #chip = element('span', { class: 'jx-chip' });
-  readonly #chipText = element('span');
-  readonly #text = element('span', { class: 'jx-session-dim' });
-  readonly #cancel: HTMLButtonElement;
-  readonly #open: HTMLButtonElement;
-  readonly #bar = element('div', { class: 'jx-bar-fill' });
-  readonly #track = element('div', { class: 'jx-bar' }, this.#bar);
-  readonly #hint = element('div', { class: 'jx-message', attrs: { 'data-tone': 'warning', role: 'status' } });
-  readonly #metrics = element('div', { class: 'jx-metrics' });
-  readonly #store = new SeriesStore();
-  readonly #counts = new Map<string, number>();
-  #chart: Chart | null = null;
-  #isOpen: boolean | null = null;
-  #asking = false;
-  #origin: number;
-
-  constructor(training: DebugTraining, host: TrainingsHost) {
-    this.#host = host;
-    this.#origin = training.created_at;
-    host.signal.addEventListener('abort', () => this.#ended.abort(), { signal: this.#ended.signal });
-    const { signal } = this.#ended;
-    this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
-    this.#cancel = button({ class: 'jx-button', text: 'Cancel', title: 'A flag, then an interrupt; the session and its models live on' }, () => void this.#stop(training.id), signal);
-    this.#open = button({ class: 'jx-link' }, () => ((this.#isOpen = !this.#isOpen), host.requestDraw()), signal);
-    const line = element(
-      'div',
-      { class: 'jx-session-line' },
-      this.#chip,
-      element('code', { class: 'jx-session-id', text: training.model_id, title: `training ${training.id} of model ${training.model_id}` }),
-      this.#text,
-      element('span', { class: 'jx-spacer' }),
-      this.#open,
-      this.#cancel
-    );
-    setHidden(this.#hint, true);
-    this.node = element('div', { class: 'jx-session-item' }, line, this.#hint, this.#track, this.#metrics);
-  }
-
-  draw(training: DebugTraining, newest: boolean, now_s: number, live: boolean): void {
-    const chip = trainingChip(training);
-    this.#chip.dataset.status = chip.status;
-    setText(this.#chipText, chip.text);
-    setText(this.#text, trainingText(training, now_s));
-    this.#text.title = String(training.fail?.message ?? '');
-    const running = training.state === 'running';
-    setHidden(this.#cancel, !running);
-    this.#cancel.disabled = !live || training.cancel_stage !== null;
-    setHidden(this.#track, !running);
-    this.#track.classList.toggle('jx-bar-unknown', training.progress <= 0);
-    this.#bar.style.width = training.progress > 0 ? `${Math.min(100, 100 * training.progress).toFixed(1)}%` : '';
-    const open = (this.#isOpen ?? newest) && training.metrics.length > 0;
-    setHidden(this.#open, training.metrics.length === 0);
-    setText(this.#open, open ? 'Hide curves' : 'Curves');
-    setHidden(this.#metrics, !open);
-    if (!open) {
-      return;
-    }
-    this.#isOpen ??= newest;
-    this.#chart ??= this.#makeChart(() => !running);
-    this.#chart.draw(this.#store, this.#origin, running ? 'No points yet' : 'No metrics');
-    if (live) {
-      void this.#ask(training);
-    }
-  }
-
-  end(): void {
-    this.#ended.abort();
-    this.node.remove();
-  }
-
-  async #ask(training: DebugTraining): Promise<void> {
-    const wanted = new Map(training.metrics.filter(({ name, amount }) => amount > (this.#counts.get(name) ?? 0)).map(({ name }) => [name, this.#counts.get(name) ?? 0]));
-    if (this.#asking || wanted.size === 0) {
-      return;
-    }
-    this.#asking = true;
-    try {
-      for (const points of await this.#host.client.points(training.id, wanted)) {
-        const had = this.#counts.get(points.name);
-        const count = Math.min(points.times.length, points.values.length);
-        if (had === undefined) {
-          this.#counts.set(points.name, 0);
-          this.#store.announce([{ index: this.#counts.size - 1, key: points.name, rank: '0' }]);
-        }
-        this.#counts.set(points.name, (had ?? 0) + (count || points.times.length));
-        const index = [...this.#counts.keys()].indexOf(points.name);
-        const steps = points.steps.every(Number.isFinite) ? points.steps : points.times.map((_time, i) => (had ?? 0) + i);
-        this.#store.append({ index, steps, values: points.values, times: points.times });
-      }
-      this.#host.requestDraw();
-    } catch {
-      // The session tells in its state when it is gone; the next change asks again.
-    } finally {
-      this.#asking = false;
-    }
-  }
-
-  async #stop(trainingId: string): Promise<void> {
-    this.#cancel.disabled = true;
-    let told: string | null;
-    try {
-      told = await this.#host.client.cancelTraining(trainingId);
-    } catch (error) {
-      told = error instanceof Error ? error.message : String(error);
-    }
-    setText(this.#hint, told ?? '');
-    setHidden(this.#hint, told === null);
-  }
-
-  #makeChart(isOver: () => boolean): Chart {
-    const chart = new Chart({
-      transport: this.#host.transport,
-      requestDraw: () => this.#host.requestDraw(),
-      onZoom: () => undefined,
-      onTheme: dark => this.#host.onTheme(dark),
-      isOver,
-      signal: this.#ended.signal,
-    });
-    this.#metrics.append(chart.toolbar.node, chart.node);
-    return chart;
   }
 }
