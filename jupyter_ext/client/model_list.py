@@ -112,12 +112,12 @@ def describe(model: LocalModel) -> str:
 
 
 def readable(size: float) -> str:
-    """Write bytes for people, in units of 1000."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
+    """Write bytes for people, in units of 1024 and as the page writes them."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.0f} TiB" if size >= 100 else f"{size:.1f} TiB"
 
 
 def _row(model: LocalModel) -> list[str]:

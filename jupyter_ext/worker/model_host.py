@@ -29,6 +29,7 @@ from jupyter_ext.worker.channel import CallError
 from jupyter_ext.worker.channel_server import Call, serve
 from jupyter_ext.worker.files import write_json
 from jupyter_ext.worker.frames import Buffer
+from jupyter_ext.worker.model_changes import MappedFiles
 from jupyter_ext.worker.model_memory import device_bytes, rollup
 from jupyter_ext.worker.model_queue import Computer, Job
 from jupyter_ext.worker.model_users import Users
@@ -43,6 +44,7 @@ HUNG_AFTER_S = 5.0
 """A call that has not come back this long after its interrupt never will: the process is ended."""
 _CHECK_S = 0.25
 _MEMORY_EVERY_S = 2.0
+_USES_WEIGHTS = ("call", "generate", "preview", "tensor")
 _Answer = tuple[Mapping[str, Any], Sequence[Buffer]]
 
 
@@ -106,6 +108,8 @@ class Host:
         if self._loaded.device.type == "cpu":
             model_mapping.populate(self._loaded.files)
         grown = rollup()["rss"] - before
+        mapped = {name.removesuffix(" (deleted)") for *_, name in model_mapping.ranges(self._loaded.files)}
+        self._files = MappedFiles([file for file in self._loaded.files if os.path.realpath(file) in mapped])
         self._inference = model_inference.Inference(self._loaded, spec.get("batch"))
         self._computer = Computer(self._inference)
         dtype = self._loaded.dtype
@@ -216,6 +220,8 @@ class Host:
             )
         if self._retired is not None and call.op != "status":
             raise CallError({"code": "unloading", "message": "The model is being unloaded."})
+        if call.op in _USES_WEIGHTS and (why := self._files.why_unusable()) is not None:
+            raise CallError({"code": "changed", "message": why})
         return await operation(call)
 
     async def _call(self, call: Call) -> _Answer:
@@ -323,7 +329,7 @@ class Host:
         }
 
     def _notices(self) -> dict[str, Any]:
-        return {"notices": [*self._loaded.notices, *self._inference.notices]}
+        return {"notices": [*self._loaded.notices, *self._inference.notices, *self._files.notices()]}
 
     def _measure(self) -> dict[str, Any]:
         """Give the memory in bytes; walking the page tables of a large model takes milliseconds, so not each time."""

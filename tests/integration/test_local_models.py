@@ -14,11 +14,12 @@ import pytest
 from conformance_tools import connect
 from hub_server import HubServer
 from integration_tools import EngineUnderTest, finish, until
-from model_tools import minilm, save
+from model_tools import call, minilm, save
 from websockets.asyncio.client import unix_connect
 
 from jupyter_ext import connection
 from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.client.model_factory import host_options
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, RequestRefused, UnknownId
 from jupyter_ext.protocol.local_models import LocalModel
 
@@ -375,3 +376,62 @@ async def test_the_engine_does_not_end_while_a_model_is_loaded(
     finally:
         under_test.close()
     assert not os.path.exists(under_test.where.socket)
+
+
+async def test_weights_of_a_training_are_called_with_its_own_class_by_name(
+    client: AsyncClient, engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    opened = await asyncio.to_thread(connect, engine)
+    try:
+        cell = """
+import torch
+from safetensors.torch import save_file
+
+class Net(torch.nn.Module):
+    def __init__(self, hidden: int = 5) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(3, hidden), torch.nn.Linear(hidden, 1)
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(x)))
+
+def train(steps: int = 20):
+    torch.manual_seed(0)
+    net, x = Net(), torch.randn(64, 3)
+    y = x.sum(1, keepdim=True)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(net(x), y)
+        loss.backward()
+        optimizer.step()
+    save_file(net.state_dict(), "net.safetensors")
+    return {"weights": "net.safetensors"}
+"""
+        name, _, version = opened.upload("fits", cell).partition(":")
+        destination = opened.make_model("fitted")
+        path = f"/v1/models/{name}/versions/{version}/trainings"
+        made = opened.json("POST", path, json={"input": {}, "destination": destination})
+        await client.wait(made["id"], 60)
+        model = await client.models.get(f"training:{made['id']}")
+        handle = await client.models.load(model.id, options=host_options({"factory": "Net"}))
+        assert handle.host is not None
+        assert handle.host.task == "forward"
+        weights = load_file(str(model.path)) if str(model.path).endswith("safetensors") else None
+        assert weights is not None
+        x = torch.randn(7, 3)
+        hidden = torch.tanh(torch.nn.functional.linear(x, weights["first.weight"], weights["first.bias"]))
+        expected = torch.nn.functional.linear(hidden, weights["second.weight"], weights["second.bias"])
+        given = await asyncio.to_thread(call, handle, x)
+        torch.testing.assert_close(given, expected)
+        assert float((given - x.sum(1, keepdim=True)).abs().mean()) < float(x.sum(1).abs().mean())
+        await client.models.unload(model.id)
+        with pytest.raises(
+            RequestRefused, match=r"has no 'Nett' to build a module; its classes are \['Net'\]"
+        ):
+            await client.models.load(model.id, options=host_options({"factory": "Nett"}))
+    finally:
+        opened.http.close()

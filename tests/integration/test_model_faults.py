@@ -321,3 +321,75 @@ def test_what_is_pinned_or_in_a_call_is_not_ended(
     models.unload(busy.id)
     thread.join(30)
     assert models.load(large(tmp_path / "3.safetensors")).state == "loaded"
+
+
+def test_weights_that_are_written_in_place_are_told_and_not_computed_with(
+    models: ModelsUnderTest, weights: Path
+) -> None:
+    model = models.load(weights, **OPTIONS)
+    calls = models.calls(model, **OPTIONS)
+    assert torch.equal(calls.call(torch.zeros(2)), torch.tensor([1.0, 2.0]))
+    other = save(weights.with_name("other.safetensors"), {"w": torch.tensor([5.0, 6.0])})
+    weights.write_bytes(other.read_bytes())  # what replaces the file would leave the pages alone
+    with pytest.raises(
+        CallFailed, match=r"odd\.safetensors was changed on the disk .* load it again"
+    ) as told:
+        calls.call(torch.zeros(2))
+    assert "\n" not in str(told.value)
+    os.truncate(weights, 0)  # a page beyond the end would be a bus error
+    with pytest.raises(CallFailed, match="was changed on the disk"):
+        calls.call(torch.zeros(2))
+    host = models.get(model.id).host
+    assert host is not None
+    assert model.host is not None
+    assert host.pid == model.host.pid
+    until(lambda: _says(models, model.id, "was changed on the disk"), "the notice")
+    save(weights, {"w": torch.tensor([7.0, 8.0])})
+    models.unload(model.id)
+    again = models.load(model.id, **OPTIONS)
+    assert torch.equal(models.calls(again).call(torch.zeros(2)), torch.tensor([7.0, 8.0]))
+
+
+def test_files_that_are_deleted_below_a_loaded_model_change_nothing_for_it(
+    models: ModelsUnderTest, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    path = save(folder / "odd.safetensors", {"w": torch.tensor([1.0, 2.0])})
+    model = models.load(path, **OPTIONS)
+    shutil.rmtree(folder)
+    assert torch.equal(models.calls(model).call(torch.zeros(2)), torch.tensor([1.0, 2.0]))
+    until(lambda: _says(models, model.id, "was deleted or replaced on the disk"), "the notice")
+    models.unload(model.id)
+    status, problem = models.ask(model.id, "load", **OPTIONS)
+    assert status >= 400
+    assert "\n" not in problem["detail"]
+    assert str(path) in problem["detail"]
+    assert list(models.engine.where.hosts_dir.iterdir()) == []
+
+
+def test_two_loads_at_once_with_another_dtype_are_one_load_and_one_refusal(
+    models: ModelsUnderTest, weights: Path
+) -> None:
+    model_id = models.add(weights)
+    answers: dict[str, tuple[int, Any]] = {}
+
+    def load(dtype: str, name: str) -> None:
+        user = {"id": name, "name": f"{name}.ipynb", "pid": os.getpid()}
+        answers[dtype] = models.ask(model_id, "load", dtype=dtype, user=user, **OPTIONS)
+
+    threads = [threading.Thread(target=load, args=pair) for pair in (("float32", "a"), ("bfloat16", "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    by_status = {status: (dtype, answer) for dtype, (status, answer) in answers.items()}
+    assert sorted(by_status) == [200, 409], answers
+    host = models.get(model_id).host
+    assert host is not None
+    assert host.dtype == by_status[200][0]
+    assert f"loaded with dtype={host.dtype}, not {by_status[409][0]}" in by_status[409][1]["detail"]
+
+
+def _says(models: ModelsUnderTest, model_id: str, text: str) -> bool:
+    host = models.get(model_id).host
+    return host is not None and any(text in notice for notice in host.notices)

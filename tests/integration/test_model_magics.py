@@ -61,7 +61,7 @@ def test_from_a_look_to_a_call_and_back(kernel: Kernel, hub: HubServer) -> None:
     (model,) = shown(looked)["page"]["models"]
     assert (model["id"], model["state"], model["tokenizer"]) == (ID, "absent", True)
     assert model["bytes"] > 90e6
-    assert "91.6 MB" in looked.result
+    assert "87.4 MiB" in looked.result
     assert any("text/html" in data for data in looked.outputs)
     assert hub.sent_of("model.safetensors") < 1_000_000
 

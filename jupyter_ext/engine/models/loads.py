@@ -11,6 +11,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.fetches import Fetches
 from jupyter_ext.engine.models.parts import Hosting, LoadOptions
 from jupyter_ext.engine.models.record import Record
@@ -75,6 +76,7 @@ class Loads:
             if record.state != "loaded":
                 text = record.error or f"{record.id} was unloaded while it was being loaded."
                 raise Problem(409, "Not loaded", text)
+            _check_same(record, options)  # who joined a load may have asked for something else
 
     async def unload(self, record: Record, *, wait: bool) -> None:
         """Unload a model, or join whoever does; where it is neither loaded nor loading, nothing happens."""
@@ -198,9 +200,10 @@ class Loads:
 
 def _check_same(record: Record, options: LoadOptions) -> None:
     host: ModelHost | None = record.host
-    for what in ("device", "dtype"):
-        asked, has = getattr(options, what), getattr(host, what, None)
-        if asked is not None and has is not None and asked not in (has, "auto"):
+    asked_for = {"device": options.device, "dtype": memory.dtype_name(options.dtype)}
+    for what, asked in asked_for.items():
+        has = getattr(host, what, None)
+        if asked is not None and has is not None and asked not in (has, has.partition(":")[0]):
             raise Problem(
                 409,
                 "Loaded otherwise",
