@@ -38,7 +38,8 @@ class EngineAPI:
 
     async def stop(self, request: Request) -> Response:
         """End the engine: 202; 409 while trainings or downloads run, unless `force` is given."""
-        active, fetching = self._engine.num_active, self._engine.num_fetching
+        work = self._engine.work
+        active, fetching = work.active, work.fetching
         forced = (await _body(request)).get("force")
         if active and not forced:
             detail = f"{active} training(s) are running; they would go on without an engine. `%engine stop --force`."
@@ -55,7 +56,7 @@ class EngineAPI:
     async def drain(self, request: Request) -> Response:
         """End the engine and leave every training to its successor: 202."""
         self._engine.end("making way for another engine")
-        return JSONResponse({"active": self._engine.num_active}, 202)
+        return JSONResponse({"active": self._engine.work.active}, 202)
 
     async def listen(self, request: Request) -> Response:
         """Open the loopback port."""
@@ -66,18 +67,18 @@ class EngineAPI:
         if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
             raise Problem(422, "Invalid value", f"port={port!r} is not a port number; 0 takes a free one.")
         try:
-            url, token = await self._engine.listen(port)
+            url, token = await self._engine.ports.listen(port)
         except OSError as error:
             detail = (
                 f"Port {port} cannot be opened: {error.strerror or error}. Take another, or 0 for a free one."
             )
             raise Problem(409, "Port not available", detail) from error
-        content = {"url": url, "token": token, "token_file": self._engine.token_file}
+        content = {"url": url, "token": token, "token_file": str(self._engine.ports.token_file)}
         return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
     async def _listen_as_pieces(self) -> Response:
         try:
-            url = await self._engine.listen_as_pieces()
+            url = await self._engine.ports.listen_as_pieces()
         except OSError as error:
             raise Problem(409, "Port not available", str(error)) from error
         return JSONResponse({"url": url}, headers={"Cache-Control": "no-store"})

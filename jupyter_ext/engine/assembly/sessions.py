@@ -1,0 +1,59 @@
+"""Builds what debug sessions take: the sessions, their datasets, our API and Decthings'."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.datasets import DatasetsAPI
+from jupyter_ext.engine.api.debug_sessions import DebugSessionsAPI
+from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
+from jupyter_ext.engine.api.decthings_remote import DecthingsRemoteAPI
+from jupyter_ext.engine.assembly.part import API, Work
+from jupyter_ext.engine.debug_sessions.datasets import Datasets
+from jupyter_ext.engine.debug_sessions.service import DebugSessionService
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.workers.environments import Environments
+
+
+class SessionsPart:
+    """Debug sessions and datasets; see `part.Part`.
+
+    Args:
+        where: The engine's directories.
+        environments: The warm interpreters, which sessions are forked from.
+    """
+
+    def __init__(self, where: Locations, environments: Environments) -> None:
+        self._hub: Hub[Any] = Hub()
+        self._sessions = DebugSessionService(where, environments, self._hub)
+        self._datasets = Datasets(where.datasets_dir)
+        self._decthings = DecthingsAPI(where, self._sessions, self._datasets)
+        self._decthings_remote = DecthingsRemoteAPI()
+        self.apis: Sequence[API] = (
+            self._decthings,
+            DatasetsAPI(self._datasets),
+            self._decthings_remote,
+            DebugSessionsAPI(self._sessions, sys.executable),
+        )
+
+    @property
+    def work(self) -> Work:
+        """Count the sessions and who looks on."""
+        return Work(active=self._sessions.num_active, viewers=self._hub.num_subscribers)
+
+    async def open(self) -> None:
+        """Open the stores, adopt the sessions that run, and end what an engine before this one left half done."""
+        await asyncio.to_thread(self._datasets.open)
+        await asyncio.to_thread(self._decthings.open)
+        await self._sessions.open()
+        await self._decthings.take_over()
+
+    async def close(self) -> None:
+        """End the runs of Decthings' models; sessions go on."""
+        await self._decthings.close()
+        await self._decthings_remote.close()
+        await self._sessions.close()

@@ -1,0 +1,140 @@
+"""Builds what trainings, predictions and their versions take: the catalog, the backends, Replicate's API and ours."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.listing import ListingAPI
+from jupyter_ext.engine.api.native import NativeAPI
+from jupyter_ext.engine.api.replicate.account import AccountAPI
+from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
+from jupyter_ext.engine.api.replicate.events import EventsAPI
+from jupyter_ext.engine.api.replicate.files import FilesAPI
+from jupyter_ext.engine.api.replicate.models import ModelsAPI
+from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
+from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
+from jupyter_ext.engine.assembly.part import API, Work
+from jupyter_ext.engine.backends.base import Backend
+from jupyter_ext.engine.backends.local import LocalBackend
+from jupyter_ext.engine.backends.replicate import ReplicateBackend
+from jupyter_ext.engine.hub import Hub
+from jupyter_ext.engine.store.catalog import Catalog
+from jupyter_ext.engine.store.files import FileStore
+from jupyter_ext.engine.store.models import ModelStore
+from jupyter_ext.engine.store.run_store import Batch
+from jupyter_ext.engine.store.secret_files import read_or_make
+from jupyter_ext.engine.trainings.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.engine.trainings.listing import TrainingList
+from jupyter_ext.engine.trainings.lives import LOCAL
+from jupyter_ext.engine.trainings.models import Models
+from jupyter_ext.engine.trainings.orders import Origin
+from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.trainings.publishing import Publisher
+from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.signatures import new_secret
+from jupyter_ext.engine.trainings.versions import Versions
+from jupyter_ext.engine.trainings.watch import Watcher
+from jupyter_ext.engine.trainings.webhooks import MAX_LOG_BYTES, Webhooks
+from jupyter_ext.engine.trainings.weights import WeightFiles
+from jupyter_ext.engine.workers.environments import Environments
+
+_SEAL_WAIT_S = 10.0
+
+
+class TrainingsPart:
+    """Trainings and predictions; see `part.Part`.
+
+    Args:
+        where: The engine's directories.
+        environments: The warm interpreters; they end with this part.
+    """
+
+    def __init__(self, where: Locations, environments: Environments) -> None:
+        self._where = where
+        self.catalog = Catalog(where.catalog)
+        self.files = FileStore(where.files_dir)
+        self.links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
+        self._models = ModelStore(where.models_dir)
+        self._hub: Hub[Batch] = Hub()
+        self._watcher, self._sealer = Watcher(), Sealer()
+        services, file_inputs = ReplicateBackend(), FileInputs(self.files)
+        self._backends: dict[str, Backend] = {
+            LOCAL: LocalBackend(environments, where.socket_dir),
+            "replicate": services,
+        }
+        self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
+        self._presenter = Presenter(self.links, self.files)
+        self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
+        versions = Versions(where.versions_dir)
+        self._trainings = TrainingService(
+            where.runs_dir,
+            self.catalog,
+            versions,
+            self._backends,
+            self._hub,
+            self._watcher,
+            self._sealer,
+            Publisher(versions, self.files, self.catalog),
+            file_inputs,
+            self._webhooks,
+        )
+        self._list = TrainingList(where.runs_dir, self._trainings, self.catalog, versions, self._sealer)
+        self.apis = self._build_apis(Models(self._models, versions, self.files, self.catalog))
+
+    def _build_apis(self, models: Models) -> Sequence[API]:
+        presenter, guard = self._presenter, DuplicateGuard()
+        return (
+            TrainingsAPI(self._trainings, models, presenter, guard, Origin(sys.executable)),
+            PredictionsAPI(self._trainings, models, presenter, guard),
+            EventsAPI(self._trainings, self._hub, presenter),
+            ModelsAPI(models),
+            FilesAPI(self.files, self.links),
+            AccountAPI(self._webhook_secret),
+            NativeAPI(self._trainings, self._hub, presenter, self._weights),
+            ListingAPI(self._list, presenter),
+        )
+
+    @property
+    def work(self) -> Work:
+        """Count what runs, who looks on and what is to be told."""
+        return Work(
+            active=self._trainings.num_active,
+            viewers=self._hub.num_subscribers,
+            pending=self._webhooks.num_pending,
+        )
+
+    async def open(self) -> None:
+        """Open the stores, then adopt the trainings that run."""
+        self._watcher.start()
+        self._sealer.start()
+        await self.catalog.open()
+        await asyncio.to_thread(self.files.open)
+        await asyncio.to_thread(self._models.open)
+        await self._trainings.open()
+        await self._list.open()
+
+    async def close(self) -> None:
+        """Leave the trainings to the next engine, and close the stores."""
+        await self._weights.close()
+        await self._trainings.close()
+        await self._sealer.wait_idle(_SEAL_WAIT_S)
+        await self._sealer.close()
+        self._watcher.close()
+        for backend in self._backends.values():
+            await backend.close()
+        await self.catalog.close()
+
+    def _webhook_secret(self) -> str:
+        return read_or_make(self._where.webhook_secret, new_secret)
+
+    async def _webhook_payload(self, run_id: str, base_url: str) -> dict[str, Any]:
+        run, store = await self._trainings.get(run_id), await self._trainings.store(run_id)
+        shown = self._presenter.with_logs(run, base_url, store, MAX_LOG_BYTES)
+        return self._presenter.replicate(shown) if run.kind == "training" else shown
