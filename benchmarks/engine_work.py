@@ -81,14 +81,14 @@ def new_python() -> list[float]:
 
 async def fixed(client: AsyncClient, webhook: str | None) -> float:
     """Give the seconds that a fixed training takes, by its own clock."""
-    version = await client._json(
+    version = await client.transport.ask(
         "POST", "/native/versions", content=capture_cell(FIXED, {}, "fixed").data, timeout=60
     )
     body: dict[str, Any] = {"input": {}, "jupyter_ext": {"python": sys.executable, "cwd": os.getcwd()}}
     if webhook:
         body["webhook"] = webhook
     path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
-    made = await client._json("POST", path, json=body)
+    made = await client.transport.ask("POST", path, json=body)
     return float((await client.wait(made["id"], 120)).output)
 
 

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Unpack
 
-import httpx
-
-from jupyter_ext import connection
 from jupyter_ext.client.capture import Bundle
 from jupyter_ext.client.list_query import ListQuery
 from jupyter_ext.client.model_requests import ModelRequests
 from jupyter_ext.client.remote import RemoteRef, split_model
 from jupyter_ext.client.stream import Event, follow
+from jupyter_ext.client.surroundings import origin, plain_inputs
+from jupyter_ext.client.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.config import Locations, locations
-from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
+from jupyter_ext.errors import UnknownId
 from jupyter_ext.protocol.columns import SeriesColumns, decode_columns
 from jupyter_ext.protocol.resources import EngineInfo, Listening, Training, TrainingPage
-
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-_UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
-_NOT_FOR_WORKERS = ("JPY_", "KERNEL_")
 
 
 class AsyncClient:
@@ -35,10 +29,9 @@ class AsyncClient:
     """
 
     def __init__(self, where: Locations | None = None) -> None:
-        self._where = where or locations()
-        self._http: httpx.AsyncClient | None = None
-        self._socket_path = str(self._where.socket)
-        self.models = ModelRequests(self)
+        self.transport = Transport(where or locations())
+        """For requests that have no method here."""
+        self.models = ModelRequests(self.transport)
 
     async def __aenter__(self) -> AsyncClient:
         """Begin to use the client."""
@@ -52,9 +45,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        await self.transport.aclose()
 
     # -- trainings ------------------------------------------------------------------------------------------------
 
@@ -71,25 +62,25 @@ class AsyncClient:
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
-        made_in = {name: told for name, told in _origin().items() if name != "environ"}
-        version = await self._json(
-            "POST", "/native/versions", content=bundle.data, params=made_in, timeout=_UPLOAD_TIMEOUT
+        made_in = {name: told for name, told in origin().items() if name != "environ"}
+        version = await self.transport.ask(
+            "POST", "/native/versions", content=bundle.data, params=made_in, timeout=UPLOAD_TIMEOUT
         )
-        body: dict[str, Any] = {"input": plain_inputs(inputs), "jupyter_ext": _origin()}
+        body: dict[str, Any] = {"input": plain_inputs(inputs), "jupyter_ext": origin()}
         if destination is not None:
             await self._make_model(destination)
             body["destination"] = destination
         path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
-        return Training.model_validate(await self._json("POST", path, json=body))
+        return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def _make_model(self, destination: str) -> None:
         """Make a model of the engine's, unless it is there."""
         owner, name = split_model(destination)
         try:
-            await self._json("GET", f"/v1/models/{owner}/{name}")
+            await self.transport.ask("GET", f"/v1/models/{owner}/{name}")
         except UnknownId:
             wanted = {"owner": owner, "name": name, "visibility": "private", "hardware": "local"}
-            await self._json("POST", "/v1/models", json=wanted)
+            await self.transport.ask("POST", "/v1/models", json=wanted)
 
     async def create_remote(
         self, remote: RemoteRef, inputs: Mapping[str, Any], name: str | None = None
@@ -99,8 +90,10 @@ class AsyncClient:
         The service's token is taken from `REPLICATE_API_TOKEN` of this process's environment.
         """
         content = {key: value for key, value in vars(remote).items() if value is not None}
-        body = {**content, "name": name, "input": plain_inputs(inputs), "jupyter_ext": _origin()}
-        return Training.model_validate(await self._json("POST", "/native/remote-trainings", json=body))
+        body = {**content, "name": name, "input": plain_inputs(inputs), "jupyter_ext": origin()}
+        return Training.model_validate(
+            await self.transport.ask("POST", "/native/remote-trainings", json=body)
+        )
 
     async def resume(self, training_id: str, changed: Mapping[str, Any] | None = None) -> Training:
         """Start a training that goes on from the last checkpoint of one that failed or was canceled.
@@ -113,9 +106,9 @@ class AsyncClient:
             RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
             InvalidInput: A changed input is wrong.
         """
-        body = {"input": plain_inputs(changed or {}), "jupyter_ext": _origin()}
+        body = {"input": plain_inputs(changed or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/resume"
-        return Training.model_validate(await self._json("POST", path, json=body))
+        return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -123,11 +116,15 @@ class AsyncClient:
         Raises:
             UnknownId: There is none with this id.
         """
-        return Training.model_validate(await self._json("GET", f"/native/trainings/{_path(training_id)}"))
+        return Training.model_validate(
+            await self.transport.ask("GET", f"/native/trainings/{_path(training_id)}")
+        )
 
     async def cancel(self, training_id: str) -> Training:
         """Begin to stop a training; one that is over stays as it is."""
-        return Training.model_validate(await self._json("POST", f"/v1/trainings/{_path(training_id)}/cancel"))
+        return Training.model_validate(
+            await self.transport.ask("POST", f"/v1/trainings/{_path(training_id)}/cancel")
+        )
 
     async def wait(self, training_id: str, timeout_s: float | None = None) -> Training:
         """Wait until a training is over.
@@ -145,10 +142,10 @@ class AsyncClient:
         """Give the log, or its last lines."""
         path = f"/native/trainings/{_path(training_id)}/logs"
         if tail is not None:
-            return str((await self._json("GET", path, params={"tail": str(tail)}))["text"])
+            return str((await self.transport.ask("GET", path, params={"tail": str(tail)}))["text"])
         parts, offset = [], 0
         while True:
-            piece = await self._json("GET", path, params={"offset": str(offset)})
+            piece = await self.transport.ask("GET", path, params={"offset": str(offset)})
             parts.append(piece["text"])
             if piece["next_offset"] <= offset or piece["next_offset"] >= piece["size"]:
                 return "".join(parts)
@@ -171,14 +168,14 @@ class AsyncClient:
             params["keys"] = ",".join(keys)
         if buckets is not None:
             params["buckets"] = str(buckets)
-        response = await self._request(
-            "GET", f"/native/trainings/{_path(training_id)}/metrics", params=params
-        )
-        return decode_columns(response.content)[1]
+        path = f"/native/trainings/{_path(training_id)}/metrics"
+        return decode_columns(await self.transport.ask_bytes("GET", path, params=params))[1]
 
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""
-        return str((await self._json("GET", f"/native/trainings/{_path(training_id)}/stacks"))["text"])
+        return str(
+            (await self.transport.ask("GET", f"/native/trainings/{_path(training_id)}/stacks"))["text"]
+        )
 
     async def weights(self, training_id: str) -> Path:
         """Give the file of weights that a training has left, on this machine; what a service has is fetched first.
@@ -189,7 +186,7 @@ class AsyncClient:
         """
         pause_s = 0.05
         while True:
-            told = await self._json("POST", f"/native/trainings/{_path(training_id)}/weights")
+            told = await self.transport.ask("POST", f"/native/trainings/{_path(training_id)}/weights")
             if told["path"] is not None:
                 return Path(told["path"])
             await asyncio.sleep(pause_s)
@@ -197,7 +194,7 @@ class AsyncClient:
 
     def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
-        return follow(self.ensure_socket, _path(training_id), after_seq)
+        return follow(self.transport.ensure_socket, _path(training_id), after_seq)
 
     async def list(
         self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]
@@ -220,7 +217,9 @@ class AsyncClient:
             )
         asked = {"status": status, "limit": limit, **query}
         params = {name: str(value) for name, value in asked.items() if value not in (None, "")}
-        return TrainingPage.model_validate(await self._json("GET", "/native/trainings", params=params))
+        return TrainingPage.model_validate(
+            await self.transport.ask("GET", "/native/trainings", params=params)
+        )
 
     async def label(
         self, training_id: str, tags: Sequence[str] | None = None, notes: str | None = None
@@ -229,7 +228,7 @@ class AsyncClient:
         labels = {"tags": None if tags is None else [*tags], "notes": notes}
         body = {name: value for name, value in labels.items() if value is not None}
         return Training.model_validate(
-            await self._json("PATCH", f"/native/trainings/{_path(training_id)}", json=body)
+            await self.transport.ask("PATCH", f"/native/trainings/{_path(training_id)}", json=body)
         )
 
     async def again(self, training_id: str, changes: Mapping[str, Any] | None = None) -> Training:
@@ -238,9 +237,9 @@ class AsyncClient:
         Raises:
             InvalidInput: An input is unknown, mistyped or out of range; nothing was started.
         """
-        body = {"input": dict(changes or {}), "jupyter_ext": _origin()}
+        body = {"input": dict(changes or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/again"
-        return Training.model_validate(await self._json("POST", path, json=body))
+        return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def upload(self, name: str, file: IO[bytes]) -> str:
         """Keep a file with the engine; gives a link that a training's `Path` input takes.
@@ -250,7 +249,7 @@ class AsyncClient:
             file: Its content, up to 2 GiB.
         """
         content = {"content": (name or "file", file, "application/octet-stream")}
-        kept = await self._json("POST", "/v1/files", files=content, timeout=_UPLOAD_TIMEOUT)
+        kept = await self.transport.ask("POST", "/v1/files", files=content, timeout=UPLOAD_TIMEOUT)
         return f"http://localhost/v1/files/{kept['id']}/download"
 
     async def delete(self, training_id: str) -> None:
@@ -259,128 +258,27 @@ class AsyncClient:
         Raises:
             RequestRefused: It is not over.
         """
-        await self._json("DELETE", f"/native/trainings/{_path(training_id)}")
+        await self.transport.ask("DELETE", f"/native/trainings/{_path(training_id)}")
 
     # -- the engine -----------------------------------------------------------------------------------------------
 
     async def engine(self) -> EngineInfo:
         """Describe the engine."""
-        return EngineInfo.model_validate(await self._json("GET", "/native/engine"))
+        return EngineInfo.model_validate(await self.transport.ask("GET", "/native/engine"))
 
     async def warm(self) -> None:
         """Have the engine warm this interpreter, so that the next training starts in milliseconds."""
-        await self._json("POST", "/native/environments", json={"python": sys.executable})
+        await self.transport.ask("POST", "/native/environments", json={"python": sys.executable})
 
     async def listen(self, port: int = 0) -> Listening:
         """Open the engine's loopback port, or give the one that is open."""
         return Listening.model_validate(
-            await self._json("POST", "/native/engine/listen", json={"port": port})
+            await self.transport.ask("POST", "/native/engine/listen", json={"port": port})
         )
 
     async def listen_as_pieces(self) -> str:
         """Open a port in Pieces' range, without a token, or give the one that is open: its URL."""
-        return str((await self._json("POST", "/native/engine/listen", json={"pieces": True}))["url"])
-
-    async def ensure_socket(self) -> str:
-        """Make sure that an engine runs; give its socket's path."""
-        found = await asyncio.to_thread(connection.ensure, 30.0, self._where)
-        return found.socket_path
-
-    # -- requests -------------------------------------------------------------------------------------------------
-
-    async def ask_bytes(self, method: str, path: str, **options: Any) -> bytes:
-        """Make one request; gives the body as it is.
-
-        Raises:
-            JupyterExtError: The engine refused it, or cannot be asked.
-        """
-        return (await self._request(method, path, **options)).content
-
-    async def ask(self, method: str, path: str, **options: Any) -> Any:
-        """Make one JSON request; gives the decoded body, `None` where it is empty.
-
-        Raises:
-            JupyterExtError: The engine refused it, or cannot be asked.
-        """
-        return await self._json(method, path, **options)
-
-    async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
-        """Pass a view's request on; gives status, content type and body as they are."""
-        headers = {"Content-Type": "application/json"} if body else {}
-        response = await self._send(method, path, content=body, headers=headers)
-        return response.status_code, response.headers.get("content-type", ""), response.content
-
-    async def _json(self, method: str, path: str, **options: Any) -> Any:
-        response = await self._request(method, path, **options)
-        return response.json() if response.content else None
-
-    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        response = await self._send(method, path, **options)
-        if response.status_code >= 400:
-            raise _error_of(response)
-        return response
-
-    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request; where nobody listens, start the engine and send it once more."""
-        for attempt in (1, 2):
-            try:
-                return await self._client().request(method, path, **options)
-            except httpx.ConnectError:
-                if attempt == 2:
-                    raise EngineUnreachable(
-                        f"The engine at {self._socket_path} went away; try again."
-                    ) from None
-                await self.ensure_socket()
-            except (httpx.RemoteProtocolError, httpx.ReadError) as error:
-                if attempt == 2 or method != "GET":
-                    raise EngineUnreachable(
-                        f"The engine went away during {method} {path}; `%trainings` shows whether it was done."
-                    ) from error
-                await self.ensure_socket()
-            except httpx.TimeoutException as error:
-                raise EngineUnreachable(
-                    f"The engine did not answer {method} {path} in time; try `%engine`."
-                ) from error
-        raise AssertionError("unreachable")
-
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            transport = httpx.AsyncHTTPTransport(uds=self._socket_path)
-            self._http = httpx.AsyncClient(
-                transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
-            )
-        return self._http
-
-
-def plain_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn paths into absolute text, as the worker may have a directory of its own, and secrets into theirs."""
-    return {name: _plain(value) for name, value in inputs.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.path.abspath(value)
-    if callable(getattr(value, "get_secret_value", None)):
-        return value.get_secret_value()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _origin() -> dict[str, Any]:
-    """Say where this process is: its interpreter, directory, import path and variables."""
-    return {
-        "python": sys.executable,
-        "cwd": os.getcwd(),
-        "sys_path": [entry for entry in sys.path if entry],
-        "environ": worker_environ(os.environ),
-    }
-
-
-def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables that a worker gets from this process: all but those that belong to the kernel itself."""
-    kept = {name: value for name, value in environ.items() if not name.startswith(_NOT_FOR_WORKERS)}
-    if kept.get("MPLBACKEND", "").startswith("module://"):
-        del kept["MPLBACKEND"]  # it draws into a cell, and a worker has none
-    return kept
+        return str((await self.transport.ask("POST", "/native/engine/listen", json={"pieces": True}))["url"])
 
 
 def _path(training_id: str) -> str:
@@ -388,17 +286,3 @@ def _path(training_id: str) -> str:
     if not training_id.isalnum():
         raise UnknownId(f"There is no training {training_id!r}. `%trainings` lists those there are.")
     return training_id
-
-
-def _error_of(response: httpx.Response) -> JupyterExtError:
-    try:
-        problem = response.json()
-        detail = str(problem.get("detail") or problem.get("title"))
-    except (ValueError, AttributeError):
-        return RequestRefused(f"The engine answered {response.status_code} to {response.request.url.path}.")
-    if response.status_code == 404:
-        return UnknownId(detail)
-    if response.status_code in (400, 422):
-        fields = problem.get("invalid_fields") or []
-        return InvalidInput("; ".join(field["description"] for field in fields) or detail)
-    return RequestRefused(detail)

@@ -147,7 +147,7 @@ class Dataset:
         for begin, end in batches(columns):
             blobs = [each.encode(begin, end) for each in columns]
             body = encode_request({"keys": [each.name for each in columns]}, blobs)
-            asking = client().ask(
+            asking = client().transport.ask(
                 "POST", f"/native/datasets/{self.id}/entries", content=body, timeout=_TIMEOUT
             )
             self._known = loop_thread().run(asking)
@@ -237,7 +237,7 @@ def _columns(source: Any, columns: Mapping[str, Any]) -> list[Column]:
 
 def _call(method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
     """Call a method of Decthings' Dataset API on the engine."""
-    asking = client().ask_bytes(
+    asking = client().transport.ask_bytes(
         "POST", f"/v0/Dataset/{method}", content=encode_request(params), timeout=_TIMEOUT
     )
     message = decode_response(loop_thread().run(asking))
@@ -257,7 +257,7 @@ def _call(method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[
 
 
 def _all() -> list[dict[str, Any]]:
-    return list(loop_thread().run(client().ask("GET", "/native/datasets"))["datasets"])
+    return list(loop_thread().run(client().transport.ask("GET", "/native/datasets"))["datasets"])
 
 
 def _find(name: str) -> dict[str, Any]:

@@ -149,12 +149,12 @@ class Session:
 
     def replace_code(self, bundle: Bundle) -> dict[str, Any]:
         """Replace the session's code by a bundle."""
-        from jupyter_ext.client.aio import _error_of
+        from jupyter_ext.client.transport import error_of
 
         response = loop_thread().run(requests().replace_code(self.id, bundle))
         content = response.json()
         if response.status_code >= 400:
-            raise told(CallError(content["error"]), self.name) if "error" in content else _error_of(response)
+            raise told(CallError(content["error"]), self.name) if "error" in content else error_of(response)
         answer: dict[str, Any] = content
         return answer
 

@@ -49,7 +49,7 @@ class RemoteOutput:
 
     def _follow(self) -> None:
         try:
-            path = loop_thread().run(client().ensure_socket())
+            path = loop_thread().run(client().transport.ensure_socket())
             with unix_connect(path, "ws://engine/native/decthings/events", max_size=None) as socket:
                 socket.send(json.dumps(self._asked))
                 for message in socket:

@@ -44,7 +44,7 @@ class Service:
             body = encode_request(params, blobs)
         except WireError as error:
             raise InvalidInput(str(error)) from None
-        asking = client().ask_bytes(
+        asking = client().transport.ask_bytes(
             "POST", f"/native/decthings/{method}", content=body, headers=headers, timeout=_TIMEOUT
         )
         message = decode_response(loop_thread().run(asking))

@@ -82,4 +82,4 @@ def _state(method: str, body: dict[str, object] | None = None) -> DownloadState:
 
 def _ask(method: str, path: str, body: dict[str, object] | None = None) -> object:
     options = {} if body is None else {"json": body}
-    return loop_thread().run(client().ask(method, path, **options))
+    return loop_thread().run(client().transport.ask(method, path, **options))

@@ -9,19 +9,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from jupyter_ext.client.transport import Transport
 from jupyter_ext.errors import EngineError, EngineUnreachable, RequestRefused, UnknownId
 from jupyter_ext.protocol.local_models import LocalModel, ModelPage
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
-
-if TYPE_CHECKING:
-    from jupyter_ext.client.aio import AsyncClient
 
 _PATIENT = httpx.Timeout(None, connect=5.0)
 """Loading a large model takes as long as it takes; an interrupt ends the waiting."""
@@ -45,8 +43,8 @@ class ModelEvent:
 class ModelRequests:
     """Requests about local models; made by `AsyncClient`."""
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     async def page(self, on: str | None = None) -> ModelPage:
         """Give all models, and what there is to hold them.
@@ -55,9 +53,11 @@ class ModelRequests:
             on: Only those of a service: `pieces`, or the base URL of one like it.
         """
         if on is None:
-            return ModelPage.model_validate(await self._client.ask("GET", "/native/models"))
+            return ModelPage.model_validate(await self._transport.ask("GET", "/native/models"))
         body = {"on": on, "token": os.environ.get(SERVICE_TOKEN_VARIABLE)}
-        return ModelPage.model_validate(await self._client.ask("POST", "/native/models/services", json=body))
+        return ModelPage.model_validate(
+            await self._transport.ask("POST", "/native/models/services", json=body)
+        )
 
     async def get(self, model_id: str) -> LocalModel:
         """Give a model.
@@ -146,15 +146,15 @@ class ModelRequests:
 
     async def unload_all(self) -> None:
         """Unload every model that nobody has pinned."""
-        await self._client.ask("POST", "/native/models/unload", timeout=_PATIENT)
+        await self._transport.ask("POST", "/native/models/unload", timeout=_PATIENT)
 
     async def delete(self, model_id: str, *, force: bool = False) -> None:
         """Forget a model and delete its files; with `force` it is unloaded first."""
-        await self._client.ask("DELETE", _path(model_id), params=_flag(force), timeout=_PATIENT)
+        await self._transport.ask("DELETE", _path(model_id), params=_flag(force), timeout=_PATIENT)
 
     async def delete_files(self, model_id: str, *, force: bool = False) -> LocalModel:
         """Delete a model's files and go on knowing it."""
-        content = await self._client.ask(
+        content = await self._transport.ask(
             "DELETE", f"{_path(model_id)}/cache", params=_flag(force), timeout=_PATIENT
         )
         return LocalModel.model_validate(content)
@@ -164,7 +164,7 @@ class ModelRequests:
         pause_s = 0.05
         while True:
             try:
-                socket_path = await self._client.ensure_socket()
+                socket_path = await self._transport.ensure_socket()
                 async with unix_connect(
                     socket_path,
                     "ws://engine/native/models/stream",
@@ -231,7 +231,7 @@ class ModelRequests:
             except EngineUnreachable:
                 if attempt == _ATTEMPTS:
                     raise
-                await self._client.ensure_socket()
+                await self._transport.ensure_socket()
         raise AssertionError("unreachable")
 
     async def _model(
@@ -239,7 +239,7 @@ class ModelRequests:
     ) -> LocalModel:
         if body is not None:
             options["json"] = dict(body)
-        return LocalModel.model_validate(await self._client.ask(method, path, **options))
+        return LocalModel.model_validate(await self._transport.ask(method, path, **options))
 
 
 def hub_environ() -> dict[str, str]:

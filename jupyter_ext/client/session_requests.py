@@ -3,60 +3,55 @@
 from __future__ import annotations
 
 import base64
-import os
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from jupyter_ext.client.aio import AsyncClient, worker_environ
 from jupyter_ext.client.capture import Bundle
 from jupyter_ext.client.facade import client
+from jupyter_ext.client.surroundings import origin
+from jupyter_ext.client.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.errors import UnknownId
 from jupyter_ext.protocol.debug_sessions import DebugSession
 
-_UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 _LAUNCH_TIMEOUT = httpx.Timeout(90.0, connect=5.0)
 READY_WITHIN_S = 60.0
 
 
 def requests() -> SessionRequests:
     """Give what asks the engine about sessions."""
-    return SessionRequests(client())
+    return SessionRequests(client().transport)
 
 
 class SessionRequests:
     """Requests about sessions, with await.
 
     Args:
-        client: The engine's client.
+        transport: The engine's connection.
     """
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     async def launch(self, name: str, bundle: Bundle | None, inactive_s: float | None) -> DebugSession:
         """Launch a session in this process's environment, and wait until it is ready."""
         body: dict[str, Any] = {
             "name": name,
-            "python": sys.executable,
-            "cwd": os.getcwd(),
-            "sys_path": [entry for entry in sys.path if entry],
-            "environ": worker_environ(os.environ),
+            **origin(),
             "inactive_s": inactive_s,
             "wait_s": READY_WITHIN_S,
         }
         if bundle is not None:
             body["code"] = await self._upload(bundle)
-        answer = await self._client._json("POST", "/native/sessions", json=body, timeout=_LAUNCH_TIMEOUT)
+        answer = await self._transport.ask("POST", "/native/sessions", json=body, timeout=_LAUNCH_TIMEOUT)
         return DebugSession.model_validate(answer)
 
     async def replace_code(self, session_id: str, bundle: Bundle) -> httpx.Response:
         """Replace a session's code; gives the answer as it is."""
         body = {"code": await self._upload(bundle)}
         path = f"/native/sessions/{_path(session_id)}/code"
-        return await self._client._send("POST", path, json=body, timeout=_UPLOAD_TIMEOUT)
+        return await self._transport.send("POST", path, json=body, timeout=UPLOAD_TIMEOUT)
 
     async def get(self, session_id: str) -> DebugSession:
         """Give a session.
@@ -65,7 +60,7 @@ class SessionRequests:
             UnknownId: There is none with this id.
         """
         return DebugSession.model_validate(
-            await self._client._json("GET", f"/native/sessions/{_path(session_id)}")
+            await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}")
         )
 
     async def call(
@@ -77,39 +72,39 @@ class SessionRequests:
             JupyterExtError: It has ended, or refused.
         """
         path = f"/native/sessions/{_path(session_id)}/call"
-        answer = await self._client._json("POST", path, json={"op": op, "params": dict(params)})
+        answer = await self._transport.ask("POST", path, json={"op": op, "params": dict(params)})
         return answer["result"], [memoryview(base64.b64decode(blob)) for blob in answer["blobs"]]
 
     async def list(self, *, ended: bool = False) -> list[DebugSession]:
         """List sessions, newest first."""
         params = {} if ended else {"running": "1"}
-        answer = await self._client._json("GET", "/native/sessions", params=params)
+        answer = await self._transport.ask("GET", "/native/sessions", params=params)
         return [DebugSession.model_validate(one) for one in answer["sessions"]]
 
     async def terminate(self, session_id: str) -> DebugSession:
         """End a session; gives it as it is then."""
         return DebugSession.model_validate(
-            await self._client._json("POST", f"/native/sessions/{_path(session_id)}/terminate")
+            await self._transport.ask("POST", f"/native/sessions/{_path(session_id)}/terminate")
         )
 
     async def delete(self, session_id: str) -> None:
         """Forget a session that has ended, and delete its files."""
-        await self._client._json("DELETE", f"/native/sessions/{_path(session_id)}")
+        await self._transport.ask("DELETE", f"/native/sessions/{_path(session_id)}")
 
     async def logs(self, session_id: str, stream: str, tail: int | None) -> str:
         """Give what a session printed, or the last lines of it, a mebibyte at most."""
         params = {"stream": stream, "tail": str(10**9 if tail is None else tail)}
-        answer = await self._client._json("GET", f"/native/sessions/{_path(session_id)}/logs", params=params)
+        answer = await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}/logs", params=params)
         return str(answer["text"])
 
     async def stacks(self, session_id: str) -> str:
         """Tell where each thread of a session stands, also of one that answers nothing."""
-        answer = await self._client._json("GET", f"/native/sessions/{_path(session_id)}/stacks")
+        answer = await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}/stacks")
         return str(answer["text"])
 
     async def _upload(self, bundle: Bundle) -> str:
-        answer = await self._client._json(
-            "POST", "/native/session-code", content=bundle.data, timeout=_UPLOAD_TIMEOUT
+        answer = await self._transport.ask(
+            "POST", "/native/session-code", content=bundle.data, timeout=UPLOAD_TIMEOUT
         )
         return str(answer["id"])
 

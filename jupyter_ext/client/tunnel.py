@@ -40,7 +40,7 @@ class PanelDoor:
             return 403, "text/plain", f"a view does not ask for {path.split('?')[0]}".encode()
         try:
             data = None if body is None else json.dumps(body).encode()
-            return loop_thread().run(client().tunnel(method, path, data))
+            return loop_thread().run(client().transport.tunnel(method, path, data))
         except JupyterExtError as error:
             return 503, "text/plain", str(error).encode()
 
@@ -57,7 +57,7 @@ async def _pass_on(
     code = _ABNORMAL
     try:
         if path.startswith(_ALLOWED):
-            socket_path = await client().ensure_socket()
+            socket_path = await client().transport.ensure_socket()
             async with unix_connect(
                 socket_path, f"ws://engine{path}", max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
             ) as socket:

@@ -109,7 +109,7 @@ async def test_a_function_with_all_kinds_of_inputs(
     (loss,) = await client.metrics(done.id, ["loss"])
     np.testing.assert_array_equal(loss.values, 1 / np.arange(1, 5))
     np.testing.assert_array_equal(loss.steps, np.arange(4))
-    shown = json.loads((await client.tunnel("GET", f"/v1/trainings/{done.id}", None))[2])
+    shown = json.loads((await client.transport.tunnel("GET", f"/v1/trainings/{done.id}", None))[2])
     assert shown["metrics"].keys() == {"total_time", "predict_time", "loss", "test", "seen"}
     assert shown["metrics"]["loss"] == [1.0, 1 / 2, 1 / 3, 1 / 4]
     assert (shown["metrics"]["test"], shown["metrics"]["seen"]) == ({"accuracy": 3.0}, 20.0)

@@ -222,7 +222,7 @@ async def test_every_refusal_has_the_same_shape(own_engine: EngineUnderTest) -> 
             ("GET", "/nowhere", None, 404),
             ("DELETE", "/v1/trainings", None, 405),
         ):
-            code, content_type, data = await client.tunnel(method, path, body)
+            code, content_type, data = await client.transport.tunnel(method, path, body)
             problem = json.loads(data)
             assert (code, content_type) == (status, "application/problem+json"), (path, data)
             assert problem["status"] == status
@@ -235,7 +235,7 @@ async def test_pages_of_trainings_neither_repeat_nor_lose(
 ) -> None:
     async with AsyncClient(own_engine.where) as client:
         made = [(await finish(client, "pass", a=number)).id for number in range(3)]
-        first = json.loads((await client.tunnel("GET", "/v1/trainings", None))[2])
+        first = json.loads((await client.transport.tunnel("GET", "/v1/trainings", None))[2])
         assert [item["id"] for item in first["results"]] == made[::-1]
         assert (first["previous"], first["next"]) == (None, None)
         assert first["results"][0]["urls"]["get"].startswith("http://engine/v1/trainings/")

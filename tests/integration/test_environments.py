@@ -144,7 +144,7 @@ async def test_an_interpreter_without_any_of_our_packages_works(
     text += "    return [sys.prefix, 'numpy' in sys.modules]"
     async with AsyncClient(own_engine.where) as client:
         model = await finish(client, text, n=1)
-        socket_path = await client.ensure_socket()
+        socket_path = await client.transport.ensure_socket()
         body = {"input": {"n": 5}, "jupyter_ext": {"python": python, "cwd": str(tmp_path)}}
         path = f"/v1/models/{model.model}/versions/{model.version}/trainings"
         _, answer = await asyncio.to_thread(connection.request, socket_path, "POST", path, body)

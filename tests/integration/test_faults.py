@@ -175,7 +175,7 @@ async def test_a_damaged_catalog_is_put_aside(client: AsyncClient, engine: Engin
 async def test_an_interpreter_that_is_not_there_fails_the_training_only(
     client: AsyncClient, engine: EngineUnderTest
 ) -> None:
-    socket_path = await client.ensure_socket()
+    socket_path = await client.transport.ensure_socket()
     done = await finish(client, "def train(): ...")
     path = f"/v1/models/{done.model}/versions/{done.version}/trainings"
     body = {"input": {}, "jupyter_ext": {"python": "/no/such/python"}}

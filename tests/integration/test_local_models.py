@@ -227,7 +227,7 @@ async def test_no_token_is_written_anywhere(
 async def test_the_stream_tells_all_and_then_what_changes(
     client: AsyncClient, hub: HubServer, engine: EngineUnderTest
 ) -> None:
-    socket_path = await client.ensure_socket()
+    socket_path = await client.transport.ensure_socket()
     async with unix_connect(socket_path, "ws://engine/native/models/stream", proxy=None) as socket:
         first = json.loads(await socket.recv())
         assert (first["kind"], first["page"]["models"]) == ("models", [])

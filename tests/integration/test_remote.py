@@ -46,7 +46,7 @@ async def ref(service: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> Remo
         opened = await client.listen()
         monkeypatch.setenv("REPLICATE_API_TOKEN", opened.token.get_secret_value())
         bundle = capture_cell(CELL, {}, "remote")
-        made = json.loads((await client.tunnel("POST", "/native/versions", bundle.data))[2])
+        made = json.loads((await client.transport.tunnel("POST", "/native/versions", bundle.data))[2])
     return remote_ref(f"{made['model']}:{made['id']}", opened.url, None)
 
 

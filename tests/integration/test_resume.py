@@ -176,7 +176,7 @@ async def test_what_cannot_be_resumed_is_refused_in_one_line(
     with pytest.raises(UnknownId):
         await client.resume("0123456789abcdefghijklmnop")
     assert len(set(engine.where.runs_dir.iterdir()) - before) == 2
-    status, _, body = await client.tunnel("POST", f"/native/trainings/{bare.id}/resume", b"[1]")
+    status, _, body = await client.transport.tunnel("POST", f"/native/trainings/{bare.id}/resume", b"[1]")
     assert (status, json.loads(body)["status"]) == (400, 400)
     done = await client.wait((await client.resume(canceled.id, {"n": 15, "stuck_at": -1})).id, 30)
     assert (done.output, done.input["n"]) == (15.0, 15)

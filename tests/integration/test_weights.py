@@ -34,7 +34,7 @@ def predict(weights: Path) -> str:
 
 async def ask(client: AsyncClient, method: str, path: str, body: Any = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    return json.loads((await client.tunnel(method, path, data))[2])
+    return json.loads((await client.transport.tunnel(method, path, data))[2])
 
 
 async def test_a_destination_gets_a_version_with_the_weights(
