@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Unpack
 
-from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.bundle import Bundle
 from jupyter_ext.client.list_query import ListQuery
 from jupyter_ext.client.model_requests import ModelRequests
 from jupyter_ext.client.remote import RemoteRef, split_model

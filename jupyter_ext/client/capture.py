@@ -1,6 +1,6 @@
-"""Make a bundle of a cell or a function, with the notebook's names that it uses, by value.
+"""Make a bundle of a cell, a function, a class or an object, with the notebook's names that it uses, by value.
 
-Rule: what cannot travel is refused by name before anything starts. Nothing of the cell is executed here.
+Rule: nothing of the user's code is executed here.
 """
 
 from __future__ import annotations
@@ -9,38 +9,20 @@ import ast
 import builtins
 import functools
 import inspect
-import io
-import json
-import linecache
-import symtable
 import textwrap
 import types
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jupyter_ext.errors import CannotTravel, InvalidInput
+from jupyter_ext.client.bundle import Bundle, Packed, make_bundle, pack, pickled
+from jupyter_ext.client.code_names import filenames_below, free_names, global_names, has_star_import
+from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.resources import Captured
-from jupyter_ext.protocol.training_input import TrainingInput, find_function, from_source
+from jupyter_ext.protocol.signature import find_function, from_source
+from jupyter_ext.protocol.training_input import TrainingInput
 
 ENTRY = "train"
 _NOT_CAPTURED = {"In", "Out", "exit", "quit", "get_ipython", "open", "display", "_", "__", "___"}
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """Code ready to travel."""
-
-    name: str
-    data: bytes
-    captured: tuple[Captured, ...]
-    training_input: TrainingInput | None
-    """Its inputs, or `None` for a script."""
-    unknown_names: tuple[str, ...] = ()
-    """Names that neither the code, the notebook nor Python defines: a NameError to come."""
 
 
 def capture_cell(
@@ -63,28 +45,12 @@ def capture_cell(
         InvalidInput: The cell is not Python.
         CannotTravel: It uses a name of the notebook that cannot be sent.
     """
-    source = "\n" + text  # line 1 is the magic's own, so line numbers are those that the notebook shows
-    tree = _parse(source, text)
+    source, tree = _parse(text)
     is_script = find_function(tree, ENTRY) is None
-    free = sorted(_free_names(source))
-    skip = set(inputs) if is_script else set()
-    found = {key: namespace[key] for key in free if key in namespace and key not in _NOT_CAPTURED | skip}
-    unknown = [key for key in free if key not in found and key not in skip and not hasattr(builtins, key)]
-    packed = _pack(found)
-    manifest = {
-        "kind": "script" if is_script else "cell",
-        "name": name,
-        "entry": ENTRY,
-        "label": f"Cell {name}",
-        "source": "code.py",
-    }
-    return _bundle(
-        manifest,
-        {"code.py": source.encode(), **packed.files},
-        packed,
-        None if is_script else from_source(source, ENTRY),
-        label_of,
-        () if _has_star_import(tree) else tuple(key for key in unknown if not key.startswith("__")),
+    manifest = {"kind": "script" if is_script else "cell", "name": name, "entry": ENTRY}
+    training_input = None if is_script else from_source(source, ENTRY)
+    return _bundle_of_text(
+        manifest, source, tree, namespace, set(inputs) if is_script else set(), training_input, label_of
     )
 
 
@@ -104,18 +70,13 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
         raise InvalidInput(
             f"{_short(function)} is a {type(function).__name__}, not a function; pass a function."
         )
-    import cloudpickle
-
     used = {
         key: function.__globals__[key]
-        for key in sorted(_global_names(function.__code__))
+        for key in sorted(global_names(function.__code__))
         if key in function.__globals__ and function.__module__ == "__main__"
     }
-    packed = _pack(used)
-    try:
-        data = cloudpickle.dumps(function, protocol=5)
-    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-        raise CannotTravel(f"{function.__name__}() cannot travel to the worker: {error}.") from None
+    packed = pack(used)
+    data = pickled(function, f"{function.__name__}() cannot travel to the worker")
     signature = _signature_text(function)
     packed.filenames.add(function.__code__.co_filename)
     manifest = {
@@ -125,7 +86,7 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
         "label": name or function.__name__,
         "signature": "signature.py",
     }
-    return _bundle(
+    return make_bundle(
         manifest,
         {"signature.py": signature.encode(), "function.pkl": data},
         packed,
@@ -154,21 +115,9 @@ def capture_model(
         InvalidInput: The cell is not Python.
         CannotTravel: It uses a name of the notebook that cannot be sent.
     """
-    source = "\n" + text
-    tree = _parse(source, text)
-    free = sorted(_free_names(source))
-    found = {key: namespace[key] for key in free if key in namespace and key not in _NOT_CAPTURED}
-    unknown = [key for key in free if key not in found and not hasattr(builtins, key)]
-    packed = _pack(found)
-    manifest = {"kind": "model", "name": name, "entry": entry, "label": f"Cell {name}", "source": "code.py"}
-    return _bundle(
-        manifest,
-        {"code.py": source.encode(), **packed.files},
-        packed,
-        None,
-        label_of,
-        () if _has_star_import(tree) else tuple(key for key in unknown if not key.startswith("__")),
-    )
+    source, tree = _parse(text)
+    manifest = {"kind": "model", "name": name, "entry": entry}
+    return _bundle_of_text(manifest, source, tree, namespace, set(), None, label_of)
 
 
 def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) -> Bundle:
@@ -177,17 +126,12 @@ def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) 
     Raises:
         CannotTravel: It, or something that it uses, cannot be sent.
     """
-    import cloudpickle
-
-    try:
-        data = cloudpickle.dumps(thing, protocol=5)
-    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-        raise CannotTravel(f"{name} cannot travel to the session: {_one_line(error)}.") from None
-    packed = _Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))], {}, set(), {})
+    data = pickled(thing, f"{name} cannot travel to the session")
+    packed = Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))])
     kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
-    packed.filenames.update(_filenames_below(kind))
+    packed.filenames.update(filenames_below(kind))
     manifest = {"kind": "object", "name": name, "entry": name, "label": name}
-    return _bundle(manifest, {"object.pkl": data}, packed, None, label_of)
+    return make_bundle(manifest, {"object.pkl": data}, packed, None, label_of)
 
 
 def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes:
@@ -208,132 +152,47 @@ def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes
             f"factory={_short(factory)} is a {type(factory).__name__}; give the class of the module, or a function "
             "that builds one."
         )
-    import cloudpickle
-
     inner = factory.func if isinstance(factory, functools.partial) else factory
     name = getattr(inner, "__name__", "factory")
-    try:
-        data = cloudpickle.dumps(factory, protocol=5)
-    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-        raise CannotTravel(f"{name} cannot travel to the model's process: {_one_line(error)}.") from None
-    packed = _Packed([], {}, _filenames_below(inner), {})
+    data = pickled(factory, f"{name} cannot travel to the model's process")
+    packed = Packed(filenames=filenames_below(inner))
     manifest = {"kind": "function", "name": name, "entry": name, "label": name}
-    return _bundle(manifest, {"function.pkl": data}, packed, None, label_of).data
+    return make_bundle(manifest, {"function.pkl": data}, packed, None, label_of).data
 
 
-# -- names ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Packed:
-    captured: list[Captured]
-    imports: dict[str, str]
-    filenames: set[str]
-    files: dict[str, bytes]
-
-
-def _pack(found: Mapping[str, Any]) -> _Packed:
-    """Pickle values with one memo, so that what they share stays shared; modules travel as imports."""
-    packed = _Packed([], {}, set(), {})
-    values = {}
-    for name, value in found.items():
-        if isinstance(value, types.ModuleType):
-            packed.imports[name] = value.__name__
-        else:
-            values[name] = value
-    if not values:
-        return packed
-    import cloudpickle
-
-    buffer = io.BytesIO()
-    pickler = cloudpickle.Pickler(buffer, protocol=5)
-    pickler.dump(list(values))
-    for name, value in values.items():
-        before = buffer.tell()
-        try:
-            pickler.dump(value)
-        except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-            raise CannotTravel(
-                f"{name!r} ({type(value).__name__}) cannot travel to the worker: {_one_line(error)}. "
-                f"Make it inside {ENTRY}() instead."
-            ) from None
-        packed.captured.append(Captured(name=name, type=type(value).__name__, bytes=buffer.tell() - before))
-        packed.filenames.update(_filenames_of(value))
-    packed.files["names.pkl"] = buffer.getvalue()
-    return packed
-
-
-def _filenames_of(value: Any) -> set[str]:
-    """Name the files that a notebook-defined function's or class's code is in, for its tracebacks."""
-    functions = [value] if inspect.isfunction(value) else []
-    if inspect.isclass(value) and value.__module__ == "__main__":
-        functions = [item for item in vars(value).values() if inspect.isfunction(item)]
-    return {function.__code__.co_filename for function in functions}
-
-
-def _filenames_below(value: Any) -> set[str]:
-    """Name the files of notebook code that a function or class uses, and of what that uses in turn."""
-    found: set[str] = set()
-    seen: set[int] = set()
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen or getattr(item, "__module__", None) != "__main__":
-            continue
-        seen.add(id(item))
-        found |= _filenames_of(item)
-        functions = [item] if inspect.isfunction(item) else []
-        if inspect.isclass(item):
-            waiting += item.__mro__
-            functions = [part for part in vars(item).values() if inspect.isfunction(part)]
-        for function in functions:
-            names = _global_names(function.__code__)
-            waiting += [function.__globals__[name] for name in names if name in function.__globals__]
-    return found
-
-
-def _free_names(source: str) -> set[str]:
-    """Name everything that the text reads from outside of itself."""
-    top = symtable.symtable(source, "cell", "exec")
-    defined = {
-        symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()
-    }
-    read: set[str] = set()
-    tables = [top]
-    while tables:
-        table = tables.pop()
-        tables.extend(table.get_children())
-        for symbol in table.get_symbols():
-            outer = symbol.is_global() or table is top
-            if symbol.is_assigned() and symbol.is_declared_global():
-                defined.add(symbol.get_name())
-            if symbol.is_referenced() and outer:
-                read.add(symbol.get_name())
-    return read - defined
-
-
-def _global_names(code: types.CodeType) -> set[str]:
-    """Name the globals that code may read, nested functions included."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _global_names(constant)
-    return names
-
-
-def _has_star_import(tree: ast.Module) -> bool:
-    return any(
-        isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-        for node in ast.walk(tree)
+def _bundle_of_text(
+    manifest: dict[str, Any],
+    source: str,
+    tree: ast.Module,
+    namespace: Mapping[str, Any],
+    given: set[str],
+    training_input: TrainingInput | None,
+    label_of: Callable[[str], str],
+) -> Bundle:
+    """Make a bundle of a cell's text and what it reads of the notebook, but for names that it is `given`."""
+    free = sorted(free_names(source))
+    found = {key: namespace[key] for key in free if key in namespace and key not in _NOT_CAPTURED | given}
+    unknown = [
+        key
+        for key in free
+        if key not in found and key not in given and not hasattr(builtins, key) and not key.startswith("__")
+    ]
+    packed = pack(found)
+    return make_bundle(
+        {**manifest, "label": f"Cell {manifest['name']}", "source": "code.py"},
+        {"code.py": source.encode(), **packed.files},
+        packed,
+        training_input,
+        label_of,
+        () if has_star_import(tree) else tuple(unknown),
     )
 
 
-# -- text -----------------------------------------------------------------------------------------------------------
-
-
-def _parse(source: str, text: str) -> ast.Module:
+def _parse(text: str) -> tuple[str, ast.Module]:
+    """Parse a cell without its magic line; line 1 is the magic's own, so line numbers are those of the notebook."""
+    source = "\n" + text
     try:
-        return ast.parse(source)
+        return source, ast.parse(source)
     except SyntaxError as error:
         line = (error.text or "").strip()
         if line.startswith(("%", "!", "?")) or line.endswith("?"):
@@ -365,54 +224,6 @@ def _signature_text(function: types.FunctionType) -> str:
 
 def _literal_or_name(value: Any) -> str:
     return repr(value) if isinstance(value, int | float | str | bool | type(None)) else "unknown()"
-
-
-def _bundle(
-    manifest: dict[str, Any],
-    files: dict[str, bytes],
-    packed: _Packed,
-    training_input: TrainingInput | None,
-    label_of: Callable[[str], str],
-    unknown: tuple[str, ...] = (),
-) -> Bundle:
-    sources, labels = {}, {}
-    for number, filename in enumerate(sorted(packed.filenames)):
-        lines = (
-            [] if Path(filename).exists() and "ipykernel" not in filename else linecache.getlines(filename)
-        )
-        if lines:
-            sources[filename] = f"sources/{number}.py"
-            labels[filename] = label_of(filename)
-            files[f"sources/{number}.py"] = "".join(lines).encode()
-    manifest |= {
-        "format": 1,
-        "imports": packed.imports,
-        "captured": [item.model_dump() for item in packed.captured],
-        "sources": sources,
-        "labels": labels,
-    }
-    files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
-    return Bundle(manifest["name"], pack_files(files), tuple(packed.captured), training_input, unknown)
-
-
-def pack_files(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
-    """Make a bundle's bytes: the same for the same files.
-
-    Args:
-        files: Content by path within the bundle.
-        modes: Permission bits by path that are to be kept.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for path, data in sorted(files.items()):
-            member = zipfile.ZipInfo(path, _ZIP_TIME)
-            member.external_attr = (0o600 | (modes or {}).get(path, 0)) << 16
-            archive.writestr(member, data)
-    return buffer.getvalue()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _short(value: Any) -> str:

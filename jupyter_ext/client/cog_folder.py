@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from jupyter_ext.client.capture import Bundle, pack_files
+from jupyter_ext.client.bundle import Bundle, pack_files
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.protocol.training_input import from_source
+from jupyter_ext.protocol.signature import from_source
 
 CONFIG = "cog.yaml"
 MAX_FILE_BYTES = 32 << 20

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from jupyter_ext.client import decthings_session, session_report
-from jupyter_ext.client.capture import Bundle, capture_object
+from jupyter_ext.client.bundle import Bundle
+from jupyter_ext.client.capture import capture_object
 from jupyter_ext.client.debug_handles import Look, Model, State, check_name
 from jupyter_ext.client.debug_training import DebugTraining
 from jupyter_ext.client.loop_thread import loop_thread

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import IO, Any, Unpack
 
 from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import Bundle, capture_function
+from jupyter_ext.client.bundle import Bundle
+from jupyter_ext.client.capture import capture_function
 from jupyter_ext.client.cog_folder import capture_folder
 from jupyter_ext.client.handles import Training
 from jupyter_ext.client.list_query import ListQuery

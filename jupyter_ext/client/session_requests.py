@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from jupyter_ext.client.capture import Bundle
+from jupyter_ext.client.bundle import Bundle
 from jupyter_ext.client.facade import client
 from jupyter_ext.client.surroundings import origin
 from jupyter_ext.client.transport import UPLOAD_TIMEOUT, Transport

@@ -9,7 +9,8 @@ from typing import Any
 from IPython.display import DisplayHandle, display
 
 from jupyter_ext.client import facade
-from jupyter_ext.client.capture import Bundle, capture_function
+from jupyter_ext.client.bundle import Bundle
+from jupyter_ext.client.capture import capture_function
 from jupyter_ext.client.handles import Training
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.magics.display import show_in

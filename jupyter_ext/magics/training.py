@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.capture import Bundle
+    from jupyter_ext.client.bundle import Bundle
 
 _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
@@ -104,7 +104,7 @@ class TrainingMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.facade import trainings
-        from jupyter_ext.protocol.training_input import parse_literal
+        from jupyter_ext.protocol.literals import parse_literal
 
         run = trainings.get(arguments.id)
         match arguments.verb:
@@ -142,7 +142,7 @@ class TrainingMagics(Magics):
         from jupyter_ext.client.cog_folder import capture_folder
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics import display
-        from jupyter_ext.protocol.training_input import parse_literal
+        from jupyter_ext.protocol.literals import parse_literal
 
         if not remote.is_remote(arguments.on):
             facade.check_backend(arguments.on)

@@ -1,62 +1,21 @@
-"""The inputs of a training, read from `train`'s signature without running any of its code.
+"""The inputs of a training: a pydantic model that validates them and gives the JSON schema (`TrainingInput`) of forms.
 
-A signature becomes a pydantic model, which validates inputs and gives the JSON schema (`TrainingInput`) that forms are
-drawn from. Only the source text is looked at, so that the engine never executes user code.
-
-Source: Cog's mapping of signatures to `TrainingInput`, docs of `cog.Input`; Replicate's words for `invalid_fields`.
+Source: Replicate's words for `invalid_fields`. How a signature becomes one is in `signature`.
 """
 
 from __future__ import annotations
 
-import ast
 import difflib
-import json
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PydanticUserError,
-    SecretStr,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
 
+from jupyter_ext.protocol.literals import UNKNOWN, parse_literal
 from jupyter_ext.protocol.problems import InvalidField
 
-_PLAIN_TYPES: dict[str, Any] = {
-    "Any": Any,
-    "File": Path,
-    "Path": Path,
-    "Secret": SecretStr,
-    "SecretStr": SecretStr,
-    "bool": bool,
-    "bytes": bytes,
-    "dict": dict,
-    "float": float,
-    "int": int,
-    "list": list,
-    "object": Any,
-    "str": str,
-    "tuple": tuple,
-}
-_INPUT_CALLS = {"Input", "Field"}
-_CONSTRAINTS = ("ge", "le", "gt", "lt", "min_length", "max_length", "description")
-_NUMBER_CONSTRAINTS = {"ge", "le", "gt", "lt"}
-_ANNOTATED_CALLS = {
-    "Gt": "gt",
-    "Ge": "ge",
-    "Lt": "lt",
-    "Le": "le",
-    "MinLen": "min_length",
-    "MaxLen": "max_length",
-}
 _WORDS = {
     "missing": "required",
     "extra_forbidden": "additional_property_not_allowed",
@@ -69,13 +28,6 @@ _WORDS = {
     "string_too_short": "string_gte",
     "string_too_long": "string_lte",
 }
-
-
-class _Unknown:
-    """A default that only running the code would tell."""
-
-
-UNKNOWN = _Unknown()
 
 
 @dataclass(frozen=True)
@@ -196,211 +148,12 @@ class TrainingInput:
         return InvalidField(word, where, f"{name}={_short(value)}: {_decapitalize(item['msg'])}")
 
 
-def from_source(source: str, entry: str = "train") -> TrainingInput | None:
-    """Read the inputs of function `entry` out of source text.
-
-    A class of that name stands for its `train` method, as in a Cog project.
-
-    Returns:
-        The inputs, or `None` where the text defines no such thing at its top level: it is a plain script.
-
-    Raises:
-        SyntaxError: The text is not Python.
-    """
-    tree = ast.parse(source)
-    function = find_function(tree, entry)
-    method = None if function is not None else _find_method(tree, entry)
-    found = function or method
-    if found is None:
-        return None
-    _Inliner(tree).visit(found.args)
-    return _from_function(found, is_method=method is not None)
-
-
-def find_function(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """Find the last top-level definition of function `entry`."""
-    for node in reversed(tree.body):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry:
-            return node
-    return None
-
-
-def _find_method(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    for node in reversed(tree.body):
-        if isinstance(node, ast.ClassDef) and node.name == entry:
-            return find_function(ast.Module(node.body, []), "train")
-    return None
-
-
-class _Inliner(ast.NodeTransformer):
-    """Puts the literals of a module's constants, such as `SIZES = [1, 2]`, where a signature names them."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        self._constants = {
-            node.targets[0].id: node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            and len(node.targets) == 1
-            and isinstance(node.targets[0], ast.Name)
-            and _literal(node.value) is not UNKNOWN
-        }
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._constants.get(node.id, node)
-
-
-def parse_literal(text: str) -> Any:
-    """Read a Python or JSON literal; any other text stands for itself."""
-    spelled = {"true": True, "false": False, "null": None, "none": None}.get(text.lower(), UNKNOWN)
-    if spelled is not UNKNOWN:
-        return spelled
-    for parse in (ast.literal_eval, json.loads):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-    return text
-
-
-def _from_function(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, *, is_method: bool = False
-) -> TrainingInput:
-    arguments = function.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    pairs = [
-        *zip(positional, [*defaults, *arguments.defaults], strict=True),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    if is_method:
-        del pairs[0]  # self
-    parameters = tuple(_parameter(argument, default) for argument, default in pairs)
-    return TrainingInput(parameters, arguments.kwarg is not None, function.name)
-
-
-def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
-    constraints: dict[str, Any] = {}
-    choices: Any = None
-    required, value = default is None, UNKNOWN
-    if isinstance(default, ast.Call) and _last_name(default.func) in _INPUT_CALLS:
-        words = {word.arg: _literal(word.value) for word in default.keywords if word.arg}
-        value = _literal(default.args[0]) if default.args else words.get("default", UNKNOWN)
-        required = (not default.args and "default" not in words) or value is Ellipsis
-        constraints = {
-            name: words[name] for name in _CONSTRAINTS if words.get(name, UNKNOWN) not in (UNKNOWN, None)
-        }
-        pattern = words.get("regex", words.get("pattern"))
-        if isinstance(pattern, str):
-            constraints["pattern"] = pattern
-        choices = words.get("choices")
-    elif default is not None:
-        value = _literal(default)
-    if argument.annotation is not None:
-        kind = _resolve(argument.annotation, constraints)
-        text = ast.unparse(argument.annotation)
-    else:
-        kind, text = _guess(value)
-    if isinstance(choices, list | tuple) and choices:
-        kind, text = Literal[tuple(choices)], f"one of {', '.join(map(repr, choices))}"
-    if value is None and kind is not Any:
-        kind = Optional[kind]  # noqa: UP045  a value, not an annotation
-    if not _usable(kind, constraints):
-        constraints = {}
-    return Parameter(argument.arg, kind, text, required, value, constraints)
-
-
 def _reveal(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, list):
         return [_reveal(item) for item in value]
     return value
-
-
-def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
-    """Tell whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
-    if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(
-        constraints
-    ):
-        return False
-    try:
-        create_model("Probe", probe=(kind, Field(**constraints)))
-    except (PydanticUserError, TypeError, ValueError):
-        return False
-    return True
-
-
-def _guess(default: Any) -> tuple[Any, str]:
-    for kind in (bool, int, float, str):
-        if type(default) is kind:
-            return kind, kind.__name__
-    return Any, "any value"
-
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, SyntaxError, TypeError):
-        return UNKNOWN
-
-
-def _last_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _resolve(node: ast.expr, constraints: dict[str, Any]) -> Any:
-    """Turn an annotation into a type; what is not known becomes `Any`. Constraints found go into `constraints`."""
-    if isinstance(node, ast.Constant):
-        if node.value is None:
-            return type(None)
-        if isinstance(node.value, str):
-            try:
-                return _resolve(ast.parse(node.value, mode="eval").body, constraints)
-            except SyntaxError:
-                return Any
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return Union[_resolve(node.left, constraints), _resolve(node.right, constraints)]  # noqa: UP007
-    if isinstance(node, ast.Subscript):
-        return _resolve_subscript(node, constraints)
-    return _PLAIN_TYPES.get(_last_name(node), Any)
-
-
-def _resolve_subscript(node: ast.Subscript, constraints: dict[str, Any]) -> Any:
-    name = _last_name(node.value)
-    items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    if name == "Literal":
-        values = tuple(_literal(item) for item in items)
-        return Any if UNKNOWN in values else Literal[values]
-    if name == "Annotated":
-        for item in items[1:]:
-            _read_annotated(item, constraints)
-        return _resolve(items[0], constraints)
-    inner = [_resolve(item, {}) for item in items]
-    if name == "Optional":
-        return Optional[inner[0]]  # noqa: UP045  a value, not an annotation
-    if name == "Union":
-        return Union[tuple(inner)]  # noqa: UP007
-    if name in {"list", "List", "Sequence", "Iterable"}:
-        return types.GenericAlias(list, (inner[0],))
-    if name in {"dict", "Dict", "Mapping"} and len(inner) == 2:
-        return types.GenericAlias(dict, tuple(inner))
-    if name in {"tuple", "Tuple"}:
-        return tuple
-    return Any
-
-
-def _read_annotated(node: ast.expr, constraints: dict[str, Any]) -> None:
-    if not isinstance(node, ast.Call):
-        return
-    name = _last_name(node.func)
-    if name in _ANNOTATED_CALLS and node.args:
-        constraints[_ANNOTATED_CALLS[name]] = _literal(node.args[0])
-    elif name in _INPUT_CALLS:
-        for word in node.keywords:
-            if word.arg in _CONSTRAINTS and (value := _literal(word.value)) is not UNKNOWN:
-                constraints[word.arg] = value
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.client.capture import Bundle, capture_cell, capture_function
+from jupyter_ext.client.bundle import Bundle
+from jupyter_ext.client.capture import capture_cell, capture_function
 from jupyter_ext.engine.trainings.versions import Versions, copy_code
 from jupyter_ext.errors import CannotTravel, InvalidInput
 from jupyter_ext.worker.user_code import UserCode

@@ -13,7 +13,8 @@ from jupyter_ext_widgets.path_browser import PathBrowser
 from jupyter_ext_widgets.training_form import TrainingForm
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.protocol.training_input import TrainingInput, from_source
+from jupyter_ext.protocol.signature import from_source
+from jupyter_ext.protocol.training_input import TrainingInput
 
 SIGNATURE = """
 def train(

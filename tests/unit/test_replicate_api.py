@@ -23,7 +23,7 @@ from jupyter_ext.engine.trainings.links import VALID_S, Links
 from jupyter_ext.protocol.log_text import plain
 from jupyter_ext.protocol.openapi import document
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.training_input import from_source
+from jupyter_ext.protocol.signature import from_source
 
 FILE = "0123456789abcdefghijklmnop"
 OTHER = "p" * 26

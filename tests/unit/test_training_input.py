@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.protocol.training_input import from_source, parse_literal
+from jupyter_ext.protocol.literals import parse_literal
+from jupyter_ext.protocol.signature import from_source
 
 SIGNATURE = """
 def train(

@@ -30,7 +30,8 @@ from typing import Any
 from jupyter_ext.engine.trainings.links import OWNER
 from jupyter_ext.ids import VersionId, is_version_id
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.training_input import TrainingInput, find_function, from_source
+from jupyter_ext.protocol.signature import find_function, from_source
+from jupyter_ext.protocol.training_input import TrainingInput
 from jupyter_ext.worker.files import read_json, write_json
 
 MAX_BUNDLE_BYTES = 2 * 2**30
