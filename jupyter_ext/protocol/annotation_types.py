@@ -60,7 +60,7 @@ def type_of(node: ast.expr, constraints: dict[str, Any]) -> Any:
             except SyntaxError:
                 return Any
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return Union[type_of(node.left, constraints), type_of(node.right, constraints)]  # noqa: UP007
+        return Union[type_of(node.left, constraints), type_of(node.right, constraints)]  # noqa: UP007  a value, not an annotation
     if isinstance(node, ast.Subscript):
         return _resolve_subscript(node, constraints)
     return _PLAIN_TYPES.get(last_name(node), Any)
@@ -80,7 +80,7 @@ def _resolve_subscript(node: ast.Subscript, constraints: dict[str, Any]) -> Any:
     if name == "Optional":
         return Optional[inner[0]]  # noqa: UP045  a value, not an annotation
     if name == "Union":
-        return Union[tuple(inner)]  # noqa: UP007
+        return Union[tuple(inner)]  # noqa: UP007  a value, not an annotation
     if name in {"list", "List", "Sequence", "Iterable"}:
         return types.GenericAlias(list, (inner[0],))
     if name in {"dict", "Dict", "Mapping"} and len(inner) == 2:

@@ -96,11 +96,11 @@ async def test_a_training_without_weights_says_so(client: AsyncClient) -> None:
 
 
 async def test_a_handle_has_them(
-    client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: AsyncClient, engine: EngineUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ended = await finish(client, LEAVES, word="three")
-    own = AsyncClient(client._where)
+    own = AsyncClient(engine.where)
     assert (await asyncio.to_thread(lambda: Handle(own, ended).weights)).read_text() == "three"
     await asyncio.to_thread(lambda: loop_thread().run(own.aclose()))
 

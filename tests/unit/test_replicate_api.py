@@ -156,7 +156,7 @@ async def test_a_viewer_that_leaves_closes_the_stream() -> None:
     stream = with_pings(endless(), 0.01)
     assert await anext(stream) == "x"
     assert await anext(stream) == ": ping\n\n"
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
     assert closed.is_set()
 
 

@@ -15,9 +15,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.replicate.requests import answer, json_object
+from jupyter_ext.engine.api.sending import send_until_gone
 from jupyter_ext.engine.debug_sessions.bundles import MAX_BUNDLE_BYTES
 from jupyter_ext.engine.debug_sessions.orders import DEFAULT_INACTIVE_S, SessionOrder
 from jupyter_ext.engine.debug_sessions.service import DebugSessionService
@@ -153,43 +154,25 @@ class DebugSessionsAPI:
             if text is not None and text.isdigit():
                 offsets[stream] = int(text)
         events = SessionEvents(self._sessions, socket.path_params["id"], offsets)
-        sending = asyncio.create_task(_send_all(socket, events))
-        listening = asyncio.create_task(_until_gone(socket))
-        await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (sending, listening):
-            task.cancel()
-        await asyncio.gather(sending, listening, return_exceptions=True)
-        if sending.done() and not sending.cancelled() and (error := sending.exception()) is not None:
-            raise error
+        await send_until_gone(socket, lambda: _send_all(socket, events))
 
 
 async def _send_all(socket: WebSocket, events: SessionEvents) -> None:
-    try:
-        async for event in events.events():
-            if isinstance(event, DebugSession):
-                message: Any = SessionMessage(session=event)
-            elif isinstance(event, Printed):
-                text = event.data.decode(errors="replace")
-                message = SessionLog(
-                    stream=event.stream,
-                    offset=event.offset,
-                    next_offset=event.next_offset,
-                    skipped=event.skipped,
-                    text=text,
-                )
-            else:
-                message = SessionEnd(exit=event)
-            await socket.send_text(message.model_dump_json())
-        await socket.close(1000)
-    except Problem as problem:
-        await socket.close(4000 + problem.status, problem.detail[:120])
-    except WebSocketDisconnect:
-        return
-
-
-async def _until_gone(socket: WebSocket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
+    async for event in events.events():
+        if isinstance(event, DebugSession):
+            message: Any = SessionMessage(session=event)
+        elif isinstance(event, Printed):
+            text = event.data.decode(errors="replace")
+            message = SessionLog(
+                stream=event.stream,
+                offset=event.offset,
+                next_offset=event.next_offset,
+                skipped=event.skipped,
+                text=text,
+            )
+        else:
+            message = SessionEnd(exit=event)
+        await socket.send_text(message.model_dump_json())
 
 
 def _order(body: dict[str, Any], python: str) -> SessionOrder:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.raw_ids import model_id
 from jupyter_ext.engine.api.replicate.requests import json_object
+from jupyter_ext.engine.api.sending import send_until_gone
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.models.doors import ModelDoors
 from jupyter_ext.engine.models.parts import LoadOptions
@@ -187,31 +187,6 @@ class LocalModelsAPI:
     async def _send_page(self, socket: WebSocket) -> None:
         page = await self._models.page()
         await socket.send_json({"kind": "models", "page": page.model_dump(mode="json")})
-
-
-async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]) -> None:
-    """Run what sends until it is done or the viewer has left; what the viewer says has no meaning."""
-
-    async def sending() -> None:
-        try:
-            await send()
-            await socket.close(1000)
-        except Problem as problem:
-            await socket.close(4000 + problem.status, problem.detail[:120])
-        except WebSocketDisconnect:
-            return
-
-    async def listening() -> None:
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
-
-    tasks = [asyncio.ensure_future(sending()), asyncio.ensure_future(listening())]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    if isinstance(results[0], Exception):
-        raise results[0]
 
 
 def load_options(body: dict[str, Any]) -> LoadOptions:

@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from jupyter_ext.engine.api.local_models import send_until_gone
 from jupyter_ext.engine.api.raw_ids import model_id
 from jupyter_ext.engine.api.replicate.requests import json_object
+from jupyter_ext.engine.api.sending import send_until_gone
 from jupyter_ext.engine.models.doors import ModelDoors
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.worker import values

@@ -12,10 +12,11 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.replicate.requests import answer, base_url, input_of, json_object
 from jupyter_ext.engine.api.replicate.trainings import origin_of
+from jupyter_ext.engine.api.sending import send_until_gone
 from jupyter_ext.engine.hub import Hub
 from jupyter_ext.engine.store.run_store import Batch
 from jupyter_ext.engine.trainings.chain import Query, columns
@@ -147,35 +148,16 @@ class NativeAPI:
             await socket.close(4422, f"after_seq={text!r} is not a whole number")
             return
         stream = TrainingStream(self._trainings, self._hub, socket.path_params["id"], after_seq)
-        sending = asyncio.create_task(_send_all(socket, stream))
-        listening = asyncio.create_task(_until_gone(socket))
-        await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (sending, listening):
-            task.cancel()
-        await asyncio.gather(sending, listening, return_exceptions=True)
-        if sending.done() and not sending.cancelled() and (error := sending.exception()) is not None:
-            raise error
+        await send_until_gone(socket, lambda: _send_all(socket, stream))
 
 
 async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
-    try:
-        async for message in stream.messages():
-            if isinstance(message, bytes):
-                await socket.send_bytes(message)
-            else:
-                await socket.send_text(message)
-            await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
-        await socket.close(1000)
-    except Problem as problem:
-        await socket.close(4000 + problem.status, problem.detail[:120])
-    except WebSocketDisconnect:
-        return
-
-
-async def _until_gone(socket: WebSocket) -> None:
-    """Return when the viewer has left; what it says until then has no meaning."""
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
+    async for message in stream.messages():
+        if isinstance(message, bytes):
+            await socket.send_bytes(message)
+        else:
+            await socket.send_text(message)
+        await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
 
 
 def _made_in(request: Request) -> MadeIn | None:

@@ -18,11 +18,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from jupyter_ext.engine.api.local_models import send_until_gone
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.plain import answer, body_of, nothing, plain
 from jupyter_ext.engine.api.pieces.progress import ProgressAPI
 from jupyter_ext.engine.api.raw_ids import model_id
+from jupyter_ext.engine.api.sending import send_until_gone
 from jupyter_ext.engine.hub import Hub, Subscriber
 from jupyter_ext.engine.models.parts import LoadOptions
 from jupyter_ext.engine.models.service import ModelService

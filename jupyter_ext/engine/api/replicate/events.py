@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -50,7 +50,7 @@ class EventsAPI:
         events = self._events(run.id, base_url(request), int(last) if last.isdigit() else 0)
         return StreamingResponse(with_pings(events), media_type="text/event-stream", headers=_HEADERS)
 
-    async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncIterator[str]:
+    async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncGenerator[str, None]:
         seq, ends_line = after_seq, True
         async for told in self._messages(run_id, after_seq):
             seq = max(seq, told["seq"])
@@ -90,7 +90,7 @@ def event(name: str, data: str, id: int) -> str:
     return f"event: {name}\nid: {id}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
 
 
-async def with_pings(events: AsyncIterator[str], ping_s: float = PING_S) -> AsyncIterator[str]:
+async def with_pings(events: AsyncGenerator[str, None], ping_s: float = PING_S) -> AsyncGenerator[str, None]:
     """Put a comment into every silence of `ping_s` seconds."""
     following: asyncio.Task[Any] | None = None
     try:
@@ -109,4 +109,4 @@ async def with_pings(events: AsyncIterator[str], ping_s: float = PING_S) -> Asyn
         if following is not None:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
