@@ -189,8 +189,18 @@ class Session:
             return loop_thread().run(requests().stacks(self.id))
 
     def interrupt(self) -> str | None:
-        """Interrupt what it does; gives what that was. Models live on."""
-        op: str | None = self._channel.call("interrupt")["op"]
+        """Interrupt what it does; gives what that was. Models live on.
+
+        Raises:
+            SessionError: Its code cannot be interrupted; the text says why.
+        """
+        told = self._channel.call("interrupt")
+        op: str | None = told["op"]
+        if told.get("deaf"):
+            raise SessionError(
+                f"{op} in session {self.name} cannot be interrupted: {told['deaf']}. "
+                f"`%debug_session {self.name} stacks` shows where it is; `terminate` ends it and loses its models."
+            )
         return op
 
     def attach(self) -> protocol.Endpoint:

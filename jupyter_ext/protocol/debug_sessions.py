@@ -18,13 +18,14 @@ DebugTrainingState = Literal["running", "completed", "failed"]
 
 
 class SessionTurn(Resource):
-    """A piece of the user's code that has the main thread, or waits for it."""
+    """A piece of the user's code that has the main thread, or waits for it. `deaf`: why an interrupt cannot reach it."""
 
     op: str
     subject: str | None = None
     queued_at: float
     started_at: float | None = None
     interrupting: bool = False
+    deaf: str | None = None
 
 
 class DebugMetric(Resource):

@@ -38,15 +38,35 @@ def boot_id() -> str:
 def oom_kills() -> int | None:
     """Count the processes of this control group that the kernel's out-of-memory killer ended, or `None`."""
     try:
-        group = next(
-            line[3:].strip()
-            for line in Path("/proc/self/cgroup").read_text().splitlines()
-            if line.startswith("0::")
-        )
-        events = Path(f"/sys/fs/cgroup{group}/memory.events").read_text()
-    except (OSError, StopIteration):
+        text = Path("/proc/self/cgroup").read_text()
+    except OSError:
         return None
-    return int(dict(line.split() for line in events.splitlines()).get("oom_kill", 0))
+    for events in _memory_events(text):
+        try:
+            counts = dict(line.split() for line in events.read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if "oom_kill" in counts:
+            return int(counts["oom_kill"])
+    return None
+
+
+def _memory_events(groups: str) -> list[Path]:
+    """List where the kernel may count them: in version 2 of control groups, then in version 1.
+
+    Args:
+        groups: Content of `/proc/self/cgroup`: lines of `number:controllers:group`.
+    """
+    found = []
+    for line in sorted(groups.splitlines()):
+        number, controllers, group = line.split(":", 2)
+        if number == "0":
+            found.append(Path(f"/sys/fs/cgroup{group}/memory.events"))
+        elif "memory" in controllers.split(","):
+            # a container that sees only its own group has it at the top
+            tops = (f"/sys/fs/cgroup/memory{group}", "/sys/fs/cgroup/memory")
+            found += [Path(top) / "memory.oom_control" for top in tops]
+    return found
 
 
 def num_threads() -> int:

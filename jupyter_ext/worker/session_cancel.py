@@ -43,9 +43,12 @@ async def cancel(turns: Turns, training: Training, wait_s: float) -> dict[str, A
     told = {"ended": training.is_over, "stage": training.cancel_stage}
     if training.is_over:
         return told
+    why = turns.deaf() or (
+        "its code swallows the interrupt, or is inside a native operation, after which the interrupt comes"
+    )
     hint = (
-        f"It has not reacted for {time.monotonic() - began:.0f} s: its code swallows the interrupt, or is inside a native "
-        "operation, after which the interrupt comes. `stacks` shows where; `terminate` ends the session and loses the model."
+        f"It has not reacted for {time.monotonic() - began:.0f} s: {why}. `stacks` shows where; `terminate` ends the session "
+        "and loses the model."
     )
     return {**told, "hint": hint}
 

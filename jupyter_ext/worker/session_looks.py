@@ -53,9 +53,10 @@ class Looks:
         turn = self._state.turns.current
         if turn is None:
             self._state.turns.interrupt_cell()
-            return {"op": "cell" if self._state.turns.cell_runs else None}, ()
+            runs = self._state.turns.cell_runs
+            return {"op": "cell" if runs else None, "deaf": self._state.turns.deaf()}, ()
         self._state.turns.interrupt(turn)
-        return {"op": turn.op, "subject": turn.subject}, ()
+        return {"op": turn.op, "subject": turn.subject, "deaf": self._state.turns.deaf()}, ()
 
     async def op_stacks(self, call: Call) -> Answer:
         """Tell where each thread stands now, as Python sees it, the user's frames only."""

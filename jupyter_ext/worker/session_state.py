@@ -134,7 +134,7 @@ class SessionState:
         return {
             "pid": os.getpid(),
             "ready": self.ready,
-            "busy": None if current is None else current.describe(),
+            "busy": None if current is None else {**current.describe(), "deaf": self._deaf()},
             "cell_runs": self.turns.cell_runs,
             "queued": [turn.describe() for turn in list(self.turns.waiting)],
             "entry": self.code.describe(),
@@ -159,6 +159,10 @@ class SessionState:
             "num_calls": self.num_calls,
             "notices": list(self.notices),
         }
+
+    def _deaf(self) -> str | None:
+        current = self.turns.current
+        return self.turns.deaf() if current is not None and current.wanted else None
 
     async def news(self, known: int) -> int:
         """Wait until there is something new since a version; gives the version that there is then."""

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from jupyter_ext.worker.session_kernel import in_call
+from jupyter_ext.worker.session_signals import InterruptWatch
 
 
 class UserError(Exception):
@@ -78,12 +79,14 @@ class Turns:
         self._main = threading.main_thread()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock: asyncio.Lock | None = None
+        self._watch: InterruptWatch | None = None
         self.current: Turn | None = None
         self.waiting: list[Turn] = []
 
     def begin(self, loop: asyncio.AbstractEventLoop, lock: asyncio.Lock) -> None:
         """Use the loop of the main thread, and the lock that the kernel's cells take as well."""
         self._loop, self._lock = loop, lock
+        self._watch = InterruptWatch()
 
     @property
     def cell_runs(self) -> bool:
@@ -118,6 +121,10 @@ class Turns:
         if self.current is turn and self._main.ident is not None:
             signal.pthread_kill(self._main.ident, signal.SIGINT)  # also wakes it from a system call
         self._on_change()
+
+    def deaf(self) -> str | None:
+        """Say why the code that has the main thread cannot be interrupted; `None` where it can, or nothing runs."""
+        return None if self._watch is None or not self.is_busy else self._watch.deaf()
 
     def interrupt_cell(self) -> None:
         """Interrupt the cell that has the main thread."""
@@ -158,6 +165,8 @@ class Turns:
 
     async def _run(self, turn: Turn, work: Callable[[], Any]) -> Any:
         mark = in_call.set(True)
+        assert self._watch is not None
+        self._watch.restore()  # a cell before may have left its own
         try:
             result = _guarded(turn, work)
             if not asyncio.iscoroutine(result):
@@ -168,6 +177,8 @@ class Turns:
             raise Interrupted(error) from None
         finally:
             in_call.reset(mark)
+            turn.armed = False
+            self._watch.restore()
 
 
 def _guarded(turn: Turn, work: Callable[[], Any]) -> Any:

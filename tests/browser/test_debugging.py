@@ -15,6 +15,8 @@ import time
 import torch
 from jupyter_ext import log, progress
 
+torch.set_num_threads(1)
+
 class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -94,6 +96,7 @@ def notebook(lab: Any, lab_server: Any, engine: Any) -> Any:
         engine.post(f"/native/sessions/{one['id']}/terminate")
 
 
+@pytest.mark.timeout(300)
 def test_a_model_is_debugged_from_its_cell_to_the_end_of_its_session(lab, engine, notebook) -> None:
     notebook.run("load")
     notebook.run("code")

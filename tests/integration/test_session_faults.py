@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,10 @@ from jupyter_ext.worker import values
 from jupyter_ext.worker.channel import CallError, ChannelClosed, Connection
 
 BAD = """
-import ctypes, os, subprocess, sys, threading, time
+import ctypes, os, signal, subprocess, sys, threading, time
+
+def own_handler(number, frame):
+    pass
 
 class Bad:
     def __init__(self):
@@ -37,6 +42,20 @@ class Bad:
         line = "x" * 1023 + "\\n"
         for _ in range(mebibytes * 1024):
             sys.stdout.write(line)
+
+    def take(self, mebibytes):
+        taken = bytearray(mebibytes << 20)
+        taken[::4096] = bytes(len(taken[::4096])).replace(b"\\0", b"1")
+
+    def take_limited(self, mebibytes):
+        import resource
+        was = resource.getrlimit(resource.RLIMIT_AS)
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20), was[1]))
+        try:
+            self.take(mebibytes)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, was)
 
     def leave(self, code):
         sys.exit(code)
@@ -63,8 +82,13 @@ class Bad:
                 time.sleep(60)
             except BaseException:
                 pass
-        while how == "late":
-            time.sleep(60)
+        if how == "blocks":
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        if how == "handles":
+            signal.signal(signal.SIGINT, own_handler)
+        tracker.metrics([("y", 1.0)])
+        while how in ("late", "blocks", "handles") and not self.order:
+            time.sleep(0.05)
 
     def children(self):
         return [subprocess.Popen(["setsid", "sleep", "4323"]).pid, os.fork() or time.sleep(4323)]
@@ -102,6 +126,54 @@ def model_of(session: SessionUnderTest) -> str:
 
 def ended(session: SessionUnderTest) -> DebugSession:
     return until(lambda: (now := session.now()).exit and now, "the session's end")
+
+
+@pytest.fixture
+def small_memory(engine: EngineUnderTest) -> Iterator[None]:
+    """Put the engine and all it starts into a control group of 900 MB, where this machine lets us make one."""
+    group = _memory_group()
+    before = Path("/proc/self/cgroup").read_text()
+    home = next((line.split(":", 2)[2] for line in before.splitlines() if ":memory:" in line), "/")
+    tree = [psutil.Process(engine.pid()), *psutil.Process(engine.pid()).children(recursive=True)]
+    for process in tree:
+        (group / "cgroup.procs").write_text(str(process.pid))
+    yield
+    left = (group / "cgroup.procs").read_text().split()
+    for pid in left:
+        with contextlib.suppress(OSError):
+            Path(f"/sys/fs/cgroup/memory{home}/cgroup.procs").write_text(pid)
+    until(lambda: not (group / "cgroup.procs").read_text(), "an empty group")
+    group.rmdir()
+
+
+def _memory_group() -> Path:
+    group = Path("/sys/fs/cgroup/memory") / f"jx-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text("900M")
+    except OSError as error:
+        pytest.skip(f"no control group of our own for memory: {error}")
+    return group
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_the_systems_out_of_memory_killer_is_named(engine: EngineUnderTest) -> None:
+    session = launch(engine.where, BAD, "bad")
+    session.call("instantiate")
+    with pytest.raises(ChannelClosed):
+        method(session, "take", mebibytes=3000)
+    session.channel.close()
+    told = ended(session)
+    assert told.exit is not None
+    assert (told.exit.oom, told.exit.signal) == (True, 9)
+    assert "out-of-memory killer" in told.exit.message
+    assert "peak memory was" in (told.exit.hint or "")
+
+
+def test_memory_that_is_refused_is_an_exception_and_the_model_lives_on(session: SessionUnderTest) -> None:
+    error = session.refused("call", {"mebibytes": 4000}, model_id=model_of(session), method="take_limited")
+    assert (error["code"], error["message"].startswith("MemoryError")) == ("exception", True)
+    assert method(session, "add", x=1) == 8
 
 
 def test_a_hundred_megabytes_of_output_hurt_nobody(
@@ -202,6 +274,35 @@ def test_a_training_that_ignores_everything_is_told_and_terminate_ends_it(sessio
     now = session.terminate()
     assert now.exit is not None
     assert (now.exit.code, now.trainings[0].state) == ("requested", "failed")
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [("blocks", "its code has blocked SIGINT"), ("handles", "handler of its own for SIGINT (own_handler)")],
+)
+def test_code_that_keeps_interrupts_to_itself_is_told_and_they_come_back(
+    session: SessionUnderTest, how: str, why: str
+) -> None:
+    training = session.call("train", {"how": how})["training_id"]
+    until(lambda: len(session.call("training_status", training_id=training)["metrics"]) == 2, "its metrics")
+    told = session.call("interrupt")
+    assert (told["op"], why in told["deaf"]) == ("train", True)
+    assert why in until(lambda: (busy := session.now().busy) and busy.deaf, "the same in the engine")
+    hint = session.call("cancel_training", training_id=training, wait_s=0.5)["hint"]
+    assert why in hint
+    _to_order(session, "append(1)")
+    until(lambda: session.call("training_status", training_id=training)["state"] != "running", "its end")
+    _to_order(session, "clear()")
+    late = session.call("train", {"how": "late"})["training_id"]
+    until(lambda: session.call("training_status", training_id=late)["metrics"], "its first metric")
+    told = session.call("cancel_training", training_id=late)
+    assert (told["ended"], told["stage"]) == (True, "interrupt")
+
+
+def _to_order(session: SessionUnderTest, change: str) -> None:
+    """Reach the model beside its busy main thread."""
+    found = "for one in __import__('gc').get_objects() if type(one) is Bad"
+    session.call("value", expression=f"[one.order.{change} {found}]")
 
 
 def test_children_do_not_outlive_their_session(session: SessionUnderTest) -> None:

@@ -283,13 +283,14 @@ export interface ModelPage {
   memory_total_bytes: number;
 }
 
-/** A piece of the user's code that has the main thread, or waits for it. */
+/** A piece of the user's code that has the main thread, or waits for it. `deaf`: why an interrupt cannot reach it. */
 export interface SessionTurn {
   op: string;
   subject: string | null;
   queued_at: number;
   started_at: number | null;
   interrupting: boolean;
+  deaf: string | null;
 }
 
 /** A metric of a debug training: how many points there are, and the last number where they are numbers. */

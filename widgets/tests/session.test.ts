@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SessionClient } from '../src/session/session_client';
 import { SessionFeed } from '../src/session/session_feed';
-import { chipOf, factsOf, noticesOf, shapeOf, trainingChip, trainingText } from '../src/session/session_text';
+import { chipOf, factsOf, noticesOf, shapeOf, trainingChip, trainingNoticesOf, trainingText } from '../src/session/session_text';
 import { doublesOf, valueOf } from '../src/session/values';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import type { DebugSession, DebugTraining } from '../src/wire';
@@ -23,7 +23,7 @@ function training(change: Partial<DebugTraining> = {}): DebugTraining {
   return { id: 't', model_id: 'm', state: 'running', progress: 0, created_at: NOW, started_at: NOW, finished_at: null, duration_s: null, cancel_stage: null, fail: null, metrics: [], ...change };
 }
 
-const turn = (change: object = {}) => ({ op: 'train', subject: 'm', queued_at: NOW - 10, started_at: NOW - 10, interrupting: false, ...change });
+const turn = (change: object = {}) => ({ op: 'train', subject: 'm', queued_at: NOW - 10, started_at: NOW - 10, interrupting: false, deaf: null, ...change });
 
 test('the chip says what the session does, and how it ended', () => {
   assert.deepEqual(chipOf(session(), NOW), { text: 'ready', status: 'succeeded' });
@@ -42,6 +42,7 @@ test('what a person should know is a line each', () => {
   const texts = (change: Partial<DebugSession>) => noticesOf(session(change), NOW).map(line => line.text);
   assert.deepEqual(texts({}), []);
   assert.match(texts({ busy: turn({ interrupting: true }) })[0], /does not react to the interrupt/);
+  assert.match(texts({ busy: turn({ interrupting: true, deaf: 'its code has blocked SIGINT' }) })[0], /cannot be interrupted: its code has blocked SIGINT\. /);
   assert.match(texts({ queued: [turn({ op: 'evaluate', started_at: null })] })[0], /1 call waits: evaluate/);
   assert.match(texts({ expires_at: NOW + 60 })[0], /ends in 60 s/);
   assert.match(texts({ code_error: { message: 'SyntaxError: x' } })[0], /could not be loaded: SyntaxError: x/);
@@ -54,6 +55,22 @@ test('a training tells how it stands', () => {
   assert.equal(trainingChip(training({ state: 'failed', fail: { code: 'cancelled' } })).text, 'canceled');
   assert.equal(trainingText(training({ progress: 0.456 }), NOW + 65), '45 % · 1:05');
   assert.equal(trainingText(training({ state: 'failed', duration_s: 2, fail: { code: 'exception', message: 'NaNFound: x' } }), NOW), '0:02 · NaNFound: x');
+});
+
+test('a training that is shown alone says what became of its session', () => {
+  const texts = (change: Partial<DebugSession>, own: Partial<DebugTraining> | null, gone = '') =>
+    trainingNoticesOf(session(change), own && training(own), gone).map(({ tone, text }) => `${tone} ${text}`);
+  assert.deepEqual(texts({}, {}), []);
+  assert.match(texts({}, null)[0], /info net keeps this training no longer/);
+  assert.match(texts({}, {}, 'no such session')[0], /error no such session/);
+  const exit = { code: 'exited' as const, message: 'killed', hint: 'Launch it anew.', exit_code: null, signal: 9, oom: false, ended_at: NOW, exception: null };
+  const lost = { state: 'failed' as const, fail: { code: 'session_ended', message: 'killed' } };
+  assert.match(texts({ status: 'ended', exit }, lost)[0], /error .* kept\. Launch it anew\./);
+  assert.match(texts({ status: 'ended', exit: { ...exit, code: 'requested' } }, lost)[0], /info .* kept\.$/);
+  assert.equal(trainingChip(training(lost)).text, 'ended with its session');
+  const failure = { op: 'train', at: NOW, type: 'ValueError', message: 'x', num_frames: 2, selected: 1 };
+  assert.match(texts({ failure }, { state: 'failed', fail: { code: 'exception', message: 'x' } })[0], /stopped there: %debug_session net/);
+  assert.deepEqual(texts({ failure: null }, { state: 'failed', fail: { code: 'exception', message: 'x' } }), []);
 });
 
 test('numbers that should worry are marked', () => {

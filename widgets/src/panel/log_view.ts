@@ -42,11 +42,14 @@ export class LogView {
     );
   }
 
-  /** @param unavailable The log cannot be had, so that an empty one says nothing. */
-  draw(log: LogText, ended: boolean, unavailable: boolean): void {
+  /**
+   * @param unavailable The log cannot be had, so that an empty one says nothing.
+   * @param short Whether one of a few lines is only as high as they are, although lines may come.
+   */
+  draw(log: LogText, ended: boolean, unavailable: boolean, short = ended || unavailable): void {
     setHidden(this.#empty, log.lines.length > 0);
     setText(this.#empty, unavailable ? 'The log could not be loaded.' : ended ? 'No output.' : 'No output yet.');
-    this.#scroller.classList.toggle('jx-log-short', (ended || unavailable) && log.lines.length <= SHORT_LINES);
+    this.#scroller.classList.toggle('jx-log-short', short && log.lines.length <= SHORT_LINES);
     setHidden(this.#earlier, log.firstOffset === 0);
     this.#earlier.title = log.firstOffset > 0 ? `${formatBytes(log.firstOffset)} of log before this` : '';
     const changedFrom = log.takeChangedFrom();

@@ -49,7 +49,9 @@ export function noticesOf(session: DebugSession, now_s: number): { tone: 'info' 
   if (codeError && session.status !== 'ended') {
     lines.push({ tone: 'error', text: `The code could not be loaded: ${String(codeError.message ?? codeError.code ?? '')}` });
   }
-  if (session.status === 'running' && busy?.interrupting && busy.started_at !== null && now_s - busy.started_at > STUCK_S) {
+  if (session.status === 'running' && busy?.deaf) {
+    lines.push({ tone: 'warning', text: `It cannot be interrupted: ${busy.deaf}. Stacks shows where it is; Terminate ends it and loses its models.` });
+  } else if (session.status === 'running' && busy?.interrupting && busy.started_at !== null && now_s - busy.started_at > STUCK_S) {
     lines.push({ tone: 'warning', text: 'It does not react to the interrupt: it may be inside of native code. Stacks shows where; Terminate ends it and loses its models.' });
   }
   if (session.queued.length > 0) {
@@ -83,7 +85,9 @@ export function trainingNoticesOf(session: DebugSession | null, training: DebugT
   }
   const { fail } = training;
   if (fail?.code === 'session_ended') {
-    return [{ tone: 'error', text: ['The session ended during the training; what it had logged is kept.', session.exit?.hint].filter(Boolean).join(' ') }];
+    const requested = session.exit?.code === 'requested';
+    const text = ['The session ended during the training; what it had logged is kept.', requested ? '' : session.exit?.hint].filter(Boolean).join(' ');
+    return [{ tone: requested ? 'info' : 'error', text }];
   }
   if (fail?.code === 'exception' && session.failure?.op === 'train' && session.status === 'running') {
     return [{ tone: 'error', text: `The session is stopped there: %debug_session ${session.name} shows its frames, %%in_session ${session.name} evaluates in them.` }];
@@ -101,6 +105,9 @@ export function trainingChip(training: DebugTraining): ChipText {
   }
   if (training.state === 'failed') {
     const code = String(training.fail?.code ?? 'failed');
+    if (code === 'session_ended') {
+      return { text: 'ended with its session', status: 'canceled' };
+    }
     return code === 'cancelled' ? { text: 'canceled', status: 'canceled' } : { text: code === 'exception' ? 'failed' : code, status: 'failed' };
   }
   if (training.cancel_stage) {

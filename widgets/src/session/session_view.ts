@@ -150,7 +150,7 @@ class SessionView {
     this.#instances.draw(session, live);
     setHidden(this.#console.node, over);
     this.#console.draw(live, session.failure && session.failure.num_frames > 0 ? session.failure.selected : null);
-    this.#log.draw(this.#feed.log, over, state === 'gone');
+    this.#log.draw(this.#feed.log, over, state === 'gone', true);
   }
 
   #say(lines: readonly { tone: string; text: string }[]): void {

@@ -32,7 +32,6 @@ const CSS = /* css */ `
 .jx-session-item .jx-metrics { padding: 0; }
 .jx-session-one .jx-session-item { padding-top: 8px; }
 .jx-session-one .jx-session-id { display: none; }
-.jx-session .jx-log:has(.jx-log-empty:not([hidden])) { height: auto; min-height: 0; resize: none; }
 .jx-session-of { flex: none; max-width: 16em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .jx-session-body { padding: 2px 0 6px; }
 .jx-session-again { display: flex; justify-content: space-between; gap: 12px; }
@@ -84,5 +83,9 @@ const CSS = /* css */ `
   .jx-name-open { grid-template-columns: minmax(60px, 1fr) minmax(0, 3fr); }
   .jx-name-type { display: none; }
   .jx-session-facts { flex-basis: 100%; order: 9; }
+  .jx-session-id { display: none; }
+  .jx-session-line { flex-wrap: wrap; row-gap: 2px; }
+  .jx-session .jx-toolbar { height: auto; flex-wrap: wrap; }
+  .jx-session .jx-toolbar button { white-space: nowrap; }
 }
 `;
