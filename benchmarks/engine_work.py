@@ -10,7 +10,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.many_runs import NUM_RUNS, fill, stop
+from benchmarks.many_runs import NUM_RUNS, fill
+from benchmarks.own_engine import own_engine, stop
 from benchmarks.rows import Row, median, percentile
 from jupyter_ext import connection
 from jupyter_ext.client.aio import AsyncClient
@@ -175,10 +175,5 @@ async def measure(directory: Path) -> list[Row]:
 
 def run() -> list[Row]:
     """Measure in directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="jx-") as directory:
-        os.environ["JUPYTER_EXT_DATA_DIR"] = str(Path(directory) / "data")
-        os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(Path(directory) / "run")
-        try:
-            return asyncio.run(measure(Path(directory)))
-        finally:
-            stop()
+    with own_engine() as directory:
+        return asyncio.run(measure(directory))

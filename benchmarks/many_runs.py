@@ -6,9 +6,7 @@ The peer is SQLite itself: one row by its key, out of the same file, in this pro
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.own_engine import own_engine, stop
 from benchmarks.rows import Row, median, percentile
 from jupyter_ext import connection
 from jupyter_ext.config import locations
@@ -105,15 +104,6 @@ def by_key(path: Path, id_: str) -> list[float]:
     return took
 
 
-def stop() -> None:
-    """End the engine."""
-    found = connection.find()
-    if found is not None:
-        connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
-        while connection.is_running(locations()):
-            time.sleep(0.05)
-
-
 def measure() -> list[Row]:
     """Measure everything."""
     where = locations()
@@ -126,6 +116,8 @@ def measure() -> list[Row]:
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=found.socket_path), base_url="http://engine"
     ) as client:
+        plain = median(asked(client, "/native/engine"))
+        rows.append(Row("a plain request beside them, p50", plain, "ms", "", None, "", None))
         got, row = asked(client, f"/native/trainings/{id_}"), median(by_key(where.catalog, id_))
         rows.append(
             Row(
@@ -164,10 +156,5 @@ def measure() -> list[Row]:
 
 def run() -> list[Row]:
     """Measure in directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="jx-") as directory:
-        os.environ["JUPYTER_EXT_DATA_DIR"] = str(Path(directory) / "data")
-        os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(Path(directory) / "run")
-        try:
-            return measure()
-        finally:
-            stop()
+    with own_engine():
+        return measure()

@@ -6,21 +6,17 @@ Everything is real: the engine, a session with torch, and beside it a Jupyter ke
 from __future__ import annotations
 
 import http.server
-import os
-import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.own_engine import own_engine
 from benchmarks.rows import Row, median, percentile
 from benchmarks.starting import Kernel, fresh_kernel, fresh_process
-from jupyter_ext import connection
-from jupyter_ext.config import locations
 
 CODE = """
 import time
@@ -223,14 +219,5 @@ def measure() -> list[Row]:
 
 def run() -> list[Row]:
     """Measure in directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="jx-") as directory:
-        os.environ["JUPYTER_EXT_DATA_DIR"] = str(Path(directory) / "data")
-        os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(Path(directory) / "run")
-        try:
-            return measure()
-        finally:
-            found = connection.find()
-            if found is not None:
-                connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
-                while connection.is_running(locations()):
-                    time.sleep(0.05)
+    with own_engine():
+        return measure()

@@ -6,18 +6,15 @@ Everything is real: a kernel with the extension loaded, the engine, a subscriber
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import psutil
 from jupyter_client.manager import KernelManager
 
+from benchmarks.own_engine import own_engine
 from benchmarks.rows import Row, median, percentile
-from jupyter_ext import connection
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.config import locations
 
@@ -209,14 +206,5 @@ async def memory(client: AsyncClient) -> list[Row]:
 
 def run() -> list[Row]:
     """Measure in directories of its own."""
-    with tempfile.TemporaryDirectory(prefix="jx-") as directory:
-        os.environ["JUPYTER_EXT_DATA_DIR"] = str(Path(directory) / "data")
-        os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(Path(directory) / "run")
-        try:
-            return asyncio.run(measure())
-        finally:
-            found = connection.find()
-            if found is not None:
-                connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
-                while connection.is_running(locations()):
-                    time.sleep(0.05)
+    with own_engine():
+        return asyncio.run(measure())

@@ -26,9 +26,11 @@ MAX_KEY_BYTES = 1 << 30
 def member(thing: Any, names: Sequence[str]) -> Callable[..., Any] | None:
     """Give the first member of these names, of an object or of a dict, or `None`."""
     for name in names:
-        found = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+        found: Callable[..., Any] | None = (
+            thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+        )
         if callable(found):
-            return found  # type: ignore[no-any-return]
+            return found
     return None
 
 
