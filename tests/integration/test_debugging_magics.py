@@ -257,3 +257,13 @@ def test_a_training_tells_its_end_and_its_numbers_after_its_session_was_killed(k
     )
     assert cell.result == "('failed', True, True, True, False)"
     assert "failed" in kernel.run("t").result
+
+
+def test_calls_can_be_awaited_while_the_cell_does_something_else(kernel: Kernel) -> None:
+    cell = kernel.run("""
+import asyncio
+t = model.train(x=x, epochs=3, pause=0.1)
+y, _ = await asyncio.gather(asyncio.to_thread(model.evaluate, x=x[:2]), t)
+print(t.status, y.shape)
+""")
+    assert cell.text == "completed (2, 2)\n", cell.traceback

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets.sync.client
 from dap_client import DapClient
-from integration_tools import EngineUnderTest
+from integration_tools import EngineUnderTest, until
 from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.session import Session
 from session_tools import SessionUnderTest, launch
 
 from jupyter_ext.worker.channel import Connection
@@ -180,3 +189,52 @@ def test_a_console_and_jupyterlabs_debugger_reach_the_kernel(engine: EngineUnder
     finally:
         kernel.stop_channels()
         session.terminate()
+
+
+def test_a_jupyter_server_offers_the_session_as_an_external_kernel(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    session = launch(engine.where, STEPS, "steps")
+    home = Path(session.resource.connection_file).parent
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = (
+        "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=token",
+        f"--ServerApp.root_dir={tmp_path}", "--ServerApp.allow_external_kernels=True",
+        f"--ServerApp.external_connection_dir={home}", "--ServerApp.jpserver_extensions={}",
+    )  # fmt: skip
+    environment = {**os.environ, "JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    environment["JUPYTER_EXT_DATA_DIR"] = str(engine.where.data_dir)
+    environment["JUPYTER_EXT_RUNTIME_DIR"] = str(engine.where.runtime_dir)
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyter_server", *options], env=environment, stdout=log, stderr=log
+        )
+    try:
+        kernels = until(lambda: _asked(f"http://127.0.0.1:{port}/api/kernels"), "the session in the list", 60)
+        (kernel,) = kernels
+        address = f"ws://127.0.0.1:{port}/api/kernels/{kernel['id']}/channels?token=token"
+        with websockets.sync.client.connect(address, max_size=None, proxy=None) as channels:
+            request = Session().msg("execute_request", {"code": "Net.__name__", "silent": False})
+            channels.send(json.dumps({**request, "channel": "shell", "buffers": []}, default=str))
+            answer = until(lambda: _result(json.loads(channels.recv(timeout=30))), "the cell's result", 60)
+        assert answer == "'Net'"
+    finally:
+        server.terminate()
+        server.wait(30)
+        session.terminate()
+
+
+def _asked(url: str) -> Any:
+    try:
+        asked = urllib.request.Request(url, headers={"Authorization": "token token"})
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return json.loads(answer.read())
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def _result(message: dict[str, Any]) -> str | None:
+    found: str | None = message["content"].get("data", {}).get("text/plain")
+    return found if message["msg_type"] == "execute_result" else None
