@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -131,3 +132,47 @@ def test_a_session_is_looked_at_while_it_trains_and_where_it_stopped(lab, lab_se
     expect(chip).to_have_text("ended")
     until(lambda: session.now().status == "ended", "the session's end")
     assert [error for error in lab.errors if "422" not in error] == []  # the name that there is not
+
+
+FLOOD = """
+import sys
+
+class Flood:
+    def print_on(self):
+        block = ("x" * 99 + "\\n") * 10_000
+        while True:
+            sys.stdout.write(block)
+"""
+
+
+def test_a_flood_of_output_leaves_the_page_to_its_reader(lab, lab_server, engine) -> None:
+    session = launch(engine.where, FLOOD, "flood")
+    model = session.call("instantiate")["model_id"]
+    path = lab_server.write_notebook("flood", "%load_ext jupyter_ext", shown(session))
+    lab.open(path)
+    lab.run_cell(0)
+    lab.run_cell(1)
+    view = lab.cell(1).locator(".jx-session")
+    chip = view.locator(".jx-title .jx-chip")
+    expect(chip).to_have_text("ready")
+    refused: list[dict[str, Any]] = []
+    flooding = threading.Thread(
+        target=lambda: refused.append(session.refused("call", model_id=model, method="print_on"))
+    )
+    flooding.start()
+    expect(view.get_by_role("log", name="Log")).to_contain_text("bytes left out")
+    log = engine.where.sessions_dir / session.id / "logs.txt"
+    until(lambda: log.stat().st_size > 300 << 20, "300 MB of output", 60)
+    view.get_by_role("button", name="Stacks").click()
+    expect(view.locator(".jx-stacks")).to_contain_text("print_on")
+    field = view.get_by_label("Expression")
+    field.fill("6 * 7")
+    field.press("Enter")
+    expect(view.locator(".jx-console-answer").first).to_contain_text("42")
+    view.get_by_role("button", name="Interrupt").click()
+    expect(chip).to_have_text("interrupted")
+    flooding.join(30)
+    assert refused[0]["code"] == "interrupted"
+    assert view.locator(".jx-log-row").count() < 20_000
+    session.terminate()
+    assert lab.errors == []
