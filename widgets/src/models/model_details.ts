@@ -1,11 +1,12 @@
 // What is below a model's line: facts, how to load it, its files, and the playground once it is loaded.
 
 import { button, element, setHidden, setText } from '../dom';
-import { formatBytes, formatDuration } from '../format';
+import { formatBytes } from '../format';
 import type { Transport } from '../transport/transport';
-import type { LocalModel } from '../wire';
+import type { LocalModel, ModelHost } from '../wire';
 import type { LoadWish, ModelsClient } from './models_client';
 import { parametersText, revisionText } from './model_text';
+import { keepText, ModelStaying } from './model_staying';
 import { Playground } from './playground';
 
 /** What an open row needs of the view. */
@@ -17,6 +18,13 @@ export interface DetailsHost {
 const DEVICES = ['', 'cpu', 'cuda', 'mps'];
 /** Characters from which a fact has a line of its own. */
 const LONG = 36;
+const TASKS: Record<NonNullable<ModelHost['task']>, string> = {
+  embed: 'text to vectors',
+  classify: 'text to labels',
+  generate: 'text to text',
+  forward: 'tensors to tensors',
+  tensors: 'tensors by name, no module',
+};
 const DTYPES = ['', 'float32', 'bfloat16', 'float16'];
 
 export class ModelDetails {
@@ -30,6 +38,7 @@ export class ModelDetails {
   readonly #filesList = element('div');
   readonly #check: HTMLButtonElement;
   readonly #checkNote = element('span', { attrs: { role: 'status' } });
+  readonly #staying: ModelStaying;
   readonly #playgroundHome = element('div');
   readonly #host: DetailsHost;
   readonly #signal: AbortSignal;
@@ -39,10 +48,11 @@ export class ModelDetails {
     this.#host = host;
     this.#signal = signal;
     this.#loading = element('div', { class: 'jx-model-wish' }, 'Load on', this.#device, 'as', this.#dtype);
+    this.#staying = new ModelStaying(model, host.client, signal);
     const copy = button({ class: 'jx-link', text: 'Copy the code for it' }, () => void copyCode(model.id, copy), signal);
     this.#check = button({ class: 'jx-link', text: 'Look for a newer revision' }, () => void this.#checkNewer(model.id), signal);
     this.#files.append(this.#filesTitle, this.#filesList);
-    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
+    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#staying.node, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
   }
 
   /** How it is to be loaded. */
@@ -63,6 +73,7 @@ export class ModelDetails {
     }
     setHidden(this.#playgroundHome, !loaded);
     this.#playground?.draw(live && loaded);
+    this.#staying.draw(model, live);
     setHidden(this.#check, model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded));
     const facts = factsOf(model);
     const key = JSON.stringify(facts);
@@ -121,9 +132,11 @@ function factsOf(model: LocalModel): [string, string][] {
   if (host) {
     facts.push(
       ['loaded', [host.device, host.dtype, host.load_s === null ? null : `in ${host.load_s.toFixed(2)} s`].filter(Boolean).join(', ')],
-      ['process', host.pid === null ? null : `pid ${host.pid}, ${host.num_calls} ${host.num_calls === 1 ? 'call' : 'calls'}`],
+      ['task', host.task === null ? null : TASKS[host.task]],
+      ['process', host.pid === null ? null : `pid ${host.pid}`],
+      ['calls', `${host.num_calls}${host.in_flight > 0 ? `, ${host.in_flight} under way` : ''}`],
       ['memory', memoryFact(model)],
-      ['stays', host.pinned ? 'pinned' : host.keep_alive_s === null ? 'until unloaded' : `${formatDuration(host.keep_alive_s)} after its last use`],
+      ['stays', host.pinned ? 'pinned' : keepText(host.keep_alive_s ?? -1)],
       ['used by', host.users.map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join(', ') || 'nobody']
     );
   } else if (model.memory_bytes !== null) {

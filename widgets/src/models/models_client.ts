@@ -41,6 +41,11 @@ export class ModelsClient {
     bytesOf(await this.#transport.request('POST', `${path(id)}/load`, { ...wish, wait: false }));
   }
 
+  /** Change how long a loaded model stays; seconds after its last use, below 0 for ever. */
+  async keep(id: string, change: { pinned?: boolean; keep_alive_s?: number }): Promise<LocalModel> {
+    return jsonOf<LocalModel>(await this.#transport.request('PATCH', path(id), change));
+  }
+
   async remove(id: string): Promise<void> {
     bytesOf(await this.#transport.request('DELETE', path(id)));
   }

@@ -65,6 +65,12 @@ const CSS = /* css */ `
 
 .jx-model-body { padding: 8px 0 4px 16px; }
 .jx-model-wish { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-bottom: 8px; font-size: 12px; color: var(--jx-muted); }
+.jx-staying label { display: inline-flex; gap: 6px; align-items: center; min-width: 0; max-width: 100%; }
+.jx-models .jx-staying select { min-width: 0; max-width: 100%; flex: 0 1 auto; text-overflow: ellipsis; }
+.jx-staying-note { min-width: 0; overflow-wrap: anywhere; }
+.jx-staying label[hidden] { display: none; }
+.jx-staying input[type='checkbox'] { width: 14px; height: 14px; margin: 0; accent-color: var(--jx-accent); }
+.jx-staying-note[data-tone='error'] { color: var(--jx-error); }
 .jx-panel .jx-model-facts { grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 1px 28px; margin: 0 0 8px; }
 .jx-model-facts .jx-fact dt { flex-basis: 84px; }
 .jx-model-facts .jx-fact-long { grid-column: 1 / -1; }
