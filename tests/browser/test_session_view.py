@@ -173,6 +173,6 @@ def test_a_flood_of_output_leaves_the_page_to_its_reader(lab, lab_server, engine
     expect(chip).to_have_text("interrupted")
     flooding.join(30)
     assert refused[0]["code"] == "interrupted"
-    assert view.locator(".jx-log-row").count() < 20_000
+    assert view.locator(".jx-log-row").count() <= 1_000
     session.terminate()
     assert lab.errors == []

@@ -119,7 +119,9 @@ class DebugSessionsAPI:
         except (binascii.Error, TypeError) as error:
             raise Problem(422, "Invalid value", f"blobs must be base64: {error}.") from error
         try:
-            result, found = await self._sessions.call(request.path_params["id"], body["op"], params, blobs)
+            result, found = await self._sessions.call(
+                request.path_params["id"], body["op"], params, blobs, after_end=True
+            )
         except CallError as error:
             return _refused(error)
         return answer({"result": result, "blobs": [base64.b64encode(blob).decode() for blob in found]})

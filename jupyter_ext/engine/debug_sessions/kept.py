@@ -17,23 +17,27 @@ from jupyter_ext.worker import values
 from jupyter_ext.worker.channel import CallError
 from jupyter_ext.worker.journal_format import parse_journal_name
 
-OPS = ("training_status", "training_metrics")
+
+def can_answer(op: str, params: Mapping[str, Any]) -> bool:
+    """Tell whether a call is one that `answer` answers: about a training, and in our own encoding."""
+    return op in ("training_status", "training_metrics") and params.get("encoding", "values") == "values"
 
 
 def answer(
-    session_dir: Path, training: DebugTraining | None, op: str, params: Mapping[str, Any]
+    session_dir: Path, trainings: Mapping[str, DebugTraining], op: str, params: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[memoryview]]:
-    """Answer one of `OPS` as the session did.
+    """Answer a call about a training as the session did.
 
     Args:
         session_dir: Its directory.
-        training: The one that is asked for, where the session had told of it.
+        trainings: Those that the session had told of, by id.
         op: What is asked.
         params: As the session takes them.
 
     Raises:
         CallError: There was no such training.
     """
+    training = trainings.get(str(params.get("training_id")))
     if training is None:
         message = f"the session that has ended had no training {params.get('training_id')!r}"
         raise CallError({"code": "training_not_found", "message": message})

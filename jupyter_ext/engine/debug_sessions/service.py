@@ -242,12 +242,18 @@ class DebugSessionService:
         await asyncio.to_thread(shutil.rmtree, record.session_dir, True)
 
     async def call(
-        self, session_id: str, op: str, params: dict[str, Any] | None = None, blobs: Sequence[Any] = ()
+        self,
+        session_id: str,
+        op: str,
+        params: dict[str, Any] | None = None,
+        blobs: Sequence[Any] = (),
+        *,
+        after_end: bool = False,
     ) -> tuple[dict[str, Any], list[memoryview]]:
         """Call a session; see `worker/session_ops.py` for what it can be asked.
 
-        A call to one that is just starting waits until it answers and its code was loaded. Of one that has ended, `kept`
-        answers what it can.
+        A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
+        `kept` answers what it can of one that has ended.
 
         Raises:
             Problem: There is no such session, or it has ended, before or during the call.
@@ -261,10 +267,9 @@ class DebugSessionService:
                 return await record.connection.call(op, params, blobs)
             except ChannelClosed:
                 await _ended_or_back(record)
-        if record.exit is not None and op in kept.OPS:
-            wanted = (params or {}).get("training_id")
-            training = next((one for one in record.resource().trainings if one.id == wanted), None)
-            return await asyncio.to_thread(kept.answer, record.session_dir, training, op, params or {})
+        if after_end and record.exit is not None and kept.can_answer(op, params or {}):
+            trainings = {one.id: one for one in record.resource().trainings}
+            return await asyncio.to_thread(kept.answer, record.session_dir, trainings, op, params or {})
         raise self._gone(record)
 
     def list(self, *, ended: bool = True) -> list[DebugSession]:
