@@ -51,3 +51,15 @@ export function setHidden(target: HTMLElement, hidden: boolean): void {
     target.hidden = hidden;
   }
 }
+
+/** Add a style sheet once to the document or shadow root that an element is in. */
+export function addStyleSheet(inside: HTMLElement, id: string, css: () => string): void {
+  const root = inside.getRootNode();
+  const home = root instanceof ShadowRoot ? root : document.head;
+  if (!home.querySelector(`#${id}`)) {
+    const style = document.createElement('style');
+    style.id = id;
+    style.textContent = css();
+    home.append(style);
+  }
+}

@@ -1,17 +1,10 @@
 // The panel's look. Colours come from the host: JupyterLab's variables, else VS Code's, else plain ones.
 
-const STYLE_ID = 'jupyter-ext-style';
+import { addStyleSheet } from '../dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addStyles(inside: HTMLElement): void {
-  const root = inside.getRootNode();
-  const home = root instanceof ShadowRoot ? root : document.head;
-  if (!home.querySelector(`#${STYLE_ID}`)) {
-    const style = document.createElement('style');
-    style.id = STYLE_ID;
-    style.textContent = css();
-    home.append(style);
-  }
+  addStyleSheet(inside, 'jupyter-ext-style', css);
 }
 
 const css = (): string => /* css */ `

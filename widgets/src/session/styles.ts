@@ -1,17 +1,10 @@
 // What the session view looks like beyond the panel's own styles, whose colours it uses.
 
-const STYLE_ID = 'jupyter-ext-session-style';
+import { addStyleSheet } from '../dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addSessionStyles(inside: HTMLElement): void {
-  const root = inside.getRootNode();
-  const home = root instanceof ShadowRoot ? root : document.head;
-  if (!home.querySelector(`#${STYLE_ID}`)) {
-    const style = document.createElement('style');
-    style.id = STYLE_ID;
-    style.textContent = CSS;
-    home.append(style);
-  }
+  addStyleSheet(inside, 'jupyter-ext-session-style', () => CSS);
 }
 
 const CSS = /* css */ `
