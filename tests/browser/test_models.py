@@ -409,8 +409,10 @@ def test_a_model_writes_text_as_one_watches_and_stops(lab, lab_server, tmp_path)
 
 def writer(folder: Path) -> Path:
     """Make a small model that writes nonsense with MiniLM's words."""
+    import torch
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
+    torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(get_model_path())
     config = GPT2Config(vocab_size=len(tokenizer), n_positions=4096, n_embd=32, n_layer=2, n_head=2)
     config.eos_token_id = config.bos_token_id = None

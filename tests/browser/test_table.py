@@ -87,7 +87,7 @@ def test_a_table_is_live_and_acts(lab, lab_server, engine) -> None:
     expect(row_of(table, "slow")).to_have_count(0)
     row_of(table, "digits-2").get_by_role("checkbox").check()
     table.get_by_role("button", name="Run again…").click()
-    table.get_by_role("button", name="Start").click()
+    table.get_by_role("button", name="Start", exact=True).click()
     expect(row_of(table, "digits-2")).to_have_count(2)
 
     lab.save()

@@ -82,9 +82,11 @@ class ModelCallsAPI:
             return
         began, num_tokens = time.monotonic(), 0
         try:
-            async for event, _ in connection.stream("generate", {"value": tree, "for_page": True}, blobs):
-                if "text" in event:
-                    num_tokens = event.get("num_tokens", num_tokens)
+            params = {"value": tree, "for_page": True}
+            async for event, event_blobs in connection.stream("generate", params, blobs):
+                if "result" in event:  # tokens that make no text are counted there only
+                    num_tokens = values.decode(event["result"]["value"], event_blobs)["num_tokens"]
+                else:
                     await socket.send_json({"kind": "text", "text": event["text"]})
         except (CallError, ChannelClosed) as error:
             await socket.send_json({"kind": "error", "message": problem_of(error).detail})

@@ -30,6 +30,7 @@ _BOOT = str(_ROOT / "worker" / "boot.py")
 _READY_TIMEOUT_S = 60.0
 _FORK_TIMEOUT_S = 5.0
 _RESTART_PAUSE_S = 5.0
+_CLOSE_WAIT_S = 2.0
 
 
 class WorkerStartError(Exception):
@@ -112,7 +113,10 @@ class Interpreter:
         if self._writer is not None:
             self._writer.close()
         if self._task is not None:
-            await asyncio.wait([self._task], timeout=2.0)
+            _, busy = await asyncio.wait([self._task], timeout=_CLOSE_WAIT_S)
+            if busy and self._process is not None and self._process.returncode is None:
+                self._process.kill()  # in the middle of an import, where it does not look at its socket
+                await asyncio.wait([self._task], timeout=_CLOSE_WAIT_S)
             self._task.cancel()
 
     async def _live(self) -> None:
