@@ -38,7 +38,8 @@ def row_of(table: Locator, id_: str) -> Locator:
 
 
 def ids(table: Locator) -> list[str]:
-    return [row.get_attribute("data-id") for row in table.locator("tbody tr").all()]
+    found: list[str] = table.locator("tbody tr").evaluate_all("rows => rows.map(row => row.dataset.id)")
+    return found
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def session(lab_server: Any, engine: Any) -> Any:
     """Give a session with one model."""
     made = launch(engine.where, NET, "digits-net")
     yield made
+    made.channel.close()
     if made.now().status != "ended":
         made.terminate()
 
