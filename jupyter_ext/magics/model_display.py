@@ -7,17 +7,18 @@ from typing import Any
 
 from IPython.display import display
 
-from jupyter_ext.client import model_list, tunnel
-from jupyter_ext.client.local_models import Model
-from jupyter_ext.client.model_list import ModelList, readable, static_bundle
-from jupyter_ext.protocol.local_models import Unloaded
+from jupyter_ext.client.models import listing
+from jupyter_ext.client.models.handle import Model
+from jupyter_ext.client.models.listing import ModelList, readable, static_bundle
+from jupyter_ext.client.requests import comm_bridge
+from jupyter_ext.protocol.models import Unloaded
 
 log = logging.getLogger(__name__)
 
 _WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
-def show(found: ModelList) -> None:
+def show(found: ModelList[Any]) -> None:
     """Display a list: live by MIME type or widget, and as a table where nothing is alive."""
     data = static_bundle(found)
     try:
@@ -25,7 +26,7 @@ def show(found: ModelList) -> None:
     except ImportError as error:
         log.info("no widget: %s", error)
     else:
-        widget = LiveView("models", found.mime_content, door=tunnel.PanelDoor())
+        widget = LiveView("models", found.mime_content, door=comm_bridge.PanelDoor())
         data[_WIDGET_TYPE] = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     display(data, raw=True)
 
@@ -76,4 +77,4 @@ def delete(model: Model, *, only_files: bool, force: bool) -> Any:
     return None
 
 
-model_list.show_hook = show
+listing.show_hook = show

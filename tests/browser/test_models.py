@@ -14,7 +14,7 @@ from integration_tools import until
 from lab_page import Lab
 from playwright.sync_api import Locator, expect
 
-from jupyter_ext import connection
+from jupyter_ext.engine_process import discovery
 
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
 NAME = "all-MiniLM-L6-v2"
@@ -89,10 +89,10 @@ def minilm(tmp_path: Path, engine, lab_server) -> Iterator[Path]:
 
 def forget(engine, model_id: str) -> None:
     """Have the engine unload and forget a model."""
-    found = connection.find(engine.where)
+    found = discovery.find(engine.where)
     if found is not None:
         path = f"/native/models/{quote(model_id, safe='')}?force=1"
-        connection.request(found.socket_path, "DELETE", path, timeout_s=30.0)
+        discovery.request(found.socket_path, "DELETE", path, timeout_s=30.0)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_widget_draws(lab, lab_server, tmp_path, way) -> None:
 
 
 TABLE = """\
-from jupyter_ext.client.training_list import TrainingList
+from jupyter_ext.client.trainings.listing import TrainingList
 from jupyter_ext.client import tunnel
 from jupyter_ext_widgets import LiveView
 display(LiveView("trainings", TrainingList(limit=20).table, door=tunnel.PanelDoor()))"""

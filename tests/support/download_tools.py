@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from hub_server import HubServer
 
-from jupyter_ext.engine.models.downloads import Downloads
-from jupyter_ext.engine.models.fetch_settings import FetchSettings
-from jupyter_ext.engine.models.hub_settings import HubSettings
+from jupyter_ext.engine.models.download.manager import Downloads
+from jupyter_ext.engine.models.sources.http_settings import FetchSettings
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 
 MIB = 1024 * 1024
 QUICK = FetchSettings(

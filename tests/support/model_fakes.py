@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.parts import Described, Environ, LoadOptions, TrainedWeights
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.models.interfaces import Described, Environ, LoadOptions, TrainedWeights
 from jupyter_ext.engine.models.reference import ModelRef
-from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.errors import DownloadCanceled, InvalidInput, RequestRefused, UnknownId
-from jupyter_ext.protocol.local_models import ModelHost, ModelUser, Transfer, Unloaded
 from jupyter_ext.protocol.model_refs import key_of
+from jupyter_ext.protocol.models import ModelHost, ModelUser, Transfer, Unloaded
 
 TOTAL = 1000
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import ipywidgets
 
-from jupyter_ext.protocol.training_input import TrainingInput
+from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext_widgets.file_upload import FileUpload
 from jupyter_ext_widgets.form_fields import FormField, list_text, list_value
 from jupyter_ext_widgets.path_browser import PathBrowser

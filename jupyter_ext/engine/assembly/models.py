@@ -7,25 +7,25 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.api.downloads import DownloadsAPI
-from jupyter_ext.engine.api.local_models import LocalModelsAPI
-from jupyter_ext.engine.api.model_calls import ModelCallsAPI
+from jupyter_ext.engine.api.native.downloads import DownloadsAPI
+from jupyter_ext.engine.api.native.model_calls import ModelCallsAPI
+from jupyter_ext.engine.api.native.models import LocalModelsAPI
 from jupyter_ext.engine.api.pieces.models import PiecesModelsAPI
-from jupyter_ext.engine.api.pieces.neighbours import PiecesNeighboursAPI
+from jupyter_ext.engine.api.pieces.wrapper_stubs import PiecesNeighboursAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.assembly.trained_weights import CatalogTrained
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models.doors import ModelDoors
-from jupyter_ext.engine.models.downloads import Downloads
-from jupyter_ext.engine.models.fetching import HubFetching
-from jupyter_ext.engine.models.hosting import Hosts
-from jupyter_ext.engine.models.record import Records
-from jupyter_ext.engine.models.remote import RemoteModels
-from jupyter_ext.engine.models.service import ModelService
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.files import FileStore
-from jupyter_ext.engine.store.secret_files import read_or_make
-from jupyter_ext.engine.workers.environments import Environments
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.secrets import read_or_make
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.models.download.hub_downloads import HubFetching
+from jupyter_ext.engine.models.download.manager import Downloads
+from jupyter_ext.engine.models.hosts.manager import Hosts
+from jupyter_ext.engine.models.service.record import Records
+from jupyter_ext.engine.models.service.remote_models import RemoteModels
+from jupyter_ext.engine.models.service.router import ModelDoors
+from jupyter_ext.engine.models.service.service import ModelService
+from jupyter_ext.engine.processes.interpreters import Environments
 
 
 class ModelsPart:

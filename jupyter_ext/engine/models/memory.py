@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.worker.model_files import DTYPE_BYTES, FLOATS, WeightFile, main_dtype
+from jupyter_ext.weights.files import DTYPE_BYTES, FLOATS, WeightFile, main_dtype
 
 DTYPES = {
     "float32": 4, "float16": 2, "bfloat16": 2, "float64": 8,

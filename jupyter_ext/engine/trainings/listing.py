@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.listing import ListQuery
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.query import ListQuery
+from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.orders import Order, Origin
-from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.launch_request import Order, Origin
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.versions import Versions
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
-from jupyter_ext.protocol.resources import Training, Urls
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import Training, Urls
 
 _SEALING_S = 5.0
 _DELETED_PREFIX = ".deleted-"

@@ -11,29 +11,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.backends.base import Backend
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.run_store import Batch, RunStore
-from jupyter_ext.engine.trainings.chain import Link
-from jupyter_ext.engine.trainings.file_inputs import FileInputs
-from jupyter_ext.engine.trainings.housekeeping import Housekeeping, unsealed
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.processes.backend import Backend
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
+from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
+from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.lives import Lives
-from jupyter_ext.engine.trainings.open_stores import OpenStores
-from jupyter_ext.engine.trainings.orders import Order, Origin, declared_inputs, prepare, prepare_remote
-from jupyter_ext.engine.trainings.publishing import Publisher
+from jupyter_ext.engine.trainings.launch_request import (
+    Order,
+    Origin,
+    declared_inputs,
+    prepare,
+    prepare_remote,
+)
+from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.periodic_tasks import Housekeeping, unsealed
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
-from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.versions import MadeIn, Version, Versions
-from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.trainings.webhooks import Webhooks
-from jupyter_ext.engine.workers.exit import rfc3339
+from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.run_monitor import Lives
+from jupyter_ext.engine.trainings.store_cache import OpenStores
 from jupyter_ext.ids import TrainingId, is_training_id
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import TERMINAL, Training
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import TERMINAL, Training
 
 
 class TrainingService:

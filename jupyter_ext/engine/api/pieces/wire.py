@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jupyter_ext.protocol.local_models import LocalModel, Transfer
+from jupyter_ext.protocol.models import LocalModel, Transfer
 from jupyter_ext.protocol.problems import Problem
 
 SCHEMA = {"migration": 0, "semantic": "MAJOR_0_MINOR_0_PATCH_1"}

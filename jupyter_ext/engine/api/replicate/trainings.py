@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
-from jupyter_ext.engine.api.replicate.requests import (
+from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     answer,
     base_url,
@@ -23,13 +22,14 @@ from jupyter_ext.engine.api.replicate.requests import (
     json_object,
     page,
 )
-from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Order, Origin, origin_where_made
-from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
+from jupyter_ext.engine.trainings.artifacts.models import Models
+from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
+from jupyter_ext.engine.trainings.launch_request import Order, Origin, origin_where_made
+from jupyter_ext.engine.trainings.serializer import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.webhooks import webhook_of
 from jupyter_ext.protocol.problems import not_found
-from jupyter_ext.protocol.resources import Training
+from jupyter_ext.protocol.trainings import Training
 
 
 class TrainingsAPI:
