@@ -154,7 +154,7 @@ def _widget(view: str, data: dict[str, Any]) -> Any:
     except ImportError as error:
         log.info("no widget: %s", error)
         return None
-    return LiveView(view, data, door=comm_bridge.PanelDoor())
+    return LiveView(view, data, bridge=comm_bridge.CommBridge())
 
 
 async def _keep_saved_output_current(

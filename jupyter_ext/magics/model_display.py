@@ -7,9 +7,10 @@ from typing import Any
 
 from IPython.display import display
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.models import listing
 from jupyter_ext.client.models.handle import Model
-from jupyter_ext.client.models.listing import ModelList, readable, static_bundle
+from jupyter_ext.client.models.listing import ModelList, static_bundle
 from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext.protocol.models import Unloaded
 
@@ -26,7 +27,7 @@ def show(found: ModelList[Any]) -> None:
     except ImportError as error:
         log.info("no widget: %s", error)
     else:
-        widget = LiveView("models", found.mime_content, door=comm_bridge.PanelDoor())
+        widget = LiveView("models", found.mime_content, bridge=comm_bridge.CommBridge())
         data[_WIDGET_TYPE] = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     display(data, raw=True)
 
@@ -62,8 +63,8 @@ class Freed:
         before, after = freed.available_before_bytes, freed.available_after_bytes
         still = "" if not freed.held else f" Its pages are still held here by {', '.join(freed.held)}."
         return (
-            f"{self._model.id} is unloaded: its process held {readable(freed.host_bytes)} and ended in "
-            f"{freed.took_s:.2f} s; memory available {readable(before)} before, {readable(after)} after."
+            f"{self._model.id} is unloaded: its process held {format_bytes(freed.host_bytes)} and ended in "
+            f"{freed.took_s:.2f} s; memory available {format_bytes(before)} before, {format_bytes(after)} after."
             + still
         )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights import mmap, module_builder
 from jupyter_ext.weights.module_builder import names_of
@@ -148,7 +149,7 @@ def _check_fit(files: list[model_files.WeightFile], device: torch.device) -> Non
     needed, (free, total) = sum(file.bytes for file in files), torch.cuda.mem_get_info(device)
     if needed > free:
         raise CannotLoad(
-            f"The weights take {needed / 1e9:,.2f} GB, {device} has {free / 1e9:,.2f} of {total / 1e9:,.2f} GB free; "
+            f"The weights take {format_bytes(needed)}, {device} has {format_bytes(free)} of {format_bytes(total)} free; "
             "unload another model, or choose a smaller dtype or the cpu.",
             "device_memory",
         )

@@ -351,9 +351,9 @@ def test_a_newer_revision_is_found_and_takes_the_place(lab, lab_server, hub, pub
 @pytest.mark.parametrize("way", ["server", "kernel"])
 def test_a_page_without_our_extension_has_it_as_a_widget(lab, lab_server, minilm, way) -> None:
     widget = """\
-from jupyter_ext.client import tunnel
+from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext_widgets import LiveView
-display(LiveView("models", {"version": 1, "model": None}, door=tunnel.PanelDoor()))"""
+display(LiveView("models", {"version": 1, "model": None}, bridge=comm_bridge.CommBridge()))"""
     lab.open(lab_server.write_notebook(f"models-widget-{way}", "%load_ext jupyter_ext", widget))
     if way == "kernel":
         lab.page.route("**/jupyter-ext/**", lambda route: route.abort())

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.capture.bundle import Bundle, pack_files
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.signature import from_source
@@ -65,14 +66,14 @@ def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> B
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             notices.append(
-                f"{relative} ({size / 2**20:,.0f} MiB) did not travel with the folder: it is larger than "
-                f"{MAX_FILE_BYTES >> 20} MiB. Give its path as an input instead."
+                f"{relative} ({format_bytes(size)}) did not travel with the folder: it is larger than "
+                f"{format_bytes(MAX_FILE_BYTES)}. Give its path as an input instead."
             )
             continue
         total += size
         if total > MAX_FOLDER_BYTES or len(files) >= MAX_FILES:
             raise InvalidInput(
-                f"{root.name}: the folder holds more than {MAX_FOLDER_BYTES >> 20} MiB or {MAX_FILES:,} files; "
+                f"{root.name}: the folder holds more than {format_bytes(MAX_FOLDER_BYTES)} or {MAX_FILES:,} files; "
                 "move its data elsewhere and give the path as an input."
             )
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Protocol
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.protocol.decthings.tensors import Media
 
 NUM_SHOWN = 5
@@ -46,7 +47,9 @@ class PreviewedDataset(Protocol):
 def line(dataset: PreviewedDataset) -> str:
     """Give a line about a dataset."""
     keys = ", ".join(_definition(key) for key in dataset.definitions)
-    return f"{dataset.name}: {len(dataset):,} entries of {keys}; {_size(dataset.nbytes)} ({dataset.id})"
+    return (
+        f"{dataset.name}: {len(dataset):,} entries of {keys}; {format_bytes(dataset.nbytes)} ({dataset.id})"
+    )
 
 
 def text(dataset: PreviewedDataset) -> str:
@@ -66,14 +69,14 @@ def html(dataset: PreviewedDataset) -> str:
         for n, entry in enumerate(dataset[:NUM_SHOWN])
     )
     more = f"<p>… {len(dataset) - NUM_SHOWN:,} more</p>" if len(dataset) > NUM_SHOWN else ""
-    about = f"{escape(dataset.name)}: {len(dataset):,} entries, {_size(dataset.nbytes)}"
+    about = f"{escape(dataset.name)}: {len(dataset):,} entries, {format_bytes(dataset.nbytes)}"
     return f"<div><p><b>{about}</b></p><table><tr><th></th>{heads}</tr>{rows}</table>{more}</div>"
 
 
 def table(datasets: Iterable[PreviewedDataset]) -> str:
     """Give a list of datasets as HTML."""
     rows = "".join(
-        f"<tr><td>{escape(each.name)}</td><td>{len(each):,}</td><td>{_size(each.nbytes)}</td>"
+        f"<tr><td>{escape(each.name)}</td><td>{len(each):,}</td><td>{format_bytes(each.nbytes)}</td>"
         f"<td>{escape(', '.join(_definition(key) for key in each.definitions))}</td><td>{escape(each.id)}</td></tr>"
         for each in datasets
     )
@@ -85,9 +88,9 @@ def table(datasets: Iterable[PreviewedDataset]) -> str:
 def cell(value: Any) -> str:
     """Give a value in a few words."""
     if isinstance(value, Media):
-        return f"<{value.format}, {_size(len(value.data))}>"
+        return f"<{value.format}, {format_bytes(len(value.data))}>"
     if isinstance(value, bytes):
-        return f"<{_size(len(value))}>"
+        return f"<{format_bytes(len(value))}>"
     shape = getattr(value, "shape", None)
     if shape is None:
         shown = repr(value)
@@ -112,12 +115,3 @@ def _definition(key: dict[str, Any]) -> str:
     rules = key["rules"]
     shape = "×".join("?" if size == -1 else str(size) for size in rules["shape"])
     return f"{key['name']}: {'|'.join(rules['allowedTypes'])}{f'[{shape}]' if shape else ''}"
-
-
-def _size(num_bytes: int) -> str:
-    size = float(num_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError

@@ -11,6 +11,7 @@ import time
 from importlib import metadata
 
 from jupyter_ext import __version__
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.config import PROTOCOL_VERSION, locations
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.errors import EngineError, EngineUnreachable, RequestRefused
@@ -130,7 +131,7 @@ def _directory_line(path: str) -> str:
     if not os.path.isdir(path):
         return f"ok  {path} will be made at the first training"
     free = os.statvfs(path)
-    free_gib = free.f_bavail * free.f_frsize / 2**30
+    free_bytes = free.f_bavail * free.f_frsize
     if not os.access(path, os.W_OK):
         return f"!!  {path} cannot be written; set JUPYTER_EXT_DATA_DIR and JUPYTER_EXT_RUNTIME_DIR"
-    return f"{'ok' if free_gib > 1 else '!!'}  {path}: {free_gib:,.0f} GiB free"
+    return f"{'ok' if free_bytes > 1 << 30 else '!!'}  {path}: {format_bytes(free_bytes)} free"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jupyter_ext.client.models.listing import readable
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.errors import InvalidInput
@@ -25,7 +25,7 @@ class Partial:
         """Say how much of which file is here."""
         file = self.info
         running = ", on its way" if file.is_running else ""
-        return f"{file.model} {file.file}: {readable(file.kept_bytes)} of {readable(file.bytes)}{running}"
+        return f"{file.model} {file.file}: {format_bytes(file.kept_bytes)} of {format_bytes(file.bytes)}{running}"
 
     def remove(self) -> None:
         """Delete what is here of it.

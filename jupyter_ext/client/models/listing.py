@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.protocol.models import LocalModel, ModelPage
 
 if TYPE_CHECKING:
@@ -120,15 +121,6 @@ def describe(model: LocalModel) -> str:
     return " ".join(part for part in (model.id, _state(model), _size(model.bytes)) if part)
 
 
-def readable(size: float) -> str:
-    """Write bytes for people, in units of 1024 and as the page writes them."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.0f} TiB" if size >= 100 else f"{size:.1f} TiB"
-
-
 def _row(model: LocalModel) -> list[str]:
     host = model.host
     memory = (
@@ -155,14 +147,14 @@ def _state(model: LocalModel) -> str:
     if transfer.bytes_total:
         text += f" {100 * transfer.bytes_done / transfer.bytes_total:.0f} %"
     if transfer.bytes_per_s:
-        text += f", {readable(transfer.bytes_per_s)}/s"
+        text += f", {format_bytes(transfer.bytes_per_s)}/s"
     if transfer.eta_s is not None:
         text += f", {transfer.eta_s:.0f} s left"
     return text
 
 
 def _size(size: int | None) -> str:
-    return "" if size is None else readable(size)
+    return "" if size is None else format_bytes(size)
 
 
 def _html_row(tag: str, cells: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ class OpenStream:
         self._future.cancel()
 
 
-class PanelDoor:
+class CommBridge:
     """Passes a view's requests on to the engine. Thread-safe."""
 
     def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:

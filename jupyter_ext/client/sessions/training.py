@@ -102,7 +102,7 @@ class DebugTraining:
                 left -= wait_s
                 if left <= 0 and self._resource.state == "running":
                     raise TimeoutError(f"training {self.id} is not over after {timeout_s} s; it goes on")
-        return self._judged()
+        return self._raise_for_status()
 
     def __await__(self) -> Generator[Any, None, DebugTraining]:
         """Wait in an asynchronous cell: `await training`."""
@@ -231,7 +231,7 @@ class DebugTraining:
     def _take(self, told: Mapping[str, Any]) -> None:
         self._resource = TrainingResource.model_validate(told)
 
-    def _judged(self) -> DebugTraining:
+    def _raise_for_status(self) -> DebugTraining:
         fail = self._resource.fail
         if fail is None:
             return self

@@ -125,7 +125,7 @@ class Trainings:
         return text or "?"
 
 
-class EngineDoor:
+class EngineController:
     """The engine of this user on this host."""
 
     def status(self) -> EngineInfo:
@@ -145,4 +145,4 @@ class EngineDoor:
 
 
 trainings = Trainings()
-engine = EngineDoor()
+engine = EngineController()

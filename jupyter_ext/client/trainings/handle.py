@@ -92,12 +92,12 @@ class Training:
             TrainingCanceled: It was canceled.
             TimeoutError: It is not over after that many seconds.
         """
-        return self._judged(loop_thread().run(self._client.wait(self.id, timeout_s)))
+        return self._raise_for_status(loop_thread().run(self._client.wait(self.id, timeout_s)))
 
     def __await__(self) -> Generator[Any, None, Training]:
         """Wait in an asynchronous cell: `await run`."""
         future = asyncio.wrap_future(loop_thread().submit(self._client.wait(self.id)))
-        return self._judged((yield from future.__await__()))
+        return self._raise_for_status((yield from future.__await__()))
 
     def cancel(self) -> Training:
         """Begin to stop it: flag, interrupt, SIGTERM, SIGKILL. One that is over stays as it is."""
@@ -218,7 +218,7 @@ class Training:
                 return
             yield event
 
-    def _judged(self, resource: trainings.Training) -> Training:
+    def _raise_for_status(self, resource: trainings.Training) -> Training:
         self._resource = resource
         if resource.status == "failed":
             told = resource.exception.text if resource.exception else resource.error

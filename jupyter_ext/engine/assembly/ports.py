@@ -26,7 +26,7 @@ from jupyter_ext.engine.api.http.problems import HANDLERS
 from jupyter_ext.engine.api.http.rate_limits import RateLimited
 from jupyter_ext.engine.api.pieces.models import OPEN_PORT
 from jupyter_ext.engine.assembly.part import API
-from jupyter_ext.engine.trainings.delivery.signed_links import Links
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 
 PIECES_PORTS = range(39300, 39334)
 """Where Pieces' wrapper looks for its service."""
@@ -59,7 +59,7 @@ class Ports:
         self,
         settings: EngineSettings,
         token_file: Path,
-        links: Links,
+        links: SignedLinks,
         apis: Iterable[API],
         pieces: Iterable[API],
     ) -> None:

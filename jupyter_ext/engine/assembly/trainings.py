@@ -20,7 +20,7 @@ from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
 from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.catalog.catalog import Catalog
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.named_models import ModelStore
 from jupyter_ext.engine.files.uploads import FileStore
@@ -34,10 +34,10 @@ from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles
-from jupyter_ext.engine.trainings.delivery.signed_links import Links
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.engine.trainings.delivery.webhook_signature import new_secret
 from jupyter_ext.engine.trainings.delivery.webhooks import MAX_LOG_BYTES, Webhooks
-from jupyter_ext.engine.trainings.launch_request import Origin
+from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
@@ -60,9 +60,11 @@ class TrainingsPart:
         self._where = where
         self.catalog = Catalog(where.catalog)
         self.files = FileStore(where.files_dir)
-        self.links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
+        self.links = SignedLinks(
+            bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32)))
+        )
         self._models = ModelStore(where.models_dir)
-        self._hub: Hub[Batch] = Hub()
+        self._hub: PubSub[Batch] = PubSub()
         self._watcher, self._sealer = Watcher(), Sealer()
         services, file_inputs = ReplicateBackend(), FileInputs(self.files)
         self._backends: dict[str, Backend] = {
@@ -91,7 +93,7 @@ class TrainingsPart:
     def _build_apis(self, models: Models) -> Sequence[API]:
         presenter, guard = self._presenter, DuplicateGuard()
         return (
-            TrainingsAPI(self._trainings, models, presenter, guard, Origin(sys.executable)),
+            TrainingsAPI(self._trainings, models, presenter, guard, CallerContext(sys.executable)),
             PredictionsAPI(self._trainings, models, presenter, guard),
             EventsAPI(self._trainings, self._hub, presenter),
             ModelsAPI(models),

@@ -58,7 +58,7 @@ class Subscriber(Generic[T]):
         return True
 
 
-class Hub(Generic[T]):
+class PubSub(Generic[T]):
     """Subscribers by topic."""
 
     def __init__(self) -> None:

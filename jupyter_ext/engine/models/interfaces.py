@@ -18,7 +18,7 @@ Environ = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Described:
+class ModelDescription:
     """What is known of a model's files, here or on the hub; sizes in bytes."""
 
     revision: str | None = None
@@ -33,7 +33,7 @@ class Described:
     notices: Sequence[str] = ()
 
 
-class FetchTask(Protocol):
+class DownloadTask(Protocol):
     """One running download."""
 
     @property
@@ -57,7 +57,7 @@ class Fetching(Protocol):
 
     async def resolve(
         self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
-    ) -> tuple[Described, Any]:
+    ) -> tuple[ModelDescription, Any]:
         """Ask what there is to fetch; gives a description, and what `start` wants.
 
         Args:
@@ -69,13 +69,13 @@ class Fetching(Protocol):
             JupyterExtError: There is no such model, or it may not be had; one line.
         """
 
-    def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> FetchTask:
+    def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> DownloadTask:
         """Begin to fetch what was resolved."""
 
-    async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
+    async def local(self, ref: ModelRef, environ: Environ) -> ModelDescription | None:
         """Describe the files that are here whole, or give `None`."""
 
-    async def describe(self, ref: ModelRef, path: Path) -> Described:
+    async def describe(self, ref: ModelRef, path: Path) -> ModelDescription:
         """Describe a folder or file that the user or a training owns.
 
         Raises:
@@ -124,7 +124,7 @@ class LoadOptions:
     user: ModelUser | None = None
 
 
-class Hosting(Protocol):
+class ModelHosts(Protocol):
     """Holds models in memory, each in a process of its own."""
 
     async def adopt(self) -> dict[str, ModelHost]:

@@ -169,8 +169,3 @@ async def device_free_bytes(device: str) -> int | None:
         return int(lines[index].split(",")[0]) << 20
     except (IndexError, ValueError):
         return None
-
-
-def readable(num_bytes: float) -> str:
-    """Write bytes for people, in MB or GB of 1000."""
-    return f"{num_bytes / 1e9:,.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.ipc import processes
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.trainings import Cause, UserException
@@ -106,7 +107,7 @@ def _failure(run_dir: Path, end: dict[str, Any]) -> tuple[Cause, UserException |
     if told is not None:
         message = f"{told['type']}: {told['message']}" if told["message"] else told["type"]
         return Cause(kind="exception", message=message), UserException.model_validate(told)
-    peak = f"Its peak memory was {end.get('max_rss_bytes', 0) / 2**20:,.0f} MiB."
+    peak = f"Its peak memory was {format_bytes(end.get('max_rss_bytes', 0))}."
     if end["signal"] is None:
         return Cause(
             kind="exit",

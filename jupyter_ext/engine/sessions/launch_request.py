@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.sessions.pending_code import Bundles
+from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ids import new_training_id
 from jupyter_ext.ipc.json_files import write_json
@@ -48,7 +48,7 @@ class SessionOrder:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prepare(order: SessionOrder, sessions_dir: Path, socket_dir: Path, bundles: Bundles) -> SessionRecord:
+def prepare(order: SessionOrder, sessions_dir: Path, socket_dir: Path, bundles: PendingCode) -> SessionRecord:
     """Make the directory of an ordered session.
 
     Raises:

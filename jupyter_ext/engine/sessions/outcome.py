@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any, Literal
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.processes import outcome as exits
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.sessions import SessionExit
@@ -82,7 +83,7 @@ def _by_itself(end: dict[str, Any], outcome: exits.Outcome, ended_at: float) -> 
     return SessionExit(
         code="exited",
         message=message,
-        hint=f"Its peak memory was {end.get('max_rss_bytes', 0) / 2**20:,.0f} MiB. {_KILLED_HINT}",
+        hint=f"Its peak memory was {format_bytes(end.get('max_rss_bytes', 0))}. {_KILLED_HINT}",
         signal=end["signal"],
         oom=oom,
         ended_at=ended_at,

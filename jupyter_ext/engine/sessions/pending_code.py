@@ -28,7 +28,7 @@ _MEMBERS = re.compile(r"manifest\.json|code\.py|names\.pkl|object\.pkl|sources/\
 _KINDS = {"model": "code.py", "object": "object.pkl"}
 
 
-class Bundles:
+class PendingCode:
     """Bundles that no session has taken yet.
 
     Args:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.common.pubsub import Hub, Subscriber
+from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
 from jupyter_ext.engine.sessions.launch_request import SessionOrder
 from jupyter_ext.engine.sessions.outcome import ending
-from jupyter_ext.engine.sessions.pending_code import Bundles
+from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ids import is_training_id
@@ -54,12 +54,12 @@ class DebugSessionService:
         hub: Whoever watches a session is notified here, by the session's id.
     """
 
-    def __init__(self, where: Locations, environments: Environments, hub: Hub[Any]) -> None:
+    def __init__(self, where: Locations, environments: Environments, hub: PubSub[Any]) -> None:
         self._sessions_dir = where.sessions_dir
         self._socket_dir = where.socket_dir
         self._environments = environments
         self._hub = hub
-        self._bundles = Bundles(where.sessions_dir / ".code")
+        self._bundles = PendingCode(where.sessions_dir / ".code")
         self._records: dict[str, SessionRecord] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._draining = False

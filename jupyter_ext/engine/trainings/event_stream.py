@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 
 from jupyter_ext.config import PROTOCOL_VERSION
-from jupyter_ext.engine.common.pubsub import Hub, Subscriber
+from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.trainings import End, Hello, Log, Reset, Series, State
@@ -26,7 +26,7 @@ class TrainingStream:
     """Messages for one viewer: text as `str`, metric batches as `bytes`."""
 
     def __init__(
-        self, service: TrainingService, hub: Hub[Batch], training_id: str, after_seq: int | None
+        self, service: TrainingService, hub: PubSub[Batch], training_id: str, after_seq: int | None
     ) -> None:
         self._service = service
         self._hub = hub

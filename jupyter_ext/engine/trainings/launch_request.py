@@ -21,7 +21,7 @@ from jupyter_ext.protocol.schema.inputs import TrainingInput
 
 
 @dataclass(frozen=True)
-class Origin:
+class CallerContext:
     """Where a training is started from. `environ` holds secrets and is never stored; without `cwd` the run gets a
     directory of its own.
     """
@@ -33,7 +33,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Order:
+class LaunchRequest:
     """A run to be made: a training, or a prediction by the version's own function.
 
     Attributes:
@@ -49,7 +49,7 @@ class Order:
 
     version: Version
     given: Mapping[str, Any]
-    origin: Origin
+    origin: CallerContext
     destination: str | None = None
     webhook: Mapping[str, Any] | None = None
     plan: Resumption | None = None
@@ -57,7 +57,7 @@ class Order:
     cancel_after_s: float | None = None
 
 
-def origin_where_made(version: Version, default: Origin) -> Origin:
+def origin_where_made(version: Version, default: CallerContext) -> CallerContext:
     """Give where a version runs for a client that does not say: in the interpreter that it was made with.
 
     Modules that lie beside the notebook can be imported, but the run's directory is one of its own.
@@ -73,10 +73,10 @@ def origin_where_made(version: Version, default: Origin) -> Origin:
             "train it once more from a notebook, and it is remembered with that notebook's interpreter."
         )
         raise Problem(422, "Interpreter is gone", detail)
-    return Origin(python, sys_path=(*made.sys_path, made.cwd) if made else None)
+    return CallerContext(python, sys_path=(*made.sys_path, made.cwd) if made else None)
 
 
-def declared_inputs(order: Order) -> TrainingInput | None:
+def declared_inputs(order: LaunchRequest) -> TrainingInput | None:
     """Give the inputs that an order's function takes from its client.
 
     Raises:
@@ -91,7 +91,7 @@ def declared_inputs(order: Order) -> TrainingInput | None:
     return version.prediction_input
 
 
-def prepare(order: Order, inputs: dict[str, Any], runs_dir: Path, file_inputs: FileInputs) -> Record:
+def prepare(order: LaunchRequest, inputs: dict[str, Any], runs_dir: Path, file_inputs: FileInputs) -> Record:
     """Make the directory of an ordered run, with all that it needs before there is a process."""
     version, origin = order.version, order.origin
     spec = _spec(order.kind, version.manifest["name"], version.model, version.id, inputs, origin)
@@ -116,7 +116,12 @@ def prepare(order: Order, inputs: dict[str, Any], runs_dir: Path, file_inputs: F
 
 
 def prepare_remote(
-    backend: str, remote: Mapping[str, str], name: str, inputs: dict[str, Any], origin: Origin, runs_dir: Path
+    backend: str,
+    remote: Mapping[str, str],
+    name: str,
+    inputs: dict[str, Any],
+    origin: CallerContext,
+    runs_dir: Path,
 ) -> Record:
     """Make the directory of a run on a service."""
     spec = _spec("training", name, remote["model"], remote["version"], inputs, origin)
@@ -128,7 +133,7 @@ def prepare_remote(
 
 
 def _spec(
-    kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: Origin
+    kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: CallerContext
 ) -> dict[str, Any]:
     """Give what a run's directory says of it before there is a process."""
     created = time.time()

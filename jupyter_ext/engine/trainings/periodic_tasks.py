@@ -12,16 +12,16 @@ from jupyter_ext.engine.trainings.monitoring.gpus import Gpus
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.monitoring.system_metrics import INTERVAL_S, SystemSampler
 from jupyter_ext.engine.trainings.record import Record
-from jupyter_ext.engine.trainings.store_cache import OpenStores
+from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.json_files import read_json
 
 log = logging.getLogger(__name__)
 
 
-class Housekeeping:
+class PeriodicTasks:
     """Looks after the runs in `records`, which somebody else fills."""
 
-    def __init__(self, records: Mapping[str, Record], stores: OpenStores, sealer: Sealer) -> None:
+    def __init__(self, records: Mapping[str, Record], stores: StoreCache, sealer: Sealer) -> None:
         self._records = records
         self._stores = stores
         self._sealer = sealer

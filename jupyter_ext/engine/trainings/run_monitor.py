@@ -16,18 +16,18 @@ from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
 from jupyter_ext.engine.processes.backend import Backend, Launch, StartError
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
-from jupyter_ext.engine.trainings.launch_request import Origin
+from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
-from jupyter_ext.engine.trainings.store_cache import OpenStores
+from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.protocol.trainings import Extremes, LastPoint, Stop, Training, metric_value
 
@@ -47,7 +47,7 @@ LOCAL = "local"
 """The backend of a run whose spec names none."""
 
 
-class Lives:
+class RunMonitor:
     """All runs that are not over, each with the task that follows it.
 
     Args:
@@ -66,10 +66,10 @@ class Lives:
     def __init__(
         self,
         records: dict[str, Record],
-        stores: OpenStores,
+        stores: StoreCache,
         catalog: Catalog,
         backends: Mapping[str, Backend],
-        hub: Hub[Batch],
+        hub: PubSub[Batch],
         watcher: Watcher,
         sealer: Sealer,
         publisher: Publisher,
@@ -120,7 +120,11 @@ class Lives:
             await asyncio.wait([follower], timeout=timeout_s)
 
     def launch(
-        self, record: Record, origin: Origin, urls: Sequence[str], secret: Mapping[str, Any] | None = None
+        self,
+        record: Record,
+        origin: CallerContext,
+        urls: Sequence[str],
+        secret: Mapping[str, Any] | None = None,
     ) -> Training:
         """Hold a run that was made, and have its backend start it in the background.
 

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
-from jupyter_ext.engine.trainings.delivery.signed_links import Links
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.protocol.log_text import plain
 from jupyter_ext.protocol.metrics_codec import decode_columns
 from jupyter_ext.protocol.trainings import Training, metric_value
@@ -29,7 +29,7 @@ _VERSION = re.compile(r"[^/:\s]+/[^/:\s]+(?::[^/:\s]+)?")
 class Presenter:
     """Makes JSON of resources, for clients that asked under a base URL."""
 
-    def __init__(self, links: Links, files: FileStore) -> None:
+    def __init__(self, links: SignedLinks, files: FileStore) -> None:
         self._links = links
         self._files = files
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
 from jupyter_ext.protocol.problems import Problem
 
@@ -14,10 +14,10 @@ NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
 
 
-class OpenStores:
+class StoreCache:
     """Stores by run id; the least recently used of finished and unwatched runs are closed."""
 
-    def __init__(self, runs_dir: Path, hub: Hub[Batch], is_running: Callable[[str], bool]) -> None:
+    def __init__(self, runs_dir: Path, hub: PubSub[Batch], is_running: Callable[[str], bool]) -> None:
         self._runs_dir = runs_dir
         self._hub = hub
         self._is_running = is_running

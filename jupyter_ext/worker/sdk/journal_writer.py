@@ -1,7 +1,7 @@
 """Write a run's metrics: one frame and one `os.write` per call, so that a killed process loses nothing it logged.
 
 Rule: standard library only, and no call ever raises because of the disk or waits for another process. A call whose keys
-and kinds of value were seen before takes no lock: `quickly`. Whoever changes the file (`_change_file`) waits until no
+and kinds of value were seen before takes no lock: `try_fast_append`. Whoever changes the file (`_change_file`) waits until no
 other thread is in there.
 
 A journal belongs to one process, which holds `flock` on it for life: by this the sealer knows that it no longer
@@ -60,8 +60,8 @@ plain_numbers: set[type] = {float, int}
 """Types that `struct` packs as they are, without a warning or another cost; whoever meets more of them adds them."""
 
 
-class _Slowly(Exception):
-    """A call that `quickly` cannot write."""
+class _NeedsSlowPath(Exception):
+    """A call that `try_fast_append` cannot write."""
 
 
 _Layout = tuple[list[str] | None, Callable[..., bytes], list[Any]]
@@ -75,7 +75,7 @@ class _Known:
     Attributes:
         ids: Of each key.
         layouts: By the keys of a call.
-        apart: Of calls whose values were no plain numbers, so that `quickly` does not look at them again.
+        apart: Of calls whose values were no plain numbers, so that `try_fast_append` does not look at them again.
         recent: The layout of the last call with more than one key.
     """
 
@@ -152,7 +152,7 @@ class JournalWriter:
             TypeError: A value is no number; nothing was written.
             ValueError: A value is text that is no number, or the writer is closed.
         """
-        if time is None and self.quickly(values, step):
+        if time is None and self.try_fast_append(values, step):
             return
         with self._lock:
             call = self._calls
@@ -164,7 +164,7 @@ class JournalWriter:
                 _now() if time is None else float(time),
             )
 
-    def quickly(self, values: Mapping[str, float], step: float | None = None) -> bool:
+    def try_fast_append(self, values: Mapping[str, float], step: float | None = None) -> bool:
         """Write a call as `points` does, if its keys were seen together before and its values are plain numbers.
 
         Every line counts: behind a system call each bytecode costs some 5 ns.
@@ -176,13 +176,13 @@ class JournalWriter:
         self._calls = call + 1
         try:
             if self._size >= self._rotate_at:
-                raise _Slowly
+                raise _NeedsSlowPath
             known = self._known
             if len(values) == 1:
                 for key, value in values.items():  # noqa: B007 - the quickest way to the only item
                     pass
                 if value.__class__ is not float and value.__class__ not in plain_numbers:
-                    raise _Slowly
+                    raise _NeedsSlowPath
                 self.last_step = step = call if step is None else step
                 body = _pack_one(KIND_POINTS, _now(), step, known.ids[key], value)
             else:
@@ -195,7 +195,7 @@ class JournalWriter:
                 # A sum is quicker than a look at each, and a tensor or an array among them makes it one too.
                 if sum(numbers).__class__ not in plain_numbers:
                     known.set_apart(tuple(values), layout)
-                    raise _Slowly
+                    raise _NeedsSlowPath
                 row = row.copy()
                 row[1] = _now()
                 self.last_step = row[2] = call if step is None else step
@@ -407,7 +407,7 @@ class JournalWriter:
             self._leave_file()
 
     def _change_file(self) -> None:
-        """Send every call the slow way, and wait until no other thread is in `quickly`."""
+        """Send every call the slow way, and wait until no other thread is in `try_fast_append`."""
         self._forget_layouts()
         deadline = clock.monotonic() + _GRACE_S
         while others_are_in(_QUICKLY) and clock.monotonic() < deadline:
@@ -522,7 +522,7 @@ def _try_lock(fd: int) -> bool:
     return True
 
 
-_QUICKLY = JournalWriter.quickly.__code__
+_QUICKLY = JournalWriter.try_fast_append.__code__
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
 
 

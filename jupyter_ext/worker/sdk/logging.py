@@ -29,10 +29,10 @@ class Reporter:
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
         self._complained: set[str] = set()
-        self.quickly = self._journal.quickly
+        self.try_fast_append = self._journal.try_fast_append
 
     def points(self, values: Mapping[str, Any], step: float | None) -> None:
-        """Write what `quickly` did not: one point of each key; what is no number is left out and told of."""
+        """Write what `try_fast_append` did not: one point of each key; what is no number is left out and told of."""
         if not isinstance(values, Mapping):
             self._complain(
                 "values", f"log: {values!r:.60} is no mapping of names to numbers; nothing was recorded."
@@ -109,16 +109,16 @@ class Reporter:
 
 
 _active: Reporter | None = None
-_quickly: Callable[[Mapping[str, Any], float | None], bool] | None = None
+_try_fast_append: Callable[[Mapping[str, Any], float | None], bool] | None = None
 _last_print = 0.0
 _told: set[str] = set()
 
 
 def activate(reporter: Reporter | None) -> None:
     """Make `reporter` the one that the functions of this module write to."""
-    global _active, _quickly
+    global _active, _try_fast_append
     _active = reporter
-    _quickly = None if reporter is None else reporter.quickly
+    _try_fast_append = None if reporter is None else reporter.try_fast_append
 
 
 def active() -> Reporter | None:
@@ -141,7 +141,7 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None
         values = metrics
     elif metrics:
         values = {**values, **metrics}
-    if _quickly is not None and _quickly(values, step):
+    if _try_fast_append is not None and _try_fast_append(values, step):
         return
     if _active is not None:
         _active.points(values, step)

@@ -19,7 +19,7 @@ from jupyter_ext.worker.session.runtime.trainings import Training, new_id
 Answer = tuple[Mapping[str, Any], Sequence[Any]]
 
 
-class Asked:
+class CallContext:
     """Finds what calls name.
 
     Args:

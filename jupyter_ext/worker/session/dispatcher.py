@@ -18,8 +18,8 @@ from typing import Any
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.session.call_context import Answer, Asked
-from jupyter_ext.worker.session.inspection_handlers import Looks
+from jupyter_ext.worker.session.call_context import Answer, CallContext
+from jupyter_ext.worker.session.inspection_handlers import InspectionHandlers
 from jupyter_ext.worker.session.model_handlers import ModelCalls
 from jupyter_ext.worker.session.runtime.state import SessionState
 from jupyter_ext.worker.session.training_handlers import TrainingCalls
@@ -41,12 +41,12 @@ class SessionOps:
     def __init__(self, state: SessionState, redactor: Redactor, stop: Callable[[], None]) -> None:
         self._state = state
         self._stop = stop
-        asked = Asked(state)
+        asked = CallContext(state)
         self._user_code = UserCode(state, asked, redactor)
         parts: tuple[Any, ...] = (
             ModelCalls(state, asked, self._user_code, redactor),
             TrainingCalls(state, asked, self._user_code),
-            Looks(state, asked, redactor),
+            InspectionHandlers(state, asked, redactor),
             self,
         )
         self._ops: dict[str, Callable[[Call], Awaitable[Answer]]] = {

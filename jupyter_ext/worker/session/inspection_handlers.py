@@ -9,16 +9,16 @@ from typing import Any
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.session.call_context import Answer, Asked, invalid, text_of
+from jupyter_ext.worker.session.call_context import Answer, CallContext, invalid, text_of
 from jupyter_ext.worker.session.inspection import debugger, picture, torch_inspection
 from jupyter_ext.worker.session.inspection.post_mortem import describe_locals
 from jupyter_ext.worker.session.runtime.state import SessionState
 
 
-class Looks:
+class InspectionHandlers:
     """Answers calls that look."""
 
-    def __init__(self, state: SessionState, asked: Asked, redactor: Redactor) -> None:
+    def __init__(self, state: SessionState, asked: CallContext, redactor: Redactor) -> None:
         self._state = state
         self._asked = asked
         self._redactor = redactor

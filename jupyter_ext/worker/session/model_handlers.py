@@ -11,7 +11,7 @@ from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.session.call_context import Answer, Asked, copied, invalid, text_of
+from jupyter_ext.worker.session.call_context import Answer, CallContext, copied, invalid, text_of
 from jupyter_ext.worker.session.inspection import torch_inspection
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.model_adapter import NotOffered
@@ -24,7 +24,9 @@ STEP_METHODS = ("step", "training_step", "train_step")
 class ModelCalls:
     """Answers calls about code, models and states."""
 
-    def __init__(self, state: SessionState, asked: Asked, user_code: UserCode, redactor: Redactor) -> None:
+    def __init__(
+        self, state: SessionState, asked: CallContext, user_code: UserCode, redactor: Redactor
+    ) -> None:
         self._state = state
         self._asked = asked
         self._user_code = user_code

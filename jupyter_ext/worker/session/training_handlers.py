@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_ext.ipc import decthings_codec
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
-from jupyter_ext.worker.session.call_context import Answer, Asked
+from jupyter_ext.worker.session.call_context import Answer, CallContext
 from jupyter_ext.worker.session.cancel_handlers import cancel
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.main_thread import Interrupted, UserError
@@ -22,7 +22,7 @@ from jupyter_ext.worker.session.user_code_runner import UserCode
 class TrainingCalls:
     """Answers calls about trainings."""
 
-    def __init__(self, state: SessionState, asked: Asked, user_code: UserCode) -> None:
+    def __init__(self, state: SessionState, asked: CallContext, user_code: UserCode) -> None:
         self._state = state
         self._asked = asked
         self._user_code = user_code

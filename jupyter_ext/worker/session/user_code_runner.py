@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.session.call_context import Answer, Asked
+from jupyter_ext.worker.session.call_context import Answer, CallContext
 from jupyter_ext.worker.session.inspection import torch_inspection
 from jupyter_ext.worker.session.inspection.post_mortem import Failure
 from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Turn, UserError
@@ -28,7 +28,7 @@ class UserCode:
         redactor: Keeps secrets out of what is told.
     """
 
-    def __init__(self, state: SessionState, asked: Asked, redactor: Redactor) -> None:
+    def __init__(self, state: SessionState, asked: CallContext, redactor: Redactor) -> None:
         self._state = state
         self._asked = asked
         self._redactor = redactor

@@ -292,7 +292,7 @@ def test_the_longest_unused_model_makes_room_and_no_other(
     assert (models.get(first.id).state, models.get(third.id).state) == ("loaded", "loaded")
     huge = save(tmp_path / "huge.safetensors", {"w": torch.zeros(300 << 20, dtype=torch.bfloat16)})
     said = models.refusal(huge)
-    assert "MB of memory (weights 629.1 MB as bfloat16)" in said
+    assert "MiB of memory (weights 600 MiB as bfloat16)" in said
     assert (models.get(first.id).state, models.get(third.id).state) == (
         "loaded",
         "loaded",

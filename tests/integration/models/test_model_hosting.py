@@ -13,6 +13,7 @@ import torch
 from integration_tools import EngineUnderTest, until
 from model_tools import ModelsUnderTest, call, me, minilm, save
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.ipc.memory_usage import rollup
 
 SENTENCES = ["A cat sits on the mat.", "Gradient descent with momentum", "x"]
@@ -129,7 +130,7 @@ def test_a_model_that_cannot_fit_is_refused_with_numbers(models: ModelsUnderTest
         with open(path, "r+b") as file:
             file.truncate(8 + len(text) + size)
     said = models.refusal(path)
-    assert f"weights {size / 1e9:,.2f} GB as bfloat16" in said
+    assert f"weights {format_bytes(size)} as bfloat16" in said
     assert "are there" in said
     assert "force=True" in said
     assert list(models.engine.where.hosts_dir.iterdir()) == []

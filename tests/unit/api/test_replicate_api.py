@@ -19,7 +19,7 @@ from jupyter_ext.engine.api.http.requests import PAGE_SIZE, after, cursor_of, pa
 from jupyter_ext.engine.api.replicate.events import event, with_pings
 from jupyter_ext.engine.api.replicate.idempotency import WINDOW_S, DuplicateGuard
 from jupyter_ext.engine.api.replicate.predictions import _wait_s
-from jupyter_ext.engine.trainings.delivery.signed_links import VALID_S, Links
+from jupyter_ext.engine.trainings.delivery.signed_links import VALID_S, SignedLinks
 from jupyter_ext.protocol.log_text import plain
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.schema.openapi import document
@@ -56,21 +56,21 @@ def request(
 
 
 def test_a_link_is_signed_as_replicate_does() -> None:
-    query = dict(parse_qsl(urlsplit(Links(b"key").file(FILE, 0)).query))
+    query = dict(parse_qsl(urlsplit(SignedLinks(b"key").file(FILE, 0)).query))
     message = f"{query['owner']} {FILE} {query['expiry']}".encode()
     expected = base64.b64encode(hmac.digest(b"key", message, hashlib.sha256)).decode()
     assert query["signature"] == expected
 
 
 def test_a_link_opens_one_thing_for_a_while() -> None:
-    links = Links(b"key")
+    links = SignedLinks(b"key")
     for link in (links.file(FILE, 1000), links.stream("training", FILE, 1000)):
         parts = urlsplit(link)
         query = dict(parse_qsl(parts.query))
         assert links.allow(parts.path, query, 1000 + VALID_S)
         assert not links.allow(parts.path, query, 1000 + VALID_S + 3601)
         assert not links.allow(parts.path.replace(FILE, OTHER), query, 1000)
-        assert not Links(b"other").allow(parts.path, query, 1000)
+        assert not SignedLinks(b"other").allow(parts.path, query, 1000)
         for name in ("expiry", "signature"):
             assert not links.allow(parts.path, query | {name: "9" + query[name]}, 1000)
             assert not links.allow(
@@ -83,7 +83,7 @@ def test_a_link_opens_one_thing_for_a_while() -> None:
 
 
 def test_a_link_stays_the_same_while_somebody_polls() -> None:
-    links = Links(b"key")
+    links = SignedLinks(b"key")
     assert links.file(FILE, 7200) == links.file(FILE, 7200 + 3599)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jupyter_ext.engine.common.pubsub import MAX_QUEUED, Hub
+from jupyter_ext.engine.common.pubsub import MAX_QUEUED, PubSub
 
 
 async def test_items_arrive_in_order_and_only_at_their_topic() -> None:
-    hub: Hub[int] = Hub()
+    hub: PubSub[int] = PubSub()
     a, b = hub.subscribe("a"), hub.subscribe("b")
     for number in range(3):
         hub.publish("a", number)
@@ -16,7 +16,7 @@ async def test_items_arrive_in_order_and_only_at_their_topic() -> None:
 
 
 async def test_a_slow_viewer_is_marked_lagging_and_holds_nothing() -> None:
-    hub: Hub[int] = Hub()
+    hub: PubSub[int] = PubSub()
     slow = hub.subscribe("a")
     for number in range(MAX_QUEUED + 1):
         hub.publish("a", number)
@@ -28,7 +28,7 @@ async def test_a_slow_viewer_is_marked_lagging_and_holds_nothing() -> None:
 
 
 async def test_who_left_is_not_counted() -> None:
-    hub: Hub[int] = Hub()
+    hub: PubSub[int] = PubSub()
     viewer = hub.subscribe("a")
     assert hub.num_subscribers == 1
     hub.unsubscribe("a", viewer)
@@ -39,7 +39,7 @@ async def test_who_left_is_not_counted() -> None:
 
 
 async def test_the_end_is_told() -> None:
-    hub: Hub[int] = Hub()
+    hub: PubSub[int] = PubSub()
     viewer = hub.subscribe("a")
     hub.notify("a")
     hub.notify("a", ended=True)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from model_fakes import TOTAL, FakeFetching, FakeHosting, FakeTrained, fake_host
 
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions, TrainedWeights
 from jupyter_ext.engine.models.service.record import Records
 from jupyter_ext.engine.models.service.registry import TOPIC
@@ -31,7 +31,7 @@ class World:
         self.fetching = FakeFetching(directory / "cache")
         self.hosting = FakeHosting()
         self.trained = FakeTrained()
-        self.hub: Hub[str] = Hub()
+        self.hub: PubSub[str] = PubSub()
         self.environ: dict[str, str] = {}
         self.models = self.service()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from odd_service import OddService
 
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.service.remote_models import RemoteModels
 from jupyter_ext.engine.services.pieces import (
     PiecesClient,
@@ -101,7 +101,7 @@ async def test_a_service_without_a_progress_socket_is_asked_again_and_again() ->
         {"POST /model/m/download": (200, packed(model)), "GET /model/m": (200, packed(model))}
     ) as service:
         service.answers["GET /models"] = (200, packed({"iterable": [model]}))
-        remote = RemoteModels(Hub(), frozenset)
+        remote = RemoteModels(PubSub(), frozenset)
         base_url = await remote.connect(service.url)
         id = f"service:{base_url}#m"
         assert (await remote.download(id)).state == "downloading"
@@ -119,7 +119,7 @@ async def test_a_service_without_a_progress_socket_is_asked_again_and_again() ->
 
 async def test_a_service_that_goes_away_is_told_and_its_models_stay_named() -> None:
     with OddService({"GET /models": (200, packed({"iterable": [{"id": "m", "loaded": True}]}))}) as service:
-        remote = RemoteModels(Hub(), frozenset)
+        remote = RemoteModels(PubSub(), frozenset)
         await remote.connect(service.url)
         assert [model.state for model in await remote.page()] == ["loaded"]
         service.close()

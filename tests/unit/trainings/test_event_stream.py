@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.common.pubsub import MAX_QUEUED, Hub
+from jupyter_ext.engine.common.pubsub import MAX_QUEUED, PubSub
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.protocol.metrics_codec import decode_batch
@@ -68,7 +68,7 @@ class Viewer:
             pass
 
 
-def write_and_publish(journal: JournalWriter, store: RunStore, hub: Hub[Batch], steps: range) -> None:
+def write_and_publish(journal: JournalWriter, store: RunStore, hub: PubSub[Batch], steps: range) -> None:
     for step in steps:
         journal.points({"x": float(step)}, step)
         while (batch := store.ingest()) is not None:
@@ -77,7 +77,7 @@ def write_and_publish(journal: JournalWriter, store: RunStore, hub: Hub[Batch], 
 
 
 async def test_a_lagging_viewer_replays_and_misses_nothing(tmp_path: Path) -> None:
-    service, hub, journal = OneTraining(tmp_path), Hub[Batch](), JournalWriter(tmp_path, "0")
+    service, hub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
     store = await service.store(ID)
     viewer = Viewer(TrainingStream(service, hub, ID, 0))  # type: ignore[arg-type]
     assert await viewer.take() == "hello"
@@ -95,7 +95,7 @@ async def test_a_lagging_viewer_replays_and_misses_nothing(tmp_path: Path) -> No
 
 
 async def test_a_cursor_from_elsewhere_is_reset(tmp_path: Path) -> None:
-    service, hub, journal = OneTraining(tmp_path), Hub[Batch](), JournalWriter(tmp_path, "0")
+    service, hub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
     store = await service.store(ID)
     write_and_publish(journal, store, hub, range(5))
     service.status = "succeeded"
@@ -108,7 +108,7 @@ async def test_a_cursor_from_elsewhere_is_reset(tmp_path: Path) -> None:
 
 
 async def test_who_asks_for_nothing_old_gets_only_what_comes(tmp_path: Path) -> None:
-    service, hub, journal = OneTraining(tmp_path), Hub[Batch](), JournalWriter(tmp_path, "0")
+    service, hub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
     store = await service.store(ID)
     write_and_publish(journal, store, hub, range(5))
     viewer = Viewer(TrainingStream(service, hub, ID, None))  # type: ignore[arg-type]

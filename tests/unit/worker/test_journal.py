@@ -273,7 +273,7 @@ def test_a_frame_that_a_full_disk_tore_off_unseen_is_cut_before_the_next(
     writer.points({"a": 1})
     with monkeypatch.context() as full:
         full.setattr(journal_writer, "_os_write", lambda fd, data: os.write(fd, data[:7]))
-        assert not writer.quickly({"a": 2})
+        assert not writer.try_fast_append({"a": 2})
     writer.mark("progress", current=1)
     writer.points({"a": 3})
     writer.close()

@@ -166,7 +166,7 @@ def test_what_a_signal_handler_raises_is_never_swallowed(run_dir: Path) -> None:
     """PyTorch raises the death of a DataLoader worker from SIGCHLD's handler, wherever the main thread is."""
     raised = caught = 0
     inside = {
-        JournalWriter.quickly.__code__,
+        JournalWriter.try_fast_append.__code__,
         JournalWriter._write.__code__,
         logging.Reporter._numbers.__code__,
     }

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocketClose
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from jupyter_ext.engine.api.http.problems import answer
-from jupyter_ext.engine.trainings.delivery.signed_links import Links
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.protocol.decthings.framing import encode_response
 from jupyter_ext.protocol.problems import Problem
 
@@ -50,7 +50,7 @@ class SameUserProtocol(H11Protocol):
 class TokenRequired:
     """ASGI middleware of the loopback port."""
 
-    def __init__(self, app: ASGIApp, token: str, links: Links) -> None:
+    def __init__(self, app: ASGIApp, token: str, links: SignedLinks) -> None:
         self._app = app
         self._token = token
         self._links = links

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
-from jupyter_ext.engine.models.service.router import ModelDoors
+from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.protocol.problems import Problem
@@ -35,7 +35,7 @@ _STATUS = {"input": 422, "exception": 422, "unloading": 409, "canceled": 409}
 class ModelCallsAPI:
     """Routes that call into loaded models."""
 
-    def __init__(self, models: ModelDoors) -> None:
+    def __init__(self, models: ModelRouter) -> None:
         self._models = models
 
     def routes(self) -> list[BaseRoute]:

@@ -19,10 +19,10 @@ from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions
 from jupyter_ext.engine.models.service.registry import TOPIC
-from jupyter_ext.engine.models.service.router import ModelDoors
+from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
 from jupyter_ext.protocol.models import LocalModel, ModelUser
 from jupyter_ext.protocol.problems import InvalidField, Problem
@@ -35,7 +35,7 @@ _CHANGE_INTERVAL_S = 0.2
 class LocalModelsAPI:
     """Routes that concern local models."""
 
-    def __init__(self, models: ModelDoors, hub: Hub[str]) -> None:
+    def __init__(self, models: ModelRouter, hub: PubSub[str]) -> None:
         self._models = models
         self._hub = hub
 

@@ -17,12 +17,12 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.replicate.trainings import origin_of
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, shown
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
-from jupyter_ext.engine.trainings.launch_request import Origin
+from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.resumed_curve import Query, columns
 from jupyter_ext.engine.trainings.serializer import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
@@ -36,7 +36,7 @@ class NativeAPI:
     """Routes under `/native` that concern trainings."""
 
     def __init__(
-        self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter, weights: WeightFiles
+        self, trainings: TrainingService, hub: PubSub[Batch], presenter: Presenter, weights: WeightFiles
     ) -> None:
         self._trainings = trainings
         self._hub = hub
@@ -84,7 +84,7 @@ class NativeAPI:
             remote,
             str(body.get("name") or remote["model"].rpartition("/")[2]),
             input_of(body),
-            origin_of(body) or Origin(""),
+            origin_of(body) or CallerContext(""),
         )
         return answer(self._presenter.training(training, base_url(request)), 201)
 

@@ -24,7 +24,7 @@ from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.progress import ProgressAPI
 from jupyter_ext.engine.api.pieces.responses import answer, body_of, nothing, plain
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.pubsub import Hub, Subscriber
+from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.models.interfaces import LoadOptions
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
@@ -43,7 +43,7 @@ _IDENTIFIERS_INTERVAL_S = 0.2
 class PiecesModelsAPI:
     """Routes under `/model` and `/models`."""
 
-    def __init__(self, models: ModelService, hub: Hub[str]) -> None:
+    def __init__(self, models: ModelService, hub: PubSub[str]) -> None:
         self._models = models
         self._hub = hub
         self._progress = ProgressAPI(models, hub)

@@ -20,7 +20,7 @@ from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.responses import NO_STORE, answer, plain
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
 from jupyter_ext.protocol.problems import Problem
@@ -33,7 +33,7 @@ _PATH = "/model/{id}/download/progress"
 class ProgressAPI:
     """Routes for the progress of a download."""
 
-    def __init__(self, models: ModelService, hub: Hub[str]) -> None:
+    def __init__(self, models: ModelService, hub: PubSub[str]) -> None:
         self._models = models
         self._hub = hub
 

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.requests import base_url
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.engine.trainings.serializer import Presenter
@@ -31,7 +31,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class EventsAPI:
     """Routes of event streams. On the loopback port, `TokenRequired` has checked the link or the token."""
 
-    def __init__(self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter) -> None:
+    def __init__(self, trainings: TrainingService, hub: PubSub[Batch], presenter: Presenter) -> None:
         self._trainings = trainings
         self._hub = hub
         self._presenter = presenter

@@ -18,7 +18,7 @@ _CHUNK_BYTES = 1024 * 1024
 _MAX_ENTRIES = 20_000
 
 
-class Verified:
+class Checksums:
     """What is known of files' hashes.
 
     Args:

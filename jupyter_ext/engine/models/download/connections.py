@@ -12,9 +12,9 @@ import time
 
 from jupyter_ext.engine.models.download.block_map import Range
 from jupyter_ext.engine.models.download.rate_limiter import RateLimiter
-from jupyter_ext.engine.models.download.transfer_state import FetchState, FileFetch
+from jupyter_ext.engine.models.download.transfer_state import FileFetch, TransferState
 from jupyter_ext.engine.models.sources.http_range import Changed, Connector, TryAgain
-from jupyter_ext.engine.models.sources.http_settings import MIB, FetchSettings
+from jupyter_ext.engine.models.sources.http_settings import MIB, HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadFailed
 
@@ -46,7 +46,7 @@ class Connections:
     """
 
     def __init__(
-        self, state: FetchState, settings: FetchSettings, limiter: RateLimiter, hub: HubSettings
+        self, state: TransferState, settings: HttpSettings, limiter: RateLimiter, hub: HubSettings
     ) -> None:
         self._state = state
         self._settings = settings

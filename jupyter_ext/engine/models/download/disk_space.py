@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.errors import DownloadFailed
 
 MARGIN_BYTES = 64 * 1024 * 1024
@@ -64,18 +65,9 @@ def existing_parent(path: Path) -> Path:
 
 def no_room(what: str, directory: Path, needed: int, free: int, others: int) -> str:
     """Say in one line how much is missing, and what helps."""
-    taken = f" and {readable(others)} of that is promised to other downloads" if others else ""
-    missing = readable(needed + others + MARGIN_BYTES - free)
+    taken = f" and {format_bytes(others)} of that is promised to other downloads" if others else ""
+    missing = format_bytes(needed + others + MARGIN_BYTES - free)
     return (
-        f"{what} needs {readable(needed)} more in {directory}, where {readable(free)} are free{taken}; "
+        f"{what} needs {format_bytes(needed)} more in {directory}, where {format_bytes(free)} are free{taken}; "
         f"free {missing}, or set HF_HUB_CACHE to another disk."
     )
-
-
-def readable(num_bytes: float) -> str:
-    """Give bytes in words, such as `1.2 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(num_bytes) < 1000:
-            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.1f} TB"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from jupyter_ext.engine.models.cache.checksums import Verified
+from jupyter_ext.engine.models.cache.checksums import Checksums
 from jupyter_ext.engine.models.download.resume_journal import sync_directory
 from jupyter_ext.engine.models.download.reuse import digest_of
-from jupyter_ext.engine.models.download.transfer_state import FetchState, FileFetch
+from jupyter_ext.engine.models.download.transfer_state import FileFetch, TransferState
 
 
-class Keeper:
+class Flusher:
     """Keeps what a transfer fetches.
 
     Args:
@@ -20,7 +20,7 @@ class Keeper:
         sync_every_s: What is marked as written is brought to the disk this often.
     """
 
-    def __init__(self, state: FetchState, verified: Verified, sync_every_s: float) -> None:
+    def __init__(self, state: TransferState, verified: Checksums, sync_every_s: float) -> None:
         self._state = state
         self._verified = verified
         self._sync_every_s = sync_every_s

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from jupyter_ext.engine.models.cache.checksums import new_hash
 from jupyter_ext.engine.models.download.reuse import digest_of
-from jupyter_ext.engine.models.download.transfer_state import FetchState, FileFetch
+from jupyter_ext.engine.models.download.transfer_state import FileFetch, TransferState
 from jupyter_ext.engine.models.sources.http_settings import MIB
 from jupyter_ext.errors import DownloadFailed
 
 _BUFFER_BYTES = MIB
 
 
-class Follower:
+class Hasher:
     """Hashes the files of a transfer one after another, each as far as it is here without a gap.
 
     Args:
@@ -22,7 +22,7 @@ class Follower:
         on_right: Called with a file that is whole and what it should be.
     """
 
-    def __init__(self, state: FetchState, on_right: Callable[[FileFetch], None]) -> None:
+    def __init__(self, state: TransferState, on_right: Callable[[FileFetch], None]) -> None:
         self._state = state
         self._on_right = on_right
 

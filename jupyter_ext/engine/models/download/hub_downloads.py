@@ -11,7 +11,7 @@ from pathlib import Path
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.download.manager import Downloads
 from jupyter_ext.engine.models.download.task import TransferTask
-from jupyter_ext.engine.models.interfaces import Described, Environ
+from jupyter_ext.engine.models.interfaces import Environ, ModelDescription
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources import file_selection
 from jupyter_ext.engine.models.sources import local as local_files
@@ -23,7 +23,7 @@ from jupyter_ext.protocol.models import ModelFile, Transfer
 log = logging.getLogger(__name__)
 
 
-class HubFetching:
+class HubDownloads:
     """Fetches with `Downloads`; see `parts.Fetching`.
 
     Args:
@@ -35,7 +35,7 @@ class HubFetching:
 
     async def resolve(
         self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
-    ) -> tuple[Described, Manifest]:
+    ) -> tuple[ModelDescription, Manifest]:
         """Ask what there is to fetch."""
         manifest = await self._downloads.resolve(
             ref, settings=HubSettings.from_environment(environ), allow_weights=weights
@@ -46,7 +46,7 @@ class HubFetching:
         """Begin to fetch what was resolved, or join whoever fetches it."""
         return self._downloads.start(plan, on_progress)
 
-    async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
+    async def local(self, ref: ModelRef, environ: Environ) -> ModelDescription | None:
         """Describe the files that are here whole, or give `None`."""
         settings = HubSettings.from_environment(environ)
         try:
@@ -56,7 +56,7 @@ class HubFetching:
             return None
         return None if manifest is None else _described(manifest, manifest.path)
 
-    async def describe(self, ref: ModelRef, path: Path) -> Described:
+    async def describe(self, ref: ModelRef, path: Path) -> ModelDescription:
         """Describe a folder or file that the user or a training owns; a file that is named may be of any kind."""
         weights = (path.name,) if path.is_file() else ()  # noqa: ASYNC240  one look
         manifest = await asyncio.to_thread(
@@ -111,14 +111,14 @@ class HubFetching:
         await self._downloads.close()
 
 
-def _described(manifest: Manifest, path: Path | None = None, revision: str | None = None) -> Described:
+def _described(manifest: Manifest, path: Path | None = None, revision: str | None = None) -> ModelDescription:
     weights = manifest.weights
     notices = [
         f"{file.name} was left out: {file.reason}"
         for file in manifest.skipped
         if path is None and file.reason != file_selection.NOBODY_MISSES_IT
     ]
-    return Described(
+    return ModelDescription(
         revision=manifest.revision if revision is None else revision or None,
         path=path,
         files=[ModelFile(name=f.name, bytes=f.bytes, sha256=f.sha256) for f in manifest.files],

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jupyter_ext.engine.common.atomic_write import new_file
 from jupyter_ext.engine.models.cache import hf_cache, snapshot_index
-from jupyter_ext.engine.models.cache.checksums import Verified
+from jupyter_ext.engine.models.cache.checksums import Checksums
 from jupyter_ext.engine.models.download import partial_files as partials
 from jupyter_ext.engine.models.download import size_estimate
 from jupyter_ext.engine.models.download.disk_space import DiskSpace
@@ -23,10 +23,10 @@ from jupyter_ext.engine.models.download.partial_files import Partial
 from jupyter_ext.engine.models.download.rate_limiter import RateLimiter
 from jupyter_ext.engine.models.download.resume_journal import partial_key
 from jupyter_ext.engine.models.download.task import OnProgress, TransferTask
-from jupyter_ext.engine.models.download.transfer import Fetch, Sample
+from jupyter_ext.engine.models.download.transfer import FileTransfer, Sample
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.sources import file_selection, hub, local, url
-from jupyter_ext.engine.models.sources.http_settings import FetchSettings
+from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest
 from jupyter_ext.errors import InvalidInput, UnknownId
@@ -51,17 +51,17 @@ class Downloads:
         self,
         directory: Path,
         training_path: Callable[[str], Path | None] = lambda _: None,
-        fetching: FetchSettings | None = None,
+        fetching: HttpSettings | None = None,
     ) -> None:
         self.limiter = RateLimiter()
         self._directory = directory
         self._journals_dir = directory / "partials"
         self._records_dir = directory / "snapshots"
         self._training_path = training_path
-        self._fetching = fetching or FetchSettings()
+        self._fetching = fetching or HttpSettings()
         self._limit_file = directory / "limit.json"
         self.limiter.bytes_per_s = _read_limit(self._limit_file)
-        self._verified = Verified(directory / "verified.json")
+        self._verified = Checksums(directory / "verified.json")
         self._disk = DiskSpace()
         self._tasks: dict[str, TransferTask] = {}
         self._turns: dict[Path, asyncio.Lock] = {}
@@ -313,8 +313,8 @@ class Downloads:
             return url.repo_dir(ref, self._directory)
         return hf_cache.hub_repo_dir(ref, settings)
 
-    def _fetch(self, manifest: Manifest, on_sample: Callable[[Sample], None]) -> Fetch:
-        return Fetch(
+    def _fetch(self, manifest: Manifest, on_sample: Callable[[Sample], None]) -> FileTransfer:
+        return FileTransfer(
             manifest,
             self._journals_dir,
             self._fetching,

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jupyter_ext.engine.models.cache.checksums import Verified
+from jupyter_ext.engine.models.cache.checksums import Checksums
 from jupyter_ext.engine.models.download.block_map import BLOCK_BYTES, WRITTEN, FileBlocks
 from jupyter_ext.engine.models.download.resume_journal import Journal
 from jupyter_ext.engine.models.sources.manifest import ManifestFile
@@ -28,7 +28,7 @@ def digest_of(file: ManifestFile) -> tuple[str, str | None]:
     return "sha256", file.sha256
 
 
-def link(file: ManifestFile, blob: Path, verified: Verified, on_bytes: OnBytes) -> bool:
+def link(file: ManifestFile, blob: Path, verified: Checksums, on_bytes: OnBytes) -> bool:
     """Take a file from another model of the same cache; `True` if it is there now.
 
     Args:
@@ -56,7 +56,7 @@ def link(file: ManifestFile, blob: Path, verified: Verified, on_bytes: OnBytes) 
 
 
 def copy(
-    file: ManifestFile, journal: Journal, folders: Sequence[Path], verified: Verified, on_bytes: OnBytes
+    file: ManifestFile, journal: Journal, folders: Sequence[Path], verified: Checksums, on_bytes: OnBytes
 ) -> bool:
     """Copy a file from a folder that the user named into its partial, whole; `True` if it was found.
 
@@ -106,7 +106,7 @@ def _mark(journal: Journal, num_blocks: int) -> None:
     journal.mark(range(num_blocks))
 
 
-def _is_same(path: Path, file: ManifestFile, verified: Verified, on_bytes: OnBytes) -> bool:
+def _is_same(path: Path, file: ManifestFile, verified: Checksums, on_bytes: OnBytes) -> bool:
     try:
         return path.stat().st_size == file.bytes and verified.digest(path, "sha256", on_bytes) == file.sha256
     except OSError:

@@ -12,7 +12,7 @@ from jupyter_ext.engine.models.cache import hf_cache
 from jupyter_ext.engine.models.cache.checksums import new_hash
 from jupyter_ext.engine.models.download.reuse import digest_of
 from jupyter_ext.engine.models.sources.http_range import Changed, Connector, Remote, TryAgain
-from jupyter_ext.engine.models.sources.http_settings import FetchSettings
+from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest, ManifestFile
 from jupyter_ext.errors import DownloadFailed
 from jupyter_ext.weights.safetensors import (
@@ -35,7 +35,7 @@ _ATTEMPTS = 3
 
 
 def look_ahead(
-    manifest: Manifest, fetching: FetchSettings
+    manifest: Manifest, fetching: HttpSettings
 ) -> tuple[dict[str, Any] | None, WeightsSummary | None]:
     """Read the config and the headers of all safetensors files, here or at the server.
 
@@ -56,7 +56,7 @@ def look_ahead(
     return config.result() if config else None, summary
 
 
-def _config(manifest: Manifest, file: ManifestFile, fetching: FetchSettings) -> dict[str, Any] | None:
+def _config(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> dict[str, Any] | None:
     if not 0 < file.bytes <= _MAX_CONFIG_BYTES:
         return None
     try:
@@ -80,7 +80,7 @@ def _local(manifest: Manifest, file: ManifestFile) -> bytes | None:
     return content if hasher.hexdigest() == wanted else None
 
 
-def _header(manifest: Manifest, file: ManifestFile, fetching: FetchSettings) -> Header | None:
+def _header(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> Header | None:
     blob = hf_cache.blob_path(manifest, file)
     try:
         header = read_header(blob)
@@ -110,7 +110,7 @@ def _header(manifest: Manifest, file: ManifestFile, fetching: FetchSettings) -> 
     return header
 
 
-def _first_bytes(manifest: Manifest, file: ManifestFile, num_bytes: int, fetching: FetchSettings) -> bytes:
+def _first_bytes(manifest: Manifest, file: ManifestFile, num_bytes: int, fetching: HttpSettings) -> bytes:
     """Ask the server for a file's first bytes.
 
     Raises:

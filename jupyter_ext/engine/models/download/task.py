@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_ext.engine.models.download.progress import Progress
-from jupyter_ext.engine.models.download.transfer import Fetch, Sample
+from jupyter_ext.engine.models.download.transfer import FileTransfer, Sample
 from jupyter_ext.engine.models.sources.manifest import Manifest
 from jupyter_ext.errors import DownloadCanceled, DownloadFailed, JupyterExtError
 from jupyter_ext.protocol.models import Transfer
@@ -29,7 +29,7 @@ class TransferTask:
     def __init__(
         self,
         manifest: Manifest,
-        make_fetch: Callable[[Callable[[Sample], None]], Fetch],
+        make_fetch: Callable[[Callable[[Sample], None]], FileTransfer],
         turn: asyncio.Lock,
         slots: asyncio.Semaphore,
     ) -> None:

@@ -1,8 +1,8 @@
 """One transfer at work, in threads of its own: several connections write into one file, a hash follows them.
 
 - `Connections` take ranges in the order of the files, read and pwrite; each block that is whole is marked.
-- The `Follower` hashes the contiguous prefix while the rest arrives.
-- The `Keeper` brings what is written to the disk, and gives a file its name after its hash was right.
+- The `Hasher` hashes the contiguous prefix while the rest arrives.
+- The `Flusher` brings what is written to the disk, and gives a file its name after its hash was right.
 
 Nobody here knows asyncio; `run` blocks. Whatever ends it, marks and bytes stay, but those of a file with a wrong hash.
 """
@@ -17,18 +17,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.models.cache import hf_cache
-from jupyter_ext.engine.models.cache.checksums import Verified
+from jupyter_ext.engine.models.cache.checksums import Checksums
 from jupyter_ext.engine.models.download import reuse
 from jupyter_ext.engine.models.download.connections import Connections
-from jupyter_ext.engine.models.download.disk_space import DiskSpace, free_bytes, readable
-from jupyter_ext.engine.models.download.flusher import Keeper
-from jupyter_ext.engine.models.download.hasher import Follower
+from jupyter_ext.engine.models.download.disk_space import DiskSpace, free_bytes
+from jupyter_ext.engine.models.download.flusher import Flusher
+from jupyter_ext.engine.models.download.hasher import Hasher
 from jupyter_ext.engine.models.download.rate_limiter import RateLimiter
 from jupyter_ext.engine.models.download.resume_journal import Journal, PartialInfo, partial_key, partial_path
-from jupyter_ext.engine.models.download.transfer_state import FetchState, FileFetch
+from jupyter_ext.engine.models.download.transfer_state import FileFetch, TransferState
 from jupyter_ext.engine.models.sources.http_range import Remote
-from jupyter_ext.engine.models.sources.http_settings import FetchSettings
+from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest, ManifestFile
 from jupyter_ext.errors import DownloadCanceled, DownloadFailed
 
@@ -48,7 +49,7 @@ class Sample:
     num_connections: int = 0
 
 
-class Fetch:
+class FileTransfer:
     """Fetches what a manifest lists and is not here.
 
     Args:
@@ -66,9 +67,9 @@ class Fetch:
         self,
         manifest: Manifest,
         journals_dir: Path,
-        settings: FetchSettings,
+        settings: HttpSettings,
         limiter: RateLimiter,
-        verified: Verified,
+        verified: Checksums,
         disk: DiskSpace,
         on_sample: Callable[[Sample], None],
         on_whole: Callable[[], None],
@@ -79,10 +80,10 @@ class Fetch:
         self._disk = disk
         self._on_sample = on_sample
         self._on_whole = on_whole
-        self._state = FetchState()
+        self._state = TransferState()
         self._connections = Connections(self._state, settings, limiter, manifest.settings)
-        self._keeper = Keeper(self._state, verified, settings.sync_every_s)
-        self._follower = Follower(self._state, self._keeper.take)
+        self._flusher = Flusher(self._state, verified, settings.sync_every_s)
+        self._follower = Hasher(self._state, self._flusher.take)
         self._phase = "resolve"
         self._is_canceled = False
         self._here_bytes = 0
@@ -217,7 +218,7 @@ class Fetch:
         self._report()
         try:
             self._state.start(self._follower.run, "models-hash")
-            self._state.start(self._keeper.run, "models-sync")
+            self._state.start(self._flusher.run, "models-sync")
             self._connections.start()
             self._watch()
         finally:
@@ -274,7 +275,7 @@ class Fetch:
     def _disk_failure(self, error: OSError) -> DownloadFailed:
         where = self._manifest.repo_dir
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            free, left = readable(free_bytes(where)), readable(self._left_bytes())
+            free, left = format_bytes(free_bytes(where)), format_bytes(self._left_bytes())
             return DownloadFailed(
                 f"The disk of {where} is full: {free} are free, and {self._manifest.ref} needs {left} more. "
                 "What was fetched is kept; free some space and download again."

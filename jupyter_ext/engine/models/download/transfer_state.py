@@ -51,7 +51,7 @@ class FileFetch:
         return self.remote.ranged is not False or not self.blocks.active
 
 
-class FetchState:
+class TransferState:
     """Shared by the threads of one transfer.
 
     Attributes:

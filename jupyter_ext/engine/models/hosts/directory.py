@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.processes import outcome as exit
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc.json_files import read_json, write_json
@@ -119,7 +120,7 @@ def decode_code(text: Any) -> bytes | None:
         raise InvalidInput("factory must be a bundle of code in base64.") from None
     if len(data) > MAX_CODE_BYTES:
         raise InvalidInput(
-            f"The factory's code takes {len(data) / 1e6:.0f} MB, over {MAX_CODE_BYTES / 1e6:.0f}; "
+            f"The factory's code takes {format_bytes(len(data))}, over {format_bytes(MAX_CODE_BYTES)}; "
             "it carries data along that belongs into the weights."
         )
     return data

@@ -9,15 +9,16 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.models import memory
-from jupyter_ext.engine.models.hosts.host import Hosted
+from jupyter_ext.engine.models.hosts.host import RunningHost
 from jupyter_ext.errors import DoesNotFit
 from jupyter_ext.ipc.channel import CallError, ChannelClosed
 
 log = logging.getLogger(__name__)
 
 
-class Room:
+class MemoryBudget:
     """The memory that hosts share.
 
     Args:
@@ -28,15 +29,15 @@ class Room:
 
     def __init__(
         self,
-        hosts: Mapping[str, Hosted],
-        end: Callable[[Hosted], Awaitable[None]],
+        hosts: Mapping[str, RunningHost],
+        end: Callable[[RunningHost], Awaitable[None]],
         budget_bytes: int | None,
     ) -> None:
         self._hosts = hosts
         self._end = end
         self._budget_bytes = budget_bytes
 
-    async def make(self, host: Hosted, device: str) -> None:
+    async def make(self, host: RunningHost, device: str) -> None:
         """See to it that a model fits, ending hosts that nobody needs, the longest unused first.
 
         Raises:
@@ -69,25 +70,25 @@ class Room:
             available = min(available, self._budget_bytes - sum(host.taken_bytes for host in hosts))
         return available
 
-    def _refusal(self, host: Hosted, estimate: memory.Estimate, available: int) -> str:
+    def _refusal(self, host: RunningHost, estimate: memory.Estimate, available: int) -> str:
         kept = [
             f"{other.model_id} ({'pinned' if other.resource.pinned else 'in a call'})"
             for other in self._hosts.values()
             if not other.may_be_ended
         ]
         return (
-            f"{host.model_id} needs {memory.readable(estimate.memory_bytes)} of memory "
-            f"(weights {memory.readable(estimate.weights_bytes)} as {estimate.dtype or 'they are'}), "
-            f"{memory.readable(max(available, 0))} are there"
+            f"{host.model_id} needs {format_bytes(estimate.memory_bytes)} of memory "
+            f"(weights {format_bytes(estimate.weights_bytes)} as {estimate.dtype or 'they are'}), "
+            f"{format_bytes(max(available, 0))} are there"
             + (f"; {', '.join(kept)} cannot be ended" if kept else "")
             + ". Unload a model, choose a smaller dtype, or load it anyway with force=True."
         )
 
 
-async def _check_device(host: Hosted, estimate: memory.Estimate, device: str) -> None:
+async def _check_device(host: RunningHost, estimate: memory.Estimate, device: str) -> None:
     free = await memory.device_free_bytes(device)
     if free is not None and free < estimate.weights_bytes:
         raise DoesNotFit(
-            f"{host.model_id} needs {memory.readable(estimate.weights_bytes)} on {device}, which has "
-            f"{memory.readable(free)} free; unload another model, choose a smaller dtype, or device='cpu'."
+            f"{host.model_id} needs {format_bytes(estimate.weights_bytes)} on {device}, which has "
+            f"{format_bytes(free)} free; unload another model, choose a smaller dtype, or device='cpu'."
         )

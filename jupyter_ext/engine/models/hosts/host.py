@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory
@@ -34,7 +35,7 @@ _SAME = (
 
 
 @dataclass
-class Hosted:
+class RunningHost:
     """One host. `used_at` is Unix time; `ending` is set once somebody unloads it."""
 
     model_id: str
@@ -119,7 +120,7 @@ class Hosted:
         wrong = abs(measured - expected)
         if wrong > max(memory.WRONG_BY * expected, _TELL_FROM_BYTES):
             self.notices.append(
-                f"Loading took {memory.readable(measured)} of memory, the estimate was {memory.readable(expected)}."
+                f"Loading took {format_bytes(measured)} of memory, the estimate was {format_bytes(expected)}."
             )
             self.resource = self.resource.model_copy(
                 update={"notices": [*self.resource.notices, *self.notices]}

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
-from jupyter_ext.engine.models.hosts.host import Hosted
+from jupyter_ext.engine.models.hosts.host import RunningHost
 from jupyter_ext.engine.models.interfaces import LoadOptions
 from jupyter_ext.engine.processes.interpreters import Environments, Interpreter, WorkerStartError
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
@@ -27,7 +27,7 @@ _OPTIONS = ("weights", "factory", "factory_name", "sys_path", "batch")
 class Start:
     """A host that can be started. Only `spec` is written down; the rest stays in memory."""
 
-    host: Hosted
+    host: RunningHost
     spec: dict[str, Any]
     code: bytes | None
     interpreter: Interpreter
@@ -35,7 +35,7 @@ class Start:
     by_transformers: bool
 
 
-class Starter:
+class HostLauncher:
     """Starts hosts.
 
     Args:
@@ -94,7 +94,7 @@ class Starter:
             "calls": calls,
             **extra,
         }
-        host = Hosted(model_id, directory, resource, estimate)
+        host = RunningHost(model_id, directory, resource, estimate)
         return Start(host, spec, code, interpreter, options, by_transformers)
 
     async def start(self, start: Start) -> None:

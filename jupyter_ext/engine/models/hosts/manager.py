@@ -17,9 +17,9 @@ from typing import Any
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
-from jupyter_ext.engine.models.hosts.eviction import Room
-from jupyter_ext.engine.models.hosts.host import Hosted, attaching, shown
-from jupyter_ext.engine.models.hosts.launcher import Starter
+from jupyter_ext.engine.models.hosts.eviction import MemoryBudget
+from jupyter_ext.engine.models.hosts.host import RunningHost, attaching, shown
+from jupyter_ext.engine.models.hosts.launcher import HostLauncher
 from jupyter_ext.engine.models.interfaces import LoadOptions
 from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments
@@ -37,7 +37,7 @@ _END_TIMEOUT_S = 20.0
 _QUICK_END_S = 2.0
 
 
-class Hosts:
+class HostManager:
     """All hosts of this user.
 
     Args:
@@ -56,10 +56,10 @@ class Hosts:
     ) -> None:
         self._where = where
         self._on_change = on_change
-        self._starter = Starter(environments, where)
-        self._hosts: dict[str, Hosted] = {}
+        self._starter = HostLauncher(environments, where)
+        self._hosts: dict[str, RunningHost] = {}
         self._ended: dict[str, str] = {}
-        self._room = Room(self._hosts, self._end_retired, budget_bytes)
+        self._room = MemoryBudget(self._hosts, self._end_retired, budget_bytes)
         self._loading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -86,7 +86,7 @@ class Hosts:
             id=directory.id, state="ready", calls=spec["calls"], device="cpu", code=spec.get("code")
         )
         estimate = memory.Estimate(*spec["estimate"]) if spec.get("estimate") else None
-        host = Hosted(model_id, directory, resource, estimate, notices=spec.get("notices", []))
+        host = RunningHost(model_id, directory, resource, estimate, notices=spec.get("notices", []))
         try:
             await host.connect()
         except (ChannelClosed, CallError, TimeoutError) as error:
@@ -170,7 +170,7 @@ class Hosts:
             host.resource = host.resource.model_copy(update={"users": users})
             self._send(host, "detach", {"id": user_id})
 
-    def _send(self, host: Hosted, op: str, params: dict[str, Any]) -> None:
+    def _send(self, host: RunningHost, op: str, params: dict[str, Any]) -> None:
         async def send() -> None:
             with contextlib.suppress(
                 ChannelClosed, CallError, TimeoutError
@@ -212,7 +212,7 @@ class Hosts:
             took_s=time.monotonic() - began,
         )
 
-    async def _end(self, host: Hosted) -> str | None:
+    async def _end(self, host: RunningHost) -> str | None:
         """Wait for a host to end, stopping it where it does not by itself; give why it ended."""
         if host.connection is not None:
             host.connection.close()
@@ -234,10 +234,10 @@ class Hosts:
             path.unlink(missing_ok=True)
         await asyncio.to_thread(directory.remove)
 
-    async def _end_retired(self, host: Hosted) -> None:
+    async def _end_retired(self, host: RunningHost) -> None:
         await self._forget(host, await self._end(host))
 
-    async def _forget(self, host: Hosted, why: str | None) -> None:
+    async def _forget(self, host: RunningHost, why: str | None) -> None:
         if self._hosts.get(host.model_id) is host:
             del self._hosts[host.model_id]
             if why is not None:
@@ -256,7 +256,7 @@ class Hosts:
                 except Exception:
                     log.exception("looking at the host of %s failed", host.model_id)
 
-    async def _look_at(self, host: Hosted) -> None:
+    async def _look_at(self, host: RunningHost) -> None:
         before = host.resource
         try:
             await host.ask("status")

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-class Tasks:
+class BackgroundTasks:
     """Tasks by model id. A task is found here until its last step, and not a step longer."""
 
     def __init__(self) -> None:

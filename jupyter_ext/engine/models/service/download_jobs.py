@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.models.interfaces import Described, Environ, Fetching, FetchTask
+from jupyter_ext.engine.models.interfaces import DownloadTask, Environ, Fetching, ModelDescription
 from jupyter_ext.engine.models.reference import ModelRef
-from jupyter_ext.engine.models.service.background_tasks import Tasks
+from jupyter_ext.engine.models.service.background_tasks import BackgroundTasks
 from jupyter_ext.engine.models.service.record import Record
-from jupyter_ext.engine.models.service.registry import Shelf, one_line
+from jupyter_ext.engine.models.service.registry import ModelRegistry, one_line
 from jupyter_ext.errors import DownloadCanceled, InvalidInput, JupyterExtError, UnknownId
 from jupyter_ext.protocol.models import Transfer
 from jupyter_ext.protocol.problems import Problem
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _FETCHED = ("hub", "url")
 
 
-class Fetches:
+class DownloadJobs:
     """What is on its way, and what is here.
 
     Args:
@@ -35,11 +35,11 @@ class Fetches:
         fetching: Fetches files.
     """
 
-    def __init__(self, shelf: Shelf, fetching: Fetching) -> None:
-        self._shelf = shelf
+    def __init__(self, registry: ModelRegistry, fetching: Fetching) -> None:
+        self._registry = registry
         self._fetching = fetching
-        self._tasks = Tasks()
-        self._running: dict[str, FetchTask] = {}
+        self._tasks = BackgroundTasks()
+        self._running: dict[str, DownloadTask] = {}
         self._closing = False
 
     async def close(self) -> None:
@@ -59,7 +59,7 @@ class Fetches:
     async def found(self) -> list[ModelRef]:
         """List the models of the engine's own cache that are here whole."""
         try:
-            return await self._fetching.all_local(self._shelf.environ)
+            return await self._fetching.all_local(self._registry.environ)
         except (JupyterExtError, OSError) as error:
             log.warning("the cache is not looked at: %s", error)
             return []
@@ -78,7 +78,7 @@ class Fetches:
         kept = await self._fetching.kept_bytes(ref, self._environ(record)) if is_fetched else 0
         record.disk = "partial" if kept else "absent"
 
-    async def _here(self, record: Record) -> Described | None:
+    async def _here(self, record: Record) -> ModelDescription | None:
         ref = record.ref
         if ref.source == "custom":
             return None
@@ -92,14 +92,14 @@ class Fetches:
         record.error = None
         return found
 
-    async def look_ahead(self, ref: ModelRef, environ: Environ | None) -> Described | None:
+    async def look_ahead(self, ref: ModelRef, environ: Environ | None) -> ModelDescription | None:
         """Ask what there is to fetch of a model that is not here.
 
         Raises:
             InvalidInput: There is nothing in it that may be fetched.
             Problem: The hub knows none such, or cannot be asked.
         """
-        asked = environ or self._shelf.environ
+        asked = environ or self._registry.environ
         if ref.source not in _FETCHED or await self._fetching.local(ref, asked) is not None:
             return None
         try:
@@ -133,7 +133,7 @@ class Fetches:
 
     def disk_bytes(self) -> tuple[int, int]:
         """Tell how much room there is where files go by default: free, and in all."""
-        return self._fetching.disk_bytes(self._shelf.environ)
+        return self._fetching.disk_bytes(self._registry.environ)
 
     def check_fetchable(self, record: Record) -> None:
         """Refuse to fetch what is nowhere to be fetched from.
@@ -160,7 +160,7 @@ class Fetches:
         record.transfer = Transfer(status="running", phase="queued", started_at=rfc3339(time.time()))
         record.move_disk("updating" if updating else "downloading")
         record.fetching = True
-        self._shelf.save(record)
+        self._registry.save(record)
         self._tasks.begin(record.id, self._fetch(record))
 
     async def wait(self, record: Record) -> None:
@@ -181,7 +181,7 @@ class Fetches:
         if record.disk in ("downloading", "updating"):  # canceled before its first step
             await self._end(record, "canceled")
             record.fetching = False
-            self._shelf.save(record)
+            self._registry.save(record)
 
     async def remove(self, record: Record) -> None:
         """Delete a model's files, those of a cut download included; the user's own and a training's stay.
@@ -210,7 +210,7 @@ class Fetches:
             except (JupyterExtError, OSError) as error:
                 log.warning("revision %s of %s stays: %s", revision, record.id, error)
         record.stale = []
-        self._shelf.save(record)
+        self._registry.save(record)
 
     async def _fetch(self, record: Record) -> None:
         try:
@@ -228,7 +228,7 @@ class Fetches:
             self._running.pop(record.id, None)
             was_cut = record.transfer is not None and record.transfer.status == "canceled"
             record.fetching = self._closing and was_cut
-            self._shelf.save(record)
+            self._registry.save(record)
 
     async def _fetch_whole(self, record: Record) -> None:
         self._take(record, self._transfer(record).model_copy(update={"phase": "resolve"}))
@@ -250,7 +250,7 @@ class Fetches:
     def _take(self, record: Record, transfer: Transfer) -> None:
         """Show how far a download is; that it is over is told together with what is on the disk then, by `_end`."""
         record.transfer = transfer.model_copy(update={"status": "running", "error": None, "ended_at": None})
-        self._shelf.changed(record)
+        self._registry.changed(record)
 
     async def _end(self, record: Record, status: str, error: str | None = None) -> None:
         """Note how a download ended, and set the disk's state."""
@@ -265,4 +265,4 @@ class Fetches:
         return record.transfer or Transfer(status="running", phase="queued", started_at=rfc3339(time.time()))
 
     def _environ(self, record: Record) -> Environ:
-        return self._shelf.environ_of(record)
+        return self._registry.environ_of(record)

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from jupyter_ext.engine.models import memory
-from jupyter_ext.engine.models.interfaces import Hosting, LoadOptions
-from jupyter_ext.engine.models.service.background_tasks import Tasks
-from jupyter_ext.engine.models.service.download_jobs import Fetches
+from jupyter_ext.engine.models.interfaces import LoadOptions, ModelHosts
+from jupyter_ext.engine.models.service.background_tasks import BackgroundTasks
+from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
 from jupyter_ext.engine.models.service.record import Record
-from jupyter_ext.engine.models.service.registry import Shelf, one_line
+from jupyter_ext.engine.models.service.registry import ModelRegistry, one_line
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.protocol.models import ModelHost, ModelUser
 from jupyter_ext.protocol.problems import Problem
@@ -24,7 +24,7 @@ from jupyter_ext.protocol.problems import Problem
 log = logging.getLogger(__name__)
 
 
-class Loads:
+class LoadJobs:
     """What is in memory.
 
     Args:
@@ -33,12 +33,12 @@ class Loads:
         hosting: Holds models in memory.
     """
 
-    def __init__(self, shelf: Shelf, fetches: Fetches, hosting: Hosting) -> None:
-        self._shelf = shelf
+    def __init__(self, registry: ModelRegistry, fetches: DownloadJobs, hosting: ModelHosts) -> None:
+        self._registry = registry
         self._fetches = fetches
         self._hosting = hosting
-        self._loading = Tasks()
-        self._unloading = Tasks()
+        self._loading = BackgroundTasks()
+        self._unloading = BackgroundTasks()
 
     async def adopt(self) -> dict[str, ModelHost]:
         """Find what an earlier engine has loaded, by model id."""
@@ -67,7 +67,7 @@ class Loads:
             if options.user is not None:
                 self._hosting.add_user(record.id, options.user)
             self.keep(record, pinned=options.pin or None, keep_alive_s=options.keep_alive_s)
-            self._shelf.touch(record)
+            self._registry.touch(record)
             return
         if record.id not in self._loading:
             self._loading.begin(record.id, self._load(record, options))
@@ -95,7 +95,7 @@ class Loads:
     def attach(self, record: Record, user: ModelUser) -> None:
         """Note that somebody uses a loaded model."""
         self._hosting.add_user(record.id, user)
-        self._shelf.touch(record)
+        self._registry.touch(record)
         self.look(record)
 
     def detach(self, record: Record, user_id: str) -> None:
@@ -110,9 +110,9 @@ class Loads:
         if host is None and record.memory == "loaded":
             record.move_memory("free")
             if (why := self._hosting.why_ended(record.id)) is not None:
-                self._shelf.notice(record, why)
+                self._registry.notice(record, why)
         record.host = host
-        self._shelf.changed(record)
+        self._registry.changed(record)
 
     async def _load(self, record: Record, options: LoadOptions) -> None:
         try:
@@ -120,7 +120,7 @@ class Loads:
             await self._fetch_first(record)
             record.error = record.unloaded = None
             record.move_memory("loading")
-            self._shelf.changed(record)
+            self._registry.changed(record)
             path = Path(record.path or "")
             host = await self._hosting.load(record.id, path, _with_weights(record, options))
         except asyncio.CancelledError:
@@ -135,7 +135,7 @@ class Loads:
         if record.memory == "loading":
             record.host = host
             record.move_memory("loaded")
-            self._shelf.touch(record)
+            self._registry.touch(record)
 
     async def _fetch_first(self, record: Record) -> None:
         """See to it that the files are here.
@@ -157,12 +157,12 @@ class Loads:
         if record.memory == "loading":
             record.move_memory("free")
         record.host = None
-        self._shelf.changed(record)
+        self._registry.changed(record)
 
     async def _unload(self, record: Record) -> None:
         if record.memory != "free":
             record.move_memory("unloading")
-            self._shelf.changed(record)
+            self._registry.changed(record)
         try:
             if (loading := self._loading.get(record.id)) is not None:
                 loading.cancel()
@@ -175,7 +175,7 @@ class Loads:
             record.host = self._hosting.host(record.id)
             if record.memory == "unloading":
                 record.move_memory("free")
-            self._shelf.changed(record)
+            self._registry.changed(record)
         await self._fetches.tidy(record)
 
     def _has_other_code(self, record: Record, options: LoadOptions) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.interfaces import Described
+from jupyter_ext.engine.models.interfaces import ModelDescription
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service.states import Disk, Memory, move_disk, move_memory, shown
 from jupyter_ext.ipc.json_files import read_json, write_json
@@ -92,7 +92,7 @@ class Record:
         """Go to another state by the table."""
         self.memory = move_memory(self.memory, then)
 
-    def describe(self, found: Described) -> None:
+    def describe(self, found: ModelDescription) -> None:
         """Take over what is known of its files; what nobody could tell stays as it was."""
         for name in ("revision", "bytes", "memory_bytes", "num_parameters", "dtype", "architecture"):
             if (value := getattr(found, name)) is not None:

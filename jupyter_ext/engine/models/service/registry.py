@@ -12,7 +12,7 @@ import os
 import time
 
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import Environ
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service.record import Record, Records
@@ -30,7 +30,7 @@ _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _MAX_NOTICES = 3
 
 
-class Shelf:
+class ModelRegistry:
     """All records by id.
 
     Args:
@@ -39,7 +39,7 @@ class Shelf:
         environ: The engine's own variables, for whoever brings none.
     """
 
-    def __init__(self, files: Records, hub: Hub[str], environ: Environ) -> None:
+    def __init__(self, files: Records, hub: PubSub[str], environ: Environ) -> None:
         self._files = files
         self._hub = hub
         self.environ = dict(environ)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.pubsub import Hub
-from jupyter_ext.engine.models.service.background_tasks import Tasks
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.models.service.background_tasks import BackgroundTasks
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.services.pieces import PREFIX, PiecesClient, discover, normal_base_url, split_id
 from jupyter_ext.errors import JupyterExtError, UnknownId
@@ -35,7 +35,7 @@ class _Service:
     token: str | None
     models: dict[str, LocalModel] = field(default_factory=dict)
     transfers: dict[str, Transfer] = field(default_factory=dict)
-    following: Tasks = field(default_factory=Tasks)
+    following: BackgroundTasks = field(default_factory=BackgroundTasks)
 
 
 class RemoteModels:
@@ -46,7 +46,7 @@ class RemoteModels:
         own_urls: Gives base URLs of this engine itself, which are not looked at when a service is looked for.
     """
 
-    def __init__(self, hub: Hub[str], own_urls: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, hub: PubSub[str], own_urls: Callable[[], frozenset[str]]) -> None:
         self._hub = hub
         self._own_urls = own_urls
         self._services: dict[str, _Service] = {}

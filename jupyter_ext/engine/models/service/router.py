@@ -13,7 +13,7 @@ from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
 from jupyter_ext.protocol.problems import Problem
 
 
-class ModelDoors:
+class ModelRouter:
     """Passes what is asked of a model on to whoever has it; see `ModelService` for what each does."""
 
     def __init__(self, local: ModelService, remote: RemoteModels) -> None:

@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jupyter_ext.engine.common.pubsub import Hub
+from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models import memory
-from jupyter_ext.engine.models.interfaces import Environ, Fetching, Hosting, LoadOptions, Trained
+from jupyter_ext.engine.models.interfaces import Environ, Fetching, LoadOptions, ModelHosts, Trained
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service import states as state
-from jupyter_ext.engine.models.service.download_jobs import Fetches
-from jupyter_ext.engine.models.service.load_jobs import Loads
+from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
+from jupyter_ext.engine.models.service.load_jobs import LoadJobs
 from jupyter_ext.engine.models.service.record import Record, Records
-from jupyter_ext.engine.models.service.registry import Shelf, missing, new_record
+from jupyter_ext.engine.models.service.registry import ModelRegistry, missing, new_record
 from jupyter_ext.protocol.model_refs import full_id
 from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
 from jupyter_ext.protocol.problems import Problem
@@ -37,7 +37,7 @@ class ModelService:
         fetching: Fetches files.
         hosting: Holds models in memory.
         trained: Knows what trainings have left.
-        hub: Where changes are published, under `shelf.TOPIC`.
+        hub: Where changes are published, under `registry.TOPIC`.
         environ: The engine's own variables, for whoever brings none.
     """
 
@@ -45,30 +45,30 @@ class ModelService:
         self,
         records: Records,
         fetching: Fetching,
-        hosting: Hosting,
+        hosting: ModelHosts,
         trained: Trained,
-        hub: Hub[str],
+        hub: PubSub[str],
         environ: Environ,
     ) -> None:
-        self._shelf = Shelf(records, hub, environ)
-        self._fetches = Fetches(self._shelf, fetching)
-        self._loads = Loads(self._shelf, self._fetches, hosting)
+        self._registry = ModelRegistry(records, hub, environ)
+        self._fetches = DownloadJobs(self._registry, fetching)
+        self._loads = LoadJobs(self._registry, self._fetches, hosting)
         self._trained = trained
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Read the records, find what is in the cache, adopt hosts, and go on with downloads that were cut."""
-        await self._shelf.open()
+        await self._registry.open()
         for ref in await self._fetches.found():
-            self._shelf.put(new_record(ref))
-        for record in self._shelf.all():
+            self._registry.put(new_record(ref))
+        for record in self._registry.all():
             await self._fetches.look(record)
         for model_id, host in (await self._loads.adopt()).items():
-            record = self._shelf.get(model_id) or self._shelf.put(new_record(parse_ref(model_id)))
+            record = self._registry.get(model_id) or self._registry.put(new_record(parse_ref(model_id)))
             record.host = host
             record.move_memory("loaded")
-        for record in self._shelf.all():
+        for record in self._registry.all():
             if record.fetching:
                 log.info("going on with the download of %s", record.id)
                 self._fetches.begin(record, updating=record.disk == "downloaded")
@@ -86,19 +86,19 @@ class ModelService:
     @property
     def num_fetching(self) -> int:
         """Count the models that are on their way."""
-        return sum(record.disk in ("downloading", "updating") for record in self._shelf.all())
+        return sum(record.disk in ("downloading", "updating") for record in self._registry.all())
 
     @property
     def num_loaded(self) -> int:
         """Count the models that are in memory, or on their way into it or out of it."""
-        return sum(record.memory != "free" for record in self._shelf.all())
+        return sum(record.memory != "free" for record in self._registry.all())
 
     # -- looking --------------------------------------------------------------------------------------------------
 
     async def page(self) -> ModelPage:
         """Give all models, those that trainings left included, the latest used first."""
         await self._find_trained()
-        models = [record.resource() for record in self._shelf.all()]
+        models = [record.resource() for record in self._registry.all()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
         disk_free, disk_total = self._fetches.disk_bytes()
         return ModelPage(
@@ -119,7 +119,7 @@ class ModelService:
 
     def known(self, model_id: str) -> LocalModel | None:
         """Give a model as it is now, or `None`."""
-        record = self._shelf.get(model_id)
+        record = self._registry.get(model_id)
         return None if record is None else record.resource()
 
     async def add(
@@ -141,18 +141,18 @@ class ModelService:
             Problem: There is no such training, or it left no weights; or the hub knows none, or cannot be asked.
         """
         ref = parse_ref(full_id(text))
-        record = self._shelf.get(str(ref))
+        record = self._registry.get(str(ref))
         is_unknown = record is None or record.bytes is None
         described = await self._fetches.look_ahead(ref, environ) if look and is_unknown else None
-        record = self._shelf.get(str(ref)) or await self._make(ref)
-        self._shelf.take_environ(record, environ)
+        record = self._registry.get(str(ref)) or await self._make(ref)
+        self._registry.take_environ(record, environ)
         if described is not None and record.disk in ("absent", "partial"):
             # a revision is written down with the files that have it
             record.describe(replace(described, revision=record.revision))
         record.name = record.name if name is None else name
         record.description = record.description if description is None else description
         record.custom = record.custom or custom
-        self._shelf.save(record)
+        self._registry.save(record)
         return record.resource()
 
     # -- downloads ------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class ModelService:
         """
         record = await self._record(model_id, add=True)
         if not self._fetches.is_running(record):
-            self._shelf.take_environ(record, environ)
+            self._registry.take_environ(record, environ)
             record.weights = record.weights if weights is None else list(weights)
         if state.answer("download", record.state) == "begin":
             self._fetches.check_fetchable(record)
@@ -198,13 +198,13 @@ class ModelService:
         record = await self._record(model_id)
         if self._fetches.is_running(record):
             return record.resource()
-        self._shelf.take_environ(record, environ)
+        self._registry.take_environ(record, environ)
         self._fetches.check_fetchable(record)
         if record.disk in ("absent", "partial") and not check_only:
             self._fetches.begin(record)
             return record.resource()
         record.newer_revision = await self._fetches.newer(record)
-        self._shelf.save(record)
+        self._registry.save(record)
         if record.newer_revision is None or check_only:
             return record.resource()
         if record.ref.is_pinned:
@@ -232,7 +232,7 @@ class ModelService:
         """
         record = await self._record(model_id, add=fetch)
         if not self._fetches.is_running(record):
-            self._shelf.take_environ(record, options.hub_environ)
+            self._registry.take_environ(record, options.hub_environ)
         if record.disk in ("absent", "partial") and record.memory == "free":
             if not fetch:
                 detail = f"{record.id} is not here; download it first, then load it."
@@ -251,7 +251,7 @@ class ModelService:
         """Unload every model that nobody has pinned and that is not in a call."""
         loaded = [
             record.id
-            for record in self._shelf.all()
+            for record in self._registry.all()
             if record.memory != "free" and not (record.host and (record.host.pinned or record.host.in_flight))
         ]
         await asyncio.gather(*(self.unload(model_id) for model_id in loaded))
@@ -282,7 +282,7 @@ class ModelService:
 
     def host_changed(self, model_id: str) -> None:
         """Look at a model's host anew: its memory, its users, or that it has ended by itself."""
-        record = self._shelf.get(model_id)
+        record = self._registry.get(model_id)
         if record is not None:
             self._loads.look(record)
 
@@ -301,7 +301,7 @@ class ModelService:
         record.name = name if name is not None else record.name
         record.description = description if description is not None else record.description
         record.meta = {**record.meta, **(meta or {})}
-        self._shelf.save(record)
+        self._registry.save(record)
         return record.resource()
 
     async def delete(self, model_id: str, *, force: bool = False) -> None:
@@ -313,7 +313,7 @@ class ModelService:
         record = await self._record(model_id)
         await self._free(record, force=force)
         await self._fetches.remove(record)
-        self._shelf.remove(record)
+        self._registry.remove(record)
 
     async def delete_cache(self, model_id: str, *, force: bool = False) -> LocalModel:
         """Delete a model's files, and what is kept of a cut download; the model stays known.
@@ -329,13 +329,13 @@ class ModelService:
             )
         await self._free(record, force=force)
         await self._fetches.remove(record)
-        self._shelf.save(record)
+        self._registry.save(record)
         return record.resource()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     async def _record(self, model_id: str, *, add: bool = False) -> Record:
-        found = self._shelf.find(model_id)
+        found = self._registry.find(model_id)
         if isinstance(found, Record):
             return found
         if not add and found.source != "training":
@@ -365,18 +365,18 @@ class ModelService:
                 raise Problem(404, "Not found", detail)
             record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
         await self._fetches.look(record)
-        kept = self._shelf.put(record)
-        self._shelf.save(kept)
+        kept = self._registry.put(record)
+        self._registry.save(kept)
         return kept
 
     async def _find_trained(self) -> None:
         """Know the weights that trainings have left, and no longer those that are gone."""
-        for record in self._shelf.all():
+        for record in self._registry.all():
             is_free = record.ref.source == "training" and record.memory == "free"
             if is_free and not await asyncio.to_thread(os.path.exists, record.path or ""):
-                self._shelf.remove(record)
+                self._registry.remove(record)
         for weights in await self._trained.all():
-            if self._shelf.get(f"training:{weights.training_id}") is None:
+            if self._registry.get(f"training:{weights.training_id}") is None:
                 await self._make(ModelRef("training", weights.training_id))
 
     async def _free(self, record: Record, *, force: bool) -> None:

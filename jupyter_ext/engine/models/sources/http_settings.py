@@ -8,7 +8,7 @@ MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class FetchSettings:
+class HttpSettings:
     """Settings of transfers.
 
     Attributes:

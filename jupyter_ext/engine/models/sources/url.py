@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources import file_selection
 from jupyter_ext.engine.models.sources.http_range import Connector, TryAgain, validator_of
-from jupyter_ext.engine.models.sources.http_settings import FetchSettings
+from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import ManifestFile
 from jupyter_ext.errors import DownloadFailed, InvalidInput
@@ -28,7 +28,7 @@ def repo_dir(ref: ModelRef, directory: Path) -> Path:
 
 
 def look_up(
-    ref: ModelRef, settings: HubSettings, fetching: FetchSettings, allow_weights: Sequence[str]
+    ref: ModelRef, settings: HubSettings, fetching: HttpSettings, allow_weights: Sequence[str]
 ) -> tuple[str, ManifestFile]:
     """Ask for size and version of the file at an address.
 
@@ -71,7 +71,7 @@ def file_name(ref: ModelRef) -> str:
     return file_selection.check_name(name)
 
 
-def _ask(ref: ModelRef, settings: HubSettings, fetching: FetchSettings) -> tuple[int, str | None]:
+def _ask(ref: ModelRef, settings: HubSettings, fetching: HttpSettings) -> tuple[int, str | None]:
     connector = Connector(settings, fetching.stall_s)
     try:
         for attempt in range(_ATTEMPTS):

@@ -24,7 +24,7 @@ _FILE = re.compile(r"/v1/files/([0-9a-v]{26})/download")
 _STREAM = re.compile(r"/v1/(?:trainings|predictions)/([0-9a-v]{26})/stream")
 
 
-class Links:
+class SignedLinks:
     """Makes and checks capability links.
 
     Args:

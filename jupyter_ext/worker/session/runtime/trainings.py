@@ -243,7 +243,7 @@ class SessionReporter(logging.Reporter):
         self._complained: set[str] = set()
         self._num_calls = 0
         self._last_step = -1.0
-        self.quickly = self._quickly
+        self.try_fast_append = self._try_fast_append
 
     @property
     def num_calls(self) -> int:
@@ -290,7 +290,7 @@ class SessionReporter(logging.Reporter):
             self._complained.add(about)
             print(text, file=sys.stderr)
 
-    def _quickly(self, values: Mapping[str, float], step: float | None = None) -> bool:
+    def _try_fast_append(self, values: Mapping[str, float], step: float | None = None) -> bool:
         return False
 
 
