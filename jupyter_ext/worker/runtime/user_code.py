@@ -14,9 +14,12 @@ from __future__ import annotations
 import importlib
 import linecache
 import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from jupyter_ext.ipc.json_files import read_json
 
@@ -25,7 +28,7 @@ class UserCode:
     """One unpacked bundle."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
         self.entry: str = manifest["entry"]
@@ -43,10 +46,9 @@ class UserCode:
         for alias, name in self._imports.items():
             module = importlib.import_module(name)
             setattr(main, alias, module)
-        names = self._directory / "names.pkl"
+        names = self.directory / "names.pkl"
         if names.exists():
-            with open(names, "rb") as file:
-                unpickler = pickle.Unpickler(file)
+            with unpickling_into(main, names) as unpickler:
                 for name in unpickler.load():
                     vars(main)[name] = unpickler.load()  # one memo for all: what was shared stays shared
         if self.kind == "cell":
@@ -58,14 +60,62 @@ class UserCode:
             raise ValueError("this code has no source text to execute")
         text = self._source.read_text(encoding="utf-8")
         main.__dict__["__file__"] = str(self._source)
-        exec(compile(text, str(self._source), "exec"), main.__dict__)
+        execute(text, str(self._source), main)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""
         if self.kind == "function":
-            with open(self._directory / "function.pkl", "rb") as file:
-                return pickle.load(file)
+            with unpickling_into(main, self.directory / "function.pkl") as unpickler:
+                return unpickler.load()
         return main.__dict__[self.entry]
+
+
+def new_main() -> ModuleType:
+    """Make the `__main__` in which the user's code runs."""
+    main = ModuleType("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    return main
+
+
+def execute(text: str, filename: str, module: ModuleType) -> None:
+    """Execute the user's text in a module, as Python would: without the `from __future__` imports of this file."""
+    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)
+
+
+@contextmanager
+def unpickling_into(main: ModuleType, path: Path) -> Iterator[pickle.Unpickler]:
+    """Open a pickle of the notebook; functions and classes of its `__main__` become names of `main`.
+
+    They travel by value, but what pickles them here (`torch.save`, `multiprocessing`) does so by name.
+    """
+    with open(path, "rb") as file:
+        unpickler = _Unpickler(file)
+        yield unpickler
+    for thing in unpickler.made:
+        name = getattr(thing, "__qualname__", "")
+        if getattr(thing, "__module__", None) == "__main__" and name.isidentifier():
+            vars(main).setdefault(name, thing)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Notes the functions and classes that cloudpickle makes; only afterwards do they know their names."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.made: list[Any] = []
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        found = super().find_class(module, name)
+        if not module.startswith("cloudpickle") or not name.startswith("_make_"):
+            return found
+
+        def make(*args: Any, **kwargs: Any) -> Any:
+            made = found(*args, **kwargs)
+            self.made.append(made)
+            return made
+
+        return make
 
 
 def _remember_source(filename: str, text: str) -> None:

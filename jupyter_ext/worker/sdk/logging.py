@@ -6,6 +6,7 @@ plain numbers, no lock; nothing that can stall a training. Outside of one (the f
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -14,10 +15,13 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter, plain_numbers
 from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler
 
 _PRINT_INTERVAL_S = 1.0
+STREAM_VARIABLE = "JUPYTER_EXT_STREAM"
+"""Environment variable with the rank of the training's worker, for the processes that it starts."""
 
 
 class Reporter:
@@ -28,6 +32,7 @@ class Reporter:
         self._journal = JournalWriter(run_dir, rank, first_call=first_call)
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
+        self._says_progress = False
         self._complained: set[str] = set()
         self.try_fast_append = self._journal.try_fast_append
 
@@ -43,6 +48,23 @@ class Reporter:
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
         """Write many points of one key."""
         self._journal.many(key, steps, values)
+
+    def progress(self, current: Any, total: Any = None, *, automatic: bool = False) -> None:
+        """Write how far it is; what is no finite number is left out, and named once.
+
+        Args:
+            current: Units done.
+            total: Units in all, or `None`.
+            automatic: Whether a library says so, and not the code itself; then only while the code does not.
+        """
+        if automatic and self._says_progress:
+            return
+        self._says_progress = self._says_progress or not automatic
+        done, whole = _finite(current), None if total is None else _finite(total)
+        if done is None or (total is not None and whole is None):
+            self._complain("progress()", f"progress({current!r:.40}, {total!r:.40}) is not finite; it was left out.")
+        if done is not None:
+            self._journal.mark("progress", current=done, total=whole)
 
     def mark(self, kind: str, **fields: Any) -> None:
         """Write something that is not a point."""
@@ -112,6 +134,8 @@ _active: Reporter | None = None
 _try_fast_append: Callable[[Mapping[str, Any], float | None], bool] | None = None
 _last_print = 0.0
 _told: set[str] = set()
+_has_looked = False
+"""Whether this process knows that it is, or is not, one that a training has started."""
 
 
 def activate(reporter: Reporter | None) -> None:
@@ -122,11 +146,31 @@ def activate(reporter: Reporter | None) -> None:
 
 
 def active() -> Reporter | None:
-    """Give the reporter of this process's training, or `None` outside of one."""
+    """Return the reporter of this process's training, or `None` outside of one.
+
+    A process that a training has started (a spawned rank, a script) gets one that writes a stream of its own.
+    """
+    global _has_looked
+    if _active is None and not _has_looked:
+        _has_looked = True
+        if (reporter := _of_a_child()) is not None:
+            activate(reporter)
     return _active
 
 
-def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
+def _of_a_child() -> Reporter | None:
+    """Return a reporter for the training whose process, or whose process's process, has started this one."""
+    run_dir, rank = os.environ.get("JUPYTER_EXT_RUN_DIR"), os.environ.get(STREAM_VARIABLE)
+    if run_dir is None or rank is None:
+        return None
+    start = run_files.read_start(Path(run_dir))
+    if start is None or not run_files.is_here(start) or not processes.is_alive(**start["worker"]):
+        return None  # it is over: what it has started and outlived it has nobody to report to
+    own_rank = os.environ.get("RANK", "")
+    return Reporter(Path(run_dir), own_rank if own_rank.isdecimal() else rank)
+
+
+def log(values: Mapping[str, Any] | None = None, /, step: float | None = None, **metrics: Any) -> None:
     """Record one point of each given metric.
 
     Nothing that this returned from is lost when the process is killed. A value that is no single number is left out
@@ -143,8 +187,8 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None
         values = {**values, **metrics}
     if _try_fast_append is not None and _try_fast_append(values, step):
         return
-    if _active is not None:
-        _active.points(values, step)
+    if (reporter := active()) is not None:
+        reporter.points(values, step)
     else:
         _print(values, step)
 
@@ -160,8 +204,8 @@ def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
     Raises:
         ValueError: `steps` and `values` differ in length.
     """
-    if _active is not None:
-        _active.many(key, steps, values)
+    if (reporter := active()) is not None:
+        reporter.many(key, steps, values)
 
 
 def tell(text: str) -> None:
@@ -169,8 +213,8 @@ def tell(text: str) -> None:
     if text in _told:
         return
     _told.add(text)
-    if _active is not None:
-        _active.mark("notice", text=text)
+    if (reporter := active()) is not None:
+        reporter.mark("notice", text=text)
     print(text, file=sys.stderr)
 
 
@@ -187,8 +231,8 @@ def progress(current: float, total: float | None = None) -> None:
         current: Units done, from 0.
         total: Units in all, or `None` where nobody knows.
     """
-    if _active is not None:
-        _active.mark("progress", current=float(current), total=None if total is None else float(total))
+    if (reporter := active()) is not None:
+        reporter.progress(current, total)
 
 
 def should_stop() -> bool:
@@ -196,7 +240,8 @@ def should_stop() -> bool:
 
     Code that asks is given a second to act before it is interrupted. Costs about 2 microseconds.
     """
-    return _active is not None and _active.should_stop()
+    reporter = active()
+    return reporter is not None and reporter.should_stop()
 
 
 def _print(values: Mapping[str, Any], step: float | None) -> None:
@@ -207,6 +252,17 @@ def _print(values: Mapping[str, Any], step: float | None) -> None:
     _last_print = now
     shown = "  ".join(f"{name}={_short(value)}" for name, value in values.items())
     print(shown if step is None else f"step {step}  {shown}")
+
+
+def _finite(value: Any) -> float | None:
+    """Return a finite number, or `None` where it is none."""
+    try:
+        number = float(value.item() if hasattr(value, "item") else value)
+    except Exception as error:
+        if is_from_signal_handler(error):
+            raise
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _short(value: Any) -> str:

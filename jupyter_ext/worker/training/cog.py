@@ -14,12 +14,12 @@ import inspect
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.worker.runtime import arguments as calling
-from jupyter_ext.worker.training import cog_stub
+from jupyter_ext.worker.training import cog_stub, results
 
 FOLDER = "folder"
 """Of the bundle: the project's files."""
@@ -50,7 +50,7 @@ def run(run_dir: Path, source: str, entry: str, inputs: Mapping[str, Any]) -> An
             instance: Any = target()
             _set_up(instance, loop)
             target = instance.train
-        return _finish(target(**calling.arguments(target, inputs, files)), loop)
+        return results.finish(target(**calling.arguments(target, inputs, files)), loop)
 
 
 def _provide_cog() -> None:
@@ -82,17 +82,4 @@ def _set_up(instance: Any, loop: asyncio.Runner) -> None:
     weights = {}
     if "weights" in inspect.signature(setup).parameters:
         weights["weights"] = os.environ.get("COG_WEIGHTS")
-    _finish(setup(**weights), loop)
-
-
-def _finish(result: Any, loop: asyncio.Runner) -> Any:
-    """Give the result of a call, be it one of an async function or of a generator."""
-    if inspect.iscoroutine(result):
-        result = loop.run(result)
-    if isinstance(result, AsyncIterator):
-        return loop.run(_all(result))
-    return list(result) if isinstance(result, Iterator) else result
-
-
-async def _all(items: AsyncIterator[Any]) -> list[Any]:
-    return [item async for item in items]
+    results.finish(setup(**weights), loop)

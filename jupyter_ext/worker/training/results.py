@@ -1,0 +1,266 @@
+"""What `train()` gave back: run it where it was not run yet, and summarise it. Standard library only.
+
+Rule: a training that has finished never fails for its return value. The summary is JSON within bounds; nothing large is ever
+turned into text, and what cannot be read says so in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import math
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence, Set
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+MAX_DEPTH = 20
+MAX_VALUES = 50_000
+"""In one summary, containers included."""
+MAX_TEXT = 100_000
+"""Characters of one text; all texts together take ten times that at most."""
+MAX_REPR = 1_000
+MAX_KEPT_YIELDS = 10_000
+"""Of a generator's values; it is run to its end all the same."""
+_MAX_ARRAY = 10_000
+_MAX_KEY = 200
+_MAX_JSON_INT = 1 << 63
+
+
+# -- running ----------------------------------------------------------------------------------------------------------
+
+
+def finish(result: Any, loop: asyncio.Runner | None = None) -> Any:
+    """Run what a call has only prepared: a coroutine or another awaitable, a generator, an async generator.
+
+    Args:
+        result: What the call returned.
+        loop: Where asynchronous code runs; by default in a loop of its own.
+
+    Returns:
+        The result; of a generator what it returned, or else the list of all that it yielded.
+    """
+    if not isinstance(result, Awaitable | AsyncIterator):
+        return _exhausted(result) if isinstance(result, Generator) else result
+    with contextlib.nullcontext(loop) if loop is not None else asyncio.Runner() as runner:
+        while isinstance(result, Awaitable):
+            result = runner.run(_awaited(result))
+        if isinstance(result, AsyncIterator):
+            return runner.run(_all_of(result))
+    return _exhausted(result) if isinstance(result, Generator) else result
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
+
+
+async def _all_of(items: AsyncIterator[Any]) -> list[Any]:
+    kept: list[Any] = []
+    async for item in items:
+        _keep(kept, item)
+    return kept
+
+
+def _exhausted(items: Generator[Any, None, Any]) -> Any:
+    kept: list[Any] = []
+    while True:
+        try:
+            _keep(kept, next(items))
+        except StopIteration as end:
+            return kept if end.value is None else end.value
+
+
+def _keep(kept: list[Any], item: Any) -> None:
+    kept.append(item)
+    if len(kept) > MAX_KEPT_YIELDS:
+        del kept[0]
+
+
+# -- summarising ------------------------------------------------------------------------------------------------------
+
+
+def summarize(value: Any) -> Any:
+    """Return a value as JSON: models by field, 0-d tensors as numbers, large arrays by shape, the rest as its repr.
+
+    Paths become absolute text, as whoever reads them is in another directory. Numbers that JSON cannot carry become the texts
+    `NaN`, `Infinity` and `-Infinity`, characters that UTF-8 cannot carry U+FFFD.
+    """
+    return _Summary().of(value, 0)
+
+
+def is_state_dict(value: Any) -> bool:
+    """Tell whether a value is a mapping of names to tensors, as `model.state_dict()` returns it."""
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(key, str) and _is_tensor(item) for key, item in value.items())
+    )
+
+
+class _Summary:
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+        self._text_left = 10 * MAX_TEXT
+        self._within: set[int] = set()
+
+    def of(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        try:
+            return self._one(value, depth)
+        except Exception as error:  # noqa: BLE001  a user's object may do anything when it is read
+            return f"<{_kind(value)} that cannot be read: {type(error).__name__}>"
+
+    def _one(self, value: Any, depth: int) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, Enum):
+            return self.of(value.value, depth + 1)
+        for kinds, convert in _PLAIN:
+            if isinstance(value, kinds):
+                found = convert(value)
+                return self.text(found) if isinstance(found, str) else found
+        if _is_array(value):
+            return self._array(value, depth)
+        reader = _reader(value)
+        if reader is None:
+            return self._repr(value)
+        if id(value) in self._within:
+            return f"<{_kind(value)} that contains itself>"
+        if depth >= MAX_DEPTH:
+            return f"<{_kind(value)}, more than {MAX_DEPTH} levels deep>"
+        self._within.add(id(value))
+        try:
+            content = reader(value)
+            if isinstance(content, Mapping):
+                return self._mapping(content, depth)
+            return self._items(content, depth)
+        finally:
+            self._within.discard(id(value))
+
+    def text(self, text: str) -> str:
+        limit = max(0, min(MAX_TEXT, self._text_left))
+        kept = text[:limit]
+        self._text_left -= len(kept)
+        kept = kept.encode("utf-8", "replace").decode() if not kept.isascii() else kept
+        return kept if len(text) <= limit else f"{kept}… {len(text) - limit:,} more characters"
+
+    def _mapping(self, content: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in content.items():
+            if self._left <= 0:
+                found["…"] = f"{len(content) - len(found):,} more"
+                break
+            found[self._key(key, found)] = self.of(item, depth + 1)
+        return found
+
+    def _key(self, key: Any, taken: Mapping[str, Any]) -> str:
+        """Return the text of a key: its own where it is text or a number, and one that no other key has in any case."""
+        plain = self.of(key, MAX_DEPTH)
+        text = self.text(plain if isinstance(plain, str) else _json_key(plain))[:_MAX_KEY]
+        if text not in taken:
+            return text
+        text = f"{text} ({_kind(key)})"
+        number, found = 2, text
+        while found in taken:
+            number, found = number + 1, f"{text} #{number}"
+        return found
+
+    def _items(self, items: Iterable[Any], depth: int) -> list[Any]:
+        found: list[Any] = []
+        iterator = iter(items)
+        for item in islice(iterator, max(0, self._left)):
+            if self._left <= 0:
+                found.append("… more")
+                break
+            found.append(self.of(item, depth + 1))
+        else:
+            if next(iterator, _NOTHING) is not _NOTHING:
+                found.append("… more")
+        return found
+
+    def _array(self, value: Any, depth: int) -> Any:
+        size = math.prod(value.shape)
+        if size <= min(_MAX_ARRAY, max(0, self._left)):
+            return self.of(value.tolist(), depth)
+        kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
+        return self.text(f"<{kind} of {value.dtype}, shape {list(value.shape)}>")
+
+    def _repr(self, value: Any) -> str:
+        return self.text(repr(value)[:MAX_REPR])
+
+
+_NOTHING = object()
+
+
+def _number(value: float) -> float | str:
+    if value != value:
+        return "NaN"
+    if value in (math.inf, -math.inf):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float(value)
+
+
+def _int(value: int) -> int | str:
+    if -_MAX_JSON_INT <= value < _MAX_JSON_INT:
+        return int(value)
+    return str(value) if value.bit_length() < 4096 else f"<int of {value.bit_length():,} bits>"
+
+
+def _bytes(value: Any) -> str:
+    size = len(memoryview(value))
+    return repr(bytes(value)) if size <= MAX_REPR else f"<{_kind(value)} of {size:,} bytes>"
+
+
+_PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (int, _int),
+    (float, _number),
+    (str, str),
+    (os.PathLike, lambda value: os.path.abspath(os.fsdecode(value))),
+    ((bytes, bytearray, memoryview), _bytes),
+    ((datetime, date, time), lambda value: value.isoformat()),
+    ((Decimal, Fraction, timedelta, complex), str),
+)
+
+
+def _json_key(plain: Any) -> str:
+    if plain is None:
+        return "null"
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    return str(plain)
+
+
+def _is_tensor(value: Any) -> bool:
+    return _is_array(value) and callable(getattr(value, "data_ptr", None))
+
+
+def _is_array(value: Any) -> bool:
+    shape = getattr(value, "shape", None)
+    return (
+        isinstance(shape, tuple)
+        and hasattr(value, "dtype")
+        and callable(getattr(value, "tolist", None))
+        and all(isinstance(length, int) for length in shape)
+    )
+
+
+def _reader(value: Any) -> Callable[[Any], Mapping[Any, Any] | Iterable[Any]] | None:
+    """Return what reads a value's content, or `None` for one that is told by its repr."""
+    if isinstance(value, Mapping):
+        return lambda found: found
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return lambda found: {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
+    if isinstance(value, Sequence | Set) or type(value).__name__ in ("dict_keys", "dict_values", "dict_items", "deque"):
+        return lambda found: found
+    if not isinstance(value, type) and callable(getattr(value, "model_dump", None)):
+        return lambda found: found.model_dump()
+    return None
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
