@@ -3,7 +3,7 @@
 Rules: download and cancel are idempotent and answer at once; load and unload answer when it is true; update and delete
 take custom models only; a model is unknown to nobody but by 410.
 
-Source: Pieces' OpenAPI description; docs/architecture/09-pieces.md.
+Source: Pieces' OpenAPI description; docs/architecture/11-pieces.md.
 """
 
 from __future__ import annotations
