@@ -103,7 +103,15 @@ def test_a_header_longer_than_its_file_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe{}", '{"a": 1}'.encode("utf-16"), b"\x80\x80", b"null", b'"x"'],
+    [
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"\xff\xfe{}",
+        '{"a": 1}'.encode("utf-16"),
+        b"\x80\x80",
+        b"null",
+        b'"x"',
+    ],
 )
 def test_text_that_is_no_header_is_told(text: bytes) -> None:
     with pytest.raises(BadHeader, match="no JSON"):

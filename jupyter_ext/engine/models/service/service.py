@@ -43,7 +43,7 @@ class ModelService:
         downloader: Fetches files.
         hosts: Holds models in memory.
         trained: Knows what trainings have left.
-        hub: Where changes are published, under `registry.TOPIC`.
+        pubsub: Where changes are published, under `registry.TOPIC`.
         environ: The engine's own variables, for whoever brings none.
     """
 
@@ -53,10 +53,10 @@ class ModelService:
         downloader: Downloader[Any],
         hosts: ModelHosts,
         trained: Trained,
-        hub: PubSub[str],
+        pubsub: PubSub[str],
         environ: Environ,
     ) -> None:
-        self._registry = ModelRegistry(records, hub, environ)
+        self._registry = ModelRegistry(records, pubsub, environ)
         self._downloads = DownloadJobs(self._registry, downloader)
         self._loads = LoadJobs(self._registry, self._downloads, hosts)
         self._trained = trained
