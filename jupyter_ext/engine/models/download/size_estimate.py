@@ -10,7 +10,8 @@ from typing import Any
 from jupyter_ext.engine.models.cache import hf_cache
 from jupyter_ext.engine.models.cache.checksums import new_hash
 from jupyter_ext.engine.models.download.reuse import digest_of
-from jupyter_ext.engine.models.sources.http_range import Changed, Connector, Remote, TryAgain
+from jupyter_ext.engine.models.sources.http_range import Connector, Remote
+from jupyter_ext.engine.models.sources.http_rules import Changed, TryAgain
 from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest, ManifestFile
 from jupyter_ext.errors import DownloadFailed

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources import file_selection
-from jupyter_ext.engine.models.sources.http_range import Connector, TryAgain, validator_of
+from jupyter_ext.engine.models.sources.http_range import Connector
+from jupyter_ext.engine.models.sources.http_rules import TryAgain, validator_of
 from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import ManifestFile
