@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.event_stream import Event
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
-
-show_hook: Callable[[Training], None] | None = None
-"""Displays a handle richly in a notebook; the widget layer sets it, because this layer knows no widgets."""
 
 
 class Training:
@@ -228,13 +226,10 @@ class Training:
         return self
 
     def _ipython_display_(self) -> None:
-        if show_hook is not None:
-            show_hook(self)
-            return
-        from IPython.display import display
+        display_hook.show("training", self, self._mime_bundle)
 
-        content = {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
-        display(content, raw=True)
+    def _mime_bundle(self) -> dict[str, object]:
+        return {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
 
 
 async def _next(events: AsyncIterator[Event]) -> Event:
