@@ -105,7 +105,9 @@ def _raised(error: ErrorFile) -> tuple[Cause, UserException | None]:
     if kind == "exit":
         return Cause(kind="exit", message=f"The code ended itself: {error.get('summary', message)}"), None
     line = error.get("summary") or " ".join(f"{error['type']}: {message}".split())
-    exception = UserException.model_validate({name: error[name] for name in ("type", "message", "frames", "text")})
+    exception = UserException.model_validate(
+        {name: error[name] for name in ("type", "message", "frames", "text")}
+    )
     return Cause(kind="exception", message=line.removesuffix(":")), exception
 
 

@@ -43,19 +43,21 @@ def load_in_child(namespace: dict[str, Any]) -> None:
     spawn.get_preparation_data = _preparation_data  # for children of its own
     code = UserCode(Path(found["code"]))
     main = ModuleType("__mp_main__")
-    main.__dict__.update({"__builtins__": __builtins__, **found["inputs"]})
+    main.__dict__["__builtins__"] = __builtins__
     loading = sys.modules.get("__main__")
     sys.modules["__main__"] = sys.modules["__mp_main__"] = main
     try:
         code.load(main)
         if code.kind == "script":
-            code.execute(main)
+            code.run_as_script(main, found["inputs"])
         elif code.kind == "function":
             vars(main).setdefault(code.entry, code.function(main))
     finally:
         if loading is not None:
             sys.modules["__main__"] = loading
-    namespace.update({name: value for name, value in vars(main).items() if name not in ("__name__", "__spec__")})
+    namespace.update(
+        {name: value for name, value in vars(main).items() if name not in ("__name__", "__spec__")}
+    )
 
 
 def _preparation_data(name: str) -> dict[str, Any]:

@@ -77,7 +77,9 @@ class _Description:
         for filename, label in self._labels.items():
             text = text.replace(f'"{filename}"', label).replace(filename, label)
         if self._run_dir is not None:
-            text = text.replace(f"{self._run_dir}{os.sep}", "").replace(str(self._run_dir), "the run's directory")
+            text = text.replace(f"{self._run_dir}{os.sep}", "").replace(
+                str(self._run_dir), "the run's directory"
+            )
         return text.encode("utf-8", "replace").decode()
 
     def chain(self, error: BaseException, depth: int) -> list[str]:
@@ -140,6 +142,7 @@ class _Description:
         name = self.clean(_name(frame.filename, self._labels, self._cwd))
         line = frame.lineno or 0
         source = linecache.getline(frame.filename, line).strip() or frame.line or None
+        source = None if source is None else self.clean(source)
         lines = [f"  {name}, line {line}, in {frame.name}", *([f"    {source}"] if source else [])]
         return {"file": name, "line": line, "function": frame.name, "source": source}, lines
 

@@ -10,12 +10,14 @@ import math
 import os
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.journal_format import float64_bytes
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter, plain_numbers
 from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler
 
@@ -29,7 +31,7 @@ class Reporter:
 
     def __init__(self, run_dir: Path, rank: str, first_call: int = 0) -> None:
         self.run_dir = run_dir
-        self._journal = JournalWriter(run_dir, rank, first_call=first_call)
+        self._journal = JournalWriter(run_dir, rank, first_call=first_call, keeps_room=True)
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
         self._says_progress = False
@@ -46,8 +48,20 @@ class Reporter:
         self._journal.points(self._numbers(values), None if step is None else self._step(step))
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
-        """Write many points of one key."""
-        self._journal.many(key, steps, values)
+        """Write many points of one key; those whose step is not finite are left out and told of."""
+        step_bytes, value_bytes = float64_bytes(steps), float64_bytes(values)
+        at = memoryview(step_bytes).cast("B").cast("d")
+        if len(step_bytes) == len(value_bytes) and not math.isfinite(sum(at)):
+            read = memoryview(value_bytes).cast("B").cast("d")
+            kept = [(step, value) for step, value in zip(at, read, strict=True) if math.isfinite(step)]
+            if len(kept) < len(at):
+                text = f"log_many: {len(at) - len(kept)} steps of {key} are not finite; those points were left out."
+                self._complain(f"{key} steps", text)
+                self._journal.many(
+                    key, array("d", (step for step, _ in kept)), array("d", (value for _, value in kept))
+                )
+                return
+        self._journal.many(key, _as_floats(step_bytes), _as_floats(value_bytes))
 
     def progress(self, current: Any, total: Any = None, *, automatic: bool = False) -> None:
         """Write how far it is; what is no finite number is left out, and named once.
@@ -62,7 +76,9 @@ class Reporter:
         self._says_progress = self._says_progress or not automatic
         done, whole = _finite(current), None if total is None else _finite(total)
         if done is None or (total is not None and whole is None):
-            self._complain("progress()", f"progress({current!r:.40}, {total!r:.40}) is not finite; it was left out.")
+            self._complain(
+                "progress()", f"progress({current!r:.40}, {total!r:.40}) is not finite; it was left out."
+            )
         if done is not None:
             self._journal.mark("progress", current=done, total=whole)
 
@@ -85,7 +101,7 @@ class Reporter:
         if not self._polls_stop:
             self._polls_stop = True
             self._journal.mark("polls_stop")
-            (Path(self._stop_file).parent / "polls_stop").touch()
+            (Path(self._stop_file).parent / "polls_stop").touch(mode=0o600)
         return os.path.exists(self._stop_file)
 
     def close(self) -> None:
@@ -113,14 +129,11 @@ class Reporter:
         return numbers
 
     def _step(self, step: Any) -> float | None:
-        try:
-            return float(step.item() if hasattr(step, "item") else step)
-        except Exception as error:
-            if is_from_signal_handler(error):
-                raise
-            kind = type(step).__name__
-            self._complain("step", f"log: step is a {kind}, not one number; calls are counted instead.")
-            return None
+        number = _finite(step)
+        if number is None:
+            kind = str(step) if isinstance(step, float) else f"a {type(step).__name__}"
+            self._complain("step", f"log: step is {kind}, not one finite number; calls are counted instead.")
+        return number
 
     def _complain(self, about: str, text: str) -> None:
         """Tell the user once, in the panel and in the log."""
@@ -252,6 +265,10 @@ def _print(values: Mapping[str, Any], step: float | None) -> None:
     _last_print = now
     shown = "  ".join(f"{name}={_short(value)}" for name, value in values.items())
     print(shown if step is None else f"step {step}  {shown}")
+
+
+def _as_floats(data: bytes | memoryview) -> Any:
+    return memoryview(data).cast("B").cast("d")
 
 
 def _finite(value: Any) -> float | None:

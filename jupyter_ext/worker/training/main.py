@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.integrations import automatic
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import ReservedFile, read_json
 from jupyter_ext.worker.runtime import arguments as calling
@@ -57,6 +58,7 @@ def run(spec: Mapping[str, Any]) -> int:
     report = logging.Reporter(run_dir, rank, resumed.get("next_call", 0))
     logging.activate(report)
     os.environ[logging.STREAM_VARIABLE] = rank
+    automatic.install()
     for text in spec.get("notices", ()):
         report.mark("notice", text=text)
     code = UserCode(run_dir / "code")
@@ -121,8 +123,7 @@ def _result(code: UserCode, run_dir: Path, report: logging.Reporter, secrets: Ma
     code.load(main)
     report.mark("started")
     if code.kind == "script":
-        vars(main).update(inputs)
-        code.execute(main)
+        code.run_as_script(main, inputs)
         return None
     if code.kind == "cog":
         return cog.run(run_dir, code.source_name, code.entry, inputs)
@@ -139,7 +140,14 @@ def _exit_code(error: SystemExit, redactor: Redactor, files: _ResultFiles) -> in
     if not files.stop_was_asked:
         line = " ".join(text.split())[:_MAX_EXIT_TEXT]
         files.write_error(
-            {"kind": "exit", "type": "SystemExit", "message": text, "summary": line, "frames": [], "text": text}
+            {
+                "kind": "exit",
+                "type": "SystemExit",
+                "message": text,
+                "summary": line,
+                "frames": [],
+                "text": text,
+            }
         )
     return 1
 
@@ -152,7 +160,9 @@ def _keep_state_dict(output: Any) -> None:
     if num_bytes < _SMALL_STATE_BYTES:
         return
     if num_bytes > _MAX_STATE_BYTES:
-        logging.tell("train() returned weights, which are not kept with the result: checkpoint.save() keeps them.")
+        logging.tell(
+            "train() returned weights, which are not kept with the result: checkpoint.save() keeps them."
+        )
         return
     try:
         if checkpoint.save(output) is not None:

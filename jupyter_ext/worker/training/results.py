@@ -255,7 +255,12 @@ def _reader(value: Any) -> Callable[[Any], Mapping[Any, Any] | Iterable[Any]] | 
         return lambda found: found
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return lambda found: {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
-    if isinstance(value, Sequence | Set) or type(value).__name__ in ("dict_keys", "dict_values", "dict_items", "deque"):
+    if isinstance(value, Sequence | Set) or type(value).__name__ in (
+        "dict_keys",
+        "dict_values",
+        "dict_items",
+        "deque",
+    ):
         return lambda found: found
     if not isinstance(value, type) and callable(getattr(value, "model_dump", None)):
         return lambda found: found.model_dump()
