@@ -81,7 +81,7 @@ class Version:
     directory: Path
     manifest: dict[str, Any]
     training_input: TrainingInput | None
-    """Its inputs, or `None` for a script, which takes any as variables."""
+    """Its inputs, or `None` for a script without options, which takes any as variables."""
     trained: Trained | None = None
     predictor: Predictor | None = None
     made_in: MadeIn | None = None
@@ -220,9 +220,11 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         version_id,
         directory,
         manifest,
-        None if manifest["kind"] == "script" else found,
+        found if manifest["kind"] != "script" or manifest.get("options") is not None else None,
         None if trained is None else Trained(**trained),
-        _predictor(text.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None,
+        _predictor((directory / manifest["source"]).read_text(encoding="utf-8"))
+        if manifest["kind"] == "cell"
+        else None,
         None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
     )
 
