@@ -58,16 +58,22 @@ class MagicParser(argparse.ArgumentParser):
         Raises:
             InvalidInput: It is not what the magic takes.
             HelpShown: It asked for help.
+
+        Returns:
+            The arguments; `rest` has the words after `--`.
         """
         try:
             words = split_words(line, namespace) if self._split is None else self._split(line)
         except ValueError as error:
             self.error(f"{str(error).lower()} in {line!r}")
+        rest: list[str] = []
+        if "--" in words:
+            words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
         if "--help" in words or "-h" in words:
             print(self.format_help())
             raise HelpShown
         try:
-            return self.parse_args(words)
+            return self.parse_args(words, argparse.Namespace(rest=rest))
         except argparse.ArgumentError as error:
             self.error(str(error))
 

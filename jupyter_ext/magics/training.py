@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
 
-  %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
+  %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a script
   %%train digits --destination me/digits    its weights become a version of the model me/digits
   %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
+  %train path/to/train.py -i lr=1e-3        a file, run as __main__; its options are inputs
+  %train path/to/train.py -- --lr 1e-3      … or are given as on a command line
   %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
   %train owner/name:version -i … --on replicate --destination owner/model      on a service
+
+A cell that calls train() itself, or has `if __name__ == "__main__"`, runs once, as a script; options of argparse, click, typer,
+tyro and HfArgumentParser are its inputs, other scripts find them as variables. It says which was chosen.
 
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
 with it by value. {expression} and $name take values from the notebook, but not within single quotes."""
@@ -44,7 +49,7 @@ def _train_parser(magic: str) -> MagicParser:
     what = (
         "what to call it"
         if magic == "%%train"
-        else "a function of this notebook, the folder of a Cog project, or owner/name:version on a service"
+        else "a function of this notebook, a Python file, the folder of a Cog project, or owner/name:version on a service"
     )
     parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
     parser.add_argument(
@@ -175,21 +180,28 @@ class TrainingMagics(Magics):
     ) -> Callable[[], Bundle]:
         """Return what makes a bundle of what is to be trained, as it is at the time of the call."""
         from jupyter_ext.client.capture.capture import capture_cell, capture_function
-        from jupyter_ext.client.capture.cog_project import capture_folder
+        from jupyter_ext.client.trainings import api
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics.display import label_of
 
         assert self.shell is not None
         namespace, label, name = self.shell.user_ns, label_of(self.shell), arguments.name
+        is_path = namespace.get(name) is None and (
+            os.path.exists(os.path.expanduser(name)) or name.endswith(".py")
+        )
+        if arguments.rest and (cell is not None or not is_path):
+            raise InvalidInput(
+                f"-- {arguments.rest[0]} …: only a file has a command line; give inputs as -i name=value."
+            )
         if cell is not None:
             return lambda: capture_cell(cell, namespace, name, texts, label)
         function = namespace.get(name)
         if function is not None:
             return lambda: capture_function(function, name, label)
-        if os.path.isdir(os.path.expanduser(name)):
-            return lambda: capture_folder(name)
+        if is_path:
+            return lambda: api.capture_path(name, None, arguments.rest, texts)
         raise InvalidInput(
-            f"%train: {name!r} is neither a function of this notebook nor a folder with cog.yaml."
+            f"%train: {name!r} is neither a function of this notebook nor a folder with cog.yaml, nor a Python file."
         )
 
     def _form(
@@ -249,4 +261,6 @@ def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | Non
         inputs = bundle.training_input.parse_text(texts)
     if bundle.unknown_names:
         print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
+    if bundle.notice:
+        print(bundle.notice)
     return api.start(bundle, inputs, destination)

@@ -102,7 +102,7 @@ class Training:
         self._resource = loop_thread().run(self._client.cancel(self.id))
         return self
 
-    def resume(self, **changed: Any) -> Training:
+    def resume(self, /, **changed: Any) -> Training:
         """Start a new training that goes on from this one's last checkpoint, and return at once.
 
         Args:
@@ -129,7 +129,7 @@ class Training:
         self._resource = loop_thread().run(self._client.label(self.id, tags, notes))
         return self
 
-    def again(self, **changes: Any) -> Training:
+    def again(self, /, **changes: Any) -> Training:
         """Start the same code with the same inputs, but for `changes`.
 
         Raises:

@@ -76,8 +76,7 @@ def _run_user_code(
         report.mark("started")
         on_item = _output_marker(report, redactor) if code.streams else None
         if code.kind == "script":
-            vars(main).update(inputs)
-            code.execute(main)
+            code.run_as_script(main, inputs)
             output = None
         elif code.kind == "cog":
             output = cog.run(

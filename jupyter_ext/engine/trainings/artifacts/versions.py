@@ -92,7 +92,7 @@ class Version:
     directory: Path
     manifest: dict[str, Any]
     training_input: TrainingInput | None
-    """Its inputs, or `None` for a script, which takes any as variables."""
+    """Its inputs, or `None` for a script without options, which takes any as variables."""
     trained: Trained | None = None
     predictor: Predictor | None = None
     made_in: MadeIn | None = None
@@ -231,16 +231,17 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         version_id,
         directory,
         manifest,
-        None if manifest["kind"] == "script" else found,
+        found if manifest["kind"] != "script" or manifest.get("options") is not None else None,
         None if trained is None else Trained(**trained),
-        _predictor(manifest, directory, text.read_text(encoding="utf-8")),
+        _predictor(manifest, directory),
         None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
     )
 
 
-def _predictor(manifest: dict[str, Any], directory: Path, text: str) -> Predictor | None:
+def _predictor(manifest: dict[str, Any], directory: Path) -> Predictor | None:
     """Find what predicts: in a cell by its name, in a Cog project as its `cog.yaml` says."""
     if manifest["kind"] == "cell":
+        text = (directory / manifest["source"]).read_text(encoding="utf-8")
         tree = ast.parse(text)
         names = [*PREDICT_ENTRIES, *_predictor_classes(tree)]
         return next((found for name in names if (found := _predictor_in(text, name))), None)
