@@ -71,7 +71,7 @@ def _run_user_code(
     try:
         main = _new_main()
         code.load(main)
-        inputs = {**read_json(run_dir / "spec.json")["input"], **secrets}
+        inputs = code.exact_inputs({**read_json(run_dir / "spec.json")["input"], **secrets})
         report.mark("started")
         if code.kind == "script":
             code.run_as_script(main, inputs)
