@@ -5,10 +5,14 @@ Rule: nothing here is written anywhere; the engine hands the variables to a work
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+from jupyter_ext.client.requests.process_settings import process_settings
+from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE
 
 _NOT_FOR_WORKERS = ("JPY_", "KERNEL_")
 
@@ -19,7 +23,7 @@ def origin() -> dict[str, Any]:
         "python": sys.executable,
         "cwd": os.getcwd(),
         "sys_path": [entry for entry in sys.path if entry],
-        "environ": worker_environ(os.environ),
+        "environ": {**worker_environ(os.environ), SETTINGS_VARIABLE: json.dumps(process_settings())},
     }
 
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import atexit
 import dataclasses
-import faulthandler
 import inspect
-import io
 import json
 import os
-import random
 import signal
 import sys
 import threading
@@ -26,6 +23,7 @@ from typing import Any
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.runtime.user_code import UserCode
 from jupyter_ext.worker.sdk import logging
@@ -45,14 +43,14 @@ def run(spec: Mapping[str, Any]) -> int:
         The exit code for the process.
     """
     run_dir = Path(spec["run_dir"])
-    stacks = open(run_dir / "stacks.txt", "w")  # noqa: SIM115  stays open for faulthandler until the process ends
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+    write_stacks_to(run_dir / "stacks.txt")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_process(spec)
     resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
     report = logging.Reporter(run_dir, spec.get("rank", "0"), resumed.get("next_call", 0))
     logging.activate(report)
+    for text in spec.get("notices", ()):
+        report.mark("notice", text=text)
     code = UserCode(run_dir / "code")
     try:
         exit_code = _run_user_code(code, run_dir, report, spec.get("secrets") or {})
@@ -143,45 +141,6 @@ def _new_main() -> ModuleType:
     main.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main
     return main
-
-
-def prepare_process(spec: Mapping[str, Any]) -> None:
-    """Give this process its environment, directory, import path, streams, seeds and threads."""
-    if spec.get("environ"):
-        os.environ.clear()
-        os.environ.update(spec["environ"])
-    os.environ["JUPYTER_EXT_RUN_DIR"] = spec["run_dir"]
-    os.chdir(spec["cwd"])
-    if spec.get("sys_path"):
-        known = set(sys.path)
-        sys.path[:] = [
-            *spec["sys_path"],
-            *(entry for entry in sys.path if entry not in set(spec["sys_path"])),
-        ]
-        if not known.issuperset(spec["sys_path"]):
-            sys.path_importer_cache.clear()
-    if spec["cwd"] not in sys.path:
-        sys.path.insert(0, spec["cwd"])
-    sys.argv = ["train"]
-    redactor = Redactor(spec.get("secrets"))
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = redactor.stream(io.FileIO(descriptor, "wb", closefd=False))
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-    _reseed(spec.get("threads"))
-
-
-def _reseed(threads: int | None) -> None:
-    """Undo what all children of one parent would share: the same random numbers, the parent's thread count."""
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(int.from_bytes(os.urandom(7), "big"))
-        if threads:
-            torch.set_num_threads(threads)
 
 
 def _end_like_python() -> None:
