@@ -70,7 +70,7 @@ def _run_user_code(
     try:
         main = _new_main()
         code.load(main)
-        inputs = {**read_json(run_dir / "spec.json")["input"], **secrets}
+        inputs = code.exact_inputs({**read_json(run_dir / "spec.json")["input"], **secrets})
         report.mark("started")
         on_item = _output_marker(report, redactor) if code.streams else None
         if code.kind == "script":

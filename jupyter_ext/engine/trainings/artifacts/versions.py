@@ -8,6 +8,7 @@ names.pkl           names of the notebook
 origin.json         where it was made last: interpreter, directory, import path; no part of the version's id
 trained.json        of a version that a training made: its model, its training, its weights, and where it ran
 function.pkl        the function
+inputs.pkl          inputs that JSON cannot say, by name, beside the JSON that stands for them
 sources/<n>.py      texts of other cells, for tracebacks
 folder/…            the files of a Cog project
 """
@@ -39,7 +40,9 @@ PREDICT_ENTRIES = ("predict", "run")
 """Names of the function or method that predicts, in the order in which they are looked for; Cog's."""
 _PREDICTOR_CLASSES = frozenset({"Predictor", "Runner", "BasePredictor", "BaseRunner"})
 """A class of a cell that predicts has one of these names, or a base that has."""
-_MEMBERS = re.compile(r"manifest\.json|code\.py|signature\.py|names\.pkl|function\.pkl|sources/\d{1,4}\.py")
+_MEMBERS = re.compile(
+    r"manifest\.json|code\.py|signature\.py|names\.pkl|inputs\.pkl|function\.pkl|sources/\d{1,4}\.py"
+)
 _FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
 """Files of a project: no part of the path is empty, `.` or `..`."""
 _KINDS = ("cell", "function", "script", "cog")
