@@ -308,7 +308,9 @@ class RunMonitor:
 
     async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
         """Make of the result what its destination asks for."""
-        output, notices, made = await asyncio.to_thread(self._publisher.publish, record.spec, outcome.output)
+        output, notices, made = await asyncio.to_thread(
+            self._publisher.publish, record.spec, outcome.output, outcome.output_files
+        )
         for notice in notices:
             record.notice(notice)
         if made is not None:
@@ -323,6 +325,9 @@ class RunMonitor:
             record.take_progress(mark)
         elif kind == "checkpoint":
             record.take_checkpoint(mark)
+        elif kind == "output":
+            record.take_output(mark)
+            self._webhooks.notify(record.id, "output")
         elif kind == "resumed":
             record.take_resumed(mark)
         elif kind == "recorded":

@@ -36,6 +36,10 @@ class UserCode:
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
         self.entry: str = manifest["entry"]
+        self.method: str = manifest.get("method", "train")
+        """What is called where the entry is a class."""
+        self.streams: bool = manifest.get("streams", False)
+        """Whether items of a generator are told as they come: those of a prediction."""
         self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
         self._source = directory / manifest["source"] if manifest.get("source") else None
         self.file: str | None = manifest.get("file")

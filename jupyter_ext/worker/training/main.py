@@ -6,10 +6,8 @@ types, line-buffered output, fresh random seeds, and Python's usual end of a pro
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import dataclasses
-import inspect
 import json
 import os
 import signal
@@ -22,13 +20,16 @@ from typing import Any
 
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.worker.runtime import arguments as calling
-from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.runtime.user_code import UserCode
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.training import cog
+from jupyter_ext.worker.training.entry import OnItem, call
 
+MAX_STREAMED_BYTES = 64 << 10
+"""Of one item of a prediction's output that is told as it comes."""
 EXIT_OK, EXIT_EXCEPTION, EXIT_INTERRUPTED = 0, 1, 130
 
 
@@ -71,13 +72,17 @@ def _run_user_code(
         code.load(main)
         inputs = code.exact_inputs({**read_json(run_dir / "spec.json")["input"], **secrets})
         report.mark("started")
+        on_item = _output_marker(report, redactor) if code.streams else None
         if code.kind == "script":
             code.run_as_script(main, inputs)
             output = None
         elif code.kind == "cog":
-            output = cog.run(run_dir, code.source_name, code.entry, inputs)
+            output = cog.run(
+                run_dir, code.source_name, code.entry, inputs, method=code.method, on_item=on_item
+            )
         else:
-            output = _call(code.function(main), inputs, run_dir)
+            files = calling.Files(Path.cwd(), run_dir / "inputs")
+            output = call(code.function(main), inputs, files, method=code.method, on_item=on_item)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SystemExit as error:
@@ -90,8 +95,20 @@ def _run_user_code(
         _flush()
         print(told["text"], file=sys.stderr)
         return EXIT_EXCEPTION
+    write_json(run_dir / output_files.NAME, output_files.places(output))
     write_json(run_dir / "output.json", redactor.json(_to_json(output)))
     return EXIT_OK
+
+
+def _output_marker(report: logging.Reporter, redactor: Redactor) -> OnItem:
+    """Return what tells the engine each item of a prediction's output as it comes; large items come with the rest."""
+
+    def mark(item: Any) -> None:
+        value = redactor.json(_to_json(item))
+        if not output_files.places(item) and len(json.dumps(value)) <= MAX_STREAMED_BYTES:
+            report.mark("output", value=value)
+
+    return mark
 
 
 def _exit_code(error: SystemExit) -> int:
@@ -99,12 +116,6 @@ def _exit_code(error: SystemExit) -> int:
         return (error.code or 0) & 0xFF
     print(error.code, file=sys.stderr)
     return 1
-
-
-def _call(function: Any, inputs: dict[str, Any], run_dir: Path) -> Any:
-    files = calling.Files(Path.cwd(), run_dir / "inputs")
-    result = function(**calling.arguments(function, inputs, files))
-    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 def _to_json(value: Any) -> Any:
