@@ -12,7 +12,6 @@ import mimetypes
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +19,7 @@ from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
 from jupyter_ext.engine.trainings.artifacts.versions import Trained, Versions
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Publisher:
         self._files = files
         self._catalog = catalog
 
-    def publish(self, spec: Mapping[str, Any], output: Any) -> tuple[Any, list[str], tuple[str, str] | None]:
+    def publish(self, spec: RunSpec, output: Any) -> tuple[Any, list[str], tuple[str, str] | None]:
         """Keep what a run that succeeded gave. Blocks: call it in a thread.
 
         Args:
@@ -48,8 +48,8 @@ class Publisher:
         try:
             if spec.get("kind") == "prediction":
                 return (self._file_output(spec, output) if spec.get("returns_path") else output), [], None
-            if spec.get("destination"):
-                return self._new_version(spec, output)
+            if destination := spec.get("destination"):
+                return self._new_version(spec, destination, output)
         except OSError as error:
             log.exception("the result of %s could not be kept", spec["id"])
             return output, [f"The result could not be kept as a file or version: {error}."], None
@@ -63,7 +63,9 @@ class Publisher:
                 version_id, model=model, created_at=rfc3339(time.time()), manifest=version.manifest
             )
 
-    def _new_version(self, spec: Mapping[str, Any], output: Any) -> tuple[Any, list[str], tuple[str, str]]:
+    def _new_version(
+        self, spec: RunSpec, destination: str, output: Any
+    ) -> tuple[Any, list[str], tuple[str, str]]:
         base = self._versions.find(spec["version"])
         if base is None:
             raise FileNotFoundError(f"the version {spec['version'][:12]} was deleted while it trained")
@@ -76,7 +78,7 @@ class Publisher:
             notices.append(f"weights={str(named)[:200]!r} is no file in {spec['cwd']}; the version has none.")
         weights = self._keep(spec["id"], "weights", path) if path else None
         trained = Trained(
-            spec["destination"], spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
+            destination, spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
         )
         version = self._versions.add_trained(base, trained)
         rest = (
@@ -92,7 +94,7 @@ class Publisher:
             result["weights"] = FILE_PATH + weights.id
         return result, notices, (version.id, trained.model)
 
-    def _file_output(self, spec: Mapping[str, Any], output: Any) -> Any:
+    def _file_output(self, spec: RunSpec, output: Any) -> Any:
         """Keep each file that a function which returns paths named."""
         if isinstance(output, list):
             return [self._one_file(spec, str(number), item) for number, item in enumerate(output)]
@@ -100,7 +102,7 @@ class Publisher:
             return {key: self._one_file(spec, key, item) for key, item in output.items()}
         return self._one_file(spec, "output", output)
 
-    def _one_file(self, spec: Mapping[str, Any], part: str, value: Any) -> Any:
+    def _one_file(self, spec: RunSpec, part: str, value: Any) -> Any:
         path = _existing(value, spec["cwd"])
         return value if path is None else FILE_PATH + self._keep(spec["id"], part, path).id
 
