@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
@@ -239,11 +240,11 @@ class TrainingService:
         self,
         status: str | None = None,
         limit: int = 100,
-        before: tuple[str, str] | None = None,
+        cursor: Cursor | None = None,
         **filters: str | None,
     ) -> list[Training]:
         """List trainings, newest first; see `Catalog.list_trainings`."""
-        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before, **filters)
+        rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
             record.resource() if (record := self._records.get(row["id"])) else training_of(row)
             for row in rows

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.common import records
-from jupyter_ext.engine.models.interfaces import ModelDescription
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service.states import Disk, Memory, move_disk, move_memory, shown
+from jupyter_ext.engine.models.sources.description import ModelDescription
 from jupyter_ext.protocol.model_refs import key_of
 from jupyter_ext.protocol.models import (
     LocalModel,

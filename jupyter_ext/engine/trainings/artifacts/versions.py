@@ -105,7 +105,7 @@ class Version:
     directory: Path
     manifest: dict[str, Any]
     training_input: TrainingInput | None
-    """Its inputs, or `None` for a script, which takes any as variables."""
+    """Its inputs, or `None` for a script without options, which takes any as variables."""
     trained: Trained | None = None
     predictor: Predictor | None = None
     made_in: MadeIn | None = None
@@ -240,9 +240,10 @@ def _read(version_id: VersionId, directory: Path) -> Version:
     if not text.is_file():
         raise _bad_bundle("the file that its manifest names as source is missing")
     try:
-        source = text.read_text(encoding="utf-8")
-        found = from_source(source, manifest["entry"])
-    except (UnicodeDecodeError, RecursionError, MemoryError) as error:
+        found = from_source(text.read_text(encoding="utf-8"), manifest["entry"])
+        code = directory / (manifest.get("source") or text.name)
+        predictor = _predictor(code.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None
+    except (UnicodeDecodeError, RecursionError, MemoryError, OSError) as error:
         raise _bad_bundle(f"{text.name} cannot be read as Python ({records.why(error)})") from error
     except ValueError as error:  # a null byte
         raise Problem(422, "Invalid code", f"The code is not Python: {error}") from error
@@ -256,9 +257,9 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         version_id,
         directory,
         manifest,
-        None if manifest["kind"] == "script" else found,
+        found if manifest["kind"] != "script" or manifest.get("options") is not None else None,
         records.read_record(directory / "trained.json", Trained),
-        _predictor(source) if manifest["kind"] == "cell" else None,
+        predictor,
         records.read_record(directory / "origin.json", MadeIn),
     )
 
