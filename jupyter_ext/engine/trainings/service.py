@@ -281,18 +281,14 @@ class TrainingService:
         """
         training = await self.get(training_id)
         record = self._records.get(training_id)
-        path = self._runs_dir / training.id / "stacks.txt"
-        before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._monitor.backend(record).stacks(record.run_dir):
+        text = None
+        if record is not None:
+            text = await self._monitor.backend(record).stacks(record.run_dir)
+        if text is None:
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if path.stat().st_size > before:
-                break
-        await asyncio.sleep(0.05)
-        return path.read_bytes()[before:].decode(errors="replace")
+        return text
 
     async def store(self, training_id: str) -> RunStore:
         """Return the opened metrics and logs of a training.

@@ -6,12 +6,14 @@ Standard library only; names are unpickled by cloudpickle's pickles, which need 
     code/<source>.py        the cell, with the line numbers that the notebook shows
     code/names.pkl          names of the notebook, by value
     code/function.pkl       the function of `jx.train(fn)`
+    code/inputs.pkl         inputs that JSON cannot say, by name: the JSON that stands for one, and its pickle
     code/folder/…           the files of a Cog project; see `cog_project`
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import linecache
 import os
 import pickle
@@ -33,6 +35,10 @@ class UserCode:
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
         self.entry: str = manifest["entry"]
+        self.method: str = manifest.get("method", "train")
+        """What is called where the entry is a class."""
+        self.streams: bool = manifest.get("streams", False)
+        """Whether items of a generator are told as they come: those of a prediction."""
         self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
         self._source = directory / manifest["source"] if manifest.get("source") else None
         self.file: str | None = manifest.get("file")
@@ -62,6 +68,15 @@ class UserCode:
             sys.argv = [self.file, *self._arguments]
         if self.kind == "cell":
             self.execute(main)
+
+    def exact_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return inputs as they were given, where JSON only stands for them and was not changed since."""
+        path = self._directory / "inputs.pkl"
+        if not path.exists():
+            return dict(inputs)
+        given: dict[str, tuple[str, bytes]] = pickle.loads(path.read_bytes())
+        same = {name for name in inputs if name in given and json.loads(given[name][0]) == inputs[name]}
+        return {name: pickle.loads(given[name][1]) if name in same else inputs[name] for name in inputs}
 
     def run_as_script(self, main: ModuleType, inputs: Mapping[str, Any]) -> None:
         """Execute a script with its inputs: as its command line where it reads one, else as variables."""
