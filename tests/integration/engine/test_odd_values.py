@@ -61,13 +61,19 @@ async def test_a_run_with_an_odd_value_ends_is_listed_and_deleted(
 async def test_an_odd_input_is_refused_by_its_name_and_leaves_nothing(
     engine: EngineUnderTest, client: AsyncClient
 ) -> None:
-    before = sorted(os.listdir(engine.where.runs_dir))
     code = "def train(word: str = 'a', lr: float = 1.0, more: list = []): pass"
-    for name, value in (("word", "a\udce9"), ("lr", float("inf")), ("more", [[["\ud800"]]])):
+    made = await finish(client, code)
+    before = sorted(os.listdir(engine.where.runs_dir))
+    for name, value in (("word", "a\udce9"), ("more", [[["\ud800"]]])):
         with pytest.raises(InvalidInput, match=f"input.{name}"):
             await start(client, code, **{name: value})
     with pytest.raises(InvalidInput, match="name"):
         await client.create(capture_cell(code, {}, "caf\udce9", {}), {})
+    socket = discovery.ensure(where=engine.where).socket_path
+    path = f"/v1/models/{made.model}/versions/{made.version}/trainings"
+    for odd in (float("inf"), float("nan")):
+        status, body = discovery.request(socket, "POST", path, {"input": {"lr": odd}})
+        assert (status, body["invalid_fields"][0]["field"]) == (422, "input.lr")
     assert sorted(os.listdir(engine.where.runs_dir)) == before
 
 
