@@ -9,6 +9,7 @@ import pickletools
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -99,3 +100,8 @@ def test_constraints_of_an_input_survive_a_pickle(given: dict[str, Any]) -> None
     copied = pickle.loads(pickle.dumps(spec))
     assert copied == spec
     assert copied.default is spec.default
+
+
+def test_public_names_are_what_is_called_so() -> None:
+    assert all(callable(value) for value in (jx.form, jx.train, jx.debug, jx.log, jx.Input))
+    assert isinstance(jx.checkpoint, ModuleType)
