@@ -64,7 +64,7 @@ format: env ## let ruff format and repair what it can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-types: env ## write widgets/src/wire.generated.ts from jupyter_ext/protocol
+types: env ## write widgets/src/wire/types.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
 bench: env .venv/.bench ## measure against peers and physical limits, and print one table

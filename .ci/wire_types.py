@@ -1,4 +1,4 @@
-"""Write widgets/src/wire.generated.ts from jupyter_ext/protocol, or check that it is current.
+"""Write widgets/src/wire/types.generated.ts from jupyter_ext/protocol, or check that it is current.
 
 Usage: python .ci/wire_types.py [--check]
 """
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from jupyter_ext.protocol import debug_sessions, local_models, resources
 
-TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire.generated.ts"
+TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire" / "types.generated.ts"
 ALIASES = {
     **{name: getattr(resources, name) for name in ("Status", "StopStage", "CauseKind", "MetricValue")},
     **{

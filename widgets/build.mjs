@@ -10,7 +10,7 @@ const prod = process.argv.includes('--prod');
 
 const result = await build({
   absWorkingDir: here,
-  entryPoints: { panel: 'src/hosts/anywidget.ts', plotly: 'src/plotly_partial.ts' },
+  entryPoints: { panel: 'src/hosts/anywidget.ts', plotly: 'src/chart/plotly_bundle.ts' },
   outdir,
   entryNames: '[name].[hash]',
   bundle: true,

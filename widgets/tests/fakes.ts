@@ -2,7 +2,7 @@
 
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import { ConnectionError } from '../src/transport/transport';
-import type { Clock } from '../src/feed/backoff';
+import type { Clock } from '../src/core/backoff';
 import type { Training } from '../src/wire';
 
 export interface Block {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseLiteral, parseShape, shapeOfLiteral, shapeText, writesText } from '../src/models/calls';
-import { actionsOf, deleteQuestion, doubtText, errorText, fractionOf, memoryText, revisionText, shortName, sizeText, transferText, unloadedText, usersText } from '../src/models/model_text';
+import { parseLiteral, parseShape, shapeOfLiteral, shapeText, writesText } from '../src/models/playground_calls';
+import { actionsOf, deleteQuestion, doubtText, errorText, fractionOf, memoryText, revisionText, shortName, sizeText, transferText, unloadedText, usersText } from '../src/models/labels';
 import { ModelsClient } from '../src/models/models_client';
 import { ModelsFeed } from '../src/models/models_feed';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SessionClient } from '../src/session/session_client';
 import { SessionFeed } from '../src/session/session_feed';
-import { chipOf, factsOf, noticesOf, shapeOf, trainingChip, trainingNoticesOf, trainingText } from '../src/session/session_text';
+import { chipOf, factsOf, noticesOf, shapeOf, trainingChip, trainingNoticesOf, trainingText } from '../src/session/labels';
 import { doublesOf, valueOf } from '../src/session/values';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import type { DebugSession, DebugTraining } from '../src/wire';

@@ -1,14 +1,14 @@
 // The chart of one training: plots of its metrics in one plotly figure, under HTML titles and legends.
 
-import { element, setHidden, setText } from '../dom';
-import type { SeriesStore } from '../feed/series';
-import type { Range } from '../feed/training_client';
+import { element, setHidden, setText } from '../core/dom';
+import type { SeriesStore } from '../series/series_store';
+import type { Range } from '../series/downsampler';
 import type { Transport } from '../transport/transport';
 import { buildFigure, type Figure } from './figure';
 import { Legend } from './legend';
-import { Planner } from './plan';
+import { Planner } from './layout';
 import { loadPlotly, type PlotElement, type PlotlyApi } from './plotly';
-import { readTheme, watchTheme, type Theme } from './theme';
+import { readTheme, watchTheme, type Theme } from '../core/theme';
 import { ChartToolbar } from './toolbar';
 
 /** What a chart needs. */

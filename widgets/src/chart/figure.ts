@@ -1,10 +1,10 @@
 // Turns a plan into what plotly draws: one figure, one pair of axes per plot, all positions in whole pixels.
 
-import type { Range } from '../feed/training_client';
-import type { Axis, Curve } from '../feed/series';
-import type { Cell, Plan } from './plan';
+import type { Range } from '../series/downsampler';
+import type { Axis, Curve } from '../series/series_store';
+import type { Cell, Plan } from './layout';
 import type { PlotData, PlotLayout } from './plotly';
-import type { Theme } from './theme';
+import type { Theme } from '../core/theme';
 
 /** What the user chose in the toolbar. */
 export interface ChartOptions {

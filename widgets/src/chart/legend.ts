@@ -1,10 +1,10 @@
 // Title, series names and latest values over each plot. Clicking a name switches its curve.
 
-import { button, element, setText } from '../dom';
-import { formatValue } from '../format';
-import type { Plan } from './plan';
+import { button, element, setText } from '../core/dom';
+import { formatValue } from '../core/format';
+import type { Plan } from './layout';
 import { CELL_HEADER_PX } from './figure';
-import type { Theme } from './theme';
+import type { Theme } from '../core/theme';
 
 export class Legend {
   readonly node = element('div', { class: 'jx-legend' });

@@ -1,6 +1,6 @@
 // The chart's few controls.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import type { ChartOptions } from './figure';
 
 export class ChartToolbar {

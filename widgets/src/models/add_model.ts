@@ -1,6 +1,6 @@
 // The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how big it is.
 
-import { button, element, setText } from '../dom';
+import { button, element, setText } from '../core/dom';
 
 export class AddModel {
   readonly node: HTMLElement;

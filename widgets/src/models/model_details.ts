@@ -1,12 +1,12 @@
 // What is below a model's line: facts, how to load it, its files, and the playground once it is loaded.
 
-import { button, element, setHidden, setText } from '../dom';
-import { formatBytes } from '../format';
+import { button, element, setHidden, setText } from '../core/dom';
+import { formatBytes } from '../core/format';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelHost } from '../wire';
 import type { LoadWish, ModelsClient } from './models_client';
-import { parametersText, revisionText } from './model_text';
-import { keepText, ModelStaying } from './model_staying';
+import { parametersText, revisionText } from './labels';
+import { keepText, ModelStaying } from './keep_alive_controls';
 import { Playground } from './playground';
 
 /** What an open row needs of the view. */

@@ -1,7 +1,7 @@
 // One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so that a
 // button does not vanish under a click, nor a text that somebody writes.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import type { LocalModel } from '../wire';
 import type { LoadWish } from './models_client';
 import { ModelDetails, type DetailsHost } from './model_details';
@@ -24,7 +24,7 @@ import {
   usersText,
   usersTitle,
   type Action,
-} from './model_text';
+} from './labels';
 import type { Machine } from './models_feed';
 
 const LABELS: Record<Action, string> = {

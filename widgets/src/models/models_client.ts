@@ -2,7 +2,7 @@
 
 import { bytesOf, jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
-import type { CallInput, CallSummary } from './calls';
+import type { CallInput, CallSummary } from './playground_calls';
 
 /** How a model is to be loaded; what is absent is chosen by the engine. */
 export interface LoadWish {

@@ -1,14 +1,14 @@
 // The models of this machine: what is on disk, on its way, loaded; watched from as many pages as one likes.
 // The rule: a button asks the engine and nothing else; what is shown afterwards is what the engine then says.
 
-import { Pacer } from '../chart/pacer';
-import { element, setHidden, setText } from '../dom';
-import { addStyles } from '../panel/styles';
-import { addTableStyles } from '../table/styles';
+import { Pacer } from '../core/draw_scheduler';
+import { element, setHidden, setText } from '../core/dom';
+import { addStyles } from '../core/styles';
+import { addTableStyles } from '../runs/styles';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import { AddModel } from './add_model';
-import { MachineView } from './machine_view';
+import { MachineView } from './resource_bars';
 import { ModelRow, type RowHost } from './model_row';
 import { ModelsClient } from './models_client';
 import { ModelsFeed } from './models_feed';

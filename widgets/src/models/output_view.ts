@@ -2,11 +2,11 @@
 // histogram.
 
 import { loadPlotly, type PlotElement } from '../chart/plotly';
-import { readTheme, watchTheme } from '../chart/theme';
-import { element, setText } from '../dom';
-import { formatCount, formatValue } from '../format';
+import { readTheme, watchTheme } from '../core/theme';
+import { element, setText } from '../core/dom';
+import { formatCount, formatValue } from '../core/format';
 import type { Transport } from '../transport/transport';
-import { shapeText, type OutputSummary } from './calls';
+import { shapeText, type OutputSummary } from './playground_calls';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const STRIP_WIDTH = 384;

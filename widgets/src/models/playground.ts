@@ -1,10 +1,10 @@
 // A place to try a loaded model: text in, text or embedding out; tensors in, a summary and a histogram out.
 // Calls go to the engine, not to the kernel, so it works while the kernel is busy or gone.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import type { OpenStream } from '../transport/transport';
 import type { LocalModel } from '../wire';
-import { DTYPES, FILLS, parseLiteral, parseShape, writesText, type CallInput, type Fill, type GenerateEvent, type TensorInput } from './calls';
+import { DTYPES, FILLS, parseLiteral, parseShape, writesText, type CallInput, type Fill, type GenerateEvent, type TensorInput } from './playground_calls';
 import type { DetailsHost } from './model_details';
 import { OutputView } from './output_view';
 

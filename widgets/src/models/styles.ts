@@ -1,6 +1,6 @@
 // What the models view looks like beyond the panel's own styles, whose colours it uses.
 
-import { addStyleSheet } from '../dom';
+import { addStyleSheet } from '../core/dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addModelsStyles(inside: HTMLElement): void {

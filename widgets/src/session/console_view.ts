@@ -1,6 +1,6 @@
 // A field for expressions: evaluated in the open frame of the last exception, else among the names of the session.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import { NamesView } from './names_view';
 import type { SessionClient } from './session_client';
 import { valueView } from './value_view';

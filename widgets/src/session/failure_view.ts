@@ -1,10 +1,10 @@
 // The last exception: its frames stay alive in the session, so each can be opened, and expressions are evaluated in it.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import type { SessionFailure } from '../wire';
 import { NamesView } from './names_view';
 import type { Failure, FrameWithLocals, SessionClient } from './session_client';
-import { isInterrupt } from './session_text';
+import { isInterrupt } from './labels';
 
 export class FailureView {
   readonly node = element('section', { class: 'jx-error', attrs: { role: 'alert' } });

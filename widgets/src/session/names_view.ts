@@ -1,8 +1,8 @@
 // Names and values in a table: the locals of a frame, or the names of a session. A click looks at one of them closely.
 
-import { button, element, setHidden } from '../dom';
+import { button, element, setHidden } from '../core/dom';
 import type { Summary } from './session_client';
-import { shapeOf } from './session_text';
+import { shapeOf } from './labels';
 import { valueView } from './value_view';
 
 export class NamesView {

@@ -1,8 +1,8 @@
 // Keeps one debug session current: its state as the engine tells it, and what it prints.
 // The rule: what is shown is what the engine said last; after a break the stream goes on at the byte where it stopped.
 
-import { Backoff, BROWSER_CLOCK, type Clock } from '../feed/backoff';
-import { LogText } from '../feed/log_text';
+import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
+import { LogText } from '../log/log_text';
 import type { OpenStream } from '../transport/transport';
 import type { DebugSession, SessionStreamMessage } from '../wire';
 import type { SessionClient, StreamName } from './session_client';

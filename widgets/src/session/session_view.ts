@@ -1,19 +1,19 @@
 // A debug session: what it does now, its models and trainings, where it stopped, and a field to look at anything in it.
 // The rule: looking never waits for the session's main thread, so it works while a training runs or hangs.
 
-import { Pacer } from '../chart/pacer';
-import { button, element, setHidden, setText } from '../dom';
-import { formatAbout } from '../format';
-import { LogView } from '../panel/log_view';
-import { addStyles } from '../panel/styles';
+import { Pacer } from '../core/draw_scheduler';
+import { button, element, setHidden, setText } from '../core/dom';
+import { formatAbout } from '../core/format';
+import { LogView } from '../log/log_view';
+import { addStyles } from '../core/styles';
 import type { Transport } from '../transport/transport';
 import type { DebugSession } from '../wire';
 import { ConsoleView } from './console_view';
 import { FailureView } from './failure_view';
-import { InstancesView } from './instances_view';
+import { InstancesView } from './models_list';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
-import { capturedText, chipOf, noticesOf } from './session_text';
+import { capturedText, chipOf, noticesOf } from './labels';
 import { addSessionStyles } from './styles';
 import { TrainingsView } from './trainings_view';
 

@@ -2,13 +2,13 @@
 // that has ended the engine reads them from its files.
 
 import { Chart } from '../chart/chart';
-import { button, element, setHidden, setText } from '../dom';
-import { SeriesStore } from '../feed/series';
+import { button, element, setHidden, setText } from '../core/dom';
+import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
 import type { DebugTraining } from '../wire';
 import type { SessionClient } from './session_client';
 import type { SessionFeedState } from './session_feed';
-import { trainingChip, trainingText } from './session_text';
+import { trainingChip, trainingText } from './labels';
 
 /** What trainings ask of their view. */
 export interface TrainingsHost {

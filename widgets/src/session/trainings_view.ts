@@ -1,6 +1,6 @@
 // The trainings of a session, newest first; the newest with its curves.
 
-import { element, setHidden } from '../dom';
+import { element, setHidden } from '../core/dom';
 import type { DebugSession } from '../wire';
 import type { SessionFeedState } from './session_feed';
 import { TrainingRow, type TrainingsHost } from './training_row';

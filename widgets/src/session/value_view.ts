@@ -1,8 +1,8 @@
 // One value, drawn: of a tensor its numbers, how they are spread, and a small picture.
 
-import { element } from '../dom';
-import { formatCount, formatValue } from '../format';
-import { factsOf, shapeOf } from './session_text';
+import { element } from '../core/dom';
+import { formatCount, formatValue } from '../core/format';
+import { factsOf, shapeOf } from './labels';
 import { bytesOfBase64, type Histogram, type Picture, type Summary } from './session_client';
 
 const SVG = 'http://www.w3.org/2000/svg';

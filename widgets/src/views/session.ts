@@ -2,7 +2,7 @@
 // With `training`, that of `%debug_call NAME.train`: only this training of it.
 
 import { mountSession } from '../session/session_view';
-import { mountTraining } from '../session/training_view';
+import { mountTraining } from '../session/single_training_view';
 import type { DebugSession } from '../wire';
 import type { View } from './view';
 

@@ -1,6 +1,6 @@
 // The output of a training: its live panel.
 
-import { mountPanel } from '../panel/panel';
+import { mountPanel } from '../training/training_view';
 import type { Training } from '../wire';
 import type { View } from './view';
 

@@ -1,6 +1,6 @@
 // The output of `%trainings`: the live table of runs.
 
-import { mountTable } from '../table/table';
+import { mountTable } from '../runs/runs_table';
 import type { Status, Training } from '../wire';
 import type { View } from './view';
 
