@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Feed } from '../src/training/training_feed';
+import { TrainingFeed } from '../src/training/training_feed';
 import { batchBytes, FakeClock, FakeEngine, settle, training } from './fakes';
 
-async function connected(): Promise<{ engine: FakeEngine; clock: FakeClock; feed: Feed }> {
+async function connected(): Promise<{ engine: FakeEngine; clock: FakeClock; feed: TrainingFeed }> {
   const engine = new FakeEngine();
   engine.columns = [{ key: 'loss', steps: [0, 1], values: [3, 2], times: [0, 1] }];
   engine.log = 'hello\n';
   engine.seq = 5;
   const clock = new FakeClock();
-  const feed = new Feed({ transport: engine, trainingId: 't1', onChange: () => undefined, clock });
+  const feed = new TrainingFeed({ transport: engine, trainingId: 't1', onChange: () => undefined, clock });
   feed.start();
   await settle();
   engine.hello();
   return { engine, clock, feed };
 }
 
-const steps = (feed: Feed) => [...(feed.series.all[0]?.curve('step', 0).x ?? [])];
-const text = (feed: Feed) => feed.log.lines.map(line => line.text).join('\n');
+const steps = (feed: TrainingFeed) => [...(feed.series.all[0]?.curve('step', 0).x ?? [])];
+const text = (feed: TrainingFeed) => feed.log.lines.map(line => line.text).join('\n');
 
 test('a new view fetches first and streams from there', async () => {
   const { engine, feed } = await connected();
@@ -118,7 +118,7 @@ test('an unknown training is said at once and not waited for', async () => {
   const engine = new FakeEngine();
   engine.status = 404;
   const clock = new FakeClock();
-  const feed = new Feed({ transport: engine, trainingId: 't1', onChange: () => undefined, clock });
+  const feed = new TrainingFeed({ transport: engine, trainingId: 't1', onChange: () => undefined, clock });
   feed.start();
   await settle();
   assert.deepEqual(feed.state, { kind: 'unavailable', reason: 'There is no training.' });

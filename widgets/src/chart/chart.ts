@@ -1,12 +1,13 @@
 // The chart of one training: plots of its metrics in one plotly figure, under HTML titles and legends.
 
+import { messageOf } from '../core/errors';
 import { element, setHidden, setText } from '../core/dom';
 import type { SeriesStore } from '../series/series_store';
 import type { Range } from '../series/downsampler';
 import type { Transport } from '../transport/transport';
 import { buildFigure, type Figure } from './figure';
 import { Legend } from './legend';
-import { Planner } from './layout';
+import { LayoutPlanner } from './layout';
 import { loadPlotly, type PlotElement, type PlotlyApi } from './plotly';
 import { readTheme, watchTheme, type Theme } from '../core/theme';
 import { ChartToolbar } from './toolbar';
@@ -17,9 +18,9 @@ export interface ChartSetup {
   transport: Transport | null;
   /** Asks to be drawn. */
   requestDraw: () => void;
-  /** Told the visible range, or `null` for the whole run. */
+  /** Called with the visible range, or `null` for the whole run. */
   onZoom: (range: Range | null) => void;
-  /** Told whether the page is dark, on each draw. */
+  /** Called with whether the page is dark, on each draw. */
   onTheme: (dark: boolean) => void;
   /** Whether no more points will come, so that nothing need be loaded for them. */
   isOver: () => boolean;
@@ -34,7 +35,7 @@ export class Chart {
   readonly node: HTMLElement;
   readonly toolbar: ChartToolbar;
   readonly #setup: ChartSetup;
-  readonly #planner: Planner;
+  readonly #planner: LayoutPlanner;
   readonly #legend: Legend;
   readonly #stage = element('div', { class: 'jx-stage' });
   readonly #plot = element('div', { class: 'jx-plot' }) as HTMLElement as PlotElement;
@@ -48,7 +49,7 @@ export class Chart {
 
   constructor(setup: ChartSetup) {
     this.#setup = setup;
-    this.#planner = new Planner(setup.runs);
+    this.#planner = new LayoutPlanner(setup.runs);
     const { signal, requestDraw } = setup;
     this.toolbar = new ChartToolbar(requestDraw, () => this.#setZoom(null), signal);
     this.#legend = new Legend(requestDraw, signal);
@@ -84,11 +85,11 @@ export class Chart {
     }
     this.#theme ??= readTheme(this.node);
     this.#setup.onTheme(this.#theme.dark);
-    const plan = this.#planner.plan(store.all, width, this.toolbar.options.showAll);
-    const empty = plan.cells.length === 0;
-    this.#stage.style.height = `${plan.height}px`;
-    this.toolbar.update(this.#zoom !== null, plan.omitted);
-    this.#legend.update(plan, this.#theme);
+    const layout = this.#planner.plan(store.all, width, this.toolbar.options.showAll);
+    const empty = layout.cells.length === 0;
+    this.#stage.style.height = `${layout.height}px`;
+    this.toolbar.update(this.#zoom !== null, layout.omitted);
+    this.#legend.update(layout, this.#theme);
     setText(this.#note, empty ? emptyText : this.#noteText());
     setHidden(this.#note, this.#note.textContent === '');
     this.toolbar.node.style.visibility = empty ? 'hidden' : '';
@@ -100,7 +101,7 @@ export class Chart {
       return;
     }
     this.#figure = buildFigure({
-      plan,
+      layout,
       options: this.toolbar.options,
       theme: this.#theme,
       hidden: this.#legend.hidden,
@@ -138,7 +139,7 @@ export class Chart {
       },
       (error: unknown) => {
         this.#loading = false;
-        this.#error = `The chart could not be loaded: ${error instanceof Error ? error.message : String(error)}`;
+        this.#error = `The chart could not be loaded: ${messageOf(error)}`;
         requestDraw();
         setTimeout(() => {
           this.#error = '';

@@ -27,13 +27,13 @@ export interface Cell {
   entries: Entry[];
 }
 
-export interface Plan {
+export interface ChartLayout {
   cells: Cell[];
   /** Groups that were left out. */
   omitted: number;
   width: number;
   height: number;
-  /** Equal for plans whose legends are the same. */
+  /** Equal for layouts whose legends are the same. */
   signature: string;
 }
 
@@ -44,7 +44,7 @@ const GAP_PX = 20;
 const MIN_CELL_WIDTH_PX = 280;
 const CELL_HEIGHTS_PX = [236, 208, 184];
 
-export class Planner {
+export class LayoutPlanner {
   readonly #colors = new Map<string, Map<string, number>>();
   readonly #runs: ReadonlyMap<string, string> | null;
   readonly #ranks: string[];
@@ -56,7 +56,7 @@ export class Planner {
   }
 
   /** Arrange series in a width. */
-  plan(all: readonly MetricSeries[], width: number, showAll: boolean): Plan {
+  plan(all: readonly MetricSeries[], width: number, showAll: boolean): ChartLayout {
     const groups = new Map<string, Entry[]>();
     const shown = all.filter(series => !series.isSystem && series.last !== null);
     const ranks = ranksPerKey(shown);

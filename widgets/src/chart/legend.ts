@@ -2,7 +2,7 @@
 
 import { button, element, setText } from '../core/dom';
 import { formatValue } from '../core/format';
-import type { Plan } from './layout';
+import type { ChartLayout } from './layout';
 import { CELL_HEADER_PX } from './figure';
 import type { Theme } from '../core/theme';
 
@@ -19,13 +19,13 @@ export class Legend {
     signal.addEventListener('abort', () => this.#listeners.abort());
   }
 
-  update(plan: Plan, theme: Theme): void {
-    const signature = `${plan.signature}${theme.dark}`;
+  update(layout: ChartLayout, theme: Theme): void {
+    const signature = `${layout.signature}${theme.dark}`;
     if (signature !== this.#signature) {
       this.#signature = signature;
-      this.#build(plan, theme);
+      this.#build(layout, theme);
     }
-    for (const cell of plan.cells) {
+    for (const cell of layout.cells) {
       for (const { id, series } of cell.entries) {
         const value = this.#values.get(id);
         const last = series.last;
@@ -37,12 +37,12 @@ export class Legend {
     }
   }
 
-  #build(plan: Plan, theme: Theme): void {
+  #build(layout: ChartLayout, theme: Theme): void {
     this.#listeners.abort();
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
     this.#values.clear();
-    const rows = plan.cells.map(cell => {
+    const rows = layout.cells.map(cell => {
       const names = element('div', { class: 'jx-legend-names' });
       for (const { id, label, short, color, series } of cell.entries) {
         const swatch = element('span', { class: 'jx-swatch' });

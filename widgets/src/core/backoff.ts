@@ -35,7 +35,7 @@ export class Backoff {
     this.#connectedAt = this.clock.now();
   }
 
-  /** Give the milliseconds to wait before the next attempt. */
+  /** Return the milliseconds to wait before the next attempt. */
   next(): number {
     if (this.#connectedAt !== null && this.clock.now() - this.#connectedAt >= GOOD_MS) {
       this.#attempts = 0;

@@ -6,9 +6,9 @@ const CROWD = 4;
 /** Drawing takes at most this share of the page's time. */
 const MAX_SHARE = 0.3;
 
-const visible = new Set<Pacer>();
+const visible = new Set<DrawScheduler>();
 
-export class Pacer {
+export class DrawScheduler {
   readonly #draw: () => void;
   #dirty = false;
   #waiting = false;
@@ -19,7 +19,7 @@ export class Pacer {
   /**
    * @param element Drawn only while this is on the screen.
    * @param draw Draws; called within an animation frame.
-   * @param onSight Told when the element comes into sight or leaves it.
+   * @param onSight Called when the element comes into sight or leaves it.
    * @param signal Ends it.
    */
   constructor(element: Element, draw: () => void, onSight: (inSight: boolean) => void, signal: AbortSignal) {

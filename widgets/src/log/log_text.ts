@@ -99,7 +99,7 @@ export class LogText {
     this.#beginEpoch();
   }
 
-  /** Give the first line that changed since the last call. */
+  /** Return the first line that changed since the last call. */
   takeChangedFrom(): number {
     const from = this.#changedFrom;
     this.#changedFrom = this.lines.length;

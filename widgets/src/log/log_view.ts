@@ -1,5 +1,6 @@
 // The log's tail. It follows the end unless the reader has scrolled up.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import { formatBytes } from '../core/format';
 import type { LogText } from './log_text';
@@ -104,7 +105,7 @@ export class LogView {
       this.#heightBefore = this.#scroller.scrollHeight;
       setText(this.#earlier, 'Load earlier');
     } catch (error) {
-      setText(this.#earlier, `Load earlier (failed: ${error instanceof Error ? error.message : String(error)})`);
+      setText(this.#earlier, `Load earlier (failed: ${messageOf(error)})`);
     }
     this.#earlier.disabled = false;
   }

@@ -1,5 +1,6 @@
 // The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how big it is.
 
+import { messageOf } from '../core/errors';
 import { button, element, setText } from '../core/dom';
 
 export class AddModel {
@@ -26,7 +27,7 @@ export class AddModel {
         this.#input.value = '';
         this.#set(false, '');
       } catch (error) {
-        this.#set(false, error instanceof Error ? error.message : String(error), true);
+        this.#set(false, messageOf(error), true);
       }
     };
     this.#add = button({ class: 'jx-button jx-plain', text: 'Add', title: 'Look it up and put it on the list; downloads no weights yet' }, () => void start(), signal);

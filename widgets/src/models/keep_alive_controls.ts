@@ -1,5 +1,6 @@
 // How long a loaded model stays in memory, and where that is changed: for everybody who uses it.
 
+import { messageOf } from '../core/errors';
 import { element, setHidden, setText } from '../core/dom';
 import { formatDuration } from '../core/format';
 import type { LocalModel } from '../wire';
@@ -8,7 +9,7 @@ import type { ModelsClient } from './models_client';
 /** Seconds after the last use; below 0 is for ever. */
 const KEEP_ALIVE_S = [60, 300, 1800, 7200, -1];
 
-export class ModelStaying {
+export class KeepAliveControls {
   readonly node: HTMLElement;
   readonly #pinned = element('input', { attrs: { type: 'checkbox' } });
   readonly #keep = element('select', { attrs: { 'aria-label': 'Unload after its last use' } });
@@ -61,7 +62,7 @@ export class ModelStaying {
       delete this.#note.dataset.tone;
     } catch (error) {
       this.#note.dataset.tone = 'error';
-      setText(this.#note, error instanceof Error ? error.message : String(error));
+      setText(this.#note, messageOf(error));
     }
     this.#isAsking = false;
     this.#pinned.disabled = this.#keep.disabled = false;

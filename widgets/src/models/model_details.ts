@@ -1,16 +1,17 @@
 // What is below a model's line: facts, how to load it, its files, and the playground once it is loaded.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import { formatBytes } from '../core/format';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelHost } from '../wire';
-import type { LoadWish, ModelsClient } from './models_client';
+import type { LoadOptions, ModelsClient } from './models_client';
 import { parametersText, revisionText } from './labels';
-import { keepText, ModelStaying } from './keep_alive_controls';
+import { keepText, KeepAliveControls } from './keep_alive_controls';
 import { Playground } from './playground';
 
 /** What an open row needs of the view. */
-export interface DetailsHost {
+export interface DetailsContext {
   readonly client: ModelsClient;
   readonly transport: Transport;
 }
@@ -38,25 +39,25 @@ export class ModelDetails {
   readonly #filesList = element('div');
   readonly #check: HTMLButtonElement;
   readonly #checkNote = element('span', { attrs: { role: 'status' } });
-  readonly #staying: ModelStaying;
+  readonly #keepAlive: KeepAliveControls;
   readonly #playgroundHome = element('div');
-  readonly #host: DetailsHost;
+  readonly #context: DetailsContext;
   readonly #signal: AbortSignal;
   #playground: Playground | null = null;
 
-  constructor(model: LocalModel, host: DetailsHost, signal: AbortSignal) {
-    this.#host = host;
+  constructor(model: LocalModel, context: DetailsContext, signal: AbortSignal) {
+    this.#context = context;
     this.#signal = signal;
     this.#loading = element('div', { class: 'jx-model-wish' }, 'Load on', this.#device, 'as', this.#dtype);
-    this.#staying = new ModelStaying(model, host.client, signal);
+    this.#keepAlive = new KeepAliveControls(model, context.client, signal);
     const copy = button({ class: 'jx-link', text: 'Copy the code for it' }, () => void copyCode(model.id, copy), signal);
     this.#check = button({ class: 'jx-link', text: 'Look for a newer revision' }, () => void this.#checkNewer(model.id), signal);
     this.#files.append(this.#filesTitle, this.#filesList);
-    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#staying.node, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
+    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#keepAlive.node, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
   }
 
   /** How it is to be loaded. */
-  get wish(): LoadWish {
+  get loadOptions(): LoadOptions {
     return { ...(this.#device.value ? { device: this.#device.value } : {}), ...(this.#dtype.value ? { dtype: this.#dtype.value } : {}) };
   }
 
@@ -68,12 +69,12 @@ export class ModelDetails {
     const loaded = model.state === 'loaded';
     setHidden(this.#loading, model.state !== 'downloaded' && model.state !== 'absent' && model.state !== 'partial');
     if (loaded && !this.#playground) {
-      this.#playground = new Playground(model, this.#host, this.#signal);
+      this.#playground = new Playground(model, this.#context, this.#signal);
       this.#playgroundHome.append(this.#playground.node);
     }
     setHidden(this.#playgroundHome, !loaded);
     this.#playground?.draw(live && loaded);
-    this.#staying.draw(model, live);
+    this.#keepAlive.draw(model, live);
     setHidden(this.#check, model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded));
     const facts = factsOf(model);
     const key = JSON.stringify(facts);
@@ -88,10 +89,10 @@ export class ModelDetails {
     this.#check.disabled = true;
     setText(this.#checkNote, 'asking the hub…');
     try {
-      const { newer_revision } = await this.#host.client.checkNewer(id);
+      const { newer_revision } = await this.#context.client.checkNewer(id);
       setText(this.#checkNote, newer_revision === null ? 'this is the newest' : `${revisionText(newer_revision)} exists`);
     } catch (error) {
-      setText(this.#checkNote, error instanceof Error ? error.message : String(error));
+      setText(this.#checkNote, messageOf(error));
     }
     this.#check.disabled = false;
   }

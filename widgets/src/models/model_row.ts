@@ -1,10 +1,11 @@
 // One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so that a
 // button does not vanish under a click, nor a text that somebody writes.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import type { LocalModel } from '../wire';
-import type { LoadWish } from './models_client';
-import { ModelDetails, type DetailsHost } from './model_details';
+import type { LoadOptions } from './models_client';
+import { ModelDetails, type DetailsContext } from './model_details';
 import {
   actionsOf,
   deleteQuestion,
@@ -39,16 +40,16 @@ const LABELS: Record<Action, string> = {
 const ACTIONS = Object.keys(LABELS) as Action[];
 
 /** What a row asks of the view. */
-export interface RowHost extends DetailsHost {
+export interface RowContext extends DetailsContext {
   /** Do it; rejects with what went wrong. */
-  act(model: LocalModel, action: Exclude<Action, 'run'>, wish: LoadWish): Promise<void>;
+  act(model: LocalModel, action: Exclude<Action, 'run'>, loadOptions: LoadOptions): Promise<void>;
   /** Ask to be drawn. */
   request(): void;
 }
 
 export class ModelRow {
   readonly node: HTMLElement;
-  readonly #host: RowHost;
+  readonly #context: RowContext;
   readonly #signal: AbortSignal;
   readonly #open: HTMLButtonElement;
   readonly #chip = element('span', { class: 'jx-chip', attrs: { role: 'status' } });
@@ -77,9 +78,9 @@ export class ModelRow {
   #failure = '';
   #failedIn: string | null = null;
 
-  constructor(model: LocalModel, host: RowHost, signal: AbortSignal) {
+  constructor(model: LocalModel, context: RowContext, signal: AbortSignal) {
     this.#model = model;
-    this.#host = host;
+    this.#context = context;
     this.#signal = signal;
     this.#open = button({ class: 'jx-model-name', attrs: { 'aria-expanded': 'false' } }, () => this.toggle(!this.#isOpen), signal);
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
@@ -91,7 +92,7 @@ export class ModelRow {
       { class: 'jx-model-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Delete?' } },
       this.#question,
       button({ class: 'jx-button jx-danger', text: 'Delete' }, () => ((this.#asked = false), void this.#do('delete')), signal),
-      button({ class: 'jx-button jx-plain', text: 'Keep' }, () => ((this.#asked = false), host.request()), signal)
+      button({ class: 'jx-button jx-plain', text: 'Keep' }, () => ((this.#asked = false), context.request()), signal)
     );
     this.#actions = element('span', { class: 'jx-model-actions' }, ...Object.values(this.#buttons));
     this.#track = element('div', { class: 'jx-bar', attrs: { role: 'progressbar', 'aria-label': 'Download', 'aria-valuemin': '0', 'aria-valuemax': '100' } }, this.#bar);
@@ -133,11 +134,11 @@ export class ModelRow {
     this.#isOpen = open;
     this.#open.setAttribute('aria-expanded', String(open));
     if (open && !this.#details) {
-      this.#details = new ModelDetails(this.#model, this.#host, this.#signal);
+      this.#details = new ModelDetails(this.#model, this.#context, this.#signal);
       this.#body.append(this.#details.node);
     }
     setHidden(this.#body, !open);
-    this.#host.request();
+    this.#context.request();
   }
 
   /** Draw a model as it is now. */
@@ -227,7 +228,7 @@ export class ModelRow {
       this.#details?.focusPlayground();
     } else if (action === 'delete') {
       this.#asked = true;
-      this.#host.request();
+      this.#context.request();
     } else {
       void this.#do(action);
     }
@@ -237,15 +238,15 @@ export class ModelRow {
     this.#busy = action;
     this.#failure = '';
     this.#failedIn = null;
-    this.#host.request();
+    this.#context.request();
     try {
-      await this.#host.act(this.#model, action, this.#details?.wish ?? {});
+      await this.#context.act(this.#model, action, this.#details?.loadOptions ?? {});
     } catch (error) {
-      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#failure = messageOf(error);
       this.#failedIn = this.#model.state;
     } finally {
       this.#busy = null;
-      this.#host.request();
+      this.#context.request();
     }
   }
 }

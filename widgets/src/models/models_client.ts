@@ -5,7 +5,7 @@ import type { LocalModel, ModelPage } from '../wire';
 import type { CallInput, CallSummary } from './playground_calls';
 
 /** How a model is to be loaded; what is absent is chosen by the engine. */
-export interface LoadWish {
+export interface LoadOptions {
   device?: string;
   dtype?: string;
 }
@@ -37,8 +37,8 @@ export class ModelsClient {
   }
 
   /** Begin to load, and return at once. */
-  async load(id: string, wish: LoadWish): Promise<void> {
-    bytesOf(await this.#transport.request('POST', `${path(id)}/load`, { ...wish, wait: false }));
+  async load(id: string, options: LoadOptions): Promise<void> {
+    bytesOf(await this.#transport.request('POST', `${path(id)}/load`, { ...options, wait: false }));
   }
 
   /** Change how long a loaded model stays; seconds after its last use, below 0 for ever. */

@@ -1,20 +1,20 @@
 // The models of this machine: what is on disk, on its way, loaded; watched from as many pages as one likes.
 // The rule: a button asks the engine and nothing else; what is shown afterwards is what the engine then says.
 
-import { Pacer } from '../core/draw_scheduler';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { element, setHidden, setText } from '../core/dom';
 import { addStyles } from '../core/styles';
 import { addTableStyles } from '../runs/styles';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import { AddModel } from './add_model';
-import { MachineView } from './resource_bars';
-import { ModelRow, type RowHost } from './model_row';
+import { ResourceBars } from './resource_bars';
+import { ModelRow, type RowContext } from './model_row';
 import { ModelsClient } from './models_client';
 import { ModelsFeed } from './models_feed';
 import { addModelsStyles } from './styles';
 
-/** What a host gives. */
+/** What a host provides. */
 export interface ModelsOptions {
   element: HTMLElement;
   transport: Transport;
@@ -38,9 +38,9 @@ class ModelsView {
   readonly #options: ModelsOptions;
   readonly #client: ModelsClient;
   readonly #feed: ModelsFeed;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #root: HTMLElement;
-  readonly #machine = new MachineView();
+  readonly #resources = new ResourceBars();
   readonly #add: AddModel;
   readonly #filter = element('input', { class: 'jx-models-filter', attrs: { type: 'search', placeholder: 'find', 'aria-label': 'Filter models' } });
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
@@ -53,12 +53,12 @@ class ModelsView {
     const { signal, modelId } = options;
     this.#options = options;
     this.#client = new ModelsClient(options.transport);
-    this.#feed = new ModelsFeed(this.#client, options.snapshot, () => this.#pacer?.request());
+    this.#feed = new ModelsFeed(this.#client, options.snapshot, () => this.#scheduler?.request());
     this.#add = new AddModel(reference => this.#addModel(reference), signal);
     const title = element('div', { class: 'jx-models-bar' }, element('span', { class: 'jx-models-title', text: 'Models' }), this.#add.node, this.#filter, element('span', { class: 'jx-spacer' }), this.#connection);
     const columns = element('div', { class: 'jx-model-line jx-model-columns', attrs: { 'aria-hidden': 'true' } }, ...['name', 'state', 'size', 'memory', 'revision', 'used by', ''].map(text => element('span', { text })));
     this.#head = columns;
-    const header = modelId === null ? [title, this.#add.note, this.#machine.node, columns] : [];
+    const header = modelId === null ? [title, this.#add.note, this.#resources.node, columns] : [];
     this.#root = element('section', { class: 'jx-panel jx-models', attrs: { role: 'region', 'aria-label': modelId === null ? 'Models' : `Model ${modelId}` } }, ...header, this.#list, this.#empty);
     if (modelId !== null) {
       this.#root.classList.add('jx-models-one');
@@ -68,15 +68,15 @@ class ModelsView {
     for (const add of [addStyles, addTableStyles, addModelsStyles]) {
       add(this.#root);
     }
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
     this.#filter.addEventListener('keydown', event => event.stopPropagation(), { signal });
-    this.#filter.addEventListener('input', () => this.#pacer.request(), { signal });
+    this.#filter.addEventListener('input', () => this.#scheduler.request(), { signal });
     signal.addEventListener('abort', () => {
       this.#feed.pause();
       this.#root.remove();
     });
     this.#draw();
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   async #addModel(reference: string): Promise<void> {
@@ -88,15 +88,15 @@ class ModelsView {
     this.#rows.get(model.id)?.node.scrollIntoView({ block: 'nearest' });
   }
 
-  #host(): RowHost {
+  #context(): RowContext {
     return {
       client: this.#client,
       transport: this.#options.transport,
-      request: () => this.#pacer.request(),
-      act: async (model, action, wish) => {
+      request: () => this.#scheduler.request(),
+      act: async (model, action, loadOptions) => {
         switch (action) {
           case 'load':
-            return this.#client.load(model.id, wish);
+            return this.#client.load(model.id, loadOptions);
           case 'delete':
             return this.#client.remove(model.id);
           case 'cancel':
@@ -134,7 +134,7 @@ class ModelsView {
     models.forEach((model, i) => {
       let row = this.#rows.get(model.id);
       if (!row) {
-        row = new ModelRow(model, this.#host(), this.#options.signal);
+        row = new ModelRow(model, this.#context(), this.#options.signal);
         this.#rows.set(model.id, row);
         if (modelId !== null) {
           row.toggle(true);
@@ -149,7 +149,7 @@ class ModelsView {
     setHidden(this.#empty, models.length > 0);
     setText(this.#empty, this.#emptyText(live));
     this.#add.draw(live);
-    this.#machine.draw(machine, this.#feed.models);
+    this.#resources.draw(machine, this.#feed.models);
     setText(this.#connection, state === 'reconnecting' ? 'reconnecting…' : '');
     this.#connection.title = this.#feed.reason;
     setHidden(this.#connection, state !== 'reconnecting');

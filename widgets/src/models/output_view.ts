@@ -1,6 +1,7 @@
 // What a model gave back, drawn: text as text, sentences as small pictures of their vectors, tensors as numbers with a
 // histogram.
 
+import { messageOf } from '../core/errors';
 import { loadPlotly, type PlotElement } from '../chart/plotly';
 import { readTheme, watchTheme } from '../core/theme';
 import { element, setText } from '../core/dom';
@@ -136,7 +137,7 @@ export class OutputView {
         { displayModeBar: false, responsive: false, showTips: false }
       );
     } catch (error) {
-      setText(plot, `The histogram could not be drawn: ${error instanceof Error ? error.message : String(error)}`);
+      setText(plot, `The histogram could not be drawn: ${messageOf(error)}`);
       plot.classList.add('jx-play-unplotted');
     }
   }

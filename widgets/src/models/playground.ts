@@ -1,11 +1,12 @@
 // A place to try a loaded model: text in, text or embedding out; tensors in, a summary and a histogram out.
 // Calls go to the engine, not to the kernel, so it works while the kernel is busy or gone.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import type { OpenStream } from '../transport/transport';
 import type { LocalModel } from '../wire';
 import { DTYPES, FILLS, parseLiteral, parseShape, writesText, type CallInput, type Fill, type GenerateEvent, type TensorInput } from './playground_calls';
-import type { DetailsHost } from './model_details';
+import type { DetailsContext } from './model_details';
 import { OutputView } from './output_view';
 
 type Mode = 'text' | 'tensor';
@@ -16,7 +17,7 @@ const EXAMPLE_PROMPT = 'Once upon a time';
 export class Playground {
   readonly node: HTMLElement;
   readonly #modelId: string;
-  readonly #host: DetailsHost;
+  readonly #context: DetailsContext;
   readonly #writes: boolean;
   readonly #modes: Record<Mode, HTMLButtonElement>;
   readonly #text: HTMLTextAreaElement;
@@ -36,9 +37,9 @@ export class Playground {
   #calling = false;
   #live = true;
 
-  constructor(model: LocalModel, host: DetailsHost, signal: AbortSignal) {
+  constructor(model: LocalModel, context: DetailsContext, signal: AbortSignal) {
     this.#modelId = model.id;
-    this.#host = host;
+    this.#context = context;
     const task = model.host?.task ?? null;
     this.#writes = task === null ? writesText(model.architecture) : task === 'generate';
     this.#mode = model.tokenizer ? 'text' : 'tensor';
@@ -52,7 +53,7 @@ export class Playground {
     this.#textForm = element('div', { class: 'jx-play-form' }, this.#text, tokens);
     const shape = element('label', {}, 'shape', this.#shape);
     this.#tensorForm = element('div', { class: 'jx-play-form' }, element('div', { class: 'jx-play-fields' }, element('label', {}, 'values', this.#fill), shape, element('label', {}, 'dtype', this.#dtype)), this.#literal);
-    this.#output = new OutputView(host.transport, signal);
+    this.#output = new OutputView(context.transport, signal);
     const head = element('div', { class: 'jx-play-head' }, element('span', { class: 'jx-section-title', text: 'Try it' }), element('span', { class: 'jx-segments jx-play-modes' }, this.#modes.text, this.#modes.tensor));
     setHidden(this.#modes.text, !model.tokenizer);
     if (model.tokenizer) {
@@ -120,17 +121,17 @@ export class Playground {
     try {
       input = this.#input();
     } catch (error) {
-      this.#say(describe(error), true);
+      this.#say(messageOf(error), true);
       return;
     }
     this.#setCalling(true);
     this.#say('calling…');
     try {
-      const summary = await this.#host.client.call(this.#modelId, input);
+      const summary = await this.#context.client.call(this.#modelId, input);
       this.#say(tookText(summary.took_s));
       this.#output.show(summary.outputs, 'texts' in input ? input.texts : []);
     } catch (error) {
-      this.#say(describe(error), true);
+      this.#say(messageOf(error), true);
     } finally {
       this.#setCalling(false);
     }
@@ -157,7 +158,7 @@ export class Playground {
     this.#output.beginText(prompt);
     const began = performance.now();
     let num = 0;
-    this.#stream = this.#host.client.generate(this.#modelId, prompt, Number(this.#maxTokens.value) || 60, {
+    this.#stream = this.#context.client.generate(this.#modelId, prompt, Number(this.#maxTokens.value) || 60, {
       text: data => {
         const event = JSON.parse(data) as GenerateEvent;
         if (event.kind === 'text') {
@@ -204,8 +205,4 @@ function tookText(seconds: number): string {
 
 function perSecond(num: number, seconds: number): string {
   return seconds > 0 ? `${(num / seconds).toFixed(num / seconds < 10 ? 1 : 0)} tokens/s` : '';
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -88,7 +88,7 @@ export function parseLiteral(text: string): unknown {
 }
 
 /**
- * Give the shape of nested lists.
+ * Return the shape of nested lists.
  *
  * @throws Error where they are ragged or hold something else than numbers.
  */
@@ -111,7 +111,7 @@ export function shapeText(shape: readonly number[]): string {
   return shape.length === 0 ? 'scalar' : shape.join(' × ');
 }
 
-/** Tell whether a model writes text on from a prompt, by the name of its architecture. */
+/** Return whether a model writes text on from a prompt, by the name of its architecture. */
 export function writesText(architecture: string | null): boolean {
   return architecture !== null && /(CausalLM|LMHead|ConditionalGeneration|Seq2SeqLM)/i.test(architecture);
 }

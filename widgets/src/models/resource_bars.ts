@@ -6,7 +6,7 @@ import type { LocalModel } from '../wire';
 import { keptBytes } from './labels';
 import type { Machine } from './models_feed';
 
-export class MachineView {
+export class ResourceBars {
   readonly node: HTMLElement;
   readonly #memory = new Meter('Memory');
   readonly #disk = new Meter('Disk');

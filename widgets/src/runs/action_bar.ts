@@ -8,7 +8,7 @@ import type { Training } from '../wire';
 export interface Actions {
   compare(): void;
   /** Asks for other inputs first where there is one run only. */
-  again(): void;
+  rerun(): void;
   resume(): void;
   cancel(): void;
   remove(): void;
@@ -19,7 +19,7 @@ export class ActionBar {
   readonly node: HTMLElement;
   readonly #count = element('span');
   readonly #error = element('span', { class: 'jx-bad', attrs: { role: 'alert' } });
-  readonly #buttons: Record<'compare' | 'again' | 'resume' | 'cancel' | 'remove' | 'sure' | 'keep' | 'clear', HTMLButtonElement>;
+  readonly #buttons: Record<'compare' | 'rerun' | 'resume' | 'cancel' | 'remove' | 'sure' | 'keep' | 'clear', HTMLButtonElement>;
   #asked: string | null = null;
   #shown: readonly Training[] = [];
 
@@ -31,7 +31,7 @@ export class ActionBar {
     };
     this.#buttons = {
       compare: make('Compare', actions.compare),
-      again: make('Run again', actions.again),
+      rerun: make('Run again', actions.rerun),
       resume: make('Resume', actions.resume),
       cancel: make('Cancel', actions.cancel),
       remove: make('Delete…', () => ask(keyOf(this.#shown))),
@@ -56,14 +56,14 @@ export class ActionBar {
     const asking = this.#asked !== null;
     setHidden(this.node, num === 0 && this.#error.textContent === '');
     setText(this.#count, asking ? `Delete ${ended === 1 ? 'this run' : `${ended} runs`} with all files? This cannot be undone.` : `${num} selected`);
-    const { compare, again, resume, cancel, remove, sure, keep, clear } = this.#buttons;
-    for (const other of [compare, again, resume, cancel, remove, clear]) {
+    const { compare, rerun, resume, cancel, remove, sure, keep, clear } = this.#buttons;
+    for (const other of [compare, rerun, resume, cancel, remove, clear]) {
       setHidden(other, asking || num === 0);
     }
     setHidden(sure, !asking);
     setHidden(keep, !asking);
-    setText(again, num === 1 ? 'Run again…' : 'Run again');
-    again.title = num === 1 ? 'With the same inputs or others' : 'Each with its own inputs';
+    setText(rerun, num === 1 ? 'Run again…' : 'Run again');
+    rerun.title = num === 1 ? 'With the same inputs or others' : 'Each with its own inputs';
     resume.disabled = !selected.some(isResumable);
     resume.title = resume.disabled ? 'Only what failed or was canceled and has a checkpoint can be resumed' : 'Go on from the last checkpoint, in a new run';
     setText(compare, comparing ? 'Close comparison' : 'Compare');

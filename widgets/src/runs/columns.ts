@@ -21,7 +21,7 @@ const LOWER_IS_BETTER = new Set([
   ...['nll', 'bpb', 'bpc', 'wer', 'cer', 'fid'],
 ]);
 
-/** Tell whether a metric is best where it is smallest; the same words as in client/training_list.py. */
+/** Return whether a metric is best where it is smallest; the same words as in client/training_list.py. */
 export function isLowerBetter(key: string): boolean {
   return key
     .toLowerCase()
@@ -54,7 +54,7 @@ export function edgeOf(metric: string, best: Best): 'min' | 'max' {
   return best !== 'auto' ? best : isLowerBetter(metric) ? 'min' : 'max';
 }
 
-/** Give the columns between name and labels. */
+/** Return the columns between name and labels. */
 export function columnsOf(trainings: readonly Training[], metric: string | null, best: Best): Column[] {
   const inputs = differingInputs(trainings).slice(0, MAX_INPUTS);
   const columns: Column[] = [

@@ -1,5 +1,6 @@
 // Several runs side by side: their curves in one chart, and the inputs in which they differ.
 
+import { messageOf } from '../core/errors';
 import { Chart } from '../chart/chart';
 import { readTheme } from '../core/theme';
 import { element } from '../core/dom';
@@ -10,7 +11,7 @@ import type { SeriesColumns, Training } from '../wire';
 import { differingInputs, valueText } from './columns';
 
 const BUCKETS = 400;
-/** One colour each, see `chart/theme.ts`. */
+/** One colour each, see `core/theme.ts`. */
 const MAX_RUNS = 7;
 
 export class Compare {
@@ -89,7 +90,7 @@ export class Compare {
       (error: unknown) => {
         if (!signal.aborted) {
           this.#asking = false;
-          this.#note = `The curves could not be loaded: ${error instanceof Error ? error.message : String(error)}`;
+          this.#note = `The curves could not be loaded: ${messageOf(error)}`;
           this.#requestDraw();
         }
       }

@@ -47,7 +47,7 @@ export class ListClient {
     return jsonOf<Training>(await this.#transport.request('PATCH', path(id), labels));
   }
 
-  /** Give what a run's code takes, or `null` where the engine does not know it, as of another service's version. */
+  /** Return what a run's code takes, or `null` where the engine does not know it, as of another service's version. */
   async schema({ model, version }: Training): Promise<VersionSchema | null> {
     const [owner, name] = model.split('/').map(encodeURIComponent);
     const answer = await this.#transport.request('GET', `/v1/models/${owner}/${name}/versions/${encodeURIComponent(version)}`);
@@ -55,7 +55,7 @@ export class ListClient {
   }
 
   /** Start the same once more, but for `changes` of its inputs. */
-  async again(id: string, changes: Record<string, unknown> = {}): Promise<Training> {
+  async rerun(id: string, changes: Record<string, unknown> = {}): Promise<Training> {
     return jsonOf<Training>(await this.#transport.request('POST', `${path(id)}/again`, { input: changes }));
   }
 

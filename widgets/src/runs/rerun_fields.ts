@@ -24,7 +24,7 @@ export interface VersionSchema {
 }
 
 /** One input. */
-export interface AgainField {
+export interface RerunField {
   name: string;
   /** What stands in the box at first. */
   text: string;
@@ -38,11 +38,11 @@ export interface AgainField {
 }
 
 /**
- * Give a box for each input of a run's code.
+ * Return a box for each input of a run's code.
  *
  * @param version What the code takes; `null` where that is not known, as of another service's version: then what was given.
  */
-export function fieldsOf(training: Training, version: VersionSchema | null): AgainField[] {
+export function fieldsOf(training: Training, version: VersionSchema | null): RerunField[] {
   const schemas = version?.openapi_schema.components.schemas ?? {};
   const properties = Object.entries(schemas.TrainingInput?.properties ?? {}).sort(([, a], [, b]) => (a['x-order'] ?? 0) - (b['x-order'] ?? 0));
   const known = new Map(properties);
@@ -70,7 +70,7 @@ export function textOf(value: unknown): string {
 }
 
 /** Read what was typed: JSON, a number, one of Python's words, else text for the engine to judge. */
-export function valueOf(text: string, field: Pick<AgainField, 'isText' | 'isOptional'>): unknown {
+export function valueOf(text: string, field: Pick<RerunField, 'isText' | 'isOptional'>): unknown {
   const word = text.trim();
   if (word === '' && field.isOptional) {
     return null;
@@ -89,7 +89,7 @@ export function valueOf(text: string, field: Pick<AgainField, 'isText' | 'isOpti
   }
 }
 
-/** Give the inputs whose text is no longer what it was. */
-export function changesOf(fields: readonly AgainField[], texts: readonly string[]): Record<string, unknown> {
+/** Return the inputs whose text is no longer what it was. */
+export function changesOf(fields: readonly RerunField[], texts: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(fields.flatMap((field, i) => (texts[i] === field.text ? [] : [[field.name, valueOf(texts[i], field)]])));
 }

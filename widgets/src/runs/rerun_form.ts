@@ -1,12 +1,13 @@
 // "Run again" of one run: its inputs in boxes, of which the changed ones are sent. The engine checks them as it checks a launch.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import type { Training } from '../wire';
-import { changesOf, fieldsOf, type AgainField, type VersionSchema } from './rerun_fields';
+import { changesOf, fieldsOf, type RerunField, type VersionSchema } from './rerun_fields';
 
 /** What the editor asks of the table. */
-export interface AgainEvents {
-  /** Give what the run's code takes, or `null` where nobody knows. */
+export interface RerunEvents {
+  /** Return what the run's code takes, or `null` where nobody knows. */
   schema(training: Training): Promise<VersionSchema | null>;
   /** Start a run of the same code; rejects with what is wrong. */
   start(training: Training, changes: Record<string, unknown>): Promise<Training>;
@@ -14,12 +15,12 @@ export interface AgainEvents {
   started(training: Training): void;
 }
 
-export class Again {
+export class RerunForm {
   readonly node = element('form', { class: 'jx-again', attrs: { 'aria-label': 'Run again' } });
-  readonly #events: AgainEvents;
+  readonly #events: RerunEvents;
   #listeners = new AbortController();
 
-  constructor(events: AgainEvents, signal: AbortSignal) {
+  constructor(events: RerunEvents, signal: AbortSignal) {
     this.#events = events;
     this.node.hidden = true;
     signal.addEventListener('abort', () => this.#listeners.abort());
@@ -41,15 +42,15 @@ export class Again {
     }
   }
 
-  #draw(training: Training, fields: readonly AgainField[], signal: AbortSignal): void {
+  #draw(training: Training, fields: readonly RerunField[], signal: AbortSignal): void {
     const boxes = fields.map(boxOf);
     const changes = () => changesOf(fields, boxes.map(box => box.value));
     const error = element('div', { class: 'jx-bad', attrs: { role: 'alert' } });
     const start = element('button', { class: 'jx-button jx-primary', text: 'Start', attrs: { type: 'submit' } });
-    const told = element('span', { class: 'jx-again-told' });
-    const tell = () => {
+    const summary = element('span', { class: 'jx-again-told' });
+    const summarize = () => {
       const names = Object.keys(changes());
-      setText(told, names.length === 0 ? 'with the same inputs' : `with another ${names.join(', ')}`);
+      setText(summary, names.length === 0 ? 'with the same inputs' : `with another ${names.join(', ')}`);
     };
     const submit = () => {
       start.disabled = true;
@@ -60,11 +61,11 @@ export class Again {
         },
         (reason: unknown) => {
           start.disabled = false;
-          setText(error, reason instanceof Error ? reason.message : String(reason));
+          setText(error, messageOf(reason));
         }
       );
     };
-    this.node.addEventListener('input', tell, { signal });
+    this.node.addEventListener('input', summarize, { signal });
     this.node.addEventListener('submit', event => (event.preventDefault(), submit()), { signal });
     this.node.addEventListener(
       'keydown',
@@ -81,14 +82,14 @@ export class Again {
       element('div', { class: 'jx-again-title', text: `Run ${training.name} …${training.id.slice(-6)} again` }),
       rows.length > 0 ? element('div', { class: 'jx-again-inputs' }, ...rows) : element('div', { class: 'jx-again-told', text: 'It takes no inputs.' }),
       error,
-      element('div', { class: 'jx-again-end' }, start, button({ class: 'jx-button jx-plain', text: 'Close' }, () => this.show(null), signal), told)
+      element('div', { class: 'jx-again-end' }, start, button({ class: 'jx-button jx-plain', text: 'Close' }, () => this.show(null), signal), summary)
     );
-    tell();
+    summarize();
     (boxes[0] ?? start).focus();
   }
 }
 
-function boxOf({ name, text, isSecret, choices }: AgainField): HTMLInputElement | HTMLSelectElement {
+function boxOf({ name, text, isSecret, choices }: RerunField): HTMLInputElement | HTMLSelectElement {
   if (choices.length > 0) {
     const select = element('select', { attrs: { 'aria-label': name } }, ...choices.map(choice => element('option', { text: choice, attrs: { value: choice } })));
     select.value = text;

@@ -1,24 +1,25 @@
 // The table of runs: a page of the engine's list, asked again once a second while somebody looks at it.
 // The rule: everything that is shown comes from one request; no run has a stream of its own here.
 
-import { Pacer } from '../core/draw_scheduler';
+import { messageOf } from '../core/errors';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { button, element, setHidden, setText } from '../core/dom';
 import { formatCount } from '../core/format';
 import { isEnded, isResumable } from '../training/labels';
-import { mountPanel } from '../training/training_view';
+import { mountTraining } from '../training/training_view';
 import { addStyles } from '../core/styles';
 import type { Transport } from '../transport/transport';
 import type { Status, Training } from '../wire';
 import { ActionBar } from './action_bar';
-import { Again } from './rerun_form';
+import { RerunForm } from './rerun_form';
 import { columnsOf, defaultMetric, metricKeys, type Best } from './columns';
 import { Compare } from './compare';
 import { Grid } from './grid';
 import { ListClient, type ListPage, type ListQuery } from './list_client';
 import { addTableStyles } from './styles';
 
-/** What a host gives. */
-export interface TableOptions {
+/** What a host provides. */
+export interface RunsTableOptions {
   element: HTMLElement;
   /** The way to the engine; without one only the snapshot is drawn. */
   transport: Transport;
@@ -36,19 +37,19 @@ const TYPING_MS = 200;
 const STATUSES: readonly Status[] = ['starting', 'processing', 'succeeded', 'failed', 'canceled'];
 
 /** Draw a table until `options.signal` aborts. */
-export function mountTable(options: TableOptions): void {
-  new Table(options);
+export function mountRunsTable(options: RunsTableOptions): void {
+  new RunsTable(options);
 }
 
-class Table {
-  readonly #options: TableOptions;
+class RunsTable {
+  readonly #options: RunsTableOptions;
   readonly #client: ListClient;
   readonly #root: HTMLElement;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #grid: Grid;
   readonly #actions: ActionBar;
   readonly #compare: Compare;
-  readonly #again: Again;
+  readonly #rerun: RerunForm;
   readonly #search = element('input', { attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' } });
   readonly #status = element('select', { attrs: { 'aria-label': 'Filter by status' } });
   readonly #metric = element('select', { attrs: { 'aria-label': 'Metric' } });
@@ -65,11 +66,11 @@ class Table {
   #query: ListQuery;
   #metricChosen: string | null = null;
   #asking = false;
-  #turn = 0;
+  #lastRequest = 0;
   #known = new Map<string, Training>();
   #live = false;
 
-  constructor(options: TableOptions) {
+  constructor(options: RunsTableOptions) {
     const { signal } = options;
     this.#options = options;
     this.#client = new ListClient(options.transport);
@@ -79,21 +80,21 @@ class Table {
       {
         sort: column => this.#ask({ sort: this.#query.sort === column ? `-${column}` : this.#query.sort === `-${column}` ? column : firstOrder(column), offset: 0 }),
         open: training => this.#open(training),
-        selected: () => this.#pacer.request(),
+        selected: () => this.#scheduler.request(),
         label: (training, labels) => void this.#do(() => this.#client.label(training.id, labels)),
       },
       signal
     );
-    this.#compare = new Compare(options.transport, () => this.#pacer.request(), signal);
+    this.#compare = new Compare(options.transport, () => this.#scheduler.request(), signal);
     this.#actions = new ActionBar(
       {
         compare: () => this.#compare.show(this.#compare.isOpen ? [] : this.#selected()),
-        again: () => {
+        rerun: () => {
           const selected = this.#selected();
           if (selected.length === 1) {
-            this.#again.show(this.#again.isOpen ? null : selected[0]);
+            this.#rerun.show(this.#rerun.isOpen ? null : selected[0]);
           } else {
-            void this.#each(training => this.#client.again(training.id));
+            void this.#each(training => this.#client.rerun(training.id));
           }
         },
         resume: () => void this.#each(async training => this.#started(await this.#client.resume(training.id)), isResumable),
@@ -102,16 +103,16 @@ class Table {
         clear: () => {
           this.#grid.selection.clear();
           this.#compare.show([]);
-          this.#again.show(null);
+          this.#rerun.show(null);
           this.#draw();
         },
       },
       signal
     );
-    this.#again = new Again(
+    this.#rerun = new RerunForm(
       {
         schema: training => this.#client.schema(training),
-        start: (training, changes) => this.#client.again(training.id, changes),
+        start: (training, changes) => this.#client.rerun(training.id, changes),
         started: training => this.#started(training),
       },
       signal
@@ -125,11 +126,11 @@ class Table {
     const close = button({ class: 'jx-link', text: 'Close', attrs: { 'aria-label': 'Close the training' } }, () => this.#close(), signal);
     this.#panel.append(element('div', { class: 'jx-runs-panel-head' }, close), this.#panelHost);
     const bar = element('div', { class: 'jx-runs-bar' }, this.#search, this.#status, element('label', {}, 'metric', this.#metric), element('label', {}, 'best', this.#best), element('span', { class: 'jx-spacer' }), this.#count, this.#previous, this.#next);
-    this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#again.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
+    this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#rerun.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
     options.element.replaceChildren(this.#root);
     addStyles(this.#root);
     addTableStyles(this.#root);
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => inSight && void this.#refresh(), signal);
+    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => inSight && void this.#refresh(), signal);
     this.#listen(signal);
     this.#draw();
   }
@@ -147,10 +148,10 @@ class Table {
     );
     const filter = () => this.#ask({ statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [], offset: 0 });
     this.#status.addEventListener('change', filter, { signal });
-    const request = () => this.#pacer.request();
+    const request = () => this.#scheduler.request();
     this.#metric.addEventListener('change', () => ((this.#metricChosen = this.#metric.value), request()), { signal });
     this.#best.addEventListener('change', request, { signal });
-    const ticker = setInterval(() => this.#pacer.inSight && void this.#refresh(), POLL_MS);
+    const ticker = setInterval(() => this.#scheduler.inSight && void this.#refresh(), POLL_MS);
     signal.addEventListener('abort', () => {
       clearInterval(ticker);
       clearTimeout(typing);
@@ -161,7 +162,7 @@ class Table {
 
   #ask(change: Partial<ListQuery>): void {
     this.#query = { ...this.#query, ...change };
-    this.#pacer.request();
+    this.#scheduler.request();
     void this.#refresh(true);
   }
 
@@ -170,11 +171,11 @@ class Table {
     if ((this.#asking && !awaited) || this.#options.signal.aborted) {
       return;
     }
-    const turn = ++this.#turn;
+    const request = ++this.#lastRequest;
     this.#asking = true;
     try {
       const page = await this.#client.page(this.#query);
-      if (turn !== this.#turn) {
+      if (request !== this.#lastRequest) {
         return;
       }
       this.#page = page;
@@ -185,17 +186,17 @@ class Table {
         this.#compare.refresh();
       }
     } catch (error) {
-      if (turn !== this.#turn) {
+      if (request !== this.#lastRequest) {
         return;
       }
       this.#live = false;
-      this.#say(`Not live: ${describe(error)}`, 'error');
+      this.#say(`Not live: ${messageOf(error)}`, 'error');
     }
     this.#asking = false;
     if (awaited) {
-      this.#pacer.hurry();
+      this.#scheduler.hurry();
     } else {
-      this.#pacer.request();
+      this.#scheduler.request();
     }
   }
 
@@ -216,7 +217,7 @@ class Table {
       await work();
       this.#actions.say('');
     } catch (error) {
-      this.#actions.say(describe(error));
+      this.#actions.say(messageOf(error));
     }
     this.#ask({});
   }
@@ -230,7 +231,7 @@ class Table {
   #close(): void {
     this.#opened.abort();
     this.#openedId = null;
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   #open(training: Training): void {
@@ -238,7 +239,7 @@ class Table {
     this.#opened = new AbortController();
     this.#openedId = this.#openedId === training.id ? null : training.id;
     if (this.#openedId !== null) {
-      mountPanel({
+      mountTraining({
         element: this.#panelHost,
         trainingId: training.id,
         transport: this.#options.transport,
@@ -247,7 +248,7 @@ class Table {
         onResumed: next => this.#started(next),
       });
     }
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   #say(text: string, tone = 'info'): void {
@@ -272,8 +273,8 @@ class Table {
     setText(this.#count, total === 0 ? 'no trainings' : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`);
     this.#previous.disabled = !this.#live || this.#query.offset === 0;
     this.#next.disabled = !this.#live || offset + trainings.length >= total;
-    for (const turn of [this.#previous, this.#next]) {
-      setHidden(turn, this.#query.offset === 0 && trainings.length >= total);
+    for (const pager of [this.#previous, this.#next]) {
+      setHidden(pager, this.#query.offset === 0 && trainings.length >= total);
     }
     this.#actions.draw(this.#selected(), this.#compare.isOpen);
     setHidden(this.#panel, this.#openedId === null);
@@ -294,8 +295,4 @@ function fill(select: HTMLSelectElement, options: string[][], value: string): vo
   if (document.activeElement !== select || select.value === '') {
     select.value = value;
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -106,7 +106,7 @@ export class Downsampler {
   }
 
   /**
-   * Give the points to draw.
+   * Return the points to draw.
    *
    * @param axis What x is.
    * @param origin Subtracted from x.
@@ -148,7 +148,7 @@ export class Downsampler {
   }
 
   /**
-   * Give the debiased exponential moving average of the bucket means.
+   * Return the debiased exponential moving average of the bucket means.
    *
    * @param smoothing Weight of the past per sample, in [0, 1).
    */

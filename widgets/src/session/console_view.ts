@@ -1,5 +1,6 @@
 // A field for expressions: evaluated in the open frame of the last exception, else among the names of the session.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import { NamesView } from './names_view';
 import type { SessionClient } from './session_client';
@@ -68,7 +69,7 @@ export class ConsoleView {
     try {
       answer.replaceChildren(valueView(await this.#client.look(expression)));
     } catch (error) {
-      answer.replaceChildren(element('code', { text: expression }), element('div', { class: 'jx-bad', text: error instanceof Error ? error.message : String(error) }));
+      answer.replaceChildren(element('code', { text: expression }), element('div', { class: 'jx-bad', text: messageOf(error) }));
     }
   }
 
@@ -80,7 +81,7 @@ export class ConsoleView {
       try {
         this.#names.draw(await this.#client.names(), 'Nothing is defined in the session beyond its model code.');
       } catch (error) {
-        this.#names.draw([], error instanceof Error ? error.message : String(error));
+        this.#names.draw([], messageOf(error));
       }
     }
   }

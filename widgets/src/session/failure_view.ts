@@ -1,5 +1,6 @@
 // The last exception: its frames stay alive in the session, so each can be opened, and expressions are evaluated in it.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import type { SessionFailure } from '../wire';
 import { NamesView } from './names_view';
@@ -57,7 +58,7 @@ export class FailureView {
       this.#drawFrames();
     } catch (error) {
       if (select !== undefined || this.#failure === null) {
-        this.#frames.replaceChildren(element('li', { class: 'jx-error-hint', text: error instanceof Error ? error.message : String(error) }));
+        this.#frames.replaceChildren(element('li', { class: 'jx-error-hint', text: messageOf(error) }));
       }
     }
   }

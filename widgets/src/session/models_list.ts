@@ -1,5 +1,6 @@
 // The models that live in a session, each with its parameters and gradients on demand.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
 import type { DebugModel, DebugSession } from '../wire';
 import { factsOf, modelText, shapeOf } from './labels';
@@ -9,7 +10,7 @@ import { factsView, histogramView } from './value_view';
 /** A model of thousands of parameters would be a page of its own; these are the first. */
 const MAX_PARAMETERS = 200;
 
-export class InstancesView {
+export class ModelsList {
   readonly node: HTMLElement;
   readonly #client: SessionClient;
   readonly #signal: AbortSignal;
@@ -60,7 +61,7 @@ export class InstancesView {
     try {
       body.replaceChildren(...this.#parameters(modelId, await this.#client.parameters(modelId), look, body));
     } catch (error) {
-      body.replaceChildren(element('div', { class: 'jx-message', text: error instanceof Error ? error.message : String(error) }));
+      body.replaceChildren(element('div', { class: 'jx-message', text: messageOf(error) }));
     }
     setHidden(body, false);
     setText(look, 'Hide parameters');

@@ -1,5 +1,6 @@
 // Names and values in a table: the locals of a frame, or the names of a session. A click looks at one of them closely.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden } from '../core/dom';
 import type { Summary } from './session_client';
 import { shapeOf } from './labels';
@@ -45,7 +46,7 @@ export class NamesView {
       try {
         close.replaceChildren(valueView(await this.#look(name)));
       } catch (error) {
-        close.replaceChildren(element('div', { class: 'jx-message', text: error instanceof Error ? error.message : String(error), attrs: { 'data-tone': 'error' } }));
+        close.replaceChildren(element('div', { class: 'jx-message', text: messageOf(error), attrs: { 'data-tone': 'error' } }));
       }
     }
   }

@@ -110,7 +110,7 @@ export class SessionClient {
     return (await this.#call<{ hint?: string }>('cancel_training', { training_id: trainingId, wait_s: 10 })).result.hint ?? null;
   }
 
-  /** Give the last exception; with `select`, make its frame the one that cells and expressions are evaluated in. */
+  /** Return the last exception; with `select`, make its frame the one that cells and expressions are evaluated in. */
   async frames(select?: number): Promise<Failure> {
     return (await this.#call<Failure>('frames', select === undefined ? {} : { select })).result;
   }
@@ -134,7 +134,7 @@ export class SessionClient {
     return typeof result.threads === 'string' ? result.threads : result.threads.map(stackText).join('\n\n');
   }
 
-  /** Give the points of metrics that are not here yet. */
+  /** Return the points of metrics that are not here yet. */
   async points(trainingId: string, from: ReadonlyMap<string, number>): Promise<Points[]> {
     const metrics = [...from].map(([name, start]) => ({ name, start }));
     const { result, blobs } = await this.#call<{ metrics: { name: string }[]; value: ValueTree }>('training_metrics', { training_id: trainingId, metrics });

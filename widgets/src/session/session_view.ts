@@ -1,7 +1,8 @@
 // A debug session: what it does now, its models and trainings, where it stopped, and a field to look at anything in it.
 // The rule: looking never waits for the session's main thread, so it works while a training runs or hangs.
 
-import { Pacer } from '../core/draw_scheduler';
+import { messageOf } from '../core/errors';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { button, element, setHidden, setText } from '../core/dom';
 import { formatAbout } from '../core/format';
 import { LogView } from '../log/log_view';
@@ -10,14 +11,14 @@ import type { Transport } from '../transport/transport';
 import type { DebugSession } from '../wire';
 import { ConsoleView } from './console_view';
 import { FailureView } from './failure_view';
-import { InstancesView } from './models_list';
+import { ModelsList } from './models_list';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
 import { capturedText, chipOf, noticesOf } from './labels';
 import { addSessionStyles } from './styles';
 import { TrainingsView } from './trainings_view';
 
-/** What a host gives. */
+/** What a host provides. */
 export interface SessionOptions {
   element: HTMLElement;
   transport: Transport;
@@ -39,7 +40,7 @@ export function mountSession(options: SessionOptions): void {
 class SessionView {
   readonly #client: SessionClient;
   readonly #feed: SessionFeed;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #root: HTMLElement;
   readonly #name = element('span', { class: 'jx-name' });
   readonly #chip = element('span', { class: 'jx-chip', attrs: { role: 'status' } });
@@ -53,7 +54,7 @@ class SessionView {
   readonly #messages = element('div', { class: 'jx-messages' });
   readonly #stacks = element('pre', { class: 'jx-stacks', attrs: { tabindex: '0', 'aria-label': 'Stacks' } });
   readonly #failure: FailureView;
-  readonly #instances: InstancesView;
+  readonly #models: ModelsList;
   readonly #trainings: TrainingsView;
   readonly #console: ConsoleView;
   readonly #log: LogView;
@@ -63,10 +64,10 @@ class SessionView {
   constructor(options: SessionOptions) {
     const { element: place, transport, sessionId, snapshot, signal } = options;
     const client = (this.#client = new SessionClient(transport, sessionId));
-    this.#feed = new SessionFeed(client, snapshot, () => this.#pacer?.request());
-    const requestDraw = () => this.#pacer.request();
+    this.#feed = new SessionFeed(client, snapshot, () => this.#scheduler?.request());
+    const requestDraw = () => this.#scheduler.request();
     this.#failure = new FailureView(client, signal);
-    this.#instances = new InstancesView(client, signal);
+    this.#models = new ModelsList(client, signal);
     this.#trainings = new TrainingsView({ client, transport, requestDraw, onTheme: dark => (this.#root.dataset.theme = dark ? 'dark' : 'light'), signal });
     this.#console = new ConsoleView(client, signal);
     this.#log = new LogView(() => Promise.resolve(), signal);
@@ -90,7 +91,7 @@ class SessionView {
       this.#stacks,
       this.#failure.node,
       this.#trainings.node,
-      this.#instances.node,
+      this.#models.node,
       this.#console.node,
       this.#log.node
     );
@@ -98,10 +99,10 @@ class SessionView {
     place.replaceChildren(this.#root);
     addStyles(this.#root);
     addSessionStyles(this.#root);
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
     const tick = setInterval(() => {
-      if (this.#pacer.inSight && this.#feed.state === 'live') {
-        this.#pacer.request();
+      if (this.#scheduler.inSight && this.#feed.state === 'live') {
+        this.#scheduler.request();
       }
     }, TICK_MS);
     signal.addEventListener('abort', () => {
@@ -110,7 +111,7 @@ class SessionView {
       this.#root.remove();
     });
     this.#draw();
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   #draw(): void {
@@ -147,7 +148,7 @@ class SessionView {
     this.#say(this.#complaint ? [{ tone: 'error', text: this.#complaint }, ...notices] : notices);
     this.#failure.draw(session.failure, over);
     this.#trainings.draw(session, now_s, state);
-    this.#instances.draw(session, live);
+    this.#models.draw(session, live);
     setHidden(this.#console.node, over);
     this.#console.draw(live, session.failure && session.failure.num_frames > 0 ? session.failure.selected : null);
     this.#log.draw(this.#feed.log, over, state === 'gone', true);
@@ -166,9 +167,9 @@ class SessionView {
     try {
       await work();
     } catch (error) {
-      this.#complaint = error instanceof Error ? error.message : String(error);
+      this.#complaint = messageOf(error);
     }
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   async #showStacks(): Promise<void> {

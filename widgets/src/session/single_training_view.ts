@@ -1,7 +1,7 @@
 // One training of a debug session, as the output of the call that began it: its curves while it runs and after.
 // What else is in the session, its own view shows.
 
-import { Pacer } from '../core/draw_scheduler';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { element, setHidden, setText } from '../core/dom';
 import { addStyles } from '../core/styles';
 import type { DebugTraining } from '../wire';
@@ -12,8 +12,8 @@ import type { SessionOptions } from './session_view';
 import { addSessionStyles } from './styles';
 import { TrainingRow } from './training_row';
 
-/** What a host gives. */
-export interface TrainingOptions extends SessionOptions {
+/** What a host provides. */
+export interface SingleTrainingOptions extends SessionOptions {
   trainingId: string;
 }
 
@@ -21,34 +21,34 @@ export interface TrainingOptions extends SessionOptions {
 const TICK_MS = 1000;
 
 /** Draw a training of a session until `options.signal` aborts. */
-export function mountTraining(options: TrainingOptions): void {
-  new TrainingView(options);
+export function mountSingleTraining(options: SingleTrainingOptions): void {
+  new SingleTrainingView(options);
 }
 
-class TrainingView {
-  readonly #options: TrainingOptions;
+class SingleTrainingView {
+  readonly #options: SingleTrainingOptions;
   readonly #client: SessionClient;
   readonly #feed: SessionFeed;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #root: HTMLElement;
   readonly #name = element('strong', { class: 'jx-session-of' });
   readonly #messages = element('div', { class: 'jx-messages' });
   #row: TrainingRow | null = null;
   #known: DebugTraining | null = null;
 
-  constructor(options: TrainingOptions) {
+  constructor(options: SingleTrainingOptions) {
     const { element: place, transport, sessionId, snapshot, signal } = options;
     this.#options = options;
     this.#client = new SessionClient(transport, sessionId);
-    this.#feed = new SessionFeed(this.#client, snapshot, () => this.#pacer?.request());
+    this.#feed = new SessionFeed(this.#client, snapshot, () => this.#scheduler?.request());
     this.#root = element('section', { class: 'jx-panel jx-session jx-session-one', attrs: { role: 'region', 'aria-label': 'Training of a debug session' } }, this.#messages);
     place.replaceChildren(this.#root);
     addStyles(this.#root);
     addSessionStyles(this.#root);
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
     const tick = setInterval(() => {
-      if (this.#pacer.inSight && this.#feed.state === 'live' && this.#known?.state === 'running') {
-        this.#pacer.request();
+      if (this.#scheduler.inSight && this.#feed.state === 'live' && this.#known?.state === 'running') {
+        this.#scheduler.request();
       }
     }, TICK_MS);
     signal.addEventListener('abort', () => {
@@ -56,7 +56,7 @@ class TrainingView {
       this.#feed.pause();
       this.#root.remove();
     });
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   #draw(): void {
@@ -78,8 +78,8 @@ class TrainingView {
     this.#name.title = `session ${session.id}\ntraining ${this.#known.id} of model ${this.#known.model_id}`;
     if (this.#row === null) {
       const { transport, signal } = this.#options;
-      const host = { client: this.#client, transport, requestDraw: () => this.#pacer.request(), onTheme: (dark: boolean) => void (this.#root.dataset.theme = dark ? 'dark' : 'light'), signal };
-      this.#row = new TrainingRow(this.#known, host, this.#name);
+      const context = { client: this.#client, transport, requestDraw: () => this.#scheduler.request(), onTheme: (dark: boolean) => void (this.#root.dataset.theme = dark ? 'dark' : 'light'), signal };
+      this.#row = new TrainingRow(this.#known, context, this.#name);
       this.#root.prepend(this.#row.node);
     }
     this.#row.draw(this.#known, true, Date.now() / 1000, state);

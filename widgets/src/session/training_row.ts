@@ -1,6 +1,7 @@
 // One training of a session: how it stands, and its curves. Points are asked for as the session tells of them, and of one
 // that has ended the engine reads them from its files.
 
+import { messageOf } from '../core/errors';
 import { Chart } from '../chart/chart';
 import { button, element, setHidden, setText } from '../core/dom';
 import { SeriesStore } from '../series/series_store';
@@ -11,7 +12,7 @@ import type { SessionFeedState } from './session_feed';
 import { trainingChip, trainingText } from './labels';
 
 /** What trainings ask of their view. */
-export interface TrainingsHost {
+export interface TrainingsContext {
   client: SessionClient;
   transport: Transport;
   requestDraw(): void;
@@ -21,7 +22,7 @@ export interface TrainingsHost {
 
 export class TrainingRow {
   readonly node: HTMLElement;
-  readonly #host: TrainingsHost;
+  readonly #context: TrainingsContext;
   readonly #ended = new AbortController();
   readonly #chip = element('span', { class: 'jx-chip' });
   readonly #chipText = element('span');
@@ -43,14 +44,14 @@ export class TrainingRow {
    * @param training Any state of it.
    * @param lead What the line begins with.
    */
-  constructor(training: DebugTraining, host: TrainingsHost, ...lead: HTMLElement[]) {
-    this.#host = host;
+  constructor(training: DebugTraining, context: TrainingsContext, ...lead: HTMLElement[]) {
+    this.#context = context;
     this.#origin = training.created_at;
-    host.signal.addEventListener('abort', () => this.#ended.abort(), { signal: this.#ended.signal });
+    context.signal.addEventListener('abort', () => this.#ended.abort(), { signal: this.#ended.signal });
     const { signal } = this.#ended;
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     this.#cancel = button({ class: 'jx-button', text: 'Cancel', title: 'A flag, then an interrupt; the session and its models live on' }, () => void this.#stop(training.id), signal);
-    this.#open = button({ class: 'jx-link' }, () => ((this.#isOpen = !this.#isOpen), host.requestDraw()), signal);
+    this.#open = button({ class: 'jx-link' }, () => ((this.#isOpen = !this.#isOpen), context.requestDraw()), signal);
     const line = element(
       'div',
       { class: 'jx-session-line' },
@@ -112,7 +113,7 @@ export class TrainingRow {
     }
     this.#asking = true;
     try {
-      for (const points of await this.#host.client.points(training.id, wanted)) {
+      for (const points of await this.#context.client.points(training.id, wanted)) {
         const had = this.#counts.get(points.name);
         const count = Math.min(points.times.length, points.values.length);
         if (had === undefined) {
@@ -124,7 +125,7 @@ export class TrainingRow {
         const steps = points.steps.every(Number.isFinite) ? points.steps : points.times.map((_time, i) => (had ?? 0) + i);
         this.#store.append({ index, steps, values: points.values, times: points.times });
       }
-      this.#host.requestDraw();
+      this.#context.requestDraw();
     } catch {
       // The session tells in its state when it is gone; the next change asks again.
     } finally {
@@ -134,22 +135,22 @@ export class TrainingRow {
 
   async #stop(trainingId: string): Promise<void> {
     this.#cancel.disabled = true;
-    let told: string | null;
+    let hint: string | null;
     try {
-      told = await this.#host.client.cancelTraining(trainingId);
+      hint = await this.#context.client.cancelTraining(trainingId);
     } catch (error) {
-      told = error instanceof Error ? error.message : String(error);
+      hint = messageOf(error);
     }
-    setText(this.#hint, told ?? '');
-    setHidden(this.#hint, told === null);
+    setText(this.#hint, hint ?? '');
+    setHidden(this.#hint, hint === null);
   }
 
   #makeChart(isOver: () => boolean): Chart {
     const chart = new Chart({
-      transport: this.#host.transport,
-      requestDraw: () => this.#host.requestDraw(),
+      transport: this.#context.transport,
+      requestDraw: () => this.#context.requestDraw(),
       onZoom: () => undefined,
-      onTheme: dark => this.#host.onTheme(dark),
+      onTheme: dark => this.#context.onTheme(dark),
       isOver,
       signal: this.#ended.signal,
     });

@@ -1,7 +1,8 @@
 // The top of the panel: what it is, how it is doing, how long it takes, and the way to end it.
 
+import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
-import type { FeedState } from './training_feed';
+import type { TrainingFeedState } from './training_feed';
 import { formatAbout, formatClock, formatCount } from '../core/format';
 import type { StopStage, Training } from '../wire';
 import { checkpointText, isEnded, isResumable } from './labels';
@@ -46,7 +47,7 @@ export class Header {
         onError('');
         onChange();
         resume?.()
-          .catch((error: unknown) => onError(error instanceof Error ? error.message : String(error)))
+          .catch((error: unknown) => onError(messageOf(error)))
           .finally(() => {
             this.#resuming = false;
             onChange();
@@ -62,7 +63,7 @@ export class Header {
         onChange();
         cancel().catch((error: unknown) => {
           this.#canceling = false;
-          onError(`Cancel failed: ${error instanceof Error ? error.message : String(error)}`);
+          onError(`Cancel failed: ${messageOf(error)}`);
           onChange();
         });
       },
@@ -81,7 +82,7 @@ export class Header {
    * @param feed State of the connection; `null` when there is none.
    * @param lastStep The newest step of any metric, shown when the training reports no progress.
    */
-  draw(training: Training, feed: FeedState | null, lastStep: number | null, now_ms: number): void {
+  draw(training: Training, feed: TrainingFeedState | null, lastStep: number | null, now_ms: number): void {
     const { status, stop, progress } = training;
     const ended = isEnded(status);
     this.#canceling &&= !ended;
@@ -103,7 +104,7 @@ export class Header {
     this.#drawProgress(training, progress?.fraction ?? null, lastStep, ended);
   }
 
-  #drawConnection(feed: FeedState | null): void {
+  #drawConnection(feed: TrainingFeedState | null): void {
     const text = feed === null ? 'not connected' : feed.kind === 'reconnecting' ? 'reconnecting…' : '';
     setHidden(this.#connection, text === '');
     setText(this.#connection, text);

@@ -7,7 +7,7 @@ export function isEnded(status: Status): boolean {
   return status === 'succeeded' || status === 'failed' || status === 'canceled';
 }
 
-/** Tell whether a run can go on from a checkpoint. */
+/** Return whether a run can go on from a checkpoint. */
 export function isResumable(training: Training): boolean {
   return (training.status === 'failed' || training.status === 'canceled') && Boolean(training.checkpoint);
 }

@@ -11,7 +11,7 @@ export interface Message {
   action?: { label: string; run: () => void };
 }
 
-/** Give text with what stands in backticks as code. */
+/** Return text with what stands in backticks as code. */
 function withCode(text: string): (Node | string)[] {
   return text.split('`').map((part, i) => (i % 2 === 1 ? element('code', { text: part }) : part));
 }

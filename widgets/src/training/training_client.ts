@@ -35,12 +35,12 @@ export class TrainingClient {
     return jsonOf<LogPage>(await this.#transport.request('GET', `${this.#native}/logs?tail=${lines}`));
   }
 
-  /** Give `limit` bytes of log from `offset`. */
+  /** Return `limit` bytes of log from `offset`. */
   async logPage(offset: number, limit: number): Promise<LogPage> {
     return jsonOf<LogPage>(await this.#transport.request('GET', `${this.#native}/logs?offset=${offset}&limit=${limit}`));
   }
 
-  /** Give where each thread of the worker stands now. */
+  /** Return where each thread of the worker stands now. */
   async stacks(): Promise<string> {
     return jsonOf<{ text: string }>(await this.#transport.request('GET', `${this.#native}/stacks`)).text;
   }

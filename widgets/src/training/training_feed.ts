@@ -1,6 +1,7 @@
 // Keeps a view of one training complete: fetch what is stored, stream what follows, and continue after each break.
 // The rule: `#seq` is the number of the newest thing applied. What is not above it was seen already and is dropped.
 
+import { messageOf } from '../core/errors';
 import { decodeBatch, parseMessage, type Bytes, type Log, type StreamMessage, type Training } from '../wire';
 import { ProblemError, type OpenStream, type Transport } from '../transport/transport';
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
@@ -15,7 +16,7 @@ const TAIL_LINES = 400;
 /** Messages held while data are fetched anew; with more it is quicker to begin again. */
 const MAX_QUEUE = 5_000;
 
-export type FeedState =
+export type TrainingFeedState =
   | { kind: 'idle' }
   | { kind: 'connecting' }
   | { kind: 'live' }
@@ -25,7 +26,7 @@ export type FeedState =
   | { kind: 'unavailable'; reason: string };
 
 /** What a feed needs. */
-export interface FeedOptions {
+export interface TrainingFeedOptions {
   transport: Transport;
   trainingId: string;
   /** Called after each change; cheap, draws nothing by itself. */
@@ -35,14 +36,14 @@ export interface FeedOptions {
 
 type Incoming = { text: string } | { binary: Bytes };
 
-export class Feed {
+export class TrainingFeed {
   readonly client: TrainingClient;
   readonly series = new SeriesStore();
   readonly log = new LogText();
-  readonly #options: FeedOptions;
+  readonly #options: TrainingFeedOptions;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
-  #state: FeedState = { kind: 'idle' };
+  #state: TrainingFeedState = { kind: 'idle' };
   #training: Training | null = null;
   #seq: number | null = null;
   #stream: OpenStream | null = null;
@@ -53,14 +54,14 @@ export class Feed {
   #paused = false;
   #reportedAt: number | null = null;
 
-  constructor(options: FeedOptions) {
+  constructor(options: TrainingFeedOptions) {
     this.#options = options;
     this.#clock = options.clock ?? BROWSER_CLOCK;
     this.#backoff = new Backoff(this.#clock);
     this.client = new TrainingClient(options.transport, options.trainingId);
   }
 
-  get state(): FeedState {
+  get state(): TrainingFeedState {
     return this.#state;
   }
 
@@ -131,13 +132,13 @@ export class Feed {
 
   // Columns first, log second: what lies between them comes over the stream again and is cut by its offset.
   async #load(generation: number): Promise<void> {
-    const told = this.client.training().then(training => {
+    const loaded = this.client.training().then(training => {
       if (generation === this.#generation) {
         this.#setTraining(training);
         this.#options.onChange();
       }
     });
-    const [columns] = await Promise.all([this.client.metrics(DEFAULT_BUCKETS), told]);
+    const [columns] = await Promise.all([this.client.metrics(DEFAULT_BUCKETS), loaded]);
     if (generation !== this.#generation) {
       return;
     }
@@ -209,7 +210,7 @@ export class Feed {
     if (this.#paused) {
       return;
     }
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     if (error instanceof ProblemError && [401, 403, 404].includes(error.status)) {
       this.#setState({ kind: 'unavailable', reason: error.status === 404 ? reason : 'Sign in to this Jupyter server again.' });
       return;
@@ -350,7 +351,7 @@ export class Feed {
     this.#reportedAt = training.silent_s === null ? null : this.#clock.now() - 1000 * training.silent_s;
   }
 
-  #setState(state: FeedState): void {
+  #setState(state: TrainingFeedState): void {
     this.#state = state;
     this.#options.onChange();
   }

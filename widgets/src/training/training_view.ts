@@ -1,9 +1,10 @@
 // The live panel of one training. Hosts give it an element, a transport and perhaps the last known training.
 
+import { messageOf } from '../core/errors';
 import { Chart } from '../chart/chart';
-import { Pacer } from '../core/draw_scheduler';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { button, element, setHidden, setText } from '../core/dom';
-import { Feed, type FeedState } from './training_feed';
+import { TrainingFeed, type TrainingFeedState } from './training_feed';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import { formatCount, formatDuration } from '../core/format';
@@ -20,8 +21,8 @@ import { Messages, type Message } from './messages';
 import { addStyles } from '../core/styles';
 import { SystemView } from './system_view';
 
-/** What a host gives. */
-export interface PanelOptions {
+/** What a host provides. */
+export interface TrainingViewOptions {
   /** Where to draw; becomes empty again at the end. */
   element: HTMLElement;
   trainingId: string;
@@ -47,17 +48,17 @@ const BROKEN_MS = 5_000;
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
-export function mountPanel(options: PanelOptions): void {
+export function mountTraining(options: TrainingViewOptions): void {
   try {
-    new Panel(options);
+    new TrainingView(options);
   } catch (error) {
-    options.element.replaceChildren(element('pre', { class: 'jx-crash', text: `The panel could not be drawn: ${describe(error)}` }));
+    options.element.replaceChildren(element('pre', { class: 'jx-crash', text: `The panel could not be drawn: ${messageOf(error)}` }));
   }
 }
 
-class Panel {
-  readonly #options: PanelOptions;
-  readonly #feed: Feed | null;
+class TrainingView {
+  readonly #options: TrainingViewOptions;
+  readonly #feed: TrainingFeed | null;
   readonly #header: Header;
   readonly #messages: Messages;
   readonly #error = new ErrorView();
@@ -72,7 +73,7 @@ class Panel {
   readonly #blankRetry: HTMLButtonElement;
   readonly #blank = element('div', { class: 'jx-blank', attrs: { role: 'status' } }, this.#blankText);
   readonly #root: HTMLElement;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #noSeries = new SeriesStore();
   readonly #before = element('div', { class: 'jx-before' });
   #beforeShown: AbortController | null = null;
@@ -81,13 +82,13 @@ class Panel {
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
   #zoomTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(options: PanelOptions) {
+  constructor(options: TrainingViewOptions) {
     const { signal, transport, trainingId } = options;
     this.#options = options;
-    const request = () => this.#pacer.request();
+    const request = () => this.#scheduler.request();
     // The first curves are waited for; what follows may take its time.
-    const firstSoon = () => (this.#chart.isDrawn || this.#feed?.series.isEmpty !== false ? this.#pacer.request() : this.#pacer.hurry());
-    this.#feed = transport && new Feed({ transport, trainingId, onChange: firstSoon });
+    const firstSoon = () => (this.#chart.isDrawn || this.#feed?.series.isEmpty !== false ? this.#scheduler.request() : this.#scheduler.hurry());
+    this.#feed = transport && new TrainingFeed({ transport, trainingId, onChange: firstSoon });
     this.#header = new Header(
       async () => this.#feed?.client.cancel(),
       options.onResumed ? () => this.#resume() : null,
@@ -131,7 +132,7 @@ class Panel {
     this.#root = element('section', { class: 'jx-panel', attrs: { role: 'region', 'aria-label': 'Training' } }, this.#blank, this.#body);
     options.element.replaceChildren(this.#root);
     addStyles(this.#root);
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => this.#sight(inSight), signal);
+    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => this.#sight(inSight), signal);
     this.#listen(signal);
     // At once, also out of sight: what is known takes its place in the page before somebody scrolls to it.
     this.#draw();
@@ -140,11 +141,11 @@ class Panel {
 
   #listen(signal: AbortSignal): void {
     const ticker = setInterval(() => {
-      if (this.#pacer.inSight && !this.#isOver()) {
-        this.#pacer.request();
+      if (this.#scheduler.inSight && !this.#isOver()) {
+        this.#scheduler.request();
       }
     }, TICK_MS);
-    window.addEventListener('online', () => this.#pacer.inSight && this.#feed?.refresh(), { signal });
+    window.addEventListener('online', () => this.#scheduler.inSight && this.#feed?.refresh(), { signal });
     signal.addEventListener('abort', () => {
       clearInterval(ticker);
       clearTimeout(this.#pauseTimer);
@@ -166,7 +167,7 @@ class Panel {
       } else {
         this.#feed?.start();
       }
-      this.#pacer.request();
+      this.#scheduler.request();
       return;
     }
     this.#hiddenAt = Date.now();
@@ -184,7 +185,7 @@ class Panel {
       this.#drawAll();
     } catch (error) {
       console.error('jupyter-ext: the panel could not be drawn', error);
-      this.#messages.draw([{ tone: 'error', text: `The panel could not be drawn: ${describe(error)}` }]);
+      this.#messages.draw([{ tone: 'error', text: `The panel could not be drawn: ${messageOf(error)}` }]);
     }
   }
 
@@ -216,7 +217,7 @@ class Panel {
     this.#details.draw(training, Date.now());
   }
 
-  #drawBlank(state: FeedState | null): void {
+  #drawBlank(state: TrainingFeedState | null): void {
     const id = this.#options.trainingId.slice(0, 8);
     const text = !state
       ? `Training ${id}: not connected, and nothing is known of it here.`
@@ -275,9 +276,9 @@ class Panel {
       this.#beforeShown = null;
     } else {
       this.#beforeShown = new AbortController();
-      mountPanel({ element: this.#before, trainingId: id, transport: this.#options.transport, snapshot: null, signal: this.#beforeShown.signal });
+      mountTraining({ element: this.#before, trainingId: id, transport: this.#options.transport, snapshot: null, signal: this.#beforeShown.signal });
     }
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   async #resume(): Promise<void> {
@@ -287,17 +288,17 @@ class Panel {
     }
   }
 
-  async #showStacks(feed: Feed): Promise<void> {
+  async #showStacks(feed: TrainingFeed): Promise<void> {
     this.#stacks.hidden = false;
     this.#stacks.textContent = 'Asking the worker…';
     try {
       this.#stacks.textContent = await feed.client.stacks();
     } catch (error) {
-      this.#stacks.textContent = `No stacks: ${describe(error)}`;
+      this.#stacks.textContent = `No stacks: ${messageOf(error)}`;
     }
   }
 
-  #emptyText(training: Training, feed: Feed | null): string {
+  #emptyText(training: Training, feed: TrainingFeed | null): string {
     if (feed === null) {
       return 'Not connected: the curves are with the engine.';
     }
@@ -323,7 +324,7 @@ class Panel {
         columns => {
           if (this.#zoomTimer === timer && !this.#options.signal.aborted) {
             feed.series.showDetail(range.axis, columns);
-            this.#pacer.request();
+            this.#scheduler.request();
           }
         },
         (error: unknown) => console.warn('jupyter-ext: the exact points of the zoomed range could not be fetched', error)
@@ -340,8 +341,4 @@ function lastStepOf(series: SeriesStore): number | null {
 
 function originOf(training: Training): number {
   return Date.parse(training.started_at ?? training.created_at) / 1000;
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -63,7 +63,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** Give the bytes of an answer, or throw its problem. */
+/** Return the bytes of an answer, or throw its problem. */
 export function bytesOf(answer: Answer): ArrayBuffer {
   if (answer.status >= 200 && answer.status < 300) {
     return answer.body;
@@ -71,7 +71,7 @@ export function bytesOf(answer: Answer): ArrayBuffer {
   throw problemOf(answer);
 }
 
-/** Give the JSON of an answer, or throw its problem. */
+/** Return the JSON of an answer, or throw its problem. */
 export function jsonOf<T>(answer: Answer): T {
   return JSON.parse(new TextDecoder().decode(bytesOf(answer))) as T;
 }

@@ -2,7 +2,7 @@
 // With `training`, that of `%debug_call NAME.train`: only this training of it.
 
 import { mountSession } from '../session/session_view';
-import { mountTraining } from '../session/single_training_view';
+import { mountSingleTraining } from '../session/single_training_view';
 import type { DebugSession } from '../wire';
 import type { View } from './view';
 
@@ -22,7 +22,7 @@ export const sessionView: View = {
     const { id, training, session } = data as SessionData;
     const options = { element, transport, sessionId: id ?? '', snapshot: session && Array.isArray(session.trainings) ? session : null, signal };
     if (training) {
-      mountTraining({ ...options, trainingId: training });
+      mountSingleTraining({ ...options, trainingId: training });
     } else {
       mountSession(options);
     }

@@ -1,6 +1,6 @@
 // The output of a training: its live panel.
 
-import { mountPanel } from '../training/training_view';
+import { mountTraining } from '../training/training_view';
 import type { Training } from '../wire';
 import type { View } from './view';
 
@@ -16,7 +16,7 @@ export const trainingView: View = {
   identity: ({ id }: TrainingData) => id || null,
   mount: ({ element, transport, signal, supersede }, data) => {
     const { id, training } = data as Required<TrainingData>;
-    mountPanel({
+    mountTraining({
       element,
       trainingId: id,
       transport,

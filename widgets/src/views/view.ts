@@ -8,7 +8,7 @@ import type { Transport } from '../transport/transport';
 export type OutputData = Readonly<Record<string, unknown>>;
 
 /** Where and how a view draws. */
-export interface Place {
+export interface ViewContext {
   /** Where to draw; the view fills it, and the host keeps nothing in it. */
   element: HTMLElement;
   /** The way to the engine. */
@@ -36,8 +36,8 @@ export interface View {
    * @returns `null` for data that this version cannot read.
    */
   identity(data: OutputData): string | null;
-  /** Draw until `place.signal` aborts. */
-  mount(place: Place, data: OutputData): void;
+  /** Draw until `context.signal` aborts. */
+  mount(context: ViewContext, data: OutputData): void;
 }
 
 /** The MIME type from which JupyterLab draws a view. */
@@ -46,18 +46,18 @@ export function mimeTypeOf(view: View): string {
 }
 
 /** One view in one element, for as long as its host lives. */
-export class ShownView {
+export class MountedView {
   readonly #view: View;
   readonly #element: HTMLElement;
   readonly #transport: Transport;
-  readonly #keep: Place['supersede'];
+  readonly #keep: ViewContext['supersede'];
   /** What was here before, by identity, and how to say what is here now: a late snapshot does not bring the old back. */
   readonly #superseded = new Map<string, () => void>();
   #identity: string | null = null;
   #drawn = new AbortController();
 
   /** @param keep Writes into the output what a view wants shown instead. */
-  constructor(view: View, element: HTMLElement, transport: Transport, keep: Place['supersede'] = () => undefined) {
+  constructor(view: View, element: HTMLElement, transport: Transport, keep: ViewContext['supersede'] = () => undefined) {
     this.#view = view;
     this.#element = element;
     this.#transport = transport;
@@ -83,7 +83,7 @@ export class ShownView {
     }
     this.#identity = identity;
     this.#drawn = new AbortController();
-    const supersede: Place['supersede'] = (other, text) => {
+    const supersede: ViewContext['supersede'] = (other, text) => {
       const keep = () => this.#keep(other, text);
       this.#superseded.set(identity, keep);
       this.show(other);
