@@ -60,9 +60,10 @@ check: env ## lint, types, import directions, unit and contract tests; about a m
 	npm test
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
 
-format: env ## let ruff format and repair what it can
+format: env ## let ruff and biome format and repair what they can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	npm run format
 
 types: env ## write widgets/src/wire/types.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py

@@ -150,7 +150,9 @@ export class FakeEngine implements Transport {
 
   release(): void {
     this.hold = false;
-    this.#held.splice(0).forEach(resolve => resolve());
+    for (const resolve of this.#held.splice(0)) {
+      resolve();
+    }
   }
 
   get stream(): { path: string; handlers: StreamHandlers; closed: boolean } {
@@ -227,7 +229,9 @@ export class FakeClock implements Clock {
     this.#now += ms;
     const due = this.#timers.filter(timer => timer.at <= this.#now);
     this.#timers = this.#timers.filter(timer => timer.at > this.#now);
-    due.forEach(timer => timer.callback());
+    for (const timer of due) {
+      timer.callback();
+    }
   }
 }
 

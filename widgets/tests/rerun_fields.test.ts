@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { changesOf, fieldsOf, valueOf, type VersionSchema } from '../src/runs/rerun_fields';
+import { changesOf, fieldsOf, parseValue, type VersionSchema } from '../src/runs/rerun_fields';
 import { training } from './fakes';
 
 const VERSION: VersionSchema = {
@@ -45,8 +45,8 @@ test('only what was changed is sent, each value in its own type', () => {
 
 test('what is not known to be text is read as a person writes it', () => {
   const any = { isText: false, isOptional: false };
-  assert.deepEqual(['.5', 'True', 'None', '{"a": 1}', 'fast', ''].map(text => valueOf(text, any)), [0.5, true, null, { a: 1 }, 'fast', '']);
-  assert.equal(valueOf(' ', { isText: true, isOptional: true }), null);
+  assert.deepEqual(['.5', 'True', 'None', '{"a": 1}', 'fast', ''].map(text => parseValue(text, any)), [0.5, true, null, { a: 1 }, 'fast', '']);
+  assert.equal(parseValue(' ', { isText: true, isOptional: true }), null);
 });
 
 test('without a version the inputs that were given have boxes', () => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SessionClient } from '../src/session/session_client';
 import { SessionFeed } from '../src/session/session_feed';
 import { chipOf, factsOf, noticesOf, shapeOf, trainingChip, trainingNoticesOf, trainingText } from '../src/session/labels';
-import { doublesOf, valueOf } from '../src/session/values';
+import { doublesOf, decodeTree } from '../src/session/values';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import type { DebugSession, DebugTraining } from '../src/wire';
 import { FakeClock } from './fakes';
@@ -86,11 +86,11 @@ test('numbers that should worry are marked', () => {
 test('values are read out of a tree and its bytes', () => {
   const bytes = new Uint8Array(new Float64Array([1.5, NaN]).buffer);
   const tree = { k: 'list', v: [{ k: 'dict', v: [['numbers', { k: 'bytes', b: 0 }], ['n', { k: 'float', v: '-inf' }]] }] };
-  const [{ numbers, n }] = valueOf(tree, [bytes]) as { numbers: unknown; n: number }[];
+  const [{ numbers, n }] = decodeTree(tree, [bytes]) as { numbers: unknown; n: number }[];
   assert.deepEqual([...doublesOf(numbers)], [1.5, NaN]);
   assert.equal(n, -Infinity);
-  assert.throws(() => valueOf({ k: 'tensor', b: 0 }, [bytes]), /kind tensor/);
-  assert.throws(() => valueOf({ k: 'bytes', b: 4 }, []), /blob 4/);
+  assert.throws(() => decodeTree({ k: 'tensor', b: 0 }, [bytes]), /kind tensor/);
+  assert.throws(() => decodeTree({ k: 'bytes', b: 4 }, []), /blob 4/);
 });
 
 class FakeEngine implements Transport {

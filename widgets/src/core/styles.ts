@@ -1,13 +1,13 @@
 // The panel's look. Colours come from the host: JupyterLab's variables, else VS Code's, else plain ones.
 
-import { addStyleSheet } from './dom';
+import { addStyleSheet, css } from './dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-style', css);
+  addStyleSheet(inside, 'jupyter-ext-style', `${CSS}${ansiColors()}`);
 }
 
-const css = (): string => /* css */ `
+const CSS = css`
 .jx-panel {
   --jx-surface: var(--jp-layout-color1, var(--vscode-editor-background, #ffffff));
   --jx-sunken: var(--jp-layout-color2, var(--vscode-sideBar-background, #f5f5f5));
@@ -168,7 +168,6 @@ const css = (): string => /* css */ `
 
 .ansi-bold { font-weight: 700; } .ansi-dim { opacity: 0.7; } .ansi-italic { font-style: italic; }
 .ansi-underline { text-decoration: underline; } .ansi-strikethrough { text-decoration: line-through; } .ansi-hidden { visibility: hidden; }
-${ansiColors()}
 
 @container (max-width: 620px) {
   .jx-header { padding: 8px 10px 4px; }

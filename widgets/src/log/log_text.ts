@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noControlCharactersInRegex: control characters of a terminal are what this reads
 // Folds a log into lines as a terminal would: `\r` rewrites a line, `ESC[nA` goes up, so that a progress bar is one line.
 
 /** One line of the log. */

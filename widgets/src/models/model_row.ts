@@ -91,8 +91,8 @@ export class ModelRow {
       'span',
       { class: 'jx-model-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Delete?' } },
       this.#question,
-      button({ class: 'jx-button jx-danger', text: 'Delete' }, () => ((this.#asked = false), void this.#do('delete')), signal),
-      button({ class: 'jx-button jx-plain', text: 'Keep' }, () => ((this.#asked = false), context.request()), signal)
+      button({ class: 'jx-button jx-danger', text: 'Delete' }, () => this.#answer(true), signal),
+      button({ class: 'jx-button jx-plain', text: 'Keep' }, () => this.#answer(false), signal)
     );
     this.#actions = element('span', { class: 'jx-model-actions' }, ...Object.values(this.#buttons));
     this.#track = element('div', { class: 'jx-bar', attrs: { role: 'progressbar', 'aria-label': 'Download', 'aria-valuemin': '0', 'aria-valuemax': '100' } }, this.#bar);
@@ -231,6 +231,15 @@ export class ModelRow {
       this.#context.request();
     } else {
       void this.#do(action);
+    }
+  }
+
+  #answer(sure: boolean): void {
+    this.#asked = false;
+    if (sure) {
+      void this.#do('delete');
+    } else {
+      this.#context.request();
     }
   }
 

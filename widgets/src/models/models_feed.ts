@@ -152,7 +152,9 @@ export class ModelsFeed {
   #replace({ models, ...machine }: ModelPage): void {
     this.#machine = machine;
     this.#models.clear();
-    models.forEach(model => this.#models.set(model.id, model));
+    for (const model of models) {
+      this.#models.set(model.id, model);
+    }
   }
 
   #set(state: ModelsFeedState): void {

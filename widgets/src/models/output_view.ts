@@ -7,7 +7,7 @@ import { readTheme, watchTheme } from '../core/theme';
 import { element, setText } from '../core/dom';
 import { formatCount, formatValue } from '../core/format';
 import type { Transport } from '../transport/transport';
-import { shapeText, type OutputSummary } from './playground_calls';
+import { shapeText, type Embeddings, type Histogram, type OutputSummary } from './playground_calls';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const STRIP_WIDTH = 384;
@@ -22,12 +22,12 @@ export class OutputView {
   readonly #signal: AbortSignal;
   readonly #text = element('pre', { class: 'jx-play-text' });
   readonly #written = element('span', { class: 'jx-play-written' });
-  #histograms: { plot: HTMLElement; output: OutputSummary }[] = [];
+  #histograms: { plot: HTMLElement; histogram: Histogram }[] = [];
 
   constructor(transport: Transport, signal: AbortSignal) {
     this.#transport = transport;
     this.#signal = signal;
-    const redraw = () => this.#histograms.forEach(({ plot, output }) => void this.#drawHistogram(plot, output));
+    const redraw = () => this.#histograms.forEach(({ plot, histogram }) => void this.#drawHistogram(plot, histogram));
     watchTheme(redraw, signal);
     const observer = new ResizeObserver(redraw);
     observer.observe(this.node);
@@ -62,7 +62,7 @@ export class OutputView {
     }
     const box = element('div', { class: 'jx-play-item' });
     if (output.embeddings) {
-      box.append(...this.#embeddings(output, texts));
+      box.append(...this.#embeddings(output, output.embeddings, texts));
       return box;
     }
     box.append(heading(output.name, `${shapeText(output.shape ?? [])} · ${output.dtype ?? ''}`));
@@ -77,14 +77,13 @@ export class OutputView {
     if (output.histogram && output.histogram.counts.length > 1) {
       const plot = element('div', { class: 'jx-play-histogram', attrs: { role: 'img', 'aria-label': `Histogram of ${output.name}` } });
       box.append(plot);
-      this.#histograms.push({ plot, output });
-      void this.#drawHistogram(plot, output);
+      this.#histograms.push({ plot, histogram: output.histogram });
+      void this.#drawHistogram(plot, output.histogram);
     }
     return box;
   }
 
-  #embeddings(output: OutputSummary, texts: readonly string[]): HTMLElement[] {
-    const { dimensions, norms, vectors, similarity } = output.embeddings!;
+  #embeddings(output: OutputSummary, { dimensions, norms, vectors, similarity }: Embeddings, texts: readonly string[]): HTMLElement[] {
     const count = vectors.length;
     const made = [heading(output.name, `${formatCount(count)} × ${formatCount(dimensions)} dimensions · ${output.dtype ?? ''}`)];
     const largest = Math.max(...vectors.flat().map(Math.abs), Number.MIN_VALUE);
@@ -107,8 +106,7 @@ export class OutputView {
     return made;
   }
 
-  async #drawHistogram(plot: HTMLElement, output: OutputSummary): Promise<void> {
-    const { from, to, counts } = output.histogram!;
+  async #drawHistogram(plot: HTMLElement, { from, to, counts }: Histogram): Promise<void> {
     try {
       const plotly = await loadPlotly(this.#transport);
       if (this.#signal.aborted || !plot.isConnected || plot.clientWidth === 0) {

@@ -12,6 +12,21 @@ export const DTYPES = ['float32', 'float16', 'bfloat16', 'float64', 'int64', 'in
 
 export type CallInput = { texts: string[] } | { tensors: TensorInput[] };
 
+/** Equal bins over the finite values of a tensor. */
+export interface Histogram {
+  from: number;
+  to: number;
+  counts: number[];
+}
+
+/** Of sentences: one vector for each text, and how alike they are (cosine). */
+export interface Embeddings {
+  dimensions: number;
+  norms: number[];
+  vectors: number[][];
+  similarity: number[][];
+}
+
 /** One thing that a model gave back. Numbers that JSON cannot carry come as `"NaN"`, `"Infinity"`, `"-Infinity"`. */
 export interface OutputSummary {
   name: string;
@@ -27,10 +42,8 @@ export interface OutputSummary {
   num_nonfinite?: number;
   /** The first values, in memory order. */
   first?: (number | string)[];
-  /** Equal bins from `min` to `max` over the finite values. */
-  histogram?: { from: number; to: number; counts: number[] } | null;
-  /** For sentences: one vector for each text, and how alike they are (cosine). */
-  embeddings?: { dimensions: number; norms: number[]; vectors: number[][]; similarity: number[][] } | null;
+  histogram?: Histogram | null;
+  embeddings?: Embeddings | null;
 }
 
 /** The answer to one call. */

@@ -1,13 +1,13 @@
 // What the models view looks like beyond the panel's own styles, whose colours it uses.
 
-import { addStyleSheet } from '../core/dom';
+import { addStyleSheet, css } from '../core/dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addModelsStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-models-style', () => CSS);
+  addStyleSheet(inside, 'jupyter-ext-models-style', CSS);
 }
 
-const CSS = /* css */ `
+const CSS = css`
 .jx-models-bar { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; padding: 10px 14px 6px; }
 .jx-models-title { font-weight: 600; font-size: 14px; }
 .jx-models-add { display: flex; gap: 6px; flex: 0 1 400px; min-width: 220px; }

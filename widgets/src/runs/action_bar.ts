@@ -35,7 +35,10 @@ export class ActionBar {
       resume: make('Resume', actions.resume),
       cancel: make('Cancel', actions.cancel),
       remove: make('Delete…', () => ask(keyOf(this.#shown))),
-      sure: make('Delete', () => (ask(null), actions.remove()), 'jx-danger'),
+      sure: make('Delete', () => {
+          ask(null);
+          actions.remove();
+        }, 'jx-danger'),
       keep: make('Keep', () => ask(null)),
       clear: make('Clear', actions.clear),
     };

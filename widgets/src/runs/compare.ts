@@ -101,7 +101,9 @@ export class Compare {
     if (this.isOpen) {
       this.#chart?.draw(this.#store, 0, this.#note);
       const { palette } = readTheme(this.node);
-      this.#swatches.forEach((swatch, i) => (swatch.style.backgroundColor = palette[i % palette.length]));
+      this.#swatches.forEach((swatch, i) => {
+        swatch.style.backgroundColor = palette[i % palette.length];
+      });
     }
   }
 

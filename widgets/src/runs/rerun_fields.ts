@@ -70,7 +70,7 @@ export function textOf(value: unknown): string {
 }
 
 /** Read what was typed: JSON, a number, one of Python's words, else text for the engine to judge. */
-export function valueOf(text: string, field: Pick<RerunField, 'isText' | 'isOptional'>): unknown {
+export function parseValue(text: string, field: Pick<RerunField, 'isText' | 'isOptional'>): unknown {
   const word = text.trim();
   if (word === '' && field.isOptional) {
     return null;
@@ -91,5 +91,5 @@ export function valueOf(text: string, field: Pick<RerunField, 'isText' | 'isOpti
 
 /** Return the inputs whose text is no longer what it was. */
 export function changesOf(fields: readonly RerunField[], texts: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(fields.flatMap((field, i) => (texts[i] === field.text ? [] : [[field.name, valueOf(texts[i], field)]])));
+  return Object.fromEntries(fields.flatMap((field, i) => (texts[i] === field.text ? [] : [[field.name, parseValue(texts[i], field)]])));
 }

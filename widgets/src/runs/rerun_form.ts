@@ -66,7 +66,14 @@ export class RerunForm {
       );
     };
     this.node.addEventListener('input', summarize, { signal });
-    this.node.addEventListener('submit', event => (event.preventDefault(), submit()), { signal });
+    this.node.addEventListener(
+      'submit',
+      event => {
+        event.preventDefault();
+        submit();
+      },
+      { signal }
+    );
     this.node.addEventListener(
       'keydown',
       event => {

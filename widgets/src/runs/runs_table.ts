@@ -149,7 +149,14 @@ class RunsTable {
     const filter = () => this.#ask({ statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [], offset: 0 });
     this.#status.addEventListener('change', filter, { signal });
     const request = () => this.#scheduler.request();
-    this.#metric.addEventListener('change', () => ((this.#metricChosen = this.#metric.value), request()), { signal });
+    this.#metric.addEventListener(
+      'change',
+      () => {
+        this.#metricChosen = this.#metric.value;
+        request();
+      },
+      { signal }
+    );
     this.#best.addEventListener('change', request, { signal });
     const ticker = setInterval(() => this.#scheduler.inSight && void this.#refresh(), POLL_MS);
     signal.addEventListener('abort', () => {
@@ -181,7 +188,9 @@ class RunsTable {
       this.#page = page;
       this.#live = true;
       this.#say('');
-      page.trainings.forEach(training => this.#known.set(training.id, training));
+      for (const training of page.trainings) {
+        this.#known.set(training.id, training);
+      }
       if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
         this.#compare.refresh();
       }

@@ -1,13 +1,13 @@
 // What the table of runs looks like beyond the panel's own styles, whose colours it uses.
 
-import { addStyleSheet } from '../core/dom';
+import { addStyleSheet, css } from '../core/dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addTableStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-table-style', () => CSS);
+  addStyleSheet(inside, 'jupyter-ext-table-style', CSS);
 }
 
-const CSS = /* css */ `
+const CSS = css`
 .jx-runs-bar { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; padding: 10px 14px 6px; font-size: 12px; color: var(--jx-muted); }
 .jx-runs-bar input, .jx-runs-bar select, .jx-runs-edit { height: 26px; padding: 0 8px; border: 1px solid var(--jx-border); border-radius: 4px; background: var(--jx-surface); color: var(--jx-text); font: inherit; font-size: 12px; }
 .jx-runs-bar input[type='search'] { width: 220px; }

@@ -47,7 +47,7 @@ export class FailureView {
       void this.#fetch();
     } else if (this.#failure && failure.selected !== this.#selected) {
       this.#selected = failure.selected;
-      this.#drawFrames();
+      this.#drawFrames(this.#failure);
     }
   }
 
@@ -55,7 +55,7 @@ export class FailureView {
     try {
       this.#failure = await this.#client.frames(select);
       this.#selected = this.#failure.selected;
-      this.#drawFrames();
+      this.#drawFrames(this.#failure);
     } catch (error) {
       if (select !== undefined || this.#failure === null) {
         this.#frames.replaceChildren(element('li', { class: 'jx-error-hint', text: messageOf(error) }));
@@ -63,8 +63,7 @@ export class FailureView {
     }
   }
 
-  #drawFrames(): void {
-    const { frames, text } = this.#failure!;
+  #drawFrames({ frames, text }: Failure): void {
     setText(this.#trace, text);
     this.#frames.replaceChildren(...frames.map((frame, i) => this.#frame(frame, i, frames.length)));
   }

@@ -68,7 +68,10 @@ export class ModelsList {
   }
 
   #parameters(modelId: string, all: readonly Parameter[], look: HTMLButtonElement, body: HTMLElement): HTMLElement[] {
-    const again = button({ class: 'jx-link', text: 'Look again' }, () => (setHidden(body, true), void this.#toggle(modelId, look, body)), this.#signal);
+    const again = button({ class: 'jx-link', text: 'Look again' }, () => {
+        setHidden(body, true);
+        void this.#toggle(modelId, look, body);
+      }, this.#signal);
     const rows = all.slice(0, MAX_PARAMETERS).map(parameterRow);
     const more = all.length > MAX_PARAMETERS ? [element('div', { class: 'jx-session-dim', text: `and ${all.length - MAX_PARAMETERS} more; session.parameters() gives all` })] : [];
     return [element('div', { class: 'jx-session-again' }, element('span', { class: 'jx-session-dim', text: 'value, then gradient' }), again), ...rows, ...more];

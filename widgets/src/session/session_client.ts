@@ -2,7 +2,7 @@
 
 import { jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
 import type { DebugSession, Frame } from '../wire';
-import { doublesOf, valueOf, type ValueTree } from './values';
+import { doublesOf, decodeTree, type ValueTree } from './values';
 
 /** A value in a line; of arrays and tensors also what they hold. Numbers that JSON cannot carry are texts. */
 export interface Summary {
@@ -138,7 +138,7 @@ export class SessionClient {
   async points(trainingId: string, from: ReadonlyMap<string, number>): Promise<Points[]> {
     const metrics = [...from].map(([name, start]) => ({ name, start }));
     const { result, blobs } = await this.#call<{ metrics: { name: string }[]; value: ValueTree }>('training_metrics', { training_id: trainingId, metrics });
-    const found = valueOf(result.value, blobs) as Record<string, unknown>[];
+    const found = decodeTree(result.value, blobs) as Record<string, unknown>[];
     return result.metrics.map(({ name }, i) => {
       const { times, steps, numbers } = found[i];
       return { name, times: doublesOf(times), steps: doublesOf(steps), values: doublesOf(numbers) };

@@ -80,7 +80,9 @@ export class SessionFeed {
       }
     } catch {
       // The stream says what is wrong.
-      STREAMS.forEach(name => (this.#offsets[name] = Math.max(0, this.#offsets[name])));
+      for (const name of STREAMS) {
+        this.#offsets[name] = Math.max(0, this.#offsets[name]);
+      }
     } finally {
       this.#starting = false;
     }

@@ -63,24 +63,34 @@ class SessionView {
 
   constructor(options: SessionOptions) {
     const { element: place, transport, sessionId, snapshot, signal } = options;
-    const client = (this.#client = new SessionClient(transport, sessionId));
+    const client = new SessionClient(transport, sessionId);
+    this.#client = client;
     this.#feed = new SessionFeed(client, snapshot, () => this.#scheduler?.request());
     const requestDraw = () => this.#scheduler.request();
+    const ask = (asked: boolean) => {
+      this.#asked = asked;
+      requestDraw();
+    };
     this.#failure = new FailureView(client, signal);
     this.#models = new ModelsList(client, signal);
-    this.#trainings = new TrainingsView({ client, transport, requestDraw, onTheme: dark => (this.#root.dataset.theme = dark ? 'dark' : 'light'), signal });
+    this.#trainings = new TrainingsView({ client, transport, requestDraw, onTheme: dark => {
+        this.#root.dataset.theme = dark ? 'dark' : 'light';
+      }, signal });
     this.#console = new ConsoleView(client, signal);
     this.#log = new LogView(() => Promise.resolve(), signal);
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     this.#interrupt = button({ class: 'jx-button', text: 'Interrupt', title: 'Interrupt what runs; everything in the session lives on' }, () => void this.#do(() => client.interrupt()), signal);
     this.#stack = button({ class: 'jx-button jx-quiet', text: 'Stacks', title: 'Where each thread stands now' }, () => void this.#showStacks(), signal);
-    this.#end = button({ class: 'jx-button', text: 'Terminate…' }, () => ((this.#asked = true), requestDraw()), signal);
+    this.#end = button({ class: 'jx-button', text: 'Terminate…' }, () => ask(true), signal);
     this.#confirm = element(
       'span',
       { class: 'jx-session-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Terminate?' } },
       element('span', { text: 'End it and lose its models?' }),
-      button({ class: 'jx-button', text: 'Terminate' }, () => ((this.#asked = false), void this.#do(async () => void (await client.terminate()))), signal),
-      button({ class: 'jx-button jx-quiet', text: 'Keep' }, () => ((this.#asked = false), requestDraw()), signal)
+      button({ class: 'jx-button', text: 'Terminate' }, () => {
+          ask(false);
+          void this.#do(async () => void (await client.terminate()));
+        }, signal),
+      button({ class: 'jx-button jx-quiet', text: 'Keep' }, () => ask(false), signal)
     );
     const title = element('div', { class: 'jx-title' }, this.#name, this.#chip, this.#facts, element('span', { class: 'jx-spacer' }), this.#connection, this.#interrupt, this.#stack, this.#end, this.#confirm);
     this.#root = element(

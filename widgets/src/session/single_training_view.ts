@@ -78,7 +78,9 @@ class SingleTrainingView {
     this.#name.title = `session ${session.id}\ntraining ${this.#known.id} of model ${this.#known.model_id}`;
     if (this.#row === null) {
       const { transport, signal } = this.#options;
-      const context = { client: this.#client, transport, requestDraw: () => this.#scheduler.request(), onTheme: (dark: boolean) => void (this.#root.dataset.theme = dark ? 'dark' : 'light'), signal };
+      const context = { client: this.#client, transport, requestDraw: () => this.#scheduler.request(), onTheme: (dark: boolean) => {
+          this.#root.dataset.theme = dark ? 'dark' : 'light';
+        }, signal };
       this.#row = new TrainingRow(this.#known, context, this.#name);
       this.#root.prepend(this.#row.node);
     }

@@ -1,13 +1,13 @@
 // What the session view looks like beyond the panel's own styles, whose colours it uses.
 
-import { addStyleSheet } from '../core/dom';
+import { addStyleSheet, css } from '../core/dom';
 
 /** Add the styles once to the document or shadow root that an element is in. */
 export function addSessionStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-session-style', () => CSS);
+  addStyleSheet(inside, 'jupyter-ext-session-style', CSS);
 }
 
-const CSS = /* css */ `
+const CSS = css`
 .jx-session .jx-title { flex-wrap: wrap; row-gap: 4px; }
 .jx-session-dim { color: var(--jx-muted); font-size: 12px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
 .jx-session-id { flex: none; font: 11px var(--jx-mono); color: var(--jx-muted); background: none; padding: 0; max-width: 9em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }

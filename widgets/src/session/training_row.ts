@@ -51,7 +51,10 @@ export class TrainingRow {
     const { signal } = this.#ended;
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     this.#cancel = button({ class: 'jx-button', text: 'Cancel', title: 'A flag, then an interrupt; the session and its models live on' }, () => void this.#stop(training.id), signal);
-    this.#open = button({ class: 'jx-link' }, () => ((this.#isOpen = !this.#isOpen), context.requestDraw()), signal);
+    this.#open = button({ class: 'jx-link' }, () => {
+        this.#isOpen = !this.#isOpen;
+        context.requestDraw();
+      }, signal);
     const line = element(
       'div',
       { class: 'jx-session-line' },
