@@ -1,8 +1,9 @@
 // Builds static/panel.<hash>.js, static/plotly.<hash>.js and static/manifest.json; stale files go.
-import { build } from 'esbuild';
+
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const outdir = join(here, 'jupyter_ext_widgets', 'static');

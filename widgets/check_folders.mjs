@@ -55,7 +55,9 @@ function visit(folder, path) {
   const start = path.indexOf(folder);
   if (start >= 0) {
     const ring = [...path.slice(start), folder];
-    const edges = ring.slice(1).map((to, i) => `${ring[i]} → ${to} (${imports.get(ring[i]).get(to).split(sep).join('/')})`);
+    const edges = ring
+      .slice(1)
+      .map((to, i) => `${ring[i]} → ${to} (${imports.get(ring[i]).get(to).split(sep).join('/')})`);
     problems.push(`Folders import each other in a ring: ${edges.join(', ')}.`);
     return;
   }

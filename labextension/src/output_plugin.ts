@@ -5,7 +5,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 import type { Transport } from '../../widgets/src/transport/transport';
-import { mimeTypeOf, MountedView, type OutputData, type View } from '../../widgets/src/views/view';
+import { MountedView, mimeTypeOf, type OutputData, type View } from '../../widgets/src/views/view';
 import { serverTransport } from './server_transport';
 
 /** Before HTML, and below -10 of the widget manager's `widget-view+json`: the lowest rank wins. */
@@ -59,6 +59,8 @@ class OutputRenderer extends Widget implements IRenderMime.IRenderer {
 
   // The output itself changes: saved and opened again, it shows the same.
   #keep(data: OutputData, text: string): void {
-    this.#model?.setData({ data: { [this.#mimeType]: data as IRenderMime.IMimeModel['data'][string], 'text/plain': text } });
+    this.#model?.setData({
+      data: { [this.#mimeType]: data as IRenderMime.IMimeModel['data'][string], 'text/plain': text },
+    });
   }
 }

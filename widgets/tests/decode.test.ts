@@ -43,7 +43,10 @@ test('columns keep their series apart', () => {
     ])
   );
   assert.equal(columns.seq, 42);
-  assert.deepEqual(columns.series.map(s => s.info.key), ['loss', 'täst/acc']);
+  assert.deepEqual(
+    columns.series.map(s => s.info.key),
+    ['loss', 'täst/acc']
+  );
   assert.deepEqual([...columns.series[1].values], [0.5]);
   assert.deepEqual([...columns.series[0].times], [10, 11]);
 });
@@ -55,5 +58,8 @@ test('text messages are told apart, those of a newer engine are passed over', ()
 });
 
 test('values that JSON cannot carry are read', () => {
-  assert.deepEqual(['NaN', 'Infinity', '-Infinity', 1.5].map(v => toNumber(v as never)), [NaN, Infinity, -Infinity, 1.5]);
+  assert.deepEqual(
+    ['NaN', 'Infinity', '-Infinity', 1.5].map(v => toNumber(v as never)),
+    [NaN, Infinity, -Infinity, 1.5]
+  );
 });

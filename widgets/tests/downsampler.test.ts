@@ -13,8 +13,14 @@ function filled(n: number, value: (i: number) => number, cap = 100): Downsampler
 
 test('a short series is kept whole and in order', () => {
   const { x, y } = filled(100, i => Math.sin(i)).curve('step');
-  assert.deepEqual([...x], Array.from({ length: 100 }, (_, i) => i));
-  assert.deepEqual([...y], Array.from({ length: 100 }, (_, i) => Math.sin(i)));
+  assert.deepEqual(
+    [...x],
+    Array.from({ length: 100 }, (_, i) => i)
+  );
+  assert.deepEqual(
+    [...y],
+    Array.from({ length: 100 }, (_, i) => Math.sin(i))
+  );
 });
 
 test('a long series stays bounded, ordered and keeps its spikes and both ends', () => {
@@ -28,7 +34,10 @@ test('a long series stays bounded, ordered and keeps its spikes and both ends', 
     assert.equal(y[x.indexOf(spike + 7)], -99);
     assert.equal(x[0], 0);
     assert.equal(x[x.length - 1], n - 1);
-    assert.ok(x.every((value, i) => i === 0 || value > x[i - 1]), 'no point twice, none out of order');
+    assert.ok(
+      x.every((value, i) => i === 0 || value > x[i - 1]),
+      'no point twice, none out of order'
+    );
   }
 });
 
@@ -41,10 +50,19 @@ test('only real points are drawn', () => {
 });
 
 test('values that are not finite become gaps and spoil nothing', () => {
-  const { y } = filled(10_000, i => (i >= 5_000 && i < 7_000 ? NaN : i === 8_000 ? Infinity : 1)).curve('step');
+  const { y } = filled(10_000, i => (i >= 5_000 && i < 7_000 ? NaN : i === 8_000 ? Infinity : 1)).curve(
+    'step'
+  );
   assert.ok(y.some(Number.isNaN));
   assert.ok(y.every(value => Number.isNaN(value) || value === 1));
-  assert.deepEqual([...filled(3, () => NaN).curve('step').y.filter(Number.isFinite)], []);
+  assert.deepEqual(
+    [
+      ...filled(3, () => NaN)
+        .curve('step')
+        .y.filter(Number.isFinite),
+    ],
+    []
+  );
 });
 
 test('decimated columns count for what they stand for', () => {

@@ -25,33 +25,62 @@ const VERSION: VersionSchema = {
 
 test('every input of the code has a box, filled as the run had it', () => {
   const fields = fieldsOf(training({ input: { lr: 0.1, token: '**********' } }), VERSION);
-  assert.deepEqual(fields.map(field => [field.name, field.text]), [
-    ['lr', '0.1'],
-    ['optimizer', 'adam'],
-    ['token', ''],
-    ['note', ''],
-    ['layers', '[64,64]'],
-    ['seed', ''],
-  ]);
+  assert.deepEqual(
+    fields.map(field => [field.name, field.text]),
+    [
+      ['lr', '0.1'],
+      ['optimizer', 'adam'],
+      ['token', ''],
+      ['note', ''],
+      ['layers', '[64,64]'],
+      ['seed', ''],
+    ]
+  );
   assert.deepEqual(fields[1].choices, ['adam', 'sgd']);
-  assert.deepEqual(fields.map(field => field.isSecret), [false, false, true, false, false, false]);
+  assert.deepEqual(
+    fields.map(field => field.isSecret),
+    [false, false, true, false, false, false]
+  );
 });
 
 test('only what was changed is sent, each value in its own type', () => {
   const fields = fieldsOf(training({ input: { lr: 0.1 } }), VERSION);
-  assert.deepEqual(changesOf(fields, fields.map(field => field.text)), {});
-  assert.deepEqual(changesOf(fields, ['1e-3', 'sgd', '12', '42', '[32]', '7']), { lr: 0.001, optimizer: 'sgd', token: '12', note: '42', layers: [32], seed: 7 });
+  assert.deepEqual(
+    changesOf(
+      fields,
+      fields.map(field => field.text)
+    ),
+    {}
+  );
+  assert.deepEqual(changesOf(fields, ['1e-3', 'sgd', '12', '42', '[32]', '7']), {
+    lr: 0.001,
+    optimizer: 'sgd',
+    token: '12',
+    note: '42',
+    layers: [32],
+    seed: 7,
+  });
 });
 
 test('what is not known to be text is read as a person writes it', () => {
   const any = { isText: false, isOptional: false };
-  assert.deepEqual(['.5', 'True', 'None', '{"a": 1}', 'fast', ''].map(text => parseValue(text, any)), [0.5, true, null, { a: 1 }, 'fast', '']);
+  assert.deepEqual(
+    ['.5', 'True', 'None', '{"a": 1}', 'fast', ''].map(text => parseValue(text, any)),
+    [0.5, true, null, { a: 1 }, 'fast', '']
+  );
   assert.equal(parseValue(' ', { isText: true, isOptional: true }), null);
 });
 
 test('without a version the inputs that were given have boxes', () => {
-  assert.deepEqual(fieldsOf(training({ input: { lr: 0.1, name: 'a' } }), null).map(field => [field.name, field.text, field.isText]), [
-    ['lr', '0.1', false],
-    ['name', 'a', true],
-  ]);
+  assert.deepEqual(
+    fieldsOf(training({ input: { lr: 0.1, name: 'a' } }), null).map(field => [
+      field.name,
+      field.text,
+      field.isText,
+    ]),
+    [
+      ['lr', '0.1', false],
+      ['name', 'a', true],
+    ]
+  );
 });

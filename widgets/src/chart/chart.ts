@@ -1,15 +1,15 @@
 // The chart of one training: plots of its metrics in one plotly figure, under HTML titles and legends.
 
-import { messageOf } from '../core/errors';
 import { element, setHidden, setText } from '../core/dom';
-import type { SeriesStore } from '../series/series_store';
+import { messageOf } from '../core/errors';
+import { readTheme, type Theme, watchTheme } from '../core/theme';
 import type { Range } from '../series/downsampler';
+import type { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
 import { buildFigure, type Figure } from './figure';
-import { Legend } from './legend';
 import { LayoutPlanner } from './layout';
+import { Legend } from './legend';
 import { loadPlotly, type PlotElement, type PlotlyApi } from './plotly';
-import { readTheme, watchTheme, type Theme } from '../core/theme';
 import { ChartToolbar } from './toolbar';
 
 /** What a chart needs. */
@@ -29,7 +29,13 @@ export interface ChartSetup {
   signal: AbortSignal;
 }
 
-const CONFIG = { displayModeBar: false, doubleClick: false, responsive: false, showTips: false, scrollZoom: false };
+const CONFIG = {
+  displayModeBar: false,
+  doubleClick: false,
+  responsive: false,
+  showTips: false,
+  scrollZoom: false,
+};
 
 export class Chart {
   readonly node: HTMLElement;
@@ -152,14 +158,20 @@ export class Chart {
   #listen(): void {
     this.#plot.on('plotly_doubleclick', () => this.#setZoom(null));
     this.#plot.on('plotly_relayout', change => {
-      const axis = Object.keys(change).find(key => /^xaxis\d*\.range(\[0\])?$/.test(key))?.split('.')[0];
+      const axis = Object.keys(change)
+        .find(key => /^xaxis\d*\.range(\[0\])?$/.test(key))
+        ?.split('.')[0];
       if (axis === undefined || !this.#figure) {
         return;
       }
       const whole = change[`${axis}.range`] as [number, number] | undefined;
       const [from, to] = whole ?? [Number(change[`${axis}.range[0]`]), Number(change[`${axis}.range[1]`])];
       const { scale, offset } = this.#figure;
-      this.#setZoom({ axis: this.toolbar.options.axis, from: from * scale + offset, to: to * scale + offset });
+      this.#setZoom({
+        axis: this.toolbar.options.axis,
+        from: from * scale + offset,
+        to: to * scale + offset,
+      });
     });
   }
 

@@ -1,10 +1,10 @@
 // Turns a chart layout into what plotly draws: one figure, one pair of axes per plot, all positions in whole pixels.
 
+import type { Theme } from '../core/theme';
 import type { Range } from '../series/downsampler';
 import type { Axis, Curve } from '../series/series_store';
 import type { Cell, ChartLayout } from './layout';
 import type { PlotData, PlotLayout } from './plotly';
-import type { Theme } from '../core/theme';
 
 /** What the user chose in the toolbar. */
 export interface ChartOptions {
@@ -80,13 +80,23 @@ function frame({ layout, theme }: FigureInput): PlotLayout {
     showlegend: false,
     hovermode: 'x unified',
     hoverdistance: 40,
-    hoverlabel: { bgcolor: theme.surface, bordercolor: theme.axis, font: { color: theme.text, size: 11, family: theme.font } },
+    hoverlabel: {
+      bgcolor: theme.surface,
+      bordercolor: theme.axis,
+      font: { color: theme.text, size: 11, family: theme.font },
+    },
     dragmode: 'zoom',
     uirevision: 'jupyter-ext',
   };
 }
 
-function cellTraces(cell: Cell, input: FigureInput, offset: number, unit_s: number, ordinal: string): PlotData[] {
+function cellTraces(
+  cell: Cell,
+  input: FigureInput,
+  offset: number,
+  unit_s: number,
+  ordinal: string
+): PlotData[] {
   const { options, theme, hidden } = input;
   const faint: PlotData[] = [];
   const clear: PlotData[] = [];
@@ -96,16 +106,42 @@ function cellTraces(cell: Cell, input: FigureInput, offset: number, unit_s: numb
     }
     const color = theme.palette[entry.color % theme.palette.length];
     const dash = DASHES[Math.floor(entry.color / theme.palette.length) % DASHES.length];
-    const base = { type: 'scatter', xaxis: `x${ordinal}`, yaxis: `y${ordinal}`, name: entry.label, connectgaps: false };
+    const base = {
+      type: 'scatter',
+      xaxis: `x${ordinal}`,
+      yaxis: `y${ordinal}`,
+      name: entry.label,
+      connectgaps: false,
+    };
     const raw = inUnit(entry.series.curve(options.axis, offset), unit_s);
     const few = raw.x.length <= FEW_POINTS;
     if (options.smoothing > 0 && !few) {
-      faint.push({ ...base, ...raw, mode: 'lines', line: { color, width: 1, dash }, opacity: theme.dark ? 0.3 : 0.25, hoverinfo: 'skip' });
+      faint.push({
+        ...base,
+        ...raw,
+        mode: 'lines',
+        line: { color, width: 1, dash },
+        opacity: theme.dark ? 0.3 : 0.25,
+        hoverinfo: 'skip',
+      });
       const smooth = inUnit(entry.series.smoothed(options.axis, options.smoothing, offset), unit_s);
-      clear.push({ ...base, ...smooth, mode: 'lines', line: { color, width: 1.8, dash }, hovertemplate: '%{y:.5~g}' });
+      clear.push({
+        ...base,
+        ...smooth,
+        mode: 'lines',
+        line: { color, width: 1.8, dash },
+        hovertemplate: '%{y:.5~g}',
+      });
     } else {
       const mode = few ? 'lines+markers' : 'lines';
-      clear.push({ ...base, ...raw, mode, marker: { color, size: 4 }, line: { color, width: 1.6, dash }, hovertemplate: '%{y:.5~g}' });
+      clear.push({
+        ...base,
+        ...raw,
+        mode,
+        marker: { color, size: 4 },
+        line: { color, width: 1.6, dash },
+        hovertemplate: '%{y:.5~g}',
+      });
     }
   }
   return [...faint, ...clear];
@@ -113,7 +149,10 @@ function cellTraces(cell: Cell, input: FigureInput, offset: number, unit_s: numb
 
 function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i: number): PlotLayout {
   const { layout, options, theme, zoom } = input;
-  const range = zoom && zoom.axis === options.axis ? [(zoom.from - offset) / unit.seconds, (zoom.to - offset) / unit.seconds] : null;
+  const range =
+    zoom && zoom.axis === options.axis
+      ? [(zoom.from - offset) / unit.seconds, (zoom.to - offset) / unit.seconds]
+      : null;
   return {
     anchor: `y${i === 0 ? '' : i + 1}`,
     domain: [(cell.x + LEFT_PX) / layout.width, (cell.x + cell.width - RIGHT_PX) / layout.width],
@@ -135,10 +174,20 @@ function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i
 }
 
 function lastStep(layout: ChartLayout): number {
-  return Math.max(0, ...layout.cells.flatMap(cell => cell.entries.map(({ series }) => series.last?.step ?? 0)));
+  return Math.max(
+    0,
+    ...layout.cells.flatMap(cell => cell.entries.map(({ series }) => series.last?.step ?? 0))
+  );
 }
 
-function yAxis(cell: Cell, input: FigureInput, traces: PlotData[], unit: TimeUnit, offset: number, ordinal: string): PlotLayout {
+function yAxis(
+  cell: Cell,
+  input: FigureInput,
+  traces: PlotData[],
+  unit: TimeUnit,
+  offset: number,
+  ordinal: string
+): PlotLayout {
   const { layout, options, theme, zoom } = input;
   const top = cell.y + CELL_HEADER_PX + 4;
   const bottom = cell.y + cell.height - BOTTOM_PX;

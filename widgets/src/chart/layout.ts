@@ -1,8 +1,8 @@
 // Decides which plots there are, where they stand, and which colour each series has. Pure; knows no plotly.
 
+import { NUM_COLORS } from '../core/theme';
 import type { MetricSeries } from '../series/series_store';
 import { nameOf, orderGroups, preferredColor } from './grouping';
-import { NUM_COLORS } from '../core/theme';
 
 /** A series and how it is shown. */
 export interface Entry {
@@ -63,16 +63,29 @@ export class LayoutPlanner {
     for (const series of shown) {
       const { group, split } = nameOf(series.key);
       const many = (ranks.get(series.key) ?? 0) > 1;
-      const rank = this.#runs ? (this.#runs.get(series.rank) ?? series.rank) : many ? `rank ${series.rank}` : '';
+      const rank = this.#runs
+        ? (this.#runs.get(series.rank) ?? series.rank)
+        : many
+          ? `rank ${series.rank}`
+          : '';
       const label = [split || (this.#runs ? '' : group), rank].filter(Boolean).join(' · ');
       const id = `${series.rank}\n${series.key}`;
       const entries = groups.get(group) ?? [];
       groups.set(group, entries);
-      entries.push({ id, label, short: this.#runs ? split : label, color: this.#runs ? this.#runColor(series.rank, split) : this.#color(group, id, split), series });
+      entries.push({
+        id,
+        label,
+        short: this.#runs ? split : label,
+        color: this.#runs ? this.#runColor(series.rank, split) : this.#color(group, id, split),
+        series,
+      });
     }
     const names = orderGroups([...groups.keys()]);
     const visible = showAll ? names : names.slice(0, MAX_CELLS);
-    const columns = Math.max(1, Math.min(visible.length, 3, Math.floor((width + GAP_PX) / (MIN_CELL_WIDTH_PX + GAP_PX))));
+    const columns = Math.max(
+      1,
+      Math.min(visible.length, 3, Math.floor((width + GAP_PX) / (MIN_CELL_WIDTH_PX + GAP_PX)))
+    );
     const even = visible.length === 4 ? Math.min(columns, 2) : columns;
     const cellWidth = Math.floor((width - GAP_PX * (even - 1)) / even);
     const rows = Math.ceil(visible.length / even);
@@ -91,7 +104,9 @@ export class LayoutPlanner {
       omitted: names.length - visible.length,
       width,
       height: Math.max(1, rows) * (cellHeight + 8) - 8,
-      signature: JSON.stringify(cells.map(cell => [cell.x, cell.y, cell.width, cell.group, cell.entries.map(e => [e.id, e.label])])),
+      signature: JSON.stringify(
+        cells.map(cell => [cell.x, cell.y, cell.width, cell.group, cell.entries.map(e => [e.id, e.label])])
+      ),
     };
   }
 

@@ -2,9 +2,9 @@
 
 import { button, element, setText } from '../core/dom';
 import { formatValue } from '../core/format';
-import type { ChartLayout } from './layout';
-import { CELL_HEADER_PX } from './figure';
 import type { Theme } from '../core/theme';
+import { CELL_HEADER_PX } from './figure';
+import type { ChartLayout } from './layout';
 
 export class Legend {
   readonly node = element('div', { class: 'jx-legend' });
@@ -50,7 +50,11 @@ export class Legend {
         const value = element('span', { class: 'jx-legend-value' });
         this.#values.set(id, value);
         const toggle = button(
-          { class: 'jx-legend-name', title: `${label === short ? series.key : `${series.key}, ${label}`}: click to show or hide`, attrs: { 'aria-pressed': String(!this.hidden.has(id)) } },
+          {
+            class: 'jx-legend-name',
+            title: `${label === short ? series.key : `${series.key}, ${label}`}: click to show or hide`,
+            attrs: { 'aria-pressed': String(!this.hidden.has(id)) },
+          },
           () => {
             if (!this.hidden.delete(id)) {
               this.hidden.add(id);
@@ -64,8 +68,18 @@ export class Legend {
         toggle.append(swatch, ...(isAlone ? [] : [element('span', { text: short })]), value);
         names.append(toggle);
       }
-      const row = element('div', { class: 'jx-legend-row' }, element('span', { class: 'jx-legend-title', text: cell.group, title: cell.group }), names);
-      Object.assign(row.style, { left: `${cell.x}px`, top: `${cell.y}px`, width: `${cell.width}px`, height: `${CELL_HEADER_PX}px` });
+      const row = element(
+        'div',
+        { class: 'jx-legend-row' },
+        element('span', { class: 'jx-legend-title', text: cell.group, title: cell.group }),
+        names
+      );
+      Object.assign(row.style, {
+        left: `${cell.x}px`,
+        top: `${cell.y}px`,
+        width: `${cell.width}px`,
+        height: `${CELL_HEADER_PX}px`,
+      });
       return row;
     });
     this.node.replaceChildren(...rows);

@@ -12,7 +12,12 @@ export interface PlotElement extends HTMLElement {
 }
 
 export interface PlotlyApi {
-  react(element: HTMLElement, data: PlotData[], layout: PlotLayout, config: Record<string, unknown>): Promise<unknown>;
+  react(
+    element: HTMLElement,
+    data: PlotData[],
+    layout: PlotLayout,
+    config: Record<string, unknown>
+  ): Promise<unknown>;
   purge(element: HTMLElement): void;
 }
 

@@ -83,7 +83,10 @@ export class DrawScheduler {
       this.#waiting = false;
       this.#run();
     };
-    const interval = Math.max(visible.size >= CROWD ? CROWDED_INTERVAL_MS : INTERVAL_MS, this.#cost_ms / MAX_SHARE);
+    const interval = Math.max(
+      visible.size >= CROWD ? CROWDED_INTERVAL_MS : INTERVAL_MS,
+      this.#cost_ms / MAX_SHARE
+    );
     const wait = this.#lastAt + interval - performance.now();
     if (wait > 0) {
       setTimeout(() => requestAnimationFrame(run), wait);

@@ -59,7 +59,9 @@ export function formatAbout(seconds: number): string {
     return `${Math.round(seconds / 60)} min`;
   }
   const hours = seconds / 3600;
-  return hours < 36 ? `${hours < 10 ? hours.toFixed(1) : Math.round(hours)} h` : `${Math.round(hours / 24)} days`;
+  return hours < 36
+    ? `${hours < 10 ? hours.toFixed(1) : Math.round(hours)} h`
+    : `${Math.round(hours / 24)} days`;
 }
 
 /** How long ago: `3 min ago`. */
@@ -68,7 +70,8 @@ export function formatAgo(seconds: number): string {
   if (s < 5) {
     return 'just now';
   }
-  const [unit, length_s] = s < 60 ? ['s', 1] : s < 3600 ? ['min', 60] : s < 86_400 ? ['h', 3600] : ['d', 86_400];
+  const [unit, length_s] =
+    s < 60 ? ['s', 1] : s < 3600 ? ['min', 60] : s < 86_400 ? ['h', 3600] : ['d', 86_400];
   return `${Math.floor(s / Number(length_s))} ${unit} ago`;
 }
 

@@ -43,7 +43,14 @@ export function watchTheme(onSwitch: () => void, signal: AbortSignal): void {
     setTimeout(() => signal.aborted || onSwitch(), 300);
   };
   const observer = new MutationObserver(changed);
-  const attributeFilter = ['class', 'style', 'data-jp-theme-name', 'data-jp-theme-light', 'data-vscode-theme-kind', 'theme'];
+  const attributeFilter = [
+    'class',
+    'style',
+    'data-jp-theme-name',
+    'data-jp-theme-light',
+    'data-vscode-theme-kind',
+    'theme',
+  ];
   for (const element of [document.documentElement, document.body]) {
     observer.observe(element, { attributes: true, attributeFilter });
   }

@@ -1,6 +1,6 @@
 // The host inside an anywidget: what the loader in live_view.py imports as "panel".
 
-import { CommTransport, type CommModel } from '../transport/comm';
+import { type CommModel, CommTransport } from '../transport/comm';
 import { ServerTransport } from '../transport/server';
 import type { Transport } from '../transport/transport';
 import { VIEWS } from '../views';

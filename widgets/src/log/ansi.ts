@@ -8,13 +8,18 @@ const MAX_LINE_CHARS = 4_000;
 
 /** Render one line of a log. */
 export function renderAnsi(line: string): Node {
-  const text = line.length > MAX_LINE_CHARS ? `${line.slice(0, MAX_LINE_CHARS)} … (${line.length} characters)` : line;
+  const text =
+    line.length > MAX_LINE_CHARS ? `${line.slice(0, MAX_LINE_CHARS)} … (${line.length} characters)` : line;
   if (!text.includes('\x1b')) {
     return document.createTextNode(text);
   }
   const fragment = document.createDocumentFragment();
   for (const part of Anser.ansiToJson(text, { json: true, remove_empty: true, use_classes: true })) {
-    const classes = [part.fg && part.fg_truecolor === null ? part.fg : '', part.bg ? `${part.bg}-bg` : '', ...part.decorations.map(name => `ansi-${name}`)];
+    const classes = [
+      part.fg && part.fg_truecolor === null ? part.fg : '',
+      part.bg ? `${part.bg}-bg` : '',
+      ...part.decorations.map(name => `ansi-${name}`),
+    ];
     const span = element('span', { class: classes.filter(Boolean).join(' '), text: part.content });
     const foreground = part.fg_truecolor ?? paletteColor(part.fg);
     const background = part.bg_truecolor ?? paletteColor(part.bg);

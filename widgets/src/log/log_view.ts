@@ -1,10 +1,10 @@
 // The log's tail. It follows the end unless the reader has scrolled up.
 
-import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import { formatBytes } from '../core/format';
-import type { LogText } from './log_text';
 import { renderAnsi } from './ansi';
+import type { LogText } from './log_text';
 
 /** Nearer to the end than this counts as being at the end. */
 const NEAR_END_PX = 24;
@@ -29,16 +29,32 @@ export class LogView {
    * @param signal Ends its listeners.
    */
   constructor(loadEarlier: () => Promise<void>, signal: AbortSignal) {
-    this.#scroller = element('div', { class: 'jx-log', attrs: { role: 'log', 'aria-label': 'Log', tabindex: '0', 'aria-live': 'off' } }, this.#empty, this.#rows);
+    this.#scroller = element(
+      'div',
+      { class: 'jx-log', attrs: { role: 'log', 'aria-label': 'Log', tabindex: '0', 'aria-live': 'off' } },
+      this.#empty,
+      this.#rows
+    );
     this.#scroller.addEventListener('scroll', () => this.#scrolled(), { signal, passive: true });
     this.#toEnd = button({ class: 'jx-link', text: 'Jump to end' }, () => this.#follow(), signal);
-    this.#earlier = button({ class: 'jx-link', text: 'Load earlier' }, () => void this.#loadEarlier(loadEarlier), signal);
+    this.#earlier = button(
+      { class: 'jx-link', text: 'Load earlier' },
+      () => void this.#loadEarlier(loadEarlier),
+      signal
+    );
     this.#toEnd.hidden = true;
     this.#earlier.hidden = true;
     this.node = element(
       'section',
       { class: 'jx-section' },
-      element('div', { class: 'jx-section-head' }, element('span', { class: 'jx-section-title', text: 'Log' }), this.#earlier, element('span', { class: 'jx-spacer' }), this.#toEnd),
+      element(
+        'div',
+        { class: 'jx-section-head' },
+        element('span', { class: 'jx-section-title', text: 'Log' }),
+        this.#earlier,
+        element('span', { class: 'jx-spacer' }),
+        this.#toEnd
+      ),
       this.#scroller
     );
   }
@@ -49,7 +65,10 @@ export class LogView {
    */
   draw(log: LogText, ended: boolean, unavailable: boolean, short = ended || unavailable): void {
     setHidden(this.#empty, log.lines.length > 0);
-    setText(this.#empty, unavailable ? 'The log could not be loaded.' : ended ? 'No output.' : 'No output yet.');
+    setText(
+      this.#empty,
+      unavailable ? 'The log could not be loaded.' : ended ? 'No output.' : 'No output yet.'
+    );
     this.#scroller.classList.toggle('jx-log-short', short && log.lines.length <= SHORT_LINES);
     setHidden(this.#earlier, log.firstOffset === 0);
     this.#earlier.title = log.firstOffset > 0 ? `${formatBytes(log.firstOffset)} of log before this` : '';

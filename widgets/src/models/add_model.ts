@@ -1,12 +1,18 @@
 // The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how big it is.
 
-import { messageOf } from '../core/errors';
 import { button, element, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 
 export class AddModel {
   readonly node: HTMLElement;
   readonly #input = element('input', {
-    attrs: { type: 'text', placeholder: 'hub:org/name, a path or a URL', 'aria-label': 'Reference of a model to add', spellcheck: 'false', autocapitalize: 'off' },
+    attrs: {
+      type: 'text',
+      placeholder: 'hub:org/name, a path or a URL',
+      'aria-label': 'Reference of a model to add',
+      spellcheck: 'false',
+      autocapitalize: 'off',
+    },
   });
   readonly #add: HTMLButtonElement;
   readonly #note = element('div', { class: 'jx-models-note', attrs: { role: 'status' } });
@@ -30,7 +36,15 @@ export class AddModel {
         this.#set(false, messageOf(error), true);
       }
     };
-    this.#add = button({ class: 'jx-button jx-plain', text: 'Add', title: 'Look it up and put it on the list; downloads no weights yet' }, () => void start(), signal);
+    this.#add = button(
+      {
+        class: 'jx-button jx-plain',
+        text: 'Add',
+        title: 'Look it up and put it on the list; downloads no weights yet',
+      },
+      () => void start(),
+      signal
+    );
     this.#input.addEventListener(
       'keydown',
       event => {

@@ -1,7 +1,7 @@
 // How long a loaded model stays in memory, and where that is changed: for everybody who uses it.
 
-import { messageOf } from '../core/errors';
 import { element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import { formatDuration } from '../core/format';
 import type { LocalModel } from '../wire';
 import type { ModelsClient } from './models_client';
@@ -22,12 +22,19 @@ export class KeepAliveControls {
   constructor(model: LocalModel, client: ModelsClient, signal: AbortSignal) {
     this.#id = model.id;
     this.#client = client;
-    this.#pinned.title = 'A pinned model is not unloaded by itself, neither for its keep-alive nor to make room';
+    this.#pinned.title =
+      'A pinned model is not unloaded by itself, neither for its keep-alive nor to make room';
     const pinned = element('label', {}, this.#pinned, 'Pinned');
     this.#keepLabel = element('label', {}, 'unload', this.#keep);
     this.node = element('div', { class: 'jx-model-wish jx-staying' }, pinned, this.#keepLabel, this.#note);
-    this.#pinned.addEventListener('change', () => void this.#change({ pinned: this.#pinned.checked }), { signal });
-    this.#keep.addEventListener('change', () => void this.#change({ keep_alive_s: Number(this.#keep.value) }), { signal });
+    this.#pinned.addEventListener('change', () => void this.#change({ pinned: this.#pinned.checked }), {
+      signal,
+    });
+    this.#keep.addEventListener(
+      'change',
+      () => void this.#change({ keep_alive_s: Number(this.#keep.value) }),
+      { signal }
+    );
   }
 
   draw(model: LocalModel, live: boolean): void {
@@ -43,7 +50,11 @@ export class KeepAliveControls {
     const choices = KEEP_ALIVE_S.includes(known) ? KEEP_ALIVE_S : [known, ...KEEP_ALIVE_S];
     if (this.#keep.dataset.key !== choices.join()) {
       this.#keep.dataset.key = choices.join();
-      this.#keep.replaceChildren(...choices.map(choice => element('option', { text: keepText(choice), attrs: { value: String(choice) } })));
+      this.#keep.replaceChildren(
+        ...choices.map(choice =>
+          element('option', { text: keepText(choice), attrs: { value: String(choice) } })
+        )
+      );
     }
     if (this.#keep.value !== String(known)) {
       this.#keep.value = String(known);
@@ -77,12 +88,19 @@ export function keepText(seconds: number): string {
   if (seconds < 0) {
     return 'never by itself';
   }
-  const whole = seconds >= 3600 && seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds >= 60 && seconds % 60 === 0 ? `${seconds / 60} min` : formatDuration(seconds);
+  const whole =
+    seconds >= 3600 && seconds % 3600 === 0
+      ? `${seconds / 3600} h`
+      : seconds >= 60 && seconds % 60 === 0
+        ? `${seconds / 60} min`
+        : formatDuration(seconds);
   return `${whole} after its last use`;
 }
 
 /** When it ends by itself, by the clock of whoever looks. */
 function endText(model: LocalModel): string {
   const at = model.host?.expires_at ?? null;
-  return at === null ? '' : `at ${new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })} if nobody uses it`;
+  return at === null
+    ? ''
+    : `at ${new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })} if nobody uses it`;
 }

@@ -52,13 +52,19 @@ export function shortName(model: LocalModel): string {
 
 /** `87 MiB`, or what is kept of it. */
 export function sizeText(model: LocalModel): string {
-  return model.state === 'partial' ? `${formatBytes(keptBytes(model))} kept` : model.bytes === null ? UNKNOWN : formatBytes(model.bytes);
+  return model.state === 'partial'
+    ? `${formatBytes(keptBytes(model))} kept`
+    : model.bytes === null
+      ? UNKNOWN
+      : formatBytes(model.bytes);
 }
 
 /** What the size cell says when one points at it. */
 export function sizeTitle(model: LocalModel): string {
   const whole = model.bytes === null ? 'size not known yet' : `${formatBytes(model.bytes)} in all`;
-  return model.state === 'partial' ? `${formatBytes(keptBytes(model))} of an unfinished download are kept; ${whole}` : whole;
+  return model.state === 'partial'
+    ? `${formatBytes(keptBytes(model))} of an unfinished download are kept; ${whole}`
+    : whole;
 }
 
 /** How many bytes an unfinished download left behind. */
@@ -84,7 +90,9 @@ export function memoryTitle(model: LocalModel): string {
   const lines = [];
   const estimate = host?.estimated_bytes ?? model.memory_bytes;
   if (host?.memory_bytes != null) {
-    lines.push(`measured ${formatBytes(host.memory_bytes)}${host.private_bytes === null ? '' : `, of which ${formatBytes(host.private_bytes)} are its own`}`);
+    lines.push(
+      `measured ${formatBytes(host.memory_bytes)}${host.private_bytes === null ? '' : `, of which ${formatBytes(host.private_bytes)} are its own`}`
+    );
   }
   if (host?.device_bytes != null && host.device_bytes > 0) {
     lines.push(`${formatBytes(host.device_bytes)} on ${host.device}`);
@@ -103,17 +111,27 @@ export function revisionText(revision: string | null): string {
 /** `2 users`, or who the only one is. */
 export function usersText(model: LocalModel): string {
   const users = model.host?.users ?? [];
-  return users.length === 0 ? (model.host ? 'nobody' : '') : users.length === 1 ? users[0].name : `${users.length} users`;
+  return users.length === 0
+    ? model.host
+      ? 'nobody'
+      : ''
+    : users.length === 1
+      ? users[0].name
+      : `${users.length} users`;
 }
 
 /** Who uses it, one a line. */
 export function usersTitle(model: LocalModel): string {
-  return (model.host?.users ?? []).map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join('\n');
+  return (model.host?.users ?? [])
+    .map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`)
+    .join('\n');
 }
 
 /** Share of a transfer that is done, 0 to 1; `null` when its size is unknown. */
 export function fractionOf(transfer: Transfer): number | null {
-  return transfer.bytes_total === null || transfer.bytes_total === 0 ? null : Math.min(1, transfer.bytes_done / transfer.bytes_total);
+  return transfer.bytes_total === null || transfer.bytes_total === 0
+    ? null
+    : Math.min(1, transfer.bytes_done / transfer.bytes_total);
 }
 
 /** What stands under the bar: phase, bytes, speed on the left, time left on the right. */
@@ -133,20 +151,27 @@ export function transferText(transfer: Transfer): { done: string; left: string }
   if (transfer.resumed_bytes > 0) {
     parts.push(`${formatBytes(transfer.resumed_bytes)} were here`);
   }
-  return { done: parts.join(' · '), left: transfer.eta_s === null ? '' : `${formatAbout(transfer.eta_s)} left` };
+  return {
+    done: parts.join(' · '),
+    left: transfer.eta_s === null ? '' : `${formatAbout(transfer.eta_s)} left`,
+  };
 }
 
 /** What an unload gave back. */
 export function unloadedText(unloaded: Unloaded): string {
   const { host_bytes, available_before_bytes, available_after_bytes, took_s } = unloaded;
   const given = available_after_bytes - available_before_bytes;
-  const still = unloaded.held.length > 0 ? `; the notebook that asked still holds ${unloaded.held.join(', ')}` : '';
+  const still =
+    unloaded.held.length > 0 ? `; the notebook that asked still holds ${unloaded.held.join(', ')}` : '';
   const took = took_s < 10 ? `${took_s.toFixed(1)} s` : formatDuration(took_s);
   return `Unloaded in ${took}: the host's ${formatBytes(host_bytes)} are free again; available memory ${formatBytes(available_before_bytes)} → ${formatBytes(available_after_bytes)} (${given < 0 ? '−' : '+'}${formatBytes(Math.abs(given))})${still}`;
 }
 
 /** What speaks against a download or a load: it needs more than there is. */
-export function doubtText(model: LocalModel, page: Pick<ModelPage, 'disk_free_bytes' | 'memory_available_bytes'>): string | null {
+export function doubtText(
+  model: LocalModel,
+  page: Pick<ModelPage, 'disk_free_bytes' | 'memory_available_bytes'>
+): string | null {
   if (model.state === 'absent' || model.state === 'partial') {
     const missing = (model.bytes ?? 0) - keptBytes(model);
     if (page.disk_free_bytes > 0 && missing > page.disk_free_bytes) {
@@ -162,7 +187,8 @@ export function doubtText(model: LocalModel, page: Pick<ModelPage, 'disk_free_by
 
 /** What deleting takes away, as the question before it. */
 export function deleteQuestion(model: LocalModel): string {
-  const bytes = model.state === 'partial' ? keptBytes(model) : model.state === 'absent' ? 0 : (model.bytes ?? 0);
+  const bytes =
+    model.state === 'partial' ? keptBytes(model) : model.state === 'absent' ? 0 : (model.bytes ?? 0);
   const name = shortName(model);
   if (model.source === 'file' || bytes === 0) {
     return `Take ${name} off the list?${model.source === 'file' ? ' Its files stay where they are.' : ''}`;
@@ -182,7 +208,12 @@ function firstLine(text: string): string {
 
 /** `22.7 M parameters`. */
 export function parametersText(count: number): string {
-  for (const [size, unit] of [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const) {
+  for (const [size, unit] of [
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ] as const) {
     if (count >= size) {
       return `${Number((count / size).toPrecision(3))} ${unit}`;
     }

@@ -1,13 +1,13 @@
 // What is below a model's line: facts, how to load it, its files, and the playground once it is loaded.
 
-import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import { formatBytes } from '../core/format';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelHost } from '../wire';
-import type { LoadOptions, ModelsClient } from './models_client';
+import { KeepAliveControls, keepText } from './keep_alive_controls';
 import { parametersText, revisionText } from './labels';
-import { keepText, KeepAliveControls } from './keep_alive_controls';
+import type { LoadOptions, ModelsClient } from './models_client';
 import { Playground } from './playground';
 
 /** What an open row needs of the view. */
@@ -50,15 +50,42 @@ export class ModelDetails {
     this.#signal = signal;
     this.#loading = element('div', { class: 'jx-model-wish' }, 'Load on', this.#device, 'as', this.#dtype);
     this.#keepAlive = new KeepAliveControls(model, context.client, signal);
-    const copy = button({ class: 'jx-link', text: 'Copy the code for it' }, () => void copyCode(model.id, copy), signal);
-    this.#check = button({ class: 'jx-link', text: 'Look for a newer revision' }, () => void this.#checkNewer(model.id), signal);
+    const copy = button(
+      { class: 'jx-link', text: 'Copy the code for it' },
+      () => void copyCode(model.id, copy),
+      signal
+    );
+    this.#check = button(
+      { class: 'jx-link', text: 'Look for a newer revision' },
+      () => void this.#checkNewer(model.id),
+      signal
+    );
     this.#files.append(this.#filesTitle, this.#filesList);
-    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#keepAlive.node, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
+    this.node = element(
+      'div',
+      { class: 'jx-model-details' },
+      this.#playgroundHome,
+      this.#loading,
+      this.#keepAlive.node,
+      this.#facts,
+      this.#files,
+      element(
+        'div',
+        { class: 'jx-model-code' },
+        element('code', { text: codeFor(model.id) }),
+        copy,
+        this.#check,
+        this.#checkNote
+      )
+    );
   }
 
   /** How it is to be loaded. */
   get loadOptions(): LoadOptions {
-    return { ...(this.#device.value ? { device: this.#device.value } : {}), ...(this.#dtype.value ? { dtype: this.#dtype.value } : {}) };
+    return {
+      ...(this.#device.value ? { device: this.#device.value } : {}),
+      ...(this.#dtype.value ? { dtype: this.#dtype.value } : {}),
+    };
   }
 
   focusPlayground(): void {
@@ -67,7 +94,10 @@ export class ModelDetails {
 
   draw(model: LocalModel, live: boolean): void {
     const loaded = model.state === 'loaded';
-    setHidden(this.#loading, model.state !== 'downloaded' && model.state !== 'absent' && model.state !== 'partial');
+    setHidden(
+      this.#loading,
+      model.state !== 'downloaded' && model.state !== 'absent' && model.state !== 'partial'
+    );
     if (loaded && !this.#playground) {
       this.#playground = new Playground(model, this.#context, this.#signal);
       this.#playgroundHome.append(this.#playground.node);
@@ -75,12 +105,24 @@ export class ModelDetails {
     setHidden(this.#playgroundHome, !loaded);
     this.#playground?.draw(live && loaded);
     this.#keepAlive.draw(model, live);
-    setHidden(this.#check, model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded));
+    setHidden(
+      this.#check,
+      model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded)
+    );
     const facts = factsOf(model);
     const key = JSON.stringify(facts);
     if (this.#facts.dataset.key !== key) {
       this.#facts.dataset.key = key;
-      this.#facts.replaceChildren(...facts.map(([name, value]) => element('div', { class: value.length > LONG ? 'jx-fact jx-fact-long' : 'jx-fact' }, element('dt', { text: name }), element('dd', { text: value }))));
+      this.#facts.replaceChildren(
+        ...facts.map(([name, value]) =>
+          element(
+            'div',
+            { class: value.length > LONG ? 'jx-fact jx-fact-long' : 'jx-fact' },
+            element('dt', { text: name }),
+            element('dd', { text: value })
+          )
+        )
+      );
     }
     this.#drawFiles(model);
   }
@@ -90,7 +132,10 @@ export class ModelDetails {
     setText(this.#checkNote, 'asking the hub…');
     try {
       const { newer_revision } = await this.#context.client.checkNewer(id);
-      setText(this.#checkNote, newer_revision === null ? 'this is the newest' : `${revisionText(newer_revision)} exists`);
+      setText(
+        this.#checkNote,
+        newer_revision === null ? 'this is the newest' : `${revisionText(newer_revision)} exists`
+      );
     } catch (error) {
       setText(this.#checkNote, messageOf(error));
     }
@@ -111,8 +156,17 @@ export class ModelDetails {
           'div',
           { class: 'jx-model-file' },
           element('span', { text: file.name, title: file.name }),
-          element('span', { text: file.kept_bytes > 0 && file.kept_bytes < file.bytes ? `${formatBytes(file.kept_bytes)} of ${formatBytes(file.bytes)}` : formatBytes(file.bytes) }),
-          element('span', { class: 'jx-model-hash', text: file.sha256?.slice(0, 12) ?? '', title: file.sha256 === null ? '' : `sha256 ${file.sha256}` })
+          element('span', {
+            text:
+              file.kept_bytes > 0 && file.kept_bytes < file.bytes
+                ? `${formatBytes(file.kept_bytes)} of ${formatBytes(file.bytes)}`
+                : formatBytes(file.bytes),
+          }),
+          element('span', {
+            class: 'jx-model-hash',
+            text: file.sha256?.slice(0, 12) ?? '',
+            title: file.sha256 === null ? '' : `sha256 ${file.sha256}`,
+          })
         )
       )
     );
@@ -132,19 +186,31 @@ function factsOf(model: LocalModel): [string, string][] {
   ];
   if (host) {
     facts.push(
-      ['loaded', [host.device, host.dtype, host.load_s === null ? null : `in ${host.load_s.toFixed(2)} s`].filter(Boolean).join(', ')],
+      [
+        'loaded',
+        [host.device, host.dtype, host.load_s === null ? null : `in ${host.load_s.toFixed(2)} s`]
+          .filter(Boolean)
+          .join(', '),
+      ],
       ['task', host.task === null ? null : TASKS[host.task]],
       ['process', host.pid === null ? null : `pid ${host.pid}`],
       ['calls', `${host.num_calls}${host.in_flight > 0 ? `, ${host.in_flight} under way` : ''}`],
       ['memory', memoryFact(model)],
       ['stays', host.pinned ? 'pinned' : keepText(host.keep_alive_s ?? -1)],
-      ['used by', host.users.map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join(', ') || 'nobody']
+      [
+        'used by',
+        host.users.map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join(', ') ||
+          'nobody',
+      ]
     );
   } else if (model.memory_bytes !== null) {
     facts.push(['memory', `about ${formatBytes(model.memory_bytes)} when loaded`]);
   }
   const known = facts.filter((fact): fact is [string, string] => fact[1] !== null && fact[1] !== '');
-  return [...known.filter(([, value]) => value.length <= LONG), ...known.filter(([, value]) => value.length > LONG)];
+  return [
+    ...known.filter(([, value]) => value.length <= LONG),
+    ...known.filter(([, value]) => value.length > LONG),
+  ];
 }
 
 function memoryFact(model: LocalModel): string | null {

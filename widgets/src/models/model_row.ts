@@ -1,12 +1,11 @@
 // One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so that a
 // button does not vanish under a click, nor a text that somebody writes.
 
-import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import type { LocalModel } from '../wire';
-import type { LoadOptions } from './models_client';
-import { ModelDetails, type DetailsContext } from './model_details';
 import {
+  type Action,
   actionsOf,
   deleteQuestion,
   doubtText,
@@ -24,8 +23,9 @@ import {
   unloadedText,
   usersText,
   usersTitle,
-  type Action,
 } from './labels';
+import { type DetailsContext, ModelDetails } from './model_details';
+import type { LoadOptions } from './models_client';
 import type { Machine } from './models_feed';
 
 const LABELS: Record<Action, string> = {
@@ -82,11 +82,25 @@ export class ModelRow {
     this.#model = model;
     this.#context = context;
     this.#signal = signal;
-    this.#open = button({ class: 'jx-model-name', attrs: { 'aria-expanded': 'false' } }, () => this.toggle(!this.#isOpen), signal);
+    this.#open = button(
+      { class: 'jx-model-name', attrs: { 'aria-expanded': 'false' } },
+      () => this.toggle(!this.#isOpen),
+      signal
+    );
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     const make = (action: Action) =>
-      button({ class: `jx-button jx-plain${action === 'download' || action === 'load' || action === 'run' ? ' jx-primary' : ''}`, text: LABELS[action] }, () => this.#press(action), signal);
-    this.#buttons = Object.fromEntries(ACTIONS.map(action => [action, make(action)])) as Record<Action, HTMLButtonElement>;
+      button(
+        {
+          class: `jx-button jx-plain${action === 'download' || action === 'load' || action === 'run' ? ' jx-primary' : ''}`,
+          text: LABELS[action],
+        },
+        () => this.#press(action),
+        signal
+      );
+    this.#buttons = Object.fromEntries(ACTIONS.map(action => [action, make(action)])) as Record<
+      Action,
+      HTMLButtonElement
+    >;
     this.#confirm = element(
       'span',
       { class: 'jx-model-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Delete?' } },
@@ -95,14 +109,32 @@ export class ModelRow {
       button({ class: 'jx-button jx-plain', text: 'Keep' }, () => this.#answer(false), signal)
     );
     this.#actions = element('span', { class: 'jx-model-actions' }, ...Object.values(this.#buttons));
-    this.#track = element('div', { class: 'jx-bar', attrs: { role: 'progressbar', 'aria-label': 'Download', 'aria-valuemin': '0', 'aria-valuemax': '100' } }, this.#bar);
-    this.#transfer = element('div', { class: 'jx-model-transfer' }, this.#track, element('div', { class: 'jx-progress-text' }, this.#done, this.#left));
+    this.#track = element(
+      'div',
+      {
+        class: 'jx-bar',
+        attrs: {
+          role: 'progressbar',
+          'aria-label': 'Download',
+          'aria-valuemin': '0',
+          'aria-valuemax': '100',
+        },
+      },
+      this.#bar
+    );
+    this.#transfer = element(
+      'div',
+      { class: 'jx-model-transfer' },
+      this.#track,
+      element('div', { class: 'jx-progress-text' }, this.#done, this.#left)
+    );
     this.#messages = {
       error: element('div', { class: 'jx-message', attrs: { 'data-tone': 'error', role: 'alert' } }),
       doubt: element('div', { class: 'jx-message', attrs: { 'data-tone': 'warning' } }),
       info: element('div', { class: 'jx-message', attrs: { role: 'status' } }),
     };
-    const cell = (label: string, ...inside: HTMLElement[]) => element('span', { class: 'jx-model-cell', attrs: { 'data-label': label } }, ...inside);
+    const cell = (label: string, ...inside: HTMLElement[]) =>
+      element('span', { class: 'jx-model-cell', attrs: { 'data-label': label } }, ...inside);
     this.node = element(
       'div',
       { class: 'jx-model', attrs: { role: 'group' } },
@@ -156,7 +188,10 @@ export class ModelRow {
     this.#open.title = model.description ? `${model.id}\n${model.description}` : model.id;
     const failed = model.transfer?.status === 'failed' && !model.host;
     this.#chip.dataset.status = failed ? 'failed' : model.state;
-    setText(this.#chipText, failed ? `failed${model.state === 'partial' ? ', partial' : ''}` : chipText(model));
+    setText(
+      this.#chipText,
+      failed ? `failed${model.state === 'partial' ? ', partial' : ''}` : chipText(model)
+    );
     setText(this.#size, sizeText(model));
     this.#size.title = sizeTitle(model);
     setText(this.#memory, memoryText(model));
@@ -168,7 +203,10 @@ export class ModelRow {
     setText(this.#users, usersText(model));
     this.#users.title = usersTitle(model);
     for (const shown of [this.#size, this.#memory, this.#revision, this.#users]) {
-      shown.parentElement?.toggleAttribute('data-none', shown.textContent === '' || shown.textContent === UNKNOWN);
+      shown.parentElement?.toggleAttribute(
+        'data-none',
+        shown.textContent === '' || shown.textContent === UNKNOWN
+      );
     }
     this.#drawActions(model, live);
     this.#drawTransfer(model);
@@ -187,7 +225,14 @@ export class ModelRow {
       const shown = this.#buttons[action];
       setHidden(shown, !possible.includes(action));
       shown.disabled = !live || this.#busy !== null;
-      setText(shown, this.#busy === action ? `${LABELS[action].replace('…', '')}…` : action === 'download' && model.state === 'partial' ? 'Resume' : LABELS[action]);
+      setText(
+        shown,
+        this.#busy === action
+          ? `${LABELS[action].replace('…', '')}…`
+          : action === 'download' && model.state === 'partial'
+            ? 'Resume'
+            : LABELS[action]
+      );
     }
     setHidden(this.#confirm, !this.#asked);
     setHidden(this.#actions, this.#asked);
@@ -210,7 +255,10 @@ export class ModelRow {
     } else {
       this.#track.setAttribute('aria-valuenow', String(Math.floor(100 * fraction)));
     }
-    const { done, left } = transfer && isMoving(model) ? transferText(transfer) : { done: 'loading into a process of its own', left: '' };
+    const { done, left } =
+      transfer && isMoving(model)
+        ? transferText(transfer)
+        : { done: 'loading into a process of its own', left: '' };
     setText(this.#done, fraction === null || unknown ? done : `${Math.floor(100 * fraction)} % · ${done}`);
     setText(this.#left, left);
     this.#done.title = transfer?.file ?? '';

@@ -1,6 +1,12 @@
 // The requests of the models view. Paths are those of docs/architecture/08-models.md.
 
-import { bytesOf, jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
+import {
+  bytesOf,
+  jsonOf,
+  type OpenStream,
+  type StreamHandlers,
+  type Transport,
+} from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import type { CallInput, CallSummary } from './playground_calls';
 
@@ -23,12 +29,20 @@ export class ModelsClient {
 
   /** Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no weights. */
   async add(reference: string): Promise<LocalModel> {
-    return jsonOf<LocalModel>(await this.#transport.request('POST', '/native/models', { id: reference, look: true }));
+    return jsonOf<LocalModel>(
+      await this.#transport.request('POST', '/native/models', { id: reference, look: true })
+    );
   }
 
   /** Begin it, and return at once; how it goes is told by the stream. */
   async act(id: string, action: 'download' | 'cancel' | 'unload' | 'update'): Promise<void> {
-    bytesOf(await this.#transport.request('POST', `${path(id)}/${action}`, action === 'unload' ? { wait: false } : {}));
+    bytesOf(
+      await this.#transport.request(
+        'POST',
+        `${path(id)}/${action}`,
+        action === 'unload' ? { wait: false } : {}
+      )
+    );
   }
 
   /** Ask the hub whether a newer revision exists; fetches nothing. */

@@ -6,7 +6,10 @@ import type { OpenStream } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import type { ModelsClient } from './models_client';
 
-type ModelsMessage = { kind: 'models'; page: ModelPage } | { kind: 'model'; model: LocalModel } | { kind: 'removed'; id: string };
+type ModelsMessage =
+  | { kind: 'models'; page: ModelPage }
+  | { kind: 'model'; model: LocalModel }
+  | { kind: 'removed'; id: string };
 
 export type ModelsFeedState = 'idle' | 'connecting' | 'live' | 'reconnecting';
 
@@ -30,7 +33,12 @@ export class ModelsFeed {
   #stopMachine: (() => void) | null = null;
 
   /** @param onChange Called after each change; cheap, draws nothing by itself. */
-  constructor(client: ModelsClient, snapshot: ModelPage | null, onChange: () => void, clock: Clock = BROWSER_CLOCK) {
+  constructor(
+    client: ModelsClient,
+    snapshot: ModelPage | null,
+    onChange: () => void,
+    clock: Clock = BROWSER_CLOCK
+  ) {
     this.#client = client;
     this.#clock = clock;
     this.#onChange = onChange;
@@ -56,7 +64,9 @@ export class ModelsFeed {
 
   /** All models, by name. */
   get models(): LocalModel[] {
-    return [...this.#models.values()].sort((a, b) => a.name.toLowerCase().localeCompare(b.name.toLowerCase()) || a.id.localeCompare(b.id));
+    return [...this.#models.values()].sort(
+      (a, b) => a.name.toLowerCase().localeCompare(b.name.toLowerCase()) || a.id.localeCompare(b.id)
+    );
   }
 
   get(id: string): LocalModel | undefined {

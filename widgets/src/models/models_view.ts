@@ -1,17 +1,17 @@
 // The models of this machine: what is on disk, on its way, loaded; watched from as many pages as one likes.
 // The rule: a button asks the engine and nothing else; what is shown afterwards is what the engine then says.
 
-import { DrawScheduler } from '../core/draw_scheduler';
 import { element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { addStyles } from '../core/styles';
 import { addTableStyles } from '../runs/styles';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import { AddModel } from './add_model';
-import { ResourceBars } from './resource_bars';
 import { ModelRow, type RowContext } from './model_row';
 import { ModelsClient } from './models_client';
 import { ModelsFeed } from './models_feed';
+import { ResourceBars } from './resource_bars';
 import { addModelsStyles } from './styles';
 
 /** What a host provides. */
@@ -42,7 +42,10 @@ class ModelsView {
   readonly #root: HTMLElement;
   readonly #resources = new ResourceBars();
   readonly #add: AddModel;
-  readonly #filter = element('input', { class: 'jx-models-filter', attrs: { type: 'search', placeholder: 'find', 'aria-label': 'Filter models' } });
+  readonly #filter = element('input', {
+    class: 'jx-models-filter',
+    attrs: { type: 'search', placeholder: 'find', 'aria-label': 'Filter models' },
+  });
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
   readonly #head: HTMLElement;
   readonly #list = element('div', { class: 'jx-models-list' });
@@ -55,11 +58,32 @@ class ModelsView {
     this.#client = new ModelsClient(options.transport);
     this.#feed = new ModelsFeed(this.#client, options.snapshot, () => this.#scheduler?.request());
     this.#add = new AddModel(reference => this.#addModel(reference), signal);
-    const title = element('div', { class: 'jx-models-bar' }, element('span', { class: 'jx-models-title', text: 'Models' }), this.#add.node, this.#filter, element('span', { class: 'jx-spacer' }), this.#connection);
-    const columns = element('div', { class: 'jx-model-line jx-model-columns', attrs: { 'aria-hidden': 'true' } }, ...['name', 'state', 'size', 'memory', 'revision', 'used by', ''].map(text => element('span', { text })));
+    const title = element(
+      'div',
+      { class: 'jx-models-bar' },
+      element('span', { class: 'jx-models-title', text: 'Models' }),
+      this.#add.node,
+      this.#filter,
+      element('span', { class: 'jx-spacer' }),
+      this.#connection
+    );
+    const columns = element(
+      'div',
+      { class: 'jx-model-line jx-model-columns', attrs: { 'aria-hidden': 'true' } },
+      ...['name', 'state', 'size', 'memory', 'revision', 'used by', ''].map(text => element('span', { text }))
+    );
     this.#head = columns;
     const header = modelId === null ? [title, this.#add.note, this.#resources.node, columns] : [];
-    this.#root = element('section', { class: 'jx-panel jx-models', attrs: { role: 'region', 'aria-label': modelId === null ? 'Models' : `Model ${modelId}` } }, ...header, this.#list, this.#empty);
+    this.#root = element(
+      'section',
+      {
+        class: 'jx-panel jx-models',
+        attrs: { role: 'region', 'aria-label': modelId === null ? 'Models' : `Model ${modelId}` },
+      },
+      ...header,
+      this.#list,
+      this.#empty
+    );
     if (modelId !== null) {
       this.#root.classList.add('jx-models-one');
       this.#root.prepend(this.#connection);
@@ -68,7 +92,12 @@ class ModelsView {
     for (const add of [addStyles, addTableStyles, addModelsStyles]) {
       add(this.#root);
     }
-    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => (inSight ? this.#feed.start() : this.#feed.pause()),
+      signal
+    );
     this.#filter.addEventListener('keydown', event => event.stopPropagation(), { signal });
     this.#filter.addEventListener('input', () => this.#scheduler.request(), { signal });
     signal.addEventListener('abort', () => {
@@ -117,7 +146,9 @@ class ModelsView {
       return all.filter(model => model.id === modelId);
     }
     setHidden(this.#filter, all.length <= MANY && wanted === '');
-    return wanted === '' ? all : all.filter(model => `${model.id} ${model.name} ${model.state}`.toLowerCase().includes(wanted));
+    return wanted === ''
+      ? all
+      : all.filter(model => `${model.id} ${model.name} ${model.state}`.toLowerCase().includes(wanted));
   }
 
   #draw(): void {
@@ -163,6 +194,8 @@ class ModelsView {
     if (modelId !== null) {
       return `${modelId} is not on the list any more; jx.models.get(${JSON.stringify(modelId)}) puts it back.`;
     }
-    return this.#filter.value.trim() === '' ? 'No models yet. Add one by its reference, such as hub:sentence-transformers/all-MiniLM-L6-v2.' : 'No model fits.';
+    return this.#filter.value.trim() === ''
+      ? 'No models yet. Add one by its reference, such as hub:sentence-transformers/all-MiniLM-L6-v2.'
+      : 'No model fits.';
   }
 }

@@ -53,7 +53,10 @@ export interface CallSummary {
 }
 
 /** What a model that writes tells while it does. */
-export type GenerateEvent = { kind: 'text'; text: string } | { kind: 'end'; num_tokens: number; took_s: number } | { kind: 'error'; message: string };
+export type GenerateEvent =
+  | { kind: 'text'; text: string }
+  | { kind: 'end'; num_tokens: number; took_s: number }
+  | { kind: 'error'; message: string };
 
 const MAX_ELEMENTS = 2 ** 26;
 
@@ -73,7 +76,9 @@ export function parseShape(text: string): number[] {
   });
   const count = shape.reduce((product, size) => product * size, 1);
   if (count > MAX_ELEMENTS) {
-    throw new Error(`${shape.join(' × ')} are ${count.toExponential(1)} numbers; try at most ${MAX_ELEMENTS.toLocaleString('en-US')} here.`);
+    throw new Error(
+      `${shape.join(' × ')} are ${count.toExponential(1)} numbers; try at most ${MAX_ELEMENTS.toLocaleString('en-US')} here.`
+    );
   }
   return shape;
 }

@@ -22,7 +22,13 @@ export class ResourceBars {
     }
     const inMemory = models.reduce((sum, { host }) => sum + (host?.memory_bytes ?? 0), 0);
     const onDisk = models.reduce((sum, model) => sum + (model.source === 'file' ? 0 : diskBytes(model)), 0);
-    this.#memory.draw(machine.memory_total_bytes, machine.memory_available_bytes, inMemory, 'available', 'in loaded models');
+    this.#memory.draw(
+      machine.memory_total_bytes,
+      machine.memory_available_bytes,
+      inMemory,
+      'available',
+      'in loaded models'
+    );
     this.#disk.draw(machine.disk_total_bytes, machine.disk_free_bytes, onDisk, 'free', 'in models');
   }
 }
@@ -35,8 +41,19 @@ class Meter {
   readonly #text = element('span');
 
   constructor(name: string) {
-    this.#bar = element('span', { class: 'jx-meter', attrs: { role: 'meter', 'aria-label': `${name} in use`, 'aria-valuemin': '0' } }, this.#ours, this.#others);
-    this.node = element('span', { class: 'jx-machine-item' }, element('span', { text: name }), this.#bar, this.#text);
+    this.#bar = element(
+      'span',
+      { class: 'jx-meter', attrs: { role: 'meter', 'aria-label': `${name} in use`, 'aria-valuemin': '0' } },
+      this.#ours,
+      this.#others
+    );
+    this.node = element(
+      'span',
+      { class: 'jx-machine-item' },
+      element('span', { text: name }),
+      this.#bar,
+      this.#text
+    );
   }
 
   draw(total: number, left: number, models: number, leftIs: string, modelsAre: string): void {
@@ -49,10 +66,17 @@ class Meter {
     this.#bar.setAttribute('aria-valuemax', String(total));
     this.#bar.setAttribute('aria-valuenow', String(used));
     this.#bar.title = `${formatBytes(ours)} ${modelsAre}, ${formatBytes(used - ours)} of everything else, ${formatBytes(left)} ${leftIs}`;
-    setText(this.#text, `${formatBytes(left)}${total > 0 ? ` of ${formatBytes(total)}` : ''} ${leftIs}${ours > 0 ? `, ${formatBytes(ours)} ${modelsAre}` : ''}`);
+    setText(
+      this.#text,
+      `${formatBytes(left)}${total > 0 ? ` of ${formatBytes(total)}` : ''} ${leftIs}${ours > 0 ? `, ${formatBytes(ours)} ${modelsAre}` : ''}`
+    );
   }
 }
 
 function diskBytes(model: LocalModel): number {
-  return model.state === 'absent' ? 0 : model.state === 'partial' || model.state === 'downloading' ? keptBytes(model) : (model.bytes ?? 0);
+  return model.state === 'absent'
+    ? 0
+    : model.state === 'partial' || model.state === 'downloading'
+      ? keptBytes(model)
+      : (model.bytes ?? 0);
 }

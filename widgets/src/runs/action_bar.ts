@@ -19,12 +19,16 @@ export class ActionBar {
   readonly node: HTMLElement;
   readonly #count = element('span');
   readonly #error = element('span', { class: 'jx-bad', attrs: { role: 'alert' } });
-  readonly #buttons: Record<'compare' | 'rerun' | 'resume' | 'cancel' | 'remove' | 'sure' | 'keep' | 'clear', HTMLButtonElement>;
+  readonly #buttons: Record<
+    'compare' | 'rerun' | 'resume' | 'cancel' | 'remove' | 'sure' | 'keep' | 'clear',
+    HTMLButtonElement
+  >;
   #asked: string | null = null;
   #shown: readonly Training[] = [];
 
   constructor(actions: Actions, signal: AbortSignal) {
-    const make = (text: string, onClick: () => void, more = '') => button({ class: `jx-button jx-plain ${more}`, text }, onClick, signal);
+    const make = (text: string, onClick: () => void, more = '') =>
+      button({ class: `jx-button jx-plain ${more}`, text }, onClick, signal);
     const ask = (key: string | null) => {
       this.#asked = key;
       this.draw(this.#shown, this.#buttons.compare.getAttribute('aria-pressed') === 'true');
@@ -35,14 +39,24 @@ export class ActionBar {
       resume: make('Resume', actions.resume),
       cancel: make('Cancel', actions.cancel),
       remove: make('Delete…', () => ask(keyOf(this.#shown))),
-      sure: make('Delete', () => {
+      sure: make(
+        'Delete',
+        () => {
           ask(null);
           actions.remove();
-        }, 'jx-danger'),
+        },
+        'jx-danger'
+      ),
       keep: make('Keep', () => ask(null)),
       clear: make('Clear', actions.clear),
     };
-    this.node = element('div', { class: 'jx-runs-bar jx-runs-actions', attrs: { role: 'group', 'aria-label': 'Selected trainings' } }, this.#count, ...Object.values(this.#buttons), this.#error);
+    this.node = element(
+      'div',
+      { class: 'jx-runs-bar jx-runs-actions', attrs: { role: 'group', 'aria-label': 'Selected trainings' } },
+      this.#count,
+      ...Object.values(this.#buttons),
+      this.#error
+    );
   }
 
   say(error: string): void {
@@ -58,7 +72,12 @@ export class ActionBar {
     }
     const asking = this.#asked !== null;
     setHidden(this.node, num === 0 && this.#error.textContent === '');
-    setText(this.#count, asking ? `Delete ${ended === 1 ? 'this run' : `${ended} runs`} with all files? This cannot be undone.` : `${num} selected`);
+    setText(
+      this.#count,
+      asking
+        ? `Delete ${ended === 1 ? 'this run' : `${ended} runs`} with all files? This cannot be undone.`
+        : `${num} selected`
+    );
     const { compare, rerun, resume, cancel, remove, sure, keep, clear } = this.#buttons;
     for (const other of [compare, rerun, resume, cancel, remove, clear]) {
       setHidden(other, asking || num === 0);
@@ -68,7 +87,9 @@ export class ActionBar {
     setText(rerun, num === 1 ? 'Run again…' : 'Run again');
     rerun.title = num === 1 ? 'With the same inputs or others' : 'Each with its own inputs';
     resume.disabled = !selected.some(isResumable);
-    resume.title = resume.disabled ? 'Only what failed or was canceled and has a checkpoint can be resumed' : 'Go on from the last checkpoint, in a new run';
+    resume.title = resume.disabled
+      ? 'Only what failed or was canceled and has a checkpoint can be resumed'
+      : 'Go on from the last checkpoint, in a new run';
     setText(compare, comparing ? 'Close comparison' : 'Compare');
     compare.setAttribute('aria-pressed', String(comparing));
     cancel.disabled = ended === num;

@@ -1,7 +1,7 @@
 // Which columns a table of runs has, and what stands in them. Pure; knows no page.
 
 import { formatDuration, formatValue } from '../core/format';
-import { toNumber, type Training } from '../wire';
+import { type Training, toNumber } from '../wire';
 
 /** One column. */
 export interface Column {
@@ -32,7 +32,9 @@ export function isLowerBetter(key: string): boolean {
 /** Name the inputs that are not the same in all of these trainings. */
 export function differingInputs(trainings: readonly Training[]): string[] {
   const names = [...new Set(trainings.flatMap(training => Object.keys(training.input ?? {})))];
-  return names.filter(name => new Set(trainings.map(training => JSON.stringify(training.input?.[name]))).size > 1);
+  return names.filter(
+    name => new Set(trainings.map(training => JSON.stringify(training.input?.[name]))).size > 1
+  );
 }
 
 /** Name the metrics of these trainings, those of most of them first. */
@@ -60,13 +62,30 @@ export function columnsOf(trainings: readonly Training[], metric: string | null,
   const columns: Column[] = [
     { sort: 'created_at', title: 'age', numeric: true, text: (training, now) => age(training, now) },
     { sort: 'duration', title: 'duration', numeric: true, text: (training, now) => duration(training, now) },
-    ...inputs.map((name): Column => ({ sort: `input:${name}`, title: name, numeric: isNumeric(trainings, name), text: training => valueText(training.input?.[name]) })),
+    ...inputs.map(
+      (name): Column => ({
+        sort: `input:${name}`,
+        title: name,
+        numeric: isNumeric(trainings, name),
+        text: training => valueText(training.input?.[name]),
+      })
+    ),
   ];
   if (metric !== null) {
     const edge = edgeOf(metric, best);
     columns.push(
-      { sort: `last:${metric}`, title: `last ${metric}`, numeric: true, text: training => (training.last?.[metric] ? formatValue(toNumber(training.last[metric].value)) : '') },
-      { sort: `${edge}:${metric}`, title: `best ${metric}`, numeric: true, text: training => (training.extremes?.[metric] ? formatValue(training.extremes[metric][edge]) : '') }
+      {
+        sort: `last:${metric}`,
+        title: `last ${metric}`,
+        numeric: true,
+        text: training => (training.last?.[metric] ? formatValue(toNumber(training.last[metric].value)) : ''),
+      },
+      {
+        sort: `${edge}:${metric}`,
+        title: `best ${metric}`,
+        numeric: true,
+        text: training => (training.extremes?.[metric] ? formatValue(training.extremes[metric][edge]) : ''),
+      }
     );
   }
   return columns;
@@ -77,7 +96,12 @@ export function valueText(value: unknown): string {
   if (value === undefined) {
     return '';
   }
-  const text = typeof value === 'number' ? String(Number(value.toPrecision(6))) : typeof value === 'string' ? value : JSON.stringify(value);
+  const text =
+    typeof value === 'number'
+      ? String(Number(value.toPrecision(6)))
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value);
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 }
 

@@ -1,9 +1,9 @@
 // Several runs side by side: their curves in one chart, and the inputs in which they differ.
 
-import { messageOf } from '../core/errors';
 import { Chart } from '../chart/chart';
-import { readTheme } from '../core/theme';
 import { element } from '../core/dom';
+import { messageOf } from '../core/errors';
+import { readTheme } from '../core/theme';
 import { SeriesStore } from '../series/series_store';
 import { TrainingClient } from '../training/training_client';
 import type { Transport } from '../transport/transport';
@@ -62,10 +62,16 @@ export class Compare {
       runs: names,
       signal: this.#ended.signal,
     });
-    const more = trainings.length > MAX_RUNS ? `The first ${MAX_RUNS} of ${trainings.length} are compared.` : '';
+    const more =
+      trainings.length > MAX_RUNS ? `The first ${MAX_RUNS} of ${trainings.length} are compared.` : '';
     this.node.append(
       element('div', { class: 'jx-runs-note', text: more }),
-      element('div', { class: 'jx-metrics' }, element('div', { class: 'jx-compare-head' }, this.#runNames(names), this.#chart.toolbar.node), this.#chart.node),
+      element(
+        'div',
+        { class: 'jx-metrics' },
+        element('div', { class: 'jx-compare-head' }, this.#runNames(names), this.#chart.toolbar.node),
+        this.#chart.node
+      ),
       inputDiff(this.#shown, names)
     );
     this.refresh();
@@ -83,7 +89,10 @@ export class Compare {
         if (!signal.aborted) {
           this.#asking = false;
           this.#note = 'None of them logged a metric.';
-          this.#store.load({ seq: 0, series: found.flat().map((series, index) => ({ ...series, info: { ...series.info, index } })) });
+          this.#store.load({
+            seq: 0,
+            series: found.flat().map((series, index) => ({ ...series, info: { ...series.info, index } })),
+          });
           this.#requestDraw();
         }
       },
@@ -119,14 +128,23 @@ export class Compare {
     const began = Date.parse(training.started_at ?? training.created_at) / 1000;
     return series
       .filter(({ info }) => info.rank === '0')
-      .map(item => ({ ...item, info: { ...item.info, rank: training.id }, times: item.times.map(time => time - began) }));
+      .map(item => ({
+        ...item,
+        info: { ...item.info, rank: training.id },
+        times: item.times.map(time => time - began),
+      }));
   }
 }
 
 // The name alone where it tells them apart.
 function namesOf(trainings: readonly Training[]): Map<string, string> {
   const all = trainings.map(training => training.name);
-  return new Map(trainings.map(({ id, name }) => [id, all.indexOf(name) === all.lastIndexOf(name) ? name : `${name} …${id.slice(-4)}`]));
+  return new Map(
+    trainings.map(({ id, name }) => [
+      id,
+      all.indexOf(name) === all.lastIndexOf(name) ? name : `${name} …${id.slice(-4)}`,
+    ])
+  );
 }
 
 function inputDiff(trainings: readonly Training[], names: ReadonlyMap<string, string>): HTMLElement {
@@ -134,9 +152,26 @@ function inputDiff(trainings: readonly Training[], names: ReadonlyMap<string, st
   if (inputs.length === 0) {
     return element('div', { class: 'jx-runs-note', text: 'Their inputs are the same.' });
   }
-  const head = element('tr', {}, element('th', { text: 'input', attrs: { scope: 'col' } }), ...trainings.map(training => element('th', { text: names.get(training.id), title: training.id, attrs: { scope: 'col' } })));
-  const rows = inputs.map(name =>
-    element('tr', {}, element('th', { text: name, attrs: { scope: 'row' } }), ...trainings.map(training => element('td', { text: valueText(training.input?.[name]) })))
+  const head = element(
+    'tr',
+    {},
+    element('th', { text: 'input', attrs: { scope: 'col' } }),
+    ...trainings.map(training =>
+      element('th', { text: names.get(training.id), title: training.id, attrs: { scope: 'col' } })
+    )
   );
-  return element('table', { class: 'jx-diff', attrs: { 'aria-label': 'Inputs that differ' } }, element('thead', {}, head), element('tbody', {}, ...rows));
+  const rows = inputs.map(name =>
+    element(
+      'tr',
+      {},
+      element('th', { text: name, attrs: { scope: 'row' } }),
+      ...trainings.map(training => element('td', { text: valueText(training.input?.[name]) }))
+    )
+  );
+  return element(
+    'table',
+    { class: 'jx-diff', attrs: { 'aria-label': 'Inputs that differ' } },
+    element('thead', {}, head),
+    element('tbody', {}, ...rows)
+  );
 }

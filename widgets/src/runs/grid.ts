@@ -29,11 +29,23 @@ export class Grid {
   constructor(events: GridEvents, signal: AbortSignal) {
     this.#events = events;
     this.#signal = signal;
-    const table = element('table', { class: 'jx-table', attrs: { 'aria-label': 'Trainings' } }, this.#head, this.#body);
+    const table = element(
+      'table',
+      { class: 'jx-table', attrs: { 'aria-label': 'Trainings' } },
+      this.#head,
+      this.#body
+    );
     this.node = element('div', { class: 'jx-runs-scroll' }, table);
   }
 
-  draw(trainings: readonly Training[], columns: readonly Column[], sort: string, now_ms: number, canEdit: boolean, openedId: string | null): void {
+  draw(
+    trainings: readonly Training[],
+    columns: readonly Column[],
+    sort: string,
+    now_ms: number,
+    canEdit: boolean,
+    openedId: string | null
+  ): void {
     this.#openedId = openedId;
     this.#drawHead(columns, sort);
     const rows = trainings.map(training => this.#row(training, columns, now_ms, canEdit));
@@ -68,19 +80,48 @@ export class Grid {
     const cells = all.map(({ sort: column, title, numeric }) => {
       const direction = sort === column ? 'ascending' : sort === `-${column}` ? 'descending' : 'none';
       const arrow = direction === 'ascending' ? ' ▲' : direction === 'descending' ? ' ▼' : '';
-      const sorter = button({ text: title + arrow, title: `Sort by ${title}` }, () => this.#events.sort(column), this.#signal);
-      return element('th', { class: numeric ? 'jx-num' : '', attrs: { scope: 'col', 'aria-sort': direction, 'data-sort': column } }, sorter);
+      const sorter = button(
+        { text: title + arrow, title: `Sort by ${title}` },
+        () => this.#events.sort(column),
+        this.#signal
+      );
+      return element(
+        'th',
+        {
+          class: numeric ? 'jx-num' : '',
+          attrs: { scope: 'col', 'aria-sort': direction, 'data-sort': column },
+        },
+        sorter
+      );
     });
     const plain = ['tags', 'notes'].map(text => element('th', { text, attrs: { scope: 'col' } }));
-    this.#head.replaceChildren(element('tr', {}, element('th', { attrs: { 'aria-label': 'Selected' } }), ...cells, ...plain));
+    this.#head.replaceChildren(
+      element('tr', {}, element('th', { attrs: { 'aria-label': 'Selected' } }), ...cells, ...plain)
+    );
   }
 
-  #row(training: Training, columns: readonly Column[], now_ms: number, canEdit: boolean): HTMLTableRowElement {
+  #row(
+    training: Training,
+    columns: readonly Column[],
+    now_ms: number,
+    canEdit: boolean
+  ): HTMLTableRowElement {
     const had = this.#rows.get(training.id);
     const texts = columns.map(column => column.text(training, now_ms));
     const chosen = this.selection.has(training.id);
     const { status, stop, name, tags, notes } = training;
-    const shown = JSON.stringify([texts, columns.map(column => column.sort), status, stop, name, tags, notes, chosen, canEdit, training.id === this.#openedId]);
+    const shown = JSON.stringify([
+      texts,
+      columns.map(column => column.sort),
+      status,
+      stop,
+      name,
+      tags,
+      notes,
+      chosen,
+      canEdit,
+      training.id === this.#openedId,
+    ]);
     if (had && (had.shown === shown || had.row.querySelector(EDITED))) {
       return had.row;
     }
@@ -90,17 +131,41 @@ export class Grid {
     return row;
   }
 
-  #make(training: Training, columns: readonly Column[], texts: string[], chosen: boolean, canEdit: boolean): HTMLTableRowElement {
-    const box = element('input', { attrs: { type: 'checkbox', 'aria-label': `Select ${training.name} ${training.id}` } });
+  #make(
+    training: Training,
+    columns: readonly Column[],
+    texts: string[],
+    chosen: boolean,
+    canEdit: boolean
+  ): HTMLTableRowElement {
+    const box = element('input', {
+      attrs: { type: 'checkbox', 'aria-label': `Select ${training.name} ${training.id}` },
+    });
     box.checked = chosen;
     box.addEventListener('change', () => {
       this.selection[box.checked ? 'add' : 'delete'](training.id);
       this.#events.selected();
     });
     const status = training.stop && !isEnded(training.status) ? 'stopping' : training.status;
-    const chip = element('span', { class: 'jx-chip', attrs: { 'data-status': status } }, element('span', { class: 'jx-dot' }), status);
-    const name = button({ class: 'jx-open', text: training.name, title: 'Show this training', attrs: { 'aria-expanded': String(training.id === this.#openedId) } }, () => this.#events.open(training), this.#signal);
-    const cells = texts.map((text, i) => element('td', { class: columns[i].numeric ? 'jx-num' : '', text, title: text }));
+    const chip = element(
+      'span',
+      { class: 'jx-chip', attrs: { 'data-status': status } },
+      element('span', { class: 'jx-dot' }),
+      status
+    );
+    const name = button(
+      {
+        class: 'jx-open',
+        text: training.name,
+        title: 'Show this training',
+        attrs: { 'aria-expanded': String(training.id === this.#openedId) },
+      },
+      () => this.#events.open(training),
+      this.#signal
+    );
+    const cells = texts.map((text, i) =>
+      element('td', { class: columns[i].numeric ? 'jx-num' : '', text, title: text })
+    );
     const tags = this.#editable('tags', (training.tags ?? []).join(', '), training, canEdit);
     const notes = this.#editable('notes', training.notes ?? '', training, canEdit);
     return element(
@@ -120,7 +185,10 @@ export class Grid {
   #editable(what: 'tags' | 'notes', text: string, training: Training, canEdit: boolean): HTMLElement {
     const cell = element('td');
     const begin = () => {
-      const input = element('input', { class: 'jx-runs-edit', attrs: { 'aria-label': `${what} of ${training.name}`, value: text } });
+      const input = element('input', {
+        class: 'jx-runs-edit',
+        attrs: { 'aria-label': `${what} of ${training.name}`, value: text },
+      });
       let over = false;
       const end = (keep: boolean) => {
         if (!over) {
@@ -128,7 +196,17 @@ export class Grid {
           cell.replaceChildren(show);
           if (keep && input.value !== text) {
             const value = input.value.trim();
-            this.#events.label(training, what === 'tags' ? { tags: value.split(',').map(tag => tag.trim()).filter(Boolean) } : { notes: value });
+            this.#events.label(
+              training,
+              what === 'tags'
+                ? {
+                    tags: value
+                      .split(',')
+                      .map(tag => tag.trim())
+                      .filter(Boolean),
+                  }
+                : { notes: value }
+            );
           }
         }
       };
@@ -142,7 +220,12 @@ export class Grid {
       cell.replaceChildren(input);
       input.focus();
     };
-    const options = { class: text ? 'jx-label' : 'jx-label jx-label-none', text: text || '+', title: text || `Add ${what}`, attrs: { 'aria-label': `Edit ${what} of ${training.name}` } };
+    const options = {
+      class: text ? 'jx-label' : 'jx-label jx-label-none',
+      text: text || '+',
+      title: text || `Add ${what}`,
+      attrs: { 'aria-label': `Edit ${what} of ${training.name}` },
+    };
     const show = button(options, begin, this.#signal);
     show.disabled = !canEdit;
     cell.append(show);

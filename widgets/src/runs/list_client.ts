@@ -33,7 +33,11 @@ export class ListClient {
   }
 
   async page(query: ListQuery): Promise<ListPage> {
-    const asked = new URLSearchParams({ sort: query.sort, limit: String(query.limit), offset: String(query.offset) });
+    const asked = new URLSearchParams({
+      sort: query.sort,
+      limit: String(query.limit),
+      offset: String(query.offset),
+    });
     if (query.text) {
       asked.set('q', query.text);
     }
@@ -50,7 +54,10 @@ export class ListClient {
   /** Return what a run's code takes, or `null` where the engine does not know it, as of another service's version. */
   async schema({ model, version }: Training): Promise<VersionSchema | null> {
     const [owner, name] = model.split('/').map(encodeURIComponent);
-    const answer = await this.#transport.request('GET', `/v1/models/${owner}/${name}/versions/${encodeURIComponent(version)}`);
+    const answer = await this.#transport.request(
+      'GET',
+      `/v1/models/${owner}/${name}/versions/${encodeURIComponent(version)}`
+    );
     return answer.status === 200 ? jsonOf<VersionSchema>(answer) : null;
   }
 

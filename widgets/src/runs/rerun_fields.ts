@@ -20,7 +20,14 @@ export interface InputSchema {
 
 /** The part of a version that says which inputs it takes. */
 export interface VersionSchema {
-  openapi_schema: { components: { schemas: Record<string, InputSchema & { properties?: Record<string, InputSchema>; required?: string[] }> } };
+  openapi_schema: {
+    components: {
+      schemas: Record<
+        string,
+        InputSchema & { properties?: Record<string, InputSchema>; required?: string[] }
+      >;
+    };
+  };
 }
 
 /** One input. */
@@ -44,7 +51,9 @@ export interface RerunField {
  */
 export function fieldsOf(training: Training, version: VersionSchema | null): RerunField[] {
   const schemas = version?.openapi_schema.components.schemas ?? {};
-  const properties = Object.entries(schemas.TrainingInput?.properties ?? {}).sort(([, a], [, b]) => (a['x-order'] ?? 0) - (b['x-order'] ?? 0));
+  const properties = Object.entries(schemas.TrainingInput?.properties ?? {}).sort(
+    ([, a], [, b]) => (a['x-order'] ?? 0) - (b['x-order'] ?? 0)
+  );
   const known = new Map(properties);
   const names = [...new Set([...known.keys(), ...Object.keys(training.input ?? {})])];
   return names.map(name => {
@@ -66,7 +75,11 @@ export function fieldsOf(training: Training, version: VersionSchema | null): Rer
 
 /** Write a value as one would type it: text as it is, all else as JSON. */
 export function textOf(value: unknown): string {
-  return value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+  return value === undefined || value === null
+    ? ''
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value);
 }
 
 /** Read what was typed: JSON, a number, one of Python's words, else text for the engine to judge. */
@@ -91,5 +104,7 @@ export function parseValue(text: string, field: Pick<RerunField, 'isText' | 'isO
 
 /** Return the inputs whose text is no longer what it was. */
 export function changesOf(fields: readonly RerunField[], texts: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(fields.flatMap((field, i) => (texts[i] === field.text ? [] : [[field.name, parseValue(texts[i], field)]])));
+  return Object.fromEntries(
+    fields.flatMap((field, i) => (texts[i] === field.text ? [] : [[field.name, parseValue(texts[i], field)]]))
+  );
 }

@@ -1,7 +1,7 @@
 // "Run again" of one run: its inputs in boxes, of which the changed ones are sent. The engine checks them as it checks a launch.
 
-import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import type { Training } from '../wire';
 import { changesOf, fieldsOf, type RerunField, type VersionSchema } from './rerun_fields';
 
@@ -38,15 +38,25 @@ export class RerunForm {
     this.node.replaceChildren();
     if (training) {
       const { signal } = this.#listeners;
-      void this.#events.schema(training).then(schema => signal.aborted || this.#draw(training, fieldsOf(training, schema), signal));
+      void this.#events
+        .schema(training)
+        .then(schema => signal.aborted || this.#draw(training, fieldsOf(training, schema), signal));
     }
   }
 
   #draw(training: Training, fields: readonly RerunField[], signal: AbortSignal): void {
     const boxes = fields.map(boxOf);
-    const changes = () => changesOf(fields, boxes.map(box => box.value));
+    const changes = () =>
+      changesOf(
+        fields,
+        boxes.map(box => box.value)
+      );
     const error = element('div', { class: 'jx-bad', attrs: { role: 'alert' } });
-    const start = element('button', { class: 'jx-button jx-primary', text: 'Start', attrs: { type: 'submit' } });
+    const start = element('button', {
+      class: 'jx-button jx-primary',
+      text: 'Start',
+      attrs: { type: 'submit' },
+    });
     const summary = element('span', { class: 'jx-again-told' });
     const summarize = () => {
       const names = Object.keys(changes());
@@ -84,12 +94,25 @@ export class RerunForm {
       },
       { signal }
     );
-    const rows = fields.map(({ name, title }, i) => element('label', { title }, element('span', { text: name, title: title || name }), boxes[i]));
+    const rows = fields.map(({ name, title }, i) =>
+      element('label', { title }, element('span', { text: name, title: title || name }), boxes[i])
+    );
     this.node.replaceChildren(
-      element('div', { class: 'jx-again-title', text: `Run ${training.name} …${training.id.slice(-6)} again` }),
-      rows.length > 0 ? element('div', { class: 'jx-again-inputs' }, ...rows) : element('div', { class: 'jx-again-told', text: 'It takes no inputs.' }),
+      element('div', {
+        class: 'jx-again-title',
+        text: `Run ${training.name} …${training.id.slice(-6)} again`,
+      }),
+      rows.length > 0
+        ? element('div', { class: 'jx-again-inputs' }, ...rows)
+        : element('div', { class: 'jx-again-told', text: 'It takes no inputs.' }),
       error,
-      element('div', { class: 'jx-again-end' }, start, button({ class: 'jx-button jx-plain', text: 'Close' }, () => this.show(null), signal), summary)
+      element(
+        'div',
+        { class: 'jx-again-end' },
+        start,
+        button({ class: 'jx-button jx-plain', text: 'Close' }, () => this.show(null), signal),
+        summary
+      )
     );
     summarize();
     (boxes[0] ?? start).focus();
@@ -98,11 +121,22 @@ export class RerunForm {
 
 function boxOf({ name, text, isSecret, choices }: RerunField): HTMLInputElement | HTMLSelectElement {
   if (choices.length > 0) {
-    const select = element('select', { attrs: { 'aria-label': name } }, ...choices.map(choice => element('option', { text: choice, attrs: { value: choice } })));
+    const select = element(
+      'select',
+      { attrs: { 'aria-label': name } },
+      ...choices.map(choice => element('option', { text: choice, attrs: { value: choice } }))
+    );
     select.value = text;
     return select;
   }
-  const box = element('input', { attrs: { type: isSecret ? 'password' : 'text', 'aria-label': name, spellcheck: 'false', autocomplete: 'off' } });
+  const box = element('input', {
+    attrs: {
+      type: isSecret ? 'password' : 'text',
+      'aria-label': name,
+      spellcheck: 'false',
+      autocomplete: 'off',
+    },
+  });
   box.value = text;
   if (isSecret) {
     box.placeholder = 'kept nowhere: give it again';

@@ -1,21 +1,21 @@
 // The table of runs: a page of the engine's list, asked again once a second while somebody looks at it.
 // The rule: everything that is shown comes from one request; no run has a stream of its own here.
 
-import { messageOf } from '../core/errors';
-import { DrawScheduler } from '../core/draw_scheduler';
 import { button, element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
+import { messageOf } from '../core/errors';
 import { formatCount } from '../core/format';
+import { addStyles } from '../core/styles';
 import { isEnded, isResumable } from '../training/labels';
 import { mountTraining } from '../training/training_view';
-import { addStyles } from '../core/styles';
 import type { Transport } from '../transport/transport';
 import type { Status, Training } from '../wire';
 import { ActionBar } from './action_bar';
-import { RerunForm } from './rerun_form';
-import { columnsOf, defaultMetric, metricKeys, type Best } from './columns';
+import { type Best, columnsOf, defaultMetric, metricKeys } from './columns';
 import { Compare } from './compare';
 import { Grid } from './grid';
 import { ListClient, type ListPage, type ListQuery } from './list_client';
+import { RerunForm } from './rerun_form';
 import { addTableStyles } from './styles';
 
 /** What a host provides. */
@@ -50,7 +50,9 @@ class RunsTable {
   readonly #actions: ActionBar;
   readonly #compare: Compare;
   readonly #rerun: RerunForm;
-  readonly #search = element('input', { attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' } });
+  readonly #search = element('input', {
+    attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' },
+  });
   readonly #status = element('select', { attrs: { 'aria-label': 'Filter by status' } });
   readonly #metric = element('select', { attrs: { 'aria-label': 'Metric' } });
   readonly #best = element('select', { attrs: { 'aria-label': 'Best is' } });
@@ -74,11 +76,26 @@ class RunsTable {
     const { signal } = options;
     this.#options = options;
     this.#client = new ListClient(options.transport);
-    this.#query = { statuses: options.statuses, text: '', sort: '-created_at', limit: options.pageSize, offset: 0 };
+    this.#query = {
+      statuses: options.statuses,
+      text: '',
+      sort: '-created_at',
+      limit: options.pageSize,
+      offset: 0,
+    };
     this.#page = { trainings: [...options.snapshot], total: options.snapshot.length, counts: {}, offset: 0 };
     this.#grid = new Grid(
       {
-        sort: column => this.#ask({ sort: this.#query.sort === column ? `-${column}` : this.#query.sort === `-${column}` ? column : firstOrder(column), offset: 0 }),
+        sort: column =>
+          this.#ask({
+            sort:
+              this.#query.sort === column
+                ? `-${column}`
+                : this.#query.sort === `-${column}`
+                  ? column
+                  : firstOrder(column),
+            offset: 0,
+          }),
         open: training => this.#open(training),
         selected: () => this.#scheduler.request(),
         label: (training, labels) => void this.#do(() => this.#client.label(training.id, labels)),
@@ -97,9 +114,21 @@ class RunsTable {
             void this.#each(training => this.#client.rerun(training.id));
           }
         },
-        resume: () => void this.#each(async training => this.#started(await this.#client.resume(training.id)), isResumable),
-        cancel: () => void this.#each(training => this.#client.cancel(training.id), training => !isEnded(training.status)),
-        remove: () => void this.#each(training => this.#client.remove(training.id), training => isEnded(training.status)),
+        resume: () =>
+          void this.#each(
+            async training => this.#started(await this.#client.resume(training.id)),
+            isResumable
+          ),
+        cancel: () =>
+          void this.#each(
+            training => this.#client.cancel(training.id),
+            training => !isEnded(training.status)
+          ),
+        remove: () =>
+          void this.#each(
+            training => this.#client.remove(training.id),
+            training => isEnded(training.status)
+          ),
         clear: () => {
           this.#grid.selection.clear();
           this.#compare.show([]);
@@ -117,20 +146,68 @@ class RunsTable {
       },
       signal
     );
-    const move = (by: number) => this.#ask({ offset: Math.max(0, this.#query.offset + by * options.pageSize) });
-    this.#previous = button({ class: 'jx-button jx-plain', text: '‹', title: 'Previous page', attrs: { 'aria-label': 'Previous page' } }, () => move(-1), signal);
-    this.#next = button({ class: 'jx-button jx-plain', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } }, () => move(1), signal);
-    for (const [value, text] of [['auto', 'auto'], ['min', 'min'], ['max', 'max']]) {
+    const move = (by: number) =>
+      this.#ask({ offset: Math.max(0, this.#query.offset + by * options.pageSize) });
+    this.#previous = button(
+      {
+        class: 'jx-button jx-plain',
+        text: '‹',
+        title: 'Previous page',
+        attrs: { 'aria-label': 'Previous page' },
+      },
+      () => move(-1),
+      signal
+    );
+    this.#next = button(
+      { class: 'jx-button jx-plain', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } },
+      () => move(1),
+      signal
+    );
+    for (const [value, text] of [
+      ['auto', 'auto'],
+      ['min', 'min'],
+      ['max', 'max'],
+    ]) {
       this.#best.append(element('option', { text, attrs: { value } }));
     }
-    const close = button({ class: 'jx-link', text: 'Close', attrs: { 'aria-label': 'Close the training' } }, () => this.#close(), signal);
+    const close = button(
+      { class: 'jx-link', text: 'Close', attrs: { 'aria-label': 'Close the training' } },
+      () => this.#close(),
+      signal
+    );
     this.#panel.append(element('div', { class: 'jx-runs-panel-head' }, close), this.#panelHost);
-    const bar = element('div', { class: 'jx-runs-bar' }, this.#search, this.#status, element('label', {}, 'metric', this.#metric), element('label', {}, 'best', this.#best), element('span', { class: 'jx-spacer' }), this.#count, this.#previous, this.#next);
-    this.#root = element('section', { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } }, bar, this.#actions.node, this.#rerun.node, this.#note, this.#grid.node, this.#compare.node, this.#panel);
+    const bar = element(
+      'div',
+      { class: 'jx-runs-bar' },
+      this.#search,
+      this.#status,
+      element('label', {}, 'metric', this.#metric),
+      element('label', {}, 'best', this.#best),
+      element('span', { class: 'jx-spacer' }),
+      this.#count,
+      this.#previous,
+      this.#next
+    );
+    this.#root = element(
+      'section',
+      { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } },
+      bar,
+      this.#actions.node,
+      this.#rerun.node,
+      this.#note,
+      this.#grid.node,
+      this.#compare.node,
+      this.#panel
+    );
     options.element.replaceChildren(this.#root);
     addStyles(this.#root);
     addTableStyles(this.#root);
-    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => inSight && void this.#refresh(), signal);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => inSight && void this.#refresh(),
+      signal
+    );
     this.#listen(signal);
     this.#draw();
   }
@@ -146,7 +223,11 @@ class RunsTable {
       },
       { signal }
     );
-    const filter = () => this.#ask({ statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [], offset: 0 });
+    const filter = () =>
+      this.#ask({
+        statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [],
+        offset: 0,
+      });
     this.#status.addEventListener('change', filter, { signal });
     const request = () => this.#scheduler.request();
     this.#metric.addEventListener(
@@ -213,7 +294,10 @@ class RunsTable {
     return [...this.#grid.selection].flatMap(id => this.#known.get(id) ?? []);
   }
 
-  async #each(work: (training: Training) => Promise<unknown>, which: (training: Training) => boolean = () => true): Promise<void> {
+  async #each(
+    work: (training: Training) => Promise<unknown>,
+    which: (training: Training) => boolean = () => true
+  ): Promise<void> {
     await this.#do(async () => {
       for (const training of this.#selected().filter(which)) {
         await work(training);
@@ -273,13 +357,32 @@ class RunsTable {
       }
     }
     const keys = metricKeys(trainings);
-    this.#metricChosen = this.#metricChosen !== null && keys.includes(this.#metricChosen) ? this.#metricChosen : defaultMetric(keys);
-    fill(this.#metric, keys.map(key => [key, key]), this.#metricChosen ?? '');
+    this.#metricChosen =
+      this.#metricChosen !== null && keys.includes(this.#metricChosen)
+        ? this.#metricChosen
+        : defaultMetric(keys);
+    fill(
+      this.#metric,
+      keys.map(key => [key, key]),
+      this.#metricChosen ?? ''
+    );
     const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-    fill(this.#status, [['', `all (${formatCount(all)})`], ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`])], this.#query.statuses.join(','));
+    fill(
+      this.#status,
+      [
+        ['', `all (${formatCount(all)})`],
+        ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`]),
+      ],
+      this.#query.statuses.join(',')
+    );
     const columns = columnsOf(trainings, this.#metricChosen, this.#best.value as Best);
     this.#grid.draw(trainings, columns, this.#query.sort, Date.now(), this.#live, this.#openedId);
-    setText(this.#count, total === 0 ? 'no trainings' : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`);
+    setText(
+      this.#count,
+      total === 0
+        ? 'no trainings'
+        : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`
+    );
     this.#previous.disabled = !this.#live || this.#query.offset === 0;
     this.#next.disabled = !this.#live || offset + trainings.length >= total;
     for (const pager of [this.#previous, this.#next]) {
@@ -292,14 +395,18 @@ class RunsTable {
 }
 
 function firstOrder(column: string): string {
-  return ['name', 'id', 'status'].includes(column) || /^(min|last|input):/.test(column) ? column : `-${column}`;
+  return ['name', 'id', 'status'].includes(column) || /^(min|last|input):/.test(column)
+    ? column
+    : `-${column}`;
 }
 
 function fill(select: HTMLSelectElement, options: string[][], value: string): void {
   const wanted = JSON.stringify(options);
   if (select.dataset.options !== wanted && document.activeElement !== select) {
     select.dataset.options = wanted;
-    select.replaceChildren(...options.map(([key, text]) => element('option', { text, attrs: { value: key } })));
+    select.replaceChildren(
+      ...options.map(([key, text]) => element('option', { text, attrs: { value: key } }))
+    );
   }
   if (document.activeElement !== select || select.value === '') {
     select.value = value;

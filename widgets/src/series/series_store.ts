@@ -1,7 +1,7 @@
 // The series of one training as a view holds them: bounded, whatever the length of the run.
 
 import type { BatchBlock, Columns, SeriesInfo } from '../wire';
-import { Downsampler, type Axis, type Curve, type Sample } from './downsampler';
+import { type Axis, type Curve, Downsampler, type Sample } from './downsampler';
 
 export type { Axis, Curve, Sample } from './downsampler';
 

@@ -1,7 +1,7 @@
 // The models that live in a session, each with its parameters and gradients on demand.
 
-import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import type { DebugModel, DebugSession } from '../wire';
 import { factsOf, modelText, shapeOf } from './labels';
 import type { Parameter, SessionClient } from './session_client';
@@ -20,7 +20,16 @@ export class ModelsList {
   constructor(client: SessionClient, signal: AbortSignal) {
     this.#client = client;
     this.#signal = signal;
-    this.node = element('section', { class: 'jx-section' }, element('div', { class: 'jx-section-head' }, element('span', { class: 'jx-section-title', text: 'Models in memory' })), this.#list);
+    this.node = element(
+      'section',
+      { class: 'jx-section' },
+      element(
+        'div',
+        { class: 'jx-section-head' },
+        element('span', { class: 'jx-section-title', text: 'Models in memory' })
+      ),
+      this.#list
+    );
   }
 
   draw(session: DebugSession, live: boolean): void {
@@ -43,8 +52,20 @@ export class ModelsList {
     const text = element('span', { class: 'jx-session-dim' });
     const body = element('div', { class: 'jx-session-body' });
     setHidden(body, true);
-    const look = button({ class: 'jx-link', text: 'Parameters' }, () => void this.#toggle(model.id, look, body), this.#signal);
-    const line = element('div', { class: 'jx-session-line' }, element('strong', { text: model.type }), element('code', { class: 'jx-session-id', text: model.id }), text, element('span', { class: 'jx-spacer' }), look);
+    const look = button(
+      { class: 'jx-link', text: 'Parameters' },
+      () => void this.#toggle(model.id, look, body),
+      this.#signal
+    );
+    const line = element(
+      'div',
+      { class: 'jx-session-line' },
+      element('strong', { text: model.type }),
+      element('code', { class: 'jx-session-id', text: model.id }),
+      text,
+      element('span', { class: 'jx-spacer' }),
+      look
+    );
     const made = { node: element('div', { class: 'jx-session-item' }, line, body), text, look };
     this.#rows.set(model.id, made);
     this.#list.append(made.node);
@@ -67,14 +88,40 @@ export class ModelsList {
     setText(look, 'Hide parameters');
   }
 
-  #parameters(modelId: string, all: readonly Parameter[], look: HTMLButtonElement, body: HTMLElement): HTMLElement[] {
-    const again = button({ class: 'jx-link', text: 'Look again' }, () => {
+  #parameters(
+    modelId: string,
+    all: readonly Parameter[],
+    look: HTMLButtonElement,
+    body: HTMLElement
+  ): HTMLElement[] {
+    const again = button(
+      { class: 'jx-link', text: 'Look again' },
+      () => {
         setHidden(body, true);
         void this.#toggle(modelId, look, body);
-      }, this.#signal);
+      },
+      this.#signal
+    );
     const rows = all.slice(0, MAX_PARAMETERS).map(parameterRow);
-    const more = all.length > MAX_PARAMETERS ? [element('div', { class: 'jx-session-dim', text: `and ${all.length - MAX_PARAMETERS} more; session.parameters() gives all` })] : [];
-    return [element('div', { class: 'jx-session-again' }, element('span', { class: 'jx-session-dim', text: 'value, then gradient' }), again), ...rows, ...more];
+    const more =
+      all.length > MAX_PARAMETERS
+        ? [
+            element('div', {
+              class: 'jx-session-dim',
+              text: `and ${all.length - MAX_PARAMETERS} more; session.parameters() gives all`,
+            }),
+          ]
+        : [];
+    return [
+      element(
+        'div',
+        { class: 'jx-session-again' },
+        element('span', { class: 'jx-session-dim', text: 'value, then gradient' }),
+        again
+      ),
+      ...rows,
+      ...more,
+    ];
   }
 }
 
@@ -82,7 +129,13 @@ function parameterRow({ name, shape, dtype, trainable, value, grad }: Parameter)
   const half = (title: string, summary: Parameter['value'] | null) => {
     const cell = element('div', { class: 'jx-parameter-half' });
     if (summary === null) {
-      cell.append(element('span', { class: 'jx-session-dim', text: trainable ? 'no gradient now' : 'frozen', title: trainable ? 'Between zero_grad() and backward() there is none' : '' }));
+      cell.append(
+        element('span', {
+          class: 'jx-session-dim',
+          text: trainable ? 'no gradient now' : 'frozen',
+          title: trainable ? 'Between zero_grad() and backward() there is none' : '',
+        })
+      );
       return cell;
     }
     if (summary.histogram) {

@@ -30,7 +30,12 @@ export class SessionFeed {
   #stopRetry: (() => void) | null = null;
 
   /** @param onChange Called after each change; cheap, draws nothing by itself. */
-  constructor(client: SessionClient, snapshot: DebugSession | null, onChange: () => void, clock: Clock = BROWSER_CLOCK) {
+  constructor(
+    client: SessionClient,
+    snapshot: DebugSession | null,
+    onChange: () => void,
+    clock: Clock = BROWSER_CLOCK
+  ) {
     this.#client = client;
     this.#session = snapshot;
     this.#onChange = onChange;
@@ -52,7 +57,13 @@ export class SessionFeed {
 
   /** Begin, or go on after `pause`. */
   start(): void {
-    if (this.#stream || this.#stopRetry || this.#starting || this.#state === 'ended' || this.#state === 'gone') {
+    if (
+      this.#stream ||
+      this.#stopRetry ||
+      this.#starting ||
+      this.#state === 'ended' ||
+      this.#state === 'gone'
+    ) {
       return;
     }
     if (this.#state === 'idle') {

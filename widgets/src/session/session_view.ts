@@ -1,20 +1,20 @@
 // A debug session: what it does now, its models and trainings, where it stopped, and a field to look at anything in it.
 // The rule: looking never waits for the session's main thread, so it works while a training runs or hangs.
 
-import { messageOf } from '../core/errors';
-import { DrawScheduler } from '../core/draw_scheduler';
 import { button, element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
+import { messageOf } from '../core/errors';
 import { formatAbout } from '../core/format';
-import { LogView } from '../log/log_view';
 import { addStyles } from '../core/styles';
+import { LogView } from '../log/log_view';
 import type { Transport } from '../transport/transport';
 import type { DebugSession } from '../wire';
 import { ConsoleView } from './console_view';
 import { FailureView } from './failure_view';
+import { capturedText, chipOf, noticesOf } from './labels';
 import { ModelsList } from './models_list';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
-import { capturedText, chipOf, noticesOf } from './labels';
 import { addSessionStyles } from './styles';
 import { TrainingsView } from './trainings_view';
 
@@ -73,26 +73,60 @@ class SessionView {
     };
     this.#failure = new FailureView(client, signal);
     this.#models = new ModelsList(client, signal);
-    this.#trainings = new TrainingsView({ client, transport, requestDraw, onTheme: dark => {
+    this.#trainings = new TrainingsView({
+      client,
+      transport,
+      requestDraw,
+      onTheme: dark => {
         this.#root.dataset.theme = dark ? 'dark' : 'light';
-      }, signal });
+      },
+      signal,
+    });
     this.#console = new ConsoleView(client, signal);
     this.#log = new LogView(() => Promise.resolve(), signal);
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
-    this.#interrupt = button({ class: 'jx-button', text: 'Interrupt', title: 'Interrupt what runs; everything in the session lives on' }, () => void this.#do(() => client.interrupt()), signal);
-    this.#stack = button({ class: 'jx-button jx-quiet', text: 'Stacks', title: 'Where each thread stands now' }, () => void this.#showStacks(), signal);
+    this.#interrupt = button(
+      {
+        class: 'jx-button',
+        text: 'Interrupt',
+        title: 'Interrupt what runs; everything in the session lives on',
+      },
+      () => void this.#do(() => client.interrupt()),
+      signal
+    );
+    this.#stack = button(
+      { class: 'jx-button jx-quiet', text: 'Stacks', title: 'Where each thread stands now' },
+      () => void this.#showStacks(),
+      signal
+    );
     this.#end = button({ class: 'jx-button', text: 'Terminate…' }, () => ask(true), signal);
     this.#confirm = element(
       'span',
       { class: 'jx-session-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Terminate?' } },
       element('span', { text: 'End it and lose its models?' }),
-      button({ class: 'jx-button', text: 'Terminate' }, () => {
+      button(
+        { class: 'jx-button', text: 'Terminate' },
+        () => {
           ask(false);
           void this.#do(async () => void (await client.terminate()));
-        }, signal),
+        },
+        signal
+      ),
       button({ class: 'jx-button jx-quiet', text: 'Keep' }, () => ask(false), signal)
     );
-    const title = element('div', { class: 'jx-title' }, this.#name, this.#chip, this.#facts, element('span', { class: 'jx-spacer' }), this.#connection, this.#interrupt, this.#stack, this.#end, this.#confirm);
+    const title = element(
+      'div',
+      { class: 'jx-title' },
+      this.#name,
+      this.#chip,
+      this.#facts,
+      element('span', { class: 'jx-spacer' }),
+      this.#connection,
+      this.#interrupt,
+      this.#stack,
+      this.#end,
+      this.#confirm
+    );
     this.#root = element(
       'section',
       { class: 'jx-panel jx-session', attrs: { role: 'region', 'aria-label': 'Debug session' } },
@@ -109,7 +143,12 @@ class SessionView {
     place.replaceChildren(this.#root);
     addStyles(this.#root);
     addSessionStyles(this.#root);
-    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => (inSight ? this.#feed.start() : this.#feed.pause()),
+      signal
+    );
     const tick = setInterval(() => {
       if (this.#scheduler.inSight && this.#feed.state === 'live') {
         this.#scheduler.request();
@@ -160,7 +199,10 @@ class SessionView {
     this.#trainings.draw(session, now_s, state);
     this.#models.draw(session, live);
     setHidden(this.#console.node, over);
-    this.#console.draw(live, session.failure && session.failure.num_frames > 0 ? session.failure.selected : null);
+    this.#console.draw(
+      live,
+      session.failure && session.failure.num_frames > 0 ? session.failure.selected : null
+    );
     this.#log.draw(this.#feed.log, over, state === 'gone', true);
   }
 
@@ -168,7 +210,11 @@ class SessionView {
     const key = JSON.stringify(lines);
     if (this.#messages.dataset.key !== key) {
       this.#messages.dataset.key = key;
-      this.#messages.replaceChildren(...lines.map(({ tone, text }) => element('div', { class: 'jx-message', text, attrs: { 'data-tone': tone } })));
+      this.#messages.replaceChildren(
+        ...lines.map(({ tone, text }) =>
+          element('div', { class: 'jx-message', text, attrs: { 'data-tone': tone } })
+        )
+      );
     }
   }
 

@@ -1,13 +1,13 @@
 // One training of a debug session, as the output of the call that began it: its curves while it runs and after.
 // What else is in the session, its own view shows.
 
-import { DrawScheduler } from '../core/draw_scheduler';
 import { element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
 import { addStyles } from '../core/styles';
 import type { DebugTraining } from '../wire';
+import { trainingNoticesOf } from './labels';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
-import { trainingNoticesOf } from './labels';
 import type { SessionOptions } from './session_view';
 import { addSessionStyles } from './styles';
 import { TrainingRow } from './training_row';
@@ -41,11 +41,23 @@ class SingleTrainingView {
     this.#options = options;
     this.#client = new SessionClient(transport, sessionId);
     this.#feed = new SessionFeed(this.#client, snapshot, () => this.#scheduler?.request());
-    this.#root = element('section', { class: 'jx-panel jx-session jx-session-one', attrs: { role: 'region', 'aria-label': 'Training of a debug session' } }, this.#messages);
+    this.#root = element(
+      'section',
+      {
+        class: 'jx-panel jx-session jx-session-one',
+        attrs: { role: 'region', 'aria-label': 'Training of a debug session' },
+      },
+      this.#messages
+    );
     place.replaceChildren(this.#root);
     addStyles(this.#root);
     addSessionStyles(this.#root);
-    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => (inSight ? this.#feed.start() : this.#feed.pause()),
+      signal
+    );
     const tick = setInterval(() => {
       if (this.#scheduler.inSight && this.#feed.state === 'live' && this.#known?.state === 'running') {
         this.#scheduler.request();
@@ -67,7 +79,11 @@ class SingleTrainingView {
     const key = JSON.stringify(lines);
     if (this.#messages.dataset.key !== key) {
       this.#messages.dataset.key = key;
-      this.#messages.replaceChildren(...lines.map(({ tone, text }) => element('div', { class: 'jx-message', text, attrs: { 'data-tone': tone } })));
+      this.#messages.replaceChildren(
+        ...lines.map(({ tone, text }) =>
+          element('div', { class: 'jx-message', text, attrs: { 'data-tone': tone } })
+        )
+      );
     }
     setHidden(this.#messages, lines.length === 0);
     if (session === null || this.#known === null) {
@@ -78,13 +94,18 @@ class SingleTrainingView {
     this.#name.title = `session ${session.id}\ntraining ${this.#known.id} of model ${this.#known.model_id}`;
     if (this.#row === null) {
       const { transport, signal } = this.#options;
-      const context = { client: this.#client, transport, requestDraw: () => this.#scheduler.request(), onTheme: (dark: boolean) => {
+      const context = {
+        client: this.#client,
+        transport,
+        requestDraw: () => this.#scheduler.request(),
+        onTheme: (dark: boolean) => {
           this.#root.dataset.theme = dark ? 'dark' : 'light';
-        }, signal };
+        },
+        signal,
+      };
       this.#row = new TrainingRow(this.#known, context, this.#name);
       this.#root.prepend(this.#row.node);
     }
     this.#row.draw(this.#known, true, Date.now() / 1000, state);
   }
 }
-

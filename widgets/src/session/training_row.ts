@@ -1,15 +1,15 @@
 // One training of a session: how it stands, and its curves. Points are asked for as the session tells of them, and of one
 // that has ended the engine reads them from its files.
 
-import { messageOf } from '../core/errors';
 import { Chart } from '../chart/chart';
 import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
 import type { DebugTraining } from '../wire';
+import { trainingChip, trainingText } from './labels';
 import type { SessionClient } from './session_client';
 import type { SessionFeedState } from './session_feed';
-import { trainingChip, trainingText } from './labels';
 
 /** What trainings ask of their view. */
 export interface TrainingsContext {
@@ -50,17 +50,33 @@ export class TrainingRow {
     context.signal.addEventListener('abort', () => this.#ended.abort(), { signal: this.#ended.signal });
     const { signal } = this.#ended;
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
-    this.#cancel = button({ class: 'jx-button', text: 'Cancel', title: 'A flag, then an interrupt; the session and its models live on' }, () => void this.#stop(training.id), signal);
-    this.#open = button({ class: 'jx-link' }, () => {
+    this.#cancel = button(
+      {
+        class: 'jx-button',
+        text: 'Cancel',
+        title: 'A flag, then an interrupt; the session and its models live on',
+      },
+      () => void this.#stop(training.id),
+      signal
+    );
+    this.#open = button(
+      { class: 'jx-link' },
+      () => {
         this.#isOpen = !this.#isOpen;
         context.requestDraw();
-      }, signal);
+      },
+      signal
+    );
     const line = element(
       'div',
       { class: 'jx-session-line' },
       ...lead,
       this.#chip,
-      element('code', { class: 'jx-session-id', text: training.model_id, title: `training ${training.id} of model ${training.model_id}` }),
+      element('code', {
+        class: 'jx-session-id',
+        text: training.model_id,
+        title: `training ${training.id} of model ${training.model_id}`,
+      }),
       this.#text,
       element('span', { class: 'jx-spacer' }),
       this.#open,
@@ -88,7 +104,8 @@ export class TrainingRow {
     this.#cancel.disabled = !live || training.cancel_stage !== null;
     setHidden(this.#track, !running);
     this.#track.classList.toggle('jx-bar-unknown', training.progress <= 0);
-    this.#bar.style.width = training.progress > 0 ? `${Math.min(100, 100 * training.progress).toFixed(1)}%` : '';
+    this.#bar.style.width =
+      training.progress > 0 ? `${Math.min(100, 100 * training.progress).toFixed(1)}%` : '';
     const open = (this.#isOpen ?? newest) && training.metrics.length > 0;
     setHidden(this.#open, training.metrics.length === 0);
     setText(this.#open, open ? 'Hide curves' : 'Curves');
@@ -110,7 +127,11 @@ export class TrainingRow {
   }
 
   async #ask(training: DebugTraining): Promise<void> {
-    const wanted = new Map(training.metrics.filter(({ name, amount }) => amount > (this.#counts.get(name) ?? 0)).map(({ name }) => [name, this.#counts.get(name) ?? 0]));
+    const wanted = new Map(
+      training.metrics
+        .filter(({ name, amount }) => amount > (this.#counts.get(name) ?? 0))
+        .map(({ name }) => [name, this.#counts.get(name) ?? 0])
+    );
     if (this.#asking || wanted.size === 0) {
       return;
     }
@@ -125,7 +146,9 @@ export class TrainingRow {
         }
         this.#counts.set(points.name, (had ?? 0) + (count || points.times.length));
         const index = [...this.#counts.keys()].indexOf(points.name);
-        const steps = points.steps.every(Number.isFinite) ? points.steps : points.times.map((_time, i) => (had ?? 0) + i);
+        const steps = points.steps.every(Number.isFinite)
+          ? points.steps
+          : points.times.map((_time, i) => (had ?? 0) + i);
         this.#store.append({ index, steps, values: points.values, times: points.times });
       }
       this.#context.requestDraw();

@@ -16,7 +16,16 @@ export class TrainingsView {
 
   constructor(context: TrainingsContext) {
     this.#context = context;
-    this.node = element('section', { class: 'jx-section' }, element('div', { class: 'jx-section-head' }, element('span', { class: 'jx-section-title', text: 'Trainings' })), this.#list);
+    this.node = element(
+      'section',
+      { class: 'jx-section' },
+      element(
+        'div',
+        { class: 'jx-section-head' },
+        element('span', { class: 'jx-section-title', text: 'Trainings' })
+      ),
+      this.#list
+    );
   }
 
   draw(session: DebugSession, now_s: number, feed: SessionFeedState): void {

@@ -21,7 +21,12 @@ export function decodeTree(tree: ValueTree, blobs: readonly Uint8Array[]): unkno
     case 'tuple':
       return (tree.v as ValueTree[]).map(item => decodeTree(item, blobs));
     case 'dict':
-      return Object.fromEntries((tree.v as [ValueTree, ValueTree][]).map(([key, item]) => [String(decodeTree(key, blobs)), decodeTree(item, blobs)]));
+      return Object.fromEntries(
+        (tree.v as [ValueTree, ValueTree][]).map(([key, item]) => [
+          String(decodeTree(key, blobs)),
+          decodeTree(item, blobs),
+        ])
+      );
     case 'bytes': {
       const blob = blobs[tree.b ?? -1];
       if (!blob) {

@@ -19,15 +19,41 @@ export class DetailsView {
   }
 
   draw(training: Training, now_ms: number): void {
-    const { input, captured, output, version, model, created_at, started_at, completed_at, id, resumed_from } = training;
+    const {
+      input,
+      captured,
+      output,
+      version,
+      model,
+      created_at,
+      started_at,
+      completed_at,
+      id,
+      resumed_from,
+    } = training;
     const checkpoint = training.checkpoint ? checkpointText(training.checkpoint, now_ms) : '';
-    const key = JSON.stringify([input, captured, output, version, model, created_at, started_at, completed_at, id, checkpoint, resumed_from]);
+    const key = JSON.stringify([
+      input,
+      captured,
+      output,
+      version,
+      model,
+      created_at,
+      started_at,
+      completed_at,
+      id,
+      checkpoint,
+      resumed_from,
+    ]);
     if (key === this.#drawn) {
       return;
     }
     this.#drawn = key;
     this.#list.replaceChildren();
-    this.#group('Inputs', Object.entries(input ?? {}).map(([name, value]) => [name, written(value)]));
+    this.#group(
+      'Inputs',
+      Object.entries(input ?? {}).map(([name, value]) => [name, written(value)])
+    );
     this.#group(
       'From the notebook',
       (captured ?? []).map(item => [item.name, `${item.type}, ${formatBytes(item.bytes)}`])
@@ -46,7 +72,9 @@ export class DetailsView {
       ['Version', (version ?? '').slice(0, VERSION_CHARS)],
       ['Resumed from', resumed_from ? `${resumed_from.id}, step ${formatCount(resumed_from.step)}` : ''],
       ['Checkpoint', checkpoint],
-      ...times.filter(([, at]) => at).map(([name, at]): [string, string] => [name, new Date(at ?? '').toLocaleString()]),
+      ...times
+        .filter(([, at]) => at)
+        .map(([name, at]): [string, string] => [name, new Date(at ?? '').toLocaleString()]),
     ]);
     setHidden(this.node, this.#list.childElementCount === 0);
   }
@@ -56,9 +84,15 @@ export class DetailsView {
     if (known.length === 0) {
       return;
     }
-    const group = element('div', { class: 'jx-fact-group' }, element('div', { class: 'jx-fact-title', text: title }));
+    const group = element(
+      'div',
+      { class: 'jx-fact-group' },
+      element('div', { class: 'jx-fact-title', text: title })
+    );
     for (const [name, value] of known) {
-      group.append(element('div', { class: 'jx-fact' }, element('dt', { text: name }), element('dd', { text: value })));
+      group.append(
+        element('div', { class: 'jx-fact' }, element('dt', { text: name }), element('dd', { text: value }))
+      );
     }
     this.#list.append(group);
   }

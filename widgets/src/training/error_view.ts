@@ -38,14 +38,22 @@ export class ErrorView {
     }
     if (exception?.text) {
       this.node.append(
-        element('details', { class: 'jx-trace' }, element('summary', { text: 'Full traceback' }), element('pre', { text: exception.text, attrs: { tabindex: '0' } }))
+        element(
+          'details',
+          { class: 'jx-trace' },
+          element('summary', { text: 'Full traceback' }),
+          element('pre', { text: exception.text, attrs: { tabindex: '0' } })
+        )
       );
     }
   }
 }
 
 function frames(all: readonly Frame[]): HTMLElement {
-  const list = element('ol', { class: 'jx-frames', attrs: { 'aria-label': 'Traceback, most recent call last' } });
+  const list = element('ol', {
+    class: 'jx-frames',
+    attrs: { 'aria-label': 'Traceback, most recent call last' },
+  });
   all.forEach((frame, i) => {
     const where = element(
       'div',
@@ -53,10 +61,19 @@ function frames(all: readonly Frame[]): HTMLElement {
       element('span', { class: 'jx-frame-function', text: frame.function }),
       element('span', { class: 'jx-frame-file', text: `${shortFile(frame.file)}, line ${frame.line}` })
     );
-    const item = element('li', { class: i === all.length - 1 ? 'jx-frame jx-frame-last' : 'jx-frame' }, where);
+    const item = element(
+      'li',
+      { class: i === all.length - 1 ? 'jx-frame jx-frame-last' : 'jx-frame' },
+      where
+    );
     if (frame.source !== null && frame.source.trim() !== '') {
       item.append(
-        element('div', { class: 'jx-frame-source' }, element('span', { class: 'jx-frame-line', text: String(frame.line) }), element('code', { text: frame.source.trim() }))
+        element(
+          'div',
+          { class: 'jx-frame-source' },
+          element('span', { class: 'jx-frame-line', text: String(frame.line) }),
+          element('code', { text: frame.source.trim() })
+        )
       );
     }
     list.append(item);

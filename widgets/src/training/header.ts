@@ -1,11 +1,11 @@
 // The top of the panel: what it is, how it is doing, how long it takes, and the way to end it.
 
-import { messageOf } from '../core/errors';
 import { button, element, setHidden, setText } from '../core/dom';
-import type { TrainingFeedState } from './training_feed';
+import { messageOf } from '../core/errors';
 import { formatAbout, formatClock, formatCount } from '../core/format';
 import type { StopStage, Training } from '../wire';
 import { checkpointText, isEnded, isResumable } from './labels';
+import type { TrainingFeedState } from './training_feed';
 
 const STAGES: Record<StopStage, string> = {
   flag: 'finishing the step',
@@ -19,13 +19,25 @@ export class Header {
   readonly #name = element('span', { class: 'jx-name' });
   readonly #id = element('span', { class: 'jx-id' });
   readonly #chipText = element('span');
-  readonly #chip = element('span', { class: 'jx-chip', attrs: { role: 'status' } }, element('span', { class: 'jx-dot' }), this.#chipText);
+  readonly #chip = element(
+    'span',
+    { class: 'jx-chip', attrs: { role: 'status' } },
+    element('span', { class: 'jx-dot' }),
+    this.#chipText
+  );
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
   readonly #elapsed = element('span', { class: 'jx-elapsed', title: 'Elapsed' });
   readonly #cancel: HTMLButtonElement;
   readonly #resume: HTMLButtonElement;
   readonly #bar = element('div', { class: 'jx-bar-fill' });
-  readonly #track = element('div', { class: 'jx-bar', attrs: { role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': '0', 'aria-valuemax': '100' } }, this.#bar);
+  readonly #track = element(
+    'div',
+    {
+      class: 'jx-bar',
+      attrs: { role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': '0', 'aria-valuemax': '100' },
+    },
+    this.#bar
+  );
   readonly #done = element('span');
   readonly #left = element('span');
   #canceling = false;
@@ -38,7 +50,13 @@ export class Header {
    * @param onChange Asks to be drawn.
    * @param signal Ends its listeners.
    */
-  constructor(cancel: () => Promise<void>, resume: (() => Promise<void>) | null, onChange: () => void, onError: (text: string) => void, signal: AbortSignal) {
+  constructor(
+    cancel: () => Promise<void>,
+    resume: (() => Promise<void>) | null,
+    onChange: () => void,
+    onError: (text: string) => void,
+    signal: AbortSignal
+  ) {
     this.#canResume = resume !== null;
     this.#resume = button(
       { class: 'jx-button jx-primary', text: 'Resume' },
@@ -72,7 +90,18 @@ export class Header {
     this.node = element(
       'header',
       { class: 'jx-header' },
-      element('div', { class: 'jx-title' }, this.#chip, this.#name, this.#id, element('span', { class: 'jx-spacer' }), this.#connection, this.#elapsed, this.#cancel, this.#resume),
+      element(
+        'div',
+        { class: 'jx-title' },
+        this.#chip,
+        this.#name,
+        this.#id,
+        element('span', { class: 'jx-spacer' }),
+        this.#connection,
+        this.#elapsed,
+        this.#cancel,
+        this.#resume
+      ),
       this.#track,
       element('div', { class: 'jx-progress-text' }, this.#done, this.#left)
     );
@@ -91,14 +120,19 @@ export class Header {
     this.#id.title = training.id;
     const stopping = !ended && (stop !== null || this.#canceling);
     this.#chip.dataset.status = stopping ? 'stopping' : status;
-    setText(this.#chipText, stopping ? (stop ? `stopping: ${STAGES[stop.stage] ?? stop.stage}` : 'canceling') : status);
+    setText(
+      this.#chipText,
+      stopping ? (stop ? `stopping: ${STAGES[stop.stage] ?? stop.stage}` : 'canceling') : status
+    );
     setHidden(this.#cancel, ended);
     this.#cancel.disabled = stopping || feed === null;
     setText(this.#cancel, stopping ? 'Canceling…' : 'Cancel');
     setHidden(this.#resume, !this.#canResume || !isResumable(training));
     this.#resume.disabled = this.#resuming || feed === null;
     setText(this.#resume, this.#resuming ? 'Resuming…' : 'Resume');
-    this.#resume.title = training.checkpoint ? `Go on from the checkpoint at ${checkpointText(training.checkpoint, now_ms)}, in a new run` : '';
+    this.#resume.title = training.checkpoint
+      ? `Go on from the checkpoint at ${checkpointText(training.checkpoint, now_ms)}, in a new run`
+      : '';
     setText(this.#elapsed, elapsed(training, now_ms));
     this.#drawConnection(feed);
     this.#drawProgress(training, progress?.fraction ?? null, lastStep, ended);
@@ -125,7 +159,11 @@ export class Header {
     }
     const parts = [];
     if (progress) {
-      parts.push(progress.total === null ? `${formatCount(progress.current)} done` : `${formatCount(progress.current)} / ${formatCount(progress.total)}`);
+      parts.push(
+        progress.total === null
+          ? `${formatCount(progress.current)} done`
+          : `${formatCount(progress.current)} / ${formatCount(progress.total)}`
+      );
       if (fraction !== null) {
         parts.push(`${Math.floor(100 * fraction)} %`);
       }

@@ -3,10 +3,13 @@
 import { element, setHidden } from '../core/dom';
 import { formatCount, formatValue } from '../core/format';
 import { SYSTEM_PREFIX } from '../series/series_store';
-import { toNumber, type LastPoint } from '../wire';
+import { type LastPoint, toNumber } from '../wire';
 
 export class LastValues {
-  readonly node = element('div', { class: 'jx-last', attrs: { role: 'group', 'aria-label': 'Latest values' } });
+  readonly node = element('div', {
+    class: 'jx-last',
+    attrs: { role: 'group', 'aria-label': 'Latest values' },
+  });
   #drawn = '';
 
   draw(last: Readonly<Record<string, LastPoint>>): void {

@@ -2,7 +2,7 @@
 
 import { element, setHidden, setText } from '../core/dom';
 import { formatBytes, formatValue } from '../core/format';
-import { SYSTEM_PREFIX, type MetricSeries } from '../series/series_store';
+import { type MetricSeries, SYSTEM_PREFIX } from '../series/series_store';
 
 const MAX_READOUTS = 8;
 const WIDTH_PX = 72;
@@ -68,7 +68,13 @@ function make(label: string): Readout {
   svg.setAttribute('aria-hidden', 'true');
   const path = document.createElementNS(SVG, 'path');
   svg.append(path);
-  const node = element('div', { class: 'jx-readout' }, element('span', { class: 'jx-readout-label', text: label }), value, svg);
+  const node = element(
+    'div',
+    { class: 'jx-readout' },
+    element('span', { class: 'jx-readout-label', text: label }),
+    value,
+    svg
+  );
   return { node, value, path };
 }
 
@@ -105,6 +111,8 @@ function unitOf(key: string): Unit {
   const name = key.slice(SYSTEM_PREFIX.length);
   const found = SUFFIXES.find(([pattern]) => pattern.test(name));
   const words = (found ? name.replace(found[0], '') : name).split(/[_/]+/).filter(Boolean);
-  const label = words.map(word => (/^(cpu|gpu|ram|rss|io|vram)\d*$/.test(word) ? word.toUpperCase() : word)).join(' ') || name;
+  const label =
+    words.map(word => (/^(cpu|gpu|ram|rss|io|vram)\d*$/.test(word) ? word.toUpperCase() : word)).join(' ') ||
+    name;
   return { label: label[0].toUpperCase() + label.slice(1), ...(found ? found[1] : { format: formatValue }) };
 }

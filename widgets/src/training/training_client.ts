@@ -1,8 +1,14 @@
 // The requests that one training's view makes. Paths are those of docs/architecture/02-wire.md.
 
-import { decodeColumns, type Columns, type LogPage, type Training } from '../wire';
-import { bytesOf, jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
 import type { Range } from '../series/downsampler';
+import {
+  bytesOf,
+  jsonOf,
+  type OpenStream,
+  type StreamHandlers,
+  type Transport,
+} from '../transport/transport';
+import { type Columns, decodeColumns, type LogPage, type Training } from '../wire';
 
 export class TrainingClient {
   readonly #transport: Transport;
@@ -37,7 +43,9 @@ export class TrainingClient {
 
   /** Return `limit` bytes of log from `offset`. */
   async logPage(offset: number, limit: number): Promise<LogPage> {
-    return jsonOf<LogPage>(await this.#transport.request('GET', `${this.#native}/logs?offset=${offset}&limit=${limit}`));
+    return jsonOf<LogPage>(
+      await this.#transport.request('GET', `${this.#native}/logs?offset=${offset}&limit=${limit}`)
+    );
   }
 
   /** Return where each thread of the worker stands now. */

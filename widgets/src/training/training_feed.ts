@@ -1,13 +1,13 @@
 // Keeps a view of one training complete: fetch what is stored, stream what follows, and continue after each break.
 // The rule: `#seq` is the number of the newest thing applied. What is not above it was seen already and is dropped.
 
-import { messageOf } from '../core/errors';
-import { decodeBatch, parseMessage, type Bytes, type Log, type StreamMessage, type Training } from '../wire';
-import { ProblemError, type OpenStream, type Transport } from '../transport/transport';
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
-import { DEFAULT_BUCKETS } from '../series/downsampler';
+import { messageOf } from '../core/errors';
 import { LogText } from '../log/log_text';
+import { DEFAULT_BUCKETS } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
+import { type OpenStream, ProblemError, type Transport } from '../transport/transport';
+import { type Bytes, decodeBatch, type Log, parseMessage, type StreamMessage, type Training } from '../wire';
 import { TrainingClient } from './training_client';
 
 /** Lines of log that a new view begins with. */
@@ -212,7 +212,10 @@ export class TrainingFeed {
     }
     const reason = messageOf(error);
     if (error instanceof ProblemError && [401, 403, 404].includes(error.status)) {
-      this.#setState({ kind: 'unavailable', reason: error.status === 404 ? reason : 'Sign in to this Jupyter server again.' });
+      this.#setState({
+        kind: 'unavailable',
+        reason: error.status === 404 ? reason : 'Sign in to this Jupyter server again.',
+      });
       return;
     }
     const since_ms = this.#state.kind === 'reconnecting' ? this.#state.since_ms : this.#clock.now();
@@ -332,7 +335,10 @@ export class TrainingFeed {
       return;
     }
     if (message.next_offset > have) {
-      this.log.write(message.offset === have ? message.text : tailBytes(message.text, have - message.offset), message.next_offset);
+      this.log.write(
+        message.offset === have ? message.text : tailBytes(message.text, have - message.offset),
+        message.next_offset
+      );
     }
     this.#seq = message.seq;
     this.#reported();

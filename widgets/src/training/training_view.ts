@@ -1,25 +1,25 @@
 // The live panel of one training. Hosts give it an element, a transport and perhaps the last known training.
 
-import { messageOf } from '../core/errors';
 import { Chart } from '../chart/chart';
-import { DrawScheduler } from '../core/draw_scheduler';
 import { button, element, setHidden, setText } from '../core/dom';
-import { TrainingFeed, type TrainingFeedState } from './training_feed';
+import { DrawScheduler } from '../core/draw_scheduler';
+import { messageOf } from '../core/errors';
+import { formatCount, formatDuration } from '../core/format';
+import { addStyles } from '../core/styles';
+import { LogView } from '../log/log_view';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
-import { formatCount, formatDuration } from '../core/format';
 import type { Transport } from '../transport/transport';
 import type { ResumedFrom, Training } from '../wire';
 import { DetailsView } from './details_view';
-import { loadEarlier } from './load_earlier_log';
 import { ErrorView } from './error_view';
 import { Header } from './header';
 import { isEnded } from './labels';
-import { LogView } from '../log/log_view';
 import { LastValues } from './last_values';
-import { Messages, type Message } from './messages';
-import { addStyles } from '../core/styles';
+import { loadEarlier } from './load_earlier_log';
+import { type Message, Messages } from './messages';
 import { SystemView } from './system_view';
+import { TrainingFeed, type TrainingFeedState } from './training_feed';
 
 /** What a host provides. */
 export interface TrainingViewOptions {
@@ -52,7 +52,9 @@ export function mountTraining(options: TrainingViewOptions): void {
   try {
     new TrainingView(options);
   } catch (error) {
-    options.element.replaceChildren(element('pre', { class: 'jx-crash', text: `The panel could not be drawn: ${messageOf(error)}` }));
+    options.element.replaceChildren(
+      element('pre', { class: 'jx-crash', text: `The panel could not be drawn: ${messageOf(error)}` })
+    );
   }
 }
 
@@ -87,7 +89,10 @@ class TrainingView {
     this.#options = options;
     const request = () => this.#scheduler.request();
     // The first curves are waited for; what follows may take its time.
-    const firstSoon = () => (this.#chart.isDrawn || this.#feed?.series.isEmpty !== false ? this.#scheduler.request() : this.#scheduler.hurry());
+    const firstSoon = () =>
+      this.#chart.isDrawn || this.#feed?.series.isEmpty !== false
+        ? this.#scheduler.request()
+        : this.#scheduler.hurry();
     this.#feed = transport && new TrainingFeed({ transport, trainingId, onChange: firstSoon });
     this.#header = new Header(
       async () => this.#feed?.client.cancel(),
@@ -123,16 +128,32 @@ class TrainingView {
       this.#messages.node,
       this.#stacks,
       this.#error.node,
-      element('section', { class: 'jx-metrics', attrs: { 'aria-label': 'Metrics' } }, this.#chart.toolbar.node, this.#chart.node, this.#lastValues.node),
+      element(
+        'section',
+        { class: 'jx-metrics', attrs: { 'aria-label': 'Metrics' } },
+        this.#chart.toolbar.node,
+        this.#chart.node,
+        this.#lastValues.node
+      ),
       this.#system.node,
       this.#log.node,
       this.#details.node,
       this.#before
     );
-    this.#root = element('section', { class: 'jx-panel', attrs: { role: 'region', 'aria-label': 'Training' } }, this.#blank, this.#body);
+    this.#root = element(
+      'section',
+      { class: 'jx-panel', attrs: { role: 'region', 'aria-label': 'Training' } },
+      this.#blank,
+      this.#body
+    );
     options.element.replaceChildren(this.#root);
     addStyles(this.#root);
-    this.#scheduler = new DrawScheduler(this.#root, () => this.#draw(), inSight => this.#sight(inSight), signal);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => this.#sight(inSight),
+      signal
+    );
     this.#listen(signal);
     // At once, also out of sight: what is known takes its place in the page before somebody scrolls to it.
     this.#draw();
@@ -177,7 +198,13 @@ class TrainingView {
 
   #isOver(): boolean {
     const training = this.#feed?.training;
-    return this.#feed === null || (this.#feed.state.kind === 'ended' && training !== null && training !== undefined && isEnded(training.status));
+    return (
+      this.#feed === null ||
+      (this.#feed.state.kind === 'ended' &&
+        training !== null &&
+        training !== undefined &&
+        isEnded(training.status))
+    );
   }
 
   #draw(): void {
@@ -235,10 +262,17 @@ class TrainingView {
     const lines: Message[] = [];
     const feed = this.#feed;
     if (feed?.state.kind === 'unavailable') {
-      lines.push({ tone: 'error', text: feed.state.reason, action: { label: 'Try again', run: () => feed.start() } });
+      lines.push({
+        tone: 'error',
+        text: feed.state.reason,
+        action: { label: 'Try again', run: () => feed.start() },
+      });
     }
     if (feed?.state.kind === 'reconnecting' && Date.now() - feed.state.since_ms > BROKEN_MS) {
-      lines.push({ tone: 'warning', text: `${feed.state.reason} Trying again; the training does not need this page.` });
+      lines.push({
+        tone: 'warning',
+        text: `${feed.state.reason} Trying again; the training does not need this page.`,
+      });
     }
     if (this.#actionError) {
       lines.push({ tone: 'error', text: this.#actionError });
@@ -246,7 +280,11 @@ class TrainingView {
     const silent_s = feed?.reportedAt ? (Date.now() - feed.reportedAt) / 1000 : 0;
     if (feed && training.status === 'processing' && silent_s > SILENT_S && feed.state.kind === 'live') {
       const text = `Running, no report for ${formatDuration(silent_s)}.`;
-      lines.push({ tone: 'warning', text, action: { label: 'Stacks', run: () => void this.#showStacks(feed) } });
+      lines.push({
+        tone: 'warning',
+        text,
+        action: { label: 'Stacks', run: () => void this.#showStacks(feed) },
+      });
     }
     for (const series of feed?.series.all ?? []) {
       const warning = series.isSystem ? null : series.warning;
@@ -258,7 +296,10 @@ class TrainingView {
       lines.push(this.#resumedLine(training.resumed_from));
     }
     if (training.status === 'canceled' && training.cause) {
-      lines.push({ tone: 'info', text: [training.cause.message, training.cause.hint].filter(Boolean).join(' ') });
+      lines.push({
+        tone: 'info',
+        text: [training.cause.message, training.cause.hint].filter(Boolean).join(' '),
+      });
     }
     lines.push(...(training.notices ?? []).map((text): Message => ({ tone: 'info', text })));
     return lines;
@@ -266,7 +307,11 @@ class TrainingView {
 
   #resumedLine({ id, step }: ResumedFrom): Message {
     const text = `Resumed from …${id.slice(-6)} at step ${formatCount(step)}.`;
-    return { tone: 'info', text, action: { label: this.#beforeShown ? 'Hide it' : 'Show it', run: () => this.#toggleBefore(id) } };
+    return {
+      tone: 'info',
+      text,
+      action: { label: this.#beforeShown ? 'Hide it' : 'Show it', run: () => this.#toggleBefore(id) },
+    };
   }
 
   // The run before this one, below it and as it was; it can be looked at, not resumed twice.
@@ -276,7 +321,13 @@ class TrainingView {
       this.#beforeShown = null;
     } else {
       this.#beforeShown = new AbortController();
-      mountTraining({ element: this.#before, trainingId: id, transport: this.#options.transport, snapshot: null, signal: this.#beforeShown.signal });
+      mountTraining({
+        element: this.#before,
+        trainingId: id,
+        transport: this.#options.transport,
+        snapshot: null,
+        signal: this.#beforeShown.signal,
+      });
     }
     this.#scheduler.request();
   }
@@ -327,7 +378,8 @@ class TrainingView {
             this.#scheduler.request();
           }
         },
-        (error: unknown) => console.warn('jupyter-ext: the exact points of the zoomed range could not be fetched', error)
+        (error: unknown) =>
+          console.warn('jupyter-ext: the exact points of the zoomed range could not be fetched', error)
       );
     }, ZOOM_DELAY_MS);
     this.#zoomTimer = timer;

@@ -20,7 +20,13 @@ export const sessionView: View = {
   identity: ({ id, training }: SessionData) => (id ? [id, training].filter(Boolean).join(' ') : null),
   mount: ({ element, transport, signal }, data) => {
     const { id, training, session } = data as SessionData;
-    const options = { element, transport, sessionId: id ?? '', snapshot: session && Array.isArray(session.trainings) ? session : null, signal };
+    const options = {
+      element,
+      transport,
+      sessionId: id ?? '',
+      snapshot: session && Array.isArray(session.trainings) ? session : null,
+      signal,
+    };
     if (training) {
       mountSingleTraining({ ...options, trainingId: training });
     } else {

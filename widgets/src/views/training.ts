@@ -22,7 +22,11 @@ export const trainingView: View = {
       transport,
       snapshot: training?.id === id ? training : null,
       signal,
-      onResumed: next => supersede({ id: next.id, version: 1, training: next }, `Training ${next.name} (${next.id}), resumed from ${id}`),
+      onResumed: next =>
+        supersede(
+          { id: next.id, version: 1, training: next },
+          `Training ${next.name} (${next.id}), resumed from ${id}`
+        ),
     });
   },
 };

@@ -57,7 +57,12 @@ export class MountedView {
   #drawn = new AbortController();
 
   /** @param keep Writes into the output what a view wants shown instead. */
-  constructor(view: View, element: HTMLElement, transport: Transport, keep: ViewContext['supersede'] = () => undefined) {
+  constructor(
+    view: View,
+    element: HTMLElement,
+    transport: Transport,
+    keep: ViewContext['supersede'] = () => undefined
+  ) {
     this.#view = view;
     this.#element = element;
     this.#transport = transport;
@@ -78,7 +83,8 @@ export class MountedView {
     }
     this.end();
     if (identity === null) {
-      this.#element.textContent = 'This output cannot be read; it was made by another version of jupyter-ext.';
+      this.#element.textContent =
+        'This output cannot be read; it was made by another version of jupyter-ext.';
       return;
     }
     this.#identity = identity;
@@ -89,7 +95,10 @@ export class MountedView {
       this.show(other);
       keep();
     };
-    this.#view.mount({ element: this.#element, transport: this.#transport, signal: this.#drawn.signal, supersede }, known);
+    this.#view.mount(
+      { element: this.#element, transport: this.#transport, signal: this.#drawn.signal, supersede },
+      known
+    );
   }
 
   /** End the view; a later `show` draws anew. */

@@ -129,7 +129,9 @@ class Reader {
 
   constructor(data: Bytes, magic: string) {
     this.#view = aligned(data);
-    const found = String.fromCharCode(...new Uint8Array(this.#view.buffer, this.#view.byteOffset, Math.min(4, this.#view.byteLength)));
+    const found = String.fromCharCode(
+      ...new Uint8Array(this.#view.buffer, this.#view.byteOffset, Math.min(4, this.#view.byteLength))
+    );
     if (found !== magic) {
       throw new WireError(`Expected ${magic}, got ${JSON.stringify(found)}`);
     }
