@@ -22,7 +22,8 @@ export function outputPlugin(view: View): JupyterFrontEndPlugin<void> {
       const { serverSettings } = app.serviceManager;
       rendermime.addFactory(
         {
-          // Data become text only, and nothing but looking happens without a click: untrusted notebooks may show it.
+          // Data become text only, and nothing but looking happens without a click: untrusted notebooks may
+          // show it.
           safe: true,
           mimeTypes: [mimeTypeOf(view)],
           defaultRank: RANK,

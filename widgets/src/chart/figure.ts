@@ -1,4 +1,5 @@
-// Turns a chart layout into what plotly draws: one figure, one pair of axes per plot, all positions in whole pixels.
+// Turns a chart layout into what plotly draws: one figure, one pair of axes per plot, all positions in whole
+// pixels.
 
 import type { Theme } from '../core/theme';
 import type { Range } from '../series/downsampler';

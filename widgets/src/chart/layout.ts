@@ -10,7 +10,9 @@ export interface Entry {
   id: string;
   /** What it is: the split, and the rank where there are several. */
   label: string;
-  /** What its plot's legend says; of compared runs the split only, as one legend names the runs of all plots. */
+  /**
+   * What its plot's legend says; of compared runs the split only, as one legend names the runs of all plots.
+   */
   short: string;
   /** Index into the palette; grows past its end. */
   color: number;
@@ -49,7 +51,10 @@ export class LayoutPlanner {
   readonly #runs: ReadonlyMap<string, string> | null;
   readonly #ranks: string[];
 
-  /** @param runs Names of ranks that are compared runs, in the order of their colours; else ranks are numbered. */
+  /**
+   * @param runs Names of ranks that are compared runs, in the order of their colours; else ranks are
+   * numbered.
+   */
   constructor(runs: ReadonlyMap<string, string> | null = null) {
     this.#runs = runs;
     this.#ranks = [...(runs?.keys() ?? [])];

@@ -37,7 +37,8 @@ export function readTheme(element: HTMLElement): Theme {
 
 /** Call `onSwitch` when the page changes its theme, until `signal` aborts. */
 export function watchTheme(onSwitch: () => void, signal: AbortSignal): void {
-  // JupyterLab replaces the theme's style sheet after it has set the attribute: look again once that has loaded.
+  // JupyterLab replaces the theme's style sheet after it has set the attribute: look again once that has
+  // loaded.
   const changed = () => {
     onSwitch();
     setTimeout(() => signal.aborted || onSwitch(), 300);

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noControlCharactersInRegex: control characters of a terminal are what this reads
-// Folds a log into lines as a terminal would: `\r` rewrites a line, `ESC[nA` goes up, so that a progress bar is one line.
+// Folds a log into lines as a terminal would: `\r` rewrites a line, `ESC[nA` goes up, so that a progress bar
+// is one line.
 
 /** One line of the log. */
 export interface LogLine {
@@ -166,8 +167,8 @@ export class LogText {
   }
 }
 
-// Where an unfinished control sequence begins, so that the rest can be waited for. A lone `\r` is complete: what
-// follows it (`\n` or text) gives the same lines.
+// Where an unfinished control sequence begins, so that the rest can be waited for. A lone `\r` is complete:
+// what follows it (`\n` or text) gives the same lines.
 function partialControl(text: string): number {
   const at = text.lastIndexOf('\x1b');
   if (at < 0 || text.length - at > 32) {

@@ -1,4 +1,5 @@
-// The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how big it is.
+// The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how
+// big it is.
 
 import { button, element, setText } from '../core/dom';
 import { messageOf } from '../core/errors';

@@ -1,5 +1,5 @@
-// One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so that a
-// button does not vanish under a click, nor a text that somebody writes.
+// One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so
+// that a button does not vanish under a click, nor a text that somebody writes.
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';

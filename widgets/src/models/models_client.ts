@@ -27,7 +27,10 @@ export class ModelsClient {
     return jsonOf<ModelPage>(await this.#transport.request('GET', '/native/models'));
   }
 
-  /** Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no weights. */
+  /**
+   * Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no
+   * weights.
+   */
   async add(reference: string): Promise<LocalModel> {
     return jsonOf<LocalModel>(
       await this.#transport.request('POST', '/native/models', { id: reference, look: true })

@@ -1,5 +1,7 @@
-// Keeps the list of models current: the engine tells the whole of it when a stream opens and each change after.
-// The rule: what is shown is what the engine said last. After a break the stream begins with the whole list again.
+// Keeps the list of models current: the engine tells the whole of it when a stream opens and each change
+// after.
+// The rule: what is shown is what the engine said last. After a break the stream begins with the whole list
+// again.
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import type { OpenStream } from '../transport/transport';

@@ -1,5 +1,5 @@
-// What a model gave back, drawn: text as text, sentences as small pictures of their vectors, tensors as numbers with a
-// histogram.
+// What a model gave back, drawn: text as text, sentences as small pictures of their vectors, tensors as
+// numbers with a histogram.
 
 import { loadPlotly, type PlotElement } from '../chart/plotly';
 import { element, setText } from '../core/dom';
@@ -188,7 +188,8 @@ export class OutputView {
   }
 }
 
-// One bar a value, up for positive and down for negative; with more values than pixels, the largest of each pixel.
+// One bar a value, up for positive and down for negative; with more values than pixels, the largest of each
+// pixel.
 function strip(vector: readonly number[], largest: number): Element {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', `0 0 ${STRIP_WIDTH} ${STRIP_HEIGHT}`);

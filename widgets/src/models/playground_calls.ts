@@ -1,4 +1,5 @@
-// What the playground sends and gets. The answer is a summary, never the tensors themselves: a page needs no gigabytes.
+// What the playground sends and gets. The answer is a summary, never the tensors themselves: a page needs no
+// gigabytes.
 
 /** A tensor to make up, or written out. */
 export type TensorInput =
@@ -27,7 +28,10 @@ export interface Embeddings {
   similarity: number[][];
 }
 
-/** One thing that a model gave back. Numbers that JSON cannot carry come as `"NaN"`, `"Infinity"`, `"-Infinity"`. */
+/**
+ * One thing that a model gave back. Numbers that JSON cannot carry come as `"NaN"`, `"Infinity"`,
+ * `"-Infinity"`.
+ */
 export interface OutputSummary {
   name: string;
   kind: 'tensor' | 'text' | 'value';

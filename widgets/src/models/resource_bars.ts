@@ -1,4 +1,5 @@
-// What the machine has for models: memory and disk, each as a bar of models, of everything else, and of what is left.
+// What the machine has for models: memory and disk, each as a bar of models, of everything else, and of what
+// is left.
 
 import { element, setHidden, setText } from '../core/dom';
 import { formatBytes } from '../core/format';

@@ -1,4 +1,5 @@
-// The rows of the table of runs. A row is made anew only when what it shows has changed, and never while it is edited.
+// The rows of the table of runs. A row is made anew only when what it shows has changed, and never while it
+// is edited.
 
 import { button, element } from '../core/dom';
 import { isEnded } from '../training/labels';

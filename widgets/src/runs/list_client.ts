@@ -51,7 +51,10 @@ export class ListClient {
     return jsonOf<Training>(await this.#transport.request('PATCH', path(id), labels));
   }
 
-  /** Return what a run's code takes, or `null` where the engine does not know it, as of another service's version. */
+  /**
+   * Return what a run's code takes, or `null` where the engine does not know it, as of another service's
+   * version.
+   */
   async schema({ model, version }: Training): Promise<VersionSchema | null> {
     const [owner, name] = model.split('/').map(encodeURIComponent);
     const answer = await this.#transport.request(

@@ -47,7 +47,8 @@ export interface RerunField {
 /**
  * Return a box for each input of a run's code.
  *
- * @param version What the code takes; `null` where that is not known, as of another service's version: then what was given.
+ * @param version What the code takes; `null` where that is not known, as of another service's version: then
+ *   what was given.
  */
 export function fieldsOf(training: Training, version: VersionSchema | null): RerunField[] {
   const schemas = version?.openapi_schema.components.schemas ?? {};

@@ -1,4 +1,5 @@
-// "Run again" of one run: its inputs in boxes, of which the changed ones are sent. The engine checks them as it checks a launch.
+// "Run again" of one run: its inputs in boxes, of which the changed ones are sent. The engine checks them as
+// it checks a launch.
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';

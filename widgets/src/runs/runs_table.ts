@@ -254,7 +254,8 @@ class RunsTable {
     void this.#refresh(true);
   }
 
-  // A poll waits for its turn; what a person asked for is sent at once, and answers to earlier questions are dropped.
+  // A poll waits for its turn; what a person asked for is sent at once, and answers to earlier questions are
+  // dropped.
   async #refresh(awaited = false): Promise<void> {
     if ((this.#asking && !awaited) || this.#options.signal.aborted) {
       return;

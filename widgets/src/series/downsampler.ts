@@ -1,10 +1,13 @@
-// A bounded picture of a series that only grows at its end: buckets that keep their smallest and largest sample.
+// A bounded picture of a series that only grows at its end: buckets that keep their smallest and largest
+// sample.
 // The rule: every drawn point is a real sample, and the first and the last are always among them.
 
 /** Buckets kept; a screen-sized curve needs about one pair of points per two pixels. */
 export const DEFAULT_BUCKETS = 800;
 
-/** Smoothing is felt alike on a short and a long run: above this many samples its reach grows with the run. */
+/**
+ * Smoothing is felt alike on a short and a long run: above this many samples its reach grows with the run.
+ */
 const SMOOTHING_SAMPLES = 1000;
 
 /** Points to draw, in order of arrival. A NaN in `y` is a gap. */

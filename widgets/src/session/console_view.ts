@@ -1,4 +1,5 @@
-// A field for expressions: evaluated in the open frame of the last exception, else among the names of the session.
+// A field for expressions: evaluated in the open frame of the last exception, else among the names of the
+// session.
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';

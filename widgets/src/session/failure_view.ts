@@ -1,4 +1,5 @@
-// The last exception: its frames stay alive in the session, so each can be opened, and expressions are evaluated in it.
+// The last exception: its frames stay alive in the session, so each can be opened, and expressions are
+// evaluated in it.
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';

@@ -40,7 +40,9 @@ export function chipOf(session: DebugSession, now_s: number): ChipText {
     : { text: 'stopped at an exception', status: 'failed' };
 }
 
-/** Whether what stopped it is a person's own interrupt; its frames can be looked at as those of an exception. */
+/**
+ * Whether what stopped it is a person's own interrupt; its frames can be looked at as those of an exception.
+ */
 export function isInterrupt(failure: SessionFailure): boolean {
   return failure.type === 'KeyboardInterrupt';
 }

@@ -1,4 +1,5 @@
-// Names and values in a table: the locals of a frame, or the names of a session. A click looks at one of them closely.
+// Names and values in a table: the locals of a frame, or the names of a session. A click looks at one of them
+// closely.
 
 import { button, element, setHidden } from '../core/dom';
 import { messageOf } from '../core/errors';

@@ -118,7 +118,10 @@ export class SessionClient {
     );
   }
 
-  /** Return the last exception; with `select`, make its frame the one that cells and expressions are evaluated in. */
+  /**
+   * Return the last exception; with `select`, make its frame the one that cells and expressions are evaluated
+   * in.
+   */
   async frames(select?: number): Promise<Failure> {
     return (await this.#call<Failure>('frames', select === undefined ? {} : { select })).result;
   }
@@ -129,7 +132,9 @@ export class SessionClient {
     ).result.parameters;
   }
 
-  /** Look at an expression: in the selected frame of the last exception, else among the names of the session. */
+  /**
+   * Look at an expression: in the selected frame of the last exception, else among the names of the session.
+   */
   async look(expression: string): Promise<Summary> {
     return (await this.#call<{ summary: Summary }>('value', { expression, picture: true })).result.summary;
   }

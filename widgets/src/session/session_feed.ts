@@ -1,5 +1,6 @@
 // Keeps one debug session current: its state as the engine tells it, and what it prints.
-// The rule: what is shown is what the engine said last; after a break the stream goes on at the byte where it stopped.
+// The rule: what is shown is what the engine said last; after a break the stream goes on at the byte where it
+// stopped.
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import { LogText } from '../log/log_text';

@@ -1,4 +1,5 @@
-// A debug session: what it does now, its models and trainings, where it stopped, and a field to look at anything in it.
+// A debug session: what it does now, its models and trainings, where it stopped, and a field to look at
+// anything in it.
 // The rule: looking never waits for the session's main thread, so it works while a training runs or hangs.
 
 import { button, element, setHidden, setText } from '../core/dom';

@@ -1,5 +1,5 @@
-// One training of a debug session, as the output of the call that began it: its curves while it runs and after.
-// What else is in the session, its own view shows.
+// One training of a debug session, as the output of the call that began it: its curves while it runs and
+// after. What else is in the session, its own view shows.
 
 import { element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';

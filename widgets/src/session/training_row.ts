@@ -1,5 +1,5 @@
-// One training of a session: how it stands, and its curves. Points are asked for as the session tells of them, and of one
-// that has ended the engine reads them from its files.
+// One training of a session: how it stands, and its curves. Points are asked for as the session tells of
+// them, and of one that has ended the engine reads them from its files.
 
 import { Chart } from '../chart/chart';
 import { button, element, setHidden, setText } from '../core/dom';

@@ -46,7 +46,8 @@ export class Header {
 
   /**
    * @param cancel Asks for the end; rejects with what went wrong.
-   * @param resume Goes on from the last checkpoint; rejects with what went wrong. `null` where that has no place.
+   * @param resume Goes on from the last checkpoint; rejects with what went wrong. `null` where that has no
+   *   place.
    * @param onChange Asks to be drawn.
    * @param signal Ends its listeners.
    */

@@ -1,5 +1,7 @@
-// Keeps a view of one training complete: fetch what is stored, stream what follows, and continue after each break.
-// The rule: `#seq` is the number of the newest thing applied. What is not above it was seen already and is dropped.
+// Keeps a view of one training complete: fetch what is stored, stream what follows, and continue after each
+// break.
+// The rule: `#seq` is the number of the newest thing applied. What is not above it was seen already and is
+// dropped.
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import { messageOf } from '../core/errors';

@@ -1,5 +1,5 @@
-// The way through the kernel, where the page has no server of ours (VS Code, Colab): requests and streams travel as
-// custom messages of the widget's comm. Source: docs/architecture/02-wire.md, "Through the kernel".
+// The way through the kernel, where the page has no server of ours (VS Code, Colab): requests and streams
+// travel as custom messages of the widget's comm. Source: docs/architecture/02-wire.md, "Through the kernel".
 
 import type { Bytes } from '../wire';
 import { importModule } from './import_module';

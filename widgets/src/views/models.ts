@@ -4,7 +4,10 @@ import { mountModels } from '../models/models_view';
 import type { ModelPage } from '../wire';
 import type { View } from './view';
 
-/** `{version, model, page}`: the id of the only model to show, and the models as they were when the notebook was saved. */
+/**
+ * `{version, model, page}`: the id of the only model to show, and the models as they were when the notebook
+ * was saved.
+ */
 interface ModelsData {
   version?: number;
   model?: string | null;

@@ -1,6 +1,6 @@
 // What a host can show: one view per kind of output, drawn from the output's data through a transport.
-// A new view is one file here and one line in `views/index.ts`; every host (JupyterLab's MIME renderer, the anywidget)
-// has it then. Its MIME type is `application/vnd.jupyter-ext.<name>+json`.
+// A new view is one file here and one line in `views/index.ts`; every host (JupyterLab's MIME renderer, the
+// anywidget) has it then. Its MIME type is `application/vnd.jupyter-ext.<name>+json`.
 
 import type { Transport } from '../transport/transport';
 
@@ -16,7 +16,8 @@ export interface ViewContext {
   /** Ends the view and all it holds: listeners, timers, streams. */
   signal: AbortSignal;
   /**
-   * Show something else here from now on, such as the run that a resumed one goes on in. The host keeps it in the saved output
+   * Show something else here from now on, such as the run that a resumed one goes on in. The host keeps it in
+   * the saved output
    * where it can.
    *
    * @param text What the output says where nothing is alive.
@@ -31,7 +32,8 @@ export interface View {
   /** One sentence for the list of plugins. */
   description: string;
   /**
-   * Say what the data show. While it stays the same, a view stays as it is when new data come; they are only another snapshot.
+   * Say what the data show. While it stays the same, a view stays as it is when new data come; they are only
+   * another snapshot.
    *
    * @returns `null` for data that this version cannot read.
    */
@@ -51,7 +53,10 @@ export class MountedView {
   readonly #element: HTMLElement;
   readonly #transport: Transport;
   readonly #keep: ViewContext['supersede'];
-  /** What was here before, by identity, and how to say what is here now: a late snapshot does not bring the old back. */
+  /**
+   * What was here before, by identity, and how to say what is here now: a late snapshot does not bring the
+   * old back.
+   */
   readonly #superseded = new Map<string, () => void>();
   #identity: string | null = null;
   #drawn = new AbortController();
