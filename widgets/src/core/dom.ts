@@ -51,18 +51,3 @@ export function setHidden(target: HTMLElement, hidden: boolean): void {
     target.hidden = hidden;
   }
 }
-
-/** Marks a template as CSS, so that it is formatted and checked as such. */
-export const css = String.raw;
-
-/** Add a style sheet once to the document or shadow root that an element is in. */
-export function addStyleSheet(inside: HTMLElement, id: string, text: string): void {
-  const root = inside.getRootNode();
-  const home = root instanceof ShadowRoot ? root : document.head;
-  if (!home.querySelector(`#${id}`)) {
-    const style = document.createElement('style');
-    style.id = id;
-    style.textContent = text;
-    home.append(style);
-  }
-}

@@ -1,13 +1,34 @@
-// The panel's look. Colours come from the host: JupyterLab's variables, else VS Code's, else plain ones.
+// The look that all views share: colours, buttons, chips, bars, messages, errors, sections. Colours come from the
+// host: JupyterLab's variables, else VS Code's, else plain ones.
+// The rule: a button is neutral; what ends or deletes something is a `jx-danger`, red when pointed at,
+// and with `jx-danger-confirm`, where it is asked for the second time, always. Rules for buttons begin with
+// `.jx-panel`, as the rule that takes the host's font and colour off them does.
 
-import { addStyleSheet, css } from './dom';
+/** Marks a template as CSS, so that it is formatted and checked as such. */
+export const css = String.raw;
 
-/** Add the styles once to the document or shadow root that an element is in. */
-export function addStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-style', `${CSS}${ansiColors()}`);
+/** What one feature looks like beyond the shared styles. */
+export interface StyleSheet {
+  /** Id of its `style` element. */
+  id: string;
+  text: string;
 }
 
-const CSS = css`
+/** Add the shared styles and those of features once to the document or shadow root that an element is in. */
+export function addStyles(inside: HTMLElement, ...sheets: readonly StyleSheet[]): void {
+  const root = inside.getRootNode();
+  const home = root instanceof ShadowRoot ? root : document.head;
+  for (const { id, text } of [SHARED_STYLES, ...sheets]) {
+    if (!home.querySelector(`#${id}`)) {
+      const style = document.createElement('style');
+      style.id = id;
+      style.textContent = text;
+      home.append(style);
+    }
+  }
+}
+
+const SHARED_CSS = css`
   .jx-panel {
     --jx-surface: var(--jp-layout-color1, var(--vscode-editor-background, #ffffff));
     --jx-sunken: var(--jp-layout-color2, var(--vscode-sideBar-background, #f5f5f5));
@@ -45,6 +66,7 @@ const CSS = css`
     box-sizing: border-box;
   }
   .jx-panel [hidden] {
+    /* biome-ignore lint/complexity/noImportantStyles: beats every display of these sheets and of the page's own */
     display: none !important;
   }
   .jx-panel button {
@@ -71,7 +93,6 @@ const CSS = css`
   .jx-spacer {
     flex: 1 1 auto;
   }
-
   .jx-header {
     padding: 10px 14px 4px;
   }
@@ -94,12 +115,6 @@ const CSS = css`
     font: 11px var(--jx-mono);
     color: var(--jx-muted);
     flex: none;
-  }
-  .jx-elapsed {
-    color: var(--jx-muted);
-    flex: none;
-    min-width: 3em;
-    text-align: right;
   }
   .jx-connection {
     color: var(--jx-warning);
@@ -152,33 +167,33 @@ const CSS = css`
       opacity: 0.35;
     }
   }
-  .jx-button {
+  .jx-panel .jx-button {
     flex: none;
-    min-width: 76px;
     height: 26px;
     padding: 0 12px;
     border: 1px solid var(--jx-border);
     border-radius: 4px;
     background: transparent;
-    font-size: 12px !important;
+    font-size: 12px;
     cursor: pointer;
   }
-  .jx-button:hover:not(:disabled) {
-    border-color: var(--jx-error);
-    color: var(--jx-error) !important;
-  }
-  .jx-primary:not(:disabled) {
-    border-color: var(--jx-accent);
-    color: var(--jx-accent) !important;
-  }
-  .jx-primary:hover:not(:disabled) {
-    border-color: var(--jx-accent);
-    background: color-mix(in srgb, var(--jx-accent) 12%, transparent);
-    color: var(--jx-accent) !important;
-  }
-  .jx-button:disabled {
+  .jx-panel .jx-button:disabled {
     opacity: 0.45;
     cursor: default;
+  }
+  .jx-panel .jx-button:hover:not(:disabled) {
+    border-color: var(--jx-accent);
+  }
+  .jx-panel .jx-primary:not(:disabled) {
+    border-color: var(--jx-accent);
+    color: var(--jx-accent);
+  }
+  .jx-panel .jx-primary:hover:not(:disabled) {
+    background: color-mix(in srgb, var(--jx-accent) 12%, transparent);
+  }
+  .jx-panel :is(.jx-danger:hover:not(:disabled), .jx-danger-confirm) {
+    border-color: var(--jx-error);
+    color: var(--jx-error);
   }
   .jx-bar {
     position: relative;
@@ -224,7 +239,6 @@ const CSS = css`
     font-size: 12px;
     color: var(--jx-muted);
   }
-
   .jx-messages {
     padding: 0 14px 4px;
   }
@@ -254,19 +268,19 @@ const CSS = css`
     border-color: var(--jx-error);
     color: var(--jx-error);
   }
-  .jx-link {
+  .jx-panel .jx-link {
     padding: 0;
     border: 0;
     background: none;
-    color: var(--jx-accent) !important;
-    font-size: 12px !important;
+    color: var(--jx-accent);
+    font-size: 12px;
     cursor: pointer;
     white-space: nowrap;
   }
-  .jx-link:hover {
+  .jx-panel .jx-link:hover {
     text-decoration: underline;
   }
-  .jx-link:disabled {
+  .jx-panel .jx-link:disabled {
     opacity: 0.5;
     cursor: default;
   }
@@ -280,134 +294,9 @@ const CSS = css`
     font: 12px / 1.45 var(--jx-mono);
     color: inherit;
   }
-
-  .jx-error {
-    margin: 2px 14px 10px;
-    padding: 10px 12px;
-    border: 1px solid color-mix(in srgb, var(--jx-error) 40%, transparent);
-    border-radius: 5px;
-    background: color-mix(in srgb, var(--jx-error) 6%, transparent);
-  }
-  .jx-error-title {
-    font-weight: 600;
-    color: color-mix(in srgb, var(--jx-error) 85%, var(--jx-text));
-    overflow-wrap: anywhere;
-    white-space: pre-wrap;
-  }
-  .jx-error-cause {
-    margin-top: 3px;
-    white-space: pre-wrap;
-    overflow-wrap: anywhere;
-  }
-  .jx-error-hint {
-    margin-top: 3px;
-    color: var(--jx-muted);
-  }
-  .jx-frames {
-    list-style: none;
-    margin: 9px 0 0;
-    padding: 0;
-  }
-  .jx-frame {
-    margin: 0 0 7px;
-  }
-  .jx-frame-where {
-    display: flex;
-    gap: 10px;
-    align-items: baseline;
-    font-size: 12px;
-    min-width: 0;
-  }
-  .jx-frame-function {
-    font-family: var(--jx-mono);
-  }
-  .jx-frame-file {
-    color: var(--jx-muted);
-    overflow: hidden;
-    text-overflow: ellipsis;
-    white-space: nowrap;
-  }
-  .jx-frame-source {
-    display: flex;
-    margin-top: 2px;
-    border-radius: 3px;
-    background: color-mix(in srgb, var(--jx-text) 5%, transparent);
-    overflow-x: auto;
-  }
-  .jx-frame-line {
-    flex: none;
-    min-width: 42px;
-    padding: 2px 8px;
-    text-align: right;
-    color: var(--jx-muted);
-    font: 12px / 1.5 var(--jx-mono);
-    user-select: none;
-  }
-  .jx-frame-source code {
-    padding: 2px 8px 2px 2px;
-    font: 12px / 1.5 var(--jx-mono);
-    white-space: pre;
-    background: none;
-    color: inherit;
-  }
-  .jx-frame-last .jx-frame-source {
-    background: color-mix(in srgb, var(--jx-error) 12%, transparent);
-    box-shadow: inset 2px 0 var(--jx-error);
-  }
-  .jx-trace {
-    margin-top: 4px;
-    font-size: 12px;
-    color: var(--jx-muted);
-  }
-  .jx-trace summary {
-    cursor: pointer;
-    width: max-content;
-  }
-  .jx-trace pre {
-    margin: 6px 0 0;
-    max-height: 320px;
-    overflow: auto;
-    font: 12px / 1.45 var(--jx-mono);
-    color: var(--jx-text);
-    background: none;
-    padding: 0;
-  }
-
   .jx-metrics {
     position: relative;
     padding: 0 14px 6px;
-  }
-  .jx-toolbar {
-    display: flex;
-    justify-content: flex-end;
-    align-items: center;
-    gap: 8px;
-    height: 26px;
-    margin-bottom: 2px;
-    font-size: 11.5px;
-    color: var(--jx-muted);
-  }
-  .jx-toolbar button {
-    height: 22px;
-    padding: 0 8px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: transparent;
-    font-size: 11.5px;
-    color: var(--jx-muted);
-    cursor: pointer;
-  }
-  .jx-toolbar button:hover {
-    color: var(--jx-text);
-  }
-  .jx-toolbar button[aria-pressed='true'] {
-    color: var(--jx-text);
-    background: color-mix(in srgb, var(--jx-accent) 14%, transparent);
-    border-color: color-mix(in srgb, var(--jx-accent) 45%, transparent);
-  }
-  .jx-toolbar .jx-reset {
-    color: var(--jx-accent);
-    border-color: transparent;
   }
   .jx-segments {
     display: flex;
@@ -419,148 +308,10 @@ const CSS = css`
     border-radius: 0 4px 4px 0;
     margin-left: -1px;
   }
-  .jx-slider {
-    display: inline-flex;
-    align-items: center;
-    gap: 6px;
-  }
-  .jx-slider input {
-    width: 84px;
-    height: 16px;
-    margin: 0;
-    accent-color: var(--jx-accent);
-    cursor: pointer;
-  }
-  .jx-slider-value {
-    width: 2.4em;
-  }
-  .jx-stage {
-    position: relative;
-    height: 236px;
-  }
-  .jx-plot,
-  .jx-legend {
-    position: absolute;
-    inset: 0;
-  }
-  .jx-legend {
-    pointer-events: none;
-  }
-  .jx-legend-row {
-    position: absolute;
-    display: flex;
-    align-items: center;
-    gap: 12px;
-    min-width: 0;
-    padding-right: 6px;
-  }
-  .jx-legend-title {
-    flex: 0 1 auto;
-    min-width: 2.5em;
-    font-weight: 600;
-    font-size: 12px;
-    overflow: hidden;
-    text-overflow: ellipsis;
-    white-space: nowrap;
-  }
-  .jx-legend-names {
-    display: flex;
-    gap: 2px;
-    flex: 0 100 auto;
-    min-width: 40%;
-    overflow-x: auto;
-    scrollbar-width: none;
-    pointer-events: auto;
-  }
-  .jx-legend-name {
-    display: inline-flex;
-    align-items: center;
-    gap: 5px;
-    flex: none;
-    padding: 1px 6px;
-    border: 0;
-    border-radius: 3px;
-    background: none;
-    font-size: 11.5px !important;
-    color: var(--jx-muted) !important;
-    cursor: pointer;
-    white-space: nowrap;
-  }
-  .jx-legend-name:hover {
-    background: color-mix(in srgb, var(--jx-text) 7%, transparent);
-  }
-  .jx-legend-name[aria-pressed='false'] {
-    opacity: 0.4;
-    text-decoration: line-through;
-  }
-  .jx-swatch {
-    width: 10px;
-    height: 3px;
-    border-radius: 2px;
-    flex: none;
-  }
-  .jx-legend-value {
-    color: var(--jx-text);
-  }
   .jx-bad {
     color: var(--jx-error);
     font-weight: 600;
   }
-  .jx-chart-note {
-    position: absolute;
-    inset: 0;
-    display: flex;
-    align-items: center;
-    justify-content: center;
-    color: var(--jx-muted);
-    border: 1px dashed var(--jx-border);
-    border-radius: 4px;
-  }
-  .jx-chart-none .jx-stage {
-    height: 40px !important;
-  }
-  .jx-metrics:has(.jx-chart-none) .jx-toolbar {
-    display: none;
-  }
-
-  .jx-last {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 3px 20px;
-    padding: 8px 0 4px;
-    font-size: 12px;
-  }
-  .jx-last span:first-child {
-    color: var(--jx-muted);
-    margin-right: 7px;
-  }
-  .jx-system {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 4px 22px;
-    padding: 6px 14px;
-    min-height: 31px;
-    border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
-    font-size: 12px;
-  }
-  .jx-readout {
-    display: flex;
-    align-items: center;
-    gap: 8px;
-  }
-  .jx-readout-label {
-    color: var(--jx-muted);
-  }
-  .jx-readout-value {
-    min-width: 4em;
-  }
-  .jx-readout path {
-    fill: none;
-    stroke: var(--jx-muted);
-    stroke-width: 1.2;
-    stroke-linejoin: round;
-  }
-
   .jx-section {
     border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
   }
@@ -571,44 +322,10 @@ const CSS = css`
     padding: 5px 14px 3px;
     min-height: 28px;
   }
-  .jx-section-title,
-  .jx-details > summary {
+  .jx-section-title {
     font-size: 12px;
     font-weight: 600;
     color: var(--jx-muted);
-  }
-  .jx-log {
-    height: 148px;
-    min-height: 60px;
-    max-height: 70vh;
-    overflow: auto;
-    resize: vertical;
-    padding: 2px 14px 8px;
-    font: 12px / 1.5 var(--jx-mono);
-    background: transparent;
-    overscroll-behavior: contain;
-  }
-  .jx-log-short {
-    height: auto;
-    min-height: 0;
-    resize: none;
-  }
-  .jx-log-row {
-    white-space: pre-wrap;
-    overflow-wrap: anywhere;
-  }
-  .jx-log-empty {
-    color: var(--jx-muted);
-    font-family: var(--jx-font);
-  }
-  .jx-details {
-    border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
-    padding: 0 14px;
-  }
-  .jx-details > summary {
-    padding: 6px 0;
-    cursor: pointer;
-    width: max-content;
   }
   .jx-panel .jx-facts {
     display: grid;
@@ -644,46 +361,22 @@ const CSS = css`
     overflow-wrap: anywhere;
     min-width: 0;
   }
-  .jx-before {
-    padding: 0 14px 10px;
+  @media (prefers-reduced-motion: reduce) {
+    .jx-panel *,
+    .jx-panel *::before {
+      /* biome-ignore lint/complexity/noImportantStyles: beats the motion of every sheet, however specific its rule */
+      animation: none !important;
+      /* biome-ignore lint/complexity/noImportantStyles: as above */
+      transition: none !important;
+    }
   }
-  .jx-before:empty {
-    display: none;
-  }
-  .jx-crash {
-    color: var(--jx-error, #d32f2f);
-    white-space: pre-wrap;
-  }
-
-  .ansi-bold {
-    font-weight: 700;
-  }
-  .ansi-dim {
-    opacity: 0.7;
-  }
-  .ansi-italic {
-    font-style: italic;
-  }
-  .ansi-underline {
-    text-decoration: underline;
-  }
-  .ansi-strikethrough {
-    text-decoration: line-through;
-  }
-  .ansi-hidden {
-    visibility: hidden;
-  }
-
   @container (max-width: 620px) {
     .jx-header {
       padding: 8px 10px 4px;
     }
     .jx-messages,
     .jx-metrics,
-    .jx-system,
-    .jx-section-head,
-    .jx-log,
-    .jx-details {
+    .jx-section-head {
       padding-left: 10px;
       padding-right: 10px;
     }
@@ -694,38 +387,6 @@ const CSS = css`
       grid-template-columns: 1fr;
     }
   }
-  @media (prefers-reduced-motion: reduce) {
-    .jx-panel *,
-    .jx-panel *::before {
-      animation: none !important;
-      transition: none !important;
-    }
-  }
 `;
 
-/** Per colour: on a light page normal and bright, on a dark page the same for both. */
-const ANSI: Readonly<Record<string, readonly [string, string, string]>> = {
-  black: ['#3e424d', '#5b606e', '#8b90a0'],
-  red: ['#c9302c', '#b22b31', '#ff7b72'],
-  green: ['#00803c', '#007427', '#56d364'],
-  yellow: ['#a66f00', '#8f5f00', '#e3b341'],
-  blue: ['#1769c2', '#0065ca', '#79c0ff'],
-  magenta: ['#a03196', '#8a1f80', '#d2a8ff'],
-  cyan: ['#0f7d8c', '#006f7d', '#56d4dd'],
-  white: ['#6f6f6f', '#757575', '#e6e6e6'],
-};
-
-function ansiColors(): string {
-  return Object.entries(ANSI)
-    .flatMap(([name, [normal, bright, dark]]) => {
-      const title = name[0].toUpperCase() + name.slice(1);
-      return [
-        `.jx-panel { --jx-ansi-${name}: var(--vscode-terminal-ansi${title}, ${normal}); --jx-ansi-bright-${name}: var(--vscode-terminal-ansiBright${title}, ${bright}); }`,
-        `.jx-panel[data-theme='dark'] { --jx-ansi-${name}: var(--vscode-terminal-ansi${title}, ${dark}); --jx-ansi-bright-${name}: var(--vscode-terminal-ansiBright${title}, ${dark}); }`,
-        `.jx-panel .ansi-${name} { color: var(--jx-ansi-${name}); }`,
-        `.jx-panel .ansi-bright-${name} { color: var(--jx-ansi-bright-${name}); }`,
-        `.jx-panel .ansi-${name}-bg, .jx-panel .ansi-bright-${name}-bg { background-color: color-mix(in srgb, var(--jx-ansi-${name}) 30%, transparent); }`,
-      ];
-    })
-    .join('\n');
-}
+const SHARED_STYLES: StyleSheet = { id: 'jupyter-ext-style', text: SHARED_CSS };

@@ -39,7 +39,7 @@ export class AddModel {
     };
     this.#add = button(
       {
-        class: 'jx-button jx-plain',
+        class: 'jx-button',
         text: 'Add',
         title: 'Look it up and put it on the list; downloads no weights yet',
       },

@@ -91,7 +91,7 @@ export class ModelRow {
     const make = (action: Action) =>
       button(
         {
-          class: `jx-button jx-plain${action === 'download' || action === 'load' || action === 'run' ? ' jx-primary' : ''}`,
+          class: `jx-button${action === 'download' || action === 'load' || action === 'run' ? ' jx-primary' : ''}`,
           text: LABELS[action],
         },
         () => this.#press(action),
@@ -105,8 +105,12 @@ export class ModelRow {
       'span',
       { class: 'jx-model-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Delete?' } },
       this.#question,
-      button({ class: 'jx-button jx-danger', text: 'Delete' }, () => this.#answer(true), signal),
-      button({ class: 'jx-button jx-plain', text: 'Keep' }, () => this.#answer(false), signal)
+      button(
+        { class: 'jx-button jx-danger jx-danger-confirm', text: 'Delete' },
+        () => this.#answer(true),
+        signal
+      ),
+      button({ class: 'jx-button', text: 'Keep' }, () => this.#answer(false), signal)
     );
     this.#actions = element('span', { class: 'jx-model-actions' }, ...Object.values(this.#buttons));
     this.#track = element(

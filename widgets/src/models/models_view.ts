@@ -4,15 +4,15 @@
 import { element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { addStyles } from '../core/styles';
-import { addTableStyles } from '../runs/styles';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import { AddModel } from './add_model';
 import { ModelRow, type RowContext } from './model_row';
 import { ModelsClient } from './models_client';
 import { ModelsFeed } from './models_feed';
+import { PLAYGROUND_STYLES } from './playground_styles';
 import { ResourceBars } from './resource_bars';
-import { addModelsStyles } from './styles';
+import { MODELS_STYLES } from './styles';
 
 /** What a host provides. */
 export interface ModelsOptions {
@@ -89,9 +89,7 @@ class ModelsView {
       this.#root.prepend(this.#connection);
     }
     options.element.replaceChildren(this.#root);
-    for (const add of [addStyles, addTableStyles, addModelsStyles]) {
-      add(this.#root);
-    }
+    addStyles(this.#root, MODELS_STYLES, PLAYGROUND_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),

@@ -67,12 +67,8 @@ export class Playground {
     const tab = (mode: Mode, text: string) =>
       button({ text, attrs: { 'aria-pressed': 'false' } }, () => this.#setMode(mode), signal);
     this.#modes = { text: tab('text', 'Text'), tensor: tab('tensor', 'Tensors') };
-    this.#run = button(
-      { class: 'jx-button jx-plain jx-primary', text: 'Run' },
-      () => void this.#start(),
-      signal
-    );
-    this.#stop = button({ class: 'jx-button', text: 'Stop' }, () => this.#end('stopped'), signal);
+    this.#run = button({ class: 'jx-button jx-primary', text: 'Run' }, () => void this.#start(), signal);
+    this.#stop = button({ class: 'jx-button jx-danger', text: 'Stop' }, () => this.#end('stopped'), signal);
     const tokens = element('label', {}, 'new tokens', this.#maxTokens);
     setHidden(tokens, !this.#writes);
     this.#textForm = element('div', { class: 'jx-play-form' }, this.#text, tokens);

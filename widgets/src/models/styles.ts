@@ -1,11 +1,6 @@
-// What the models view looks like beyond the panel's own styles, whose colours it uses.
+// What the models view looks like beyond the shared styles.
 
-import { addStyleSheet, css } from '../core/dom';
-
-/** Add the styles once to the document or shadow root that an element is in. */
-export function addModelsStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-models-style', CSS);
-}
+import { css, type StyleSheet } from '../core/styles';
 
 const CSS = css`
   .jx-models-bar {
@@ -52,20 +47,11 @@ const CSS = css`
     outline-offset: 0;
   }
   .jx-models .jx-button {
-    min-width: 0;
     padding: 0 11px;
   }
-  .jx-models .jx-plain:hover:not(:disabled) {
-    border-color: var(--jx-accent);
-    color: var(--jx-text) !important;
-  }
-  .jx-models .jx-primary {
+  .jx-models .jx-button.jx-primary {
     border-color: color-mix(in srgb, var(--jx-accent) 55%, transparent);
     background: color-mix(in srgb, var(--jx-accent) 10%, transparent);
-  }
-  .jx-models .jx-danger {
-    border-color: var(--jx-error);
-    color: var(--jx-error) !important;
   }
   .jx-models-filter {
     width: 130px;
@@ -86,7 +72,6 @@ const CSS = css`
     display: block;
     padding: 6px 14px 0;
   }
-
   .jx-machine {
     display: flex;
     flex-wrap: wrap;
@@ -115,7 +100,6 @@ const CSS = css`
   .jx-meter-others {
     background: color-mix(in srgb, var(--jx-text) 32%, transparent);
   }
-
   .jx-model {
     padding: 7px 14px;
     border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
@@ -143,14 +127,14 @@ const CSS = css`
   .jx-model-title {
     min-width: 0;
   }
-  .jx-model-name {
+  .jx-panel .jx-model-name {
     display: block;
     max-width: 100%;
     padding: 0 0 0 16px;
     border: 0;
     background: none;
     cursor: pointer;
-    font-weight: 600 !important;
+    font-weight: 600;
     text-align: left;
     overflow: hidden;
     text-overflow: ellipsis;
@@ -170,7 +154,7 @@ const CSS = css`
   .jx-model-name[aria-expanded='true']::before {
     transform: rotate(90deg);
   }
-  .jx-model-name:hover {
+  .jx-panel .jx-model-name:hover {
     text-decoration: underline;
   }
   .jx-model-cell {
@@ -233,7 +217,6 @@ const CSS = css`
     .jx-dot {
     animation: jx-pulse 1.8s ease-in-out infinite;
   }
-
   .jx-model-body {
     padding: 8px 0 4px 16px;
   }
@@ -329,160 +312,6 @@ const CSS = css`
     padding: 0;
     overflow-wrap: anywhere;
   }
-
-  .jx-play {
-    margin: 0 0 10px;
-    padding: 8px 10px 10px;
-    border: 1px solid var(--jx-border);
-    border-radius: 5px;
-    background: color-mix(in srgb, var(--jx-text) 2.5%, transparent);
-  }
-  .jx-play-head {
-    display: flex;
-    justify-content: space-between;
-    align-items: center;
-    margin-bottom: 6px;
-    min-height: 24px;
-  }
-  .jx-play-modes button {
-    height: 22px;
-    padding: 0 10px;
-    border: 1px solid var(--jx-border);
-    background: transparent;
-    font-size: 11.5px;
-    color: var(--jx-muted);
-    cursor: pointer;
-  }
-  .jx-play-modes button[aria-pressed='true'] {
-    color: var(--jx-text);
-    background: color-mix(in srgb, var(--jx-accent) 14%, transparent);
-    border-color: color-mix(in srgb, var(--jx-accent) 45%, transparent);
-  }
-  .jx-play-form {
-    display: flex;
-    flex-direction: column;
-    gap: 6px;
-  }
-  .jx-play-form label {
-    display: inline-flex;
-    gap: 6px;
-    align-items: center;
-    font-size: 12px;
-    color: var(--jx-muted);
-  }
-  .jx-play-form label[hidden] {
-    display: none;
-  }
-  .jx-play-form input[type='number'] {
-    width: 80px;
-  }
-  .jx-play-fields {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 6px 16px;
-  }
-  .jx-play-fields input {
-    width: 170px;
-    font-family: var(--jx-mono);
-  }
-  .jx-play-form > textarea[aria-label='Values'] {
-    font-family: var(--jx-mono);
-  }
-  .jx-play-go {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 8px;
-    align-items: center;
-    margin-top: 6px;
-    min-height: 26px;
-  }
-  .jx-play-note {
-    font-size: 12px;
-    color: var(--jx-muted);
-    overflow-wrap: anywhere;
-  }
-  .jx-play-note[data-tone='error'] {
-    color: var(--jx-error);
-  }
-  .jx-play-item {
-    margin-top: 10px;
-  }
-  .jx-play-name {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 2px 10px;
-    font-size: 12px;
-  }
-  .jx-play-name span:first-child {
-    font-weight: 600;
-  }
-  .jx-play-name span:last-child {
-    color: var(--jx-muted);
-  }
-  .jx-play-facts {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 1px 18px;
-    font-size: 12px;
-  }
-  .jx-play-facts > span > span:first-child {
-    color: var(--jx-muted);
-    margin-right: 6px;
-  }
-  .jx-play-facts > span > span:last-child {
-    font-family: var(--jx-mono);
-    font-size: 11.5px;
-    overflow-wrap: anywhere;
-  }
-  .jx-play-vector {
-    margin-top: 8px;
-  }
-  .jx-play-of {
-    font-size: 12px;
-    margin-bottom: 2px;
-    overflow: hidden;
-    text-overflow: ellipsis;
-    white-space: nowrap;
-  }
-  .jx-play-strip {
-    display: block;
-    width: 100%;
-    height: 30px;
-    margin-bottom: 2px;
-    border-radius: 3px;
-    background: color-mix(in srgb, var(--jx-text) 4%, transparent);
-  }
-  .jx-play-up {
-    fill: var(--jx-accent);
-  }
-  .jx-play-down {
-    fill: #d1570a;
-  }
-  .jx-play-histogram {
-    height: 130px;
-    margin-top: 4px;
-  }
-  .jx-play-unplotted {
-    height: auto;
-    font-size: 12px;
-    color: var(--jx-muted);
-  }
-  .jx-panel .jx-play-text {
-    margin: 8px 0 0;
-    max-height: 320px;
-    overflow: auto;
-    padding: 8px 10px;
-    border-radius: 4px;
-    background: var(--jx-sunken);
-    color: var(--jx-text);
-    font: 12.5px / 1.55 var(--jx-font);
-    white-space: pre-wrap;
-    overflow-wrap: anywhere;
-  }
-  .jx-play-prompt {
-    color: var(--jx-muted);
-  }
-
   @container (max-width: 780px) {
     .jx-model-line.jx-model-columns {
       display: none;
@@ -539,3 +368,5 @@ const CSS = css`
     }
   }
 `;
+
+export const MODELS_STYLES: StyleSheet = { id: 'jupyter-ext-models-style', text: CSS };

@@ -28,7 +28,7 @@ export class ActionBar {
 
   constructor(actions: Actions, signal: AbortSignal) {
     const make = (text: string, onClick: () => void, more = '') =>
-      button({ class: `jx-button jx-plain ${more}`, text }, onClick, signal);
+      button({ class: `jx-button ${more}`, text }, onClick, signal);
     const ask = (key: string | null) => {
       this.#asked = key;
       this.draw(this.#shown, this.#buttons.compare.getAttribute('aria-pressed') === 'true');
@@ -45,7 +45,7 @@ export class ActionBar {
           ask(null);
           actions.remove();
         },
-        'jx-danger'
+        'jx-danger jx-danger-confirm'
       ),
       keep: make('Keep', () => ask(null)),
       clear: make('Clear', actions.clear),

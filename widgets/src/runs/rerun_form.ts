@@ -111,7 +111,7 @@ export class RerunForm {
         'div',
         { class: 'jx-again-end' },
         start,
-        button({ class: 'jx-button jx-plain', text: 'Close' }, () => this.show(null), signal),
+        button({ class: 'jx-button', text: 'Close' }, () => this.show(null), signal),
         summary
       )
     );

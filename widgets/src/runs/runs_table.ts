@@ -1,6 +1,7 @@
 // The table of runs: a page of the engine's list, asked again once a second while somebody looks at it.
 // The rule: everything that is shown comes from one request; no run has a stream of its own here.
 
+import { CHART_STYLES } from '../chart/styles';
 import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { messageOf } from '../core/errors';
@@ -16,7 +17,7 @@ import { Compare } from './compare';
 import { Grid } from './grid';
 import { ListClient, type ListPage, type ListQuery } from './list_client';
 import { RerunForm } from './rerun_form';
-import { addTableStyles } from './styles';
+import { RUNS_STYLES } from './styles';
 
 /** What a host provides. */
 export interface RunsTableOptions {
@@ -150,7 +151,7 @@ class RunsTable {
       this.#ask({ offset: Math.max(0, this.#query.offset + by * options.pageSize) });
     this.#previous = button(
       {
-        class: 'jx-button jx-plain',
+        class: 'jx-button',
         text: '‹',
         title: 'Previous page',
         attrs: { 'aria-label': 'Previous page' },
@@ -159,7 +160,7 @@ class RunsTable {
       signal
     );
     this.#next = button(
-      { class: 'jx-button jx-plain', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } },
+      { class: 'jx-button', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } },
       () => move(1),
       signal
     );
@@ -200,8 +201,7 @@ class RunsTable {
       this.#panel
     );
     options.element.replaceChildren(this.#root);
-    addStyles(this.#root);
-    addTableStyles(this.#root);
+    addStyles(this.#root, CHART_STYLES, RUNS_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),

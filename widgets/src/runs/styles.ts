@@ -1,11 +1,6 @@
-// What the table of runs looks like beyond the panel's own styles, whose colours it uses.
+// What the table of runs looks like beyond the shared styles.
 
-import { addStyleSheet, css } from '../core/dom';
-
-/** Add the styles once to the document or shadow root that an element is in. */
-export function addTableStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-table-style', CSS);
-}
+import { css, type StyleSheet } from '../core/styles';
 
 const CSS = css`
   .jx-runs-bar {
@@ -43,13 +38,6 @@ const CSS = css`
   .jx-runs :is(input, select):focus-visible {
     outline: 2px solid var(--jx-accent);
     outline-offset: 0;
-  }
-  .jx-runs .jx-plain:hover:not(:disabled) {
-    border-color: var(--jx-accent);
-    color: var(--jx-text) !important;
-  }
-  .jx-runs .jx-button {
-    min-width: 0;
   }
   .jx-runs-scroll {
     overflow-x: auto;
@@ -250,8 +238,6 @@ const CSS = css`
   .jx-runs-panel {
     padding: 0 14px 8px;
   }
-  .jx-runs .jx-danger {
-    border-color: var(--jx-error);
-    color: var(--jx-error) !important;
-  }
 `;
+
+export const RUNS_STYLES: StyleSheet = { id: 'jupyter-ext-runs-style', text: CSS };

@@ -2,12 +2,15 @@
 // anything in it.
 // The rule: looking never waits for the session's main thread, so it works while a training runs or hangs.
 
+import { CHART_STYLES } from '../chart/styles';
 import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
+import { ERROR_STYLES } from '../core/error_styles';
 import { messageOf } from '../core/errors';
 import { formatAbout } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
+import { LOG_STYLES } from '../log/styles';
 import type { Transport } from '../transport/transport';
 import type { DebugSession } from '../wire';
 import { ConsoleView } from './console_view';
@@ -16,7 +19,7 @@ import { capturedText, chipOf, noticesOf } from './labels';
 import { ModelsList } from './models_list';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
-import { addSessionStyles } from './styles';
+import { SESSION_STYLES } from './styles';
 import { TrainingsView } from './trainings_view';
 
 /** What a host provides. */
@@ -88,7 +91,7 @@ class SessionView {
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     this.#interrupt = button(
       {
-        class: 'jx-button',
+        class: 'jx-button jx-danger',
         text: 'Interrupt',
         title: 'Interrupt what runs; everything in the session lives on',
       },
@@ -96,24 +99,24 @@ class SessionView {
       signal
     );
     this.#stack = button(
-      { class: 'jx-button jx-quiet', text: 'Stacks', title: 'Where each thread stands now' },
+      { class: 'jx-button', text: 'Stacks', title: 'Where each thread stands now' },
       () => void this.#showStacks(),
       signal
     );
-    this.#end = button({ class: 'jx-button', text: 'Terminate…' }, () => ask(true), signal);
+    this.#end = button({ class: 'jx-button jx-danger', text: 'Terminate…' }, () => ask(true), signal);
     this.#confirm = element(
       'span',
       { class: 'jx-session-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Terminate?' } },
       element('span', { text: 'End it and lose its models?' }),
       button(
-        { class: 'jx-button', text: 'Terminate' },
+        { class: 'jx-button jx-danger', text: 'Terminate' },
         () => {
           ask(false);
           void this.#do(async () => void (await client.terminate()));
         },
         signal
       ),
-      button({ class: 'jx-button jx-quiet', text: 'Keep' }, () => ask(false), signal)
+      button({ class: 'jx-button', text: 'Keep' }, () => ask(false), signal)
     );
     const title = element(
       'div',
@@ -142,8 +145,7 @@ class SessionView {
     );
     this.#stacks.hidden = true;
     place.replaceChildren(this.#root);
-    addStyles(this.#root);
-    addSessionStyles(this.#root);
+    addStyles(this.#root, CHART_STYLES, ERROR_STYLES, LOG_STYLES, SESSION_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),

@@ -1,6 +1,7 @@
 // One training of a debug session, as the output of the call that began it: its curves while it runs and
 // after. What else is in the session, its own view shows.
 
+import { CHART_STYLES } from '../chart/styles';
 import { element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { addStyles } from '../core/styles';
@@ -9,7 +10,7 @@ import { trainingNoticesOf } from './labels';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
 import type { SessionOptions } from './session_view';
-import { addSessionStyles } from './styles';
+import { SESSION_STYLES } from './styles';
 import { TrainingRow } from './training_row';
 
 /** What a host provides. */
@@ -50,8 +51,7 @@ class SingleTrainingView {
       this.#messages
     );
     place.replaceChildren(this.#root);
-    addStyles(this.#root);
-    addSessionStyles(this.#root);
+    addStyles(this.#root, CHART_STYLES, SESSION_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),

@@ -1,11 +1,6 @@
-// What the session view looks like beyond the panel's own styles, whose colours it uses.
+// What the session view looks like beyond the shared styles.
 
-import { addStyleSheet, css } from '../core/dom';
-
-/** Add the styles once to the document or shadow root that an element is in. */
-export function addSessionStyles(inside: HTMLElement): void {
-  addStyleSheet(inside, 'jupyter-ext-session-style', CSS);
-}
+import { css, type StyleSheet } from '../core/styles';
 
 const CSS = css`
   .jx-session .jx-title {
@@ -30,13 +25,6 @@ const CSS = css`
     overflow: hidden;
     text-overflow: ellipsis;
     white-space: nowrap;
-  }
-  .jx-session .jx-button {
-    min-width: 0;
-  }
-  .jx-session .jx-quiet:hover:not(:disabled) {
-    border-color: var(--jx-accent);
-    color: var(--jx-text) !important;
   }
   .jx-session-confirm {
     display: inline-flex;
@@ -169,9 +157,8 @@ const CSS = css`
     font-size: 12px;
     color: var(--jx-muted);
   }
-  .jx-value-head code {
-    color: var(--jx-text) !important;
-    font-weight: 600;
+  .jx-panel .jx-value-head code {
+    color: var(--jx-text);
     overflow-wrap: anywhere;
   }
   .jx-value-facts {
@@ -231,7 +218,7 @@ const CSS = css`
   .jx-name-row {
     border-top: 1px solid color-mix(in srgb, var(--jx-border) 45%, transparent);
   }
-  .jx-name-open {
+  .jx-panel .jx-name-open {
     display: grid;
     grid-template-columns: minmax(70px, 1fr) minmax(90px, 1.2fr) minmax(0, 4fr);
     gap: 12px;
@@ -241,10 +228,10 @@ const CSS = css`
     background: none;
     text-align: left;
     cursor: pointer;
-    font-size: 12px !important;
+    font-size: 12px;
     align-items: baseline;
   }
-  .jx-name-open:hover {
+  .jx-panel .jx-name-open:hover {
     background: color-mix(in srgb, var(--jx-text) 4%, transparent);
   }
   .jx-name-open > * {
@@ -329,7 +316,7 @@ const CSS = css`
     .jx-parameter {
       grid-template-columns: 1fr 1fr;
     }
-    .jx-name-open {
+    .jx-panel .jx-name-open {
       grid-template-columns: minmax(60px, 1fr) minmax(0, 3fr);
     }
     .jx-name-type {
@@ -355,3 +342,5 @@ const CSS = css`
     }
   }
 `;
+
+export const SESSION_STYLES: StyleSheet = { id: 'jupyter-ext-session-style', text: CSS };

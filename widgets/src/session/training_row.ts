@@ -52,7 +52,7 @@ export class TrainingRow {
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     this.#cancel = button(
       {
-        class: 'jx-button',
+        class: 'jx-button jx-danger',
         text: 'Cancel',
         title: 'A flag, then an interrupt; the session and its models live on',
       },

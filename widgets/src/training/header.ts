@@ -75,7 +75,7 @@ export class Header {
       signal
     );
     this.#cancel = button(
-      { class: 'jx-button', text: 'Cancel', title: 'Ask the training to stop' },
+      { class: 'jx-button jx-danger', text: 'Cancel', title: 'Ask the training to stop' },
       () => {
         this.#canceling = true;
         onError('');

@@ -1,12 +1,15 @@
 // The live panel of one training. Hosts give it an element, a transport and perhaps the last known training.
 
 import { Chart } from '../chart/chart';
+import { CHART_STYLES } from '../chart/styles';
 import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
+import { ERROR_STYLES } from '../core/error_styles';
 import { messageOf } from '../core/errors';
 import { formatCount, formatDuration } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
+import { LOG_STYLES } from '../log/styles';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
@@ -18,6 +21,7 @@ import { isEnded } from './labels';
 import { LastValues } from './last_values';
 import { loadEarlier } from './load_earlier_log';
 import { type Message, Messages } from './messages';
+import { TRAINING_STYLES } from './styles';
 import { SystemView } from './system_view';
 import { TrainingFeed, type TrainingFeedState } from './training_feed';
 
@@ -142,12 +146,12 @@ class TrainingView {
     );
     this.#root = element(
       'section',
-      { class: 'jx-panel', attrs: { role: 'region', 'aria-label': 'Training' } },
+      { class: 'jx-panel jx-training', attrs: { role: 'region', 'aria-label': 'Training' } },
       this.#blank,
       this.#body
     );
     options.element.replaceChildren(this.#root);
-    addStyles(this.#root);
+    addStyles(this.#root, CHART_STYLES, ERROR_STYLES, LOG_STYLES, TRAINING_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),
