@@ -308,7 +308,7 @@ const SHARED_CSS = css`
     border-radius: 0 4px 4px 0;
     margin-left: -1px;
   }
-  .jx-bad {
+  .jx-panel .jx-bad {
     color: var(--jx-error);
     font-weight: 600;
   }
