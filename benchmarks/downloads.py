@@ -148,8 +148,8 @@ def _timed(child: subprocess.Popen[str]) -> float:
 OURS = """
 import asyncio, json, sys, time
 from pathlib import Path
-from jupyter_ext.engine.models.downloads import Downloads
-from jupyter_ext.engine.models.hub_settings import HubSettings
+from jupyter_ext.engine.models.download.manager import Downloads
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 
 async def main():
     downloads = Downloads(Path(sys.argv[1]) / "local_models")

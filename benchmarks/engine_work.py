@@ -20,11 +20,11 @@ import psutil
 from benchmarks.many_runs import NUM_RUNS, fill
 from benchmarks.own_engine import own_engine, stop
 from benchmarks.rows import Row, median, percentile
-from jupyter_ext import connection
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
-from jupyter_ext.engine.trainings.system_metrics import SystemSampler
+from jupyter_ext.engine.trainings.monitoring.system_metrics import SystemSampler
+from jupyter_ext.engine_process import discovery
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from receiver import Receiver
@@ -154,10 +154,10 @@ def sampling(directory: Path) -> list[Row]:
 
 async def measure(directory: Path) -> list[Row]:
     """Measure everything."""
-    connection.ensure()
+    discovery.ensure()
     stop()
     fill(locations().catalog)
-    pid = int(connection.ensure().info["pid"])
+    pid = int(discovery.ensure().info["pid"])
     async with AsyncClient() as client:
         await client.warm()
         while not any(found.state == "warm" for found in (await client.engine()).environments):

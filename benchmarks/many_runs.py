@@ -16,9 +16,9 @@ import psutil
 
 from benchmarks.own_engine import own_engine, stop
 from benchmarks.rows import Row, median, percentile
-from jupyter_ext import connection
 from jupyter_ext.config import locations
-from jupyter_ext.engine.store.listing import put_values, values_of
+from jupyter_ext.engine.catalog.query import put_values, values_of
+from jupyter_ext.engine_process import discovery
 
 NUM_RUNS = 10_000
 ROUNDS = 100
@@ -107,11 +107,11 @@ def by_key(path: Path, id_: str) -> list[float]:
 def measure() -> list[Row]:
     """Measure everything."""
     where = locations()
-    connection.ensure()
+    discovery.ensure()
     stop()
     id_ = fill(where.catalog)
     began = time.perf_counter()
-    found = connection.ensure()
+    found = discovery.ensure()
     rows = [Row("engine start with 10,000 runs", time.perf_counter() - began, "s", "", None, "", None)]
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=found.socket_path), base_url="http://engine"

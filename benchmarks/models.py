@@ -21,12 +21,12 @@ import torch
 
 from benchmarks.decoder import LAYERS, WIDTH, Decoder
 from benchmarks.rows import Row, median
-from jupyter_ext import connection
-from jupyter_ext.client.model_calls import ModelCalls
-from jupyter_ext.client.model_factory import host_options, torch_module
+from jupyter_ext.client.models.calls import ModelCalls
+from jupyter_ext.client.models.module_factory import host_options, torch_module
 from jupyter_ext.config import Locations
-from jupyter_ext.protocol.local_models import LocalModel
-from jupyter_ext.worker.model_memory import rollup
+from jupyter_ext.engine_process import discovery
+from jupyter_ext.ipc.memory_usage import rollup
+from jupyter_ext.protocol.models import LocalModel
 
 ROUNDS = 5
 COLD_ROUNDS = 3
@@ -58,12 +58,12 @@ class _Engine:
 
     def __init__(self, directory: Path) -> None:
         self.where = Locations(directory / "data", directory / "run")
-        connection.ensure(where=self.where)
+        discovery.ensure(where=self.where)
         self._options = host_options({"factory": Decoder})
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        found = connection.ensure(where=self.where)
-        status, answer = connection.request(found.socket_path, method, path, body, timeout_s=300.0)
+        found = discovery.ensure(where=self.where)
+        status, answer = discovery.request(found.socket_path, method, path, body, timeout_s=300.0)
         if status >= 400:
             raise RuntimeError(str(answer))
         return answer
@@ -95,9 +95,9 @@ class _Engine:
         for model in self.ask("GET", "/native/models")["models"]:
             if model["state"] == "loaded":
                 self.unload(model["id"])
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         if found is not None:
-            connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
+            discovery.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
 
 
 def _checkpoint(directory: Path) -> Path:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jupyter_ext import connection
 from jupyter_ext.config import locations
+from jupyter_ext.engine_process import discovery
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def own_engine() -> Iterator[Path]:
 
 def stop() -> None:
     """End the engine, if one runs."""
-    found = connection.find()
+    found = discovery.find()
     if found is not None:
-        connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
-        while connection.is_running(locations()):
+        discovery.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
+        while discovery.is_running(locations()):
             time.sleep(0.05)

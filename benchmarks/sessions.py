@@ -127,8 +127,8 @@ def kernel_execute(rounds: int) -> float:
 
 def launches(rounds: int) -> list[float]:
     """Give the seconds from asking for a session to its first answer, warm."""
-    from jupyter_ext.client.capture import capture_model
-    from jupyter_ext.client.debugging import launch
+    from jupyter_ext.client.capture.capture import capture_model
+    from jupyter_ext.client.sessions.session import launch
 
     took = []
     for number in range(rounds + 1):
@@ -177,8 +177,8 @@ def measure() -> list[Row]:
     """Measure everything."""
     import torch
 
-    from jupyter_ext.client.capture import capture_model
-    from jupyter_ext.client.debugging import launch
+    from jupyter_ext.client.capture.capture import capture_model
+    from jupyter_ext.client.sessions.session import launch
 
     launched = launches(7)
     session = launch("bench", capture_model(CODE, {}, "bench"))

@@ -15,7 +15,7 @@ from jupyter_client.manager import KernelManager
 
 from benchmarks.own_engine import own_engine
 from benchmarks.rows import Row, median, percentile
-from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
 
 ROUNDS = 7
@@ -161,7 +161,7 @@ async def measure() -> list[Row]:
 
 async def subscriber_latency(client: AsyncClient) -> list[float]:
     """Give the milliseconds from `log()` to a subscriber in this process, for 300 points 5 ms apart."""
-    from jupyter_ext.client.capture import capture_cell
+    from jupyter_ext.client.capture.capture import capture_cell
 
     text = "import time\nfrom jupyter_ext import log\ndef train():\n    for i in range(300):\n"
     text += "        log(t=time.time())\n        time.sleep(0.005)"
@@ -177,7 +177,7 @@ async def subscriber_latency(client: AsyncClient) -> list[float]:
 
 async def memory(client: AsyncClient) -> list[Row]:
     """Measure engine, zygote and an idle worker."""
-    from jupyter_ext.client.capture import capture_cell
+    from jupyter_ext.client.capture.capture import capture_cell
 
     training = await client.create(
         capture_cell("import time\ndef train():\n    time.sleep(3)", {}, "idle"), {}

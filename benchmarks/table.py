@@ -19,8 +19,8 @@ from playwright.sync_api import expect, sync_playwright
 from benchmarks.browser import IDLE, end_engine, task_s
 from benchmarks.many_runs import NUM_RUNS, fill
 from benchmarks.rows import Row, median, print_table
-from jupyter_ext import connection
 from jupyter_ext.config import Locations
+from jupyter_ext.engine_process import discovery
 
 PAGE = 50
 ROUNDS = 10
@@ -80,9 +80,9 @@ def run() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="jx-") as directory:
         home = Path(directory)
         where = Locations(home / "engine" / "data", home / "engine" / "runtime")
-        process = psutil.Process(int(connection.ensure(where=where).info["pid"]))
+        process = psutil.Process(int(discovery.ensure(where=where).info["pid"]))
         process.kill()
-        until(lambda: not connection.is_running(where), "the engine's end")
+        until(lambda: not discovery.is_running(where), "the engine's end")
         fill(where.catalog)
         environment = {
             "JUPYTER_EXT_DATA_DIR": str(where.data_dir),

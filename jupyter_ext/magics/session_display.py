@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
 
-from jupyter_ext.client import debug_training, debugging
-from jupyter_ext.client.debug_training import DebugTraining
-from jupyter_ext.client.session_report import clock
+from jupyter_ext.client.sessions.report import clock
+from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.magics.display import SAVED_PICTURE_INTERVAL_S, LiveOutput, show_live, show_view
-from jupyter_ext.protocol import debug_sessions as protocol
+from jupyter_ext.protocol import sessions as protocol
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.debugging import Session
+    from jupyter_ext.client.sessions.session import Session
 
 _LOOK_INTERVAL_S = 1.0
 _VIEW = "session"
@@ -93,7 +92,3 @@ def _keep_saved_output_current(training: DebugTraining, shown: LiveOutput) -> No
             time.sleep(_LOOK_INTERVAL_S)
     except JupyterExtError as error:
         shown.update(shown.data, {"text/plain": f"{training!r}\n{error}"}, is_last=True)
-
-
-debug_training.show_hook = show_training
-debugging.show_hook = show

@@ -17,12 +17,12 @@ def _warm_up() -> None:
     from jupyter_ext.errors import JupyterExtError
 
     try:
-        from jupyter_ext.client.facade import client
-        from jupyter_ext.client.loop_thread import loop_thread
+        from jupyter_ext.client.requests.background_loop import loop_thread
+        from jupyter_ext.client.requests.process_client import client
 
         loop_thread().run(client().warm())
         from jupyter_ext_widgets import LiveView  # noqa: F401  so that the first panel need not wait for it
 
-        from jupyter_ext.magics import model_display  # noqa: F401  says how handles of models are displayed
+        from jupyter_ext.magics import display  # noqa: F401  likewise
     except JupyterExtError as error:
         log.info("warm-up: %s", error)  # the first training says it to the user

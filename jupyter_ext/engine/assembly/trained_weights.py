@@ -11,10 +11,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.parts import TrainedWeights
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.files import FileStore
-from jupyter_ext.engine.trainings.publishing import FILE_PATH
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.models.interfaces import TrainedWeights
+from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
 from jupyter_ext.ids import is_training_id
 
 ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
@@ -38,7 +38,7 @@ class CatalogTrained:
         self._known: dict[str, TrainedWeights | None] = {}
 
     async def find(self, training_id: str) -> TrainedWeights | None:
-        """Give the weights of a training, if it left any."""
+        """Return the weights of a training, if it left any."""
         if not is_training_id(training_id):
             return None
         row = await self._catalog.get_training(training_id)
@@ -89,7 +89,7 @@ class CatalogTrained:
 
 
 def _own(named: str) -> Path | None:
-    """Give a path that a training returned, where it is a file of weights or a folder with some."""
+    """Return a path that a training returned, where it is a file of weights or a folder with some."""
     path = Path(named)
     if not path.is_absolute():
         return None

@@ -9,41 +9,43 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.api.listing import ListingAPI
-from jupyter_ext.engine.api.native import NativeAPI
+from jupyter_ext.engine.api.native.training_list import ListingAPI
+from jupyter_ext.engine.api.native.trainings import NativeAPI
 from jupyter_ext.engine.api.replicate.account import AccountAPI
-from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
 from jupyter_ext.engine.api.replicate.events import EventsAPI
 from jupyter_ext.engine.api.replicate.files import FilesAPI
+from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.api.replicate.models import ModelsAPI
 from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
 from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.assembly.part import API, Work
-from jupyter_ext.engine.backends.base import Backend
-from jupyter_ext.engine.backends.local import LocalBackend
-from jupyter_ext.engine.backends.replicate import ReplicateBackend
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.files import FileStore
-from jupyter_ext.engine.store.models import ModelStore
-from jupyter_ext.engine.store.run_store import Batch
-from jupyter_ext.engine.store.secret_files import read_or_make
-from jupyter_ext.engine.trainings.file_inputs import FileInputs
-from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.secrets import read_or_make
+from jupyter_ext.engine.files.named_models import ModelStore
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.processes.backend import Backend
+from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.engine.processes.local_backend import LocalBackend
+from jupyter_ext.engine.services.replicate.backend import ReplicateBackend
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.artifacts.models import Models
+from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
+from jupyter_ext.engine.trainings.artifacts.versions import Versions
+from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
+from jupyter_ext.engine.trainings.delivery.webhook_signature import is_secret, new_secret
+from jupyter_ext.engine.trainings.delivery.webhooks import MAX_LOG_BYTES, Webhooks
+from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
-from jupyter_ext.engine.trainings.lives import LOCAL
-from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Origin
-from jupyter_ext.engine.trainings.presentation import Presenter
-from jupyter_ext.engine.trainings.publishing import Publisher
-from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.run_monitor import LOCAL, RunMonitor
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.signatures import new_secret
-from jupyter_ext.engine.trainings.versions import Versions
-from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.trainings.webhooks import MAX_LOG_BYTES, Webhooks
-from jupyter_ext.engine.trainings.weights import WeightFiles
-from jupyter_ext.engine.workers.environments import Environments
+from jupyter_ext.engine.trainings.store_cache import StoreCache
 
 _SEAL_WAIT_S = 10.0
 
@@ -60,9 +62,11 @@ class TrainingsPart:
         self._where = where
         self.catalog = Catalog(where.catalog)
         self.files = FileStore(where.files_dir)
-        self.links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
+        self.links = SignedLinks(
+            bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32), _is_key))
+        )
         self._models = ModelStore(where.models_dir)
-        self._hub: Hub[Batch] = Hub()
+        self._pubsub: PubSub[Batch] = PubSub()
         self._watcher, self._sealer = Watcher(), Sealer()
         services, file_inputs = ReplicateBackend(), FileInputs(self.files)
         self._backends: dict[str, Backend] = {
@@ -70,35 +74,39 @@ class TrainingsPart:
             "replicate": services,
         }
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
-        self._presenter = Presenter(self.links, self.files)
+        self._serializer = Serializer(self.links, self.files)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
         versions = Versions(where.versions_dir)
-        self._trainings = TrainingService(
-            where.runs_dir,
+        records: dict[str, Record] = {}
+        monitor = RunMonitor(
+            records,
+            StoreCache(where.runs_dir, self._pubsub, records.__contains__),
             self.catalog,
-            versions,
             self._backends,
-            self._hub,
+            self._pubsub,
             self._watcher,
             self._sealer,
             Publisher(versions, self.files, self.catalog),
             file_inputs,
             self._webhooks,
         )
+        self._trainings = TrainingService(
+            where.runs_dir, self.catalog, versions, monitor, file_inputs, self._webhooks
+        )
         self._list = TrainingList(where.runs_dir, self._trainings, self.catalog, versions, self._sealer)
         self.apis = self._build_apis(Models(self._models, versions, self.files, self.catalog))
 
     def _build_apis(self, models: Models) -> Sequence[API]:
-        presenter, guard = self._presenter, DuplicateGuard()
+        serializer, guard = self._serializer, DuplicateGuard()
         return (
-            TrainingsAPI(self._trainings, models, presenter, guard, Origin(sys.executable)),
-            PredictionsAPI(self._trainings, models, presenter, guard),
-            EventsAPI(self._trainings, self._hub, presenter),
+            TrainingsAPI(self._trainings, models, serializer, guard, CallerContext(sys.executable)),
+            PredictionsAPI(self._trainings, models, serializer, guard),
+            EventsAPI(self._trainings, self._pubsub, serializer),
             ModelsAPI(models),
             FilesAPI(self.files, self.links),
             AccountAPI(self._webhook_secret),
-            NativeAPI(self._trainings, self._hub, presenter, self._weights),
-            ListingAPI(self._list, presenter),
+            NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
+            ListingAPI(self._list, serializer),
         )
 
     @property
@@ -106,7 +114,7 @@ class TrainingsPart:
         """Count what runs, who looks on and what is to be told."""
         return Work(
             active=self._trainings.num_active,
-            viewers=self._hub.num_subscribers,
+            viewers=self._pubsub.num_subscribers,
             pending=self._webhooks.num_pending,
         )
 
@@ -132,9 +140,14 @@ class TrainingsPart:
         await self.catalog.close()
 
     def _webhook_secret(self) -> str:
-        return read_or_make(self._where.webhook_secret, new_secret)
+        return read_or_make(self._where.webhook_secret, new_secret, is_secret)
 
     async def _webhook_payload(self, run_id: str, base_url: str) -> dict[str, Any]:
         run, store = await self._trainings.get(run_id), await self._trainings.store(run_id)
-        shown = self._presenter.with_logs(run, base_url, store, MAX_LOG_BYTES)
-        return self._presenter.replicate(shown) if run.kind == "training" else shown
+        resource = self._serializer.with_logs(run, base_url, store, MAX_LOG_BYTES)
+        return self._serializer.replicate(resource) if run.kind == "training" else resource
+
+
+def _is_key(text: str) -> bool:
+    """Tell whether a text is a key of 32 bytes in hexadecimal."""
+    return len(text) == 64 and frozenset("0123456789abcdef").issuperset(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
-from jupyter_ext.worker.files import read_json, write_json
 
 FILE_NAME = "labels.json"
 MAX_TAGS = 32
@@ -24,17 +24,14 @@ class Labels:
     @classmethod
     def read(cls, run_dir: Path) -> Labels:
         """Read a run's labels; none where there are none."""
-        found = read_json(run_dir / FILE_NAME)
-        if not isinstance(found, dict):
-            return cls()
-        return cls(tuple(map(str, found.get("tags") or ())), str(found.get("notes") or ""))
+        return records.read_record(run_dir / FILE_NAME, cls) or cls()
 
     def write(self, run_dir: Path) -> None:
         """Keep them in the run's directory."""
-        write_json(run_dir / FILE_NAME, {"tags": list(self.tags), "notes": self.notes})
+        records.replace(run_dir / FILE_NAME, {"tags": list(self.tags), "notes": self.notes})
 
     def changed(self, tags: object = None, notes: object = None) -> Labels:
-        """Give these with what is not `None` replaced.
+        """Return these with what is not `None` replaced.
 
         Raises:
             Problem: Tags are no list of short texts, or the notes are no text.
@@ -55,13 +52,13 @@ def _checked_tags(tags: object) -> tuple[str, ...]:
         )
     for tag in clean:
         if len(tag) > MAX_TAG_CHARS or "," in tag:
-            told = f"tag {tag[:60]!r} must have at most {MAX_TAG_CHARS} characters and no comma"
-            raise invalid_input([InvalidField("type", "tags", told)])
+            problem = f"tag {tag[:60]!r} must have at most {MAX_TAG_CHARS} characters and no comma"
+            raise invalid_input([InvalidField("type", "tags", problem)])
     return clean
 
 
 def _checked_notes(notes: object) -> str:
     if not isinstance(notes, str) or len(notes) > MAX_NOTES_CHARS:
-        told = f"notes must be a text of at most {MAX_NOTES_CHARS:,} characters"
-        raise invalid_input([InvalidField("type", "notes", told)])
+        problem = f"notes must be a text of at most {MAX_NOTES_CHARS:,} characters"
+        raise invalid_input([InvalidField("type", "notes", problem)])
     return notes

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.listing import ListQuery
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.query import ListQuery
+from jupyter_ext.engine.trainings.artifacts.versions import Versions
+from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.orders import Order, Origin
-from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.versions import Versions
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
-from jupyter_ext.protocol.resources import Training, Urls
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import Training, Urls
 
 _SEALING_S = 5.0
 _DELETED_PREFIX = ".deleted-"
@@ -59,7 +60,7 @@ class TrainingList:
             await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
 
     async def page(self, query: ListQuery) -> Page:
-        """Give one page."""
+        """Return one page."""
         rows, counts = await self._catalog.page(query)
         return Page([self._json(row) for row in rows], counts)
 
@@ -67,7 +68,9 @@ class TrainingList:
         record = self._trainings.record(row["id"])
         if record is not None:
             return record.resource().model_dump(mode="json")
-        stored: dict[str, Any] = row["resource"]
+        stored = row["resource"]
+        if not isinstance(stored, dict) or not isinstance(stored.get("urls"), dict):
+            return training_of(row).model_dump(mode="json")
         return _DEFAULTS | stored
 
     async def label(self, training_id: str, tags: object, notes: object) -> Training:
@@ -93,7 +96,9 @@ class TrainingList:
         await self._catalog.set_labels(training.id, training.name, labels.tags, labels.notes)
         return await self._trainings.get(training.id)
 
-    async def again(self, training_id: str, changes: Mapping[str, Any], origin: Origin | None) -> Training:
+    async def rerun(
+        self, training_id: str, changes: Mapping[str, Any], origin: CallerContext | None
+    ) -> Training:
         """Start the same version with the same inputs, but for `changes`.
 
         Args:
@@ -106,15 +111,15 @@ class TrainingList:
             Problem: There is no such training, its code is gone, or an input is wrong.
         """
         training = await self._trainings.get(training_id)
-        spec = read_json(self._runs_dir / training.id / "spec.json")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
         if spec is None:
             raise Problem(
                 404, "Gone", f"The files of training {training_id} are gone; start it from its notebook."
             )
         if origin is None:
             path = spec.get("sys_path")
-            origin = Origin(spec["python"], spec["cwd"], None if path is None else tuple(path))
-        inputs = {**training.input, **changes}
+            origin = CallerContext(spec["python"], spec["cwd"], None if path is None else tuple(path))
+        inputs = {**spec.get("given", spec["input"]), **changes}
         if "remote" in spec:
             return await self._trainings.create_remote(
                 spec["backend"], spec["remote"], spec["name"], inputs, origin
@@ -129,9 +134,9 @@ class TrainingList:
             )
         secret = version.training_input and version.training_input.forgotten_secrets(training.input, changes)
         if secret:
-            told = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
-            raise invalid_input([InvalidField("required", f"input.{secret[0]}", told)])
-        started = await self._trainings.create(Order(version, inputs, origin))
+            problem = f"{secret[0]} is secret and kept nowhere; return it again: run.again({secret[0]}=…)"
+            raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
+        started = await self._trainings.create(LaunchRequest(version, inputs, origin))
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:
             record.notice("Run again without the notebook's own environment variables, which are not stored.")

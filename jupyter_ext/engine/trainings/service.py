@@ -1,82 +1,76 @@
 """All trainings of this engine: creates them, gives what there is of them, has them canceled.
 
-A run that is not over is in the hands of `lives`; one that is over is what the catalog says of it.
+A run that is not over is in the hands of `run_monitor`; one that is over is what the catalog says of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.backends.base import Backend
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.run_store import Batch, RunStore
-from jupyter_ext.engine.trainings.chain import Link
-from jupyter_ext.engine.trainings.file_inputs import FileInputs
-from jupyter_ext.engine.trainings.housekeeping import Housekeeping, unsealed
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common import records
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.paging import Cursor
+from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
+from jupyter_ext.engine.trainings.catalog_rows import training_of
+from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.lives import Lives
-from jupyter_ext.engine.trainings.open_stores import OpenStores
-from jupyter_ext.engine.trainings.orders import Order, Origin, declared_inputs, prepare, prepare_remote
-from jupyter_ext.engine.trainings.publishing import Publisher
+from jupyter_ext.engine.trainings.launch_request import (
+    CallerContext,
+    LaunchRequest,
+    declared_inputs,
+    prepare,
+    prepare_remote,
+    remove_half_made,
+)
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
-from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.versions import MadeIn, Version, Versions
-from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.trainings.webhooks import Webhooks
-from jupyter_ext.engine.workers.exit import rfc3339
+from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.run_monitor import RunMonitor
+from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import TERMINAL, Training
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import TERMINAL, Cause, Training
 
 
 class TrainingService:
-    """All trainings and predictions of this engine."""
+    """All trainings and predictions of this engine.
+
+    Args:
+        runs_dir: One directory per run.
+        catalog: The index of all runs.
+        versions: The code that runs are made of.
+        monitor: Whatever is not over.
+        file_inputs: Checks inputs that are given as links.
+        webhooks: Receivers that a client named.
+    """
 
     def __init__(
         self,
         runs_dir: Path,
         catalog: Catalog,
         versions: Versions,
-        backends: Mapping[str, Backend],
-        hub: Hub[Batch],
-        watcher: Watcher,
-        sealer: Sealer,
-        publisher: Publisher,
+        monitor: RunMonitor,
         file_inputs: FileInputs,
         webhooks: Webhooks,
     ) -> None:
         self._runs_dir = runs_dir
         self._catalog = catalog
         self._versions = versions
-        self._backends = backends
-        self._sealer = sealer
-        self._publisher = publisher
+        self._monitor = monitor
+        self._records = monitor.records
+        self._stores = monitor.stores
         self._file_inputs = file_inputs
         self._webhooks = webhooks
-        self._records: dict[str, Record] = {}
-        self._stores = OpenStores(runs_dir, hub, self._records.__contains__)
-        self._lives = Lives(
-            self._records,
-            self._stores,
-            catalog,
-            backends,
-            hub,
-            watcher,
-            sealer,
-            publisher,
-            file_inputs,
-            webhooks,
-        )
         self._draining = False
-        self._housekeeping = Housekeeping(self._records, self._stores, sealer)
-        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def num_active(self) -> int:
@@ -86,44 +80,42 @@ class TrainingService:
     async def open(self) -> None:
         """Adopt what runs, and end what ended while no engine was there."""
         known = await self._catalog.training_ids()
-        for run_dir in sorted(self._runs_dir.iterdir()):
-            if is_training_id(run_dir.name) and run_dir.name not in known:
+        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir):
+            if run_dir.name not in known:
                 await self._recover(run_dir)
         if self._catalog.needs_rebuild:
             for version_id in self._versions.all_ids():
                 if (version := self._versions.find(version_id)) is not None:
-                    await self._publisher.register(version.id, version.model)
+                    await self._register(version)
         await self._catalog.mark_rebuilt()
         for status in ("starting", "processing"):
             for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
                 run_dir = self._runs_dir / row["id"]
-                spec = read_json(run_dir / "spec.json")
+                spec = await asyncio.to_thread(read_spec, run_dir)
                 if spec is not None:
-                    record = Record(TrainingId(row["id"]), run_dir, spec)
-                    self._lives.backend(record).adopt(run_dir)
-                    self._lives.adopt(record)
+                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                else:
+                    await self._end_lost(row, run_dir)
         await self._webhooks.open(self._is_over)
-        self._keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
-        for run_dir in await asyncio.to_thread(unsealed, self._runs_dir, set(self._records)):
-            self._sealer.seal(run_dir, final=True)
+        await self._monitor.open(self._runs_dir)
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
         self._draining = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-        await self._lives.close()
+        await self._monitor.close()
         await self._webhooks.close()
         self._stores.close()
 
     async def add_version(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
         """Keep a code bundle; see `Versions.add`."""
         version = await asyncio.to_thread(self._versions.add, bundle, made_in)
+        await self._register(version)
+        return version
+
+    async def _register(self, version: Version) -> None:
         await self._catalog.put_version(
             version.id, model=version.model, created_at=rfc3339(time.time()), manifest=version.manifest
         )
-        return version
 
     def find_version(self, model: str, version_id: str) -> Version:
         """Find a version of a model.
@@ -140,31 +132,33 @@ class TrainingService:
             )
         return version
 
-    async def create(self, order: Order) -> Training:
+    async def create(self, request: LaunchRequest) -> Training:
         """Start a training or prediction and return at once.
 
         Raises:
             Problem: An input is wrong, the version cannot predict, or this engine is making way for another.
         """
         self._check_open()
-        declared = declared_inputs(order)
-        urls = self._file_inputs.check(declared, order.given)
+        declared = declared_inputs(request)
+        urls = self._file_inputs.check(declared, request.given)
         secret: dict[str, Any] = {}
         if declared is None:
-            inputs: dict[str, Any] = dict(order.given)
+            inputs: dict[str, Any] = dict(request.given)
         else:
-            inputs, wrong = declared.validate(order.given)
+            inputs, wrong = declared.validate(request.given)
             if wrong:
                 raise invalid_input(wrong)
-            secret = declared.secrets(order.given)
-            inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
-        record = await asyncio.to_thread(prepare, order, inputs, self._runs_dir, self._file_inputs)
-        await self._lives.persist(record)
-        if order.webhook is not None:
-            self._webhooks.add(record.id, order.webhook)
-        return self._lives.launch(record, order.origin, urls, secret)
+            secret = declared.secrets(request.given)
+            inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
+        record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
+        await self._persist_new(record)
+        if request.webhook is not None:
+            self._webhooks.add(record.id, request.webhook)
+        return self._monitor.launch(record, request.origin, urls, secret)
 
-    async def resume(self, training_id: str, changed: Mapping[str, Any], asker: Origin | None) -> Training:
+    async def resume(
+        self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
+    ) -> Training:
         """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
 
         Raises:
@@ -174,11 +168,11 @@ class TrainingService:
         run_dir = self._runs_dir / training.id
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
-        origin = Origin(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
-        return await self.create(Order(plan.version, plan.given, origin, plan=plan))
+        origin = CallerContext(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
+        return await self.create(LaunchRequest(plan.version, plan.given, origin, plan=plan))
 
-    async def chain(self, training_id: str) -> list[Link]:
-        """Give a training's store after those of the runs that it was resumed from, the oldest first.
+    async def lineage(self, training_id: str) -> list[Link]:
+        """Return a training's store after those of the runs that it was resumed from, the oldest first.
 
         Raises:
             Problem: There is none with this id.
@@ -191,7 +185,12 @@ class TrainingService:
         return links
 
     async def create_remote(
-        self, backend: str, remote: Mapping[str, str], name: str, given: Mapping[str, Any], origin: Origin
+        self,
+        backend: str,
+        remote: RemoteSpec,
+        name: str,
+        given: Mapping[str, Any],
+        origin: CallerContext,
     ) -> Training:
         """Start a training on a service and return at once.
 
@@ -206,17 +205,17 @@ class TrainingService:
             Problem: There is no such backend, or this engine is making way for another.
         """
         self._check_open()
-        if backend not in self._backends:
-            known = ", ".join(self._backends)
+        if backend not in self._monitor.backends:
+            known = ", ".join(self._monitor.backends)
             raise Problem(422, "Invalid value", f"There is no backend {backend!r}; there are {known}.")
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._lives.persist(record)
-        return self._lives.launch(record, origin, ())
+        await self._persist_new(record)
+        return self._monitor.launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
-        """Give a training.
+        """Return a training.
 
         Raises:
             Problem: There is none with this id.
@@ -227,10 +226,10 @@ class TrainingService:
         row = await self._catalog.get_training(training_id)
         if row is None:
             raise not_found("training", training_id, "`%trainings` lists those there are.")
-        return Training.model_validate(row["resource"])
+        return training_of(row)
 
     def record(self, training_id: str) -> Record | None:
-        """Give a training that is not over as it is held here, or `None`."""
+        """Return a training that is not over as it is held here, or `None`."""
         return self._records.get(training_id)
 
     def forget(self, training_id: str) -> None:
@@ -241,15 +240,13 @@ class TrainingService:
         self,
         status: str | None = None,
         limit: int = 100,
-        before: tuple[str, str] | None = None,
+        cursor: Cursor | None = None,
         **filters: str | None,
     ) -> list[Training]:
         """List trainings, newest first; see `Catalog.list_trainings`."""
-        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before, **filters)
+        rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
-            record.resource()
-            if (record := self._records.get(row["id"]))
-            else Training.model_validate(row["resource"])
+            record.resource() if (record := self._records.get(row["id"])) else training_of(row)
             for row in rows
         ]
 
@@ -262,12 +259,12 @@ class TrainingService:
         record = self._records.get(training_id)
         if record is None:
             return await self.get(training_id)
-        await self._lives.stop(record)
+        await self._monitor.stop(record)
         return await self.get(training_id)
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
-        """Give a training once it is over, or as it is after that many seconds."""
-        await self._lives.wait(training_id, timeout_s)
+        """Return a training once it is over, or as it is after that many seconds."""
+        await self._monitor.wait(training_id, timeout_s)
         return await self.get(training_id)
 
     async def _is_over(self, training_id: str) -> bool | None:
@@ -284,21 +281,17 @@ class TrainingService:
         """
         training = await self.get(training_id)
         record = self._records.get(training_id)
-        path = self._runs_dir / training.id / "stacks.txt"
-        before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._lives.backend(record).stacks(record.run_dir):
+        text = None
+        if record is not None:
+            text = await self._monitor.backend(record).stacks(record.run_dir)
+        if text is None:
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if path.stat().st_size > before:
-                break
-        await asyncio.sleep(0.05)
-        return path.read_bytes()[before:].decode(errors="replace")
+        return text
 
     async def store(self, training_id: str) -> RunStore:
-        """Give the opened metrics and logs of a training.
+        """Return the opened metrics and logs of a training.
 
         Raises:
             Problem: There is none with this id, or its files were deleted.
@@ -307,7 +300,7 @@ class TrainingService:
         return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
-        """Give the opened metrics and logs of a training to somebody who will read points, not just an overview.
+        """Return the opened metrics and logs of a training to somebody who will read points, not just an overview.
 
         Raises:
             Problem: There is none with this id.
@@ -318,18 +311,55 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
+    async def _persist_new(self, record: Record) -> None:
+        """Put a new run into the catalog; where that fails, nothing is left of it."""
+        try:
+            await self._monitor.persist(record)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
+            raise
+
     async def _recover(self, run_dir: Path) -> None:
         """Put a run that the catalog does not know back into it."""
-        spec, ended = read_json(run_dir / "spec.json"), read_json(run_dir / "training.json")
-        if spec is None:
+        if not records.is_there(run_dir / FILE_NAME):
+            await asyncio.to_thread(remove_half_made, run_dir)
             return
-        if ended is not None:
-            labels = Labels.read(run_dir)
-            told = {"tags": list(labels.tags), "notes": labels.notes}
-            await self._lives.put(Training.model_validate(ended | told))
-        else:
-            await self._lives.persist(Record(TrainingId(run_dir.name), run_dir, spec))
+        try:
+            spec = await asyncio.to_thread(read_spec, run_dir)
+            ended = records.read_record(run_dir / "training.json", Training)
+            if ended is not None:
+                labels = Labels.read(run_dir)
+                ended.tags, ended.notes = list(labels.tags), labels.notes
+                await self._monitor.put(ended)
+            elif spec is not None:
+                await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
+        except (ValueError, TypeError, KeyError, sqlite3.Error) as error:
+            records.set_aside(run_dir, records.why(error))
+
+    def _adopt(self, record: Record) -> None:
+        """Follow a run that an engine before this one started."""
+        try:
+            self._monitor.backend(record).adopt(record.run_dir)
+            self._monitor.adopt(record)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            records.set_aside(record.run_dir, records.why(error))
+
+    async def _end_lost(self, row: dict[str, Any], run_dir: Path) -> None:
+        """End a run of the catalog that was going on and whose files are gone or cannot be read."""
+        training = training_of(row)
+        training.status, training.completed_at = "failed", rfc3339(time.time())
+        training.cause = Cause(
+            kind="lost",
+            message=f"The files of this run are gone or cannot be read: {run_dir}.",
+            hint="Run it again from its notebook.",
+        )
+        training.error = training.cause.message
+        await self._monitor.put(training)
 
     def _check_open(self) -> None:
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+
+
+def _run_dirs(runs_dir: Path) -> list[Path]:
+    return list(records.directories(runs_dir, is_training_id))

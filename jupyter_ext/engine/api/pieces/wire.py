@@ -3,7 +3,7 @@
 Rules: `bytes.value` and `ram.value` are integers; `custom`, `downloaded`, `downloading` and `loaded` are said by the engine
 and never taken from a body; what a client said of a custom model is merged, and what it left out stays.
 
-Source: Pieces' OpenAPI description, "Model", "SeededModel", "ModelDownloadProgress"; docs/architecture/09-pieces.md.
+Source: Pieces' OpenAPI description, "Model", "SeededModel", "ModelDownloadProgress"; docs/architecture/11-pieces.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jupyter_ext.protocol.local_models import LocalModel, Transfer
+from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.protocol.models import LocalModel, Transfer
 from jupyter_ext.protocol.problems import Problem
 
 SCHEMA = {"migration": 0, "semantic": "MAJOR_0_MINOR_0_PATCH_1"}
@@ -38,11 +39,9 @@ _SCORES = ("priority", "reference", "reuse", "searched", "update")
 
 
 def model(local: LocalModel) -> dict[str, Any]:
-    """Give a model as Pieces' clients know it."""
+    """Return a model as Pieces' clients know it."""
     said = local.meta.get("pieces", {})
-    size, memory = local.bytes, local.memory_bytes
     transfer = local.transfer
-    is_running = transfer is not None and transfer.status == "running"
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "id": local.id,
@@ -55,39 +54,43 @@ def model(local: LocalModel) -> dict[str, Any]:
         "cloud": local.cloud,
         "custom": local.custom,
         "downloaded": local.path is not None and local.state not in ("absent", "partial", "downloading"),
-        "downloading": is_running,
+        "downloading": transfer is not None and transfer.status == "running",
         "loaded": local.state == "loaded",
         "unique": local.id.partition(":")[2] if local.source == "hub" else local.id,
     }
-    if size is not None:
-        content["bytes"] = {"schema": SCHEMA, "value": size, "readable": _readable(size, transfer)}
-    if memory is not None:
-        content["ram"] = {"schema": SCHEMA, "value": memory, "readable": readable(memory)}
-    if local.num_parameters is not None:
-        content["parameters"] = local.num_parameters / 1e9
-    if local.dtype is not None:
-        content["quantization"] = local.dtype
-    if local.source == "hub":
-        content["provider"] = "HUGGING_FACE"
-    if local.host is not None:
-        content["cpu"] = local.host.device == "cpu"
-    extra = {name: said[name] for name in _KEPT if name in said}
-    for name in ("bytes", "ram"):
-        if name in content:
-            extra.pop(name, None)
-    content |= extra
+    known = _known(local)
+    measured = {"bytes", "ram"} & known.keys()
+    content |= known | {name: said[name] for name in _KEPT if name in said and name not in measured}
     if scores := local.meta.get("score"):
         content["score"] = {"schema": SCHEMA, "automatic": 0, "manual": 0, **scores}
     return content
 
 
+def _known(local: LocalModel) -> dict[str, Any]:
+    """Return the optional fields that the engine knows of a model."""
+    size, memory, parameters = local.bytes, local.memory_bytes, local.num_parameters
+    fields = {
+        "bytes": None if size is None else _size(size, _readable(size, local.transfer)),
+        "ram": None if memory is None else _size(memory, format_bytes(memory)),
+        "parameters": None if parameters is None else parameters / 1e9,
+        "quantization": local.dtype,
+        "provider": "HUGGING_FACE" if local.source == "hub" else None,
+        "cpu": None if local.host is None else local.host.device == "cpu",
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _size(num_bytes: int, readable: str) -> dict[str, Any]:
+    return {"schema": SCHEMA, "value": num_bytes, "readable": readable}
+
+
 def models(found: list[LocalModel]) -> dict[str, Any]:
-    """Give all models."""
+    """Return all models."""
     return {"schema": SCHEMA, "iterable": [model(local) for local in found]}
 
 
 def progress(local: LocalModel, *, is_first: bool = False) -> dict[str, Any]:
-    """Give how far a download is.
+    """Return how far a download is.
 
     Args:
         local: The model.
@@ -106,7 +109,7 @@ def progress(local: LocalModel, *, is_first: bool = False) -> dict[str, Any]:
 
 
 def percentage(transfer: Transfer) -> float | None:
-    """Give 0 to 100, or `None` where the size is not known yet."""
+    """Return 0 to 100, or `None` where the size is not known yet."""
     if not transfer.bytes_total:
         return None
     return round(min(100.0, 100.0 * transfer.bytes_done / transfer.bytes_total), 2)
@@ -123,7 +126,7 @@ def reset() -> dict[str, Any]:
 
 
 def identifier(model_id: str, *, updated: str | None = None, deleted: bool = False) -> dict[str, Any]:
-    """Give one item of the stream of identifiers; `updated` is an RFC 3339 time."""
+    """Return one item of the stream of identifiers; `updated` is an RFC 3339 time."""
     item: dict[str, Any] = {"model": {"schema": SCHEMA, "id": model_id}}
     if deleted:
         item["deleted"] = True
@@ -133,7 +136,7 @@ def identifier(model_id: str, *, updated: str | None = None, deleted: bool = Fal
 
 
 def said_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Give what a body says of a model beside its name and description.
+    """Return what a body says of a model beside its name and description.
 
     Raises:
         Problem: A field is of another kind.
@@ -168,15 +171,6 @@ def scored(before: dict[str, int], body: dict[str, Any]) -> dict[str, int]:
     return score
 
 
-def readable(size: float) -> str:
-    """Write bytes for people, in units of 1000."""
-    for unit in ("B", "KB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
-
-
 def _progress(status: str, percent: float | None) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": SCHEMA, "status": status}
     if percent is not None:
@@ -186,12 +180,12 @@ def _progress(status: str, percent: float | None) -> dict[str, Any]:
 
 def _readable(size: int, transfer: Transfer | None) -> str:
     """Say what the schema has no fields for: how much is here, how fast it comes, how long it takes."""
-    text = readable(size)
+    text = format_bytes(size)
     if transfer is None or transfer.status != "running" or not transfer.bytes_done:
         return text
-    parts = [f"{readable(transfer.bytes_done)} here"]
+    parts = [f"{format_bytes(transfer.bytes_done)} here"]
     if transfer.bytes_per_s:
-        parts.append(f"{readable(transfer.bytes_per_s)}/s")
+        parts.append(f"{format_bytes(transfer.bytes_per_s)}/s")
     if transfer.eta_s is not None:
         parts.append(f"{transfer.eta_s:.0f} s left")
     return f"{text} ({', '.join(parts)})"

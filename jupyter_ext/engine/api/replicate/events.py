@@ -15,14 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.requests import base_url
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.run_store import Batch
-from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.api.http.requests import base_url
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.trainings.event_stream import TrainingStream
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.protocol.log_text import plain
-from jupyter_ext.protocol.resources import Training
+from jupyter_ext.protocol.trainings import Training
 
 PING_S = 15.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -31,10 +31,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class EventsAPI:
     """Routes of event streams. On the loopback port, `TokenRequired` has checked the link or the token."""
 
-    def __init__(self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter) -> None:
+    def __init__(self, trainings: TrainingService, pubsub: PubSub[Batch], serializer: Serializer) -> None:
         self._trainings = trainings
-        self._hub = hub
-        self._presenter = presenter
+        self._pubsub = pubsub
+        self._serializer = serializer
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -51,7 +51,7 @@ class EventsAPI:
         return StreamingResponse(with_pings(events), media_type="text/event-stream", headers=_HEADERS)
 
     async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncGenerator[str, None]:
-        seq, ends_line = after_seq, True
+        seq, ends_line, num_sent = after_seq, True, 0
         async for told in self._messages(run_id, after_seq):
             seq = max(seq, told["seq"])
             if told["kind"] == "log":
@@ -60,28 +60,42 @@ class EventsAPI:
                     text = "\n" + text[1:]  # a bar that is drawn again is a line of its own here
                 ends_line = text.endswith("\n")
                 yield event("logs", plain(text), seq)
-        for name, data in self._ending(await self._trainings.get(run_id), base):
+            elif told["kind"] == "state":
+                for item in _items(told["training"])[num_sent:]:
+                    num_sent += 1
+                    yield event("output", _text(item), seq)
+        for name, data in self._ending(await self._trainings.get(run_id), base, num_sent):
             yield event(name, data, seq)
 
     async def _messages(self, run_id: str, after_seq: int) -> AsyncIterator[dict[str, Any]]:
         """Give the stream's messages but for hello and points; an unknown cursor begins anew."""
-        async for message in TrainingStream(self._trainings, self._hub, run_id, after_seq).messages():
+        async for message in TrainingStream(self._trainings, self._pubsub, run_id, after_seq).messages():
             told = json.loads(message) if isinstance(message, str) else {"kind": "points"}
             if told["kind"] == "reset" and after_seq:
                 async for again in self._messages(run_id, 0):
                     yield again
                 return
-            if told["kind"] in ("log", "end"):
+            if told["kind"] in ("log", "state", "end"):
                 yield told
 
-    def _ending(self, run: Training, base: str) -> list[tuple[str, str]]:
-        output = self._presenter.training(run, base)["output"]
+    def _ending(self, run: Training, base: str, num_sent: int) -> list[tuple[str, str]]:
+        output = self._serializer.training(run, base)["output"]
         if run.status == "succeeded":
-            text = output if isinstance(output, str) else json.dumps(output)
-            return [*([("output", text)] if output is not None else []), ("done", "{}")]
+            items = output[num_sent:] if num_sent and isinstance(output, list) else [output]
+            return [*(("output", _text(item)) for item in items if item is not None), ("done", "{}")]
         if run.status == "canceled":
             return [("done", json.dumps({"reason": "canceled"}))]
         return [("error", run.error or "failed"), ("done", json.dumps({"reason": "error"}))]
+
+
+def _items(training: dict[str, Any]) -> list[Any]:
+    """Return what has come of a running prediction's output."""
+    is_running = training["kind"] == "prediction" and training["status"] == "processing"
+    return training["output"] or [] if is_running else []
+
+
+def _text(output: Any) -> str:
+    return output if isinstance(output, str) else json.dumps(output)
 
 
 def event(name: str, data: str, id: int) -> str:

@@ -1,0 +1,90 @@
+"""Which names and which files code uses, told from its text or its code objects without running it."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import inspect
+import symtable
+import sys
+import types
+from typing import Any
+
+_GLOBAL_STEPS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
+
+
+def free_names(source: str) -> set[str]:
+    """Name everything that the text reads from outside of itself."""
+    top = symtable.symtable(source, "cell", "exec")
+    defined = {
+        symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()
+    }
+    read: set[str] = set()
+    tables = [top]
+    while tables:
+        table = tables.pop()
+        tables.extend(table.get_children())
+        for symbol in table.get_symbols():
+            outer = symbol.is_global() or table is top
+            if symbol.is_assigned() and symbol.is_declared_global():
+                defined.add(symbol.get_name())
+            if symbol.is_referenced() and outer:
+                read.add(symbol.get_name())
+    return read - defined
+
+
+def global_names(code: types.CodeType) -> set[str]:
+    """Name the globals that code reads or sets, nested functions included; attributes of the same name are none."""
+    names = {str(step.argval) for step in dis.get_instructions(code) if step.opname in _GLOBAL_STEPS}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= global_names(constant)
+    return names
+
+
+def imported_modules(tree: ast.Module) -> list[types.ModuleType]:
+    """Return the modules that a text imports and this process has imported already."""
+    names: dict[str, None] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(dict.fromkeys(alias.name for alias in node.names))
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names[node.module] = None
+    return [sys.modules[name] for name in names if isinstance(sys.modules.get(name), types.ModuleType)]
+
+
+def has_star_import(tree: ast.Module) -> bool:
+    """Tell whether the text imports names that it does not say."""
+    return any(
+        isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+        for node in ast.walk(tree)
+    )
+
+
+def filenames_of(value: Any) -> set[str]:
+    """Name the files that a notebook-defined function's or class's code is in, for its tracebacks."""
+    functions = [value] if inspect.isfunction(value) else []
+    if inspect.isclass(value) and value.__module__ == "__main__":
+        functions = [item for item in vars(value).values() if inspect.isfunction(item)]
+    return {function.__code__.co_filename for function in functions}
+
+
+def filenames_below(value: Any) -> set[str]:
+    """Name the files of notebook code that a function or class uses, and of what that uses in turn."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen or getattr(item, "__module__", None) != "__main__":
+            continue
+        seen.add(id(item))
+        found |= filenames_of(item)
+        functions = [item] if inspect.isfunction(item) else []
+        if inspect.isclass(item):
+            waiting += item.__mro__
+            functions = [part for part in vars(item).values() if inspect.isfunction(part)]
+        for function in functions:
+            names = global_names(function.__code__)
+            waiting += [function.__globals__[name] for name in names if name in function.__globals__]
+    return found

@@ -1,0 +1,27 @@
+"""The options that a script reads from its command line, told from its text without running it.
+
+They become a signature in source text, so that form, checks and columns treat them as any other inputs, and for each
+input the way to write it on the command line. What cannot be told is left out: `is_complete` says whether there may be more.
+
+Source: the documentation of argparse, click, typer, tyro, and HfArgumentParser of transformers.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from jupyter_ext.protocol.schema.option_calls import read_argparse, read_click
+from jupyter_ext.protocol.schema.option_parameters import read_hf_arguments, read_typer, read_tyro
+from jupyter_ext.protocol.schema.options import ScriptOptions
+
+_READERS = (read_argparse, read_hf_arguments, read_tyro, read_typer, read_click)
+
+
+def read_options(tree: ast.Module) -> ScriptOptions | None:
+    """Read a script's options, or return `None` where it reads none that we understand."""
+    for read in _READERS:
+        if (found := read(tree)) is not None:
+            unique = {option.name: option for option in found.options if option.name.isidentifier()}
+            return replace(found, options=tuple(unique.values()))
+    return None

@@ -1,0 +1,118 @@
+"""The user's code as it travelled from the notebook: a cell, a function, a script or a folder, and the names it takes along.
+
+Standard library only; names are unpickled by cloudpickle's pickles, which need cloudpickle in the user's environment.
+
+    code/manifest.json      kind, entry, file and arguments of a script, its options, label, source file, labels and sources of further files, imports
+    code/<source>.py        the cell, with the line numbers that the notebook shows
+    code/names.pkl          names of the notebook, by value
+    code/function.pkl       the function of `jx.train(fn)`
+    code/inputs.pkl         inputs that JSON cannot say, by name: the JSON that stands for one, and its pickle
+    code/folder/…           the files of a Cog project; see `cog_project`
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import json
+import linecache
+import os
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.worker.runtime.command_line import words_of
+
+
+class UserCode:
+    """One unpacked bundle."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        manifest = read_json(directory / "manifest.json")
+        self.kind: str = manifest["kind"]
+        self.entry: str = manifest["entry"]
+        self.method: str = manifest.get("method", "train")
+        """What is called where the entry is a class."""
+        self.streams: bool = manifest.get("streams", False)
+        """Whether items of a generator are told as they come: those of a prediction."""
+        self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
+        self._source = directory / manifest["source"] if manifest.get("source") else None
+        self.file: str | None = manifest.get("file")
+        """The file that this is the text of, where it is that of a file."""
+        self._arguments: list[str] = manifest.get("arguments", [])
+        self._options: dict[str, dict[str, str]] | None = manifest.get("options")
+        self._imports: dict[str, str] = manifest.get("imports", {})
+        self.labels: dict[str, str] = dict(manifest.get("labels", {}))
+        if self._source is not None:
+            self.labels[self.file or str(self._source)] = manifest["label"]
+        for filename, copy in manifest.get("sources", {}).items():
+            _remember_source(filename, (directory / copy).read_text(encoding="utf-8"))
+
+    def load(self, main: ModuleType) -> None:
+        """Put the notebook's names into `main`; a cell that defines the entry is executed there too."""
+        vars(builtins).setdefault("display", _display)
+        for alias, name in self._imports.items():
+            module = importlib.import_module(name)
+            setattr(main, alias, module)
+        names = self._directory / "names.pkl"
+        if names.exists():
+            with open(names, "rb") as file:
+                unpickler = pickle.Unpickler(file)
+                for name in unpickler.load():
+                    vars(main)[name] = unpickler.load()  # one memo for all: what was shared stays shared
+        if self.file is not None:
+            sys.path.insert(0, os.path.dirname(self.file))
+            sys.argv = [self.file, *self._arguments]
+        if self.kind == "cell":
+            self.execute(main)
+
+    def exact_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return inputs as they were given, where JSON only stands for them and was not changed since."""
+        path = self._directory / "inputs.pkl"
+        if not path.exists():
+            return dict(inputs)
+        given: dict[str, tuple[str, bytes]] = pickle.loads(path.read_bytes())
+        same = {name for name in inputs if name in given and json.loads(given[name][0]) == inputs[name]}
+        return {name: pickle.loads(given[name][1]) if name in same else inputs[name] for name in inputs}
+
+    def run_as_script(self, main: ModuleType, inputs: Mapping[str, Any]) -> None:
+        """Execute a script with its inputs: as its command line where it reads one, else as variables."""
+        if self._options is None:
+            vars(main).update(inputs)
+        else:
+            sys.argv += words_of(inputs, self._options)
+        self.execute(main)
+
+    def execute(self, main: ModuleType) -> None:
+        """Execute the cell's text in `main`."""
+        if self._source is None:
+            raise ValueError("this code has no source text to execute")
+        text = self._source.read_text(encoding="utf-8")
+        filename = self.file or str(self._source)
+        if self.file is not None:
+            _remember_source(filename, text)  # the file may have been changed since
+        main.__dict__["__file__"] = filename
+        exec(compile(text, filename, "exec"), main.__dict__)
+
+    def function(self, main: ModuleType) -> Any:
+        """Give the function to call."""
+        if self.kind == "function":
+            with open(self._directory / "function.pkl", "rb") as file:
+                return pickle.load(file)
+        return main.__dict__[self.entry]
+
+
+def _display(*things: Any, **_options: Any) -> None:
+    """Stand for the notebook's `display`: a training has no page, so what is displayed is printed."""
+    for thing in things:
+        print(repr(thing))
+
+
+def _remember_source(filename: str, text: str) -> None:
+    """Let tracebacks show lines of a notebook cell that is no file here."""
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
