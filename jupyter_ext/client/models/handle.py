@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -386,8 +387,10 @@ def seconds(keep_alive: float | str | None) -> float | None:
     Raises:
         InvalidInput: It is none of these.
     """
-    if keep_alive is None or (isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool)):
-        return None if keep_alive is None else float(keep_alive)
+    if keep_alive is None:
+        return None
+    if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool) and keep_alive == keep_alive:
+        return FOREVER if keep_alive == math.inf else float(keep_alive)
     text = str(keep_alive).strip().lower()
     if text == "forever":
         return FOREVER

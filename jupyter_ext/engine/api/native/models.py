@@ -29,6 +29,8 @@ from jupyter_ext.protocol.models import LocalModel, ModelUser
 from jupyter_ext.protocol.problems import InvalidField, Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
+MAX_S = 1e9
+"""Longest keep-alive that is taken, seconds: 31 years."""
 _CHANGE_INTERVAL_S = 0.2
 """A viewer hears of one model five times a second at most."""
 
@@ -280,8 +282,8 @@ def _number(body: dict[str, Any], name: str) -> float | None:
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise _invalid(name, f"must be a number of seconds, not {value!r:.60}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_S <= value <= MAX_S:
+        raise _invalid(name, f"must be a number of seconds up to {MAX_S:.0e}, or below 0 for ever")
     return float(value)
 
 
