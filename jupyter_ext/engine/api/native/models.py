@@ -11,12 +11,13 @@ import time
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.errors import InvalidInput, JupyterExtError
 from jupyter_ext.protocol.problems import Problem
 
