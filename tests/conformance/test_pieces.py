@@ -259,6 +259,9 @@ def test_bodies_that_are_wrong_change_nothing(pieces: PiecesEngine) -> None:
             b"{", b"[]", b'"x"', b"null", b"{}", b'{"name": 3}', b'{"name": "x", "unique": "a b"}',
             b'{"name": "x", "bytes": {"value": 1.5, "readable": ""}}', b'{"name": "x", "parameters": "many"}',
             b'{"name": "x", "unique": "/no/such/folder"}', b'{"name": "x", "parameters": NaN}',
+            b'{"name": "half \\ud800"}', b'{"name": "x", "description": "\\udfff"}', b'{"name": "x", "type": "\\ud800"}',
+            b'{"name": "x", "capabilities": ' + b'{"a":' * 70 + b"1" + b"}" * 71, b"[" * 100_000,
+            b'{"name": "x", "capabilities": {"temporal": Infinity}}',
         ):  # fmt: skip
             answer = http.post("/models/create", content=body)
             assert 400 <= answer.status_code < 500, body

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions
@@ -198,12 +198,12 @@ class LocalModelsAPI:
                     if model is None
                     else {"kind": "model", "model": model.model_dump(mode="json")}
                 )
-                await socket.send_json(content)
+                await send_json(socket, content)
             await asyncio.sleep(_CHANGE_INTERVAL_S)
 
     async def _send_page(self, socket: WebSocket) -> None:
         page = await self._models.page()
-        await socket.send_json({"kind": "models", "page": page.model_dump(mode="json")})
+        await send_json(socket, {"kind": "models", "page": page.model_dump(mode="json")})
 
 
 def load_options(body: dict[str, Any]) -> LoadOptions:

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.progress import ProgressAPI
 from jupyter_ext.engine.api.pieces.responses import answer, body_of, nothing, plain
@@ -168,19 +168,19 @@ class PiecesModelsAPI:
             self._pubsub.unsubscribe(TOPIC, subscriber)
 
     async def _send_identifiers(self, socket: WebSocket, subscriber: Subscriber[str]) -> None:
-        await socket.send_json(await self._identifiers())
+        await send_json(socket, await self._identifiers())
         while await subscriber.wait():
             if subscriber.lagging:
                 subscriber.lagging = False
                 subscriber.take()
-                await socket.send_json(await self._identifiers())
+                await send_json(socket, await self._identifiers())
             now = rfc3339(time.time())
             items = [
                 wire.identifier(id, updated=now, deleted=self._models.known(id) is None)
                 for id in dict.fromkeys(subscriber.take())
             ]
             if items:
-                await socket.send_json({"schema": wire.SCHEMA, "iterable": items})
+                await send_json(socket, {"schema": wire.SCHEMA, "iterable": items})
             await asyncio.sleep(_IDENTIFIERS_INTERVAL_S)
 
     async def _identifiers(self) -> dict[str, Any]:
