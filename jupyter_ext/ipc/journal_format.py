@@ -10,9 +10,10 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any
 from zlib import crc32
+
+from jupyter_ext.ipc.json_values import clean, clean_text
 
 KIND_KEY, KIND_POINTS, KIND_MANY, KIND_MARK = 1, 2, 3, 4
 
@@ -49,22 +50,13 @@ def frame(body: bytes) -> bytes:
 
 def key_frame(key_id: int, key: str) -> bytes:
     """Make the frame that names a key."""
-    return frame(KEY_HEAD.pack(KIND_KEY, key_id) + key.encode("utf-8", "replace"))
+    return frame(KEY_HEAD.pack(KIND_KEY, key_id) + clean_text(key).encode())
 
 
 def mark_frame(time: float, fields: Mapping[str, Any]) -> bytes:
     """Make the frame of a mark; `time` in Unix seconds."""
-    text = json.dumps(_plain(fields), default=str, ensure_ascii=False)
+    text = json.dumps(clean(dict(fields)), default=str, ensure_ascii=False)
     return frame(MARK_HEAD.pack(KIND_MARK, time) + text.encode("utf-8", "replace"))
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can carry: numbers that it cannot are the texts that docs/architecture/02-wire.md names."""
-    if isinstance(value, float) and not isfinite(value):
-        return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def float64_bytes(numbers: Iterable[float]) -> bytes | memoryview:

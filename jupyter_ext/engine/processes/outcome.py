@@ -6,6 +6,7 @@ Rule: be honest rather than guess. A kill is called out-of-memory only where the
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,8 @@ class Outcome:
     cause: Cause | None = None
     exception: UserException | None = None
     output: Any = None
+    output_files: Sequence[Sequence[str | int]] = ()
+    """Where in `output` paths of files stand, each a list of keys and indexes."""
     max_rss_bytes: int | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     """What it was told to say of itself in numbers; no curves."""
@@ -49,7 +52,8 @@ def _from_exit(run_dir: Path, end: ExitFile) -> Outcome:
     ):
         return Outcome("canceled", end["ended_at"], _canceled(end, stop), output=output, max_rss_bytes=peak)
     if finished:
-        return Outcome("succeeded", end["ended_at"], output=output, max_rss_bytes=peak)
+        places = read_json(run_dir / "output_files.json") or []
+        return Outcome("succeeded", end["ended_at"], output=output, output_files=places, max_rss_bytes=peak)
     cause, exception = _failure(run_dir, end)
     return Outcome("failed", end["ended_at"], cause, exception, max_rss_bytes=peak)
 

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import ErrorFile, ErrorFrame
 
 _OURS = str(Path(__file__).resolve().parents[2]) + os.sep
@@ -80,7 +81,7 @@ class _Description:
             text = text.replace(f"{self._run_dir}{os.sep}", "").replace(
                 str(self._run_dir), "the run's directory"
             )
-        return text.encode("utf-8", "replace").decode()
+        return clean_text(text)
 
     def chain(self, error: BaseException, depth: int) -> list[str]:
         """Return the lines of an exception and, before it, of what it came from."""

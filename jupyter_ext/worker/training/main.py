@@ -7,6 +7,7 @@ types, line-buffered output, fresh random seeds, and Python's usual end of a pro
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import signal
 import sys
@@ -17,17 +18,20 @@ from typing import Any
 
 from jupyter_ext.integrations import automatic
 from jupyter_ext.ipc import run_files
-from jupyter_ext.ipc.json_files import ReservedFile, read_json
+from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
 from jupyter_ext.worker.runtime import arguments as calling
-from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.runtime.spawning import let_children_find
 from jupyter_ext.worker.runtime.user_code import UserCode, new_main
 from jupyter_ext.worker.sdk import checkpoint, logging
 from jupyter_ext.worker.training import cog, results
+from jupyter_ext.worker.training.entry import OnItem, call
 from jupyter_ext.worker.training.plain_process import forget_notebook
 
+MAX_STREAMED_BYTES = 64 << 10
+"""Of one item of a prediction's output that is told as it comes."""
 EXIT_OK, EXIT_EXCEPTION, EXIT_INTERRUPTED = 0, 1, 130
 _OUTPUT_BYTES, _ERROR_BYTES = 256 << 10, 64 << 10
 """Room kept for result and exception; larger ones need a disk that has more."""
@@ -35,6 +39,7 @@ _FULL_DISK_PATIENCE_S = 600.0
 _SMALL_STATE_BYTES, _MAX_STATE_BYTES = 1 << 20, 1 << 30
 """Returned weights within these are saved."""
 _MAX_EXIT_TEXT = 300
+_MAX_PREDICTED_TEXT = 64 << 20
 
 
 def run(spec: Mapping[str, Any]) -> int:
@@ -96,7 +101,7 @@ def _run_user_code(
 ) -> int:
     redactor = Redactor(secrets)
     try:
-        output = _result(code, files.run_dir, report, secrets)
+        output = _result(code, files.run_dir, report, redactor, secrets)
     except SystemExit as error:
         if exit_code := _exit_code(error, redactor, files):
             return exit_code
@@ -110,26 +115,45 @@ def _run_user_code(
         print(described["text"], file=sys.stderr)
         return EXIT_EXCEPTION
     _keep_state_dict(output)
-    files.write_output(redactor.json(results.summarize(output)))
+    write_json(files.run_dir / output_files.NAME, output_files.places(output))
+    files.write_output(redactor.json(results.summarize(output, _max_text(code))))
     return EXIT_OK
 
 
-def _result(code: UserCode, run_dir: Path, report: logging.Reporter, secrets: Mapping[str, Any]) -> Any:
+def _result(
+    code: UserCode, run_dir: Path, report: logging.Reporter, redactor: Redactor, secrets: Mapping[str, Any]
+) -> Any:
     """Run the user's code; return what `train()` gave back."""
     main = new_main()
     loaded = read_json(run_dir / "spec.json")["input"]
-    inputs = {**loaded, **secrets}
     let_children_find(code.directory, loaded if code.kind == "script" else {})
     code.load(main)
+    inputs = code.exact_inputs({**loaded, **secrets})
     report.mark("started")
+    on_item = _output_marker(report, redactor) if code.streams else None
     if code.kind == "script":
         code.run_as_script(main, inputs)
         return None
     if code.kind == "cog":
-        return cog.run(run_dir, code.source_name, code.entry, inputs)
-    function = code.function(main)
+        return cog.run(run_dir, code.source_name, code.entry, inputs, method=code.method, on_item=on_item)
     files = calling.Files(Path.cwd(), run_dir / "inputs")
-    return results.finish(function(**calling.arguments(function, inputs, files)))
+    return call(code.function(main), inputs, files, method=code.method, on_item=on_item)
+
+
+def _max_text(code: UserCode) -> int:
+    """Return how long a text in an output may be; that of a prediction is what was asked for, such as a data URI."""
+    return _MAX_PREDICTED_TEXT if code.streams else results.MAX_TEXT
+
+
+def _output_marker(report: logging.Reporter, redactor: Redactor) -> OnItem:
+    """Return what tells the engine each item of a prediction's output as it comes; large items come with the rest."""
+
+    def mark(item: Any) -> None:
+        value = redactor.json(results.summarize(item))
+        if not output_files.places(item) and len(json.dumps(value)) <= MAX_STREAMED_BYTES:
+            report.mark("output", value=value)
+
+    return mark
 
 
 def _exit_code(error: SystemExit, redactor: Redactor, files: _ResultFiles) -> int:

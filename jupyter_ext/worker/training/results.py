@@ -1,4 +1,4 @@
-"""What `train()` gave back: run it where it was not run yet, and summarise it. Standard library only.
+"""What `train()` gave back, summarised. Standard library only.
 
 Rule: a training that has finished never fails for its return value. The summary is JSON within bounds; nothing large is ever
 turned into text, and what cannot be read says so in its place.
@@ -6,12 +6,10 @@ turned into text, and what cannot be read says so in its place.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -19,78 +17,30 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+from jupyter_ext.ipc.json_values import clean_text, number
+
 MAX_DEPTH = 20
 MAX_VALUES = 50_000
 """In one summary, containers included."""
 MAX_TEXT = 100_000
 """Characters of one text; all texts together take ten times that at most."""
 MAX_REPR = 1_000
-MAX_KEPT_YIELDS = 10_000
-"""Of a generator's values; it is run to its end all the same."""
 _MAX_ARRAY = 10_000
 _MAX_KEY = 200
 _MAX_JSON_INT = 1 << 63
 
 
-# -- running ----------------------------------------------------------------------------------------------------------
-
-
-def finish(result: Any, loop: asyncio.Runner | None = None) -> Any:
-    """Run what a call has only prepared: a coroutine or another awaitable, a generator, an async generator.
-
-    Args:
-        result: What the call returned.
-        loop: Where asynchronous code runs; by default in a loop of its own.
-
-    Returns:
-        The result; of a generator what it returned, or else the list of all that it yielded.
-    """
-    if not isinstance(result, Awaitable | AsyncIterator):
-        return _exhausted(result) if isinstance(result, Generator) else result
-    with contextlib.nullcontext(loop) if loop is not None else asyncio.Runner() as runner:
-        while isinstance(result, Awaitable):
-            result = runner.run(_awaited(result))
-        if isinstance(result, AsyncIterator):
-            return runner.run(_all_of(result))
-    return _exhausted(result) if isinstance(result, Generator) else result
-
-
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return await result
-
-
-async def _all_of(items: AsyncIterator[Any]) -> list[Any]:
-    kept: list[Any] = []
-    async for item in items:
-        _keep(kept, item)
-    return kept
-
-
-def _exhausted(items: Generator[Any, None, Any]) -> Any:
-    kept: list[Any] = []
-    while True:
-        try:
-            _keep(kept, next(items))
-        except StopIteration as end:
-            return kept if end.value is None else end.value
-
-
-def _keep(kept: list[Any], item: Any) -> None:
-    kept.append(item)
-    if len(kept) > MAX_KEPT_YIELDS:
-        del kept[0]
-
-
-# -- summarising ------------------------------------------------------------------------------------------------------
-
-
-def summarize(value: Any) -> Any:
+def summarize(value: Any, max_text: int = MAX_TEXT) -> Any:
     """Return a value as JSON: models by field, 0-d tensors as numbers, large arrays by shape, the rest as its repr.
 
     Paths become absolute text, as whoever reads them is in another directory. Numbers that JSON cannot carry become the texts
     `NaN`, `Infinity` and `-Infinity`, characters that UTF-8 cannot carry U+FFFD.
+
+    Args:
+        value: Anything.
+        max_text: How long one text may be, characters.
     """
-    return _Summary().of(value, 0)
+    return _Summary(max_text).of(value, 0)
 
 
 def is_state_dict(value: Any) -> bool:
@@ -103,9 +53,10 @@ def is_state_dict(value: Any) -> bool:
 
 
 class _Summary:
-    def __init__(self) -> None:
+    def __init__(self, max_text: int) -> None:
         self._left = MAX_VALUES
-        self._text_left = 10 * MAX_TEXT
+        self._max_text = max_text
+        self._text_left = 10 * max_text
         self._within: set[int] = set()
 
     def of(self, value: Any, depth: int) -> Any:
@@ -143,10 +94,10 @@ class _Summary:
             self._within.discard(id(value))
 
     def text(self, text: str) -> str:
-        limit = max(0, min(MAX_TEXT, self._text_left))
+        limit = max(0, min(self._max_text, self._text_left))
         kept = text[:limit]
         self._text_left -= len(kept)
-        kept = kept.encode("utf-8", "replace").decode() if not kept.isascii() else kept
+        kept = clean_text(kept)
         return kept if len(text) <= limit else f"{kept}… {len(text) - limit:,} more characters"
 
     def _mapping(self, content: Mapping[Any, Any], depth: int) -> dict[str, Any]:
@@ -197,14 +148,6 @@ class _Summary:
 _NOTHING = object()
 
 
-def _number(value: float) -> float | str:
-    if value != value:
-        return "NaN"
-    if value in (math.inf, -math.inf):
-        return "Infinity" if value > 0 else "-Infinity"
-    return float(value)
-
-
 def _int(value: int) -> int | str:
     if -_MAX_JSON_INT <= value < _MAX_JSON_INT:
         return int(value)
@@ -218,7 +161,7 @@ def _bytes(value: Any) -> str:
 
 _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (int, _int),
-    (float, _number),
+    (float, lambda value: number(float(value))),
     (str, str),
     (os.PathLike, lambda value: os.path.abspath(os.fsdecode(value))),
     ((bytes, bytearray, memoryview), _bytes),

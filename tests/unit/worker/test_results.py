@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 import torch
 
+from jupyter_ext.worker.runtime.arguments import Files
 from jupyter_ext.worker.training import results
+from jupyter_ext.worker.training.entry import call
 
 Point = namedtuple("Point", "x y")
 
@@ -56,7 +58,7 @@ CONVERTED = {
     "numpy": ([np.float32(2.5), np.int64(3), np.bool_(True), np.arange(3)], [2.5, 3, True, [0, 1, 2]]),
     "torch": ([torch.tensor(2.5), torch.ones(2, 1), torch.tensor(math.nan)], [2.5, [[1.0], [1.0]], "NaN"]),
     "half": (torch.tensor(1.5, dtype=torch.bfloat16), 1.5),
-    "text": ("caf\udce9.txt", "caf?.txt"),
+    "text": ("caf\udce9.txt", "caf\ufffd.txt"),
     "enum": (Colour.RED, "red"),
     "dates": (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
     "decimal": (Decimal("0.10"), "0.10"),
@@ -186,7 +188,7 @@ RUN = {
 @pytest.mark.parametrize("name", list(RUN))
 def test_whatever_was_only_prepared_is_run(name: str) -> None:
     function, expected = RUN[name]
-    assert results.finish(function()) == expected
+    assert call(lambda: function(), {}, Files(Path("/"), Path("/"))) == expected
 
 
 def test_weights_are_told_from_other_mappings() -> None:
