@@ -29,7 +29,7 @@ class JupyterExtCallback(TrainerCallback):  # transformers need not be there for
     def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note that this `Trainer` has a callback that the code gave it, so that the automatic one keeps silent."""
         if not isinstance(self, AutomaticCallback):
-            _reported.add(id(state))
+            _reported.add(id(args))
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say how far it is; a resumed run begins in the middle."""
@@ -64,24 +64,24 @@ class JupyterExtCallback(TrainerCallback):  # transformers need not be there for
 class AutomaticCallback(JupyterExtCallback):
     """The callback that every `Trainer` in a training has; silent where the code gave it one of its own."""
 
-    def _is_silent(self, state: Any) -> bool:
-        return logging.active() is None or id(state) in _reported
+    def _is_silent(self, args: Any) -> bool:
+        return logging.active() is None or id(args) in _reported
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """See `JupyterExtCallback`."""
-        if not self._is_silent(state):
+        if not self._is_silent(args):
             super().on_train_begin(args, state, control, **more)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         """See `JupyterExtCallback`; whether it stops is left to the code and to Cancel."""
-        if not self._is_silent(state):
+        if not self._is_silent(args):
             _say_progress(state)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **more: Any
     ) -> None:
         """See `JupyterExtCallback`."""
-        if not self._is_silent(state):
+        if not self._is_silent(args):
             super().on_log(args, state, control, logs, **more)
 
     def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
@@ -89,7 +89,7 @@ class AutomaticCallback(JupyterExtCallback):
 
 
 _reported: set[int] = set()
-"""States of the trainers that have a callback of the code's own. A trainer keeps its state for life."""
+"""Arguments of the trainers that have a callback of the code's own; a trainer keeps them for life, and not its state."""
 
 
 def latest_folder() -> str | None:

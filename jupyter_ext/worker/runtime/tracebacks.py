@@ -166,12 +166,23 @@ def message_of(error: BaseException) -> str:
 
 def summary_of(error: BaseException, depth: int = 0) -> str:
     """Return an exception in one line: name, message and notes; of a group the first that is no group itself."""
-    words = " ".join([*message_of(error).split(), *(f"({' '.join(note.split())})" for note in _notes(error))])
+    words = " ".join(
+        [*_in_one_line(message_of(error)), *(f"({' '.join(note.split())})" for note in _notes(error))]
+    )
     line = f"{type_name(error)}: {words}" if words else type_name(error)
     line = line if len(line) <= _MAX_SUMMARY else f"{line[: _MAX_SUMMARY - 1]}…"
     if isinstance(error, BaseExceptionGroup) and depth < _MAX_GROUP_DEPTH:
         return f"{line}; first: {summary_of(error.exceptions[0], depth + 1)}"
     return line
+
+
+def _in_one_line(message: str) -> list[str]:
+    """Return the words of a message; of one that quotes a traceback (of another process) its first and its last line."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    if any(line.lstrip().rstrip(":").endswith("Traceback (most recent call last)") for line in lines):
+        first = [] if "Traceback" in lines[0] else [lines[0].strip()]
+        return [*first, lines[-1].strip()]
+    return message.split()
 
 
 def _notes(error: BaseException) -> list[str]:

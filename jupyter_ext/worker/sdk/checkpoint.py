@@ -394,7 +394,7 @@ def _step_of(step: Any, number: int, report: logging.Reporter | None) -> float:
         if math.isfinite(given):
             return int(given) if given.is_integer() else given
         logging.tell(f"checkpoint.save: step={step!r:.40} is not one finite number; the last step is taken.")
-    last = float(number) if report is None else report.last_step
+    last = float(number if report is None else report.last_step)
     return int(last) if last.is_integer() else last
 
 

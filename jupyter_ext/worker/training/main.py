@@ -114,7 +114,7 @@ def _run_user_code(
         _flush()
         print(described["text"], file=sys.stderr)
         return EXIT_EXCEPTION
-    _keep_state_dict(output)
+    output = _without_weights(output)
     write_json(files.run_dir / output_files.NAME, output_files.places(output))
     files.write_output(redactor.json(results.summarize(output, _max_text(code))))
     return EXIT_OK
@@ -176,23 +176,24 @@ def _exit_code(error: SystemExit, redactor: Redactor, files: _ResultFiles) -> in
     return 1
 
 
-def _keep_state_dict(output: Any) -> None:
-    """Save returned weights, which are too large for a result, as a checkpoint."""
+def _without_weights(output: Any) -> Any:
+    """Save returned weights, which are too large for a result, as a checkpoint; their shapes are the result."""
     if not results.is_state_dict(output):
-        return
+        return output
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in output.values())
     if num_bytes < _SMALL_STATE_BYTES:
-        return
+        return output
     if num_bytes > _MAX_STATE_BYTES:
         logging.tell(
             "train() returned weights, which are not kept with the result: checkpoint.save() keeps them."
         )
-        return
+        return results.shapes(output)
     try:
         if checkpoint.save(output) is not None:
             logging.tell("train() returned weights; they are saved as this training's newest checkpoint.")
     except Exception as error:  # noqa: BLE001  a training that has finished never fails for its return value
         logging.tell(f"train() returned weights, which could not be saved: {tracebacks.summary_of(error)}")
+    return results.shapes(output)
 
 
 def _end_like_python() -> None:

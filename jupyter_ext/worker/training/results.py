@@ -52,6 +52,11 @@ def is_state_dict(value: Any) -> bool:
     )
 
 
+def shapes(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each tensor of a state dict is, without its numbers."""
+    return {clean_text(name): _shape(tensor) for name, tensor in islice(state.items(), MAX_VALUES)}
+
+
 class _Summary:
     def __init__(self, max_text: int) -> None:
         self._left = MAX_VALUES
@@ -111,8 +116,15 @@ class _Summary:
 
     def _key(self, key: Any, taken: Mapping[str, Any]) -> str:
         """Return the text of a key: its own where it is text or a number, and one that no other key has in any case."""
-        plain = self.of(key, MAX_DEPTH)
-        text = self.text(plain if isinstance(plain, str) else _json_key(plain))[:_MAX_KEY]
+        try:
+            text = (
+                key
+                if isinstance(key, str)
+                else _json_key(self._one(key, MAX_DEPTH) if _is_plain(key) else key)
+            )
+        except Exception as error:  # noqa: BLE001  a user's object may do anything when it is read
+            text = f"<{_kind(key)} that cannot be read: {type(error).__name__}>"
+        text = self.text(text[:_MAX_KEY])
         if text not in taken:
             return text
         text = f"{text} ({_kind(key)})"
@@ -138,14 +150,18 @@ class _Summary:
         size = math.prod(value.shape)
         if size <= min(_MAX_ARRAY, max(0, self._left)):
             return self.of(value.tolist(), depth)
-        kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
-        return self.text(f"<{kind} of {value.dtype}, shape {list(value.shape)}>")
+        return self.text(_shape(value))
 
     def _repr(self, value: Any) -> str:
         return self.text(repr(value)[:MAX_REPR])
 
 
 _NOTHING = object()
+
+
+def _shape(array: Any) -> str:
+    kind = f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
+    return f"<{kind} of {array.dtype}, shape {list(array.shape)}>"
 
 
 def _int(value: int) -> int | str:
@@ -176,6 +192,10 @@ def _json_key(plain: Any) -> str:
     if isinstance(plain, bool):
         return "true" if plain else "false"
     return str(plain)
+
+
+def _is_plain(key: Any) -> bool:
+    return isinstance(key, Enum) or _is_array(key) or any(isinstance(key, kinds) for kinds, _ in _PLAIN)
 
 
 def _is_tensor(value: Any) -> bool:

@@ -75,7 +75,7 @@ CONVERTED = {
     "broken repr": ({"ok": 1, "x": Broken()}, {"ok": 1, "x": "<Broken that cannot be read: RuntimeError>"}),
     "broken mapping": ([1, BrokenMapping(a=1)], [1, "<BrokenMapping that cannot be read: OSError>"]),
     "keys": ({1: "a", "1": "b", None: "c", 2.5: "d", ("x", 1): "e", np.int64(7): "f"},
-             {"1": "a", "1 (str)": "b", "null": "c", "2.5": "d", "<tuple, more than 20 levels deep>": "e", "7": "f"}),
+             {"1": "a", "1 (str)": "b", "null": "c", "2.5": "d", "('x', 1)": "e", "7": "f"}),
 }  # fmt: skip
 
 
@@ -83,12 +83,6 @@ CONVERTED = {
 def test_values_become_json(name: str) -> None:
     value, expected = CONVERTED[name]
     found = results.summarize(value)
-    if name == "keys":
-        assert len(found) == len(value), "no key is lost"
-        del (
-            found[next(key for key in found if found[key] == "e")],
-            expected["<tuple, more than 20 levels deep>"],
-        )
     assert found == expected
     json.dumps(found, allow_nan=False).encode()
 

@@ -141,3 +141,19 @@ def test_paths_of_the_run_do_not_show(tmp_path: Path) -> None:
 
 def test_what_utf8_cannot_carry_is_replaced(tmp_path: Path) -> None:
     json.dumps(told("raise ValueError('caf\\udce9')", tmp_path), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "summary"),
+    [
+        ("Caught KeyError in worker 0.\nOriginal Traceback (most recent call last):\n  File x\nKeyError: 'row 7'\n",
+         "ValueError: Caught KeyError in worker 0. KeyError: 'row 7'"),
+        ("\nTraceback (most recent call last):\n  File x\nOSError: gone", "ValueError: OSError: gone"),
+        ("a\nb", "ValueError: a b"),
+        ("", "ValueError"),
+    ],
+)  # fmt: skip
+def test_a_traceback_within_a_message_is_its_first_and_last_line(
+    message: str, summary: str, tmp_path: Path
+) -> None:
+    assert told(f"raise ValueError({message!r})", tmp_path)["summary"] == summary
