@@ -115,7 +115,7 @@ def header(data: Any, position: int = 0) -> Header:
 
 
 def spans(data: Any) -> list[tuple[int, int]]:
-    """Give where each of the tensors that stand one behind the other begins and ends."""
+    """Return where each of the tensors that stand one behind the other begins and ends."""
     view, found, position = _bytes(data), list[tuple[int, int]](), 0
     while position < len(view):
         end = header(view, position).end
@@ -201,7 +201,7 @@ class Tensor:
         return cls(type, array.shape, array.reshape(-1).tolist())
 
     def numpy(self) -> Any:
-        """Give a numpy array: without a copy, read-only, for a fixed type; of objects for the others.
+        """Return a numpy array: without a copy, read-only, for a fixed type; of objects for the others.
 
         Raises:
             WireError: numpy cannot have this shape.
@@ -220,7 +220,7 @@ class Tensor:
             raise WireError(f"numpy has no array of shape {list(self.shape)}: {error}.") from error
 
     def items(self) -> list[Any]:
-        """Give the elements as a flat list, in C order, without numpy."""
+        """Return the elements as a flat list, in C order, without numpy."""
         if self._bytes is None:
             return list(self._items)
         size = ITEM_BYTES[self.type]
@@ -231,7 +231,7 @@ class Tensor:
         return [item != 0 for item in flat] if self.type == "boolean" else flat
 
     def item(self) -> Any:
-        """Give the only element.
+        """Return the only element.
 
         Raises:
             WireError: There is none, or more than one.
@@ -249,7 +249,7 @@ class Tensor:
         return sum(len(_element(item, "new")) for item in self._items)
 
     def parts(self, layout: Layout = "old") -> list[Any]:
-        """Give the bytes as a list of buffers, the elements of a fixed type without a copy.
+        """Return the bytes as a list of buffers, the elements of a fixed type without a copy.
 
         Raises:
             WireError: A string has no UTF-8 form, or a format is not of three bytes in the old layout.
@@ -265,7 +265,7 @@ class Tensor:
         return [head, varint.encode(sum(map(len, body))), *body]
 
     def encode(self, layout: Layout = "old") -> bytes:
-        """Give the bytes; see `parts`."""
+        """Return the bytes; see `parts`."""
         return b"".join(self.parts(layout))
 
     def __repr__(self) -> str:

@@ -81,7 +81,7 @@ def complete(shell: Any, event: Any) -> list[str]:
 
 
 def _sessions() -> list[Any]:
-    from jupyter_ext.client.sessions.session import debug_sessions
+    from jupyter_ext.client.debugging import debug_sessions
     from jupyter_ext.errors import JupyterExtError
 
     try:

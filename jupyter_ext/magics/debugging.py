@@ -11,7 +11,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs, split_expressions
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.sessions.session import Session
+    from jupyter_ext.client.sessions.interfaces import ModelHandle, SessionHandle
 
 _SESSION_TEXT = """\
 A debug session is a process of its own with a model in it, which is called piece by piece and stays in memory.
@@ -98,7 +98,7 @@ class DebuggingMagics(Magics):
             arguments = parser.parse(line)
         except HelpShown:
             return None
-        from jupyter_ext.client.sessions.session import debug_sessions
+        from jupyter_ext.client.debugging import debug_sessions
 
         return debug_sessions.list(ended=arguments.ended)
 
@@ -126,7 +126,7 @@ class DebuggingMagics(Magics):
         if not dot or not name or not method:
             parser.error(f"{arguments.target!r} is not of the form SESSION.METHOD, such as net.evaluate")
         params = self._evaluated(parser, parse_inputs(arguments.param, "%debug_call", "-p"))
-        from jupyter_ext.client.sessions.session import debug_sessions
+        from jupyter_ext.client.debugging import debug_sessions
 
         result = self._called(debug_sessions.get(name), method, params, arguments)
         if arguments.variable is not None:
@@ -145,15 +145,21 @@ class DebuggingMagics(Magics):
             arguments = parser.parse(line)
         except HelpShown:
             return
-        from jupyter_ext.client.sessions.session import debug_sessions
+        from jupyter_ext.client.debugging import debug_sessions
+        from jupyter_ext.client.sessions.session import Session
+        from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics.session_cells import run_cell
 
-        run_cell(debug_sessions.get(arguments.name), cell, top=arguments.top, wait=arguments.wait)
+        session = debug_sessions.get(arguments.name)
+        if not isinstance(session, Session):
+            raise InvalidInput(f"%%in_session: {session.name} runs on a service, which runs no cells.")
+        run_cell(session, cell, top=arguments.top, wait=arguments.wait)
 
     def _launch(self, parser: MagicParser, arguments: argparse.Namespace, cell: str) -> Any:
+        from jupyter_ext.client import debugging
         from jupyter_ext.client.capture.capture import capture_model
-        from jupyter_ext.client.sessions import session as debugging
         from jupyter_ext.client.sessions.model import check_name
+        from jupyter_ext.client.sessions.session import Session
         from jupyter_ext.errors import UnknownId
         from jupyter_ext.magics.display import label_of
 
@@ -170,11 +176,11 @@ class DebuggingMagics(Magics):
                 running = debugging.debug_sessions.get(name)
             except UnknownId:
                 running = None
-        if running is not None and running.resource.exit is None:
-            session, told = running, running.replace_code(bundle)
-            kept = f"; {told['instances']} living instances follow" if told["instances"] else ""
-            print(f"Replaced the code of {name}: {', '.join(told['classes']) or 'no class'}{kept}.")
-            for notice in told["notices"]:
+        if isinstance(running, Session) and running.resource.exit is None:
+            session, change = running, running.replace_code(bundle)
+            kept = f"; {change['instances']} living instances follow" if change["instances"] else ""
+            print(f"Replaced the code of {name}: {', '.join(change['classes']) or 'no class'}{kept}.")
+            for notice in change["notices"]:
                 print(notice)
         else:
             session = debugging.launch(name, bundle, arguments.inactive or None)
@@ -183,22 +189,13 @@ class DebuggingMagics(Magics):
         return _shown_richly(session)
 
     def _look(self, arguments: argparse.Namespace) -> Any:
-        from jupyter_ext.client.decthings.session import RemoteSession
+        from jupyter_ext.client.debugging import debug_sessions
         from jupyter_ext.client.sessions import report
-        from jupyter_ext.client.sessions.session import debug_sessions
-        from jupyter_ext.errors import InvalidInput
+        from jupyter_ext.client.sessions.session import Session
         from jupyter_ext.magics.session_display import attach_text
 
         session = debug_sessions.get(arguments.name)
-        if isinstance(session, RemoteSession) and arguments.verb not in ("show", "logs", "terminate"):
-            raise InvalidInput(
-                f"{arguments.verb}: {session.name} runs on a service; show, logs and terminate work there."
-            )
         match arguments.verb:
-            case "show" if isinstance(session, RemoteSession):
-                return session
-            case "terminate" if isinstance(session, RemoteSession):
-                print(session.terminate())
             case "show":
                 return _shown_richly(session)
             case "logs":
@@ -210,16 +207,17 @@ class DebuggingMagics(Magics):
             case "stacks":
                 print(session.stacks())
             case "attach":
-                print(attach_text(session, session.attach()))
+                endpoint = session.attach()
+                assert isinstance(session, Session)  # others refuse
+                print(attach_text(session, endpoint))
             case "interrupt":
                 op = session.interrupt()
                 print("Nothing runs there." if op is None else f"Interrupted {op}; the session lives on.")
             case "terminate":
-                ended = session.terminate().resource.exit
-                print("It is still ending." if ended is None else ended.message)
+                print(session.terminate().ended or "It is still ending.")
         return None
 
-    def _frame(self, session: Session, arguments: argparse.Namespace) -> int | None:
+    def _frame(self, session: SessionHandle, arguments: argparse.Namespace) -> int | None:
         """Give the number of the frame to go to, or `None` to stay."""
         if arguments.verb == "frames":
             number: int | None = arguments.number
@@ -250,43 +248,46 @@ class DebuggingMagics(Magics):
         return values
 
     def _called(
-        self, session: Session, method: str, params: dict[str, Any], arguments: argparse.Namespace
+        self, session: SessionHandle, method: str, params: dict[str, Any], arguments: argparse.Namespace
     ) -> Any:
-        from jupyter_ext.client.decthings.session import RemoteSession
-        from jupyter_ext.errors import SessionError, UnknownId
+        from jupyter_ext.errors import SessionError
 
-        if isinstance(session, RemoteSession):
-            return session.called(method, params, arguments.model)
-        if method == "create_state":
-            return session.create_state(**params)
-        if method == "instantiate":
-            return session.instantiate(**params)
-        models = session.models
-        chosen = (
-            [one for one in models if one.id.startswith(arguments.model)] if arguments.model else models[-1:]
-        )
-        if arguments.model and not chosen:
-            known = ", ".join(one.id for one in models) or "none"
-            raise UnknownId(f"Session {session.name} has no model {arguments.model!r}; it has {known}.")
-        if method in session.resource.functions and not (chosen and method in chosen[-1].methods):
-            return session.call(method, anomaly=arguments.anomaly, **params)
-        if not chosen:
+        match method:
+            case "create_state":
+                return session.create_state(**params)
+            case "instantiate":
+                return session.instantiate(**params)
+        model, anomaly = _chosen_model(session, arguments.model), arguments.anomaly
+        if method in session.functions and not (model is not None and method in model.methods):
+            return session.call(method, anomaly=anomaly, **params)
+        if model is None:
             raise SessionError(
                 f"Session {session.name} has no model yet: %debug_call {session.name}.instantiate"
             )
-        model = chosen[-1]
         match method:
             case "train":
-                return _shown_richly(model.train(anomaly=arguments.anomaly, **params))
+                return _shown_richly(model.train(anomaly=anomaly, **params))
             case "evaluate":
-                return model.evaluate(anomaly=arguments.anomaly, **params)
+                return model.evaluate(anomaly=anomaly, **params)
             case "get_state":
                 return model.get_state()
             case "parameters":
                 return model.parameters(**params)
             case "step" if "step" not in model.methods:
-                return model.step(anomaly=arguments.anomaly, **params)
-        return model.call(method, anomaly=arguments.anomaly, **params)
+                return model.step(anomaly=anomaly, **params)
+        return model.call(method, anomaly=anomaly, **params)
+
+
+def _chosen_model(session: SessionHandle, begin: str | None) -> ModelHandle | None:
+    """Return the newest model whose id begins so; the newest of all where that is not said."""
+    from jupyter_ext.errors import UnknownId
+
+    models = session.models
+    chosen = [one for one in models if begin is None or one.id.startswith(begin)]
+    if begin and not chosen:
+        known = ", ".join(one.id for one in models) or "none"
+        raise UnknownId(f"Session {session.name} has no model {begin!r}; it has {known}.")
+    return chosen[-1] if chosen else None
 
 
 def _shown_richly(handle: Any) -> Any:

@@ -70,7 +70,11 @@ def describe(one: protocol.DebugSession) -> str:
 
 def show_training(training: DebugTraining) -> None:
     """Display a training's live curves, and keep the saved output's picture of them current; the cell does not wait."""
-    shown = show_live(_VIEW, training.mime_content(), {"text/plain": repr(training)})
+    content = training.mime_content()
+    if content is None:
+        print(repr(training))
+        return
+    shown = show_live(_VIEW, content, {"text/plain": repr(training)})
     if isinstance(shown.slot, DisplayHandle):
         threading.Thread(
             target=_keep_saved_output_current,
@@ -88,7 +92,7 @@ def _keep_saved_output_current(training: DebugTraining, shown: LiveOutput) -> No
             if not running or time.monotonic() - drawn_at >= SAVED_PICTURE_INTERVAL_S:
                 drawn_at = time.monotonic()
                 still = {"text/plain": repr(training), "image/svg+xml": training.picture()}
-                shown.update(training.mime_content(), still, is_last=not running)
+                shown.update(training.mime_content() or shown.data, still, is_last=not running)
             if not running:
                 return
             time.sleep(_LOOK_INTERVAL_S)

@@ -62,7 +62,7 @@ class SessionChannel:
             try:
                 answer, found = connection.call(op, params, blobs, timeout_s)
             except CallError as error:
-                raise told(error, self.name) from None
+                raise error_from(error, self.name) from None
         if "value" in answer:
             answer = {**answer, "value": values.decode(answer["value"], found)}
         return answer
@@ -115,7 +115,7 @@ class SessionChannel:
 
 
 def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Sequence[Any]) -> Sequence[Any]:
-    """Put arguments into a call's params; gives their blobs.
+    """Put arguments into a call's params; returns their blobs.
 
     Raises:
         CannotTravel: One cannot be sent; the text names it.
@@ -133,7 +133,7 @@ def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Seq
     return blobs
 
 
-def told(error: CallError, name: str) -> Exception:
+def error_from(error: CallError, name: str) -> Exception:
     """Turn what a session refused into an error of ours."""
     content = error.error
     code, message = content.get("code"), str(error)

@@ -118,7 +118,7 @@ class Dataset:
     def read(
         self, name: str, indexes: Iterable[int], version: str | None = None
     ) -> tuple[list[int], list[list[memoryview]]]:
-        """Give entries: those of the indexes that there are, and per entry one tensor per key."""
+        """Return entries: those of the indexes that there are, and per entry one tensor per key."""
 
         def look() -> tuple[list[int], list[list[memoryview]]]:
             count = self._files.count(name)
@@ -218,7 +218,7 @@ class Datasets:
             return self._datasets[id]
 
     def get(self, id: str) -> Dataset:
-        """Give a dataset.
+        """Return a dataset.
 
         Raises:
             DatasetNotFound: None has this id.

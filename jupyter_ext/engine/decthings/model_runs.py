@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from jupyter_ext.engine.decthings.model_store import StoredModel
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ids import new_training_id
 from jupyter_ext.ipc.channel import CallError
@@ -49,7 +49,7 @@ class Phases:
 
     @property
     def total(self) -> int:
-        """Give the time since the run began."""
+        """Return the time since the run began."""
         return int((time.monotonic() - self.began) * 1000)
 
 
@@ -72,7 +72,7 @@ class Run:
     phases: Phases = field(default_factory=Phases)
     error: dict[str, Any] | None = None
     session_id: str | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, list[tuple[float, bytes]]] = field(default_factory=dict)
     created_state: str | None = None
     result: tuple[list[dict[str, str]], list[bytes]] | None = None
@@ -161,10 +161,10 @@ class ModelRuns:
             run.state = "running"
             asked = {"model_id": model_id, "params": params}
             async with _limit(model, "evaluate", "evaluate"):
-                told, found = await self._step(
+                answer, found = await self._step(
                     run, "evaluate", self._call(run, "evaluate", asked, blobs, "evaluate")
                 )
-            run.result = told["value"], [bytes(blob) for blob in found]
+            run.result = answer["value"], [bytes(blob) for blob in found]
 
         self.evaluations[run.id] = run
         self._forget_evaluations()
@@ -193,8 +193,8 @@ class ModelRuns:
     async def cancel(self, run: Run) -> None:
         """End a run; it has ended when this returns. A training's code hears of it first."""
         run.canceled = True
-        if run.state == "running" and run.session_id is not None and "id" in run.told:
-            asked = {"training_id": run.told["id"], "wait_s": _CANCEL_WAIT_S}
+        if run.state == "running" and run.session_id is not None and "id" in run.reported:
+            asked = {"training_id": run.reported["id"], "wait_s": _CANCEL_WAIT_S}
             with contextlib.suppress(RunFailed):
                 await self._call(run, "cancel_training", asked)
         if run.task is not None:
@@ -221,7 +221,7 @@ class ModelRuns:
             run.state = "failed" if run.error is not None else "completed"
 
     async def _launched(self, run: Run, model: StoredModel) -> None:
-        order = SessionOrder(
+        request = SessionLaunch(
             name=model.about["name"],
             python=model.about.get("python") or sys.executable,
             folder=str(model.files),
@@ -229,7 +229,7 @@ class ModelRuns:
             keep_on_error=False,
             meta={"modelId": model.id, "executionLocation": run.location, "run": run.id},
         )
-        launching = self._service.launch(order)
+        launching = self._service.launch(request)
         session = await self._step(run, "createLauncher", launching)
         run.session_id = session.id
         async with _limit(model, "codeStartup", "codeStartup"):
@@ -242,17 +242,17 @@ class ModelRuns:
         params = {"keys": list(state)}
         async with _limit(model, "instantiateModel", "instantiateModel"):
             making = self._call(run, "instantiate", params, list(state.values()), "instantiateModel")
-            told, _ = await self._step(run, "createInstantiatedModel", making)
-        return str(told["model_id"])
+            answer, _ = await self._step(run, "createInstantiatedModel", making)
+        return str(answer["model_id"])
 
     async def _followed(self, run: Run, training_id: str) -> None:
         asked = {"training_id": training_id, "wait_s": 0.2}
         while True:
-            run.told, _ = await self._call(run, "training_status", asked)
-            if run.told["state"] == "completed":
+            run.reported, _ = await self._call(run, "training_status", asked)
+            if run.reported["state"] == "completed":
                 return
-            if run.told["state"] == "failed":
-                fail = run.told.get("fail") or {}
+            if run.reported["state"] == "failed":
+                fail = run.reported.get("fail") or {}
                 if fail.get("code") == "exception":
                     raise RunFailed("exception", "train", exceptionDetails=_text(fail))
                 raise RunFailed("cancelled" if fail.get("code") == "cancelled" else "unknown")
@@ -262,35 +262,35 @@ class ModelRuns:
     ) -> dict[str, bytes]:
         at = "createState" if op == "create_state" else "getState"
         kept, _ = await self._call(run, op, params, blobs, at)
-        told, found = await self._call(run, "download_state", {"state_id": kept["state_id"]}, at=at)
-        return dict(zip(told["keys"], map(bytes, found), strict=True))
+        answer, found = await self._call(run, "download_state", {"state_id": kept["state_id"]}, at=at)
+        return dict(zip(answer["keys"], map(bytes, found), strict=True))
 
     async def _take_metrics(self, run: Run, training_id: str) -> None:
         """Keep all metrics with the run: its session is about to end."""
         try:
-            run.told, _ = await self._call(run, "training_status", {"training_id": training_id})
-            for metric in run.told["metrics"]:
+            run.reported, _ = await self._call(run, "training_status", {"training_id": training_id})
+            for metric in run.reported["metrics"]:
                 points = run.metrics.setdefault(metric["name"], [])
                 while len(points) < metric["amount"]:
                     one = {"name": metric["name"], "start": len(points), "amount": _METRICS_AT_ONCE}
                     asked = {"training_id": training_id, "metrics": [one]}
-                    told, blobs = await self._call(run, "training_metrics", asked)
-                    points += zip(told["metrics"][0]["times"], map(bytes, blobs), strict=True)
+                    answer, blobs = await self._call(run, "training_metrics", asked)
+                    points += zip(answer["metrics"][0]["times"], map(bytes, blobs), strict=True)
         except RunFailed:
             return  # its session has ended, and told why
 
     async def points(self, run: Run, name: str, start: int, amount: int) -> list[tuple[float, bytes]]:
-        """Give points of a metric, of a run that is under way or over."""
-        if run.is_over or run.session_id is None or "id" not in run.told:
+        """Return points of a metric, of a run that is under way or over."""
+        if run.is_over or run.session_id is None or "id" not in run.reported:
             return run.metrics.get(name, [])[start : start + amount]
         one = {"name": name, "start": start, "amount": amount}
         try:
-            told, blobs = await self._call(
-                run, "training_metrics", {"training_id": run.told["id"], "metrics": [one]}
+            answer, blobs = await self._call(
+                run, "training_metrics", {"training_id": run.reported["id"], "metrics": [one]}
             )
         except RunFailed:
             return run.metrics.get(name, [])[start : start + amount]
-        return list(zip(told["metrics"][0]["times"], map(bytes, blobs), strict=True))
+        return list(zip(answer["metrics"][0]["times"], map(bytes, blobs), strict=True))
 
     async def _call(
         self, run: Run, op: str, params: dict[str, Any], blobs: Sequence[Any] = (), at: str = "train"
@@ -328,7 +328,7 @@ class ModelRuns:
 
 
 class _limit:  # noqa: N801  reads like asyncio.timeout
-    """Give a step of a model the time that the model allows it, and tell where it ran out."""
+    """Limit a step of a model to the time that the model allows it, and say where that ran out."""
 
     def __init__(self, model: StoredModel, name: str, at: str) -> None:
         seconds = (model.about.get("max_durations") or {}).get(name)
@@ -357,8 +357,8 @@ def _ended(exit: SessionExit, at: str) -> RunFailed:
 
 
 def _text(error: Mapping[str, Any]) -> str:
-    told = error.get("exception") or {}
-    return str(told.get("text") or error.get("message"))
+    answer = error.get("exception") or {}
+    return str(answer.get("text") or error.get("message"))
 
 
 def _ms(began: float) -> int:

@@ -111,7 +111,7 @@ class StoredModel:
         return state_id
 
     def read_state(self, state_id: str | None = None) -> dict[str, bytes]:
-        """Give a state, or the active one, by key.
+        """Return a state, or the active one, by key.
 
         Raises:
             StateNotFound: There is none.
@@ -200,7 +200,7 @@ class ModelStore:
         return model
 
     def get(self, model_id: str) -> StoredModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             ModelNotFound: None has this id.
@@ -225,7 +225,7 @@ class ModelStore:
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """Give the files of an uploaded model: of a zip archive with a `main.py`, or of a `main.py` alone.
+    """Return the files of an uploaded model: of a zip archive with a `main.py`, or of a `main.py` alone.
 
     Raises:
         BadArchive: It is neither, too large, or a file's name leads out of the archive.

@@ -19,7 +19,7 @@ from jupyter_ext.protocol.sessions import DebugTraining
 
 
 def can_answer(op: str, params: Mapping[str, Any]) -> bool:
-    """Tell whether a call is one that `answer` answers: about a training, and in our own encoding."""
+    """Return whether a call is one that `answer` answers: about a training, and in our own encoding."""
     return op in ("training_status", "training_metrics") and params.get("encoding", "values") == "values"
 
 
@@ -44,17 +44,17 @@ def answer(
     if op == "training_status":
         return training.model_dump(mode="json"), []
     columns = read(session_dir, training.id)
-    told, found = [], []
+    metrics, found = [], []
     for asked in params.get("metrics") or [{"name": name} for name in columns]:
         points = columns.get(str(asked["name"]))
         start, amount = max(0, int(asked.get("start", 0))), asked.get("amount")
         stop = None if amount is None else start + max(0, int(amount))
         parts = [np.zeros(0)] * 3 if points is None else [points.times, points.steps, points.values]
         times, steps, numbers = (part[start:stop].tobytes() for part in parts)
-        told.append({"name": asked["name"], "start": start, "count": len(times) // 8})
+        metrics.append({"name": asked["name"], "start": start, "count": len(times) // 8})
         found.append({"times": times, "steps": steps, "numbers": numbers})
     tree, blobs = values.encode(found)
-    return {"metrics": told, "value": tree}, [memoryview(blob) for blob in blobs]
+    return {"metrics": metrics, "value": tree}, [memoryview(blob) for blob in blobs]
 
 
 def read(session_dir: Path, training_id: str) -> dict[str, Columns]:
@@ -81,7 +81,7 @@ def read(session_dir: Path, training_id: str) -> dict[str, Columns]:
 
 
 def with_all_counted(session_dir: Path, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a session's last state with all that its running trainings logged until the last moment."""
+    """Return a session's last state with all that its running trainings logged until the last moment."""
     return {**told, "trainings": [_counted(session_dir, one) for one in told.get("trainings", [])]}
 
 

@@ -16,7 +16,7 @@ _KILLED_HINT = "Its models are gone, its trainings' metrics are kept; launch it 
 
 
 def ending(session_dir: Path, now: float) -> SessionExit | None:
-    """Tell how a session ended, or `None` while it is starting or running.
+    """Return how a session ended, or `None` while it is starting or running.
 
     Args:
         session_dir: Its directory.
@@ -39,9 +39,9 @@ def ending(session_dir: Path, now: float) -> SessionExit | None:
 
 def _from_exit(session_dir: Path, end: dict[str, Any], outcome: exits.Outcome) -> SessionExit:
     ended_at = end["ended_at"]
-    told = read_json(session_dir / "error.json")
-    if told is not None and told.get("kind") == "start":
-        return SessionExit(code="start", message=told["message"], exit_code=end["code"], ended_at=ended_at)
+    error = read_json(session_dir / "error.json")
+    if error is not None and error.get("kind") == "start":
+        return SessionExit(code="start", message=error["message"], exit_code=end["code"], ended_at=ended_at)
     if end.get("stop") is not None:
         took = ended_at - end["stop"]["requested_at"]
         hint = f"It took {took:.1f} s." if took > 1 else None

@@ -17,7 +17,7 @@ class SessionRecord:
     """State of one session. Only the session service changes it.
 
     Attributes:
-        told: What the session last said of itself, as its `status` answers.
+        reported: What the session last said of itself, as its `status` answers.
         ready: Set once it answers and its code was loaded, or it has ended.
         over: Set once it has ended.
     """
@@ -26,7 +26,7 @@ class SessionRecord:
     session_dir: Path
     spec: dict[str, Any]
     status: SessionStatus = "starting"
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
     code_error: dict[str, Any] | None = None
     started_at: float | None = None
     exit: SessionExit | None = None
@@ -45,15 +45,17 @@ class SessionRecord:
         self.status = state.move(self.status, then)
 
     def resource(self) -> DebugSession:
-        """Give the resource."""
-        told = dict(self.told)
+        """Return the resource."""
+        reported = dict(self.reported)
         if self.exit is not None:
-            told |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
-            told["trainings"] = [_ended_with(self.exit, training) for training in told.get("trainings", [])]
+            reported |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
+            reported["trainings"] = [
+                _ended_with(self.exit, training) for training in reported.get("trainings", [])
+            ]
         return DebugSession.model_validate(
             {
                 "inactive_s": self.spec.get("inactive_s"),
-                **told,
+                **reported,
                 "id": self.id,
                 "name": self.spec["name"],
                 "status": self.status,

@@ -21,7 +21,7 @@ from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
@@ -81,7 +81,7 @@ class DebugSessionService:
             self._take_load(record)
             self._records[record.id] = record
             if read_json(session_dir / "exit.json") is not None:
-                record.told = read_json(session_dir / "last.json") or {}
+                record.reported = read_json(session_dir / "last.json") or {}
                 self._end(record)
             else:
                 self._follow(record)
@@ -95,44 +95,44 @@ class DebugSessionService:
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
 
     async def add_code(self, bundle: bytes) -> str:
-        """Keep a bundle of code until a session takes it; gives its id.
+        """Keep a bundle of code until a session takes it; returns its id.
 
         Raises:
             Problem: The bytes are no bundle.
         """
         return await asyncio.to_thread(self._bundles.add, bundle)
 
-    async def launch(self, order: SessionOrder) -> DebugSession:
+    async def launch(self, request: SessionLaunch) -> DebugSession:
         """Launch a session and return at once; `wait_ready` waits until it answers.
 
         Raises:
-            Problem: The order is wrong, or this engine is making way for another.
+            Problem: The request is wrong, or this engine is making way for another.
         """
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
-        if order.inactive_s is not None and not order.inactive_s > 0:
+        if request.inactive_s is not None and not request.inactive_s > 0:
             raise Problem(
-                422, "Invalid value", f"inactive_s={order.inactive_s} is not above 0; null is for never."
+                422, "Invalid value", f"inactive_s={request.inactive_s} is not above 0; null is for never."
             )
-        interpreter = self._environments.get(order.python)
+        interpreter = self._environments.get(request.python)
         record = await asyncio.to_thread(
-            launch_request.prepare, order, self._sessions_dir, self._socket_dir, self._bundles
+            launch_request.prepare, request, self._sessions_dir, self._socket_dir, self._bundles
         )
         self._records[record.id] = record
         spec = launch_request.worker_spec(
-            record, order, max(1, (os.cpu_count() or 1) // max(1, self.num_active))
+            record, request, max(1, (os.cpu_count() or 1) // max(1, self.num_active))
         )
         try:
             await interpreter.start(spec)
-        except (WorkerStartError, InvalidInput) as error:
-            told = {
+        except (WorkerStartError, InvalidInput) as refused:
+            error = {
                 "kind": "start",
                 "type": "StartError",
-                "message": str(error),
+                "message": str(refused),
                 "frames": [],
-                "text": str(error),
+                "text": str(refused),
             }
-            write_json(record.session_dir / "error.json", told)
+            write_json(record.session_dir / "error.json", error)
             now = time.time()
             write_json(
                 record.session_dir / "exit.json",
@@ -154,13 +154,13 @@ class DebugSessionService:
         record.num_codes += 1
         target = record.session_dir / "code" / str(number)
         await asyncio.to_thread(self._bundles.take, code, target)
-        told, _ = await self.call(session_id, "load_code", {"directory": str(number)})
+        reported, _ = await self.call(session_id, "load_code", {"directory": str(number)})
         record.code_error = None
         self._hub.notify(session_id)
-        return told
+        return reported
 
     def record(self, session_id: str) -> SessionRecord:
-        """Give a session as it is held here.
+        """Return a session as it is held here.
 
         Raises:
             Problem: There is none with this id.
@@ -171,7 +171,7 @@ class DebugSessionService:
         return record
 
     def get(self, session_id: str) -> DebugSession:
-        """Give a session.
+        """Return a session.
 
         Raises:
             Problem: There is none with this id.
@@ -179,7 +179,7 @@ class DebugSessionService:
         return self.record(session_id).resource()
 
     async def wait_ready(self, session_id: str, timeout_s: float = 60.0) -> DebugSession:
-        """Give a session once it answers and its code was loaded, or it has ended, or time is up."""
+        """Return a session once it answers and its code was loaded, or it has ended, or time is up."""
         record = self.record(session_id)
         try:
             async with asyncio.timeout(timeout_s):
@@ -213,7 +213,7 @@ class DebugSessionService:
         return record.resource()
 
     async def stacks(self, session_id: str) -> str:
-        """Tell where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
+        """Return where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
 
         Raises:
             Problem: There is no such session, or it has ended.
@@ -252,10 +252,10 @@ class DebugSessionService:
         *,
         after_end: bool = False,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call a session; see `worker/session_ops.py` for what it can be asked.
+        """Call a session; see `worker/session/dispatcher.py` for what it can be asked.
 
         A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
-        `kept` answers what it can of one that has ended.
+        `archive` answers what it can of one that has ended.
 
         Raises:
             Problem: There is no such session, or it has ended, before or during the call.
@@ -309,8 +309,10 @@ class DebugSessionService:
             log.info("a session went: %s", error)
 
     def _gone(self, record: SessionRecord) -> Problem:
-        told = "It does not answer." if record.exit is None else record.exit.message
-        return Problem(410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {told}")
+        reason = "It does not answer." if record.exit is None else record.exit.message
+        return Problem(
+            410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {reason}"
+        )
 
     def _follow(self, record: SessionRecord) -> None:
         task = asyncio.create_task(self._follow_to_the_end(record), name=f"session {record.id}")
@@ -332,7 +334,9 @@ class DebugSessionService:
             reconciling.cancel()
             if record.connection is not None:
                 record.connection.close()
-        record.told = await asyncio.to_thread(archive.with_all_counted, record.session_dir, record.told)
+        record.reported = await asyncio.to_thread(
+            archive.with_all_counted, record.session_dir, record.reported
+        )
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:
@@ -356,9 +360,9 @@ class DebugSessionService:
         except (ChannelClosed, CallError) as error:
             log.info("session %s: %s", record.id, error)
 
-    def _take(self, record: SessionRecord, told: dict[str, Any]) -> None:
-        record.told = told
-        if told["ready"] and not record.ready.is_set():
+    def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
+        record.reported = reported
+        if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
             if record.status == "starting":
                 record.move("running")
@@ -374,7 +378,7 @@ class DebugSessionService:
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.session_dir, time.time())
         record.move("ended")
-        write_json(record.session_dir / "last.json", record.told)
+        write_json(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()

@@ -48,7 +48,7 @@ class ParameterDefinition(_Wire):
     rules: Rules = Rules()
 
     def mismatch(self, type: str, shape: Sequence[int]) -> str | None:
-        """Tell why a tensor is not what this asks for, or `None` if it is."""
+        """Return why a tensor is not what this asks for, or `None` if it is."""
         rules = self.rules
         if rules.allowed_types and type not in rules.allowed_types:
             return f"is {type}, but {' or '.join(rules.allowed_types)} is expected"
@@ -61,7 +61,7 @@ class ParameterDefinition(_Wire):
         return None
 
     def wire(self) -> dict[str, Any]:
-        """Give its JSON."""
+        """Return its JSON."""
         return self.model_dump(by_alias=True)
 
 
@@ -74,7 +74,7 @@ class ParameterDefinitions(_Wire):
     evaluate_output: list[ParameterDefinition] = Field(default=[], alias="evaluateOutput")
 
     def wire(self) -> dict[str, Any]:
-        """Give its JSON."""
+        """Return its JSON."""
         return self.model_dump(by_alias=True)
 
 

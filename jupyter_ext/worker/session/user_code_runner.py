@@ -13,24 +13,24 @@ from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.call_context import Answer, CallContext
 from jupyter_ext.worker.session.inspection import torch_inspection
-from jupyter_ext.worker.session.inspection.post_mortem import Failure
-from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Turn, UserError
+from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
+from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Job, UserError
 from jupyter_ext.worker.session.runtime.model_adapter import NotOffered
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
 
 
-class UserCode:
+class UserCodeRunner:
     """Runs the user's code for calls.
 
     Args:
         state: The session's.
-        asked: Finds what calls name.
+        context: Finds what calls name.
         redactor: Keeps secrets out of what is told.
     """
 
-    def __init__(self, state: SessionState, asked: CallContext, redactor: Redactor) -> None:
+    def __init__(self, state: SessionState, context: CallContext, redactor: Redactor) -> None:
         self._state = state
-        self._asked = asked
+        self._context = context
         self._redactor = redactor
 
     async def take(
@@ -43,13 +43,13 @@ class UserCode:
         keep_failure: bool = False,
     ) -> Any:
         """Run some of the user's code in the main thread; the caller's leaving interrupts it."""
-        turn = Turn(op, subject)
-        taking = asyncio.ensure_future(self._state.turns.take(turn, work))
+        job = Job(op, subject)
+        taking = asyncio.ensure_future(self._state.scheduler.take(job, work))
         left = asyncio.ensure_future(call.canceled.wait())
         try:
             await asyncio.wait({taking, left}, return_when=asyncio.FIRST_COMPLETED)
             if not taking.done():
-                self._state.turns.interrupt(turn)
+                self._state.scheduler.interrupt(job)
             result = await taking
         except UserError as error:
             raise CallError(self.failed(error, op)) from None
@@ -74,7 +74,7 @@ class UserCode:
             result = await self.anomalous(call, made, op, work)
         else:
             result = await self.take(call, op, work, subject=None if made is None else made.id)
-        tree, blobs = self._asked.encoded(result, encoding, op)
+        tree, blobs = self._context.encoded(result, encoding, op)
         return {"value": tree}, blobs
 
     async def anomalous(
@@ -103,12 +103,16 @@ class UserCode:
         raised = error.error
         if isinstance(raised, NotOffered):
             return {"code": "not_offered", "message": str(raised)}
-        failure = Failure(raised, self._state.code.labels, Path(os.getcwd()), self._redactor, op)
-        told: dict[str, Any] = {"exception": failure.told, "op": op}
+        failure = PostMortem(raised, self._state.code.labels, Path(os.getcwd()), self._redactor, op)
+        payload: dict[str, Any] = {"exception": failure.payload, "op": op}
         if isinstance(error, Interrupted):
             if failure.num_frames:
                 self._state.fail(failure)
-            return {**told, "code": "interrupted", "message": f"{op} was interrupted; the session lives on"}
+            return {
+                **payload,
+                "code": "interrupted",
+                "message": f"{op} was interrupted; the session lives on",
+            }
         self._state.fail(failure)
-        kind, message = failure.told["type"], failure.told["message"]
-        return {**told, "code": "exception", "message": f"{kind}: {message}" if message else kind}
+        kind, message = failure.payload["type"], failure.payload["message"]
+        return {**payload, "code": "exception", "message": f"{kind}: {message}" if message else kind}

@@ -75,14 +75,14 @@ class Call:
         return self.client.startswith(("Python/", "python-requests/"))
 
     def text(self, name: str, *others: str) -> str:
-        """Give a text that must be there, under one of its names."""
+        """Return a text that must be there, under one of its names."""
         found = self.optional_text(name, *others)
         if found is None:
             raise Invalid(name, "is missing; it must be a text")
         return found
 
     def optional_text(self, name: str, *others: str) -> str | None:
-        """Give a text, or `None`."""
+        """Return a text, or `None`."""
         for each in (name, *others):
             value = self.params.get(each)
             if isinstance(value, str):
@@ -92,11 +92,11 @@ class Call:
         return None
 
     def integer(self, name: str, default: int | None = None, at_least: int = 0) -> int:
-        """Give a whole number."""
+        """Return a whole number."""
         return integer(self.params.get(name, default), name, at_least)
 
     def object(self, name: str) -> dict[str, Any]:
-        """Give an object, empty where there is none."""
+        """Return an object, empty where there is none."""
         value = self.params.get(name)
         if value is None:
             return {}
@@ -105,7 +105,7 @@ class Call:
         return value
 
     def array(self, name: str, default: list[Any] | None = None) -> list[Any]:
-        """Give a list."""
+        """Return a list."""
         value = self.params.get(name, default)
         if not isinstance(value, list):
             raise Invalid(
@@ -115,7 +115,7 @@ class Call:
         return value
 
     def texts(self, name: str, default: list[str] | None = None) -> list[str]:
-        """Give a list of texts."""
+        """Return a list of texts."""
         value = self.array(name, default)
         for item in value:
             if not isinstance(item, str):
@@ -123,11 +123,11 @@ class Call:
         return value
 
     def integers(self, name: str) -> list[int]:
-        """Give a list of indexes."""
+        """Return a list of indexes."""
         return [integer(item, name, 0) for item in self.array(name)]
 
     def providers(self) -> list[Provider]:
-        """Give where the parameters come from; the k-th one with data has the k-th blob."""
+        """Return where the parameters come from; the k-th one with data has the k-th blob."""
         return providers(self.array("params"), self.blobs)
 
 

@@ -133,7 +133,7 @@ async def _do(work: Callable[[], T]) -> T:
 
 
 def _columns(call: Call) -> dict[str, list[memoryview]]:
-    """Give the tensors of each key. Clients send the keys in ascending order, and blobs in the order of the keys."""
+    """Return the tensors of each key. Clients send the keys in ascending order, and blobs in the order of the keys."""
     names = call.texts("keys")
     if not names or len(set(names)) != len(names):
         raise Invalid("keys", "must name each key of the dataset once")

@@ -180,7 +180,7 @@ class ModelRpc:
         return {"stateId": state_id}, ()
 
     async def get_state(self, call: Call) -> Answer:
-        """Give a state's keys."""
+        """Return a state's keys."""
         model, state_id = self._model(call), call.optional_text("stateId", "versionId")
         self._state(model, state_id)
         content = await asyncio.to_thread(model.read_state, state_id)
@@ -221,7 +221,9 @@ class ModelRpc:
     async def training_status(self, call: Call) -> Answer:
         """Describe a training."""
         run = self._training(call)
-        metrics = [{"name": item["name"], "amount": item["amount"]} for item in run.told.get("metrics", [])]
+        metrics = [
+            {"name": item["name"], "amount": item["amount"]} for item in run.reported.get("metrics", [])
+        ]
         name = run.about["newStateName"]
         return {
             "id": run.id,
@@ -235,7 +237,7 @@ class ModelRpc:
         }, ()
 
     async def training_metrics(self, call: Call) -> Answer:
-        """Give entries of metrics: one blob each."""
+        """Return entries of metrics: one blob each."""
         run = self._training(call)
         metrics, blobs = [], list[bytes]()
         for asked in asked_metrics(call):
@@ -246,7 +248,7 @@ class ModelRpc:
         return {"metrics": metrics}, blobs
 
     async def training_sysinfo(self, call: Call) -> Answer:
-        """Give what the training's process used, second by second."""
+        """Return what the training's process used, second by second."""
         run, begin = self._training(call), call.integer("fromTimestamp", 0)
         return {"sysinfo": [sample for sample in run.samples if sample["timestamp"] >= begin]}, ()
 
@@ -302,7 +304,7 @@ class ModelRpc:
         }, ()
 
     async def evaluation_result(self, call: Call) -> Answer:
-        """Give what an evaluation gave; waits for it."""
+        """Return what an evaluation gave; waits for it."""
         model, run = self._model(call), self._evaluation(call)
         await _over(run)
         return self._result(call, model, run)
@@ -415,7 +417,7 @@ def _definitions(content: Any) -> dict[str, Any]:
 
 
 def _misfit(model: StoredModel, outputs: list[dict[str, str]], blobs: list[bytes]) -> dict[str, Any] | None:
-    """Tell why outputs are not what the model's definitions say, or `None`."""
+    """Return why outputs are not what the model's definitions say, or `None`."""
     from jupyter_ext.protocol.decthings.definitions import check
     from jupyter_ext.protocol.decthings.tensors import header, spans
 
@@ -444,7 +446,7 @@ def _status(run: Run) -> dict[str, Any]:
     if run.state == "starting":
         return {"state": "starting"}
     if run.state == "running":
-        return {"state": "running", **start, "progress": run.told.get("progress", 0.0)}
+        return {"state": "running", **start, "progress": run.reported.get("progress", 0.0)}
     if run.state == "gettingState":
         return {"state": "gettingState", **start, "trainDuration": done["train"]}
     over = {**start, "finishedAt": milliseconds(run.finished_at or run.created_at)}

@@ -22,7 +22,7 @@ def layout_of(blobs: Iterable[memoryview]) -> Layout:
 
 
 def rewritten(blobs: Sequence[memoryview], layout: Layout, *, stacked: bool) -> list[memoryview | bytes]:
-    """Give outputs as a client can read them.
+    """Return outputs as a client can read them.
 
     Args:
         blobs: One per output, its tensors one behind the other.

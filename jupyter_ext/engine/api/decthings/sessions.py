@@ -44,7 +44,7 @@ class SessionCalls:
     async def parameters(
         self, providers: Iterable[Provider], definitions: Sequence[ParameterDefinition]
     ) -> tuple[list[dict[str, Any]], list[memoryview]]:
-        """Give what a session's call needs: parameters, and the blobs of those with data.
+        """Return what a session's call needs: parameters, and the blobs of those with data.
 
         Raises:
             Refusal: One is not what the model's function takes, or its dataset is not there.
@@ -79,7 +79,7 @@ class SessionCalls:
 
 
 def gone(problem: Problem) -> Refusal:
-    """Tell that a session is not there, or no longer."""
+    """Return the refusal of a call to a session that is not there, or no longer."""
     if problem.status == 404:
         return Refusal("debug_session_not_found")
     return Refusal("debug_session_terminated" if problem.status == 410 else "unknown")
@@ -95,7 +95,7 @@ _CODES = {
 
 
 def refusal(error: dict[str, Any]) -> Refusal:
-    """Give a worker's refusal as it goes on the wire."""
+    """Return a worker's refusal as it goes on the wire."""
     code, message = str(error.get("code")), str(error.get("message", ""))
     if code in _CODES:
         return Refusal(_CODES[code])
@@ -105,14 +105,14 @@ def refusal(error: dict[str, Any]) -> Refusal:
 
 
 def details(error: dict[str, Any]) -> str:
-    """Give the traceback of a failure, or else its message."""
-    told = error.get("exception") or {}
-    text = str(told.get("text") or error.get("message") or error.get("code"))
+    """Return the traceback of a failure, or else its message."""
+    answer = error.get("exception") or {}
+    text = str(answer.get("text") or error.get("message") or error.get("code"))
     return text if len(text) <= MAX_DETAILS else f"{text[:MAX_DETAILS]}… ({len(text)} characters in all)"
 
 
 def milliseconds(time_s: float) -> int:
-    """Give a time in milliseconds since the epoch, as the wire has it."""
+    """Return a time in milliseconds since the epoch, as the wire has it."""
     return int(time_s * 1000)
 
 

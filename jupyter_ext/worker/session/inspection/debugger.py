@@ -39,21 +39,21 @@ def keep_out_of_debuggers(thread: threading.Thread) -> None:
 
 
 def stacks(labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Tell where each of the user's threads stands, the main thread first.
+    """Return where each of the user's threads stands, the main thread first.
 
     Returns:
         For each `name`, `main`, and `frames` (outermost first: `file`, `line`, `function`, `source`), cut to the user's
         frames and the innermost one.
     """
     running = sys._current_frames()
-    told = []
+    payload = []
     for thread in threading.enumerate():
         frame = running.get(thread.ident or 0)
         if frame is None or thread is threading.current_thread() or thread.name.startswith(_OURS):
             continue
         is_main = thread is threading.main_thread()
-        told.append({"name": thread.name, "main": is_main, "frames": _frames(frame, labels)})
-    return sorted(told, key=lambda one: not one["main"])
+        payload.append({"name": thread.name, "main": is_main, "frames": _frames(frame, labels)})
+    return sorted(payload, key=lambda one: not one["main"])
 
 
 def _frames(innermost: FrameType, labels: Mapping[str, str]) -> list[dict[str, Any]]:

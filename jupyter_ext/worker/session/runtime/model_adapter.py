@@ -133,7 +133,10 @@ class Model:
             in_bytes = speaks_bytes(self.source.thing)
             output = await settled(found(contract.evaluate_options(arguments.loaders(in_bytes))))
             outputs = _as_outputs(output, self._name)
-            return arrays_of(outputs) if in_bytes and arguments.encoding == "values" else outputs
+            if arguments.encoding != "values":
+                return outputs
+            values = arrays_of(outputs) if in_bytes else outputs
+            return {name: items[0] if len(items) == 1 else items for name, items in values.items()}
         if found is not None:
             return await settled(found(*arguments.places(), **arguments.keywords()))
         if not callable(self.thing):
@@ -156,7 +159,7 @@ class Model:
         return await settled(method(*arguments.places(), **arguments.keywords()))
 
     async def get_state(self) -> dict[str, Any]:
-        """Give its state: bytes by key from an executor's model, tensors and values by key from others."""
+        """Return its state: bytes by key from an executor's model, tensors and values by key from others."""
         if self.by_contract:
             method = contract.member(self.thing, contract.GET_STATE)
             if method is None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, Failure
+from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, PostMortem
 from jupyter_ext.worker.session.runtime.code_loader import SessionCode
-from jupyter_ext.worker.session.runtime.main_thread import Turns
+from jupyter_ext.worker.session.runtime.main_thread import Scheduler
 from jupyter_ext.worker.session.runtime.model_adapter import Model
 from jupyter_ext.worker.session.runtime.trainings import Training, new_id
 
@@ -52,7 +52,7 @@ class SessionState:
     Args:
         session_dir: Its directory.
         inactive_s: It ends after this long without a call, seconds; `None` for never.
-        turns: The main thread's.
+        scheduler: The main thread's.
         code: The user's code.
     """
 
@@ -60,11 +60,11 @@ class SessionState:
         self.session_dir = session_dir
         self.inactive_s = inactive_s
         self.code = code
-        self.turns: Turns
+        self.scheduler: Scheduler
         self.models: dict[str, InstantiatedModel] = {}
         self.states: dict[str, dict[str, Any]] = {}
         self.trainings: dict[str, Training] = {}
-        self.failure: Failure | None = None
+        self.failure: PostMortem | None = None
         self.attached: dict[str, Any] | None = None
         self.ready = False
         self.active_at = time.time()
@@ -94,12 +94,12 @@ class SessionState:
         """Whether a call, a training or a cell is under way."""
         return (
             bool(self.in_flight)
-            or self.turns.is_busy
+            or self.scheduler.is_busy
             or any(not one.is_over for one in self.trainings.values())
         )
 
     def expires_at(self) -> float | None:
-        """Give the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
+        """Return the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
         return None if self.inactive_s is None or self.is_busy else self.active_at + self.inactive_s
 
     def add_training(self, training: Training) -> None:
@@ -109,7 +109,7 @@ class SessionState:
         for training_id in over[: max(0, len(over) - MAX_ENDED_TRAININGS)]:
             shutil.rmtree(self.trainings.pop(training_id).directory, ignore_errors=True)
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: PostMortem) -> None:
         """Keep an exception, in the place of the one before."""
         if self.failure is not None:
             self.failure.drop()
@@ -130,13 +130,15 @@ class SessionState:
 
     def describe(self) -> dict[str, Any]:
         """Describe everything for clients."""
-        current, failure = self.turns.current, self.failure
+        current, failure = self.scheduler.current, self.failure
         return {
             "pid": os.getpid(),
             "ready": self.ready,
-            "busy": None if current is None else {**current.describe(), "deaf": self._deaf()},
-            "cell_runs": self.turns.cell_runs,
-            "queued": [turn.describe() for turn in list(self.turns.waiting)],
+            "busy": None
+            if current is None
+            else {**current.describe(), "deaf": self._why_not_interruptible()},
+            "cell_runs": self.scheduler.cell_runs,
+            "queued": [job.describe() for job in list(self.scheduler.waiting)],
             "entry": self.code.describe(),
             "functions": self.code.functions(),
             "models": [model.describe() for model in list(self.models.values())],
@@ -147,8 +149,8 @@ class SessionState:
             else {
                 "op": failure.op,
                 "at": failure.at,
-                "type": failure.told["type"],
-                "message": failure.told["message"],
+                "type": failure.payload["type"],
+                "message": failure.payload["message"],
                 "num_frames": failure.num_frames,
                 "selected": failure.selected,
             },
@@ -160,12 +162,12 @@ class SessionState:
             "notices": list(self.notices),
         }
 
-    def _deaf(self) -> str | None:
-        current = self.turns.current
-        return self.turns.deaf() if current is not None and current.wanted else None
+    def _why_not_interruptible(self) -> str | None:
+        current = self.scheduler.current
+        return self.scheduler.why_not_interruptible() if current is not None and current.wanted else None
 
     async def news(self, known: int) -> int:
-        """Wait until there is something new since a version; gives the version that there is then."""
+        """Wait until there is something new since a version; returns the version that there is then."""
         while self._version == known:
             self._changed.clear()
             if self._version == known:
