@@ -61,7 +61,9 @@ def _train_parser(magic: str) -> MagicParser:
 
 def _training_parser() -> MagicParser:
     parser = MagicParser("%training", "Show one training, or do something with it.")
-    parser.add_argument("id", help="its id, the beginning of it, or its name")
+    parser.add_argument(
+        "id", help="its name (the newest of it), its id, or six or more of the id's first characters"
+    )
     parser.add_argument("verb", nargs="?", default="show", choices=_VERBS, help="default: show")
     parser.add_argument(
         "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="with resume: another input"

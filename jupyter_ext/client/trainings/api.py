@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Unpack
 
 from jupyter_ext.client.capture.bundle import Bundle
@@ -12,6 +12,7 @@ from jupyter_ext.client.capture.cog_project import capture_folder
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.process_client import client
+from jupyter_ext.client.requests.resolve import check_text, choose
 from jupyter_ext.client.requests.service_ref import RemoteRef, is_remote, remote_ref
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.client.trainings.listing import TrainingList
@@ -19,6 +20,7 @@ from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import EngineInfo, Listening
 
 BACKENDS = ("local", "replicate", "a base URL")
+_PAGE = 500
 
 
 def train(
@@ -90,13 +92,16 @@ def check_backend(name: str) -> None:
 class Trainings:
     """All trainings of this user on this host."""
 
-    def get(self, training_id: str) -> Training:
-        """Give a training by its id, or by the beginning of it where that is unambiguous.
+    def get(self, text: str) -> Training:
+        """Return a training by its name (the newest of that name), its id, or a beginning of the id.
+
+        Args:
+            text: The name, the id, or at least six of the id's first characters.
 
         Raises:
-            UnknownId: There is none, or more than one.
+            UnknownId: There is none, or more than one id begins so; the message lists candidates.
         """
-        return Training(client(), loop_thread().run(client().get(self.resolve(training_id))))
+        return Training(client(), loop_thread().run(client().get(self.resolve(text))))
 
     def list(self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]) -> TrainingList:
         """List trainings, newest first.
@@ -116,13 +121,23 @@ class Trainings:
         return TrainingList(Training(client(), training) for training in found.trainings)
 
     def resolve(self, text: str) -> str:
-        """Turn the beginning of an id, or a name, into the id of the newest training that it fits."""
-        if len(text) >= 26:
-            return text
-        for training in self.list(limit=1000, q=text) if text else []:
-            if training.id.startswith(text) or training.name == text or training.id.endswith(text):
-                return training.id
-        return text or "?"
+        """Return the id of the training that a name, an id or a beginning of an id means; see `get`.
+
+        Raises:
+            UnknownId: There is none, or more than one id begins so.
+        """
+        text = check_text(text, "training", "%trainings")
+        found = choose(text, self._all(text), kind="training", list_with="%trainings", names_repeat=True)
+        return found.id
+
+    def _all(self, text: str) -> Iterator[Training]:
+        """Yield every training with this text in its name, id or tags, newest first; without one, those that may be meant."""
+        offset = 0
+        while page := self.list(limit=_PAGE, q=text, offset=offset):
+            yield from page
+            offset += len(page)
+        if not offset:
+            yield from self.list()
 
 
 class EngineController:

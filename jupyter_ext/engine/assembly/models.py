@@ -49,7 +49,7 @@ class ModelsPart:
         files: FileStore,
         own_urls: Callable[[], frozenset[str]],
     ) -> None:
-        self._hub: PubSub[str] = PubSub()
+        self._pubsub: PubSub[str] = PubSub()
         downloads = Downloads(where.local_models_dir)
         self._local = ModelService(
             Records(where.local_models_dir / "records"),
@@ -58,18 +58,18 @@ class ModelsPart:
                 environments, where, lambda model_id: self._local.host_changed(model_id), memory_bytes
             ),
             CatalogTrained(catalog, files, where.local_models_dir / "trained"),
-            self._hub,
+            self._pubsub,
             os.environ,
         )
-        self._remote = RemoteModels(self._hub, own_urls)
+        self._remote = RemoteModels(self._pubsub, own_urls)
         router = ModelRouter(self._local, self._remote)
         self.pieces: Sequence[API] = (
-            PiecesModelsAPI(self._local, self._hub),
+            PiecesModelsAPI(self._local, self._pubsub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
         """What a port in Pieces' range answers."""
         self.apis: Sequence[API] = (
-            LocalModelsAPI(router, self._hub),
+            LocalModelsAPI(router, self._pubsub),
             DownloadsAPI(downloads),
             ModelCallsAPI(router),
             *self.pieces,
@@ -81,7 +81,7 @@ class ModelsPart:
         return Work(
             fetching=self._local.num_fetching,
             loaded=self._local.num_loaded,
-            viewers=self._hub.num_subscribers,
+            viewers=self._pubsub.num_subscribers,
             pending=self._remote.num_busy,
         )
 

@@ -145,13 +145,13 @@ class Catalog:
         await self._database.write(put)
 
     async def get_training(self, id: str) -> dict[str, Any] | None:
-        """Give a training's row, `resource` as an object, or `None`."""
+        """Return a training's row, `resource` as an object, or `None`."""
         query = "SELECT * FROM trainings WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
         return None if row is None else _from_training(row)
 
     async def page(self, query: listing.ListQuery) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        """Give the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
+        """Return the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
         rows, counts = await self._database.read(lambda db: listing.read_page(db, query))
         return [_from_training(row) for row in rows], counts
 
@@ -171,7 +171,7 @@ class Catalog:
         await self._database.write(delete)
 
     async def training_ids(self) -> set[str]:
-        """Give the ids of all trainings."""
+        """Return the ids of all trainings."""
         query = "SELECT id FROM trainings"
         return {row[0] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
 
@@ -238,7 +238,7 @@ class Catalog:
         await self._database.write(lambda db: db.execute("DELETE FROM versions WHERE id = ?", (id,)))
 
     async def version_models(self) -> dict[str, str]:
-        """Give the models that have versions, and when each got its first."""
+        """Return the models that have versions, and when each got its first."""
         query = "SELECT model, min(created_at) FROM versions GROUP BY model"
         return {row[0]: row[1] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
 
@@ -248,13 +248,13 @@ class Catalog:
         return int(await self._database.read(lambda db: db.execute(query, (model,)).fetchone()[0]))
 
     async def get_version(self, id: str) -> dict[str, Any] | None:
-        """Give a version's row, `manifest` as an object, or `None`."""
+        """Return a version's row, `manifest` as an object, or `None`."""
         query = "SELECT * FROM versions WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
         return None if row is None else _from_row(row, "manifest")
 
     async def get_meta(self, key: str) -> str | None:
-        """Give a setting, or `None`."""
+        """Return a setting, or `None`."""
         query = "SELECT value FROM meta WHERE key = ?"
         row = await self._database.read(lambda db: db.execute(query, (key,)).fetchone())
         return None if row is None else str(row["value"])

@@ -31,7 +31,7 @@ class World:
         self.fetching = FakeFetching(directory / "cache")
         self.hosting = FakeHosting()
         self.trained = FakeTrained()
-        self.hub: PubSub[str] = PubSub()
+        self.pubsub: PubSub[str] = PubSub()
         self.environ: dict[str, str] = {}
         self.models = self.service()
 
@@ -41,7 +41,7 @@ class World:
             self.fetching,
             self.hosting,
             self.trained,
-            self.hub,
+            self.pubsub,
             self.environ,
         )
 
@@ -448,7 +448,7 @@ async def test_weights_of_trainings_are_models(world: World, tmp_path: Path) -> 
 
 
 async def test_changes_are_told(world: World) -> None:
-    subscriber = world.hub.subscribe(TOPIC)
+    subscriber = world.pubsub.subscribe(TOPIC)
     await downloaded(world)
     await world.models.delete(A)
     assert set(subscriber.take()) == {A}
@@ -502,7 +502,7 @@ async def test_a_training_that_was_deleted_is_no_model_any_more(world: World, tm
     assert len((await world.models.page()).models) == 1
     weights.unlink()
     del world.trained.weights["abc1"]
-    subscriber = world.hub.subscribe(TOPIC)
+    subscriber = world.pubsub.subscribe(TOPIC)
     assert (await world.models.page()).models == []
     assert subscriber.take() == ["training:abc1"]
 

@@ -31,7 +31,7 @@ def answer(content: Any, status: int = 200) -> JSONResponse:
 
 
 def base_url(request: Request) -> str:
-    """Give the origin that the client knows this engine by."""
+    """Return the origin that the client knows this engine by."""
     return str(request.base_url).rstrip("/")
 
 
@@ -51,7 +51,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def input_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Give the inputs in a body.
+    """Return the inputs in a body.
 
     Raises:
         Problem: They are no object.
@@ -144,7 +144,7 @@ def page(
 
 
 def after(items: Sequence[T], place: Callable[[T], Cursor], cursor: Cursor | None) -> list[T]:
-    """Give of a list, newest first, a page and one item more, from behind a cursor."""
+    """Return a page of a list (newest first) from behind a cursor, and one item more."""
     rest = [item for item in items if cursor is None or place(item) < cursor]
     return rest[: PAGE_SIZE + 1]
 

@@ -35,9 +35,9 @@ _CHANGE_INTERVAL_S = 0.2
 class LocalModelsAPI:
     """Routes that concern local models."""
 
-    def __init__(self, models: ModelRouter, hub: PubSub[str]) -> None:
+    def __init__(self, models: ModelRouter, pubsub: PubSub[str]) -> None:
         self._models = models
-        self._hub = hub
+        self._pubsub = pubsub
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -160,11 +160,11 @@ class LocalModelsAPI:
     async def stream(self, socket: WebSocket) -> None:
         """Send all models, then each that changes."""
         await socket.accept()
-        subscriber = self._hub.subscribe(TOPIC)
+        subscriber = self._pubsub.subscribe(TOPIC)
         try:
             await send_until_gone(socket, lambda: self._send_changes(socket, subscriber))
         finally:
-            self._hub.unsubscribe(TOPIC, subscriber)
+            self._pubsub.unsubscribe(TOPIC, subscriber)
 
     async def _send_changes(self, socket: WebSocket, subscriber: Any) -> None:
         subscriber.take()

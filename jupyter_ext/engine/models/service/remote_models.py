@@ -42,12 +42,12 @@ class RemoteModels:
     """Models of the services that somebody has asked about.
 
     Args:
-        hub: Where changes are published.
+        pubsub: Where changes are published.
         own_urls: Gives base URLs of this engine itself, which are not looked at when a service is looked for.
     """
 
-    def __init__(self, hub: PubSub[str], own_urls: Callable[[], frozenset[str]]) -> None:
-        self._hub = hub
+    def __init__(self, pubsub: PubSub[str], own_urls: Callable[[], frozenset[str]]) -> None:
+        self._pubsub = pubsub
         self._own_urls = own_urls
         self._services: dict[str, _Service] = {}
 
@@ -144,7 +144,7 @@ class RemoteModels:
         service, id = self._find(model_id)
         await service.client.delete(id)
         service.models.pop(id, None)
-        self._hub.publish(TOPIC, model_id)
+        self._pubsub.publish(TOPIC, model_id)
 
     async def delete_cache(self, model_id: str) -> LocalModel:
         """Have the service delete a model's files."""
@@ -197,7 +197,7 @@ class RemoteModels:
                     samples = [*(item for item in samples if item[0] > now - _SPEED_OVER_S), (now, done)]
                     changes |= {"bytes_done": round(done), **_speed(samples, total)}
                 service.transfers[id] = service.transfers[id].model_copy(update=changes)
-                self._hub.publish(TOPIC, id_here)
+                self._pubsub.publish(TOPIC, id_here)
             error = (
                 f"{service.client.base_url} says that the download failed." if status == "FAILED" else None
             )
@@ -218,11 +218,11 @@ class RemoteModels:
             changes["bytes_done"] = transfer.bytes_total
         service.transfers[id] = transfer.model_copy(update=changes)
         service.models[id] = model
-        self._hub.publish(TOPIC, id_here)
+        self._pubsub.publish(TOPIC, id_here)
 
     def _take(self, service: _Service, id: str, model: LocalModel) -> LocalModel:
         service.models[id] = model
-        self._hub.publish(TOPIC, model.id)
+        self._pubsub.publish(TOPIC, model.id)
         return self._shown(service, id)
 
     def _shown(self, service: _Service, id: str) -> LocalModel:

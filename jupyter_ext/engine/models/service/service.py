@@ -37,7 +37,7 @@ class ModelService:
         fetching: Fetches files.
         hosting: Holds models in memory.
         trained: Knows what trainings have left.
-        hub: Where changes are published, under `registry.TOPIC`.
+        pubsub: Where changes are published, under `registry.TOPIC`.
         environ: The engine's own variables, for whoever brings none.
     """
 
@@ -47,10 +47,10 @@ class ModelService:
         fetching: Fetching,
         hosting: ModelHosts,
         trained: Trained,
-        hub: PubSub[str],
+        pubsub: PubSub[str],
         environ: Environ,
     ) -> None:
-        self._registry = ModelRegistry(records, hub, environ)
+        self._registry = ModelRegistry(records, pubsub, environ)
         self._fetches = DownloadJobs(self._registry, fetching)
         self._loads = LoadJobs(self._registry, self._fetches, hosting)
         self._trained = trained

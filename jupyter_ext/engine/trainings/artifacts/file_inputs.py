@@ -62,7 +62,7 @@ class FileInputs:
         return names
 
     def resolve(self, names: Sequence[str], given: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
-        """Give the inputs with local paths in place of URLs. Blocks: call it in a thread.
+        """Return the inputs with local paths in place of URLs. Blocks: call it in a thread.
 
         Raises:
             FetchError: A file cannot be had.
@@ -81,7 +81,7 @@ class FileInputs:
         return resolved
 
     def link(self, file_id: str, folder: Path) -> str:
-        """Put a stored file into a run's folder under the name that it was stored with; give its path.
+        """Put a stored file into a run's folder under the name that it was stored with; return its path.
 
         Raises:
             Problem: It was deleted.

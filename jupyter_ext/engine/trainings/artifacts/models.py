@@ -33,7 +33,7 @@ class Models:
         self._catalog = catalog
 
     async def get(self, full_name: str) -> StoredModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             Problem: There is none of this owner and name.
@@ -143,7 +143,7 @@ class Models:
         return [(version, created_at) for version, created_at in found if version is not None]
 
     async def version(self, full_name: str, version_id: str) -> tuple[Version, str]:
-        """Give a version and when it was made.
+        """Return a version and when it was made.
 
         Raises:
             Problem: There is no such version of that model.

@@ -140,14 +140,14 @@ class Versions:
 
     def add_trained(self, base: Version, trained: Trained) -> Version:
         """Make the version that a training leaves: its code, and what it added. Asked again, it is the same one."""
-        told = asdict(trained)
+        record = asdict(trained)
         version_id = VersionId(
-            hashlib.sha256(json.dumps([base.id, told], sort_keys=True).encode()).hexdigest()
+            hashlib.sha256(json.dumps([base.id, record], sort_keys=True).encode()).hexdigest()
         )
 
         def fill(directory: Path) -> None:
             copy_code(base, directory)
-            write_json(directory / "trained.json", told)
+            write_json(directory / "trained.json", record)
 
         return self._keep(version_id, fill)
 
@@ -189,7 +189,7 @@ class Versions:
 
 
 def copy_code(version: Version, target: Path) -> None:
-    """Give a run its own copy of the code: links where the disk allows, so that large names cost nothing."""
+    """Make a run its own copy of the code: links where the disk allows, so that large names cost nothing."""
     for source in version.directory.rglob("*"):
         if source.is_file():
             copy = target / source.relative_to(version.directory)
