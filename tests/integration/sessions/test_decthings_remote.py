@@ -168,19 +168,6 @@ def test_a_wrong_key_is_refused_and_the_key_is_nowhere(
     assert "wrong-key" not in str(caught.value)
 
 
-def test_a_killed_service_is_told(on: str, model: str, service: Any) -> None:
-    session = debug(model, on=on)
-    net = session.instantiate()
-    where = service[0].where
-    pid = read_json(where.sessions_dir / session.id / "start.json")["worker"]["pid"]
-    service[0].kill()
-    try:
-        with pytest.raises(RequestRefused):
-            net.train(x=ROWS, y=ROWS.sum(1))
-    finally:
-        psutil.Process(pid).kill()
-
-
 @pytest.fixture(params=["here", "on the service"])
 def either(request: pytest.FixtureRequest, on: str, model: str, tmp_path: Path) -> Iterator[SessionHandle]:
     """Give a session of the linear model, on this machine or on the service."""
@@ -274,3 +261,16 @@ def test_what_a_service_cannot_do_is_refused_by_its_name(on: str, model: str) ->
                 ask()
         with pytest.raises(InvalidInput, match="by name only"):
             net.evaluate(ROWS)
+
+
+def test_a_killed_service_is_told(on: str, model: str, service: Any) -> None:
+    session = debug(model, on=on)
+    net = session.instantiate()
+    where = service[0].where
+    pid = read_json(where.sessions_dir / session.id / "start.json")["worker"]["pid"]
+    service[0].kill()
+    try:
+        with pytest.raises(RequestRefused):
+            net.train(x=ROWS, y=ROWS.sum(1))
+    finally:
+        psutil.Process(pid).kill()
