@@ -115,7 +115,7 @@ class RowBytes(Sequence[bytes]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[n] for n in range(*index.indices(len(self)))]
-        return infer(self._values[index], f"entry {index}").encode()
+        return infer(self._values[index], f"entry {index}").encode_as_stored()
 
 
 def as_model_reads(raw: memoryview) -> bytes:
@@ -126,7 +126,7 @@ def as_model_reads(raw: memoryview) -> bytes:
     try:
         return Tensor.decode(data)[0].encode("old")
     except WireError:
-        return data  # a format of other than three bytes; the new layout is the only one that has it
+        return data  # a format without a name of three bytes; the new layout is the only one that has it
 
 
 def as_value(tensor: Tensor) -> Any:
@@ -218,7 +218,7 @@ def encode_tensor(value: Any, what: str) -> bytes:
         serialize = getattr(value, "serialize", None)
         if callable(serialize):
             return bytes(serialize())
-        return infer(value, what).encode()
+        return infer(value, what).encode_as_stored()
     except WireError as error:
         raise InvalidOutput(f"{what}: {error}") from error
 
@@ -272,7 +272,7 @@ def encode_metric(value: Any, type: str | None) -> bytes:
         from jupyter_ext.ipc.decthings_tensors import DTYPES
 
         return Tensor.from_array(numpy.array(value, DTYPES[type]), type).encode()
-    return infer(value, "a metric").encode()
+    return infer(value, "a metric").encode_as_stored()
 
 
 def _is_list_of_tensors(value: Any) -> bool:

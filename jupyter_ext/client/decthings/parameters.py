@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.protocol.decthings.columns import encode_entry
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, check
 from jupyter_ext.protocol.decthings.tensors import Header, Tensor, WireError, infer
 
@@ -68,7 +67,7 @@ def encode_parameters(
             raise InvalidInput(str(error)) from None
         headers[name] = [Header(tensor.type, tensor.shape, 0, 0) for tensor in tensors]
         entries.append({"name": name})
-        blobs.append(b"".join(encode_entry(tensor) for tensor in tensors))
+        blobs.append(b"".join(tensor.encode_as_stored() for tensor in tensors))
     try:
         check(definitions, headers)
     except DefinitionError as error:

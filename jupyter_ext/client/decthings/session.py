@@ -28,6 +28,9 @@ open_sessions: dict[str, RemoteSession] = {}
 class RemoteSession:
     """A debug session on a service. As a context manager it is terminated at the end."""
 
+    id: str
+    name: str
+
     def __init__(
         self, on: Service, session_id: str, definitions: ParameterDefinitions, name: str | None = None
     ) -> None:

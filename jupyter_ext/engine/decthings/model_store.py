@@ -18,7 +18,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from jupyter_ext.ids import is_training_id, new_training_id
 from jupyter_ext.ipc.json_files import read_json, write_json
@@ -39,6 +39,23 @@ class ModelNotFound(LookupError):
 
 class StateNotFound(LookupError):
     """The model has no state of this id."""
+
+
+class StateKey(TypedDict):
+    """A key of a state and its size."""
+
+    key: str
+    byteSize: int
+
+
+class StoredState(TypedDict):
+    """A state as `model.json` has it; `operations` are the ids of the trainings that led to it."""
+
+    id: str
+    name: str
+    created_at: float
+    keys: list[StateKey]
+    operations: list[str]
 
 
 class StoredModel:
@@ -74,8 +91,8 @@ class StoredModel:
         with self._lock:
             self._write({**self.about, **changes})
 
-    def state(self, state_id: str | None = None) -> dict[str, Any]:
-        """Describe a state, or the active one: `id name created_at keys operations`.
+    def state(self, state_id: str | None = None) -> StoredState:
+        """Describe a state, or the active one.
 
         Raises:
             StateNotFound: There is none.
@@ -83,7 +100,8 @@ class StoredModel:
         wanted = self.about["active_state"] if state_id is None else state_id
         for state in self.about["states"]:
             if state["id"] == wanted:
-                return dict(state)
+                found: StoredState = state.copy()
+                return found
         raise StateNotFound(state_id or "active")
 
     def add_state(self, name: str, content: Mapping[str, Any], operations: list[str] | None = None) -> str:
@@ -91,14 +109,14 @@ class StoredModel:
         state_id = str(new_training_id())
         directory = self._directory / "states" / state_id
         directory.mkdir(parents=True, mode=0o700)
-        keys = []
+        keys: list[StateKey] = []
         for n, (key, data) in enumerate(content.items()):
             with open(directory / f"{n}.bin", "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             keys.append({"key": key, "byteSize": len(data)})
-        state = {
+        state: StoredState = {
             "id": state_id,
             "name": name,
             "created_at": time.time(),
@@ -121,13 +139,24 @@ class StoredModel:
         return {key["key"]: (directory / f"{n}.bin").read_bytes() for n, key in enumerate(state["keys"])}
 
     def delete_state(self, state_id: str) -> None:
-        """Delete a state."""
+        """Delete a state; where it was the active one, the newest that is left becomes that."""
         self.state(state_id)
         with self._lock:
-            self._write(
-                {**self.about, "states": [item for item in self.about["states"] if item["id"] != state_id]}
-            )
+            left = [item for item in self.about["states"] if item["id"] != state_id]
+            active = self.about["active_state"]
+            if active == state_id:
+                active = left[-1]["id"] if left else None
+            self._write({**self.about, "states": left, "active_state": active})
         shutil.rmtree(self._directory / "states" / state_id, ignore_errors=True)
+
+    def rename_state(self, state_id: str, name: str) -> None:
+        """Give a state another name."""
+        self.state(state_id)
+        with self._lock:
+            states = [
+                {**item, "name": name} if item["id"] == state_id else item for item in self.about["states"]
+            ]
+            self._write({**self.about, "states": states})
 
     def tidy(self) -> None:
         """Remove states that a killed engine did not finish."""

@@ -81,7 +81,8 @@ class DebugSessionService:
             self._take_load(record)
             self._records[record.id] = record
             if read_json(session_dir / "exit.json") is not None:
-                record.reported = read_json(session_dir / "last.json") or {}
+                last = read_json(session_dir / "last.json")
+                record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
                 self._end(record)
             else:
                 self._follow(record)
@@ -269,7 +270,7 @@ class DebugSessionService:
                 return await record.connection.call(op, params, blobs)
             except ChannelClosed:
                 await _ended_or_back(record)
-        if after_end and record.exit is not None and archive.can_answer(op, params or {}):
+        if after_end and record.exit is not None and archive.can_answer(op):
             trainings = {one.id: one for one in record.resource().trainings}
             return await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, params or {})
         raise self._gone(record)
@@ -334,9 +335,7 @@ class DebugSessionService:
             reconciling.cancel()
             if record.connection is not None:
                 record.connection.close()
-        record.reported = await asyncio.to_thread(
-            archive.with_all_counted, record.session_dir, record.reported
-        )
+        record.reported = await asyncio.to_thread(archive.complete, record.session_dir, record.reported)
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:

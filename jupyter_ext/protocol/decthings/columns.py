@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_ext.ipc.decthings_tensors import MEDIA
 from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Tensor, WireError, infer
 
 BATCH_BYTES = 32 << 20
@@ -42,7 +41,7 @@ class Column:
     def encode(self, begin: int, end: int) -> bytes:
         """Return the tensors of some rows, one behind the other."""
         if isinstance(self.rows, list):
-            return b"".join(encode_entry(tensor) for tensor in self.rows[begin:end])
+            return b"".join(tensor.encode_as_stored() for tensor in self.rows[begin:end])
         return _encode_rows(self.rows[begin:end], self.type)
 
     def row_bytes(self) -> float:
@@ -91,12 +90,6 @@ def batches(columns: Sequence[Column]) -> Iterator[tuple[int, int]]:
     step = max(1, int(BATCH_BYTES / sum(each.row_bytes() for each in columns)))
     for begin in range(0, count, step):
         yield begin, min(count, begin + step)
-
-
-def encode_entry(tensor: Tensor) -> bytes:
-    """Return a tensor's bytes, media in the old layout wherever that has room for their format."""
-    old = tensor.type not in MEDIA or all(len(item.format.encode()) == 3 for item in tensor.items())
-    return tensor.encode("old" if old else "new")
 
 
 def _of_tensors(name: str, tensors: list[Tensor]) -> Column:

@@ -60,6 +60,18 @@ class ParameterDefinition(_Wire):
             return f"has shape {list(shape)}, but [{wanted}] is expected"
         return None
 
+    def implies(self, other: ParameterDefinition) -> bool:
+        """Return whether every tensor that this asks for is also one that `other` asks for."""
+        ours, theirs = self.rules, other.rules
+        types = not theirs.allowed_types or (
+            bool(ours.allowed_types) and set(ours.allowed_types) <= set(theirs.allowed_types)
+        )
+        return (
+            types
+            and len(ours.shape) == len(theirs.shape)
+            and all(wanted in (-1, size) for wanted, size in zip(theirs.shape, ours.shape, strict=True))
+        )
+
     def wire(self) -> dict[str, Any]:
         """Return its JSON."""
         return self.model_dump(by_alias=True)

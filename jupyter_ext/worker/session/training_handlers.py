@@ -39,6 +39,9 @@ class TrainingHandlers:
         """Begin to train; answers `training_id` at once. With `anomaly`, the operation that makes a NaN ends it."""
         made, arguments = self._context.model(call), self._context.arguments(call)
         training = Training(made.id, self._state.changed, self._state.session_dir / "trainings")
+        await asyncio.to_thread(
+            training.record
+        )  # its id is known from here on, whatever happens to this process
         self._state.add_training(training)
         task = asyncio.ensure_future(self._train(training, made, arguments, bool(call.params.get("anomaly"))))
         self._background.add(task)

@@ -200,7 +200,7 @@ async def main(make_client):
         [definition["name"] for definition in listed[0]["parameterDefinitions"]["train"]],
     ]
 
-    seen, second = [], connect()
+    seen, second = [], connect(make_client)
     second.on_event(lambda event: seen.append(getattr(event, "event_name", type(event).__name__)))
     told["subscribed"] = await settled(second.debug.subscribe_to_events(ours))
     await asyncio.sleep(0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.connection import Connection
-from jupyter_ext.protocol.decthings.tensors import WireError, spans
+from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole
 
 Blobs = Sequence[bytes | memoryview]
 Answer = tuple[dict[str, Any], Blobs]
@@ -39,10 +39,11 @@ class Invalid(Refusal):
 
 @dataclass(frozen=True)
 class Provider:
-    """Where a parameter of a model's function comes from: a blob, or a key of a dataset."""
+    """Where a parameter of a model's function comes from: a blob with the tensors of `headers`, or a key of a dataset."""
 
     name: str
     blob: memoryview | None = None
+    headers: tuple[Header, ...] = ()
     dataset_id: str | None = None
     dataset_key: str | None = None
 
@@ -144,27 +145,24 @@ def providers(entries: list[Any], blobs: list[memoryview]) -> list[Provider]:
             raise Invalid("params", f"entry {n} must be an object with a name, not {_kind(entry)}")
         name, data = entry["name"], entry.get("data")
         if name in {provider.name for provider in found}:
-            raise Invalid("params", f"{name!r} is there twice")
+            raise Invalid(name, "is there twice")
         if isinstance(data, dict) and data.get("type") == "dataset":
             dataset = data.get("datasetId", data.get("dataset_id"))
             key = data.get("datasetKey", data.get("dataset_key"))
             if not isinstance(dataset, str) or not isinstance(key, str):
-                raise Invalid("params", f"{name!r} needs a datasetId and a datasetKey")
+                raise Invalid(name, "needs a datasetId and a datasetKey")
             found.append(Provider(name, dataset_id=dataset, dataset_key=key))
             continue
         if data is not None:
-            raise Invalid(
-                "params",
-                f"{name!r} has data of no known form; leave it out and send a blob, or name a dataset",
-            )
+            raise Invalid(name, "has data of no known form; leave it out and send a blob, or name a dataset")
         if not left:
-            raise Invalid("params", f"{name!r} has no data: the request carries {len(blobs)} blobs")
+            raise Invalid(name, f"has no data: the request carries {len(blobs)} blobs")
         blob = left.pop(0)
         try:
-            spans(blob)
+            headers = tuple(check_whole(blob))
         except WireError as error:
-            raise Invalid("params", f"{name!r} is no list of tensors: {error}") from error
-        found.append(Provider(name, blob=blob))
+            raise Invalid(name, f"is no list of tensors: {error}") from error
+        found.append(Provider(name, blob=blob, headers=headers))
     if left:
         raise Invalid("params", f"the request carries {len(left)} more blobs than parameters with data")
     return found

@@ -17,10 +17,17 @@ from typing import Any
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.events import SessionSubscriptions
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
-from jupyter_ext.engine.api.decthings.output_layout import layout_of, rewritten
+from jupyter_ext.engine.api.decthings.output_layout import readable
 from jupyter_ext.engine.api.decthings.rpc import Method, Methods
-from jupyter_ext.engine.api.decthings.sessions import SessionCalls, details, gone, milliseconds
-from jupyter_ext.engine.decthings.model_store import MAIN, ModelNotFound, ModelStore, StoredModel
+from jupyter_ext.engine.api.decthings.runnable import check_runnable
+from jupyter_ext.engine.api.decthings.sessions import SessionCalls, gone, milliseconds
+from jupyter_ext.engine.api.decthings.training_status import (
+    asked_metrics,
+    show_in_list,
+    show_metrics,
+    show_status,
+)
+from jupyter_ext.engine.decthings.model_store import ModelNotFound, ModelStore, StoredModel
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.problems import Problem
@@ -176,8 +183,10 @@ class DebugRpc:
         """Return entries of metrics: one blob each."""
         session_id, training_id = self._session(call), call.text("trainingSessionId")
         params = {"training_id": training_id, "metrics": asked_metrics(call)}
-        answer, blobs = await no_longer(self._calls.call(session_id, "training_metrics", params))
-        return show_metrics(answer), blobs
+        answer, blobs = await no_longer(
+            self._calls.call(session_id, "training_metrics", params, after_end=True)
+        )
+        return show_metrics(answer), readable(call, blobs)
 
     async def cancel_training(self, call: Call) -> Answer:
         """Cancel a training: its callbacks, then an interrupt."""
@@ -193,8 +202,7 @@ class DebugRpc:
         answer, outputs = await self._calls.call(
             session_id, "evaluate", {"model_id": model_id, "params": params}, blobs
         )
-        layout = layout_of(call.blobs)
-        return {"output": answer["value"]}, rewritten(outputs, layout, stacked=call.is_officials)
+        return {"output": answer["value"]}, readable(call, outputs, stacked=call.is_officials)
 
     def _download(self, word: str) -> Method:
         async def download(call: Call) -> Answer:
@@ -256,18 +264,11 @@ class DebugRpc:
             raise Invalid(name, f"names {len(given)} keys, but the request carries {len(call.blobs)} blobs")
         return given
 
-    async def _training(self, call: Call) -> dict[str, Any]:
+    async def _training(self, call: Call) -> DebugTraining:
         session_id, training_id = self._session(call), call.text("trainingSessionId")
-        record = self._service.record(session_id)
-        if record.exit is not None:
-            for training in record.resource().trainings:
-                if training.id == training_id:
-                    return training.model_dump()
-            raise Refusal("training_session_not_found")
         asked = {"training_id": training_id}
-        answer: dict[str, Any]
-        answer, _ = await no_longer(self._calls.call(session_id, "training_status", asked))
-        return answer
+        answer, _ = await no_longer(self._calls.call(session_id, "training_status", asked, after_end=True))
+        return DebugTraining.model_validate(answer)
 
     def _session(self, call: Call) -> str:
         session_id = call.text("debugSessionId")
@@ -299,7 +300,7 @@ class DebugRpc:
             "startedAt": milliseconds(session.created_at),
             "modelId": meta.get("modelId", session.name),
             "parameterDefinitions": parse_definitions(meta.get("definitions")).wire(),
-            "trainingSessions": [_show_training(training) for training in trainings],
+            "trainingSessions": [show_in_list(training) for training in trainings],
             "executionLocation": meta.get(
                 "executionLocation", {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
             ),
@@ -325,81 +326,6 @@ async def no_longer(work: Awaitable[Any]) -> Any:
         if refusal.error["code"] == "debug_session_terminated":
             raise Refusal("debug_session_not_found") from refusal
         raise
-
-
-def check_runnable(model: StoredModel) -> None:
-    """Make sure that a model can be launched here.
-
-    Raises:
-        Refusal: It is of another language, has no `main.py`, or that is no text.
-    """
-    if model.about.get("language") not in ("python", None):
-        raise Refusal("invalid_executor_type")
-    try:
-        (model.files / MAIN).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise Refusal("invalid_executable") from None
-    except OSError:
-        raise Refusal("read_executable_file_failed") from None
-
-
-def asked_metrics(call: Call) -> list[dict[str, Any]]:
-    """Read which entries of which metrics are asked for."""
-    asked = []
-    for item in call.array("metrics"):
-        one = Call(call.method, item if isinstance(item, dict) else {}, [])
-        asked.append(
-            {"name": one.text("name"), "start": one.integer("startIndex", 0), "amount": one.integer("amount")}
-        )
-    return asked
-
-
-def show_metrics(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return entries of metrics as the wire has them."""
-    return {
-        "metrics": [
-            {
-                "name": metric["name"],
-                "startIndex": metric["start"],
-                "entries": [{"timestamp": milliseconds(at)} for at in metric["times"]],
-            }
-            for metric in answer["metrics"]
-        ]
-    }
-
-
-def show_status(training: dict[str, Any]) -> dict[str, Any]:
-    """Return a training's status as the wire has it."""
-    return {
-        "id": training["id"],
-        "createdAt": milliseconds(training["created_at"]),
-        "metrics": [{"name": metric["name"], "amount": metric["amount"]} for metric in training["metrics"]],
-        "status": _status(training),
-    }
-
-
-def _status(training: dict[str, Any]) -> dict[str, Any]:
-    if training["state"] == "running":
-        return {"state": "running", "progress": training["progress"]}
-    finished = {"finishedAt": milliseconds(training["finished_at"])}
-    if training.get("duration_s") is not None:
-        finished["trainDuration"] = milliseconds(training["duration_s"])
-    if training["state"] == "completed":
-        return {"state": "completed", **finished}
-    return {"state": "failed", **finished, "failReason": fail_reason(training.get("fail") or {})}
-
-
-def fail_reason(fail: dict[str, Any]) -> dict[str, Any]:
-    """Return why a training failed as the wire has it."""
-    code = fail.get("code")
-    if code in ("exception", "not_offered"):
-        return {"code": "exception", "exceptionDetails": details(fail)}
-    return {"code": "cancelled" if code in ("cancelled", "interrupted") else "unknown"}
-
-
-def _show_training(training: DebugTraining) -> dict[str, Any]:
-    state = "starting" if training.state == "running" and training.started_at is None else training.state
-    return {"id": training.id, "createdAt": milliseconds(training.created_at), "state": state}
 
 
 def _flag(params: dict[str, Any], name: str, default: bool) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.ipc.decthings_codec import metric_value
+from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 from jupyter_ext.worker.session.runtime.main_thread import Job
@@ -91,6 +92,7 @@ class Training:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], Any]] = []
+        self._types: dict[str, str] = {}
 
     @property
     def is_over(self) -> bool:
@@ -150,8 +152,24 @@ class Training:
             journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
+        self.record()
         self.done.set()
         self._on_change()
+
+    def record(self) -> None:
+        """Write to its directory how it stands: all that is known of it when this process is gone."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            write_json(self.directory / "training.json", {**self.describe(), "types": self._types})
+        except OSError as error:
+            print(f"Training {self.id} cannot be recorded: {error}", file=sys.stderr)
+
+    def set_type(self, name: str, tensor_type: str | None) -> None:
+        """Keep the type in which Decthings' code reports a metric."""
+        self.series[name].tensor_type = tensor_type
+        if tensor_type is not None and self._types.get(name) != tensor_type:
+            self._types[name] = tensor_type
+            self.record()
 
     def _keep(self, name: str, number: float, step: float, at: float) -> None:
         """Write a point to the journal, under the lock; what a disk refuses is dropped there, and stays here."""
@@ -215,7 +233,7 @@ class TrainTracker:
         for name, value in pairs:
             plain, tensor_type = metric_value(value)
             self._training.add({str(name): plain})
-            self._training.series[str(name)].tensor_type = tensor_type
+            self._training.set_type(str(name), tensor_type)
 
     def progress(self, progress: float) -> None:
         """Say how far the training is, 0 to 1."""
