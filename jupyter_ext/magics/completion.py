@@ -41,6 +41,8 @@ _OPTIONS = {
         "interrupt",
         "terminate",
         "--tail",
+        "--port",
+        "--force",
         "--help",
     ],
     "debug_sessions": ["--ended", "--help"],

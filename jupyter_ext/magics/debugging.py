@@ -72,6 +72,12 @@ def _session_parser(magic: str) -> MagicParser:
         parser.add_argument(
             "--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines"
         )
+        parser.add_argument(
+            "--port", action="store_true", help="with attach: open a port of 127.0.0.1 as well"
+        )
+        parser.add_argument(
+            "--force", action="store_true", help="with attach --port: also where others use this machine"
+        )
     return parser
 
 
@@ -207,7 +213,7 @@ class DebuggingMagics(Magics):
             case "stacks":
                 print(session.stacks())
             case "attach":
-                endpoint = session.attach()
+                endpoint = session.attach(port=arguments.port, force=arguments.force)
                 assert isinstance(session, Session)  # others refuse
                 print(attach_text(session, endpoint))
             case "interrupt":

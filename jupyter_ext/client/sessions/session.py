@@ -222,8 +222,17 @@ class Session:
         return op
 
     def attach(self, *, port: bool = False, force: bool = False) -> protocol.Endpoint:
-        """Open an endpoint for a debugger that speaks DAP, such as VS Code's."""
-        return protocol.Endpoint.model_validate(self._channel.call("attach"))
+        """Open an endpoint for a debugger that speaks DAP, such as VS Code's: a Unix socket that only this user can open.
+
+        Args:
+            port: Open a port of 127.0.0.1 as well, for editors that know no sockets.
+            force: Also where other people have processes on this machine.
+
+        Raises:
+            SessionError: This Python has no debugpy, another debugger has the session, or a port would be within reach of
+                other people.
+        """
+        return protocol.Endpoint.model_validate(self._channel.call("attach", port=port, force=force))
 
     def logs(self, tail: int | None = None, stream: str = "stdout") -> str:
         """Return what it printed to `stdout` or `stderr`, or the last lines of it; a mebibyte at most."""

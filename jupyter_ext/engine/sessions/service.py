@@ -42,7 +42,7 @@ TERMINATE_ANSWER_S = 10.0
 STACKS_WITHIN_S = 2.0
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
-_SOCKET_ENDINGS = (".call", ".sock", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
+_SOCKET_ENDINGS = (".call", ".sock", ".dap", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
 
 
 class DebugSessionService:

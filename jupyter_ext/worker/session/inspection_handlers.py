@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
+from jupyter_ext.worker.session.attach.endpoint import PortRefused
 from jupyter_ext.worker.session.call_context import Answer, CallContext, invalid, text_of
 from jupyter_ext.worker.session.inspection import debugger, torch_inspection, value_summary
 from jupyter_ext.worker.session.inspection.post_mortem import describe_locals
@@ -145,18 +146,28 @@ class InspectionHandlers:
         return {"parameters": payload}, ()
 
     async def op_attach(self, call: Call) -> Answer:
-        """Open a DAP endpoint of debugpy on 127.0.0.1; answers `host` and `port`."""
-        if self._state.attached is None:
-            try:
-                self._state.attached = await asyncio.to_thread(debugger.listen)
-            except ImportError as error:
-                message = f"{error}; install debugpy in this session's Python ({sys.executable})"
-                raise CallError({"code": "not_offered", "message": message}) from error
-            except RuntimeError as error:  # debugpy listens once in a process
-                message = (
-                    f"another debugger has this session already, JupyterLab's perhaps ({error}); use that one"
-                )
-                raise CallError({"code": "not_offered", "message": message}) from error
-            self._state.changed()
+        """Have debugpy listen on a Unix socket, and with `port` on 127.0.0.1; answers `socket`, `adapter`, `host`, `port`.
+
+        With `force` the port is opened also where other people use this machine.
+        """
+        endpoint = self._state.endpoint
+        try:
+            await asyncio.to_thread(endpoint.open)
+            if call.params.get("port"):
+                await endpoint.open_port(force=bool(call.params.get("force")))
+        except ImportError as error:
+            message = f"{error}; install debugpy in this session's Python ({sys.executable})"
+            raise CallError({"code": "not_offered", "message": message}) from error
+        except RuntimeError as error:  # debugpy listens once in a process
+            message = (
+                f"another debugger has this session already, JupyterLab's perhaps ({error}); use that one"
+            )
+            raise CallError({"code": "not_offered", "message": message}) from error
+        except PortRefused as error:
+            message = f"{error}; attach without a port, or with force"
+            raise CallError({"code": "not_offered", "message": message}) from error
+        if endpoint.port is not None:
+            self._state.open_port_notice = f"A debugger's port is open: whoever gets to 127.0.0.1:{endpoint.port} as this user runs code here."
+        self._state.changed()
         code_dir = str(self._state.session_dir / "code")
-        return {**self._state.attached, "labels": self._state.code.labels, "code_dir": code_dir}, ()
+        return {**(endpoint.describe() or {}), "labels": self._state.code.labels, "code_dir": code_dir}, ()

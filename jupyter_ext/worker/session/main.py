@@ -26,7 +26,7 @@ from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.debugger import keep_out_of_debuggers
-from jupyter_ext.worker.session.runtime.state import WARN_BEFORE_S, SessionState
+from jupyter_ext.worker.session.runtime.state import SessionState
 from jupyter_ext.worker.training import main as runner
 
 EXIT_OK, EXIT_CODE_FAILED, EXIT_NO_KERNEL = 0, 1, 3
@@ -44,6 +44,7 @@ class Session:
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
+        from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
         from jupyter_ext.worker.session.dispatcher import SessionOps
         from jupyter_ext.worker.session.inspection.post_mortem import install_in_shell
         from jupyter_ext.worker.session.runtime import kernel as session_kernel
@@ -61,9 +62,9 @@ class Session:
             self._redactor,
             lambda number, frame: self._scheduler.on_signal(number, frame),
         )
-        self.state = SessionState(
-            self._dir, spec.get("inactive_s"), SessionCode(session_kernel.main_module(self._app))
-        )
+        endpoint = DebugEndpoint(self._dir, f"{spec['calls'].removesuffix('.call')}.dap")
+        code = SessionCode(session_kernel.main_module(self._app))
+        self.state = SessionState(self._dir, spec.get("inactive_s"), code, endpoint)
         self._scheduler = Scheduler(self.state.changed, self._end, (self._dir / "stop").exists)
         self.state.scheduler = self._scheduler
         self._ops = SessionOps(self.state, self._redactor, self._end)
@@ -150,20 +151,17 @@ class Session:
             self.state.touch()
             self.state.notices.clear()
             return
-        expires_at = self.state.expires_at()
-        if expires_at is None:
-            return
-        left_s = expires_at - time.time()
-        if left_s <= 0:
+        inactivity = self.state.inactivity
+        verdict = inactivity.look()
+        if verdict == "end":
             write_json(
-                self._dir / "ending.json", {"reason": "inactive_timeout", "inactive_s": self.state.inactive_s}
+                self._dir / "ending.json",
+                {"reason": "inactive_timeout", "inactive_s": inactivity.inactive_s},
             )
             self._end()
-        warn_at_s = min(WARN_BEFORE_S, (self.state.inactive_s or 0) / 4)
-        payload = [
-            f"Nobody has called for a while: this session ends at {time.strftime('%H:%M', time.localtime(expires_at))}."
-        ]
-        wanted = payload if left_s <= warn_at_s else []
+        ends_at = time.strftime("%H:%M", time.localtime(time.time() + (inactivity.left_s() or 0.0)))
+        warning = f"Nobody has called for a while: this session ends at {ends_at}."
+        wanted = [warning] if verdict == "warn" else []
         if self.state.notices != wanted:
             self.state.notices[:] = wanted
             self.state.changed()

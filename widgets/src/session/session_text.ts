@@ -58,7 +58,8 @@ export function noticesOf(session: DebugSession, now_s: number): { tone: 'info' 
     lines.push({ tone: 'info', text: `${session.queued.length} ${session.queued.length === 1 ? 'call waits' : 'calls wait'}: ${session.queued.map(turn => turn.op).join(', ')}` });
   }
   if (session.attached) {
-    lines.push({ tone: 'info', text: `A debugger can attach (DAP) at ${session.attached.host}:${session.attached.port}.` });
+    const { host, port, socket } = session.attached;
+    lines.push({ tone: 'info', text: `A debugger can attach (DAP) at ${port === null ? socket : `${host}:${port}`}.` });
   }
   const left = session.expires_at === null ? Infinity : session.expires_at - now_s;
   if (session.status === 'running' && left < 180) {

@@ -112,7 +112,7 @@ class SessionSubscriptions:
     async def _open(self, session_id: str) -> asyncio.StreamWriter:
         try:
             place, _ = await self._service.call(session_id, "attach")
-            reader, writer = await asyncio.open_connection(place["host"], place["port"])
+            reader, writer = await asyncio.open_unix_connection(place["socket"])
         except Problem as problem:
             raise gone(problem) from problem
         except (CallError, OSError) as error:

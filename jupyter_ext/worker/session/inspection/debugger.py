@@ -1,7 +1,4 @@
-"""Where the threads of a session stand, and a debugger's way in. Standard library; debugpy where it is asked for.
-
-Rule: debugpy listens on demand only, because a process that it traces takes half as long again for every small step.
-"""
+"""Where the threads of a session stand, and which of them a debugger leaves alone. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,21 +12,6 @@ from typing import Any
 from jupyter_ext.worker.runtime import tracebacks
 
 _OURS = ("IOPub", "Heartbeat", "Control", "Shell channel", "calls", "asyncio_")
-
-
-def listen() -> dict[str, Any]:
-    """Have debugpy listen on a free port of 127.0.0.1.
-
-    Returns:
-        `host` and `port`.
-
-    Raises:
-        ImportError: This Python has no debugpy.
-    """
-    import debugpy
-
-    host, port = debugpy.listen(("127.0.0.1", 0))
-    return {"host": host, "port": port}
 
 
 def keep_out_of_debuggers(thread: threading.Thread) -> None:

@@ -39,6 +39,7 @@ class PostMortem:
         self.error = error
         self.op = op
         self.at = time.time()
+        self._kept_since = time.monotonic()
         self._redactor = redactor
         self._frames = _frames(error, labels)
         self._namespaces: dict[int, dict[str, Any]] = {}
@@ -50,6 +51,11 @@ class PostMortem:
     def num_frames(self) -> int:
         """How many frames of the user's there are."""
         return len(self._frames)
+
+    @property
+    def age_s(self) -> float:
+        """How long it has been kept, seconds."""
+        return time.monotonic() - self._kept_since
 
     def select(self, number: int) -> dict[str, Any]:
         """Choose the frame to evaluate in.

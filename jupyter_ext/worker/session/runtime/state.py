@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
 from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, PostMortem
 from jupyter_ext.worker.session.runtime.code_loader import SessionCode
+from jupyter_ext.worker.session.runtime.inactivity import Inactivity
 from jupyter_ext.worker.session.runtime.main_thread import Scheduler
 from jupyter_ext.worker.session.runtime.model_adapter import Model
 from jupyter_ext.worker.session.runtime.trainings import Training, new_id
@@ -23,7 +25,6 @@ from jupyter_ext.worker.session.runtime.trainings import Training, new_id
 NEWS_INTERVAL_S = 0.1
 MAX_ENDED_TRAININGS = 100
 """Trainings that are over and still known; the oldest are forgotten first."""
-WARN_BEFORE_S = 120.0
 
 
 @dataclass
@@ -54,18 +55,22 @@ class SessionState:
         inactive_s: It ends after this long without a call, seconds; `None` for never.
         scheduler: The main thread's.
         code: The user's code.
+        endpoint: Where debuggers reach it.
     """
 
-    def __init__(self, session_dir: Path, inactive_s: float | None, code: SessionCode) -> None:
+    def __init__(
+        self, session_dir: Path, inactive_s: float | None, code: SessionCode, endpoint: DebugEndpoint
+    ) -> None:
         self.session_dir = session_dir
-        self.inactive_s = inactive_s
+        self.inactivity = Inactivity(inactive_s)
         self.code = code
         self.scheduler: Scheduler
         self.models: dict[str, InstantiatedModel] = {}
         self.states: dict[str, dict[str, Any]] = {}
         self.trainings: dict[str, Training] = {}
         self.failure: PostMortem | None = None
-        self.attached: dict[str, Any] | None = None
+        self.endpoint = endpoint
+        self.open_port_notice: str | None = None
         self.ready = False
         self.active_at = time.time()
         self.num_calls = 0
@@ -88,6 +93,7 @@ class SessionState:
     def touch(self) -> None:
         """Say that somebody uses the session."""
         self.active_at = time.time()
+        self.inactivity.touch()
 
     @property
     def is_busy(self) -> bool:
@@ -100,7 +106,8 @@ class SessionState:
 
     def expires_at(self) -> float | None:
         """Return the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
-        return None if self.inactive_s is None or self.is_busy else self.active_at + self.inactive_s
+        left_s = None if self.is_busy else self.inactivity.left_s()
+        return None if left_s is None else time.time() + left_s
 
     def add_training(self, training: Training) -> None:
         """Hold a training, and forget the oldest of those that are over."""
@@ -119,7 +126,7 @@ class SessionState:
 
     def forget_failure(self, older_than_s: float = 0.0) -> None:
         """Let go of the last exception and all that its frames keep."""
-        if self.failure is not None and time.time() - self.failure.at >= older_than_s:
+        if self.failure is not None and self.failure.age_s >= older_than_s:
             self.failure.drop()
             self.failure = None
             self.changed()
@@ -154,12 +161,12 @@ class SessionState:
                 "num_frames": failure.num_frames,
                 "selected": failure.selected,
             },
-            "attached": self.attached,
+            "attached": self.endpoint.describe(),
             "active_at": self.active_at,
             "expires_at": self.expires_at(),
-            "inactive_s": self.inactive_s,
+            "inactive_s": self.inactivity.inactive_s,
             "num_calls": self.num_calls,
-            "notices": list(self.notices),
+            "notices": [*self.notices, *([self.open_port_notice] if self.open_port_notice else [])],
         }
 
     def _why_not_interruptible(self) -> str | None:
