@@ -30,6 +30,9 @@ CONNECT_TIMEOUT_S = 5.0
 _START_ATTEMPTS = 3
 """An engine that is killed between its first breath and its first answer gets a successor."""
 
+_OF_A_RUN = ("JUPYTER_EXT_RUN_DIR", "JUPYTER_EXT_RUN_ID")
+"""An engine that a training's code has started is none of that training's processes."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -210,6 +213,8 @@ def _start(where: Locations, deadline: float) -> None:
     """Start an engine, detached, and wait until it says on a pipe that it is ready or why it is not."""
     ready_read, ready_write = os.pipe()
     environment = dict(os.environ)
+    for name in _OF_A_RUN:
+        environment.pop(name, None)
     environment["JUPYTER_EXT_DATA_DIR"] = str(where.data_dir)
     environment["JUPYTER_EXT_RUNTIME_DIR"] = str(where.runtime_dir)
     try:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs, split_expressions
+from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
+from jupyter_ext.magics.line import split_expressions
 
 if TYPE_CHECKING:
     from jupyter_ext.client.sessions.interfaces import ModelHandle, SessionHandle
@@ -25,7 +26,7 @@ A debug session is a process of its own with a model in it, which is called piec
 Names of the notebook that the cell uses travel with it by value. %debug_call calls it, %%in_session runs cells in it."""
 
 _CALL_TEXT = """\
-Call something in a debug session and give what it gives.
+Call something in a debug session and return what it returns.
 
   %debug_call net.instantiate -p n=8               makes a model; so do create_state and get_state their states
   %debug_call net.train -p x=x_train -p epochs=3   returns at once and shows the curve
@@ -134,7 +135,7 @@ class DebuggingMagics(Magics):
         params = self._evaluated(parser, parse_inputs(arguments.param, "%debug_call", "-p"))
         from jupyter_ext.client.debugging import debug_sessions
 
-        result = self._called(debug_sessions.get(name), method, params, arguments)
+        result = _call(debug_sessions.get(name), method, params, arguments)
         if arguments.variable is not None:
             assert self.shell is not None
             self.shell.user_ns[arguments.variable] = result
@@ -192,7 +193,7 @@ class DebuggingMagics(Magics):
             session = debugging.launch(name, bundle, arguments.inactive or None)
         if arguments.variable is not None:
             self.shell.user_ns[arguments.variable] = session
-        return _shown_richly(session)
+        return session
 
     def _look(self, arguments: argparse.Namespace) -> Any:
         from jupyter_ext.client.debugging import debug_sessions
@@ -203,7 +204,7 @@ class DebuggingMagics(Magics):
         session = debug_sessions.get(arguments.name)
         match arguments.verb:
             case "show":
-                return _shown_richly(session)
+                return session
             case "logs":
                 print(session.logs(arguments.tail), end="")
                 if errors := session.logs(arguments.tail, "stderr"):
@@ -224,7 +225,7 @@ class DebuggingMagics(Magics):
         return None
 
     def _frame(self, session: SessionHandle, arguments: argparse.Namespace) -> int | None:
-        """Give the number of the frame to go to, or `None` to stay."""
+        """Return the number of the frame to go to, or `None` to stay."""
         if arguments.verb == "frames":
             number: int | None = arguments.number
             return number
@@ -245,7 +246,9 @@ class DebuggingMagics(Magics):
                 parser.error(f"-p {name}={text} is no expression")
             try:
                 values[name] = eval(
-                    compile(tree, f"<-p {name}>", "eval"), self.shell.user_global_ns, self.shell.user_ns
+                    compile(tree, f"<-p {name}>", "eval", dont_inherit=True),
+                    self.shell.user_global_ns,
+                    self.shell.user_ns,
                 )
             except Exception as error:  # noqa: BLE001  the user's expression may raise anything
                 raise InvalidInput(
@@ -253,51 +256,55 @@ class DebuggingMagics(Magics):
                 ) from None
         return values
 
-    def _called(
-        self, session: SessionHandle, method: str, params: dict[str, Any], arguments: argparse.Namespace
-    ) -> Any:
-        from jupyter_ext.errors import SessionError
 
-        match method:
-            case "create_state":
-                return session.create_state(**params)
-            case "instantiate":
-                return session.instantiate(**params)
-        model, anomaly = _chosen_model(session, arguments.model), arguments.anomaly
-        if method in session.functions and not (model is not None and method in model.methods):
-            return session.call(method, anomaly=anomaly, **params)
-        if model is None:
-            raise SessionError(
-                f"Session {session.name} has no model yet: %debug_call {session.name}.instantiate"
-            )
-        match method:
-            case "train":
-                return _shown_richly(model.train(anomaly=anomaly, **params))
-            case "evaluate":
-                return model.evaluate(anomaly=anomaly, **params)
-            case "get_state":
-                return model.get_state()
-            case "parameters":
-                return model.parameters(**params)
-            case "step" if "step" not in model.methods:
-                return model.step(anomaly=anomaly, **params)
-        return model.call(method, anomaly=anomaly, **params)
+def _call(session: SessionHandle, method: str, params: dict[str, Any], arguments: argparse.Namespace) -> Any:
+    """Call a method of a session, or of a model in it."""
+    from jupyter_ext.errors import SessionError
+
+    if method == "create_state":
+        return session.create_state(**params)
+    if method == "instantiate":
+        return session.instantiate(**params)
+    model = _chosen_model(session, arguments.model)
+    is_method = model is not None and method in model.methods
+    if method in session.functions and not is_method:
+        return session.call(method, anomaly=arguments.anomaly, **params)
+    if model is None:
+        raise SessionError(f"Session {session.name} has no model yet: %debug_call {session.name}.instantiate")
+    return _call_model(model, method, params, anomaly=arguments.anomaly)
 
 
-def _chosen_model(session: SessionHandle, begin: str | None) -> ModelHandle | None:
-    """Return the newest model whose id begins so; the newest of all where that is not said."""
+def _chosen_model(session: SessionHandle, model_id: str | None) -> ModelHandle | None:
+    """Return the model of this id, by default the newest, or `None` where there is none yet.
+
+    Raises:
+        UnknownId: None has this id, or several begin so.
+    """
     from jupyter_ext.errors import UnknownId
 
     models = session.models
-    chosen = [one for one in models if begin is None or one.id.startswith(begin)]
-    if begin and not chosen:
+    if not model_id:
+        return models[-1] if models else None
+    chosen = [one for one in models if one.id == model_id] or [
+        one for one in models if one.id.startswith(model_id)
+    ]
+    if len(chosen) != 1:
         known = ", ".join(one.id for one in models) or "none"
-        raise UnknownId(f"Session {session.name} has no model {begin!r}; it has {known}.")
-    return chosen[-1] if chosen else None
+        several = f"several models {model_id!r}" if chosen else f"no model {model_id!r}"
+        raise UnknownId(f"Session {session.name} has {several}; it has {known}.")
+    return chosen[0]
 
 
-def _shown_richly(handle: Any) -> Any:
-    """Give a handle that displays itself as these magics show it; what that takes is imported here, on first use."""
-    from jupyter_ext.magics import session_display  # noqa: F401
-
-    return handle
+def _call_model(model: ModelHandle, method: str, params: dict[str, Any], *, anomaly: bool) -> Any:
+    match method:
+        case "train":
+            return model.train(anomaly=anomaly, **params)
+        case "evaluate":
+            return model.evaluate(anomaly=anomaly, **params)
+        case "get_state":
+            return model.get_state()
+        case "parameters":
+            return model.parameters(**params)
+        case "step" if "step" not in model.methods:
+            return model.step(anomaly=anomaly, **params)
+    return model.call(method, anomaly=anomaly, **params)

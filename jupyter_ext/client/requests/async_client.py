@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import IO, Any, Unpack
 
 from jupyter_ext.client.capture.bundle import Bundle
-from jupyter_ext.client.requests.caller_context import origin, plain_inputs
+from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
+from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.models import ModelRequests
@@ -62,11 +63,12 @@ class AsyncClient:
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
+        bundle, values = with_inputs(bundle, inputs)
         made_in = {name: told for name, told in origin().items() if name != "environ"}
         version = await self.transport.ask(
             "POST", "/native/versions", content=bundle.data, params=made_in, timeout=UPLOAD_TIMEOUT
         )
-        body: dict[str, Any] = {"input": plain_inputs(inputs), "jupyter_ext": origin()}
+        body: dict[str, Any] = {"input": values, "jupyter_ext": origin()}
         if destination is not None:
             await self._make_model(destination)
             body["destination"] = destination
@@ -90,7 +92,7 @@ class AsyncClient:
         The service's token is taken from `REPLICATE_API_TOKEN` of this process's environment.
         """
         content = {key: value for key, value in vars(remote).items() if value is not None}
-        body = {**content, "name": name, "input": plain_inputs(inputs), "jupyter_ext": origin()}
+        body = {**content, "name": name, "input": json_inputs(inputs), "jupyter_ext": origin()}
         return Training.model_validate(
             await self.transport.ask("POST", "/native/remote-trainings", json=body)
         )
@@ -106,7 +108,7 @@ class AsyncClient:
             RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
             InvalidInput: A changed input is wrong.
         """
-        body = {"input": plain_inputs(changed or {}), "jupyter_ext": origin()}
+        body = {"input": json_inputs(changed or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/resume"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
@@ -237,7 +239,7 @@ class AsyncClient:
         Raises:
             InvalidInput: An input is unknown, mistyped or out of range; nothing was started.
         """
-        body = {"input": dict(changes or {}), "jupyter_ext": origin()}
+        body = {"input": json_inputs(changes or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/again"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 

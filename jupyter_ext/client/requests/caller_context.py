@@ -1,29 +1,20 @@
-"""Where a request comes from: this process's interpreter, directory, import path and variables, and its inputs as text.
+"""Where a request comes from: this process's interpreter, directory, import path and variables.
 
 Rule: nothing here is written anywhere; the engine hands the variables to a worker in memory.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_ext.client.requests.process_settings import process_settings
+from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE
+
 _NOT_FOR_WORKERS = ("JPY_", "KERNEL_")
-
-
-def plain_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn paths into absolute text, as the worker may have a directory of its own, and secrets into theirs."""
-    return {name: _plain(value) for name, value in inputs.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.path.abspath(value)
-    if callable(getattr(value, "get_secret_value", None)):
-        return value.get_secret_value()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def origin() -> dict[str, Any]:
@@ -32,7 +23,7 @@ def origin() -> dict[str, Any]:
         "python": sys.executable,
         "cwd": os.getcwd(),
         "sys_path": [entry for entry in sys.path if entry],
-        "environ": worker_environ(os.environ),
+        "environ": {**worker_environ(os.environ), SETTINGS_VARIABLE: json.dumps(process_settings())},
     }
 
 

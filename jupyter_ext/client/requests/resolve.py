@@ -33,7 +33,7 @@ def choose(
     """Return the one that a name or an id means.
 
     Args:
-        text: What a person wrote.
+        text: What a person wrote, not empty; see `check_text`.
         known: Those there are, newest first. It is read only as far as needed.
         kind: What they are, for messages: `training`, `model`.
         list_with: The command that lists them, for messages.
@@ -44,19 +44,14 @@ def choose(
     Raises:
         UnknownId: There is none, or the text fits several; the message lists candidates.
     """
-    named: list[T] = []
-    exact: list[T] = []
-    begun: list[T] = []
-    others: list[T] = []
+    seen: list[T] = []
     for one in known:
-        if text and name_of(one) == text:
-            if names_repeat:
-                return one
-            named.append(one)
-        elif text and id_of(one) == text:
-            exact.append(one)
-        else:
-            (begun if text and id_of(one).startswith(text) else others).append(one)
+        if names_repeat and name_of(one) == text:
+            return one
+        seen.append(one)
+    begun = [one for one in seen if id_of(one).startswith(text)]
+    named = [one for one in seen if name_of(one) == text]
+    exact = [one for one in begun if id_of(one) == text]
     is_beginning = len(text) >= MIN_PREFIX_CHARS and not _REFERENCE_MARKS.intersection(text)
     fitting = named or exact or (begun if is_beginning else [])
     if len(fitting) == 1:
@@ -64,15 +59,23 @@ def choose(
     if fitting:
         candidates = _listed(fitting, name_of, id_of)
         raise UnknownId(f"{text!r} fits {len(fitting)} {kind}s: {candidates}. Write more of the id.")
-    close = _listed([*begun, *_close(text, others, name_of, id_of)], name_of, id_of)
-    if begun and len(text) < MIN_PREFIX_CHARS:
-        hint = f"Of an id, write at least {MIN_PREFIX_CHARS} characters: {close}."
-    else:
-        hint = f"Close to it: {close}." if close else f"`{list_with}` lists those there are."
-    raise UnknownId(f"There is no {kind} {text!r}. {hint}")
+    close = _listed([*begun, *_close(text, seen, begun, name_of, id_of)], name_of, id_of)
+    raise UnknownId(
+        f"There is no {kind} {text!r}. {_next_step(text, close, list_with, has_begun=bool(begun))}"
+    )
 
 
-def _close(text: str, known: list[T], name_of: Callable[[T], str], id_of: Callable[[T], str]) -> list[T]:
+def _next_step(text: str, close: str, list_with: str, *, has_begun: bool) -> str:
+    if has_begun and len(text) < MIN_PREFIX_CHARS:
+        return f"Of an id, write at least {MIN_PREFIX_CHARS} characters: {close}."
+    return f"Close to it: {close}." if close else f"`{list_with}` lists those there are."
+
+
+def _close(
+    text: str, seen: list[T], begun: list[T], name_of: Callable[[T], str], id_of: Callable[[T], str]
+) -> list[T]:
+    """Return those that contain the text or are spelled like it, without those whose id begins with it."""
+    known = [one for one in seen if one not in begun]
     wanted = text.casefold()
     containing = [
         one

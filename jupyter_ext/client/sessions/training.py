@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
+from jupyter_ext.client import display_hook
 from jupyter_ext.errors import (
     JupyterExtError,
     SessionCallFailed,
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 _WAIT_S = 30.0
 _SHOWN_POINTS = 500
-
-show_hook: Callable[[DebugTraining], None] | None = None
-"""Displays a training richly in a notebook; the magics' layer sets it."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +248,4 @@ class DebugTraining:
         raise SessionError(f"Training {self.id} failed ({code}): {message}")
 
     def _ipython_display_(self) -> None:
-        if show_hook is not None:
-            show_hook(self)
-        else:
-            print(repr(self))
+        display_hook.show("debug_training", self, lambda: {"text/plain": repr(self)})

@@ -18,7 +18,6 @@ from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.uploads import FileStore
-from jupyter_ext.engine.models.download.hub_downloads import HubDownloads
 from jupyter_ext.engine.models.download.manager import Downloads
 from jupyter_ext.engine.models.hosts.manager import HostManager
 from jupyter_ext.engine.models.service.record import Records
@@ -53,7 +52,7 @@ class ModelsPart:
         downloads = Downloads(where.local_models_dir)
         self._local = ModelService(
             Records(where.local_models_dir / "records"),
-            HubDownloads(downloads),
+            downloads,
             HostManager(
                 environments, where, lambda model_id: self._local.host_changed(model_id), memory_bytes
             ),

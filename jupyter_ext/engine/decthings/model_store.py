@@ -261,7 +261,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
     """
     if not data.startswith(b"PK\x03\x04"):
         try:
-            compile(data, MAIN, "exec")
+            compile(data, MAIN, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             raise BadArchive(f"it is neither a zip archive nor a {MAIN}: {error}") from error
         return {MAIN: data}

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc.json_files import read_json, write_json
 
@@ -106,6 +107,24 @@ class FileStore:
         if id not in self._files or not is_training_id(id):
             raise LookupError(id)
         return self._directory / id / "content"
+
+    def named(self, id: str) -> Path:
+        """Return a path of a file's bytes that ends in the file's own name.
+
+        Raises:
+            LookupError: There is no file with this id.
+        """
+        content = self.content(id)
+        path = content.parent / "named" / safe_name(self._files[id].name)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            try:
+                os.link(content, path)
+            except FileExistsError:
+                pass
+            except OSError:
+                shutil.copyfile(content, path)
+        return path
 
     def newest_first(self) -> list[StoredFile]:
         """List all files."""

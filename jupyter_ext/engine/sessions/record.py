@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.sessions import states as state
 from jupyter_ext.ipc.channel import AsyncConnection
 from jupyter_ext.protocol.sessions import DebugSession, SessionExit, SessionStatus
@@ -34,6 +35,11 @@ class SessionRecord:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     connection: AsyncConnection | None = None
+    process: ShimProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at its directory for the process's state."""
+        self.process = ShimProcess(self.session_dir)
 
     @property
     def calls(self) -> str:

@@ -7,8 +7,8 @@ a silence.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,17 +18,17 @@ from typing import Any
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
-from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
-from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
+from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
 
@@ -39,7 +39,6 @@ CONNECT_INTERVAL_S = 0.01
 LOOK_INTERVAL_S = 0.05
 TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
-STACKS_WITHIN_S = 2.0
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
 _SOCKET_ENDINGS = (".call", ".sock", ".dap", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
@@ -80,7 +79,7 @@ class DebugSessionService:
             record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
             self._take_load(record)
             self._records[record.id] = record
-            if read_json(session_dir / "exit.json") is not None:
+            if read_exit(session_dir) is not None:
                 last = read_json(session_dir / "last.json")
                 record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
                 self._end(record)
@@ -120,25 +119,10 @@ class DebugSessionService:
             launch_request.prepare, request, self._sessions_dir, self._socket_dir, self._bundles
         )
         self._records[record.id] = record
-        spec = launch_request.worker_spec(
-            record, request, max(1, (os.cpu_count() or 1) // max(1, self.num_active))
-        )
-        try:
-            await interpreter.start(spec)
-        except (WorkerStartError, InvalidInput) as refused:
-            error = {
-                "kind": "start",
-                "type": "StartError",
-                "message": str(refused),
-                "frames": [],
-                "text": str(refused),
-            }
-            write_json(record.session_dir / "error.json", error)
-            now = time.time()
-            write_json(
-                record.session_dir / "exit.json",
-                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
-            )
+        num_threads = max(1, usable_cores() // max(1, self.num_active))
+        spec = launch_request.worker_spec(record, request, num_threads)
+        with contextlib.suppress(WorkerStartError):  # its files say why, and so its exit does
+            await record.process.start(interpreter, spec)
         self._follow(record)
         await self._forget_oldest()
         return record.resource()
@@ -199,7 +183,7 @@ class DebugSessionService:
         if record.exit is not None:
             return record.resource()
         began = time.monotonic()
-        while not shim_control.send(record.session_dir, "stop") and record.exit is None:
+        while not record.process.stop() and record.exit is None:
             if time.monotonic() - began > TERMINATE_ANSWER_S:
                 break
             await asyncio.sleep(0.02)  # it is being forked right now
@@ -220,16 +204,10 @@ class DebugSessionService:
             Problem: There is no such session, or it has ended.
         """
         record = self.record(session_id)
-        path = record.session_dir / "stacks.txt"
-        before = _size(path)
-        if record.exit is not None or not shim_control.send(record.session_dir, "stacks"):
+        text = None if record.exit is not None else await record.process.stacks()
+        if text is None:
             raise Problem(409, "Not running", f"Session {record.spec['name']} ({session_id}) is not running.")
-        deadline = time.monotonic() + STACKS_WITHIN_S
-        while _size(path) == before and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)
-        data: bytes = await asyncio.to_thread(path.read_bytes)
-        return data[before:].decode(errors="replace")
+        return text
 
     async def delete(self, session_id: str) -> None:
         """Forget a session that has ended, and delete its files.
@@ -340,7 +318,7 @@ class DebugSessionService:
 
     async def _until_ended(self, record: SessionRecord) -> None:
         """Return when the session's files say that it is over; they are looked at when its channel is closed, and each second."""
-        while ending(record.session_dir, time.time()) is None:
+        while ending(record.process) is None:
             looked_at = time.monotonic()
             while time.monotonic() - looked_at < RECONCILE_INTERVAL_S:
                 await asyncio.sleep(LOOK_INTERVAL_S)
@@ -375,7 +353,7 @@ class DebugSessionService:
             record.code_error = loaded["error"]
 
     def _end(self, record: SessionRecord) -> None:
-        record.exit = ending(record.session_dir, time.time())
+        record.exit = ending(record.process)
         record.move("ended")
         write_json(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
@@ -396,10 +374,6 @@ async def _ended_or_back(record: SessionRecord) -> None:
     deadline = time.monotonic() + TERMINATE_ANSWER_S
     while record.exit is None and time.monotonic() < deadline:
         await asyncio.sleep(CONNECT_INTERVAL_S)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _num_codes(session_dir: Path) -> int:

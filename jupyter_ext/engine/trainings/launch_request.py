@@ -86,7 +86,10 @@ def declared_inputs(request: LaunchRequest) -> TrainingInput | None:
     if request.kind == "training":
         return version.training_input
     if version.predictor is None:
-        detail = f"Version {version.id[:12]} of {version.model} defines neither predict() nor run(); it can only train."
+        detail = (
+            f"Version {version.id[:12]} of {version.model} defines no predict() or run(), and no Predictor class with "
+            "one; it can only train."
+        )
         raise Problem(422, "Version cannot predict", detail)
     return version.prediction_input
 
@@ -109,7 +112,7 @@ def prepare(
     if request.plan is not None:
         request.plan.hand_over(run_dir)
     if request.kind == "prediction" and version.predictor is not None:
-        write_json(run_dir / "code" / "manifest.json", version.manifest | {"entry": version.predictor.entry})
+        write_json(run_dir / "code" / "manifest.json", version.manifest | version.predictor.manifest())
         spec["returns_path"] = version.predictor.returns_path
         if version.gives_weights and version.trained is not None:
             inputs["weights"] = file_inputs.link(str(version.trained.weights), run_dir / "weights")

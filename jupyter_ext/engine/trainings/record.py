@@ -29,6 +29,7 @@ from jupyter_ext.protocol.trainings import (
     Urls,
 )
 
+MAX_STREAMED = 10_000
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
 
@@ -57,6 +58,8 @@ class Record:
 
     labels: Labels = field(init=False)
     bars: ProgressBars = field(default_factory=ProgressBars)
+    streamed: list[Any] = field(default_factory=list)
+    """Items of a prediction's output that came while it runs, at most `MAX_STREAMED` of them."""
     says_progress: bool = False
     """Whether the code calls `progress()` itself; then its bars are not looked at."""
 
@@ -130,6 +133,11 @@ class Record:
         way = f"`%training {self.id} resume` goes on from step {self.checkpoint.step:g}."
         return cause.model_copy(update={"hint": f"{cause.hint} {way}" if cause.hint else way})
 
+    def take_output(self, mark: Mapping[str, Any]) -> None:
+        """Take over an item of the output."""
+        if len(self.streamed) < MAX_STREAMED:
+            self.streamed.append(mark.get("value"))
+
     def take_checkpoint(self, mark: Mapping[str, Any]) -> None:
         """Take over that a checkpoint was saved."""
         self.checkpoint = Checkpoint(step=mark["step"], time=mark["saved_at"], bytes=mark["bytes"])
@@ -160,7 +168,7 @@ class Record:
             created_at=self.spec["created_at"],
             started_at=None if self.started_at is None else rfc3339(self.started_at),
             completed_at=rfc3339(outcome.ended_at) if outcome else None,
-            output=outcome.output if outcome else None,
+            output=outcome.output if outcome else list(self.streamed) or None,
             metrics=self._durations(),
             urls=Urls(get=f"/v1/{self.kind}s/{self.id}", cancel=f"/v1/{self.kind}s/{self.id}/cancel"),
             kind=self.kind,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
 from jupyter_ext.engine.processes.backend import Backend, Launch, StartError
 from jupyter_ext.engine.processes.outcome import Outcome
+from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
@@ -30,7 +30,9 @@ from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.store_cache import StoreCache
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.cores import usable_cores
+from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.run_files import read_stop
 from jupyter_ext.protocol.trainings import Extremes, LastPoint, Stop, Training, metric_value
 
 log = logging.getLogger(__name__)
@@ -150,7 +152,7 @@ class RunMonitor:
         """
         self.adopt(record)
         num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self.records.values())
-        threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
+        threads = max(1, usable_cores() // max(1, num_local))
         launch = Launch(
             record.run_dir,
             origin.python,
@@ -182,21 +184,7 @@ class RunMonitor:
                     f"The engine failed at it ({type(error).__name__}); `%engine log` says why."
                 )
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
-            write_json(
-                record.run_dir / "error.json",
-                {
-                    "kind": "start",
-                    "type": "StartError",
-                    "message": str(error),
-                    "frames": [],
-                    "text": str(error),
-                },
-            )
-            now = time.time()
-            write_json(
-                record.run_dir / "exit.json",
-                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
-            )
+            ShimProcess(record.run_dir).fail_start(str(error))
             self._wake[record.id].set()
 
     def adopt(self, record: Record) -> None:
@@ -270,13 +258,13 @@ class RunMonitor:
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
-        asked = read_json(record.run_dir / "stop")
+        asked = read_stop(record.run_dir)
         if asked is None and record.stop is not None:
             self.backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
-        return self.backend(record).outcome(record.run_dir, time.time())
+        return self.backend(record).outcome(record.run_dir)
 
     async def _ingest(self, record: Record, store: RunStore, *, final: bool = False) -> bool:
         """Take in all news, the last ones when `final`; tell whether there were any."""
@@ -320,7 +308,9 @@ class RunMonitor:
 
     async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
         """Make of the result what its destination asks for."""
-        output, notices, made = await asyncio.to_thread(self._publisher.publish, record.spec, outcome.output)
+        output, notices, made = await asyncio.to_thread(
+            self._publisher.publish, record.spec, outcome.output, outcome.output_files
+        )
         for notice in notices:
             record.notice(notice)
         if made is not None:
@@ -335,6 +325,9 @@ class RunMonitor:
             record.take_progress(mark)
         elif kind == "checkpoint":
             record.take_checkpoint(mark)
+        elif kind == "output":
+            record.take_output(mark)
+            self._webhooks.notify(record.id, "output")
         elif kind == "resumed":
             record.take_resumed(mark)
         elif kind == "recorded":

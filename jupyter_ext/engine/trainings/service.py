@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
@@ -234,11 +235,11 @@ class TrainingService:
         self,
         status: str | None = None,
         limit: int = 100,
-        before: tuple[str, str] | None = None,
+        cursor: Cursor | None = None,
         **filters: str | None,
     ) -> list[Training]:
         """List trainings, newest first; see `Catalog.list_trainings`."""
-        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before, **filters)
+        rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
             record.resource()
             if (record := self._records.get(row["id"]))
@@ -277,18 +278,14 @@ class TrainingService:
         """
         training = await self.get(training_id)
         record = self._records.get(training_id)
-        path = self._runs_dir / training.id / "stacks.txt"
-        before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._monitor.backend(record).stacks(record.run_dir):
+        text = None
+        if record is not None:
+            text = await self._monitor.backend(record).stacks(record.run_dir)
+        if text is None:
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if path.stat().st_size > before:
-                break
-        await asyncio.sleep(0.05)
-        return path.read_bytes()[before:].decode(errors="replace")
+        return text
 
     async def store(self, training_id: str) -> RunStore:
         """Return the opened metrics and logs of a training.

@@ -31,7 +31,7 @@ _PLAIN_TYPES: dict[str, Any] = {
     "Secret": SecretStr,
     "SecretStr": SecretStr,
     "bool": bool,
-    "bytes": bytes,
+    "bytes": Any,
     "dict": dict,
     "float": float,
     "int": int,

@@ -12,10 +12,7 @@ Operations: `call`, `generate`, `preview`, `tensors`, `tensor`; `status`, `attac
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import io
 import os
-import signal
 import sys
 import threading
 import time
@@ -35,6 +32,7 @@ from jupyter_ext.weights.change_detection import MappedFiles
 from jupyter_ext.worker.model_host.scheduler import Computer, Job
 from jupyter_ext.worker.model_host.users import Users
 from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.user_code import UserCode
 
 EXIT_OK, EXIT_FAILED, EXIT_HUNG = 0, 1, 70
@@ -61,10 +59,12 @@ def run(spec: Mapping[str, Any]) -> int:
         The exit code for the process.
     """
     run_dir = Path(spec["run_dir"])
-    stacks = open(run_dir / "stacks.txt", "w")  # noqa: SIM115  stays open for faulthandler until the process ends
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
-    _prepare_process(spec)
+    write_stacks_to(run_dir / "stacks.txt")
+    cwd = spec.get("cwd") or "/"
+    import torch  # noqa: F401  before the setup, which gives it seeds and threads
+
+    prepare_process({**spec, "cwd": cwd if os.path.isdir(cwd) else "/"})
+    sys.argv = ["model"]
     host = Host(spec)
     try:
         host.load()
@@ -378,25 +378,3 @@ class Host:
 def _num_bytes(tensors: Any) -> int:
     seen = {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
     return sum(seen.values())
-
-
-def _prepare_process(spec: Mapping[str, Any]) -> None:
-    if spec.get("environ"):
-        os.environ.clear()
-        os.environ.update(spec["environ"])
-    cwd = spec.get("cwd") or "/"
-    os.chdir(cwd if os.path.isdir(cwd) else "/")
-    sys.path[:] = list(dict.fromkeys([*(spec.get("sys_path") or ()), cwd, *sys.path]))
-    sys.path_importer_cache.clear()
-    sys.argv = ["model"]
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = io.TextIOWrapper(
-            io.FileIO(descriptor, "wb", closefd=False), "utf-8", "replace", line_buffering=True
-        )
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-    import torch
-
-    torch.manual_seed(int.from_bytes(os.urandom(7), "big"))
-    if spec.get("threads"):
-        torch.set_num_threads(spec["threads"])

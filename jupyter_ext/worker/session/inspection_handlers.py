@@ -119,7 +119,7 @@ class InspectionHandlers:
         )
 
         def look() -> Any:
-            return eval(compile(expression, "<expression>", "eval"), namespace)
+            return eval(compile(expression, "<expression>", "eval", dont_inherit=True), namespace)
 
         try:
             value = await asyncio.to_thread(look)

@@ -10,9 +10,7 @@ Rule: the state that is told is the state that is: this process tells what it do
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
-import signal
 import sys
 import threading
 import time
@@ -24,10 +22,10 @@ from jupyter_ext.ipc import channel_server
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.debugger import keep_out_of_debuggers
 from jupyter_ext.worker.session.runtime.state import SessionState
-from jupyter_ext.worker.training import main as runner
 
 EXIT_OK, EXIT_CODE_FAILED, EXIT_NO_KERNEL = 0, 1, 3
 _WATCH_INTERVAL_S = 0.5
@@ -170,13 +168,11 @@ class Session:
 def run(spec: Mapping[str, Any]) -> int:
     """Be a session; see `Session`."""
     session_dir = Path(spec["run_dir"])
-    stacks = open(session_dir / "stacks.txt", "w")  # noqa: SIM115  stays open for faulthandler until the process ends
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+    write_stacks_to(session_dir / "stacks.txt")
     error_log = os.open(session_dir / "stderr.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(error_log, 2)  # a debugger's events tell the two apart
     os.close(error_log)
-    runner.prepare_process(spec)
+    prepare_process(spec)
     try:
         session = Session(spec)
     except ImportError as error:

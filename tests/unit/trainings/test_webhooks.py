@@ -83,6 +83,8 @@ def test_a_url_that_cannot_be_posted_to_is_refused(url: Any) -> None:
 
 def test_no_filter_is_all_events() -> None:
     assert webhook_of({}, "") is None
+    one = webhook_of({"webhook": "https://x/", "webhook_events_filter": "completed"}, "b") or {}
+    assert one["events"] == ["completed"]
     assert (webhook_of({"webhook": "https://x/"}, "b") or {})["events"] == [
         "start",
         "output",

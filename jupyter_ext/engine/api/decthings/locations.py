@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import psutil
 
 from jupyter_ext.engine.api.decthings.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.decthings.launchers import LauncherNotFound, Launchers
+from jupyter_ext.ipc.cores import usable_cores
 
 LOCAL_SPEC: dict[str, Any] = {
-    "cpus": os.cpu_count() or 1,
+    "cpus": usable_cores(),
     "memoryMebibytes": psutil.virtual_memory().total >> 20,
 }
 

@@ -86,7 +86,7 @@ class PredictionsAPI:
         """Give a page of predictions, newest first."""
         found = await self._trainings.list(
             limit=PAGE_SIZE + 1,
-            before=cursor_of(request),
+            cursor=cursor_of(request),
             kind="prediction",
             created_after=time_of(request, "created_after"),
             created_before=time_of(request, "created_before"),

@@ -75,7 +75,7 @@ class TrainingsAPI:
 
     async def list(self, request: Request) -> Response:
         """Give a page of trainings, newest first."""
-        found = await self._trainings.list(limit=PAGE_SIZE + 1, before=cursor_of(request))
+        found = await self._trainings.list(limit=PAGE_SIZE + 1, cursor=cursor_of(request))
         return answer(
             page(
                 request,

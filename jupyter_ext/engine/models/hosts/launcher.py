@@ -16,6 +16,7 @@ from jupyter_ext.engine.models.interfaces import LoadOptions
 from jupyter_ext.engine.processes.interpreters import Environments, Interpreter, WorkerStartError
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id, new_training_id
+from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.protocol.models import ModelHost
 from jupyter_ext.weights import files as model_files
 
@@ -111,11 +112,12 @@ class HostLauncher:
             "run_dir": str(directory.path),
             "control": str(self._where.socket_dir / f"{directory.id}.sock"),
             "role": "model_host",
+            "threads": usable_cores(),
             "cwd": options.cwd,
             "environ": dict(options.environ) or None,
         }
         try:
-            await start.interpreter.start(started)
+            await directory.process.start(start.interpreter, started)
         except WorkerStartError as error:
             raise LoadFailed(f"The model's process cannot be started: {error}.") from error
         await _until_ready(directory)
@@ -150,7 +152,7 @@ async def _until_ready(directory: HostDirectory) -> None:
             error = told["error"]
             kind = DoesNotFit if error["code"] == "device_memory" else LoadFailed
             raise kind(_failure(error))
-        ended = directory.ended(time.time())
+        ended = directory.ended()
         if ended is not None and directory.told is None:
             raise LoadFailed(f"{ended} It was loading; {_last_words(directory)}")
         await asyncio.sleep(0.003 if time.monotonic() - began < 1.0 else 0.02)

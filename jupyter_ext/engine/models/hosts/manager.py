@@ -21,7 +21,6 @@ from jupyter_ext.engine.models.hosts.eviction import MemoryBudget
 from jupyter_ext.engine.models.hosts.host import RunningHost, attaching, shown
 from jupyter_ext.engine.models.hosts.launcher import HostLauncher
 from jupyter_ext.engine.models.interfaces import LoadOptions
-from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.errors import UnknownId
 from jupyter_ext.ipc import memory_usage
@@ -71,10 +70,10 @@ class HostManager:
         directories = sorted(self._where.hosts_dir.glob("*")) if self._where.hosts_dir.exists() else []
         for directory in map(HostDirectory, directories):
             model_id = directory.spec.get("model_id")
-            if model_id is None or directory.ended(time.time()) is not None:
+            if model_id is None or directory.ended() is not None:
                 await self._tidy(directory)
             elif (directory.told or {}).get("state") != "ready":
-                shim_control.send(directory.path, "stop")
+                directory.process.stop()
             else:
                 await self._adopt_one(model_id, directory)
         self._watching = asyncio.create_task(self._watch(), name="model hosts")
@@ -91,7 +90,7 @@ class HostManager:
             await host.connect()
         except (ChannelClosed, CallError, TimeoutError) as error:
             log.warning("the host %s of %s does not answer, ending it: %s", directory.id, model_id, error)
-            shim_control.send(directory.path, "stop")
+            directory.process.stop()
             return
         log.info("adopted the host %s of %s", directory.id, model_id)
         self._hosts[model_id] = host
@@ -217,11 +216,11 @@ class HostManager:
         if host.connection is not None:
             host.connection.close()
         began = time.monotonic()
-        stopped = host.resource.state == "loading" and shim_control.send(host.directory.path, "stop")
-        while (ended := host.directory.ended(time.time())) is None:
+        stopped = host.resource.state == "loading" and host.directory.process.stop()
+        while (ended := host.directory.ended()) is None:
             waited = time.monotonic() - began
             if not stopped and waited > (0.0 if host.resource.state == "loading" else _QUICK_END_S):
-                stopped = shim_control.send(host.directory.path, "stop")
+                stopped = host.directory.process.stop()
             if waited > _END_TIMEOUT_S:
                 log.error("the host %s of %s cannot be ended", host.directory.id, host.model_id)
                 return None
@@ -261,7 +260,7 @@ class HostManager:
         try:
             await host.ask("status")
         except (ChannelClosed, CallError, TimeoutError):
-            ended = host.directory.ended(time.time())
+            ended = host.directory.ended()
             if ended is not None and not host.ending:
                 log.info("the host of %s ended: %s", host.model_id, ended)
                 await self._forget(host, ended)

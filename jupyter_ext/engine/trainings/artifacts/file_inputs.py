@@ -17,8 +17,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
@@ -27,7 +28,6 @@ MAX_FETCHED_BYTES = 10 * 2**30
 _FETCH_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 5.0
 _OURS = re.compile(r"/v1(?:/v1)?/files/([0-9a-v]{26})(?:/download)?")
-_UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 class FetchError(Exception):
@@ -70,7 +70,7 @@ class FileInputs:
         resolved = dict(given)
         for name in names:
             value = resolved[name]
-            folder = run_dir / "inputs" / (_UNSAFE.sub("-", name) or "input")
+            folder = run_dir / "inputs" / safe_name(name)
             if isinstance(value, list):
                 resolved[name] = [
                     self._resolve(item, folder / str(number), run_dir) if _scheme(item) else item
@@ -138,11 +138,6 @@ def _is_loopback(host: str | None) -> bool:
         return False
 
 
-def safe_name(name: str) -> str:
-    """Make a file name of what a client called its file; the extension stays, as code goes by it."""
-    return _UNSAFE.sub("-", Path(name).name).lstrip(".-")[-120:] or "file"
-
-
 def _link(source: Path, target: Path) -> Path:
     if not target.exists():
         try:
@@ -172,7 +167,7 @@ def _fetch(url: str, folder: Path, run_dir: Path) -> Path:
     """Download from a loopback address, without following it elsewhere."""
     import httpx
 
-    path = folder / safe_name(urlsplit(url).path)
+    path = folder / safe_name(unquote(urlsplit(url).path))
     size, told_at = 0, time.monotonic()
     try:
         with (

@@ -8,6 +8,7 @@ names.pkl           names of the notebook
 origin.json         where it was made last: interpreter, directory, import path; no part of the version's id
 trained.json        of a version that a training made: its model, its training, its weights, and where it ran
 function.pkl        the function
+inputs.pkl          inputs that JSON cannot say, by name, beside the JSON that stands for them
 sources/<n>.py      texts of other cells, for tracebacks
 folder/…            the files of a Cog project
 """
@@ -32,12 +33,16 @@ from jupyter_ext.ids import VersionId, is_version_id
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.schema.inputs import TrainingInput
-from jupyter_ext.protocol.schema.signature import find_function, from_source
+from jupyter_ext.protocol.schema.signature import find_function, find_method, from_source
 
 MAX_BUNDLE_BYTES = 2 * 2**30
 PREDICT_ENTRIES = ("predict", "run")
-"""Names of the function that predicts, in the order in which they are looked for; Cog's."""
-_MEMBERS = re.compile(r"manifest\.json|code\.py|signature\.py|names\.pkl|function\.pkl|sources/\d{1,4}\.py")
+"""Names of the function or method that predicts, in the order in which they are looked for; Cog's."""
+_PREDICTOR_CLASSES = frozenset({"Predictor", "Runner", "BasePredictor", "BaseRunner"})
+"""A class of a cell that predicts has one of these names, or a base that has."""
+_MEMBERS = re.compile(
+    r"manifest\.json|code\.py|signature\.py|names\.pkl|inputs\.pkl|function\.pkl|sources/\d{1,4}\.py"
+)
 _FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
 """Files of a project: no part of the path is empty, `.` or `..`."""
 _KINDS = ("cell", "function", "script", "cog")
@@ -65,12 +70,21 @@ class Trained:
 
 @dataclass(frozen=True)
 class Predictor:
-    """The function of a version's code that predicts."""
+    """The function or class of a version's code that predicts."""
 
     entry: str
+    method: str
+    """Of a class; of a function its own name."""
     input: TrainingInput
     returns_path: bool
     takes_weights: bool
+    source: str | None = None
+    """The file in the bundle that it is in, where that is not the trainer's."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what a prediction's manifest says in place of the training's."""
+        said = {"entry": self.entry, "method": self.method, "streams": True}
+        return said if self.source is None else said | {"source": self.source}
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ class Version:
     directory: Path
     manifest: dict[str, Any]
     training_input: TrainingInput | None
-    """Its inputs, or `None` for a script, which takes any as variables."""
+    """Its inputs, or `None` for a script without options, which takes any as variables."""
     trained: Trained | None = None
     predictor: Predictor | None = None
     made_in: MadeIn | None = None
@@ -220,24 +234,68 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         version_id,
         directory,
         manifest,
-        None if manifest["kind"] == "script" else found,
+        found if manifest["kind"] != "script" or manifest.get("options") is not None else None,
         None if trained is None else Trained(**trained),
-        _predictor(text.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None,
+        _predictor(manifest, directory),
         None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
     )
 
 
-def _predictor(source: str) -> Predictor | None:
-    """Find the function that predicts; `weights` is not an input where the engine gives it."""
-    for entry in PREDICT_ENTRIES:
-        function = find_function(ast.parse(source), entry)
-        found = from_source(source, entry)
-        if function is None or found is None:
-            continue
-        returns = "" if function.returns is None else ast.unparse(function.returns)
-        takes_weights = any(parameter.name == "weights" for parameter in found.parameters)
-        return Predictor(entry, found, "Path" in returns, takes_weights)
+def _predictor(manifest: dict[str, Any], directory: Path) -> Predictor | None:
+    """Find what predicts: in a cell by its name, in a Cog project as its `cog.yaml` says."""
+    if manifest["kind"] == "cell":
+        text = (directory / manifest["source"]).read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        names = [*PREDICT_ENTRIES, *_predictor_classes(tree)]
+        return next((found for name in names if (found := _predictor_in(text, name))), None)
+    if manifest["kind"] != "cog" or not isinstance(manifest.get("predict"), dict):
+        return None
+    source, entry = manifest["predict"].get("source"), manifest["predict"].get("entry")
+    if not isinstance(source, str) or not isinstance(entry, str) or not _FOLDER_MEMBER.fullmatch(source):
+        raise _bad_bundle("what its manifest says of predictions is not understood")
+    try:
+        found = _predictor_in((directory / source).read_text(encoding="utf-8"), entry)
+    except (OSError, ValueError, SyntaxError):
+        return None  # a project whose predictor is broken still trains
+    return None if found is None else replace(found, source=source)
+
+
+def _predictor_classes(tree: ast.Module) -> list[str]:
+    """List the classes that say by their name, or that of a base, that they predict; the last one first."""
+    return [
+        node.name
+        for node in reversed(tree.body)
+        if isinstance(node, ast.ClassDef)
+        and _PREDICTOR_CLASSES & {node.name, *(ast.unparse(base).rpartition(".")[2] for base in node.bases)}
+    ]
+
+
+def _predictor_in(text: str, entry: str) -> Predictor | None:
+    """Read a function or class that predicts; `weights` is not an input where the engine gives it."""
+    tree = ast.parse(text)
+    if (function := find_function(tree, entry)) is not None:
+        return _predictor_of(text, entry, entry, function)
+    for method in PREDICT_ENTRIES:
+        if (function := find_method(tree, entry, method)) is not None:
+            setup = find_method(tree, entry, "setup")
+            return _predictor_of(text, entry, method, function, setup)
     return None
+
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _predictor_of(
+    text: str, entry: str, method: str, function: _Function, setup: _Function | None = None
+) -> Predictor | None:
+    found = from_source(text, entry, method)
+    if found is None:
+        return None
+    returns = "" if function.returns is None else ast.unparse(function.returns)
+    takes_weights = any(parameter.name == "weights" for parameter in found.parameters) or (
+        setup is not None and any(argument.arg == "weights" for argument in setup.args.args)
+    )
+    return Predictor(entry, method, found, "Path" in returns, takes_weights)
 
 
 def _unpack(bundle: bytes, target: Path) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.engine.services.replicate.weights_download import download
-from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs, safe_name
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.ipc.json_files import read_json

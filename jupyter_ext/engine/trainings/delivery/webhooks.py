@@ -58,13 +58,14 @@ def webhook_of(body: Mapping[str, Any], base_url: str) -> dict[str, Any] | None:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         wrong.append(InvalidField("uri", "webhook", f"webhook={str(url)[:60]!r} is no http(s) URL"))
-    for event in events if isinstance(events, list) else [] if events is None else [events]:
+    events = [] if events is None else events if isinstance(events, list) else [events]
+    for event in events:
         if event not in EVENTS:
             says = f"{str(event)[:40]!r} is none of {', '.join(EVENTS)}"
             wrong.append(InvalidField("enum", "webhook_events_filter", says))
     if wrong:
         raise invalid_input(wrong)
-    return {"url": url, "events": list(events) if events else list(EVENTS), "base_url": base_url}
+    return {"url": url, "events": events or list(EVENTS), "base_url": base_url}
 
 
 class Webhooks:

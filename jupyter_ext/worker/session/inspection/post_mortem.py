@@ -156,8 +156,8 @@ def _run_in(shell: Any, cell: str, namespace: dict[str, Any]) -> None:
     tree = ast.parse(text, name)
     namespace.setdefault("get_ipython", shell.get_ipython)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, name, "exec"), namespace)
+    exec(compile(tree, name, "exec", dont_inherit=True), namespace)
     if last is not None:
-        value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+        value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), namespace)
         if not cell.rstrip().endswith(";"):
             shell.displayhook(value)

@@ -72,7 +72,8 @@ class SessionCode:
         path = folder / entry
         self.labels[str(path)] = entry
         vars(self._main)["__file__"] = str(path)
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(self._main))
+        text = path.read_text(encoding="utf-8")
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(self._main))
         found = vars(self._main).get(MODEL_NAME)
         if found is None:
             raise NoModel(
