@@ -394,7 +394,6 @@ def test_a_dataset_is_checked_against_what_the_function_takes(
 
 
 PICTURES = b"""
-from decthings_model import make_model
 from jupyter_ext.ipc.decthings_tensors import Media, Tensor
 
 class Pictures:
@@ -406,7 +405,7 @@ class Pictures:
         images = [Tensor("image", [], [Media(name, b"data")]) for name in ("png", "jpeg")]
         return [{"name": "y", "data": [image.encode("new") for image in images]}]
 
-model = make_model(Pictures())
+model = Pictures()
 """
 
 
@@ -438,9 +437,10 @@ def test_pictures_come_in_the_layout_that_the_client_reads(
     asked = {**session, **model, "params": [{"name": "x"}][: len(sent)]}
     opened.http.headers["user-agent"] = client
     try:
-        _, blobs = post(opened.http, "Debug/callEvaluate", asked, sent)
+        answer, blobs = post(opened.http, "Debug/callEvaluate", asked, sent)
     finally:
         del opened.http.headers["user-agent"]
+    assert "output" in answer, answer
     expected = [Tensor("image", [], [Media(name, b"data")]).encode(layout) for name in formats]
     assert blobs == [b"".join(expected)]
 

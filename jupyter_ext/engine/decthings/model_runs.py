@@ -255,10 +255,12 @@ class ModelRuns:
         except (asyncio.CancelledError, TimeoutError):
             run.error = {"code": "cancelled" if run.canceled else "launcher_terminated"}
         finally:
-            if run.session_id is not None:
-                await self._service.terminate(run.session_id)
-            run.finished_at = time.time()
-            run.state = "failed" if run.error is not None else "completed"
+            try:  # a cancel may come here too, when the training has just ended by itself
+                if run.session_id is not None:
+                    await asyncio.shield(self._service.terminate(run.session_id))
+            finally:
+                run.finished_at = time.time()
+                run.state = "failed" if run.error is not None else "completed"
 
     async def _launched(self, run: Run, model: StoredModel) -> None:
         request = SessionLaunch(

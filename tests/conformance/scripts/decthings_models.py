@@ -54,7 +54,7 @@ async def main(make_client):
         while (found := await good(api.get_training_status({**model, **training})))["status"][
             "state"
         ] not in ("completed", "failed"):
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, found
             await asyncio.sleep(0.05)
         return found
 

@@ -153,6 +153,8 @@ class Model:
         """
         if name == "__call__" and callable(self.thing):
             return await settled(self.thing(*arguments.places(), **arguments.keywords()))
+        if self.by_contract and name in EVALUATE_METHODS[:1]:
+            return await self.evaluate(arguments)
         method = contract.member(self.thing, (name,)) if not name.startswith("_") else None
         if method is None:
             raise self._lacks(name, (name,))
