@@ -62,7 +62,15 @@ class State:
 
 
 class Model:
-    """A model that lives in a session. Its own methods can be called by their names: `model.fit(x=x)` is a call there."""
+    """A model that lives in a session. Its own methods can be called by their names: `model.fit(x=x)` is a call there.
+
+    Attributes:
+        wait_s: How long a call waits for what else has the session's main thread, such as a training, before it is
+            refused, seconds; `None` for ever. A model whose class has `evaluate_beside_training = True` does not wait for
+            its training.
+    """
+
+    wait_s: float | None = 600.0
 
     def __init__(self, channel: SessionChannel, resource: DebugModel) -> None:
         self._channel = channel
@@ -103,7 +111,9 @@ class Model:
         Raises:
             SessionCallFailed: Its code raised.
         """
-        return self._channel.call("evaluate", params, args, model_id=self.id, anomaly=anomaly)["value"]
+        return self._channel.call(
+            "evaluate", params, args, model_id=self.id, anomaly=anomaly, wait_s=self.wait_s
+        )["value"]
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Evaluate it."""
@@ -116,7 +126,9 @@ class Model:
             SessionError: It has no such method.
             SessionCallFailed: Its code raised.
         """
-        answer = self._channel.call("call", params, args, model_id=self.id, method=method, anomaly=anomaly)
+        answer = self._channel.call(
+            "call", params, args, model_id=self.id, method=method, anomaly=anomaly, wait_s=self.wait_s
+        )
         return answer["value"]
 
     def step(
@@ -140,7 +152,8 @@ class Model:
             **params: The step's arguments.
         """
         answer = self._channel.call(
-            "step", params, args, model_id=self.id, method=method, modules=modules, histograms=histograms, anomaly=anomaly
+            "step", params, args, model_id=self.id, method=method, modules=modules, histograms=histograms, anomaly=anomaly,
+            wait_s=self.wait_s,
         )  # fmt: skip
         return Step(answer)
 

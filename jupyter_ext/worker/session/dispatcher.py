@@ -4,7 +4,8 @@ Rule: the user's code runs in the main thread and nowhere else; whatever only lo
 training has the main thread. Every refusal has a `code`:
 
     invalid_parameter · model_not_found · training_not_found · training_not_running · state_not_found ·
-    state_key_not_found · not_offered · invalid_output · exception (with `exception`) · interrupted · no_failure · unknown_op
+    state_key_not_found · not_offered · invalid_output · exception (with `exception`) · interrupted · busy · no_failure ·
+    unknown_op
 """
 
 from __future__ import annotations

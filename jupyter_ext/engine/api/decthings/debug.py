@@ -36,6 +36,8 @@ from jupyter_ext.protocol.sessions import DebugSession, DebugTraining
 log = logging.getLogger(__name__)
 
 DEFAULT_INACTIVE_S = 1800
+EVALUATE_WAIT_S = 60.0
+"""An evaluation waits this long for a training that has the session, and is then refused."""
 _STATE, _WEIGHTS = "state", "weights"
 _WEIGHT_ERRORS = {
     "state_data_not_found": "weight_data_not_found",
@@ -200,7 +202,10 @@ class DebugRpc:
         definitions = self._definitions(session_id).evaluate_input
         params, blobs = await self._calls.parameters(call.providers(), definitions)
         answer, outputs = await self._calls.call(
-            session_id, "evaluate", {"model_id": model_id, "params": params}, blobs
+            session_id,
+            "evaluate",
+            {"model_id": model_id, "params": params, "wait_s": EVALUATE_WAIT_S},
+            blobs,
         )
         return {"output": answer["value"]}, readable(call, outputs, stacked=call.is_officials)
 

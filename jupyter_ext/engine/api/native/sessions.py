@@ -32,7 +32,7 @@ _MAX_WAIT_S = 60.0
 _STATUS_OF = {
     "invalid_parameter": 422, "not_offered": 422, "unknown_op": 404, "model_not_found": 404, "training_not_found": 404,
     "state_not_found": 404, "state_key_not_found": 404, "no_failure": 409, "training_not_running": 409,
-    "interrupted": 409, "exception": 422,
+    "interrupted": 409, "exception": 422, "busy": 409,
 }  # fmt: skip
 
 

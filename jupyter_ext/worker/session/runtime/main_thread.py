@@ -98,6 +98,14 @@ class Scheduler:
         """Whether anything has the main thread or waits for it."""
         return self.current is not None or bool(self.waiting) or self.cell_runs
 
+    def describe_busy(self) -> str:
+        """Say what has the main thread, for people."""
+        current = self.current
+        if current is None:
+            return "a cell" if self.cell_runs else "another call"
+        since = "" if current.started_at is None else f", since {time.time() - current.started_at:.0f} s"
+        return f"{current.op}{f' {current.subject}' if current.subject else ''}{since}"
+
     async def take(self, job: Job, work: Callable[[], Any]) -> Any:
         """Do some work in the main thread when the job's time has come; call it in another thread's loop.
 

@@ -20,6 +20,8 @@ from jupyter_ext.worker.session.runtime.arguments import Arguments, holds_arrays
 TRAIN_METHODS = ("train", "fit", "train_model")
 EVALUATE_METHODS = ("evaluate", "predict")
 STATE_METHODS = (*contract.GET_STATE, "get_state", "state_dict")
+BESIDE = "evaluate_beside_training"
+"""A model that has this as `True` is evaluated beside a training that runs, in a thread of its own."""
 _TRACKER = "tracker"
 
 
@@ -112,6 +114,13 @@ class Model:
     def by_contract(self) -> bool:
         """Whether its methods take Decthings' options."""
         return self.source.kind == "executor"
+
+    @property
+    def evaluates_beside(self) -> bool:
+        """Whether the model says that it can evaluate while it trains, in another thread."""
+        if isinstance(self.thing, Mapping):
+            return self.thing.get(BESIDE) is True
+        return getattr(self.thing, BESIDE, False) is True
 
     async def train(self, arguments: Arguments, tracker: Any) -> Any:
         """Train it; a plain method that has a parameter `tracker` is given one."""

@@ -104,6 +104,12 @@ class SessionState:
             or any(not one.is_over for one in self.trainings.values())
         )
 
+    @property
+    def is_training(self) -> bool:
+        """Whether a training has the main thread."""
+        current = self.scheduler.current
+        return current is not None and current.subject in self.trainings
+
     def expires_at(self) -> float | None:
         """Return the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
         left_s = None if self.is_busy else self.inactivity.left_s()
