@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.client.capture.modules import by_value, changes, is_importable
 from jupyter_ext.client.capture.names import filenames_of
 from jupyter_ext.errors import CannotTravel
 from jupyter_ext.protocol.schema.inputs import TrainingInput
@@ -47,6 +48,8 @@ class Packed:
     captured: list[Captured] = field(default_factory=list)
     imports: dict[str, str] = field(default_factory=dict)
     """Modules by the name that the code knows them by."""
+    modules: list[types.ModuleType] = field(default_factory=list)
+    """The same modules."""
     filenames: set[str] = field(default_factory=set)
     """Files of notebook code, whose lines tracebacks show."""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -57,8 +60,9 @@ def pack(found: Mapping[str, Any]) -> Packed:
     packed = Packed()
     values = {}
     for name, value in found.items():
-        if isinstance(value, types.ModuleType):
+        if isinstance(value, types.ModuleType) and is_importable(value):
             packed.imports[name] = value.__name__
+            packed.modules.append(value)
         else:
             values[name] = value
     if not values:
@@ -68,17 +72,19 @@ def pack(found: Mapping[str, Any]) -> Packed:
     buffer = io.BytesIO()
     pickler = cloudpickle.Pickler(buffer, protocol=5)
     pickler.dump(list(values))
-    for name, value in values.items():
-        before = buffer.tell()
-        try:
-            pickler.dump(value)
-        except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-            raise CannotTravel(
-                f"{name!r} ({type(value).__name__}) cannot travel to the worker: {one_line(error)}. "
-                "Make it inside train() instead."
-            ) from None
-        packed.captured.append(Captured(name=name, type=type(value).__name__, bytes=buffer.tell() - before))
-        packed.filenames.update(filenames_of(value))
+    with by_value():
+        for name, value in values.items():
+            before = buffer.tell()
+            try:
+                pickler.dump(value)
+            except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
+                raise CannotTravel(
+                    f"{name!r} ({type(value).__name__}) cannot travel to the worker: {one_line(error)}. "
+                    "Make it inside train() instead."
+                ) from None
+            size = buffer.tell() - before
+            packed.captured.append(Captured(name=name, type=type(value).__name__, bytes=size))
+            packed.filenames.update(filenames_of(value))
     packed.files["names.pkl"] = buffer.getvalue()
     return packed
 
@@ -96,7 +102,8 @@ def pickled(thing: Any, told: str) -> bytes:
     import cloudpickle
 
     try:
-        data: bytes = cloudpickle.dumps(thing, protocol=5)
+        with by_value():
+            data: bytes = cloudpickle.dumps(thing, protocol=5)
     except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
         raise CannotTravel(f"{told}: {one_line(error)}.") from None
     return data
@@ -136,6 +143,8 @@ def make_bundle(
         "sources": sources,
         "labels": labels,
     }
+    if notices := changes(packed.modules):
+        manifest["notices"] = [*manifest.get("notices", []), *notices]
     files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
     return Bundle(manifest["name"], pack_files(files), tuple(packed.captured), training_input, unknown)
 

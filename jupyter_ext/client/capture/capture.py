@@ -23,7 +23,13 @@ from typing import Any
 from jupyter_ext.client.capture.arguments import split_arguments
 from jupyter_ext.client.capture.bundle import Bundle, Packed, make_bundle, one_line, pack, pack_files, pickled
 from jupyter_ext.client.capture.entry import ENTRY, Entry, choose_entry, stub_arguments, without
-from jupyter_ext.client.capture.names import filenames_below, free_names, global_names, has_star_import
+from jupyter_ext.client.capture.names import (
+    filenames_below,
+    free_names,
+    global_names,
+    has_star_import,
+    imported_modules,
+)
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.signature import find_function, from_source
@@ -291,6 +297,7 @@ def _bundle_of_text(
         if key not in found and key not in given and not hasattr(builtins, key) and not key.startswith("__")
     ]
     packed = pack(found)
+    packed.modules += imported_modules(tree)
     return make_bundle(
         {**manifest, "label": f"Cell {manifest['name']}", "source": "code.py"},
         {"code.py": source.encode(), **packed.files, **(files or {})},

@@ -16,7 +16,8 @@ from typing import Any
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
-from jupyter_ext.protocol.schema.script_options import ScriptOptions, read_options
+from jupyter_ext.protocol.schema.options import ScriptOptions
+from jupyter_ext.protocol.schema.script_options import read_options
 from jupyter_ext.protocol.schema.signature import find_function, from_source
 
 ENTRY = "train"
@@ -64,14 +65,13 @@ def choose_entry(
     calling = [node for node in _main_statements(tree, guard) if _reaches_train(node, tree)]
     if not calling and (guard is None or _binds(training_input, inputs)):
         return Entry(is_script=False, signature=signature)
-    own_call = _final_call(tree, guard, calling)
-    if (
-        function is not None
-        and own_call is not None
-        and (given := _literal_arguments(own_call, function)) is not None
-    ):
-        told = f"train() is called once, with the inputs; line {own_call.lineno}, which calls it too, is left out."
-        return Entry(is_script=False, left_out=(own_call,), given=given, notice=told)
+    own = _own_call(tree, guard, calling, function)
+    if own is not None:
+        call, given = own
+        told = (
+            f"train() is called once, with the inputs; line {call.lineno}, which calls it too, is left out."
+        )
+        return Entry(is_script=False, left_out=(call,), given=given, notice=told)
     if inputs and read_options(tree) is None and _binds(training_input, inputs):
         told = "The inputs given are those of train(), so it is called with them; what calls it otherwise is left out."
         return Entry(is_script=False, signature=signature, left_out=tuple(calling), notice=told)
@@ -152,6 +152,18 @@ def _called_names(node: ast.AST) -> Iterator[str]:
         if not rebinds:  # as in train = torch.compile(train)
             given = [*call.args, *(word.value for word in call.keywords)]
             yield from (one.id for one in given if isinstance(one, ast.Name))
+
+
+def _own_call(
+    tree: ast.Module,
+    guard: ast.If | None,
+    calling: list[ast.stmt],
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None,
+) -> tuple[ast.Expr, dict[str, Any]] | None:
+    """Return the text's own plain call of `train` and what it gives, where ours can stand for it."""
+    call = _final_call(tree, guard, calling)
+    given = None if call is None or function is None else _literal_arguments(call, function)
+    return None if call is None or given is None else (call, given)
 
 
 def _final_call(tree: ast.Module, guard: ast.If | None, calling: list[ast.stmt]) -> ast.Expr | None:

@@ -95,6 +95,7 @@ def doctor() -> list[str]:
     for environment in info.environments:
         mark = "ok" if environment.state in ("warm", "starting") else "!!"
         lines.append(f"{mark}  {environment.python}: {environment.state} {environment.detail or ''}".rstrip())
+    lines += [f"!!  {problem}" for problem in info.problems]
     if sys.executable not in {environment.python for environment in info.environments}:
         lines.append(f"ok  {sys.executable}: not warmed yet")
     return lines

@@ -6,12 +6,14 @@ Rule: this is the only place where the notebook side speaks HTTP to the engine; 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine_process import discovery
+from jupyter_ext.engine_process.socket_transport import EngineTransport
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
 
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -79,6 +81,9 @@ class Transport:
         Raises:
             EngineUnreachable: There was none.
         """
+        if "json" in options:  # as escapes, so that the engine can say which value it does not take
+            options["content"] = json.dumps(options.pop("json")).encode()
+            options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         for attempt in (1, 2):
             try:
                 return await self._client().request(method, path, **options)
@@ -102,7 +107,7 @@ class Transport:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            transport = httpx.AsyncHTTPTransport(uds=self._socket_path)
+            transport = EngineTransport(self._socket_path)
             self._http = httpx.AsyncClient(
                 transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
             )

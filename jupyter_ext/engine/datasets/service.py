@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.datasets.files import Buffer, DatasetFiles
 from jupyter_ext.ids import is_training_id, new_training_id
 from jupyter_ext.ipc.dataset_reader import Reader
@@ -209,10 +210,9 @@ class Datasets:
         for directory in sorted(self._directory.iterdir()):
             if not is_training_id(directory.name):
                 continue
-            files = DatasetFiles.open(directory)
-            if files is None:
+            if not records.is_there(directory / "dataset.json"):
                 shutil.rmtree(directory, ignore_errors=True)
-            else:
+            elif (files := DatasetFiles.open(directory)) is not None:
                 self._datasets[directory.name] = Dataset(directory.name, files)
 
     def create(self, name: str, description: str, tags: list[dict[str, str]], keys: Any) -> Dataset:

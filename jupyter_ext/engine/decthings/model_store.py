@@ -20,8 +20,12 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
+from typing_extensions import TypedDict
+
+from jupyter_ext.engine.common import records
+from jupyter_ext.engine.common.archives import reading_archive
 from jupyter_ext.ids import is_training_id, new_training_id
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 
 MAX_FILES = 10_000
@@ -192,12 +196,11 @@ class ModelStore:
         for directory in sorted(self._directory.iterdir()):
             if not is_training_id(directory.name):
                 continue
-            about = read_json(directory / "model.json")
-            if about is None:
+            if not records.is_there(directory / "model.json"):
                 shutil.rmtree(directory, ignore_errors=True)
-                continue
-            self._models[directory.name] = StoredModel(directory, about)
-            self._models[directory.name].tidy()
+            elif (about := records.load(directory / "model.json", _about)) is not None:
+                self._models[directory.name] = StoredModel(directory, about)
+                self._models[directory.name].tidy()
 
     def create(
         self,
@@ -253,6 +256,24 @@ class ModelStore:
         self._models.pop(model_id).delete()
 
 
+class _About(TypedDict):
+    """What of `model.json` is relied upon."""
+
+    name: str
+    created_at: float
+    definitions: Any
+    states: list[dict[str, Any]]
+    active_state: str | None
+
+
+def _about(content: Any) -> dict[str, Any]:
+    records.parse(_About, content)
+    parse_definitions(content["definitions"])
+    for state in content["states"]:
+        state["id"], state["keys"]
+    return {"launchers": [], **content}
+
+
 def unpack(data: bytes) -> dict[str, bytes]:
     """Return the files of an uploaded model: of a zip archive with a `main.py`, or of a `main.py` alone.
 
@@ -261,20 +282,22 @@ def unpack(data: bytes) -> dict[str, bytes]:
     """
     if not data.startswith(b"PK\x03\x04"):
         try:
+<<<<<<< HEAD
             compile(data, MAIN, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
+=======
+            compile(data, MAIN, "exec")
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+>>>>>>> main
             raise BadArchive(f"it is neither a zip archive nor a {MAIN}: {error}") from error
         return {MAIN: data}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
-                raise BadArchive(f"it has more than {MAX_FILES} files or {MAX_UNPACKED_BYTES >> 30} GiB")
-            for member in members:
-                _check_name(member)
-            files = {member.filename: archive.read(member) for member in members}
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError) as error:
-        raise BadArchive(f"it is no whole zip archive: {error}") from error
+    with reading_archive(BadArchive), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
+            raise BadArchive(f"it has more than {MAX_FILES} files or {MAX_UNPACKED_BYTES >> 30} GiB")
+        for member in members:
+            _check_name(member)
+        files = {member.filename: archive.read(member) for member in members}
     if MAIN not in files:
         raise BadArchive(f"it has no {MAIN} at its top")
     return files

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.sessions import states as state
 from jupyter_ext.ipc.channel import AsyncConnection
 from jupyter_ext.protocol.sessions import DebugSession, SessionExit, SessionStatus
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -54,6 +58,7 @@ class SessionRecord:
         """Return the resource."""
         reported = dict(self.reported)
         if self.exit is not None:
+<<<<<<< HEAD
             reported |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
             reported["trainings"] = [
                 _ended_with(self.exit, training) for training in reported.get("trainings", [])
@@ -77,11 +82,40 @@ class SessionRecord:
                 "exit": self.exit,
             }
         )
+=======
+            told |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
+            trainings = told.get("trainings")
+            told["trainings"] = [
+                _ended_with(self.exit, training)
+                for training in (trainings if isinstance(trainings, list) else [])
+                if isinstance(training, dict)
+            ]
+        known = {
+            "id": self.id,
+            "name": self.spec["name"],
+            "status": self.status,
+            "created_at": self.spec["created_at"],
+            "started_at": self.started_at,
+            "ended_at": None if self.exit is None else self.exit.ended_at,
+            "python": self.spec["python"],
+            "cwd": self.spec["cwd"],
+            "calls": self.calls,
+            "connection_file": str(self.session_dir / f"kernel-{self.id}.json"),
+            "code_error": self.code_error,
+            "captured": self.spec.get("captured", []),
+            "exit": self.exit,
+        }
+        try:
+            return DebugSession.model_validate({"inactive_s": self.spec.get("inactive_s"), **told, **known})
+        except ValueError as error:  # what a session says of itself never costs a list
+            log.warning("what session %s says of itself cannot be read: %s", self.id, why(error))
+            return DebugSession.model_validate({**known, "code_error": None, "captured": []})
+>>>>>>> main
 
 
 def _ended_with(exit: SessionExit, training: dict[str, Any]) -> dict[str, Any]:
     """A training that ran when its session ended has failed with it."""
-    if training["state"] != "running":
+    if training.get("state") != "running":
         return training
     fail = {"code": "session_ended", "message": exit.message}
     return {**training, "state": "failed", "finished_at": exit.ended_at, "fail": fail}

@@ -13,10 +13,14 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
@@ -73,15 +77,20 @@ class DebugSessionService:
         self._sessions_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(self._bundles.clear)
         for session_dir in sorted(self._sessions_dir.iterdir()):
-            spec = read_json(session_dir / "spec.json") if is_training_id(session_dir.name) else None
-            if spec is None:
+            if not is_training_id(session_dir.name):
                 continue
-            record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
+            record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
+            if record is None:
+                continue
             self._take_load(record)
             self._records[record.id] = record
             if read_exit(session_dir) is not None:
+<<<<<<< HEAD
                 last = read_json(session_dir / "last.json")
                 record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
+=======
+                record.told = records.load(session_dir / "last.json", dict) or {}
+>>>>>>> main
                 self._end(record)
             else:
                 self._follow(record)
@@ -367,6 +376,23 @@ class DebugSessionService:
         over = [record.id for record in self._records.values() if record.exit is not None]
         for session_id in over[: max(0, len(over) - KEEP_ENDED)]:
             await self.delete(session_id)
+
+
+class _Spec(TypedDict):
+    """What of a session's spec.json is relied upon."""
+
+    name: str
+    created_at: Any
+    python: str
+    cwd: str
+    calls: str
+
+
+def _recovered(session_dir: Path, spec: Any) -> SessionRecord:
+    records.parse(_Spec, spec)
+    record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
+    record.resource()
+    return record
 
 
 async def _ended_or_back(record: SessionRecord) -> None:

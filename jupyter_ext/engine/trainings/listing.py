@@ -15,11 +15,12 @@ from typing import Any
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.catalog.query import ListQuery
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
+from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.trainings import Training, Urls
 
@@ -67,7 +68,9 @@ class TrainingList:
         record = self._trainings.record(row["id"])
         if record is not None:
             return record.resource().model_dump(mode="json")
-        stored: dict[str, Any] = row["resource"]
+        stored = row["resource"]
+        if not isinstance(stored, dict) or not isinstance(stored.get("urls"), dict):
+            return training_of(row).model_dump(mode="json")
         return _DEFAULTS | stored
 
     async def label(self, training_id: str, tags: object, notes: object) -> Training:
@@ -108,7 +111,7 @@ class TrainingList:
             Problem: There is no such training, its code is gone, or an input is wrong.
         """
         training = await self._trainings.get(training_id)
-        spec = read_json(self._runs_dir / training.id / "spec.json")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
         if spec is None:
             raise Problem(
                 404, "Gone", f"The files of training {training_id} are gone; start it from its notebook."
@@ -116,7 +119,7 @@ class TrainingList:
         if origin is None:
             path = spec.get("sys_path")
             origin = CallerContext(spec["python"], spec["cwd"], None if path is None else tuple(path))
-        inputs = {**training.input, **changes}
+        inputs = {**spec.get("given", spec["input"]), **changes}
         if "remote" in spec:
             return await self._trainings.create_remote(
                 spec["backend"], spec["remote"], spec["name"], inputs, origin

@@ -12,7 +12,7 @@ def words_of(inputs: Mapping[str, Any], spellings: Mapping[str, Mapping[str, str
     Args:
         inputs: Values by the input's name. `None` is what an option has that is not given.
         spellings: By the input's name: `flag`, `off` (how its opposite is written), and `form`, see
-            `protocol.schema.script_options`. One that is missing is written `--name value`.
+            `protocol.schema.options`. One that is missing is written `--name value`.
     """
     named: list[str] = []
     positional: list[str] = []

@@ -12,6 +12,7 @@ Standard library only; names are unpickled by cloudpickle's pickles, which need 
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import json
 import linecache
@@ -54,6 +55,7 @@ class UserCode:
 
     def load(self, main: ModuleType) -> None:
         """Put the notebook's names into `main`; a cell that defines the entry is executed there too."""
+        vars(builtins).setdefault("display", _display)
         for alias, name in self._imports.items():
             module = importlib.import_module(name)
             setattr(main, alias, module)
@@ -103,6 +105,12 @@ class UserCode:
             with open(self._directory / "function.pkl", "rb") as file:
                 return pickle.load(file)
         return main.__dict__[self.entry]
+
+
+def _display(*things: Any, **_options: Any) -> None:
+    """Stand for the notebook's `display`: a training has no page, so what is displayed is printed."""
+    for thing in things:
+        print(repr(thing))
 
 
 def _remember_source(filename: str, text: str) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.requests import answer, json_object
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents, Stream
 from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionLaunch

@@ -12,7 +12,7 @@ import mimetypes
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +20,7 @@ from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
 from jupyter_ext.engine.trainings.artifacts.versions import Trained, Versions
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Publisher:
         self._catalog = catalog
 
     def publish(
-        self, spec: Mapping[str, Any], output: Any, files: Sequence[Place] = ()
+        self, spec: RunSpec, output: Any, files: Sequence[Place] = ()
     ) -> tuple[Any, list[str], tuple[str, str] | None]:
         """Keep what a run that succeeded gave. Blocks: call it in a thread.
 
@@ -52,8 +53,8 @@ class Publisher:
             The output for clients, lines for the user, and id and model of the new version, if there is one.
         """
         try:
-            if spec.get("destination") and spec.get("kind") != "prediction":
-                return self._new_version(spec, output, files)
+            if (destination := spec.get("destination")) and spec.get("kind") != "prediction":
+                return self._new_version(spec, destination, output, files)
             if spec.get("returns_path"):
                 files = [*files, *_top_places(output)]
             if spec.get("kind") == "prediction" or _has_own_directory(spec):
@@ -72,7 +73,7 @@ class Publisher:
             )
 
     def _new_version(
-        self, spec: Mapping[str, Any], output: Any, files: Sequence[Place]
+        self, spec: RunSpec, destination: str, output: Any, files: Sequence[Place]
     ) -> tuple[Any, list[str], tuple[str, str]]:
         base = self._versions.find(spec["version"])
         if base is None:
@@ -86,7 +87,7 @@ class Publisher:
             notices.append(f"weights={str(named)[:200]!r} is no file in {spec['cwd']}; the version has none.")
         weights = self._keep(spec["id"], "weights", path) if path else None
         trained = Trained(
-            spec["destination"], spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
+            destination, spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
         )
         version = self._versions.add_trained(base, trained)
         rest = (
@@ -104,7 +105,7 @@ class Publisher:
             result["weights"] = FILE_PATH + weights.id
         return result, notices, (version.id, trained.model)
 
-    def _with_files(self, spec: Mapping[str, Any], output: Any, files: Sequence[Place]) -> Any:
+    def _with_files(self, spec: RunSpec, output: Any, files: Sequence[Place]) -> Any:
         """Keep each file that a path in an output names, and put its name there instead."""
         for place in files:
             try:
@@ -150,7 +151,7 @@ def _existing(value: Any, cwd: str) -> Path | None:
     return path if path.is_file() or path.is_dir() else None
 
 
-def _has_own_directory(spec: Mapping[str, Any]) -> bool:
+def _has_own_directory(spec: RunSpec) -> bool:
     """Tell whether a run's client named no directory: it cannot open paths of this machine, as a notebook can."""
     return spec["id"] in Path(spec["cwd"]).parts
 

@@ -26,12 +26,17 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired
 
+from typing_extensions import TypedDict
+
+from jupyter_ext.engine.common import records
+from jupyter_ext.engine.common.archives import reading_archive
 from jupyter_ext.engine.trainings.delivery.signed_links import OWNER
 from jupyter_ext.ids import VersionId, is_version_id
+from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.json_files import read_json, write_json
-from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.signature import find_function, find_method, from_source
 
@@ -45,7 +50,26 @@ _MEMBERS = re.compile(
 )
 _FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
 """Files of a project: no part of the path is empty, `.` or `..`."""
-_KINDS = ("cell", "function", "script", "cog")
+
+
+class CapturedName(TypedDict):
+    """A notebook name that travels by value."""
+
+    name: str
+    type: str
+    bytes: int
+
+
+class Manifest(TypedDict):
+    """What of a bundle's manifest.json is relied upon."""
+
+    kind: Literal["cell", "function", "script", "cog"]
+    name: str
+    entry: str
+    source: NotRequired[str | None]
+    signature: NotRequired[str | None]
+    captured: NotRequired[list[CapturedName]]
+    notices: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)
@@ -148,7 +172,7 @@ class Versions:
 
         version = self._keep(version_id, fill)
         if made_in is not None and made_in != version.made_in:
-            write_json(version.directory / "origin.json", asdict(made_in))
+            records.replace(version.directory / "origin.json", asdict(made_in))
             version = self._known[version_id] = replace(version, made_in=made_in)
         return version
 
@@ -198,7 +222,11 @@ class Versions:
             directory = self._directory / key
             if not (directory / "manifest.json").exists():
                 return None
-            self._known[key] = _read(key, directory)
+            try:
+                self._known[key] = _read(key, directory)
+            except (Problem, OSError) as error:
+                records.set_aside(directory, error.detail if isinstance(error, Problem) else str(error))
+                return None
         return self._known[key]
 
 
@@ -216,35 +244,43 @@ def copy_code(version: Version, target: Path) -> None:
 
 def _read(version_id: VersionId, directory: Path) -> Version:
     manifest = read_json(directory / "manifest.json")
-    if not isinstance(manifest, dict) or manifest.get("kind") not in _KINDS:
-        raise _bad_bundle("its manifest.json is missing or not understood")
+    try:
+        records.parse(Manifest, manifest)
+    except ValueError as error:
+        raise _bad_bundle(f"its manifest.json is missing or not understood ({records.why(error)})") from error
+    if (wrong := json_values.fault({key: manifest[key] for key in ("name", "entry")})) is not None:
+        raise invalid_input([InvalidField("invalid", wrong[0], f"{wrong[0]}: {wrong[1]}")])
     text = directory / (manifest.get("signature") or manifest.get("source") or "")
     if not text.is_file():
         raise _bad_bundle("the file that its manifest names as source is missing")
     try:
         found = from_source(text.read_text(encoding="utf-8"), manifest["entry"])
+        predictor = _predictor(manifest, directory)
+    except (UnicodeDecodeError, RecursionError, MemoryError, OSError) as error:
+        raise _bad_bundle(f"{text.name} cannot be read as Python ({records.why(error)})") from error
+    except ValueError as error:  # a null byte
+        raise Problem(422, "Invalid code", f"The code is not Python: {error}") from error
     except SyntaxError as error:
         raise Problem(
             422, "Invalid code", f"The code is not Python: {error.msg} (line {error.lineno})"
         ) from error
     if manifest["kind"] == "cog" and found is None:
         raise _bad_bundle(f"{text.name} defines no {manifest['entry']!r}")
-    trained, origin = read_json(directory / "trained.json"), read_json(directory / "origin.json")
     return Version(
         version_id,
         directory,
         manifest,
         found if manifest["kind"] != "script" or manifest.get("options") is not None else None,
-        None if trained is None else Trained(**trained),
-        _predictor(manifest, directory),
-        None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
+        records.read_record(directory / "trained.json", Trained),
+        predictor,
+        records.read_record(directory / "origin.json", MadeIn),
     )
 
 
 def _predictor(manifest: dict[str, Any], directory: Path) -> Predictor | None:
     """Find what predicts: in a cell by its name, in a Cog project as its `cog.yaml` says."""
     if manifest["kind"] == "cell":
-        text = (directory / manifest["source"]).read_text(encoding="utf-8")
+        text = (directory / (manifest.get("source") or "")).read_text(encoding="utf-8")
         tree = ast.parse(text)
         names = [*PREDICT_ENTRIES, *_predictor_classes(tree)]
         return next((found for name in names if (found := _predictor_in(text, name))), None)
@@ -299,22 +335,19 @@ def _predictor_of(
 
 
 def _unpack(bundle: bytes, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-            for member in archive.infolist():
-                name = member.filename
-                if not _MEMBERS.fullmatch(name) and not _FOLDER_MEMBER.fullmatch(name):
-                    raise _bad_bundle(f"{member.filename!r} does not belong into it")
-                if member.file_size > MAX_BUNDLE_BYTES:
-                    raise _bad_bundle(f"{member.filename!r} is larger than 2 GiB")
-                path = target / member.filename
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as source, open(path, "wb") as copy:
-                    shutil.copyfileobj(source, copy, 1 << 20)
-                if member.external_attr >> 16 & 0o100:
-                    path.chmod(0o755)
-    except zipfile.BadZipFile as error:
-        raise _bad_bundle(str(error)) from error
+    with reading_archive(_bad_bundle), zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        for member in archive.infolist():
+            name = member.filename
+            if not _MEMBERS.fullmatch(name) and not _FOLDER_MEMBER.fullmatch(name):
+                raise _bad_bundle(f"{name!r} does not belong into it")
+            if member.file_size > MAX_BUNDLE_BYTES:
+                raise _bad_bundle(f"{name!r} is larger than 2 GiB")
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, open(path, "wb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
+            if member.external_attr >> 16 & 0o100:
+                path.chmod(0o755)
 
 
 def _bad_bundle(reason: str) -> Problem:
