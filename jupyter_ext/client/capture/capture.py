@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.client.capture.arguments import split_arguments
-from jupyter_ext.client.capture.bundle import Bundle, Packed, make_bundle, one_line, pack, pack_files, pickled
+from jupyter_ext.client.capture.bundle import (
+    Bundle,
+    Packed,
+    make_bundle,
+    one_line,
+    pack,
+    pack_files,
+    pickled,
+    pickled_file,
+)
 from jupyter_ext.client.capture.entry import ENTRY, Entry, choose_entry, stub_arguments, without
 from jupyter_ext.client.capture.names import (
     filenames_below,
@@ -193,8 +202,9 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
         for key in sorted(global_names(function.__code__))
         if key in function.__globals__ and function.__module__ == "__main__"
     }
-    packed = pack(used)
-    data = pickled(function, f"{function.__name__}() cannot travel to the worker")
+    packed = pack(used, only_sizes=True)
+    told = f"{function.__name__}() cannot travel to the worker"
+    packed.add("function.pkl", pickled_file(function, told, name or function.__name__))
     signature = _signature_text(function)
     packed.filenames.add(function.__code__.co_filename)
     manifest = {
@@ -206,7 +216,7 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
     }
     return make_bundle(
         manifest,
-        {"signature.py": signature.encode(), "function.pkl": data},
+        {"signature.py": signature.encode(), **packed.files},
         packed,
         from_source(signature, str(manifest["entry"])),
         label_of,
@@ -296,7 +306,7 @@ def _bundle_of_text(
         for key in free
         if key not in found and key not in given and not hasattr(builtins, key) and not key.startswith("__")
     ]
-    packed = pack(found)
+    packed = pack(found, str(manifest["name"]), as_file=manifest["kind"] != "model")
     packed.modules += imported_modules(tree)
     return make_bundle(
         {**manifest, "label": f"Cell {manifest['name']}", "source": "code.py"},

@@ -11,6 +11,7 @@ from typing import IO, Any, Unpack
 
 from jupyter_ext.client.capture.bundle import Bundle
 from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
+from jupyter_ext.client.capture.large import keep_in
 from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
@@ -64,9 +65,10 @@ class AsyncClient:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
         bundle, values = with_inputs(bundle, inputs)
+        keep_in(bundle.large.values(), self.transport.where.blobs_dir)
         made_in = {name: told for name, told in origin().items() if name != "environ"}
         version = await self.transport.ask(
-            "POST", "/native/versions", content=bundle.data, params=made_in, timeout=UPLOAD_TIMEOUT
+            "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )
         body: dict[str, Any] = {"input": values, "jupyter_ext": origin()}
         if destination is not None:

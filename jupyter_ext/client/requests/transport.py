@@ -28,7 +28,7 @@ class Transport:
     """
 
     def __init__(self, where: Locations) -> None:
-        self._where = where
+        self.where = where
         self._http: httpx.AsyncClient | None = None
         self._socket_path = str(where.socket)
 
@@ -40,7 +40,7 @@ class Transport:
 
     async def ensure_socket(self) -> str:
         """Make sure that an engine runs; give its socket's path."""
-        found = await asyncio.to_thread(discovery.ensure, 30.0, self._where)
+        found = await asyncio.to_thread(discovery.ensure, 30.0, self.where)
         return found.socket_path
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:

@@ -18,7 +18,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict
+from typing import Any
 
 from typing_extensions import TypedDict
 
@@ -282,13 +282,8 @@ def unpack(data: bytes) -> dict[str, bytes]:
     """
     if not data.startswith(b"PK\x03\x04"):
         try:
-<<<<<<< HEAD
             compile(data, MAIN, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError) as error:
-=======
-            compile(data, MAIN, "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
->>>>>>> main
             raise BadArchive(f"it is neither a zip archive nor a {MAIN}: {error}") from error
         return {MAIN: data}
     with reading_archive(BadArchive), zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
@@ -123,16 +124,16 @@ def complete(session_dir: Path, reported: Mapping[str, Any]) -> dict[str, Any]:
         session_dir: Its directory.
         reported: What it last said of itself, as an engine heard it; empty where none did.
     """
-    last: dict[str, dict[str, Any]] = {one["id"]: one for one in reported.get("trainings", [])}
+    heard = reported.get("trainings")
+    last: dict[str, dict[str, Any]] = {
+        str(one.get("id")): one for one in (heard if isinstance(heard, list) else []) if isinstance(one, dict)
+    }
     directory = session_dir / "trainings"
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
-        record = read_json(path / RECORD_FILE)
-        if record is None:
-            continue
-        record.pop("types", None)
-        if record["id"] not in last or record["state"] != "running":
-            last[record["id"]] = record
-    trainings = sorted(last.values(), key=lambda one: float(one["created_at"]))
+        record = records.load(path / RECORD_FILE, DebugTraining.model_validate)
+        if record is not None and (path.name not in last or record.state != "running"):
+            last[path.name] = record.model_dump(mode="json", exclude={"types"}) | {"id": path.name}
+    trainings = sorted(last.values(), key=lambda one: str(one.get("created_at")))
     return {**reported, "trainings": [_counted(session_dir, one) for one in trainings]}
 
 

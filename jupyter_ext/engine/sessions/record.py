@@ -58,34 +58,9 @@ class SessionRecord:
         """Return the resource."""
         reported = dict(self.reported)
         if self.exit is not None:
-<<<<<<< HEAD
             reported |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
+            trainings = reported.get("trainings")
             reported["trainings"] = [
-                _ended_with(self.exit, training) for training in reported.get("trainings", [])
-            ]
-        return DebugSession.model_validate(
-            {
-                "inactive_s": self.spec.get("inactive_s"),
-                **reported,
-                "id": self.id,
-                "name": self.spec["name"],
-                "status": self.status,
-                "created_at": self.spec["created_at"],
-                "started_at": self.started_at,
-                "ended_at": None if self.exit is None else self.exit.ended_at,
-                "python": self.spec["python"],
-                "cwd": self.spec["cwd"],
-                "calls": self.calls,
-                "connection_file": str(self.session_dir / f"kernel-{self.id}.json"),
-                "code_error": self.code_error,
-                "captured": self.spec.get("captured", []),
-                "exit": self.exit,
-            }
-        )
-=======
-            told |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
-            trainings = told.get("trainings")
-            told["trainings"] = [
                 _ended_with(self.exit, training)
                 for training in (trainings if isinstance(trainings, list) else [])
                 if isinstance(training, dict)
@@ -106,11 +81,12 @@ class SessionRecord:
             "exit": self.exit,
         }
         try:
-            return DebugSession.model_validate({"inactive_s": self.spec.get("inactive_s"), **told, **known})
+            return DebugSession.model_validate(
+                {"inactive_s": self.spec.get("inactive_s"), **reported, **known}
+            )
         except ValueError as error:  # what a session says of itself never costs a list
             log.warning("what session %s says of itself cannot be read: %s", self.id, why(error))
             return DebugSession.model_validate({**known, "code_error": None, "captured": []})
->>>>>>> main
 
 
 def _ended_with(exit: SessionExit, training: dict[str, Any]) -> dict[str, Any]:

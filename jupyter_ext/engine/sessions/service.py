@@ -85,12 +85,8 @@ class DebugSessionService:
             self._take_load(record)
             self._records[record.id] = record
             if read_exit(session_dir) is not None:
-<<<<<<< HEAD
-                last = read_json(session_dir / "last.json")
+                last: dict[str, Any] | None = records.load(session_dir / "last.json", dict)
                 record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
-=======
-                record.told = records.load(session_dir / "last.json", dict) or {}
->>>>>>> main
                 self._end(record)
             else:
                 self._follow(record)
