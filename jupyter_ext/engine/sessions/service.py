@@ -85,7 +85,7 @@ class DebugSessionService:
             self._take_load(record)
             self._records[record.id] = record
             if read_exit(session_dir) is not None:
-                last: dict[str, Any] | None = records.load(session_dir / "last.json", dict)
+                last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
                 record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
                 self._end(record)
             else:
