@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.worker.runtime import old_paths
 from jupyter_ext.worker.runtime.command_line import words_of
 
 
@@ -32,6 +33,7 @@ class UserCode:
     """One unpacked bundle."""
 
     def __init__(self, directory: Path) -> None:
+        old_paths.install()
         self._directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
