@@ -99,7 +99,7 @@ class UserCode:
         if self.file is not None:
             _remember_source(filename, text)  # the file may have been changed since
         main.__dict__["__file__"] = filename
-        exec(compile(text, filename, "exec"), main.__dict__)
+        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""
