@@ -113,7 +113,7 @@ def _reads(tree: ast.expr, namespace: Mapping[str, Any]) -> bool:
 
 def _evaluated(expression: str, namespace: Mapping[str, Any], written: str) -> str:
     try:
-        return str(eval(expression, dict(namespace)))
+        return str(eval(compile(expression, "<expression>", "eval", dont_inherit=True), dict(namespace)))
     except Exception as error:  # noqa: BLE001  the user's expression may raise anything
         raise _refusal(written, error) from None
 

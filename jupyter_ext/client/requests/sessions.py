@@ -20,7 +20,7 @@ READY_WITHIN_S = 60.0
 
 
 def requests() -> SessionRequests:
-    """Give what asks the engine about sessions."""
+    """Return what asks the engine about sessions."""
     return SessionRequests(client().transport)
 
 
@@ -48,13 +48,13 @@ class SessionRequests:
         return DebugSession.model_validate(answer)
 
     async def replace_code(self, session_id: str, bundle: Bundle) -> httpx.Response:
-        """Replace a session's code; gives the answer as it is."""
+        """Replace a session's code; returns the answer as it is."""
         body = {"code": await self._upload(bundle)}
         path = f"/native/sessions/{_path(session_id)}/code"
         return await self._transport.send("POST", path, json=body, timeout=UPLOAD_TIMEOUT)
 
     async def get(self, session_id: str) -> DebugSession:
-        """Give a session.
+        """Return a session.
 
         Raises:
             UnknownId: There is none with this id.
@@ -82,7 +82,7 @@ class SessionRequests:
         return [DebugSession.model_validate(one) for one in answer["sessions"]]
 
     async def terminate(self, session_id: str) -> DebugSession:
-        """End a session; gives it as it is then."""
+        """End a session; returns it as it is then."""
         return DebugSession.model_validate(
             await self._transport.ask("POST", f"/native/sessions/{_path(session_id)}/terminate")
         )
@@ -92,13 +92,13 @@ class SessionRequests:
         await self._transport.ask("DELETE", f"/native/sessions/{_path(session_id)}")
 
     async def logs(self, session_id: str, stream: str, tail: int | None) -> str:
-        """Give what a session printed, or the last lines of it, a mebibyte at most."""
+        """Return what a session printed, or the last lines of it, a mebibyte at most."""
         params = {"stream": stream, "tail": str(10**9 if tail is None else tail)}
         answer = await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}/logs", params=params)
         return str(answer["text"])
 
     async def stacks(self, session_id: str) -> str:
-        """Tell where each thread of a session stands, also of one that answers nothing."""
+        """Return where each thread of a session stands, also of one that answers nothing."""
         answer = await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}/stacks")
         return str(answer["text"])
 

@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.worker.runtime import old_paths
 from jupyter_ext.worker.runtime.command_line import words_of
 
 
@@ -32,6 +33,7 @@ class UserCode:
     """One unpacked bundle."""
 
     def __init__(self, directory: Path) -> None:
+        old_paths.install()
         self._directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
@@ -97,7 +99,7 @@ class UserCode:
         if self.file is not None:
             _remember_source(filename, text)  # the file may have been changed since
         main.__dict__["__file__"] = filename
-        exec(compile(text, filename, "exec"), main.__dict__)
+        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""
