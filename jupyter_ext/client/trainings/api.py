@@ -14,11 +14,11 @@ from jupyter_ext.client.capture.cog_project import capture_folder
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.process_client import client
-from jupyter_ext.client.requests.resolve import NotChosen, check_text, choose
+from jupyter_ext.client.requests.resolve import check_text, choose
 from jupyter_ext.client.requests.service_ref import RemoteRef, is_remote, remote_ref
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.client.trainings.listing import TrainingList
-from jupyter_ext.errors import InvalidInput, UnknownId
+from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import EngineInfo, Listening
 
 BACKENDS = ("local", "replicate", "a base URL")
@@ -197,10 +197,7 @@ class Trainings:
             UnknownId: There is none, or more than one id begins so.
         """
         text = check_text(text, "training", "%trainings")
-        try:
-            found = choose(text, self._all(text), kind="training", list_with="%trainings", names_repeat=True)
-        except NotChosen as error:
-            raise UnknownId(str(error)) from None
+        found = choose(text, self._all(text), kind="training", list_with="%trainings", names_repeat=True)
         return found.id
 
     def _all(self, text: str) -> Iterator[Training]:
