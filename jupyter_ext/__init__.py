@@ -20,8 +20,8 @@ _HOMES = {
     "Training": "jupyter_ext.client.trainings.handle",
     "checkpoint": "jupyter_ext.checkpoint",
     "datasets": "jupyter_ext.client.datasets.handle",
-    "debug": "jupyter_ext.client.sessions.session",
-    "debug_sessions": "jupyter_ext.client.sessions.session",
+    "debug": "jupyter_ext.client.debugging",
+    "debug_sessions": "jupyter_ext.client.debugging",
     "engine": "jupyter_ext.client.trainings.api",
     "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.sdk.logging",
@@ -36,9 +36,9 @@ _HOMES = {
 if TYPE_CHECKING:
     from jupyter_ext import checkpoint
     from jupyter_ext.client.datasets.handle import datasets
+    from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.models.handle import models
     from jupyter_ext.client.requests.async_client import AsyncClient
-    from jupyter_ext.client.sessions.session import debug, debug_sessions
     from jupyter_ext.client.trainings.api import engine, train, trainings
     from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form

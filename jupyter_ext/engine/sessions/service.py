@@ -24,7 +24,7 @@ from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
@@ -45,7 +45,7 @@ TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
-_SOCKET_ENDINGS = (".call", ".sock", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
+_SOCKET_ENDINGS = (".call", ".sock", ".dap", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
 
 
 class DebugSessionService:
@@ -85,7 +85,8 @@ class DebugSessionService:
             self._take_load(record)
             self._records[record.id] = record
             if read_exit(session_dir) is not None:
-                record.told = records.load(session_dir / "last.json", dict) or {}
+                last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
+                record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
                 self._end(record)
             else:
                 self._follow(record)
@@ -99,31 +100,32 @@ class DebugSessionService:
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
 
     async def add_code(self, bundle: bytes) -> str:
-        """Keep a bundle of code until a session takes it; gives its id.
+        """Keep a bundle of code until a session takes it; returns its id.
 
         Raises:
             Problem: The bytes are no bundle.
         """
         return await asyncio.to_thread(self._bundles.add, bundle)
 
-    async def launch(self, order: SessionOrder) -> DebugSession:
+    async def launch(self, request: SessionLaunch) -> DebugSession:
         """Launch a session and return at once; `wait_ready` waits until it answers.
 
         Raises:
-            Problem: The order is wrong, or this engine is making way for another.
+            Problem: The request is wrong, or this engine is making way for another.
         """
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
-        if order.inactive_s is not None and not order.inactive_s > 0:
+        if request.inactive_s is not None and not request.inactive_s > 0:
             raise Problem(
-                422, "Invalid value", f"inactive_s={order.inactive_s} is not above 0; null is for never."
+                422, "Invalid value", f"inactive_s={request.inactive_s} is not above 0; null is for never."
             )
-        interpreter = self._environments.get(order.python)
+        interpreter = self._environments.get(request.python)
         record = await asyncio.to_thread(
-            launch_request.prepare, order, self._sessions_dir, self._socket_dir, self._bundles
+            launch_request.prepare, request, self._sessions_dir, self._socket_dir, self._bundles
         )
         self._records[record.id] = record
-        spec = launch_request.worker_spec(record, order, max(1, usable_cores() // max(1, self.num_active)))
+        num_threads = max(1, usable_cores() // max(1, self.num_active))
+        spec = launch_request.worker_spec(record, request, num_threads)
         with contextlib.suppress(WorkerStartError):  # its files say why, and so its exit does
             await record.process.start(interpreter, spec)
         self._follow(record)
@@ -142,13 +144,13 @@ class DebugSessionService:
         record.num_codes += 1
         target = record.session_dir / "code" / str(number)
         await asyncio.to_thread(self._bundles.take, code, target)
-        told, _ = await self.call(session_id, "load_code", {"directory": str(number)})
+        reported, _ = await self.call(session_id, "load_code", {"directory": str(number)})
         record.code_error = None
         self._pubsub.notify(session_id)
-        return told
+        return reported
 
     def record(self, session_id: str) -> SessionRecord:
-        """Give a session as it is held here.
+        """Return a session as it is held here.
 
         Raises:
             Problem: There is none with this id.
@@ -159,7 +161,7 @@ class DebugSessionService:
         return record
 
     def get(self, session_id: str) -> DebugSession:
-        """Give a session.
+        """Return a session.
 
         Raises:
             Problem: There is none with this id.
@@ -167,7 +169,7 @@ class DebugSessionService:
         return self.record(session_id).resource()
 
     async def wait_ready(self, session_id: str, timeout_s: float = 60.0) -> DebugSession:
-        """Give a session once it answers and its code was loaded, or it has ended, or time is up."""
+        """Return a session once it answers and its code was loaded, or it has ended, or time is up."""
         record = self.record(session_id)
         try:
             async with asyncio.timeout(timeout_s):
@@ -201,7 +203,7 @@ class DebugSessionService:
         return record.resource()
 
     async def stacks(self, session_id: str) -> str:
-        """Tell where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
+        """Return where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
 
         Raises:
             Problem: There is no such session, or it has ended.
@@ -234,10 +236,10 @@ class DebugSessionService:
         *,
         after_end: bool = False,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call a session; see `worker/session_ops.py` for what it can be asked.
+        """Call a session; see `worker/session/dispatcher.py` for what it can be asked.
 
         A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
-        `kept` answers what it can of one that has ended.
+        `archive` answers what it can of one that has ended.
 
         Raises:
             Problem: There is no such session, or it has ended, before or during the call.
@@ -251,7 +253,7 @@ class DebugSessionService:
                 return await record.connection.call(op, params, blobs)
             except ChannelClosed:
                 await _ended_or_back(record)
-        if after_end and record.exit is not None and archive.can_answer(op, params or {}):
+        if after_end and record.exit is not None and archive.can_answer(op):
             trainings = {one.id: one for one in record.resource().trainings}
             return await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, params or {})
         raise self._gone(record)
@@ -291,8 +293,10 @@ class DebugSessionService:
             log.info("a session went: %s", error)
 
     def _gone(self, record: SessionRecord) -> Problem:
-        told = "It does not answer." if record.exit is None else record.exit.message
-        return Problem(410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {told}")
+        reason = "It does not answer." if record.exit is None else record.exit.message
+        return Problem(
+            410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {reason}"
+        )
 
     def _follow(self, record: SessionRecord) -> None:
         task = asyncio.create_task(self._follow_to_the_end(record), name=f"session {record.id}")
@@ -314,7 +318,7 @@ class DebugSessionService:
             reconciling.cancel()
             if record.connection is not None:
                 record.connection.close()
-        record.told = await asyncio.to_thread(archive.with_all_counted, record.session_dir, record.told)
+        record.reported = await asyncio.to_thread(archive.complete, record.session_dir, record.reported)
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:
@@ -338,9 +342,9 @@ class DebugSessionService:
         except (ChannelClosed, CallError) as error:
             log.info("session %s: %s", record.id, error)
 
-    def _take(self, record: SessionRecord, told: dict[str, Any]) -> None:
-        record.told = told
-        if told["ready"] and not record.ready.is_set():
+    def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
+        record.reported = reported
+        if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
             if record.status == "starting":
                 record.move("running")
@@ -356,7 +360,7 @@ class DebugSessionService:
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.process)
         record.move("ended")
-        write_json(record.session_dir / "last.json", record.told)
+        write_json(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()

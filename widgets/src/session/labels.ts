@@ -89,9 +89,10 @@ export function noticesOf(
     });
   }
   if (session.attached) {
+    const { host, port, socket } = session.attached;
     lines.push({
       tone: 'info',
-      text: `A debugger can attach (DAP) at ${session.attached.host}:${session.attached.port}.`,
+      text: `A debugger can attach (DAP) at ${port === null ? socket : `${host}:${port}`}.`,
     });
   }
   const left = session.expires_at === null ? Infinity : session.expires_at - now_s;

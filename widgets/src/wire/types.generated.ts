@@ -352,10 +352,12 @@ export interface SessionExit {
   exception: UserException | null;
 }
 
-/** Where a debugger can connect. */
+/** Where a debugger can connect: a Unix socket of this user's, and a port where one was asked for. */
 export interface Endpoint {
-  host: string;
-  port: number;
+  socket: string | null;
+  adapter: string | null;
+  host: string | null;
+  port: number | null;
 }
 
 /** One debug session. `calls` is the Unix socket where it answers; `connection_file` is its kernel's. */

@@ -86,7 +86,7 @@ class SessionCode:
         return None if self.source is None else {"kind": self.source.kind, "name": self.source.name}
 
     def function(self, name: str) -> Any:
-        """Give a function of the session's own namespace, or `None`."""
+        """Return a function of the session's own namespace, or `None`."""
         found = vars(self._main).get(name)
         return found if callable(found) else None
 
