@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -114,9 +115,10 @@ class Training:
         self._on_change()
 
     def set_progress(self, share: float) -> None:
-        """Say how far it is, 0 to 1; what is outside is kept as it is."""
-        self.progress = float(share)
-        self._on_change()
+        """Say how far it is, 0 to 1; what is outside is kept as it is, and what is no finite number is passed over."""
+        if math.isfinite(share):
+            self.progress = float(share)
+            self._on_change()
 
     def on_cancel(self, callback: Callable[[], Any]) -> None:
         """Have a function called when a cancel is asked for; at once where it has been."""
