@@ -11,6 +11,7 @@ from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.event_stream import Event
+from jupyter_ext.client.trainings.snapshot import snapshot
 from jupyter_ext.errors import TrainingCanceled, TrainingFailed
 from jupyter_ext.protocol import trainings
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
@@ -236,6 +237,6 @@ async def _next(events: AsyncIterator[Event]) -> Event:
     return await anext(events)
 
 
-def mime_content(training: trainings.Training) -> dict[str, Any]:
+def mime_content(training: trainings.Training) -> dict[str, object]:
     """Give the content of the MIME type from which JupyterLab re-attaches to a training."""
-    return {"id": training.id, "version": 1, "training": training.model_dump(mode="json", exclude={"logs"})}
+    return {"id": training.id, "version": 1, "training": snapshot(training)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.client import display_hook
 from jupyter_ext.client.trainings.handle import Training
+from jupyter_ext.client.trainings.snapshot import snapshot
 from jupyter_ext.protocol import trainings
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class TrainingList(list[Training]):
             "version": 1,
             "status": self._status,
             "limit": self._limit,
-            "trainings": [run.known.model_dump(mode="json", exclude={"logs"}) for run in self],
+            "trainings": [snapshot(run.known) for run in self],
         }
 
     def _ipython_display_(self) -> None:
