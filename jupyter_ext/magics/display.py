@@ -62,7 +62,7 @@ class LiveOutput:
     shown_at: float = field(default_factory=time.monotonic)
 
     def bundle(self) -> dict[str, object]:
-        """Give the MIME bundle. A widget that no page drew is not in it, once one would have."""
+        """Return the MIME bundle. A widget that no page drew is not in it, once one would have."""
         stays = self.widget is not None and (
             self.widget.is_viewed or time.monotonic() - self.shown_at < _VIEWED_WITHIN_S
         )
@@ -134,7 +134,7 @@ def show_and_wait(run: Training) -> None:
 
 
 def label_of(shell: Any) -> Callable[[str], str]:
-    """Give a function that names a file of code as the notebook does, such as `Cell In[5]`."""
+    """Return a function that names a file of code as the notebook does, such as `Cell In[5]`."""
 
     def label(filename: str) -> str:
         named = shell.compile.format_code_name(filename)
@@ -224,7 +224,7 @@ class EngineStatus:
         self._info = info
 
     def __repr__(self) -> str:
-        """Give it as text."""
+        """Return it as text."""
         info = self._info
         lines = [
             f"Engine {info.version}, pid {info.pid}, {info.memory_mib:.0f} MiB",

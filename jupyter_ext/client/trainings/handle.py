@@ -33,7 +33,7 @@ class Training:
         self._resource = resource
 
     def __repr__(self) -> str:
-        """Give a line that says what it is and how it stands."""
+        """Return a line that says what it is and how it stands."""
         return f"<Training {self._resource.name} {self.id} {self._resource.status}>"
 
     @property
@@ -147,7 +147,7 @@ class Training:
         loop_thread().run(self._client.delete(self.id))
 
     def logs(self, tail: int | None = None) -> str:
-        """Give what it printed, or the last lines of it."""
+        """Return what it printed, or the last lines of it."""
         return loop_thread().run(self._client.logs(self.id, tail))
 
     def stacks(self) -> str:
@@ -157,7 +157,7 @@ class Training:
     def columns(
         self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
     ) -> list[SeriesColumns]:
-        """Give metrics as numpy columns, one object per series.
+        """Return metrics as numpy columns, one object per series.
 
         Args:
             keys: Only these metrics.
@@ -169,7 +169,7 @@ class Training:
     def metrics(
         self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
     ) -> pd.DataFrame:
-        """Give every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
+        """Return every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
 
         Args:
             keys: Only these metrics.
@@ -220,8 +220,8 @@ class Training:
     def _raise_for_status(self, resource: trainings.Training) -> Training:
         self._resource = resource
         if resource.status == "failed":
-            told = resource.exception.text if resource.exception else resource.error
-            raise TrainingFailed(f"Training {self.name} ({self.id}) failed.\n{told}")
+            error = resource.exception.text if resource.exception else resource.error
+            raise TrainingFailed(f"Training {self.name} ({self.id}) failed.\n{error}")
         if resource.status == "canceled":
             raise TrainingCanceled(f"Training {self.name} ({self.id}) was canceled.")
         return self
@@ -238,5 +238,5 @@ async def _next(events: AsyncIterator[Event]) -> Event:
 
 
 def mime_content(training: trainings.Training) -> dict[str, object]:
-    """Give the content of the MIME type from which JupyterLab re-attaches to a training."""
+    """Return the content of the MIME type from which JupyterLab re-attaches to a training."""
     return {"id": training.id, "version": 1, "training": snapshot(training)}
