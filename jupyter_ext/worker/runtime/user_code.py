@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.worker.runtime import old_paths
 from jupyter_ext.worker.runtime.command_line import words_of
@@ -47,7 +48,7 @@ class UserCode:
         self.file: str | None = manifest.get("file")
         """The file that this is the text of, where it is that of a file."""
         self._arguments: list[str] = manifest.get("arguments", [])
-        self._options: dict[str, dict[str, str]] | None = manifest.get("options")
+        self._options: dict[str, OptionSpelling] | None = manifest.get("options")
         self._imports: dict[str, str] = manifest.get("imports", {})
         self.labels: dict[str, str] = dict(manifest.get("labels", {}))
         if self._source is not None:
