@@ -31,7 +31,7 @@ from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
@@ -79,17 +79,29 @@ class DebugSessionService:
         for session_dir in sorted(self._sessions_dir.iterdir()):
             if not is_training_id(session_dir.name):
                 continue
-            record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
-            if record is None:
-                continue
-            self._take_load(record)
-            self._records[record.id] = record
-            if read_exit(session_dir) is not None:
-                record.told = records.load(session_dir / "last.json", dict) or {}
-                self._end(record)
-            else:
-                self._follow(record)
+            try:
+                self._adopt(session_dir)
+            except (
+                OSError,
+                ValueError,
+                TypeError,
+                KeyError,
+            ) as error:  # one that makes no sense harms no other
+                records.set_aside(session_dir, records.why(error))
+                self._records.pop(session_dir.name, None)
         await self._forget_oldest()
+
+    def _adopt(self, session_dir: Path) -> None:
+        record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
+        if record is None:
+            return
+        self._take_load(record)
+        self._records[record.id] = record
+        if read_exit(session_dir) is not None:
+            record.told = records.load(session_dir / "last.json", dict) or {}
+            self._end(record)
+        else:
+            self._follow(record)
 
     async def close(self) -> None:
         """Stop following; every session goes on."""
@@ -356,7 +368,7 @@ class DebugSessionService:
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.process)
         record.move("ended")
-        write_json(record.session_dir / "last.json", record.told)
+        records.replace(record.session_dir / "last.json", record.told)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()
