@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from typing import Any
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, Locations, locations
 from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMismatch
+from jupyter_ext.ipc import private_sockets
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -48,9 +48,7 @@ class _UnixHTTPConnection(http.client.HTTPConnection):
         self._socket_path = socket_path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._socket_path)
+        self.sock = private_sockets.connect(self._socket_path, self.timeout)
 
 
 def request(
@@ -98,6 +96,10 @@ def find(where: Locations | None = None) -> Connection | None:
         status, info = request(path, "GET", "/native/engine")
     except (FileNotFoundError, ConnectionError):
         return None
+    except private_sockets.NotPrivate as error:
+        raise EngineUnreachable(
+            f"Nothing was sent to {path}: {error}. Remove it, or set JUPYTER_EXT_RUNTIME_DIR to a folder of your own."
+        ) from error
     except OSError as error:
         raise EngineUnreachable(
             f"The engine at {path} does not answer ({error}); see {where.engine_log}, or run `%engine restart`."

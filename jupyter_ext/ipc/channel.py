@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.channel_peer import Peer
 from jupyter_ext.ipc.frames import Buffer, ChannelClosed, Message, Parser, pack, receive
 
@@ -43,12 +44,9 @@ class Connection:
     """
 
     def __init__(self, path: str, timeout_s: float = 5.0) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(path)
+            self._socket = private_sockets.connect(path, timeout_s)
         except OSError as error:
-            self._socket.close()
             raise ChannelClosed(f"nobody answers at {path}: {error.strerror or error}") from error
         self._socket.settimeout(None)
         self._parser = Parser()
@@ -210,7 +208,9 @@ class AsyncConnection:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         peer.setblocking(False)
         try:
+            private_sockets.check_directory_of(path)
             await asyncio.get_running_loop().sock_connect(peer, path)
+            private_sockets.check_peer(peer)
         except OSError as error:
             peer.close()
             raise ChannelClosed(f"nobody answers at {path}: {error.strerror or error}") from error

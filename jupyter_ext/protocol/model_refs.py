@@ -17,6 +17,7 @@ import os
 import re
 
 _SOURCES = frozenset({"hub", "url", "file", "training", "custom", "service"})
+_HUB_FORM = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?(@\w[\w./+-]*)?")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@.*)?|[\w.-]+@.+")
 
 HUB_VARIABLES = (
@@ -67,6 +68,11 @@ def is_reference(text: str) -> bool:
     source, colon, _ = text.partition(":")
     is_place = full_id(text).startswith(("url:", "file:"))
     return is_place or (bool(colon) and source in _SOURCES) or _HUB_NAME.fullmatch(text) is not None
+
+
+def is_hub_name(text: str) -> bool:
+    """Tell whether a text has the form of a hub's model: `[hub:]name` or `[hub:]org/name`, with or without a revision."""
+    return _HUB_FORM.fullmatch(text.strip().removeprefix("hub:")) is not None
 
 
 def short_id(model_id: str) -> str:

@@ -143,7 +143,7 @@ def _form(value: Any, depth: int = 0) -> _Form:
 
 def _form_of_object(value: Any, depth: int) -> _Form:
     if isinstance(value, os.PathLike):
-        return _Form(os.path.abspath(os.fspath(value)), is_exact=False)
+        return _Form(_absolute_path(os.fspath(value)), is_exact=False)
     if isinstance(value, enum.Enum):
         form = _form(value.value, depth + 1)
         return _Form(value.name if form.is_description else form.json, is_exact=False)
@@ -215,10 +215,19 @@ def _beginning(value: Any, shown: str) -> Any:
     return f"{shown[:_MAX_DESCRIPTION_CHARS]}… ({len(value):,} items)"
 
 
+def _absolute_path(path: Any) -> Any:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise InvalidInput(
+            f"{os.fspath(path)!r} lies in the notebook's folder, which was deleted; go to another one first: %cd ~"
+        ) from None
+
+
 def _absolute(value: Any) -> Any:
     """Return paths as absolute ones: the worker may have a directory of its own."""
     if isinstance(value, Path):
-        return value.absolute()
+        return type(value)(_absolute_path(value))
     if type(value) in (list, tuple):
         return type(value)(_absolute(item) for item in value)
     return {key: _absolute(item) for key, item in value.items()} if type(value) is dict else value

@@ -33,7 +33,10 @@ def is_importable(module: types.ModuleType) -> bool:
     parent = sys.modules.get(name.rpartition(".")[0])
     places = sys.path if parent is None else getattr(parent, "__path__", [])
     last = name.rpartition(".")[2]
-    expected = (os.path.join(place or os.getcwd(), last) for place in places)
+    try:
+        expected = [os.path.abspath(os.path.join(place, last)) for place in places]
+    except FileNotFoundError:  # the notebook's folder was deleted
+        expected = [os.path.join(place, last) for place in places if place]
     if any(spec.origin in (f"{path}.py", os.path.join(path, "__init__.py")) for path in expected):
         return True
     return bool(_found_origin(name, parent) == spec.origin)

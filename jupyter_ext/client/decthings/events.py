@@ -7,11 +7,12 @@ import threading
 from typing import Any
 
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import unix_connect
+from websockets.sync.client import connect
 
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.decthings import Service
 from jupyter_ext.client.requests.process_client import client
+from jupyter_ext.ipc import private_sockets
 from jupyter_ext.protocol.decthings.framing import Event, decode_frame
 
 MAX_KEPT_BYTES = 16 << 20
@@ -50,7 +51,10 @@ class RemoteOutput:
     def _follow(self) -> None:
         try:
             path = loop_thread().run(client().transport.ensure_socket())
-            with unix_connect(path, "ws://engine/native/decthings/events", max_size=None) as socket:
+            peer = private_sockets.connect(path)
+            with connect(
+                "ws://engine/native/decthings/events", sock=peer, max_size=None, proxy=None
+            ) as socket:
                 socket.send(json.dumps(self._asked))
                 for message in socket:
                     if isinstance(message, str):

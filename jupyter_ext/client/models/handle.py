@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.models import downloads
 from jupyter_ext.client.models.calls import Generation, ModelCalls
 from jupyter_ext.client.models.downloads import Partial
@@ -124,7 +127,11 @@ class Model:
             InvalidInput: An option is unknown, or the factory is none.
             CannotTravel: The factory uses a name of the notebook that cannot be sent.
         """
-        told = host_options(options, notebook_label)
+        process_options = host_options(options, notebook_label)
+        given = {"device": device, "dtype": dtype, "keep_alive": keep_alive, "pin": pin, "force": force}
+        self._loading = {**given, **options}  # also of a load that is killed: the next one is the same
+        if wait:
+            self._say_what_it_waits_for()
         self._take(
             _run(
                 _models().load(
@@ -135,13 +142,21 @@ class Model:
                     pin=pin,
                     force=force,
                     wait=wait,
-                    options=told,
+                    options=process_options,
                 )
             )
         )
-        given = {"device": device, "dtype": dtype, "keep_alive": keep_alive, "pin": pin, "force": force}
-        self._loading = {**given, **options}
         return self
+
+    def _say_what_it_waits_for(self) -> None:
+        model = self.info
+        if model.source not in ("hub", "url") or model.state not in ("absent", "partial", "downloading"):
+            return
+        size = f" ({format_bytes(model.bytes)})" if model.bytes else ""
+        print(
+            f"{model.name} is downloaded first{size}, then loaded; an interrupt ends the waiting, not the download.",
+            file=sys.stderr,
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it in its process: its forward, or what it makes of text. It is loaded first where it is not.
@@ -386,8 +401,10 @@ def seconds(keep_alive: float | str | None) -> float | None:
     Raises:
         InvalidInput: It is none of these.
     """
-    if keep_alive is None or (isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool)):
-        return None if keep_alive is None else float(keep_alive)
+    if keep_alive is None:
+        return None
+    if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool) and keep_alive == keep_alive:
+        return FOREVER if keep_alive == math.inf else float(keep_alive)
     text = str(keep_alive).strip().lower()
     if text == "forever":
         return FOREVER

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from jupyter_ext.client.requests.caller_context import current_directory
 from jupyter_ext.client.requests.reconnect import messages
 from jupyter_ext.client.requests.transport import Transport
 from jupyter_ext.errors import EngineUnreachable, RequestRefused, UnknownId
@@ -132,7 +133,7 @@ class ModelRequests:
             "wait": wait,
             "options": dict(options or {}),
             "environ": hub_environ(),
-            "worker": {"python": sys.executable, "cwd": os.getcwd(), "environ": dict(environ or {})},
+            "worker": {"python": sys.executable, "cwd": current_directory(), "environ": dict(environ or {})},
             "user": who(),
         }
         return await self._patiently(f"{_path(model_id)}/load", body)

@@ -13,6 +13,7 @@ import httpx
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine_process import discovery
+from jupyter_ext.engine_process.socket_transport import EngineTransport
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
 
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -106,7 +107,7 @@ class Transport:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            transport = httpx.AsyncHTTPTransport(uds=self._socket_path)
+            transport = EngineTransport(self._socket_path)
             self._http = httpx.AsyncClient(
                 transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
             )

@@ -29,6 +29,7 @@ from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.memory_usage import device_bytes, rollup
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights.change_detection import MappedFiles
+from jupyter_ext.worker.model_host.keep_alive import KeepAlive
 from jupyter_ext.worker.model_host.scheduler import Computer, Job
 from jupyter_ext.worker.model_host.users import Users
 from jupyter_ext.worker.runtime import tracebacks
@@ -36,8 +37,6 @@ from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stac
 from jupyter_ext.worker.runtime.user_code import UserCode
 
 EXIT_OK, EXIT_FAILED, EXIT_HUNG = 0, 1, 70
-KEEP_ALIVE_S = 300.0
-"""How long a host stays after its last call where nobody says otherwise."""
 FLAG_GRACE_S = 1.0
 """A call that looks for its cancel between steps gets this long before it is interrupted."""
 HUNG_AFTER_S = 5.0
@@ -84,12 +83,8 @@ class Host:
         self._run_dir = Path(spec["run_dir"])
         self._labels: dict[str, str] = {}
         self._users = Users()
-        self._pinned = bool(spec.get("pin"))
-        keep_alive_s = spec.get("keep_alive_s")
-        self._keep_alive_s = KEEP_ALIVE_S if keep_alive_s is None else float(keep_alive_s)
-        self._used_at = time.time()
+        self._keep_alive = KeepAlive(spec.get("keep_alive_s"), bool(spec.get("pin")))
         self._num_calls = 0
-        self._in_flight = 0
         self._retired: str | None = None
         self._memory: tuple[float, dict[str, int]] = 0.0, {}
 
@@ -185,19 +180,9 @@ class Host:
         while self._retired is None:
             await asyncio.sleep(_CHECK_S)
             self._users.drop_gone()
-            if self._is_expired():
+            if self._keep_alive.is_over:
                 self._retire("keep_alive")
         server.close()
-
-    def _is_expired(self) -> bool:
-        expires_at = self._expires_at()
-        return expires_at is not None and not self._in_flight and time.time() >= expires_at
-
-    def _expires_at(self) -> float | None:
-        """Give the Unix time at which nobody needs this host any more, or `None` for never or not yet."""
-        if self._pinned or self._keep_alive_s < 0 or self._in_flight:
-            return None
-        return self._used_at + self._keep_alive_s
 
     def _retire(self, reason: str) -> None:
         """Begin to end: no call is taken any more."""
@@ -267,7 +252,7 @@ class Host:
 
     async def _compute(self, job: Job, call: Call) -> _Answer:
         """Have the main thread compute, and give up when the caller does."""
-        self._in_flight += 1
+        self._keep_alive.begin_call()
         self._num_calls += 1
         if call.op != "preview" and not call.params.get("for_page"):
             # the engine that asks for a page is no user
@@ -281,8 +266,7 @@ class Host:
             outcome: _Answer | BaseException = await done
         finally:
             canceled.cancel()
-            self._in_flight -= 1
-            self._used_at = time.time()
+            self._keep_alive.end_call()
         if isinstance(outcome, BaseException):
             raise CallError(self._describe(outcome))
         return outcome
@@ -315,7 +299,8 @@ class Host:
         return self._state(), ()
 
     def _state(self) -> dict[str, Any]:
-        state = "unloading" if self._retired else "busy" if self._in_flight else "ready"
+        keep_alive, left_s = self._keep_alive, self._keep_alive.left_s
+        state = "unloading" if self._retired else "busy" if keep_alive.in_flight else "ready"
         return {
             **self._about,
             **self._notices(),
@@ -323,11 +308,11 @@ class Host:
             "state": state,
             "num_calls": self._num_calls,
             "num_batches": self._inference.num_batches,
-            "in_flight": self._in_flight,
-            "used_at": self._used_at,
-            "keep_alive_s": self._keep_alive_s,
-            "expires_at": self._expires_at(),
-            "pinned": self._pinned,
+            "in_flight": keep_alive.in_flight,
+            "used_at": keep_alive.used_at,
+            "keep_alive_s": keep_alive.seconds,
+            "expires_at": None if left_s is None else time.time() + left_s,
+            "pinned": keep_alive.pinned,
             "users": self._users.all(),
         }
 
@@ -349,7 +334,7 @@ class Host:
     async def _attach(self, call: Call) -> _Answer:
         user = call.params.get("user") or {}
         self._users.add(str(user.get("id")), str(user.get("name")), user.get("pid"))
-        self._used_at = time.time()
+        self._keep_alive.touch()
         return self._state(), ()
 
     async def _detach(self, call: Call) -> _Answer:
@@ -358,17 +343,18 @@ class Host:
 
     async def _settings(self, call: Call) -> _Answer:
         if call.params.get("pinned") is not None:
-            self._pinned = bool(call.params["pinned"])
+            self._keep_alive.pinned = bool(call.params["pinned"])
         if call.params.get("keep_alive_s") is not None:
-            self._keep_alive_s = float(call.params["keep_alive_s"])
-        self._used_at = time.time()
+            self._keep_alive.seconds = float(call.params["keep_alive_s"])
+        self._keep_alive.touch()
         return self._state(), ()
 
     async def _retire_if_idle(self, call: Call) -> _Answer:
         """End if nobody is in a call; `used_before` refuses also where somebody was since."""
         used_before = call.params.get("used_before")
-        if self._in_flight or (used_before is not None and self._used_at > used_before):
-            return {"retired": False, "in_flight": self._in_flight}, ()
+        in_flight = self._keep_alive.in_flight
+        if in_flight or (used_before is not None and self._keep_alive.used_at > used_before):
+            return {"retired": False, "in_flight": in_flight}, ()
         self._memory = 0.0, {}
         state = self._state()
         self._loop.call_later(0.0, self._retire, str(call.params.get("reason") or "unload"))

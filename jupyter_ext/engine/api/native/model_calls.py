@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
@@ -79,7 +79,7 @@ class ModelCallsAPI:
             tree, blobs = values.encode({"prompt": prompt, "options": options})
             connection = await self._connect(model_id(socket))
         except Problem as problem:
-            await socket.send_json({"kind": "error", "message": problem.detail})
+            await send_json(socket, {"kind": "error", "message": problem.detail})
             return
         began, num_tokens = time.monotonic(), 0
         try:
@@ -88,12 +88,12 @@ class ModelCallsAPI:
                 if "result" in event:  # tokens that make no text are counted there only
                     num_tokens = values.decode(event["result"]["value"], event_blobs)["num_tokens"]
                 else:
-                    await socket.send_json({"kind": "text", "text": event["text"]})
+                    await send_json(socket, {"kind": "text", "text": event["text"]})
         except (CallError, ChannelClosed) as error:
-            await socket.send_json({"kind": "error", "message": problem_of(error).detail})
+            await send_json(socket, {"kind": "error", "message": problem_of(error).detail})
         else:
             took_s = time.monotonic() - began
-            await socket.send_json({"kind": "end", "num_tokens": num_tokens, "took_s": took_s})
+            await send_json(socket, {"kind": "end", "num_tokens": num_tokens, "took_s": took_s})
         finally:
             connection.close()
 

@@ -101,17 +101,26 @@ def named(cache_dir: Path) -> list[ModelRef]:
     found = []
     for repo_dir in sorted(cache_dir.glob("models--*")) if cache_dir.is_dir() else ():
         name = repo_dir.name.removeprefix("models--").replace("--", "/")
-        refs_dir = repo_dir / "refs"
-        refs = sorted(path.relative_to(refs_dir).as_posix() for path in refs_dir.rglob("*") if path.is_file())
-        revisions = [""] if MAIN in refs else [f"@{ref}" for ref in refs]
-        if not revisions and (repo_dir / "snapshots").is_dir():
-            revisions = [f"@{path.name}" for path in sorted((repo_dir / "snapshots").iterdir())]
+        try:
+            revisions = _revisions(repo_dir)
+        except OSError:
+            continue
         for revision in revisions:
             try:
                 found.append(parse_ref(f"hub:{name}{revision}"))
             except InvalidInput:
                 continue
     return found
+
+
+def _revisions(repo_dir: Path) -> list[str]:
+    """Return what follows a model's name for each revision that its directory names; nothing for the main branch."""
+    refs_dir, snapshots = repo_dir / "refs", repo_dir / "snapshots"
+    refs = sorted(path.relative_to(refs_dir).as_posix() for path in refs_dir.rglob("*") if path.is_file())
+    revisions = [""] if MAIN in refs else [f"@{ref}" for ref in refs]
+    if not revisions and snapshots.is_dir():
+        revisions = [f"@{path.name}" for path in sorted(snapshots.iterdir())]
+    return revisions
 
 
 def is_complete(snapshot: Path) -> bool:

@@ -36,7 +36,7 @@ _SAME = (
 
 @dataclass
 class RunningHost:
-    """One host. `used_at` is Unix time; `ending` is set once somebody unloads it."""
+    """One host. `used_at` is when it was last used, by the machine's monotonic clock; `ending` is set once somebody unloads it."""
 
     model_id: str
     directory: HostDirectory

@@ -12,7 +12,7 @@ from jupyter_ext.config import Locations
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
 from jupyter_ext.engine.models.hosts.host import RunningHost
-from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.models.interfaces import LoadKilled, LoadOptions
 from jupyter_ext.engine.processes.interpreters import Environments, Interpreter, WorkerStartError
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id, new_training_id
@@ -154,7 +154,7 @@ async def _until_ready(directory: HostDirectory) -> None:
             raise kind(_failure(error))
         ended = directory.ended()
         if ended is not None and directory.told is None:
-            raise LoadFailed(f"{ended} It was loading; {_last_words(directory)}")
+            raise LoadKilled(f"{ended} It was loading; {_last_words(directory)}")
         await asyncio.sleep(0.003 if time.monotonic() - began < 1.0 else 0.02)
 
 

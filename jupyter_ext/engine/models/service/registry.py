@@ -103,6 +103,10 @@ class ModelRegistry:
         kept = [notice for notice in record.notices if notice != text]
         record.notices = [*kept, text][-_MAX_NOTICES:]
 
+    def drop_notice(self, record: Record, text: str) -> None:
+        """Take a notice back that no longer holds."""
+        record.notices = [notice for notice in record.notices if notice != text]
+
     def touch(self, record: Record) -> None:
         """Note that a model was used."""
         record.used_at = rfc3339(time.time())
