@@ -71,7 +71,7 @@ class RunStore:
         self._files.look()
         try:
             self._restore()
-        except DoesNotFit as why:
+        except (DoesNotFit, LookupError, ValueError, TypeError, OverflowError) as why:  # a damaged index
             log.warning("the index of %s is made anew: %s", self._dir, why)
             self._close_streams()
             self._begin()
