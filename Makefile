@@ -68,11 +68,12 @@ pictures: env chromium ## take the README's pictures of the real product, light 
 house: env ## print how large rooms, functions and modules are, beside their limits
 	@$(PY) .ci/house.py
 
-format: env ## let ruff format and repair what it can
+format: env ## let ruff and biome format and repair what they can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	npm run format
 
-types: env ## write widgets/src/wire.generated.ts from jupyter_ext/protocol
+types: env ## write widgets/src/wire/types.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
 bench: env .venv/.bench ## measure against peers and physical limits, and print one table

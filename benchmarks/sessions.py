@@ -128,7 +128,7 @@ def kernel_execute(rounds: int) -> float:
 def launches(rounds: int) -> list[float]:
     """Give the seconds from asking for a session to its first answer, warm."""
     from jupyter_ext.client.capture.capture import capture_model
-    from jupyter_ext.client.sessions.session import launch
+    from jupyter_ext.client.debugging import launch
 
     took = []
     for number in range(rounds + 1):
@@ -178,7 +178,7 @@ def measure() -> list[Row]:
     import torch
 
     from jupyter_ext.client.capture.capture import capture_model
-    from jupyter_ext.client.sessions.session import launch
+    from jupyter_ext.client.debugging import launch
 
     launched = launches(7)
     session = launch("bench", capture_model(CODE, {}, "bench"))

@@ -49,6 +49,11 @@ class Locations:
         return self.data_dir / "versions"
 
     @property
+    def blobs_dir(self) -> Path:
+        """Large parts of code bundles, each under its sha256; versions and runs link to them."""
+        return self.data_dir / "blobs"
+
+    @property
     def files_dir(self) -> Path:
         """Uploaded files and weights."""
         return self.data_dir / "files"

@@ -83,14 +83,16 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         blobs: Sequence[Buffer] = (),
         timeout_s: float | None = None,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call and wait for the answer; events on the way are passed over.
+        """Call and wait for the answer; events on the way go to `on_event`.
 
         Args:
             op: What to do.
             params: JSON.
             blobs: Contiguous bytes, any number.
             timeout_s: How long to wait for each piece of the answer, seconds; `None` for ever.
+            on_event: Called with each event.
 
         Raises:
             CallError: It was refused or failed.
@@ -103,6 +105,8 @@ class Connection:
                 message = self._answer(call_id, timeout_s)
                 if "event" not in message.header:
                     return _result(message)
+                if on_event is not None:
+                    on_event(message.header["event"])
 
     def stream(
         self,

@@ -10,18 +10,17 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import io
 import json
 import math
 import os
 import pickle
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from jupyter_ext.client.capture.bundle import Bundle, pickled
+from jupyter_ext.client.capture.bundle import Bundle, added, pickled
+from jupyter_ext.client.capture.large import LargeFile, Spool
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 
@@ -47,7 +46,7 @@ class _Form:
     is_description: bool = False
 
 
-def json_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def json_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
     """Return inputs as JSON, for where nothing else can travel: a service, or code that is kept already.
 
     Raises:
@@ -64,13 +63,13 @@ def json_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def with_inputs(bundle: Bundle, inputs: Mapping[str, Any]) -> tuple[Bundle, dict[str, Any]]:
+def with_inputs(bundle: Bundle, inputs: Mapping[str, object]) -> tuple[Bundle, dict[str, object]]:
     """Return a bundle that has what JSON cannot say of its inputs, and the inputs as JSON.
 
     Raises:
         CannotTravel: An input cannot be pickled; it is named.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     exact: dict[str, tuple[str, bytes]] = {}
     for name, value in inputs.items():
         if _is_secret(name, value, bundle.training_input):
@@ -90,10 +89,12 @@ def with_inputs(bundle: Bundle, inputs: Mapping[str, Any]) -> tuple[Bundle, dict
 
 
 def _added(bundle: Bundle, exact: Mapping[str, tuple[str, bytes]]) -> Bundle:
-    buffer = io.BytesIO(bundle.data)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(FILE, (1980, 1, 1, 0, 0, 0)), pickle.dumps(dict(exact), protocol=5))
-    return dataclasses.replace(bundle, data=buffer.getvalue())
+    spool = Spool(bundle.name)
+    pickle.Pickler(spool, protocol=5).dump(dict(exact))
+    content = spool.finish()
+    if isinstance(content, LargeFile):
+        return dataclasses.replace(bundle, large={**bundle.large, FILE: content})
+    return dataclasses.replace(bundle, data=added(bundle.data, FILE, content))
 
 
 def _is_secret(name: str, value: Any, training_input: TrainingInput | None) -> bool:

@@ -91,7 +91,7 @@ def changes(modules: Iterable[types.ModuleType]) -> list[str]:
     Returns:
         One line for each module with changes.
     """
-    told = []
+    notices = []
     for module in modules:
         file = getattr(module, "__file__", None)
         if _is_library(module) or not isinstance(file, str) or not is_importable(module):
@@ -105,16 +105,16 @@ def changes(modules: Iterable[types.ModuleType]) -> list[str]:
         if found:
             more = f" and {len(found) - _MAX_TOLD} more" if len(found) > _MAX_TOLD else ""
             names = ", ".join(f"{module.__name__}.{name}" for name in found[:_MAX_TOLD])
-            told.append(
+            notices.append(
                 f"{names}{more}: changed in the notebook, but the training imports {os.path.basename(file)} as the "
                 "file says; give it as an input, or write it into the file."
             )
-    return told
+    return notices
 
 
 def _changed_names(module: types.ModuleType, tree: ast.Module, file: str) -> list[str]:
     """Name what the module has that its text does not say: other literals, other functions, and names of no statement."""
-    literals: dict[str, Any] = {}
+    literals: dict[str, object] = {}
     defined: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

@@ -44,7 +44,7 @@ class RemoteOutput:
         self._thread.start()
 
     def text(self, stream: str = "stdout") -> str:
-        """Give what was printed so far."""
+        """Return what was printed so far."""
         with self._lock:
             return self._streams[stream].decode(errors="replace")
 
@@ -69,11 +69,11 @@ class RemoteOutput:
             self.initialized.set()
             self.over.set()
 
-    def _note(self, told: dict[str, Any]) -> None:
-        if told.get("kind") == "gap":
+    def _note(self, answer: dict[str, Any]) -> None:
+        if answer.get("kind") == "gap":
             self.num_gaps += 1
         else:
-            self.problem = str(told.get("detail"))
+            self.problem = str(answer.get("detail"))
 
     def _take(self, event: Event) -> None:
         if event.name in self._streams:

@@ -20,7 +20,7 @@ from jupyter_ext.client.models.page_holders import holders, weight_files
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.models import ModelEvent, ModelRequests
 from jupyter_ext.client.requests.process_client import client
-from jupyter_ext.client.requests.resolve import NotChosen, check_text, choose
+from jupyter_ext.client.requests.resolve import check_text, choose
 from jupyter_ext.errors import InvalidInput, JupyterExtError, UnknownId
 from jupyter_ext.protocol.model_refs import full_id, is_reference, short_id
 from jupyter_ext.protocol.models import LocalModel, Unloaded
@@ -40,7 +40,7 @@ class Model:
         self._calls = ModelCalls(lambda: self.info, lambda: self.load(**self._loading).known)
 
     def __repr__(self) -> str:
-        """Give a line that says what it is and how it stands."""
+        """Return a line that says what it is and how it stands."""
         return f"<Model {describe(self._resource)}>"
 
     @property
@@ -184,7 +184,7 @@ class Model:
         return self._calls.generate(prompt, **options)
 
     def torch(self, *, device: str | None = None, dtype: str | None = None, **options: Any) -> Any:
-        """Give its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
+        """Return its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
 
         Args:
             device: Anything but the CPU is a copy.
@@ -202,7 +202,7 @@ class Model:
         return self._calls.tensors()
 
     def tensor(self, name: str) -> Any:
-        """Give a copy of one of its tensors.
+        """Return a copy of one of its tensors.
 
         Raises:
             InvalidInput: It has none of this name.
@@ -242,7 +242,7 @@ class Model:
         return self
 
     def describe(self, description: str | None = None, name: str | None = None) -> Model:
-        """Give it another description, name or both."""
+        """Change its description, name or both."""
         self._take(_run(_models().change(self.id, name=name, description=description)))
         return self
 
@@ -389,7 +389,7 @@ def _chosen(text: str, known: builtins.list[LocalModel]) -> Model | None:
                 id_of=lambda model: short_id(model.id),
             )
         )
-    except NotChosen as error:
+    except UnknownId as error:
         if not error.has_candidates:
             return None
         raise UnknownId(f"{error} The hub's own model of that name is hub:{text}.") from None
@@ -423,7 +423,7 @@ def _run(work: Any) -> Any:
 
 
 def known_ids() -> list[str]:
-    """Give the ids of all models, for completion; empty where no engine can be asked."""
+    """Return the ids of all models, for completion; empty where no engine can be asked."""
     try:
         return [model.id for model in _run(_models().page()).models]
     except JupyterExtError:

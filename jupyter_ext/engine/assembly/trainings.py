@@ -76,7 +76,7 @@ class TrainingsPart:
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
         self._serializer = Serializer(self.links, self.files)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
-        versions = Versions(where.versions_dir)
+        versions = Versions(where.versions_dir, where.blobs_dir)
         records: dict[str, Record] = {}
         monitor = RunMonitor(
             records,

@@ -254,6 +254,11 @@ class Catalog:
         query = "SELECT count(*) FROM trainings WHERE model = ?"
         return int(await self._database.read(lambda db: db.execute(query, (model,)).fetchone()[0]))
 
+    async def num_runs_of(self, version: str) -> int:
+        """Count the trainings and predictions of a version."""
+        query = "SELECT count(*) FROM trainings WHERE version = ?"
+        return int(await self._database.read(lambda db: db.execute(query, (version,)).fetchone()[0]))
+
     async def get_version(self, id: str) -> dict[str, Any] | None:
         """Return a version's row, `manifest` as an object, or `None`."""
         query = "SELECT * FROM versions WHERE id = ?"

@@ -114,7 +114,7 @@ class DatasetFiles:
         self._become({**self.head, **changes})
 
     def read(self, name: str, indexes: Iterable[int]) -> list[list[memoryview]]:
-        """Give the tensors of entries, one per key."""
+        """Return the tensors of entries, one per key."""
         readers = [Reader(self.directory, key["name"], name) for key in self.head["keys"]]
         return [[reader.read(index) for reader in readers] for index in indexes]
 

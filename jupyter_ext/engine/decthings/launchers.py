@@ -52,7 +52,7 @@ class Launchers:
         return launcher
 
     def get(self, launcher_id: str) -> Launcher:
-        """Give one.
+        """Return one.
 
         Raises:
             LauncherNotFound: None has this id.

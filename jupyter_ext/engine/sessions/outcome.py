@@ -41,9 +41,9 @@ def _lost(ended_at: float, lost: Lost) -> SessionExit:
 
 def _from_exit(session_dir: Path, end: ExitFile) -> SessionExit:
     ended_at = end["ended_at"]
-    told = run_files.read_error(session_dir)
-    if told is not None and told.get("kind") == "start":
-        return SessionExit(code="start", message=told["message"], exit_code=end["code"], ended_at=ended_at)
+    error = run_files.read_error(session_dir)
+    if error is not None and error.get("kind") == "start":
+        return SessionExit(code="start", message=error["message"], exit_code=end["code"], ended_at=ended_at)
     if (stop := end["stop"]) is not None:
         took = ended_at - stop["requested_at"]
         hint = f"It took {took:.1f} s." if took > 1 else None

@@ -22,7 +22,7 @@ class SessionRecord:
     """State of one session. Only the session service changes it.
 
     Attributes:
-        told: What the session last said of itself, as its `status` answers.
+        reported: What the session last said of itself, as its `status` answers.
         ready: Set once it answers and its code was loaded, or it has ended.
         over: Set once it has ended.
     """
@@ -31,7 +31,7 @@ class SessionRecord:
     session_dir: Path
     spec: dict[str, Any]
     status: SessionStatus = "starting"
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
     code_error: dict[str, Any] | None = None
     started_at: float | None = None
     exit: SessionExit | None = None
@@ -55,12 +55,12 @@ class SessionRecord:
         self.status = state.move(self.status, then)
 
     def resource(self) -> DebugSession:
-        """Give the resource."""
-        told = dict(self.told)
+        """Return the resource."""
+        reported = dict(self.reported)
         if self.exit is not None:
-            told |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
-            trainings = told.get("trainings")
-            told["trainings"] = [
+            reported |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
+            trainings = reported.get("trainings")
+            reported["trainings"] = [
                 _ended_with(self.exit, training)
                 for training in (trainings if isinstance(trainings, list) else [])
                 if isinstance(training, dict)
@@ -81,7 +81,9 @@ class SessionRecord:
             "exit": self.exit,
         }
         try:
-            return DebugSession.model_validate({"inactive_s": self.spec.get("inactive_s"), **told, **known})
+            return DebugSession.model_validate(
+                {"inactive_s": self.spec.get("inactive_s"), **reported, **known}
+            )
         except ValueError as error:  # what a session says of itself never costs a list
             log.warning("what session %s says of itself cannot be read: %s", self.id, why(error))
             return DebugSession.model_validate({**known, "code_error": None, "captured": []})

@@ -24,7 +24,7 @@ from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
@@ -45,7 +45,7 @@ TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
-_SOCKET_ENDINGS = (".call", ".sock", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
+_SOCKET_ENDINGS = (".call", ".sock", ".dap", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
 
 
 class DebugSessionService:
@@ -80,25 +80,21 @@ class DebugSessionService:
             if not is_training_id(session_dir.name):
                 continue
             try:
-                self._adopt(session_dir)
-            except (
-                OSError,
-                ValueError,
-                TypeError,
-                KeyError,
-            ) as error:  # one that makes no sense harms no other
-                records.set_aside(session_dir, records.why(error))
+                await self._adopt(session_dir)
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                records.set_aside(session_dir, records.why(error))  # it harms no other
                 self._records.pop(session_dir.name, None)
         await self._forget_oldest()
 
-    def _adopt(self, session_dir: Path) -> None:
+    async def _adopt(self, session_dir: Path) -> None:
         record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
         if record is None:
             return
         self._take_load(record)
         self._records[record.id] = record
         if read_exit(session_dir) is not None:
-            record.told = records.load(session_dir / "last.json", dict) or {}
+            last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
+            record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
             self._end(record)
         else:
             self._follow(record)
@@ -111,31 +107,32 @@ class DebugSessionService:
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
 
     async def add_code(self, bundle: bytes) -> str:
-        """Keep a bundle of code until a session takes it; gives its id.
+        """Keep a bundle of code until a session takes it; returns its id.
 
         Raises:
             Problem: The bytes are no bundle.
         """
         return await asyncio.to_thread(self._bundles.add, bundle)
 
-    async def launch(self, order: SessionOrder) -> DebugSession:
+    async def launch(self, request: SessionLaunch) -> DebugSession:
         """Launch a session and return at once; `wait_ready` waits until it answers.
 
         Raises:
-            Problem: The order is wrong, or this engine is making way for another.
+            Problem: The request is wrong, or this engine is making way for another.
         """
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
-        if order.inactive_s is not None and not order.inactive_s > 0:
+        if request.inactive_s is not None and not request.inactive_s > 0:
             raise Problem(
-                422, "Invalid value", f"inactive_s={order.inactive_s} is not above 0; null is for never."
+                422, "Invalid value", f"inactive_s={request.inactive_s} is not above 0; null is for never."
             )
-        interpreter = self._environments.get(order.python)
+        interpreter = self._environments.get(request.python)
         record = await asyncio.to_thread(
-            launch_request.prepare, order, self._sessions_dir, self._socket_dir, self._bundles
+            launch_request.prepare, request, self._sessions_dir, self._socket_dir, self._bundles
         )
         self._records[record.id] = record
-        spec = launch_request.worker_spec(record, order, max(1, usable_cores() // max(1, self.num_active)))
+        num_threads = max(1, usable_cores() // max(1, self.num_active))
+        spec = launch_request.worker_spec(record, request, num_threads)
         with contextlib.suppress(WorkerStartError):  # its files say why, and so its exit does
             await record.process.start(interpreter, spec)
         self._follow(record)
@@ -154,13 +151,13 @@ class DebugSessionService:
         record.num_codes += 1
         target = record.session_dir / "code" / str(number)
         await asyncio.to_thread(self._bundles.take, code, target)
-        told, _ = await self.call(session_id, "load_code", {"directory": str(number)})
+        reported, _ = await self.call(session_id, "load_code", {"directory": str(number)})
         record.code_error = None
         self._pubsub.notify(session_id)
-        return told
+        return reported
 
     def record(self, session_id: str) -> SessionRecord:
-        """Give a session as it is held here.
+        """Return a session as it is held here.
 
         Raises:
             Problem: There is none with this id.
@@ -171,7 +168,7 @@ class DebugSessionService:
         return record
 
     def get(self, session_id: str) -> DebugSession:
-        """Give a session.
+        """Return a session.
 
         Raises:
             Problem: There is none with this id.
@@ -179,7 +176,7 @@ class DebugSessionService:
         return self.record(session_id).resource()
 
     async def wait_ready(self, session_id: str, timeout_s: float = 60.0) -> DebugSession:
-        """Give a session once it answers and its code was loaded, or it has ended, or time is up."""
+        """Return a session once it answers and its code was loaded, or it has ended, or time is up."""
         record = self.record(session_id)
         try:
             async with asyncio.timeout(timeout_s):
@@ -213,7 +210,7 @@ class DebugSessionService:
         return record.resource()
 
     async def stacks(self, session_id: str) -> str:
-        """Tell where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
+        """Return where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
 
         Raises:
             Problem: There is no such session, or it has ended.
@@ -246,10 +243,10 @@ class DebugSessionService:
         *,
         after_end: bool = False,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call a session; see `worker/session_ops.py` for what it can be asked.
+        """Call a session; see `worker/session/dispatcher.py` for what it can be asked.
 
         A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
-        `kept` answers what it can of one that has ended.
+        `archive` answers what it can of one that has ended.
 
         Raises:
             Problem: There is no such session, or it has ended, before or during the call.
@@ -263,7 +260,7 @@ class DebugSessionService:
                 return await record.connection.call(op, params, blobs)
             except ChannelClosed:
                 await _ended_or_back(record)
-        if after_end and record.exit is not None and archive.can_answer(op, params or {}):
+        if after_end and record.exit is not None and archive.can_answer(op):
             trainings = {one.id: one for one in record.resource().trainings}
             return await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, params or {})
         raise self._gone(record)
@@ -303,8 +300,10 @@ class DebugSessionService:
             log.info("a session went: %s", error)
 
     def _gone(self, record: SessionRecord) -> Problem:
-        told = "It does not answer." if record.exit is None else record.exit.message
-        return Problem(410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {told}")
+        reason = "It does not answer." if record.exit is None else record.exit.message
+        return Problem(
+            410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {reason}"
+        )
 
     def _follow(self, record: SessionRecord) -> None:
         task = asyncio.create_task(self._follow_to_the_end(record), name=f"session {record.id}")
@@ -326,7 +325,7 @@ class DebugSessionService:
             reconciling.cancel()
             if record.connection is not None:
                 record.connection.close()
-        record.told = await asyncio.to_thread(archive.with_all_counted, record.session_dir, record.told)
+        record.reported = await asyncio.to_thread(archive.complete, record.session_dir, record.reported)
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:
@@ -350,9 +349,9 @@ class DebugSessionService:
         except (ChannelClosed, CallError) as error:
             log.info("session %s: %s", record.id, error)
 
-    def _take(self, record: SessionRecord, told: dict[str, Any]) -> None:
-        record.told = told
-        if told["ready"] and not record.ready.is_set():
+    def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
+        record.reported = reported
+        if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
             if record.status == "starting":
                 record.move("running")
@@ -368,7 +367,7 @@ class DebugSessionService:
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.process)
         record.move("ended")
-        records.replace(record.session_dir / "last.json", record.told)
+        records.replace(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()

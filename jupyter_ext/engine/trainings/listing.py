@@ -21,6 +21,7 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchReq
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.ids import VersionId
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.trainings import Training, Urls
 
@@ -58,6 +59,7 @@ class TrainingList:
         """Finish the deletions that an engine's end cut short."""
         for left in self._runs_dir.glob(f"{_DELETED_PREFIX}*"):
             await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        await asyncio.to_thread(self._versions.collect)
 
     async def page(self, query: ListQuery) -> Page:
         """Return one page."""
@@ -164,3 +166,12 @@ class TrainingList:
             run_dir.rename(gone)
         await self._catalog.delete_training(training.id)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        await self._forget_large(training.version)
+
+    async def _forget_large(self, version: str) -> None:
+        """Delete a version with large captured data together with the last run of it; small ones stay to be run again."""
+        if self._versions.is_large(version) and not await self._catalog.num_runs_of(version):
+            await self._catalog.delete_version(version)
+            await asyncio.to_thread(self._versions.delete, VersionId(version))
+        else:
+            await asyncio.to_thread(self._versions.collect)

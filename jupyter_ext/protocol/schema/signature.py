@@ -134,7 +134,7 @@ def _declared(default: ast.expr | None) -> _Declared:
 
 
 def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
-    """Tell whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
+    """Return whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
     if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(
         constraints
     ):

@@ -53,7 +53,7 @@ class BadRequest(ValueError):
 
 
 def arguments(asked: Mapping[str, Any]) -> list[Any]:
-    """Give a call's positional arguments.
+    """Return a call's positional arguments.
 
     Args:
         asked: `{"texts": [text, …]}`, or `{"tensors": [{"shape", "dtype", "fill"} or {"literal", "dtype"}, …]}`.
@@ -71,20 +71,20 @@ def arguments(asked: Mapping[str, Any]) -> list[Any]:
     raise BadRequest("Give texts, or tensors by shape or written out.")
 
 
-def _tensor(told: Mapping[str, Any]) -> torch.Tensor:
-    name = told.get("dtype", "float32")
+def _tensor(asked: Mapping[str, Any]) -> torch.Tensor:
+    name = asked.get("dtype", "float32")
     dtype = _DTYPES.get(name) if isinstance(name, str) else None
     if dtype is None:
         raise BadRequest(f"{name!r:.60} is no dtype here; {', '.join(_DTYPES)} are.")
-    if "literal" in told:
+    if "literal" in asked:
         try:
-            return torch.tensor(told["literal"], dtype=dtype)
+            return torch.tensor(asked["literal"], dtype=dtype)
         except (ValueError, TypeError, RuntimeError, OverflowError) as error:
             raise BadRequest(f"The values make no {name} tensor: {str(error)[:300]}.") from None
-    fill = told.get("fill", "normal")
+    fill = asked.get("fill", "normal")
     if fill not in _FILLS:
         raise BadRequest(f"{fill!r:.60} is no way to fill a tensor; {', '.join(_FILLS)} are.")
-    return _filled(_shape(told.get("shape")), dtype, fill)
+    return _filled(_shape(asked.get("shape")), dtype, fill)
 
 
 def _shape(shape: Any) -> list[int]:
@@ -170,7 +170,7 @@ def _as_tensor(value: Any) -> torch.Tensor | None:
 
 def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> dict[str, Any]:
     tensor = tensor.cpu()
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "name": name,
         "kind": "tensor",
         "shape": list(tensor.shape),
@@ -179,31 +179,35 @@ def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> dict[st
     }
     flat = _numbers(tensor)
     if flat is None or flat.numel() == 0:
-        return told
-    told["first"] = [_number(item) for item in flat[:NUM_FIRST].tolist()]
+        return summary
+    summary["first"] = [_number(item) for item in flat[:NUM_FIRST].tolist()]
     if flat.is_floating_point():
         finite = torch.isfinite(flat)
-        told["num_nonfinite"] = int(flat.numel() - finite.sum())
-        flat = flat[finite] if told["num_nonfinite"] else flat
+        summary["num_nonfinite"] = int(flat.numel() - finite.sum())
+        flat = flat[finite] if summary["num_nonfinite"] else flat
     if flat.numel() == 0:
-        return told
-    told |= _statistics(flat)
+        return summary
+    summary |= _statistics(flat)
     if texts and tensor.ndim == 2 and len(tensor) == len(texts) and tensor.shape[1] <= _MAX_DIMENSIONS:
-        told["embeddings"] = _embeddings(tensor.double())
-    return told
+        summary["embeddings"] = _embeddings(tensor.double())
+    return summary
 
 
 def _statistics(flat: torch.Tensor) -> dict[str, Any]:
     """Describe finite numbers: least, most, mean, deviation, norm, and how they are spread."""
     low, high = (float(item) for item in torch.aminmax(flat))
     sample = flat[:: -(-flat.numel() // MAX_SAMPLE)].double()
-    told: dict[str, Any] = {"min": _number(low), "max": _number(high), "mean": _number(float(sample.mean()))}
-    told["std"] = _number(float(sample.std(correction=0)))
-    told["norm"] = _number(float(torch.linalg.vector_norm(sample)))
+    statistics: dict[str, Any] = {
+        "min": _number(low),
+        "max": _number(high),
+        "mean": _number(float(sample.mean())),
+    }
+    statistics["std"] = _number(float(sample.std(correction=0)))
+    statistics["norm"] = _number(float(torch.linalg.vector_norm(sample)))
     if flat.numel() > 1 and low < high and math.isfinite(high - low):
         counts = torch.histc(sample, NUM_BINS, low, high)
-        told["histogram"] = {"from": low, "to": high, "counts": [int(count) for count in counts]}
-    return told
+        statistics["histogram"] = {"from": low, "to": high, "counts": [int(count) for count in counts]}
+    return statistics
 
 
 def _embeddings(vectors_BD: torch.Tensor) -> dict[str, Any]:

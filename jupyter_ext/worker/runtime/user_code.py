@@ -24,7 +24,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.worker.runtime import old_paths
 from jupyter_ext.worker.runtime.command_line import words_of
 
 
@@ -32,6 +34,7 @@ class UserCode:
     """One unpacked bundle."""
 
     def __init__(self, directory: Path) -> None:
+        old_paths.install()
         self._directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
@@ -45,7 +48,7 @@ class UserCode:
         self.file: str | None = manifest.get("file")
         """The file that this is the text of, where it is that of a file."""
         self._arguments: list[str] = manifest.get("arguments", [])
-        self._options: dict[str, dict[str, str]] | None = manifest.get("options")
+        self._options: dict[str, OptionSpelling] | None = manifest.get("options")
         self._imports: dict[str, str] = manifest.get("imports", {})
         self.labels: dict[str, str] = dict(manifest.get("labels", {}))
         if self._source is not None:
@@ -97,7 +100,7 @@ class UserCode:
         if self.file is not None:
             _remember_source(filename, text)  # the file may have been changed since
         main.__dict__["__file__"] = filename
-        exec(compile(text, filename, "exec"), main.__dict__)
+        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""

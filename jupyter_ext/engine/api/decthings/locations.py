@@ -23,7 +23,7 @@ class Locations:
         self._launchers = launchers
 
     def of(self, call: Call) -> dict[str, Any]:
-        """Give where a call's work is to run, with its spec.
+        """Return where a call's work is to run, with its spec.
 
         Raises:
             Refusal: There is no such launcher, or not as much memory as the spec wants.

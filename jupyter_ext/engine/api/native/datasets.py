@@ -30,7 +30,7 @@ class DatasetsAPI:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Give all datasets, newest first."""
+        """Return all datasets, newest first."""
         found = [describe(dataset) for dataset in reversed(self._datasets.all())]
         return JSONResponse({"datasets": found}, headers={"Cache-Control": "no-store"})
 

@@ -66,7 +66,7 @@ class LocalModelsAPI:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Give all models."""
+        """Return all models."""
         page = await self._models.page()
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
@@ -83,13 +83,13 @@ class LocalModelsAPI:
         return _answer(model, 201)
 
     async def services(self, request: Request) -> Response:
-        """Give the models of a service, which is known from now on."""
+        """Return the models of a service, which is known from now on."""
         body = await _body(request)
         page = await self._models.page_of(_text(body, "on") or "", _text(body, "token"))
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
     async def get(self, request: Request) -> Response:
-        """Give one model."""
+        """Return one model."""
         return _answer(await self._provider(request).get(model_id(request)))
 
     async def change(self, request: Request) -> Response:

@@ -75,14 +75,14 @@ class PiecesModelsAPI:
         ]
 
     async def all(self, request: Request) -> Response:
-        """Give all models."""
+        """Return all models."""
         content = wire.models((await self._models.page()).models)
         if request.scope.get(OPEN_PORT):
             content["iterable"].append(wire.model(_wrappers_default()))
         return answer(content)
 
     async def get(self, request: Request) -> Response:
-        """Give one model."""
+        """Return one model."""
         return answer(wire.model(await self._models.get(model_id(request))))
 
     async def download(self, request: Request) -> Response:
@@ -155,7 +155,7 @@ class PiecesModelsAPI:
         return answer({"schema": wire.SCHEMA, "model": {"schema": wire.SCHEMA, "id": local.id}})
 
     async def identifiers(self, request: Request) -> Response:
-        """Give all ids, for clients that ask the stream with a plain GET."""
+        """Return all ids, for clients that ask the stream with a plain GET."""
         return answer(await self._identifiers())
 
     async def stream_identifiers(self, socket: WebSocket) -> None:
@@ -228,7 +228,7 @@ def _check_open(unique: str) -> None:
 
 
 def _new_description(body: dict[str, Any], local: LocalModel) -> str | None:
-    """Give a changed description; one that only echoes ours, with an error at its end, changes nothing."""
+    """Return a changed description; one that only echoes ours, with an error at its end, changes nothing."""
     text = _text(body, "description")
     return None if text == wire.model(local)["description"] else text
 

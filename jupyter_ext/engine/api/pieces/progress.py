@@ -42,7 +42,7 @@ class ProgressAPI:
         return [WebSocketRoute(_PATH, self.stream), Route(_PATH, plain(self.get), methods=["GET"])]
 
     async def get(self, request: Request) -> Response:
-        """Give the progress as it is now, or a line for each change where that is accepted."""
+        """Return the progress as it is now, or a line for each change where that is accepted."""
         id = model_id(request)
         local = await self._models.get(id)
         if _NDJSON not in request.headers.get("accept", ""):

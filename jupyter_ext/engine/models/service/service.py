@@ -406,9 +406,9 @@ class ModelService:
                 raise Problem(404, "Not found", detail)
             record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
         await self._downloads.look(record)
-        kept = self._registry.put(record)
-        self._registry.save(kept)
-        return kept
+        record = self._registry.put(record)
+        self._registry.save(record)
+        return record
 
     async def _find_trained(self) -> None:
         """Know the weights that trainings have left, and no longer those that are gone."""

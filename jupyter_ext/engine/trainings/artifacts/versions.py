@@ -10,6 +10,7 @@ trained.json        of a version that a training made: its model, its training, 
 function.pkl        the function
 inputs.pkl          inputs that JSON cannot say, by name, beside the JSON that stands for them
 sources/<n>.py      texts of other cells, for tracebacks
+blobs.json          which of these files are kept once by their hash, as they are large
 folder/…            the files of a Cog project
 """
 
@@ -32,6 +33,7 @@ from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.archives import reading_archive
+from jupyter_ext.engine.trainings.artifacts.large_files import collect, has_large, link_large
 from jupyter_ext.engine.trainings.delivery.signed_links import OWNER
 from jupyter_ext.ids import VersionId, is_version_id
 from jupyter_ext.ipc import json_values
@@ -46,7 +48,7 @@ PREDICT_ENTRIES = ("predict", "run")
 _PREDICTOR_CLASSES = frozenset({"Predictor", "Runner", "BasePredictor", "BaseRunner"})
 """A class of a cell that predicts has one of these names, or a base that has."""
 _MEMBERS = re.compile(
-    r"manifest\.json|code\.py|signature\.py|names\.pkl|inputs\.pkl|function\.pkl|sources/\d{1,4}\.py"
+    r"manifest\.json|code\.py|signature\.py|blobs\.json|names\.pkl|inputs\.pkl|function\.pkl|sources/\d{1,4}\.py"
 )
 _FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
 """Files of a project: no part of the path is empty, `.` or `..`."""
@@ -152,10 +154,16 @@ def model_name(text: str) -> str:
 
 
 class Versions:
-    """All code versions on disk."""
+    """All code versions on disk.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: One directory per version.
+        large_dir: Where large parts of bundles are kept; by default beside it.
+    """
+
+    def __init__(self, directory: Path, large_dir: Path | None = None) -> None:
         self._directory = directory
+        self._large_dir = large_dir or directory.with_name("blobs")
         self._known: dict[VersionId, Version] = {}
 
     def add(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
@@ -168,6 +176,9 @@ class Versions:
 
         def fill(directory: Path) -> None:
             _unpack(bundle, directory)
+            link_large(
+                directory, self._large_dir, lambda name: _MEMBERS.fullmatch(name) is not None, _bad_bundle
+            )
             _read(version_id, directory)
 
         version = self._keep(version_id, fill)
@@ -212,6 +223,15 @@ class Versions:
         """Remove a version; runs have their own copy of its code."""
         self._known.pop(version_id, None)
         shutil.rmtree(self._directory / version_id, ignore_errors=True)
+        self.collect()
+
+    def is_large(self, version_id: str) -> bool:
+        """Whether a version has parts that are kept once by their hash."""
+        return is_version_id(version_id) and has_large(self._directory / version_id)
+
+    def collect(self) -> None:
+        """Remove the large parts that no version and no run has any more."""
+        collect(self._large_dir)
 
     def find(self, version_id: str) -> Version | None:
         """Find a version by its id."""
