@@ -29,6 +29,7 @@ from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ids import is_training_id
+from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json
@@ -350,7 +351,7 @@ class DebugSessionService:
             log.info("session %s: %s", record.id, error)
 
     def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
-        record.reported = reported
+        record.reported = json_values.clean(reported)
         if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
             if record.status == "starting":
@@ -361,8 +362,9 @@ class DebugSessionService:
 
     def _take_load(self, record: SessionRecord) -> None:
         loaded = read_json(record.session_dir / "load.json")
-        if loaded is not None and not loaded["ok"] and record.num_codes == 1:
-            record.code_error = loaded["error"]
+        if isinstance(loaded, dict) and loaded.get("ok") is False and record.num_codes == 1:
+            error = loaded.get("error")
+            record.code_error = json_values.clean(error) if isinstance(error, dict) else {"code": "internal"}
 
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.process)

@@ -27,7 +27,13 @@ from jupyter_ext.engine.models.service import states as state
 from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
 from jupyter_ext.engine.models.service.load_jobs import LoadJobs
 from jupyter_ext.engine.models.service.record import Record, Records
-from jupyter_ext.engine.models.service.registry import ModelRegistry, missing, new_record, one_line
+from jupyter_ext.engine.models.service.registry import (
+    ModelRegistry,
+    checked_texts,
+    missing,
+    new_record,
+    one_line,
+)
 from jupyter_ext.protocol.model_refs import full_id
 from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
 from jupyter_ext.protocol.problems import Problem
@@ -179,6 +185,7 @@ class ModelService:
             Problem: There is no such training, or it left no weights; or the hub knows none, or cannot be asked.
         """
         ref = parse_ref(full_id(text))
+        name, description = checked_texts(name, description)
         await self.opened()
         record = self._registry.get(str(ref))
         is_unknown = record is None or record.bytes is None
@@ -337,6 +344,7 @@ class ModelService:
         meta: Mapping[str, Any] | None = None,
     ) -> LocalModel:
         """Change what is said of a model; what is not given stays."""
+        name, description = checked_texts(name, description)
         record = await self._record(model_id)
         record.name = name if name is not None else record.name
         record.description = description if description is not None else record.description
