@@ -50,7 +50,7 @@ HUB_VARIABLES = (
 
 
 def full_id(text: str) -> str:
-    """Give the id that a short form stands for; what is none stays as it is."""
+    """Return the id that a short form stands for; what is none stays as it is."""
     text = text.strip()
     if text.startswith(("http://", "https://")):
         return f"url:{text}"
@@ -84,5 +84,5 @@ def short_id(model_id: str) -> str:
 
 
 def key_of(model_id: str) -> str:
-    """Give the 32 hexadecimal digits that files of a model are named by."""
+    """Return the 32 hexadecimal digits that files of a model are named by."""
     return hashlib.sha256(model_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -27,7 +27,7 @@ def build(
     """Build a module in evaluation mode.
 
     Args:
-        factory: Gives the module; its own weights are not looked at.
+        factory: Returns the module; its own weights are not looked at.
         tensors: The weights by name; the module's parameters become these very tensors.
         dtype: The default dtype while it is made, for buffers that no checkpoint has.
 
@@ -150,9 +150,9 @@ def _assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], notice
     unused = [name for name in tensors if name not in own and name not in parameters]
     if unused:
         notices.append(f"Not used of the weights: {names_of(unused)}.")
-    kept = [name for name in own if name not in tensors and name not in parameters]
-    if kept:
-        notices.append(f"Not in the weights, left as the module made them: {names_of(kept)}.")
+    left_as_made = [name for name in own if name not in tensors and name not in parameters]
+    if left_as_made:
+        notices.append(f"Not in the weights, left as the module made them: {names_of(left_as_made)}.")
 
 
 def _tied(parameters: Mapping[str, torch.nn.Parameter]) -> list[list[str]]:

@@ -19,6 +19,7 @@ from jupyter_ext.client.capture.large import Counter, LargeFile, Spool
 from jupyter_ext.client.capture.modules import by_value, changes, is_importable
 from jupyter_ext.client.capture.names import filenames_of
 from jupyter_ext.errors import CannotTravel, InvalidInput
+from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.trainings import Captured
 
@@ -36,7 +37,7 @@ class Bundle:
     """Its inputs, or `None` for a script."""
     unknown_names: tuple[str, ...] = ()
     """Names that neither the code, the notebook nor Python defines: a NameError to come."""
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
     """Inputs that the code's own call or command line gives; those that a person gives go before."""
     large: Mapping[str, LargeFile] = field(default_factory=dict)
     """Its files that are not in `data`, by name; see `for_engine`."""
@@ -75,7 +76,7 @@ class Packed:
 
 
 def pack(
-    found: Mapping[str, Any], name: str = "", *, as_file: bool = False, only_sizes: bool = False
+    found: Mapping[str, object], name: str = "", *, as_file: bool = False, only_sizes: bool = False
 ) -> Packed:
     """Pickle values with one memo, so that what they share stays shared; modules travel as imports.
 
@@ -135,12 +136,12 @@ def added(data: bytes, name: str, content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def pickled_file(thing: Any, told: str, name: str) -> bytes | LargeFile:
+def pickled_file(thing: Any, problem: str, name: str) -> bytes | LargeFile:
     """Pickle one thing by value, into a file where it is large; arguments and errors as of `pickled`.
 
     Args:
         thing: What.
-        told: What an error says of it.
+        problem: What an error says of it.
         name: What it is packed for, for the line that says that it takes a while.
     """
     import cloudpickle
@@ -153,19 +154,19 @@ def pickled_file(thing: Any, told: str, name: str) -> bytes | LargeFile:
         raise
     except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
         spool.discard()
-        raise CannotTravel(f"{told}: {one_line(error)}.") from None
+        raise CannotTravel(f"{problem}: {one_line(error)}.") from None
     except BaseException:  # an interrupt
         spool.discard()
         raise
     return spool.finish()
 
 
-def pickled(thing: Any, told: str) -> bytes:
+def pickled(thing: Any, problem: str) -> bytes:
     """Pickle one thing by value.
 
     Args:
         thing: What.
-        told: What an error says of it: that it cannot travel, and whereto.
+        problem: What an error says of it: that it cannot travel, and whereto.
 
     Raises:
         CannotTravel: It, or something that it uses, cannot be pickled.
@@ -176,12 +177,12 @@ def pickled(thing: Any, told: str) -> bytes:
         with by_value():
             data: bytes = cloudpickle.dumps(thing, protocol=5)
     except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-        raise CannotTravel(f"{told}: {one_line(error)}.") from None
+        raise CannotTravel(f"{problem}: {one_line(error)}.") from None
     return data
 
 
 def make_bundle(
-    manifest: dict[str, Any],
+    manifest: Manifest,
     files: dict[str, bytes],
     packed: Packed,
     training_input: TrainingInput | None,

@@ -17,6 +17,7 @@ from typing import Any
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.capture.bundle import Bundle, pack_files
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.signature import from_source
 
 CONFIG = "cog.yaml"
@@ -82,7 +83,7 @@ def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> B
         except OSError as error:
             raise InvalidInput(f"{root.name}/{relative} cannot be read: {error.strerror}.") from None
         modes[f"folder/{relative}"] = path.stat().st_mode & 0o100
-    manifest: dict[str, Any] = {
+    manifest: Manifest = {
         "format": 1,
         "kind": "cog",
         "name": name or root.name,
@@ -99,7 +100,7 @@ def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> B
     return Bundle(manifest["name"], pack_files(files, modes), (), training_input)
 
 
-def _config(root: Path) -> dict[str, Any]:
+def _config(root: Path) -> dict[str, object]:
     """Read `cog.yaml`."""
     try:
         text = (root / CONFIG).read_text(encoding="utf-8")
@@ -119,14 +120,14 @@ def _config(root: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _named(config: dict[str, Any], key: str) -> tuple[str, str] | None:
+def _named(config: dict[str, object], key: str) -> tuple[str, str] | None:
     """Return the file and the name in it that a line such as `train: "train.py:train"` gives."""
     value = config.get(key)
     file, colon, entry = value.partition(":") if isinstance(value, str) else ("", "", "")
     return (file, entry) if colon and entry.isidentifier() else None
 
 
-def _predictor(root: Path, config: dict[str, Any]) -> tuple[str, str] | None:
+def _predictor(root: Path, config: dict[str, object]) -> tuple[str, str] | None:
     """Return file and name of what predicts, where the project has one."""
     named = _named(config, "predict") or _named(config, "run")
     return named if named is not None and _is_file_of(root, named[0]) else None
@@ -137,7 +138,7 @@ def _is_file_of(root: Path, file: str) -> bool:
     return not path.is_absolute() and ".." not in path.parts and (root / path).is_file()
 
 
-def _trainer(root: Path, config: dict[str, Any]) -> tuple[str, str]:
+def _trainer(root: Path, config: dict[str, object]) -> tuple[str, str]:
     """Return file and name of the trainer, as `cog.yaml` says them."""
     named = _named(config, "train")
     if named is None:

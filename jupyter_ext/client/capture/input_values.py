@@ -46,7 +46,7 @@ class _Form:
     is_description: bool = False
 
 
-def json_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def json_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
     """Return inputs as JSON, for where nothing else can travel: a service, or code that is kept already.
 
     Raises:
@@ -63,13 +63,13 @@ def json_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def with_inputs(bundle: Bundle, inputs: Mapping[str, Any]) -> tuple[Bundle, dict[str, Any]]:
+def with_inputs(bundle: Bundle, inputs: Mapping[str, object]) -> tuple[Bundle, dict[str, object]]:
     """Return a bundle that has what JSON cannot say of its inputs, and the inputs as JSON.
 
     Raises:
         CannotTravel: An input cannot be pickled; it is named.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     exact: dict[str, tuple[str, bytes]] = {}
     for name, value in inputs.items():
         if _is_secret(name, value, bundle.training_input):

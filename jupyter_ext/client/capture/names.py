@@ -54,7 +54,7 @@ def imported_modules(tree: ast.Module) -> list[types.ModuleType]:
 
 
 def has_star_import(tree: ast.Module) -> bool:
-    """Tell whether the text imports names that it does not say."""
+    """Return whether the text imports names that it does not say."""
     return any(
         isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
         for node in ast.walk(tree)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,20 +12,19 @@ from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.models import downloads
 from jupyter_ext.client.models.calls import Generation, ModelCalls
 from jupyter_ext.client.models.downloads import Partial
+from jupyter_ext.client.models.keep_alive import seconds
 from jupyter_ext.client.models.listing import ModelList, describe
 from jupyter_ext.client.models.module_factory import host_options, notebook_label, torch_module
+from jupyter_ext.client.models.names import chosen
 from jupyter_ext.client.models.page_holders import holders, weight_files
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.models import ModelEvent, ModelRequests
 from jupyter_ext.client.requests.process_client import client
-from jupyter_ext.client.requests.resolve import NotChosen, check_text, choose
-from jupyter_ext.errors import InvalidInput, JupyterExtError, UnknownId
-from jupyter_ext.protocol.model_refs import full_id, is_reference, short_id
+from jupyter_ext.client.requests.resolve import check_text
+from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.protocol.model_refs import full_id, is_reference
 from jupyter_ext.protocol.models import LocalModel, Unloaded
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
-_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-FOREVER = -1.0
 _ABOUT_THE_PROCESS = ("device", "dtype", "keep_alive", "pin", "force")
 
 
@@ -40,7 +37,7 @@ class Model:
         self._calls = ModelCalls(lambda: self.info, lambda: self.load(**self._loading).known)
 
     def __repr__(self) -> str:
-        """Give a line that says what it is and how it stands."""
+        """Return a line that says what it is and how it stands."""
         return f"<Model {describe(self._resource)}>"
 
     @property
@@ -184,7 +181,7 @@ class Model:
         return self._calls.generate(prompt, **options)
 
     def torch(self, *, device: str | None = None, dtype: str | None = None, **options: Any) -> Any:
-        """Give its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
+        """Return its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
 
         Args:
             device: Anything but the CPU is a copy.
@@ -202,7 +199,7 @@ class Model:
         return self._calls.tensors()
 
     def tensor(self, name: str) -> Any:
-        """Give a copy of one of its tensors.
+        """Return a copy of one of its tensors.
 
         Raises:
             InvalidInput: It has none of this name.
@@ -242,7 +239,7 @@ class Model:
         return self
 
     def describe(self, description: str | None = None, name: str | None = None) -> Model:
-        """Give it another description, name or both."""
+        """Change its description, name or both."""
         self._take(_run(_models().change(self.id, name=name, description=description)))
         return self
 
@@ -324,7 +321,8 @@ class Models:
             return Model(exact)
         if full.startswith("training:"):
             return Model(_run(_models().get(full)))
-        return None if is_reference(text) else _chosen(text, known)
+        found = None if is_reference(text) else chosen(text, known)
+        return None if found is None else Model(found)
 
     def add(
         self, text: str, *, name: str | None = None, description: str | None = None, look: bool = False
@@ -364,56 +362,6 @@ class Models:
         downloads.set_limit(rate)
 
 
-def _chosen(text: str, known: builtins.list[LocalModel]) -> Model | None:
-    """Return the model of the list that a name or the beginning of an id means, or `None` where nothing comes close.
-
-    Raises:
-        UnknownId: Several fit, or none and others come close.
-    """
-
-    def name_of(model: LocalModel) -> str:
-        short = short_id(model.id)
-        name = (
-            short if short.startswith(f"{model.name}@") else model.name
-        )  # of two revisions, neither is the name
-        return text if text in (name, short.rpartition("/")[2]) else name
-
-    try:
-        return Model(
-            choose(
-                text,
-                known,
-                kind="model",
-                list_with="%models",
-                name_of=name_of,
-                id_of=lambda model: short_id(model.id),
-            )
-        )
-    except NotChosen as error:
-        if not error.has_candidates:
-            return None
-        raise UnknownId(f"{error} The hub's own model of that name is hub:{text}.") from None
-
-
-def seconds(keep_alive: float | str | None) -> float | None:
-    """Read how long a model stays loaded without a call: seconds, "10m", "2h", "forever".
-
-    Raises:
-        InvalidInput: It is none of these.
-    """
-    if keep_alive is None:
-        return None
-    if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool) and keep_alive == keep_alive:
-        return FOREVER if keep_alive == math.inf else float(keep_alive)
-    text = str(keep_alive).strip().lower()
-    if text == "forever":
-        return FOREVER
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise InvalidInput(f"keep_alive={keep_alive!r} is no time; give seconds, '10m', '2h' or 'forever'.")
-    return float(found[1]) * _SECONDS[found[2]]
-
-
 def _models() -> ModelRequests:
     return client().models
 
@@ -423,7 +371,7 @@ def _run(work: Any) -> Any:
 
 
 def known_ids() -> list[str]:
-    """Give the ids of all models, for completion; empty where no engine can be asked."""
+    """Return the ids of all models, for completion; empty where no engine can be asked."""
     try:
         return [model.id for model in _run(_models().page()).models]
     except JupyterExtError:

@@ -52,7 +52,7 @@ _lock = threading.Lock()
 
 
 def loop_thread() -> LoopThread:
-    """Give this process's loop thread; a forked child gets one of its own."""
+    """Return this process's loop thread; a forked child gets one of its own."""
     global _current
     with _lock:
         if _current is None or _current.pid != os.getpid():

@@ -45,7 +45,7 @@ class ModelRequests:
         self._transport = transport
 
     async def page(self, on: str | None = None) -> ModelPage:
-        """Give all models, and what there is to hold them.
+        """Return all models, and what there is to hold them.
 
         Args:
             on: Only those of a service: `pieces`, or the base URL of one like it.
@@ -58,7 +58,7 @@ class ModelRequests:
         )
 
     async def get(self, model_id: str) -> LocalModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             UnknownId: There is none of this id.
@@ -224,7 +224,7 @@ class ModelRequests:
 
 
 def hub_environ() -> dict[str, str]:
-    """Give the variables of this process that say which hub, who asks and where its cache is."""
+    """Return the variables of this process that say which hub, who asks and where its cache is."""
     return {name: os.environ[name] for name in HUB_VARIABLES if os.environ.get(name)}
 
 

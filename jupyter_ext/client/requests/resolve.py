@@ -20,18 +20,6 @@ _REFERENCE_MARKS = frozenset("/:@")
 T = TypeVar("T")
 
 
-class NotChosen(UnknownId):
-    """A text that means none or several.
-
-    Attributes:
-        has_candidates: Whether the message lists some, so that the text is likely one of them written wrongly.
-    """
-
-    def __init__(self, message: str, *, has_candidates: bool) -> None:
-        self.has_candidates = has_candidates
-        super().__init__(message)
-
-
 def choose(
     text: str,
     known: Iterable[T],
@@ -54,7 +42,7 @@ def choose(
         names_repeat: Whether several may have one name, of which the newest is meant. Otherwise that is ambiguous.
 
     Raises:
-        NotChosen: There is none, or the text fits several; the message lists candidates.
+        UnknownId: There is none, or the text fits several; the message lists candidates.
     """
     seen: list[T] = []
     for one in known:
@@ -70,11 +58,11 @@ def choose(
         return fitting[0]
     if fitting:
         candidates = _listed(fitting, name_of, id_of)
-        raise NotChosen(
+        raise UnknownId(
             f"{text!r} fits {len(fitting)} {kind}s: {candidates}. Write more of the id.", has_candidates=True
         )
     close = _listed([*begun, *_close(text, seen, begun, name_of, id_of)], name_of, id_of)
-    raise NotChosen(
+    raise UnknownId(
         f"There is no {kind} {text!r}. {_next_step(text, close, list_with, has_begun=bool(begun))}",
         has_candidates=bool(close),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
 
 import httpx
 
@@ -36,7 +35,7 @@ class SessionRequests:
 
     async def launch(self, name: str, bundle: Bundle | None, inactive_s: float | None) -> DebugSession:
         """Launch a session in this process's environment, and wait until it is ready."""
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "name": name,
             **origin(),
             "inactive_s": inactive_s,
@@ -64,8 +63,8 @@ class SessionRequests:
         )
 
     async def call(
-        self, session_id: str, op: str, params: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+        self, session_id: str, op: str, params: Mapping[str, object]
+    ) -> tuple[dict[str, object], list[memoryview]]:
         """Call a session through the engine, which answers for one that has ended what it still can.
 
         Raises:

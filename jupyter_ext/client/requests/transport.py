@@ -44,7 +44,7 @@ class Transport:
         return found.socket_path
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
-        """Make one JSON request; gives the decoded body, `None` where it is empty.
+        """Make one JSON request and return the decoded body, `None` where it is empty.
 
         Raises:
             JupyterExtError: The engine refused it, or cannot be asked.
@@ -53,7 +53,7 @@ class Transport:
         return response.json() if response.content else None
 
     async def ask_bytes(self, method: str, path: str, **options: Any) -> bytes:
-        """Make one request; gives the body as it is.
+        """Make one request and return the body as it is.
 
         Raises:
             JupyterExtError: The engine refused it, or cannot be asked.
@@ -61,7 +61,7 @@ class Transport:
         return (await self._request(method, path, **options)).content
 
     async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
-        """Pass a view's request on; gives status, content type and body as they are."""
+        """Pass a view's request on and return status, content type and body as they are."""
         headers = {"Content-Type": "application/json"} if body else {}
         response = await self.send(method, path, content=body, headers=headers)
         return response.status_code, response.headers.get("content-type", ""), response.content
@@ -115,7 +115,7 @@ class Transport:
 
 
 def error_of(response: httpx.Response) -> JupyterExtError:
-    """Give the error that a refusal of the engine's is here."""
+    """Return the error that a refusal of the engine's is here."""
     try:
         problem = response.json()
         detail = str(problem.get("detail") or problem.get("title"))

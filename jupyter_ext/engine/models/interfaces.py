@@ -177,7 +177,7 @@ class Trained(Protocol):
     """Knows the weights that finished trainings have left."""
 
     async def find(self, training_id: str) -> TrainedWeights | None:
-        """Give the weights of a training, if it left any."""
+        """Return the weights of a training, if it left any."""
 
     async def all(self) -> list[TrainedWeights]:
         """List the weights that trainings have left."""

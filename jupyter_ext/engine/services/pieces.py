@@ -83,7 +83,7 @@ class PiecesClient:
         return [model for model in found if model is not None]
 
     async def get(self, id: str) -> LocalModel:
-        """Give a model by the service's own id.
+        """Return a model by the service's own id.
 
         Raises:
             UnknownId: The service has none such.
@@ -201,7 +201,7 @@ class PiecesClient:
 
 
 async def discover(besides: frozenset[str] = frozenset()) -> str:
-    """Find a service in Pieces' range on this machine; gives its base URL.
+    """Find a service in Pieces' range on this machine, and return its base URL.
 
     Args:
         besides: Base URLs that do not count, as they are our own.
@@ -248,7 +248,7 @@ def normal_base_url(text: str) -> str:
 
 
 def split_id(model_id: str) -> tuple[str, str]:
-    """Give base URL and the service's own id.
+    """Return base URL and the service's own id.
 
     Raises:
         UnknownId: It is no id of a service's model.
@@ -275,7 +275,7 @@ def read_progress(message: str | bytes) -> tuple[str, float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """Give a finite number, or `None` for anything else."""
+    """Return a finite number, or `None` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -290,7 +290,7 @@ def _quoted(id: str) -> str:
 
 
 def _text(response: httpx.Response) -> str:
-    """Give a refusal's reason in one short line."""
+    """Return a refusal's reason in one short line."""
     text = response.text
     try:
         content = json.loads(text)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
+
+from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 
 Form = Literal["value", "list", "repeated", "flag", "no-flag", "on-off", "text-bool", "count", "positional"]
 """How an input is written: `--lr 1`, `--sizes 1 2`, `--tag a --tag b`, `--fast` where true, `--no-fast` where false, either
 of `--fast` and `--no-fast`, `--fast true`, `-v` so many times, or without a name."""
-
-
-class OptionSpelling(TypedDict):
-    """How one input is written on the command line."""
-
-    flag: str
-    off: str
-    form: Form
 
 
 @dataclass(frozen=True)

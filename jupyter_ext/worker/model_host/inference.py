@@ -89,7 +89,7 @@ class Inference:
         return Request([item for item, _ in taken], named, leading((*(kind for _, kind in taken), kind)))
 
     def batch_key(self, request: Request) -> Any:
-        """Give what calls must have in common to be computed together, or `None` where this one cannot be."""
+        """Return what calls must have in common to be computed together, or `None` where this one cannot be."""
         if not self._batch:
             return None
         if request.texts is not None:
@@ -175,7 +175,7 @@ class Inference:
         return split
 
     def _of_texts(self, texts: list[str], options: dict[str, Any], canceled: Canceled) -> Any:
-        """Give vectors [B, D] as an array, or a label with its score per text."""
+        """Return vectors [B, D] as an array, or a label with its score per text."""
         if self.task == "embed" and self._pooling.refused:
             raise BadInput(self._pooling.refused)
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
@@ -269,7 +269,7 @@ def _split(result: Any, sizes: Sequence[int]) -> list[Any] | None:
 
 
 def _split_all(items: Iterable[Any], sizes: Sequence[int]) -> list[list[Any]] | None:
-    """Cut several results; gives for each size the parts of all, or `None` where one cannot be cut."""
+    """Cut several results, and return for each size the parts of all, or `None` where one cannot be cut."""
     rows: list[list[Any]] = [[] for _ in sizes]
     for item in items:
         parts = _split(item, sizes)

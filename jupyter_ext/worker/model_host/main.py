@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
@@ -29,7 +29,9 @@ from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.memory_usage import device_bytes, rollup
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights.change_detection import MappedFiles
+from jupyter_ext.worker.model_host import messages as host_messages
 from jupyter_ext.worker.model_host.keep_alive import KeepAlive
+from jupyter_ext.worker.model_host.messages import HostError, HostState, Memory, ReadyReport
 from jupyter_ext.worker.model_host.scheduler import Computer, Job
 from jupyter_ext.worker.model_host.users import Users
 from jupyter_ext.worker.runtime import tracebacks
@@ -111,7 +113,7 @@ class Host:
         self._inference = inference.Inference(self._loaded, spec.get("batch"))
         self._computer = Computer(self._inference)
         dtype = self._loaded.dtype
-        self._about = {
+        self._about: host_messages.Loaded = {
             "device": str(self._loaded.device),
             "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
             "task": self._inference.task,
@@ -149,7 +151,7 @@ class Host:
             )
         return main.__dict__[name]
 
-    def describe_failure(self, error: BaseException) -> dict[str, Any]:
+    def describe_failure(self, error: BaseException) -> HostError:
         """Describe why the model could not be loaded."""
         from jupyter_ext.weights.loader import CannotLoad
 
@@ -157,10 +159,10 @@ class Host:
             return {"code": error.code, "message": str(error)}
         if isinstance(error, model_files.BadWeights):
             return {"code": "bad_weights", "message": str(error)}
-        told = tracebacks.describe(error, self._labels, Path.cwd())
-        print(told["text"], file=sys.stderr, flush=True)
-        message = f"{told['type']}: {told['message']}" if told["message"] else told["type"]
-        return {"code": "exception", "message": message, "frames": told["frames"], "text": told["text"]}
+        failure = tracebacks.describe(error, self._labels, Path.cwd())
+        print(failure["text"], file=sys.stderr, flush=True)
+        message = f"{failure['type']}: {failure['message']}" if failure["message"] else failure["type"]
+        return {"code": "exception", "message": message, "frames": failure["frames"], "text": failure["text"]}
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
@@ -176,7 +178,8 @@ class Host:
     async def _answer(self) -> None:
         self._loop = asyncio.get_running_loop()
         server = await serve(self._spec["calls"], self._handle)
-        write_json(self._run_dir / "host.json", {"state": "ready", **self._about, **self._notices()})
+        report: ReadyReport = {**self._about, "state": "ready", "notices": self._notices()}
+        write_json(self._run_dir / "host.json", report)
         while self._retired is None:
             await asyncio.sleep(_CHECK_S)
             self._users.drop_gone()
@@ -224,11 +227,11 @@ class Host:
         if not isinstance(content, dict):
             raise CallError({"code": "input", "message": "a generation has a prompt and options"})
 
-        def tell(text: str, num_tokens: int) -> None:
+        def send_text(text: str, num_tokens: int) -> None:
             event = {"text": text, "num_tokens": num_tokens}
             asyncio.run_coroutine_threadsafe(call.send(event), self._loop)
 
-        job = Job.generate(content.get("prompt"), dict(content.get("options") or {}), tell)
+        job = Job.generate(content.get("prompt"), dict(content.get("options") or {}), send_text)
         return await self._compute(job, call)
 
     async def _preview(self, call: Call) -> _Answer:
@@ -290,21 +293,23 @@ class Host:
             return {"code": "canceled", "message": "The call was canceled."}
         if isinstance(error, BadInput | values.CannotTravel):
             return {"code": "input", "message": str(error)}
-        told = tracebacks.describe(error, self._labels, Path.cwd())
-        return {"code": "exception", **told}
+        failure = tracebacks.describe(error, self._labels, Path.cwd())
+        return {"code": "exception", **failure}
 
     # -- about itself -----------------------------------------------------------------------------------------------
 
     async def _status(self, call: Call) -> _Answer:
         return self._state(), ()
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> HostState:
         keep_alive, left_s = self._keep_alive, self._keep_alive.left_s
-        state = "unloading" if self._retired else "busy" if keep_alive.in_flight else "ready"
+        state: Literal["ready", "busy", "unloading"] = (
+            "unloading" if self._retired else "busy" if keep_alive.in_flight else "ready"
+        )
         return {
             **self._about,
-            **self._notices(),
             **self._measure(),
+            "notices": self._notices(),
             "state": state,
             "num_calls": self._num_calls,
             "num_batches": self._inference.num_batches,
@@ -316,11 +321,11 @@ class Host:
             "users": self._users.all(),
         }
 
-    def _notices(self) -> dict[str, Any]:
-        return {"notices": [*self._loaded.notices, *self._inference.notices, *self._files.notices()]}
+    def _notices(self) -> list[str]:
+        return [*self._loaded.notices, *self._inference.notices, *self._files.notices()]
 
-    def _measure(self) -> dict[str, Any]:
-        """Give the memory in bytes; walking the page tables of a large model takes milliseconds, so not each time."""
+    def _measure(self) -> Memory:
+        """Return the memory in bytes; walking the page tables of a large model takes milliseconds, so not each time."""
         measured_at, memory = self._memory
         if time.monotonic() - measured_at > _MEMORY_EVERY_S or not memory:
             memory = rollup()

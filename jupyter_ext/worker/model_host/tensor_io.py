@@ -25,7 +25,7 @@ def is_text(value: Any) -> bool:
 
 
 def texts_of(value: Any) -> list[str]:
-    """Give the texts of what `is_text` accepts."""
+    """Return the texts of what `is_text` accepts."""
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
@@ -77,7 +77,7 @@ def _of_list(
 
 
 def leading(kinds: Any) -> Kind:
-    """Give the kind that decides about the result: tensors before arrays before lists."""
+    """Return the kind that decides about the result: tensors before arrays before lists."""
     found = set(kinds)
     for kind in ("tensor", "array", "list"):
         if kind in found:
@@ -126,7 +126,7 @@ LEFT_OUT = type("LeftOut", (), {"__repr__": lambda _: "<left out>"})()
 
 
 def of_kind(result: Any, kind: Kind) -> Any:
-    """Give a result in the kind that went in.
+    """Return a result in the kind that went in.
 
     Raises:
         BadInput: Nothing of it can be sent.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 
-def words_of(inputs: Mapping[str, Any], spellings: Mapping[str, Mapping[str, str]]) -> list[str]:
+
+def words_of(inputs: Mapping[str, Any], spellings: Mapping[str, OptionSpelling]) -> list[str]:
     """Return the words that give a script its inputs.
 
     Args:
@@ -37,7 +39,7 @@ def _form_of(value: Any) -> str:
     return "list" if isinstance(value, list | tuple) else "value"
 
 
-def _written(value: Any, how: Mapping[str, str]) -> list[str]:
+def _written(value: Any, how: OptionSpelling) -> list[str]:
     flag = how["flag"]
     match how["form"]:
         case "flag":
@@ -49,10 +51,15 @@ def _written(value: Any, how: Mapping[str, str]) -> list[str]:
         case "count":
             return [flag] * int(value)
         case "repeated":
-            return [word for text in _texts(value) for word in (flag, text)]
+            return [word for text in _texts(value) for word in _pair(flag, text)]
         case "list":
             return [flag, *_texts(value)]
     (text,) = _texts(value) if not isinstance(value, list | tuple) else [str(value)]
+    return _pair(flag, text)
+
+
+def _pair(flag: str, text: str) -> list[str]:
+    """Return a flag and its value, in one word where the value would be taken for a flag."""
     return [f"{flag}={text}"] if text.startswith("-") and flag.startswith("--") else [flag, text]
 
 

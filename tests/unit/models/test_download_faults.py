@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from download_tools import MIB, QUICK, DownloadHome, find_local, write_model, write_weights
 from hub_server import Answer, FileRequest, HubFile, HubServer, hub_file
 
+from jupyter_ext.engine.models.sources import http_range, http_rules
 from jupyter_ext.engine.models.sources.manifest import Manifest
 from jupyter_ext.errors import DownloadFailed, InvalidInput, UnknownId
 
@@ -313,6 +316,38 @@ async def test_a_file_that_would_leave_the_model_is_refused(home: DownloadHome, 
         await home.downloads().resolve("hub:acme/evil", settings=home.settings)
     one_line(raised.value)
     assert not (home.cache / "models--acme--evil").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "localhost", "innocent.example"]
+)
+async def test_a_redirect_of_a_public_hub_is_not_followed_to_an_address_of_this_network(
+    home: DownloadHome, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The hub stands for a public one; where the redirect leads is told by the connection, however it is spelled."""
+    with HubServer(cdn=True) as hub:
+        hub.publish("acme/tiny", home.path / "source")
+        hub_port, cdn_port = urlsplit(hub.url).port, urlsplit(hub.cdn_url or "").port
+        peers = {hub_port: True, cdn_port: False}
+        monkeypatch.setattr(http_range, "peer_is_public", lambda sock: peers[sock.getpeername()[1]])
+        monkeypatch.setattr(http_rules, "is_local", lambda host: False)
+        resolve = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **more: resolve(
+                "127.0.0.1" if host == "innocent.example" else host, *rest, **more
+            ),
+        )
+        monkeypatch.setattr(HubServer, "cdn_url", f"http://{name}:{cdn_port}")
+        settings = replace(home.settings, endpoint=hub.url)
+        downloads = home.downloads()
+        with pytest.raises(
+            DownloadFailed, match="in this machine's own network; it was not followed"
+        ) as raised:
+            await downloads.start(await downloads.resolve("hub:acme/tiny", settings=settings)).wait()
+        one_line(raised.value)
+        assert not [request for request in hub.requests if request.on_cdn]
 
 
 ODD = [

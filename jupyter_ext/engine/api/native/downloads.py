@@ -35,7 +35,7 @@ class DownloadsAPI:
         ]
 
     async def state(self, request: Request) -> Response:
-        """Give the rate and the partial files."""
+        """Return the rate and the partial files."""
         return self._state()
 
     async def change(self, request: Request) -> Response:

@@ -47,7 +47,7 @@ class ModelCallsAPI:
         ]
 
     async def call(self, request: Request) -> Response:
-        """Call with texts or made-up tensors; gives a summary of what came out."""
+        """Call with texts or made-up tensors, and return a summary of what came out."""
         asked = await json_object(request)
         connection = await self._connect(model_id(request))
         began = time.monotonic()
@@ -115,11 +115,11 @@ def problem_of(error: CallError | ChannelClosed) -> Problem:
     """Say in one line why a call came to nothing."""
     if isinstance(error, ChannelClosed):
         return Problem(409, "Gone", "The model's process ended during the call; load the model again.")
-    told = error.error
-    code = str(told.get("code"))
-    text = " ".join(str(told.get("message") or code).split())
+    payload = error.error
+    code = str(payload.get("code"))
+    text = " ".join(str(payload.get("message") or code).split())
     if code == "exception":
-        text = f"The model raised {told.get('type', 'an exception')}: {text}"
+        text = f"The model raised {payload.get('type', 'an exception')}: {text}"
     return Problem(_STATUS.get(code, 502), "The call failed", text[:600])
 
 

@@ -24,14 +24,14 @@ from jupyter_ext.weights.json_documents import read_object
 
 
 def hub_repo_dir(ref: ModelRef, settings: HubSettings) -> Path:
-    """Give a hub model's directory in the cache."""
+    """Return a hub model's directory in the cache."""
     from huggingface_hub.file_download import repo_folder_name
 
     return settings.cache_dir / repo_folder_name(repo_id=ref.name, repo_type="model")
 
 
 def blob_path(manifest: Manifest, file: ManifestFile) -> Path:
-    """Give where a file's bytes lie when they are whole."""
+    """Return where a file's bytes lie when they are whole."""
     return manifest.repo_dir / "blobs" / file.blob
 
 
@@ -85,7 +85,7 @@ def _is_linked(directory: Path, file: ManifestFile) -> bool:
 
 
 def commit_of_ref(repo_dir: Path, ref: ModelRef) -> str | None:
-    """Give the commit that a reference means in the cache, without asking anybody."""
+    """Return the commit that a reference means in the cache, without asking anybody."""
     if ref.is_pinned:
         return ref.revision
     path = repo_dir / "refs" / Path(*PurePosixPath(ref.revision or MAIN).parts)
@@ -97,7 +97,7 @@ def commit_of_ref(repo_dir: Path, ref: ModelRef) -> str | None:
 
 
 def named(cache_dir: Path) -> list[ModelRef]:
-    """Give what a cache's directories and refs name, whole or not; what is no model of a hub is left out."""
+    """Return what a cache's directories and refs name, whole or not; what is no model of a hub is left out."""
     found = []
     for repo_dir in sorted(cache_dir.glob("models--*")) if cache_dir.is_dir() else ():
         name = repo_dir.name.removeprefix("models--").replace("--", "/")
@@ -140,7 +140,7 @@ def is_complete(snapshot: Path) -> bool:
 
 
 def delete_revision(repo_dir: Path, commit: str) -> int:
-    """Remove a snapshot, the refs that mean it and the blobs that no other snapshot has; gives the bytes freed.
+    """Remove a snapshot, the refs that mean it and the blobs that no other snapshot has, and return the bytes freed.
 
     Whoever has a removed file mapped keeps it until they let go.
     """

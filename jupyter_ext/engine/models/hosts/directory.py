@@ -23,6 +23,7 @@ from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.ipc.run_files import ExitFile
+from jupyter_ext.worker.model_host.messages import FailedReport, HostSpec, ReadyReport
 
 MAX_CODE_BYTES = 64 << 20
 
@@ -56,7 +57,7 @@ class HostDirectory:
         """The host's id."""
         return self.path.name
 
-    def write_spec(self, spec: dict[str, Any], code: bytes | None) -> None:
+    def write_spec(self, spec: HostSpec, code: bytes | None) -> None:
         """Make the directory with what the host is started for.
 
         Raises:
@@ -68,15 +69,16 @@ class HostDirectory:
         write_json(self.path / "spec.json", spec)
 
     @property
-    def spec(self) -> dict[str, Any]:
-        """What it was started for; empty where that is not known."""
-        return read_json(self.path / "spec.json") or {}
+    def spec(self) -> HostSpec | None:
+        """What it was started for, or `None` where that is not known."""
+        spec: HostSpec | None = read_json(self.path / "spec.json")
+        return spec if isinstance(spec, dict) and isinstance(spec.get("model_id"), str) else None
 
     @property
-    def told(self) -> dict[str, Any] | None:
+    def report(self) -> ReadyReport | FailedReport | None:
         """What the host has said of itself, or `None` while it is loading."""
-        told: dict[str, Any] | None = read_json(self.path / "host.json")
-        return told
+        report: ReadyReport | FailedReport | None = read_json(self.path / "host.json")
+        return report if isinstance(report, dict) else None
 
     @property
     def worker_pid(self) -> int | None:
@@ -105,7 +107,7 @@ class HostDirectory:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def last_log_line(self) -> str | None:
-        """Give the last line that the host wrote, for somebody who wonders why it ended."""
+        """Return the last line that the host wrote, for somebody who wonders why it ended."""
         try:
             lines = (self.path / "logs.txt").read_text(errors="replace").splitlines()
         except OSError:
@@ -131,7 +133,7 @@ def _by_itself(path: Path, end: ExitFile) -> str:
 
 
 def decode_code(text: Any) -> bytes | None:
-    """Give the bytes of a bundle that came as base64.
+    """Return the bytes of a bundle that came as base64.
 
     Raises:
         InvalidInput: It is none.

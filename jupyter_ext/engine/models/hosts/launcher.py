@@ -6,7 +6,6 @@ import asyncio
 import time
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.models import memory
@@ -19,6 +18,7 @@ from jupyter_ext.ids import is_training_id, new_training_id
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.protocol.models import ModelHost
 from jupyter_ext.weights import files as model_files
+from jupyter_ext.worker.model_host.messages import HostError, HostSpec
 
 _PRELOAD = "jupyter_ext.worker.model_host.preload"
 _OPTIONS = ("weights", "factory", "factory_name", "sys_path", "batch")
@@ -29,7 +29,7 @@ class Start:
     """A host that can be started. Only `spec` is written down; the rest stays in memory."""
 
     host: RunningHost
-    spec: dict[str, Any]
+    spec: HostSpec
     code: bytes | None
     interpreter: Interpreter
     options: LoadOptions
@@ -82,7 +82,7 @@ class HostLauncher:
             estimated_bytes=estimate.memory_bytes,
             code=digest(code),
         )
-        spec = {
+        spec: HostSpec = {
             "model_id": model_id,
             "path": str(path),
             "dtype": dtype,
@@ -93,7 +93,10 @@ class HostLauncher:
             "code": resource.code,
             "code_dir": self._code_dir(model_id, directory, code, extra["factory_name"]),
             "calls": calls,
-            **extra,
+            "weights": extra["weights"],
+            "factory_name": extra["factory_name"],
+            "sys_path": extra["sys_path"],
+            "batch": extra["batch"],
         }
         host = RunningHost(model_id, directory, resource, estimate)
         return Start(host, spec, code, interpreter, options, by_transformers)
@@ -129,7 +132,7 @@ class HostLauncher:
     def _code_dir(
         self, model_id: str, directory: HostDirectory, code: bytes | None, factory_name: str | None
     ) -> str | None:
-        """Give the directory of the code that builds the module: the notebook's, or that of the training."""
+        """Return the directory of the code that builds the module: the notebook's, or that of the training."""
         if code is not None:
             return str(directory.path / "code")
         if factory_name is None:
@@ -145,21 +148,21 @@ class HostLauncher:
 async def _until_ready(directory: HostDirectory) -> None:
     began = time.monotonic()
     while True:
-        told = directory.told
-        if told is not None and told["state"] == "ready":
+        report = directory.report
+        if report is not None and report["state"] == "ready":
             return
-        if told is not None:
-            error = told["error"]
+        if report is not None and report["state"] == "failed":
+            error = report["error"]
             kind = DoesNotFit if error["code"] == "device_memory" else LoadFailed
             raise kind(_failure(error))
         ended = directory.ended()
-        if ended is not None and directory.told is None:
+        if ended is not None and directory.report is None:
             raise LoadKilled(f"{ended} It was loading; {_last_words(directory)}")
         await asyncio.sleep(0.003 if time.monotonic() - began < 1.0 else 0.02)
 
 
-def _failure(error: dict[str, Any]) -> str:
-    """Give a failure in one line, with the user's innermost line where their factory raised."""
+def _failure(error: HostError) -> str:
+    """Return a failure in one line, with the user's innermost line where their factory raised."""
     frames = error.get("frames") or []
     at = f" ({frames[-1]['file']}, line {frames[-1]['line']}, in {frames[-1]['function']})" if frames else ""
     return f"{error['message']}{at}"

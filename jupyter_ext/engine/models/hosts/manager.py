@@ -26,6 +26,7 @@ from jupyter_ext.errors import UnknownId
 from jupyter_ext.ipc import memory_usage
 from jupyter_ext.ipc.channel import CallError, ChannelClosed
 from jupyter_ext.protocol.models import ModelHost, ModelUser, Unloaded
+from jupyter_ext.worker.model_host.messages import HostSpec
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,10 @@ class HostManager:
     ) -> None:
         self._where = where
         self._on_change = on_change
-        self._starter = HostLauncher(environments, where)
+        self._launcher = HostLauncher(environments, where)
         self._hosts: dict[str, RunningHost] = {}
         self._ended: dict[str, str] = {}
-        self._room = MemoryBudget(self._hosts, self._end_retired, budget_bytes)
+        self._budget = MemoryBudget(self._hosts, self._end_retired, budget_bytes)
         self._loading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -69,27 +70,23 @@ class HostManager:
         """Find the hosts that an earlier engine started; those that it had not seen ready are ended."""
         directories = sorted(self._where.hosts_dir.glob("*")) if self._where.hosts_dir.exists() else []
         for directory in map(HostDirectory, directories):
-            model_id = directory.spec.get("model_id")
-            if model_id is None or directory.ended() is not None:
+            spec = directory.spec
+            if directory.ended() is not None:
                 await self._tidy(directory)
-            elif (directory.told or {}).get("state") != "ready":
+            elif spec is None or (report := directory.report) is None or report.get("state") != "ready":
                 directory.process.stop()
             else:
-                await self._adopt_one(model_id, directory)
+                await self._adopt_one(directory, spec)
         self._watching = asyncio.create_task(self._watch(), name="model hosts")
         return {model_id: host.resource for model_id, host in self._hosts.items()}
 
-    async def _adopt_one(self, model_id: str, directory: HostDirectory) -> None:
-        spec = directory.spec
-        resource = ModelHost(
-            id=directory.id, state="ready", calls=spec["calls"], device="cpu", code=spec.get("code")
-        )
-        estimate = memory.Estimate(*spec["estimate"]) if spec.get("estimate") else None
-        host = RunningHost(model_id, directory, resource, estimate, notices=spec.get("notices", []))
+    async def _adopt_one(self, directory: HostDirectory, spec: HostSpec) -> None:
+        model_id = spec["model_id"]
         try:
+            host = _host_of(directory, spec)
             await host.connect()
-        except (ChannelClosed, CallError, TimeoutError) as error:
-            log.warning("the host %s of %s does not answer, ending it: %s", directory.id, model_id, error)
+        except (ChannelClosed, CallError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            log.warning("the host %s of %s cannot be adopted, ending it: %r", directory.id, model_id, error)
             directory.process.stop()
             return
         log.info("adopted the host %s of %s", directory.id, model_id)
@@ -113,15 +110,15 @@ class HostManager:
             DoesNotFit: It takes more memory than there is.
             LoadFailed: Weights, device or module are not what they should be; one line.
         """
-        start = await self._starter.prepare(model_id, path, options)
+        start = await self._launcher.prepare(model_id, path, options)
         host = start.host
         async with self._loading:
             if not options.force:
-                await self._room.make(host, options.device or "cpu")
+                await self._budget.ensure_fits(host, options.device or "cpu")
             self._ended.pop(model_id, None)
             self._hosts[model_id] = host
         try:
-            await self._starter.start(start)
+            await self._launcher.start(start)
         except BaseException:
             self._hosts.pop(model_id, None)
             await asyncio.shield(self._end(host))
@@ -271,3 +268,16 @@ class HostManager:
             return
         if shown(before) != shown(host.resource):
             self._on_change(host.model_id)
+
+
+def _host_of(directory: HostDirectory, spec: HostSpec) -> RunningHost:
+    """Make what is known of a host from its directory.
+
+    Raises:
+        KeyError, TypeError, ValueError: The directory does not say what it must.
+    """
+    resource = ModelHost(
+        id=directory.id, state="ready", calls=spec["calls"], device="cpu", code=spec.get("code")
+    )
+    estimate = memory.Estimate(*spec["estimate"]) if spec.get("estimate") else None
+    return RunningHost(spec["model_id"], directory, resource, estimate, notices=spec.get("notices", []))

@@ -105,7 +105,7 @@ class Record:
         self.notices = list(found.notices)
 
     def resource(self) -> LocalModel:
-        """Give the resource."""
+        """Return the resource."""
         return LocalModel(
             id=self.id,
             name=self.name,

@@ -28,6 +28,9 @@ TOPIC = "models"
 _KEPT_VARIABLES = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE")
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _MAX_NOTICES = 3
+MAX_NAME = 300
+MAX_DESCRIPTION = 10_000
+"""Characters of what somebody says of a model."""
 
 
 class ModelRegistry:
@@ -56,11 +59,11 @@ class ModelRegistry:
         return list(self._records.values())
 
     def get(self, model_id: str) -> Record | None:
-        """Give a record by its exact id."""
+        """Return a record by its exact id."""
         return self._records.get(model_id)
 
     def find(self, text: str) -> Record | ModelRef:
-        """Give a record by its id or a short form of it, or the reference of one that is not known.
+        """Return a record by its id or a short form of it, or the reference of one that is not known.
 
         Raises:
             Problem: It is no id.
@@ -75,7 +78,7 @@ class ModelRegistry:
         return self._records.get(str(ref)) or ref
 
     def put(self, record: Record) -> Record:
-        """Add a record, unless there is one of its id; gives the one that is there."""
+        """Add a record, unless there is one of its id, and return the one that is there."""
         return self._records.setdefault(record.id, record)
 
     def remove(self, record: Record) -> None:
@@ -100,8 +103,8 @@ class ModelRegistry:
 
     def notice(self, record: Record, text: str) -> None:
         """Tell people something of a model, once."""
-        kept = [notice for notice in record.notices if notice != text]
-        record.notices = [*kept, text][-_MAX_NOTICES:]
+        others = [notice for notice in record.notices if notice != text]
+        record.notices = [*others, text][-_MAX_NOTICES:]
 
     def drop_notice(self, record: Record, text: str) -> None:
         """Take a notice back that no longer holds."""
@@ -113,7 +116,7 @@ class ModelRegistry:
         self.save(record)
 
     def environ_of(self, record: Record) -> Environ:
-        """Give the variables of whoever asked for a model last; after a restart, the engine's own with the record's hub."""
+        """Return the variables of whoever asked for a model last; after a restart, the engine's own with the record's hub."""
         if (given := self._environs.get(record.id)) is not None:
             return given
         own = self.environ
@@ -140,7 +143,7 @@ def new_record(ref: ModelRef) -> Record:
 
 
 def one_line(error: BaseException) -> str:
-    """Give an error's text in one line for people."""
+    """Return an error's text in one line for people."""
     text = error.detail if isinstance(error, Problem) else str(error)
     return " ".join(text.split())[:500] or type(error).__name__
 
@@ -148,3 +151,22 @@ def one_line(error: BaseException) -> str:
 def missing(ref: ModelRef) -> Problem:
     """Make the problem for a model that is not known."""
     return Problem(404, "Not found", f"There is no model {str(ref)!r}; `%models` lists those there are.")
+
+
+def checked_texts(name: str | None, description: str | None) -> tuple[str | None, str | None]:
+    """Check what somebody says of a model; every list carries it.
+
+    Returns:
+        Name and description; the name in one line.
+
+    Raises:
+        InvalidInput: The name is empty, or a text is too long.
+    """
+    if name is not None:
+        name = " ".join(name.split())
+        if not name:
+            raise InvalidInput("name: it is empty; give one, or leave it out.")
+    for field, text, limit in (("name", name, MAX_NAME), ("description", description, MAX_DESCRIPTION)):
+        if text is not None and len(text) > limit:
+            raise InvalidInput(f"{field}: it has {len(text):,} characters, and {limit:,} are kept at most.")
+    return name, description
