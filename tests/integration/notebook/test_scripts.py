@@ -106,6 +106,21 @@ def test_options_of_a_file_are_inputs_however_they_are_given(kernel: Kernel, tmp
     assert _logs(kernel).splitlines()[-1] == "whole script done True"
 
 
+def test_forms_and_completion_know_the_options_of_a_file(kernel: Kernel, tmp_path: Path) -> None:
+    script = tmp_path / "mnist.py"
+    script.write_text(MNIST)
+    cell = kernel.run(
+        f"form = jx.form({str(script)!r}); print(form.values); form.launch().wait()\nrun = form.run"
+    )
+    assert (cell.error, cell.text) == (None, "{}\n"), cell.traceback
+    assert _logs(kernel).splitlines()[-1] == "whole script done False"
+    text = "%%train once --form\ndef train(epochs: int = 3): print('ran', epochs)\ntrain(epochs=5)"
+    assert kernel.run(text).error is None
+    for line, wanted in ((f"%train {tmp_path}/mn", "mnist.py"), (f"%train {script} -i ", "no_cuda=")):
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
+        assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])
+
+
 def test_a_failure_in_a_file_names_its_line(kernel: Kernel, tmp_path: Path) -> None:
     script = tmp_path / "broken.py"
     script.write_text("def f():\n    return 1 / 0\nf()\n")
