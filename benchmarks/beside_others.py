@@ -17,7 +17,7 @@ from benchmarks.support.rows import Row, at_most, median
 from jupyter_ext.client.aio import AsyncClient
 from jupyter_ext.client.capture import capture_cell
 
-ROUNDS = 5
+ROUNDS = 3
 PLAIN: dict[str, dict[str, str]] = {
     "plain process": {},
     "plain, GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
@@ -30,7 +30,7 @@ CODE = """
 import time
 import torch
 
-def train(steps: int = 150):
+def train(steps: int = 50):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256),
                                 torch.nn.ReLU(), torch.nn.Linear(256, 1))
@@ -56,18 +56,15 @@ async def run() -> AsyncIterator[Row]:
         async with AsyncClient() as client:
             await warm(client)
             num_busy = len(os.sched_getaffinity(0))
-            alone: dict[str, list[float]] = {name: [] for name in (OURS, *PLAIN)}
-            beside: dict[str, list[float]] = {name: [] for name in (OURS, *PLAIN)}
-            for _ in range(ROUNDS):
-                await measure(client, alone)
-                with busy(num_busy):
-                    await measure(client, beside)
-    label = f"beside {num_busy} busy processes, one a core"
-    for where, took in (("alone", alone), (label, beside)):
-        ours = median(took[OURS])
-        for name in PLAIN:
-            goal = at_most(1.1) if name == "plain process" else None
-            yield Row(f"training {where}", ours, "s", name, median(took[name]), goal)
+            for where, number in (("alone", 0), (f"beside {num_busy} busy processes, one a core", num_busy)):
+                took: dict[str, list[float]] = {name: [] for name in (OURS, *PLAIN)}
+                for _ in range(ROUNDS):
+                    with busy(number):
+                        await measure(client, took)
+                ours = median(took[OURS])
+                for name in PLAIN:
+                    goal = at_most(1.1) if name == "plain process" else None
+                    yield Row(f"training {where}", ours, "s", name, median(took[name]), goal)
 
 
 async def measure(client: AsyncClient, took: dict[str, list[float]]) -> None:

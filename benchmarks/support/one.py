@@ -62,6 +62,9 @@ def measure(ended: Ended, on_row: Callable[[Row], None], limit_s: float = LIMIT_
             ended.failure = _reason(child.wait(limit_s))
         except subprocess.TimeoutExpired:
             ended.failure = f"It was ended after {limit_s:g} s."
+        except KeyboardInterrupt:
+            ended.failure = "It was interrupted."
+            raise
         finally:
             child.kill()
             child.wait()
