@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help env lab demo test check format types bench wheel chromium clean
+.PHONY: help env lab demo test check lint house format types bench wheel chromium clean
 
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
@@ -52,15 +52,20 @@ demo: env ## run the quickstart notebook without a browser and print what it tra
 test: env chromium ## run all tests, also those in a browser (some of them: TESTS=tests/unit)
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
 
-check: env ## lint, types, import directions, unit and contract tests; about a minute
+check: lint ## lint, types, import directions, unit and contract tests; about a minute
+	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
+
+lint: env ## the part of `make check` that runs no tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@if [ -f .ci/wire_types.py ]; then echo "$(PY) .ci/wire_types.py --check"; $(PY) .ci/wire_types.py --check; fi
+	$(PY) .ci/wire_types.py --check
 	npm run check
 	npm test
-	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
+
+house: env ## print how large rooms, functions and modules are, beside their limits
+	@$(PY) .ci/house.py
 
 format: env ## let ruff format and repair what it can
 	$(BIN)/ruff check --fix-only .

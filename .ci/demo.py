@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 import jupyter_ext as jx
-from jupyter_ext.client.training_list import TrainingList
+from jupyter_ext.client.trainings.listing import TrainingList
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.magics.display import summary
 

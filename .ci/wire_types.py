@@ -13,17 +13,18 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from jupyter_ext.protocol import debug_sessions, local_models, resources
+from jupyter_ext.protocol import models as local_models
+from jupyter_ext.protocol import sessions, trainings
 
 TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire.generated.ts"
 ALIASES = {
-    **{name: getattr(resources, name) for name in ("Status", "StopStage", "CauseKind", "MetricValue")},
+    **{name: getattr(trainings, name) for name in ("Status", "StopStage", "CauseKind", "MetricValue")},
     **{
         name: getattr(local_models, name)
         for name in ("ModelState", "ModelSource", "TransferPhase", "TransferStatus", "HostState")
     },
     **{
-        name: getattr(debug_sessions, name)
+        name: getattr(sessions, name)
         for name in ("SessionStatus", "ExitCode", "DebugTrainingState", "SessionStreamMessage")
     },
 }
@@ -84,10 +85,10 @@ def interface_of(model: type[BaseModel]) -> str:
 def generate() -> str:
     """Give the whole file."""
     aliases = "\n".join(f"export type {name} = {plain_type_of(alias)};" for name, alias in ALIASES.items())
-    interfaces = [interface_of(getattr(resources, name)) for name in MODELS]
+    interfaces = [interface_of(getattr(trainings, name)) for name in MODELS]
     interfaces += [interface_of(getattr(local_models, name)) for name in LOCAL_MODELS]
-    interfaces += [interface_of(getattr(debug_sessions, name)) for name in SESSIONS]
-    messages = f"export type StreamMessage = {plain_type_of(resources.StreamMessage)};\n"
+    interfaces += [interface_of(getattr(sessions, name)) for name in SESSIONS]
+    messages = f"export type StreamMessage = {plain_type_of(trainings.StreamMessage)};\n"
     return "\n".join([HEAD, aliases + "\n", *interfaces, messages])
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, median, percentile
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 
 NUM_CREATES = 100
 ALONE = 20

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.rows import Row, at_most, median
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 
 ROUNDS = 3
 PLAIN: dict[str, dict[str, str]] = {

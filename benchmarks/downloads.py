@@ -139,22 +139,6 @@ def _timed(child: subprocess.Popen[str]) -> float:
     return float(json.loads(output.splitlines()[-1])["seconds"])
 
 
-OURS = """
-import asyncio, json, sys, time
-from pathlib import Path
-from jupyter_ext.engine.models.downloads import Downloads
-from jupyter_ext.engine.models.hub_settings import HubSettings
-
-async def main():
-    downloads = Downloads(Path(sys.argv[1]) / "local_models")
-    manifest = await downloads.resolve(f"hub:{sys.argv[2]}", settings=HubSettings.from_environment())
-    began = time.perf_counter()
-    await downloads.start(manifest).wait()
-    print(json.dumps({"seconds": time.perf_counter() - began}))
-
-asyncio.run(main())
-"""
-
 HF = """
 import json, sys, time
 import huggingface_hub
@@ -166,14 +150,14 @@ print(json.dumps({"seconds": time.perf_counter() - began}))
 
 
 def _start_ours(home: Path, hub: HubServer) -> subprocess.Popen[str]:
-    return _start(OURS, home, hub)
+    return _start(["-m", "benchmarks.support.our_download"], home, hub)
 
 
 def _start_hf(home: Path, hub: HubServer) -> subprocess.Popen[str]:
-    return _start(HF, home, hub)
+    return _start(["-c", HF], home, hub)
 
 
-def _start(program: str, home: Path, hub: HubServer) -> subprocess.Popen[str]:
+def _start(program: list[str], home: Path, hub: HubServer) -> subprocess.Popen[str]:
     environment = os.environ | {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(home),
@@ -182,7 +166,7 @@ def _start(program: str, home: Path, hub: HubServer) -> subprocess.Popen[str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     return subprocess.Popen(
-        [sys.executable, "-c", program, str(home), REPO], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *program, str(home), REPO], stdout=subprocess.PIPE, text=True, env=environment
     )
 
 

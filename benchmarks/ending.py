@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, at_most, median, percentile
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
 
 ROUNDS = 40

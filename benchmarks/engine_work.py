@@ -21,11 +21,11 @@ from benchmarks.many_runs import NUM_RUNS, fill
 from benchmarks.support.own_engine import own_engine, stop, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, at_most, median, percentile
-from jupyter_ext import connection
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
-from jupyter_ext.engine.trainings.system_metrics import SystemSampler
+from jupyter_ext.engine.trainings.monitoring.system_metrics import SystemSampler
+from jupyter_ext.engine_process import discovery
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from receiver import Receiver
@@ -143,10 +143,10 @@ def sampling(directory: Path) -> Iterator[Row]:
 async def run() -> AsyncIterator[Row]:
     """Measure in directories of its own."""
     with own_engine() as directory:
-        connection.ensure()
+        discovery.ensure()
         stop()
         fill(locations().catalog)
-        pid = int(connection.ensure().info["pid"])
+        pid = int(discovery.ensure().info["pid"])
         async with AsyncClient() as client:
             await warm(client)
             took = await creates(client)

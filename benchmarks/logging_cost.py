@@ -130,7 +130,7 @@ def _child(root: Path, *arguments: str) -> dict[str, float]:
 
 def _open_logger(name: str, directory: Path) -> tuple[Log, Callable[[], object]]:
     if name == "jupyter-ext":
-        from jupyter_ext.worker.reporter import Reporter, activate, log
+        from jupyter_ext.worker.sdk.logging import Reporter, activate, log
 
         reporter = Reporter(directory, "0")
         activate(reporter)
@@ -184,7 +184,7 @@ def _kill(name: str, directory: Path) -> None:
 def _num_points(name: str, directory: Path) -> int:
     """Count what a killed logger left for a reader."""
     if name == "jupyter-ext":
-        from jupyter_ext.engine.store.journal_reader import JournalTail
+        from jupyter_ext.engine.metrics.journal_reader import JournalTail
 
         tail = JournalTail(directory / "metrics-0-0.jnl")
         while tail.read().more:
@@ -234,8 +234,8 @@ def _size(name: str, num_keys: int, directory: Path) -> dict[str, float]:
 
 
 def _sizes(num_keys: int, directory: Path) -> dict[str, float]:
-    from jupyter_ext.engine.store.sealing import seal_run
-    from jupyter_ext.worker.journal import JournalWriter
+    from jupyter_ext.engine.metrics.sealing import seal_run
+    from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
     n = 30_000
     writer = JournalWriter(directory, "0")
@@ -251,8 +251,8 @@ def _sizes(num_keys: int, directory: Path) -> dict[str, float]:
 
 
 def _read(directory: Path) -> dict[str, float]:
-    from jupyter_ext.engine.store.run_store import RunStore
-    from jupyter_ext.worker.journal import JournalWriter
+    from jupyter_ext.engine.metrics.run_store import RunStore
+    from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
     told: dict[str, float] = {}
     for name, n in (("1 M", MILLION), ("10 M", 10 * MILLION)):
@@ -276,7 +276,7 @@ def _read(directory: Path) -> dict[str, float]:
             told |= _decode(run_dir / "metrics-0-0.jnl")
             told["live"] = in_turns(store.columns, rounds=3)[0]
         store.close()
-        command = [sys.executable, "-m", "jupyter_ext.engine.store.sealing", str(run_dir), "--final"]
+        command = [sys.executable, "-m", "jupyter_ext.engine.metrics.sealing", str(run_dir), "--final"]
         subprocess.run(command, check=True)
         store = RunStore(run_dir)
         began = time.perf_counter()
@@ -310,7 +310,7 @@ def _read(directory: Path) -> dict[str, float]:
 
 
 def _decode(path: Path) -> dict[str, float]:
-    from jupyter_ext.engine.store.journal_reader import JournalTail
+    from jupyter_ext.engine.metrics.journal_reader import JournalTail
 
     def ours() -> None:
         tail = JournalTail(path)

@@ -18,9 +18,9 @@ import psutil
 
 from benchmarks.support.own_engine import own_engine, stop
 from benchmarks.support.rows import Row, at_most, median, percentile
-from jupyter_ext import connection
 from jupyter_ext.config import Locations, locations
-from jupyter_ext.engine.store.listing import put_values, values_of
+from jupyter_ext.engine.catalog.query import put_values, values_of
+from jupyter_ext.engine_process import discovery
 
 NUM_RUNS = 10_000
 ROUNDS = 100
@@ -113,7 +113,7 @@ def start_times(filled: Locations, empty: Locations) -> Iterator[tuple[float, fl
         took = []
         for where in (filled, empty):
             began = time.perf_counter()
-            connection.ensure(where=where)
+            discovery.ensure(where=where)
             took.append(time.perf_counter() - began)
             stop(where)
         yield took[0], took[1]
@@ -128,13 +128,13 @@ def run() -> Iterator[Row]:
 def measure(directory: Path) -> Iterator[Row]:
     """Measure everything."""
     where = locations()
-    connection.ensure()
+    discovery.ensure()
     stop()
     id_ = fill(where.catalog)
     starts = list(start_times(where, Locations(directory / "empty", directory / "empty-run")))
     filled, empty = (median(took) for took in zip(*starts, strict=True))
     yield Row("engine start with 10,000 runs", filled, "s", "with none", empty, at_most(1.5))
-    found = connection.ensure()
+    found = discovery.ensure()
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=found.socket_path), base_url="http://engine"
     ) as client:

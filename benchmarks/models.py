@@ -23,12 +23,12 @@ import torch
 from benchmarks.support.decoder import LAYERS, WIDTH, Decoder
 from benchmarks.support.peers import plain_http
 from benchmarks.support.rows import Goal, Row, at_least, at_most, median
-from jupyter_ext import connection
-from jupyter_ext.client.model_calls import ModelCalls
-from jupyter_ext.client.model_factory import host_options, torch_module
+from jupyter_ext.client.models.calls import ModelCalls
+from jupyter_ext.client.models.module_factory import host_options, torch_module
 from jupyter_ext.config import Locations
-from jupyter_ext.protocol.local_models import LocalModel
-from jupyter_ext.worker.model_memory import rollup
+from jupyter_ext.engine_process import discovery
+from jupyter_ext.ipc.memory_usage import rollup
+from jupyter_ext.protocol.models import LocalModel
 
 ROUNDS = 5
 COLD_ROUNDS = 3
@@ -58,12 +58,12 @@ class _Engine:
 
     def __init__(self, directory: Path) -> None:
         self.where = Locations(directory / "data", directory / "run")
-        connection.ensure(where=self.where)
+        discovery.ensure(where=self.where)
         self._options = host_options({"factory": Decoder})
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        found = connection.ensure(where=self.where)
-        status, answer = connection.request(found.socket_path, method, path, body, timeout_s=300.0)
+        found = discovery.ensure(where=self.where)
+        status, answer = discovery.request(found.socket_path, method, path, body, timeout_s=300.0)
         if status >= 400:
             raise RuntimeError(str(answer))
         return answer
@@ -95,9 +95,9 @@ class _Engine:
         for model in self.ask("GET", "/native/models")["models"]:
             if model["state"] == "loaded":
                 self.unload(model["id"])
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         if found is not None:
-            connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
+            discovery.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
 
 
 def _checkpoint(directory: Path) -> Path:
@@ -244,18 +244,6 @@ def _first_call(engine: _Engine, model: LocalModel, x: torch.Tensor) -> float:
 
 # -- sharing ----------------------------------------------------------------------------------------------------------
 
-_USER = """
-import sys
-import torch
-from pathlib import Path
-from jupyter_ext.worker import model_loading, model_mapping
-from benchmarks.support.decoder import Decoder
-loaded = model_loading.load(Path(sys.argv[1]), Decoder)
-model_mapping.populate(loaded.files)
-print("ready", flush=True)
-sys.stdin.readline()
-"""
-
 
 def _sharing(engine: _Engine, path: Path) -> Iterator[Row]:
     size = path.stat().st_size / 1e6
@@ -268,10 +256,14 @@ def _sharing(engine: _Engine, path: Path) -> Iterator[Row]:
     users = []
     for _ in range(2):
         user = subprocess.Popen(
-            [sys.executable, "-c", _USER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.support.model_user", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert user.stdout is not None
-        user.stdout.readline()
+        if user.stdout.readline() != "ready\n":
+            raise RuntimeError(f"a second user of the model ended with exit code {user.wait()}")
         users.append(user)
         pids.append(user.pid)
         sums.append(_pss(pids))

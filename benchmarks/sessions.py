@@ -17,9 +17,9 @@ from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.peers import Kernel, fresh_kernel, fresh_process, plain_http
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
 from benchmarks.support.timing import in_turns, timed
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell, capture_model
-from jupyter_ext.client.debugging import launch
+from jupyter_ext.client.capture.capture import capture_cell, capture_model
+from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.client.sessions.session import launch
 from jupyter_ext.errors import SessionCallInterrupted
 
 CODE = """

@@ -11,8 +11,8 @@ from benchmarks.many_runs import NUM_RUNS, fill
 from benchmarks.support.lab import IDLE, Lab, expect, page, task_s, until
 from benchmarks.support.own_engine import own_engine, stop
 from benchmarks.support.rows import Row, at_most, median
-from jupyter_ext import connection
 from jupyter_ext.config import locations
+from jupyter_ext.engine_process import discovery
 
 PAGE = 50
 ROUNDS = 10
@@ -61,7 +61,7 @@ def measure(lab: Lab) -> Iterator[Row]:
 def run() -> Iterator[Row]:
     """Measure with a server and an engine of its own."""
     with own_engine():
-        connection.ensure()
+        discovery.ensure()
         stop()
         fill(locations().catalog)
         with page(width=1400, height=2200) as lab:

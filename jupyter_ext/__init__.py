@@ -15,35 +15,35 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AsyncClient": "jupyter_ext.client.aio",
-    "Input": "jupyter_ext.worker.inputs",
-    "Training": "jupyter_ext.client.handles",
-    "checkpoint": "jupyter_ext.worker.checkpoint",
-    "datasets": "jupyter_ext.client.dataset_handles",
-    "debug": "jupyter_ext.client.debugging",
-    "debug_sessions": "jupyter_ext.client.debugging",
-    "engine": "jupyter_ext.client.facade",
+    "AsyncClient": "jupyter_ext.client.requests.async_client",
+    "Input": "jupyter_ext.worker.sdk.inputs",
+    "Training": "jupyter_ext.client.trainings.handle",
+    "checkpoint": "jupyter_ext.worker.sdk.checkpoint",
+    "datasets": "jupyter_ext.client.datasets.handle",
+    "debug": "jupyter_ext.client.sessions.session",
+    "debug_sessions": "jupyter_ext.client.sessions.session",
+    "engine": "jupyter_ext.client.trainings.api",
     "form": "jupyter_ext.magics.form",
-    "log": "jupyter_ext.worker.reporter",
-    "models": "jupyter_ext.client.local_models",
-    "log_many": "jupyter_ext.worker.reporter",
-    "progress": "jupyter_ext.worker.reporter",
-    "should_stop": "jupyter_ext.worker.reporter",
-    "train": "jupyter_ext.client.facade",
-    "trainings": "jupyter_ext.client.facade",
+    "log": "jupyter_ext.worker.sdk.logging",
+    "models": "jupyter_ext.client.models.handle",
+    "log_many": "jupyter_ext.worker.sdk.logging",
+    "progress": "jupyter_ext.worker.sdk.logging",
+    "should_stop": "jupyter_ext.worker.sdk.logging",
+    "train": "jupyter_ext.client.trainings.api",
+    "trainings": "jupyter_ext.client.trainings.api",
 }
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.aio import AsyncClient
-    from jupyter_ext.client.dataset_handles import datasets
-    from jupyter_ext.client.debugging import debug, debug_sessions
-    from jupyter_ext.client.facade import engine, train, trainings
-    from jupyter_ext.client.handles import Training
-    from jupyter_ext.client.local_models import models
+    from jupyter_ext.client.datasets.handle import datasets
+    from jupyter_ext.client.models.handle import models
+    from jupyter_ext.client.requests.async_client import AsyncClient
+    from jupyter_ext.client.sessions.session import debug, debug_sessions
+    from jupyter_ext.client.trainings.api import engine, train, trainings
+    from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form
-    from jupyter_ext.worker import checkpoint
-    from jupyter_ext.worker.inputs import Input
-    from jupyter_ext.worker.reporter import log, log_many, progress, should_stop
+    from jupyter_ext.worker.sdk import checkpoint
+    from jupyter_ext.worker.sdk.inputs import Input
+    from jupyter_ext.worker.sdk.logging import log, log_many, progress, should_stop
 
 __all__ = [
     "AsyncClient",

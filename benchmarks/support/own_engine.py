@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jupyter_ext import connection
-from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import Locations, locations
+from jupyter_ext.engine_process import discovery
 
 
 @contextmanager
@@ -34,10 +34,10 @@ def own_engine() -> Iterator[Path]:
 def stop(where: Locations | None = None) -> None:
     """End the engine, if one runs."""
     where = where or locations()
-    found = connection.find(where)
+    found = discovery.find(where)
     if found is not None:
-        connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
-        while connection.is_running(where):
+        discovery.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
+        while discovery.is_running(where):
             time.sleep(0.01)
 
 

@@ -15,16 +15,16 @@ import psutil
 
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
-from jupyter_ext.engine.api.engine import EngineAPI
+from jupyter_ext.engine.api.native.engine import EngineAPI
 from jupyter_ext.engine.assembly.models import ModelsPart
 from jupyter_ext.engine.assembly.part import Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
-from jupyter_ext.engine.workers.environments import Environments
-from jupyter_ext.engine.workers.exit import rfc3339
-from jupyter_ext.protocol.resources import EngineInfo
-from jupyter_ext.worker.files import write_json
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.protocol.trainings import EngineInfo
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,10 @@ class Engine:
         """Begin to end; trainings go on."""
         log.info("ending: %s", reason)
         self._over.set()
+
+    def warm(self, python: str) -> None:
+        """Begin to warm an interpreter."""
+        self.environments.get(python)
 
     async def run(self, listener: socket.socket, on_ready: Callable[[], None]) -> None:
         """Serve on a bound Unix socket until it is time to end.

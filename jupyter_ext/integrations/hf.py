@@ -16,7 +16,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from jupyter_ext.worker import checkpoint, reporter
+from jupyter_ext.worker.sdk import checkpoint, logging
 
 _AXES = ("epoch",)
 _SUMMARY = ("train_", "total_flos")
@@ -33,7 +33,7 @@ class JupyterExtCallback(TrainerCallback):  # transformers need not be there for
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say how far it is, and stop after this step if that was asked for, saving where the Trainer saves at all."""
         _say_progress(state)
-        if reporter.should_stop():
+        if logging.should_stop():
             control.should_training_stop = True
             control.should_save = str(getattr(args.save_strategy, "value", args.save_strategy)) != "no"
 
@@ -47,12 +47,12 @@ class JupyterExtCallback(TrainerCallback):  # transformers need not be there for
             if isinstance(value, int | float) and name not in _AXES and not name.startswith(_SUMMARY)
         }
         if values and state.is_world_process_zero:
-            reporter.log(values, step=state.global_step)
+            logging.log(values, step=state.global_step)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Announce the Trainer's own checkpoint, so that the training can be resumed from it."""
         folder = os.path.abspath(os.path.join(args.output_dir, f"checkpoint-{state.global_step}"))
-        if state.is_world_process_zero and reporter.active() is not None:
+        if state.is_world_process_zero and logging.active() is not None:
             checkpoint.save({"folder": folder}, step=state.global_step)
 
 
@@ -65,7 +65,7 @@ def latest_folder() -> str | None:
 
 def _say_progress(state: Any) -> None:
     if state.is_world_process_zero:
-        reporter.progress(state.global_step, state.max_steps if state.max_steps > 0 else None)
+        logging.progress(state.global_step, state.max_steps if state.max_steps > 0 else None)
 
 
 def _curve(name: str) -> str:

@@ -22,7 +22,7 @@ except ImportError:  # the package of the same code under its old name
     from pytorch_lightning.loggers import Logger
     from pytorch_lightning.utilities import rank_zero_only
 
-from jupyter_ext.worker import reporter
+from jupyter_ext.worker.sdk import logging
 
 _AXES = ("epoch",)
 
@@ -38,7 +38,7 @@ class JupyterExtLogger(Logger):  # type: ignore[misc]  # lightning need not be t
     @property
     def version(self) -> str:
         """What tells one run from another: the training's id."""
-        report = reporter.active()
+        report = logging.active()
         return "0" if report is None else report.run_dir.name
 
     @rank_zero_only  # type: ignore[untyped-decorator]
@@ -46,7 +46,7 @@ class JupyterExtLogger(Logger):  # type: ignore[misc]  # lightning need not be t
         """Log numbers at a step."""
         values = {name: value for name, value in metrics.items() if name not in _AXES}
         if values:
-            reporter.log(values, step=step)
+            logging.log(values, step=step)
 
     @rank_zero_only  # type: ignore[untyped-decorator]
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
@@ -63,8 +63,8 @@ class JupyterExtCallback(Callback):  # type: ignore[misc]
         """Say how far it is."""
         total = float(trainer.estimated_stepping_batches)
         if trainer.is_global_zero:
-            reporter.progress(trainer.global_step, total if math.isfinite(total) and total > 0 else None)
-        if reporter.should_stop():
+            logging.progress(trainer.global_step, total if math.isfinite(total) and total > 0 else None)
+        if logging.should_stop():
             trainer.should_stop = True
 
 

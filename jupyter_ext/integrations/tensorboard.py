@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from jupyter_ext.worker import reporter
+from jupyter_ext.worker.sdk import logging
 
 
 class SummaryWriter:
@@ -50,7 +50,7 @@ class SummaryWriter:
         double_precision: bool = False,
     ) -> None:
         """Log a number; without a step, the number of calls so far is its step."""
-        reporter.log({tag: scalar_value}, step=_number(global_step))
+        logging.log({tag: scalar_value}, step=_number(global_step))
 
     def add_scalars(
         self,
@@ -61,7 +61,7 @@ class SummaryWriter:
     ) -> None:
         """Log several numbers as `main_tag/tag`."""
         values = {f"{main_tag}/{tag}": value for tag, value in tag_scalar_dict.items()}
-        reporter.log(values, step=_number(global_step))
+        logging.log(values, step=_number(global_step))
 
     def add_hparams(
         self,
@@ -74,7 +74,7 @@ class SummaryWriter:
         """Print the hyperparameters and log their metrics."""
         print("hparams " + " ".join(f"{name}={value}" for name, value in hparam_dict.items()))
         if metric_dict:
-            reporter.log(metric_dict, step=_number(global_step))
+            logging.log(metric_dict, step=_number(global_step))
 
     def add_text(
         self, tag: str, text_string: str, global_step: Any = None, walltime: float | None = None
@@ -89,7 +89,7 @@ class SummaryWriter:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
         def leave_out(*_: Any, **__: Any) -> None:
-            reporter.tell(f"SummaryWriter.{name}() has no place in the panel; it was left out.")
+            logging.tell(f"SummaryWriter.{name}() has no place in the panel; it was left out.")
 
         return leave_out
 

@@ -66,7 +66,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     if magic == "training" and len(words) <= (1 if event.line.endswith(" ") else 2):
         return _training_names()
     if magic == "model" and len(words) <= (1 if event.line.endswith(" ") else 2):
-        from jupyter_ext.client.local_models import known_ids
+        from jupyter_ext.client.models.handle import known_ids
 
         return known_ids()
     if magic == "train" and words[0] == "%train" and len(words) <= (1 if event.line.endswith(" ") else 2):
@@ -81,7 +81,7 @@ def complete(shell: Any, event: Any) -> list[str]:
 
 
 def _sessions() -> list[Any]:
-    from jupyter_ext.client.debugging import debug_sessions
+    from jupyter_ext.client.sessions.session import debug_sessions
     from jupyter_ext.errors import JupyterExtError
 
     try:
@@ -118,7 +118,7 @@ def _input_names(shell: Any, words: list[str]) -> list[str]:
 
 
 def _training_names() -> list[str]:
-    from jupyter_ext.client.facade import trainings
+    from jupyter_ext.client.trainings.api import trainings
     from jupyter_ext.errors import JupyterExtError
 
     try:

@@ -11,7 +11,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs, split_expressions
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.debugging import Session
+    from jupyter_ext.client.sessions.session import Session
 
 _SESSION_TEXT = """\
 A debug session is a process of its own with a model in it, which is called piece by piece and stays in memory.
@@ -98,7 +98,7 @@ class DebuggingMagics(Magics):
             arguments = parser.parse(line)
         except HelpShown:
             return None
-        from jupyter_ext.client.debugging import debug_sessions
+        from jupyter_ext.client.sessions.session import debug_sessions
 
         return debug_sessions.list(ended=arguments.ended)
 
@@ -126,7 +126,7 @@ class DebuggingMagics(Magics):
         if not dot or not name or not method:
             parser.error(f"{arguments.target!r} is not of the form SESSION.METHOD, such as net.evaluate")
         params = self._evaluated(parser, parse_inputs(arguments.param, "%debug_call", "-p"))
-        from jupyter_ext.client.debugging import debug_sessions
+        from jupyter_ext.client.sessions.session import debug_sessions
 
         result = self._called(debug_sessions.get(name), method, params, arguments)
         if arguments.variable is not None:
@@ -145,15 +145,15 @@ class DebuggingMagics(Magics):
             arguments = parser.parse(line)
         except HelpShown:
             return
-        from jupyter_ext.client.debugging import debug_sessions
+        from jupyter_ext.client.sessions.session import debug_sessions
         from jupyter_ext.magics.session_cells import run_cell
 
         run_cell(debug_sessions.get(arguments.name), cell, top=arguments.top, wait=arguments.wait)
 
     def _launch(self, parser: MagicParser, arguments: argparse.Namespace, cell: str) -> Any:
-        from jupyter_ext.client import debugging
-        from jupyter_ext.client.capture import capture_model
-        from jupyter_ext.client.debug_handles import check_name
+        from jupyter_ext.client.capture.capture import capture_model
+        from jupyter_ext.client.sessions import session as debugging
+        from jupyter_ext.client.sessions.model import check_name
         from jupyter_ext.errors import UnknownId
         from jupyter_ext.magics.display import label_of
 
@@ -183,9 +183,9 @@ class DebuggingMagics(Magics):
         return _shown_richly(session)
 
     def _look(self, arguments: argparse.Namespace) -> Any:
-        from jupyter_ext.client import session_report
-        from jupyter_ext.client.debugging import debug_sessions
-        from jupyter_ext.client.decthings_session import RemoteSession
+        from jupyter_ext.client.decthings.session import RemoteSession
+        from jupyter_ext.client.sessions import report
+        from jupyter_ext.client.sessions.session import debug_sessions
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics.session_display import attach_text
 
@@ -206,7 +206,7 @@ class DebuggingMagics(Magics):
                 if errors := session.logs(arguments.tail, "stderr"):
                     print(f"--- stderr ---\n{errors}", end="")
             case "frames" | "up" | "down":
-                print(session_report.frames_text(session.frames(self._frame(session, arguments))))
+                print(report.frames_text(session.frames(self._frame(session, arguments))))
             case "stacks":
                 print(session.stacks())
             case "attach":
@@ -252,7 +252,7 @@ class DebuggingMagics(Magics):
     def _called(
         self, session: Session, method: str, params: dict[str, Any], arguments: argparse.Namespace
     ) -> Any:
-        from jupyter_ext.client.decthings_session import RemoteSession
+        from jupyter_ext.client.decthings.session import RemoteSession
         from jupyter_ext.errors import SessionError, UnknownId
 
         if isinstance(session, RemoteSession):

@@ -12,13 +12,15 @@ from typing import Any
 
 from IPython.display import DisplayHandle, display
 
-from jupyter_ext.client import handles, training_list, tunnel
-from jupyter_ext.client.handles import MIME_TYPE, Training, mime_content
-from jupyter_ext.client.loop_thread import loop_thread
-from jupyter_ext.client.picture import draw
-from jupyter_ext.client.training_list import TrainingList, duration_s, format_duration, format_number
+from jupyter_ext.client.requests import comm_bridge
+from jupyter_ext.client.requests.background_loop import loop_thread
+from jupyter_ext.client.trainings import handle as handles
+from jupyter_ext.client.trainings import listing
+from jupyter_ext.client.trainings.handle import MIME_TYPE, Training, mime_content
+from jupyter_ext.client.trainings.listing import TrainingList, duration_s, format_duration, format_number
+from jupyter_ext.client.trainings.snapshot_svg import draw
 from jupyter_ext.errors import JupyterExtError
-from jupyter_ext.protocol import resources
+from jupyter_ext.protocol import trainings
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +154,7 @@ def _widget(view: str, data: dict[str, Any]) -> Any:
     except ImportError as error:
         log.info("no widget: %s", error)
         return None
-    return LiveView(view, data, door=tunnel.PanelDoor())
+    return LiveView(view, data, bridge=comm_bridge.CommBridge())
 
 
 async def _keep_saved_output_current(
@@ -162,7 +164,7 @@ async def _keep_saved_output_current(
 
     A widget stays in it only where one is looked at: front ends prefer a widget, also a dead one, to every picture.
     """
-    from jupyter_ext.client.facade import client
+    from jupyter_ext.client.requests.process_client import client
 
     shown_at = drawn_at = time.monotonic()
     try:
@@ -199,7 +201,7 @@ def _is_viewed(widget: Any) -> bool:
     return widget is not None and widget.is_viewed
 
 
-def summary(training: resources.Training) -> str:
+def summary(training: trainings.Training) -> str:
     """Describe a training in a line or two of text."""
     parts = [f"Training {training.name} ({training.id}): {training.status}"]
     if (seconds := duration_s(training)) is not None:
@@ -217,7 +219,7 @@ def summary(training: resources.Training) -> str:
 class EngineStatus:
     """Displays what an engine says of itself."""
 
-    def __init__(self, info: resources.EngineInfo) -> None:
+    def __init__(self, info: trainings.EngineInfo) -> None:
         self._info = info
 
     def __repr__(self) -> str:
@@ -243,4 +245,4 @@ class EngineStatus:
 
 
 handles.show_hook = show
-training_list.show_hook = show_table
+listing.show_hook = show_table

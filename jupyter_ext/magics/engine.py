@@ -50,13 +50,13 @@ class EngineMagics(Magics):
 
 
 def _do(arguments: argparse.Namespace) -> Any:
-    from jupyter_ext.client import engine_control
-    from jupyter_ext.client.facade import engine
+    from jupyter_ext.client.engine import control
+    from jupyter_ext.client.trainings.api import engine
     from jupyter_ext.magics.display import EngineStatus
 
     match arguments.verb:
         case "status":
-            info = engine_control.status()
+            info = control.status()
             if info is None:
                 print("No engine runs. `%engine start` starts one; so does the next training.")
                 return None
@@ -64,9 +64,9 @@ def _do(arguments: argparse.Namespace) -> Any:
         case "start":
             return EngineStatus(engine.status())
         case "stop":
-            print(engine_control.stop(force=arguments.force))
+            print(control.stop(force=arguments.force))
         case "restart":
-            return EngineStatus(engine_control.restart())
+            return EngineStatus(control.restart())
         case "listen":
             if arguments.pieces:
                 url = engine.listen_as_pieces()
@@ -80,7 +80,7 @@ def _do(arguments: argparse.Namespace) -> Any:
                 f"Listening on {opened.url}; the bearer token is in {opened.token_file}, which only you can read."
             )
         case "log":
-            print(engine_control.log_tail(arguments.n))
+            print(control.log_tail(arguments.n))
         case "doctor":
-            print("\n".join(engine_control.doctor()))
+            print("\n".join(control.doctor()))
     return None

@@ -8,10 +8,10 @@ from typing import Any
 
 from IPython.display import DisplayHandle, display
 
-from jupyter_ext.client import facade
-from jupyter_ext.client.bundle import Bundle
-from jupyter_ext.client.capture import capture_function
-from jupyter_ext.client.handles import Training
+from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.client.capture.capture import capture_function
+from jupyter_ext.client.trainings import api
+from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.magics.display import show_in
 
@@ -38,9 +38,7 @@ class Form:
         self.run: Training | None = None
         self._slot: DisplayHandle | None = None
         self._keeping: concurrent.futures.Future[None] | None = None
-        self._form = TrainingForm(
-            bundle.name, bundle.training_input, self._start, line, initial, facade.upload
-        )
+        self._form = TrainingForm(bundle.name, bundle.training_input, self._start, line, initial, api.upload)
 
     @property
     def values(self) -> dict[str, Any] | None:
@@ -54,7 +52,7 @@ class Form:
 
     def _start(self, values: dict[str, Any]) -> None:
         # Captured anew: names of the notebook travel as they are now, not as they were when the form was drawn.
-        self.run = facade.start(self._capture(), values, self._destination)
+        self.run = api.start(self._capture(), values, self._destination)
         if self._slot is not None:
             if self._keeping is not None:
                 self._keeping.cancel()

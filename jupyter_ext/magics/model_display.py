@@ -7,17 +7,19 @@ from typing import Any
 
 from IPython.display import display
 
-from jupyter_ext.client import model_list, tunnel
-from jupyter_ext.client.local_models import Model
-from jupyter_ext.client.model_list import ModelList, readable, static_bundle
-from jupyter_ext.protocol.local_models import Unloaded
+from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.client.models import listing
+from jupyter_ext.client.models.handle import Model
+from jupyter_ext.client.models.listing import ModelList, static_bundle
+from jupyter_ext.client.requests import comm_bridge
+from jupyter_ext.protocol.models import Unloaded
 
 log = logging.getLogger(__name__)
 
 _WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
-def show(found: ModelList) -> None:
+def show(found: ModelList[Any]) -> None:
     """Display a list: live by MIME type or widget, and as a table where nothing is alive."""
     data = static_bundle(found)
     try:
@@ -25,7 +27,7 @@ def show(found: ModelList) -> None:
     except ImportError as error:
         log.info("no widget: %s", error)
     else:
-        widget = LiveView("models", found.mime_content, door=tunnel.PanelDoor())
+        widget = LiveView("models", found.mime_content, bridge=comm_bridge.CommBridge())
         data[_WIDGET_TYPE] = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     display(data, raw=True)
 
@@ -61,8 +63,8 @@ class Freed:
         before, after = freed.available_before_bytes, freed.available_after_bytes
         still = "" if not freed.held else f" Its pages are still held here by {', '.join(freed.held)}."
         return (
-            f"{self._model.id} is unloaded: its process held {readable(freed.host_bytes)} and ended in "
-            f"{freed.took_s:.2f} s; memory available {readable(before)} before, {readable(after)} after."
+            f"{self._model.id} is unloaded: its process held {format_bytes(freed.host_bytes)} and ended in "
+            f"{freed.took_s:.2f} s; memory available {format_bytes(before)} before, {format_bytes(after)} after."
             + still
         )
 
@@ -76,4 +78,4 @@ def delete(model: Model, *, only_files: bool, force: bool) -> Any:
     return None
 
 
-model_list.show_hook = show
+listing.show_hook = show

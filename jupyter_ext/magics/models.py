@@ -89,7 +89,7 @@ class ModelMagics(Magics):
             arguments = _models_parser().parse(line)
         except HelpShown:
             return None
-        from jupyter_ext.client.local_models import models
+        from jupyter_ext.client.models.handle import models
         from jupyter_ext.magics import model_display  # noqa: F401  says how a list is displayed
 
         if arguments.unload:
@@ -109,7 +109,7 @@ class ModelMagics(Magics):
         except HelpShown:
             return None
         _check(parser, arguments)
-        from jupyter_ext.client.local_models import models
+        from jupyter_ext.client.models.handle import models
         from jupyter_ext.magics import model_display
 
         found = models.find(arguments.id)

@@ -11,7 +11,7 @@ from IPython.display import publish_display_data
 from jupyter_ext.errors import SessionEnded
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.debugging import Session
+    from jupyter_ext.client.sessions.session import Session
 
 _CONNECT_WITHIN_S = 20.0
 _LOOK_INTERVAL_S = 0.5

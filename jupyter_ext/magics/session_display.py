@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
 
-from jupyter_ext.client import debug_training, debugging
-from jupyter_ext.client.debug_training import DebugTraining
-from jupyter_ext.client.session_report import clock
+from jupyter_ext.client.sessions import session as debugging
+from jupyter_ext.client.sessions import training as debug_training
+from jupyter_ext.client.sessions.report import clock
+from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.magics.display import SAVED_PICTURE_INTERVAL_S, LiveOutput, show_live, show_view
-from jupyter_ext.protocol import debug_sessions as protocol
+from jupyter_ext.protocol import sessions as protocol
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.debugging import Session
+    from jupyter_ext.client.sessions.session import Session
 
 _LOOK_INTERVAL_S = 1.0
 _VIEW = "session"

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.bundle import Bundle
+    from jupyter_ext.client.capture.bundle import Bundle
 
 _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
@@ -103,8 +103,8 @@ class TrainingMagics(Magics):
             arguments = _training_parser().parse(line)
         except HelpShown:
             return None
-        from jupyter_ext.client.facade import trainings
-        from jupyter_ext.protocol.literals import parse_literal
+        from jupyter_ext.client.trainings.api import trainings
+        from jupyter_ext.protocol.schema.literals import parse_literal
 
         run = trainings.get(arguments.id)
         match arguments.verb:
@@ -130,34 +130,35 @@ class TrainingMagics(Magics):
             arguments = _trainings_parser().parse(line)
         except HelpShown:
             return None
-        from jupyter_ext.client.facade import trainings
-        from jupyter_ext.client.training_list import TrainingList
+        from jupyter_ext.client.trainings.api import trainings
+        from jupyter_ext.client.trainings.listing import TrainingList
 
         found = trainings.list(arguments.status, arguments.limit)
         return TrainingList(found, arguments.status, arguments.limit)
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
-        from jupyter_ext.client import facade, remote
-        from jupyter_ext.client.capture import capture_cell, capture_function
-        from jupyter_ext.client.cog_folder import capture_folder
+        from jupyter_ext.client.capture.capture import capture_cell, capture_function
+        from jupyter_ext.client.capture.cog_project import capture_folder
+        from jupyter_ext.client.requests import service_ref
+        from jupyter_ext.client.trainings import api
         from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics import display
-        from jupyter_ext.protocol.literals import parse_literal
+        from jupyter_ext.protocol.schema.literals import parse_literal
 
-        if not remote.is_remote(arguments.on):
-            facade.check_backend(arguments.on)
+        if not service_ref.is_remote(arguments.on):
+            api.check_backend(arguments.on)
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
         texts = parse_inputs(arguments.input, parser.prog)
-        if remote.is_remote(arguments.on):
+        if service_ref.is_remote(arguments.on):
             if cell is not None:
                 text = (
                     f"{arguments.on} trains versions that it knows, not cells; use %train owner/name:version."
                 )
                 raise InvalidInput(text)
-            ref = remote.remote_ref(arguments.name, arguments.on, arguments.destination)
+            ref = service_ref.remote_ref(arguments.name, arguments.on, arguments.destination)
             values = {name: parse_literal(text) for name, text in texts.items()}
-            return self._finish(arguments, facade.start_remote(ref, values))
+            return self._finish(arguments, api.start_remote(ref, values))
         assert self.shell is not None
         namespace = self.shell.user_ns
         if cell is None:
@@ -186,7 +187,7 @@ class TrainingMagics(Magics):
             inputs = bundle.training_input.parse_text(texts)
         if bundle.unknown_names:
             print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
-        return self._finish(arguments, facade.start(bundle, inputs, arguments.destination))
+        return self._finish(arguments, api.start(bundle, inputs, arguments.destination))
 
     def _form(
         self,

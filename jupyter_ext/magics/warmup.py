@@ -17,8 +17,8 @@ def _warm_up() -> None:
     from jupyter_ext.errors import JupyterExtError
 
     try:
-        from jupyter_ext.client.facade import client
-        from jupyter_ext.client.loop_thread import loop_thread
+        from jupyter_ext.client.requests.background_loop import loop_thread
+        from jupyter_ext.client.requests.process_client import client
 
         loop_thread().run(client().warm())
         from jupyter_ext_widgets import LiveView  # noqa: F401  so that the first panel need not wait for it

@@ -19,7 +19,7 @@ START_INTERVAL_S = 5.0
 
 
 class Located(Protocol):
-    """An engine that was found: `jupyter_ext.connection.Connection`, or a test's stand-in."""
+    """An engine that was found: `jupyter_ext.engine_process.discovery.Connection`, or a test's stand-in."""
 
     @property
     def socket_path(self) -> str:
@@ -41,9 +41,9 @@ class Locator:
 
 def default_locator() -> Locator:
     """Give the locator of this user's engine on this host."""
-    from jupyter_ext import connection
+    from jupyter_ext.engine_process import discovery
 
-    return Locator(find=connection.find, ensure=connection.ensure)
+    return Locator(find=discovery.find, ensure=discovery.ensure)
 
 
 class EngineProcess:

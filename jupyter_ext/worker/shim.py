@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.worker import processes
-from jupyter_ext.worker.files import write_json
+from jupyter_ext.ipc import processes
+from jupyter_ext.ipc.json_files import write_json
 
 FLAG_GRACE_S = 1.0
 """Code that polls `should_stop()` gets this long to finish its step before it is interrupted."""
@@ -30,9 +30,9 @@ TERMINATE_GRACE_S = 2.0
 """Time after SIGTERM before SIGKILL."""
 
 ROLES = {
-    "training": "jupyter_ext.worker.runner",
-    "session": "jupyter_ext.worker.session",
-    "model_host": "jupyter_ext.worker.model_host",
+    "training": "jupyter_ext.worker.training.main",
+    "session": "jupyter_ext.worker.session.main",
+    "model_host": "jupyter_ext.worker.model_host.main",
 }
 """What a worker can be, and the module whose `run(spec)` gives its exit code."""
 

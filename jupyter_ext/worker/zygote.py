@@ -21,9 +21,16 @@ import sys
 import time
 from typing import Any
 
-from jupyter_ext.worker import processes, runner, shim  # noqa: F401  runner: imported here, once for all children
+from jupyter_ext.ipc import processes
+from jupyter_ext.worker import shim
 
 SELF_TEST_TIMEOUT_S = 10.0
+_MODEL_MODULES = (
+    "jupyter_ext.worker.model_host.main",
+    "jupyter_ext.weights.loader",
+    "jupyter_ext.worker.model_host.inference",
+)
+"""Importing them takes a tenth of a second, which each load of a model then saves."""
 _MAX_THREADS = 2
 """The main thread and the one that OpenBLAS keeps, which has fork handlers."""
 
@@ -83,12 +90,8 @@ def _import_all(preload: list[str], channel: socket.socket) -> str | None:
     if not select.select([channel], [], [], 0)[0]:
         _import_if_there("ipykernel.kernelapp")  # a debug session is one
     if "torch" in sys.modules:
-        for name in (
-            "model_host",
-            "model_loading",
-            "model_inference",
-        ):  # a tenth of a second of every model's load
-            _import_if_there(f"jupyter_ext.worker.{name}")
+        for name in _MODEL_MODULES:
+            _import_if_there(name)
     return None
 
 

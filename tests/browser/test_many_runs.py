@@ -14,7 +14,7 @@ from panel_page import EngineOnDisk
 from playwright.sync_api import Browser, expect
 
 from benchmarks.many_runs import NUM_RUNS, fill
-from jupyter_ext import connection
+from jupyter_ext.engine_process import discovery
 
 PAGE = 50
 
@@ -23,7 +23,7 @@ PAGE = 50
 def full_server(engine_home) -> Iterator[LabServer]:
     """Start a JupyterLab whose engine has ten thousand runs."""
     engine = EngineOnDisk(engine_home.data_dir, engine_home.runtime_dir)
-    connection.ensure(where=engine.where)
+    discovery.ensure(where=engine.where)
     engine.kill()
     fill(engine.where.catalog)
     home = Path(tempfile.mkdtemp(prefix="jx-lab-", dir="/tmp"))

@@ -14,7 +14,7 @@ from integration_tools import until
 from lab_page import Lab
 from playwright.sync_api import Locator, expect
 
-from jupyter_ext import connection
+from jupyter_ext.engine_process import discovery
 
 REPO = "sentence-transformers/all-MiniLM-L6-v2"
 NAME = "all-MiniLM-L6-v2"
@@ -89,10 +89,10 @@ def minilm(tmp_path: Path, engine, lab_server) -> Iterator[Path]:
 
 def forget(engine, model_id: str) -> None:
     """Have the engine unload and forget a model."""
-    found = connection.find(engine.where)
+    found = discovery.find(engine.where)
     if found is not None:
         path = f"/native/models/{quote(model_id, safe='')}?force=1"
-        connection.request(found.socket_path, "DELETE", path, timeout_s=30.0)
+        discovery.request(found.socket_path, "DELETE", path, timeout_s=30.0)
 
 
 @pytest.fixture
@@ -351,9 +351,9 @@ def test_a_newer_revision_is_found_and_takes_the_place(lab, lab_server, hub, pub
 @pytest.mark.parametrize("way", ["server", "kernel"])
 def test_a_page_without_our_extension_has_it_as_a_widget(lab, lab_server, minilm, way) -> None:
     widget = """\
-from jupyter_ext.client import tunnel
+from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext_widgets import LiveView
-display(LiveView("models", {"version": 1, "model": None}, door=tunnel.PanelDoor()))"""
+display(LiveView("models", {"version": 1, "model": None}, bridge=comm_bridge.CommBridge()))"""
     lab.open(lab_server.write_notebook(f"models-widget-{way}", "%load_ext jupyter_ext", widget))
     if way == "kernel":
         lab.page.route("**/jupyter-ext/**", lambda route: route.abort())

@@ -8,9 +8,9 @@ from playwright.sync_api import expect
 
 STEPS = 300
 SHOW = """\
-from jupyter_ext.client import tunnel
+from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext_widgets import TrainingPanel
-display(TrainingPanel(run.id, door=tunnel.PanelDoor()))"""
+display(TrainingPanel(run.id, bridge=comm_bridge.CommBridge()))"""
 
 
 @pytest.mark.parametrize("way", ["server", "kernel"])
@@ -41,10 +41,10 @@ def test_widget_draws(lab, lab_server, tmp_path, way) -> None:
 
 
 TABLE = """\
-from jupyter_ext.client.training_list import TrainingList
-from jupyter_ext.client import tunnel
+from jupyter_ext.client.trainings.listing import TrainingList
+from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext_widgets import LiveView
-display(LiveView("trainings", TrainingList(limit=20).table, door=tunnel.PanelDoor()))"""
+display(LiveView("trainings", TrainingList(limit=20).table, bridge=comm_bridge.CommBridge()))"""
 
 
 @pytest.mark.parametrize("way", ["server", "kernel"])

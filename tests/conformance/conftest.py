@@ -16,8 +16,8 @@ import pytest
 from conformance_tools import NUM_SEEDED, Opened, connect, seed_trainings
 from integration_tools import EngineUnderTest
 
-from jupyter_ext import connection
 from jupyter_ext.config import Locations
+from jupyter_ext.engine_process import discovery
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ def opened(conformance_engine_home: Any) -> Iterator[Opened]:
     """Give an engine with an opened port, for all tests of this folder."""
     engine = EngineUnderTest(Locations(conformance_engine_home.data_dir, conformance_engine_home.runtime_dir))
     seed_trainings(engine.where, NUM_SEEDED)
-    connection.ensure(where=engine.where)
+    discovery.ensure(where=engine.where)
     found = connect(engine)
     yield found
     found.http.close()

@@ -93,7 +93,7 @@ def test_download_answers_at_once_and_twice_is_once(told: Any, pieces: PiecesEng
     assert told["download_done"] == HERE
     assert told["begun"][-1][0] == "IN-PROGRESS"
     assert {status for status, _ in told["begun"]} <= {"INITIALIZED", "IN-PROGRESS"}
-    assert "MB" in told["readable"]
+    assert "MiB" in told["readable"]
 
 
 def test_cancel_is_told_and_idempotent_and_the_next_download_goes_on(told: Any) -> None:

@@ -51,7 +51,7 @@ shell.run_line_magic('load_ext', 'jupyter_ext')
     )
 
 
-@pytest.mark.parametrize("module", ["jupyter_ext.engine.app", "jupyter_ext.client.facade"])
+@pytest.mark.parametrize("module", ["jupyter_ext.engine.app", "jupyter_ext.client.trainings.api"])
 def test_engine_and_client_import_no_torch(module: str) -> None:
     assert not modules_after(f"import {module}").intersection(
         {"torch", "pandas", "pyarrow", "plotly", "ipywidgets"}

@@ -8,8 +8,10 @@ import pytest
 
 import jupyter_ext as jx
 from jupyter_ext import errors
-from jupyter_ext.client import debug_handles, debug_training, debugging
-from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.client.sessions import model as debug_handles
+from jupyter_ext.client.sessions import session as debugging
+from jupyter_ext.client.sessions import training
 from jupyter_ext.errors import JupyterExtError
 
 
@@ -35,7 +37,7 @@ def test_an_unknown_name_is_refused_as_python_does() -> None:
         type(jx.debug_sessions),
         debugging.Session,
         debug_handles.Model,
-        debug_training.DebugTraining,
+        training.DebugTraining,
     ],
 )
 def test_every_public_method_says_what_it_does(kind: type) -> None:

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from integration_tools import EngineUnderTest
 
-from jupyter_ext import connection
-from jupyter_ext.client.aio import AsyncClient
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import Locations
+from jupyter_ext.engine_process import discovery
 
 
 @pytest.fixture(scope="module")
 def engine(session_engine_home: Any) -> Iterator[EngineUnderTest]:
     """Give an engine that the tests of a module share."""
     under_test = EngineUnderTest(Locations(session_engine_home.data_dir, session_engine_home.runtime_dir))
-    connection.ensure(where=under_test.where)
+    discovery.ensure(where=under_test.where)
     yield under_test
     under_test.close()
 

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 from integration_tools import EngineUnderTest
 
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import Locations
-from jupyter_ext.protocol.resources import Training, Urls
-from jupyter_ext.worker.files import write_json
+from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.protocol.trainings import Training, Urls
 
 DIGITS = """
 import time

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from hub_server import HubServer
 
-from jupyter_ext.engine.models.downloads import Downloads
-from jupyter_ext.engine.models.fetch_settings import FetchSettings
-from jupyter_ext.engine.models.hub_settings import HubSettings
+from jupyter_ext.engine.models.download.manager import Downloads
+from jupyter_ext.engine.models.sources.http_settings import HttpSettings
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 
 MIB = 1024 * 1024
-QUICK = FetchSettings(
+QUICK = HttpSettings(
     stall_s=1.0,
     max_attempts=4,
     first_pause_s=0.02,
@@ -78,7 +78,7 @@ class DownloadHome:
         """The Hugging Face cache."""
         return self.path / "hf" / "hub"
 
-    def downloads(self, fetching: FetchSettings = QUICK) -> Downloads:
+    def downloads(self, fetching: HttpSettings = QUICK) -> Downloads:
         """Give what an engine would make at its start."""
         return Downloads(self.path / "local_models", fetching=fetching)
 

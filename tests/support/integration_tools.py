@@ -10,12 +10,12 @@ from typing import Any
 
 import psutil
 
-from jupyter_ext import connection
-from jupyter_ext.client.aio import AsyncClient
-from jupyter_ext.client.capture import capture_cell
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import Locations
-from jupyter_ext.protocol.resources import Training
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.engine_process import discovery
+from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.protocol.trainings import Training
 
 
 @dataclass
@@ -26,13 +26,13 @@ class EngineUnderTest:
 
     def pid(self) -> int:
         """Give the engine's pid."""
-        return int(connection.ensure(where=self.where).info["pid"])
+        return int(discovery.ensure(where=self.where).info["pid"])
 
     def kill(self) -> None:
         """Kill the engine with -9 and wait until it is gone."""
         process = psutil.Process(self.pid())
         process.kill()
-        until(lambda: not connection.is_running(self.where), "the engine's end")
+        until(lambda: not discovery.is_running(self.where), "the engine's end")
 
     def run_dir(self, training: Training) -> Path:
         """Give a training's directory."""
@@ -54,10 +54,10 @@ class EngineUnderTest:
                 pid = read_json(start)[who]["pid"]
                 if psutil.pid_exists(pid) and not (start.parent / "exit.json").exists():
                     psutil.Process(pid).kill()
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         if found is not None:
-            connection.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
-            until(lambda: not connection.is_running(self.where), "the engine's end", 30)
+            discovery.request(found.socket_path, "POST", "/native/engine/stop", {"force": True})
+            until(lambda: not discovery.is_running(self.where), "the engine's end", 30)
 
 
 def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:

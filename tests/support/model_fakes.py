@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.parts import Described, Environ, LoadOptions, TrainedWeights
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.models.interfaces import Environ, LoadOptions, ModelDescription, TrainedWeights
 from jupyter_ext.engine.models.reference import ModelRef
-from jupyter_ext.engine.workers.exit import rfc3339
 from jupyter_ext.errors import DownloadCanceled, InvalidInput, RequestRefused, UnknownId
-from jupyter_ext.protocol.local_models import ModelHost, ModelUser, Transfer, Unloaded
 from jupyter_ext.protocol.model_refs import key_of
+from jupyter_ext.protocol.models import ModelHost, ModelUser, Transfer, Unloaded
 
 TOTAL = 1000
 
@@ -73,13 +73,13 @@ class FakeFetching:
 
     async def resolve(
         self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
-    ) -> tuple[Described, Any]:
+    ) -> tuple[ModelDescription, Any]:
         """Ask the hub."""
         self.environs.append(environ)
         await self.gate.wait()
         if ref.name not in self.revisions:
             raise UnknownId(f"The hub has no model {ref.name!r}.")
-        described = Described(revision=self.revisions[ref.name], bytes=TOTAL, memory_bytes=TOTAL)
+        described = ModelDescription(revision=self.revisions[ref.name], bytes=TOTAL, memory_bytes=TOTAL)
         return described, self.cache / f"{key_of(str(ref))}-{self.revisions[ref.name][:4]}"
 
     def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> FakeTask:
@@ -87,12 +87,12 @@ class FakeFetching:
         self.tasks.append(FakeTask(plan, on_progress))
         return self.tasks[-1]
 
-    async def local(self, ref: ModelRef, environ: Environ) -> Described | None:
+    async def local(self, ref: ModelRef, environ: Environ) -> ModelDescription | None:
         """Look at the disk."""
         for revision in self.revisions.values():
             path = self.cache / f"{key_of(str(ref))}-{revision[:4]}"
             if path.exists():
-                return Described(revision=revision, path=path, bytes=TOTAL, memory_bytes=TOTAL)
+                return ModelDescription(revision=revision, path=path, bytes=TOTAL, memory_bytes=TOTAL)
         return None
 
     async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
@@ -107,13 +107,13 @@ class FakeFetching:
                 file.unlink()
             path.rmdir()
 
-    async def describe(self, ref: ModelRef, path: Path) -> Described:
+    async def describe(self, ref: ModelRef, path: Path) -> ModelDescription:
         """Look at the user's own files."""
         if not path.exists():
             raise UnknownId(f"There is no {path}.")
         if path.is_dir() and not any(path.glob("*.safetensors")):
             raise InvalidInput(f"{path} holds no weights.")
-        return Described(path=path, bytes=TOTAL)
+        return ModelDescription(path=path, bytes=TOTAL)
 
     async def remove_revision(self, ref: ModelRef, revision: str, environ: Environ) -> None:
         """Delete what an update has replaced."""

@@ -12,11 +12,11 @@ from urllib.parse import quote
 import torch
 from integration_tools import EngineUnderTest
 
-from jupyter_ext import connection
-from jupyter_ext.client.model_calls import ModelCalls
-from jupyter_ext.protocol.local_models import LocalModel
-from jupyter_ext.worker import values
-from jupyter_ext.worker.channel import Connection
+from jupyter_ext.client.models.calls import ModelCalls
+from jupyter_ext.engine_process import discovery
+from jupyter_ext.ipc import values
+from jupyter_ext.ipc.channel import Connection
+from jupyter_ext.protocol.models import LocalModel
 
 
 def minilm() -> Path:
@@ -43,8 +43,8 @@ class ModelsUnderTest:
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Ask the engine; a restarted one is found again."""
-        found = connection.ensure(where=self.engine.where)
-        return connection.request(found.socket_path, method, path, body, timeout_s=60.0)
+        found = discovery.ensure(where=self.engine.where)
+        return discovery.request(found.socket_path, method, path, body, timeout_s=60.0)
 
     def add(self, path: Path) -> str:
         """Make a model known and give its id."""

@@ -12,9 +12,9 @@ import psutil
 from integration_tools import EngineUnderTest, until
 from playwright.sync_api import Locator, expect
 
-from jupyter_ext import connection
 from jupyter_ext.config import Locations
-from jupyter_ext.protocol.columns import decode_columns
+from jupyter_ext.engine_process import discovery
+from jupyter_ext.protocol.metrics_codec import decode_columns
 
 DEADLINE_S = 60.0
 
@@ -152,29 +152,29 @@ class EngineOnDisk(EngineUnderTest):
 
     def pid(self) -> int:
         """Give the engine's pid."""
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         assert found is not None, "no engine is running"
         return int(found.info["pid"])
 
     def get(self, path: str) -> Any:
         """Ask the engine something."""
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         assert found is not None, "no engine is running"
-        status, body = connection.request(found.socket_path, "GET", path)
+        status, body = discovery.request(found.socket_path, "GET", path)
         assert status == 200, (status, body)
         return body
 
     def post(self, path: str, body: Any = None) -> Any:
         """Have the engine do something."""
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         assert found is not None, "no engine is running"
-        status, answer = connection.request(found.socket_path, "POST", path, body)
+        status, answer = discovery.request(found.socket_path, "POST", path, body)
         assert status < 300, (status, answer)
         return answer
 
     def series(self, training_id: str) -> list[dict[str, Any]]:
         """Give what `/metrics` says of each series: `key`, `count` …"""
-        found = connection.find(self.where)
+        found = discovery.find(self.where)
         assert found is not None, "no engine is running"
         with httpx.Client(transport=httpx.HTTPTransport(uds=found.socket_path)) as client:
             answer = client.get(f"http://engine/native/trainings/{training_id}/metrics?buckets=1")
@@ -183,7 +183,7 @@ class EngineOnDisk(EngineUnderTest):
 
     def worker(self, training_id: str) -> psutil.Process:
         """Give the worker of a training, once it is there."""
-        from jupyter_ext.worker.files import read_json
+        from jupyter_ext.ipc.json_files import read_json
 
         path = self.where.runs_dir / training_id / "start.json"
         until(path.exists, "the start of the run")

@@ -16,8 +16,8 @@ from hub_server import HubServer
 from integration_tools import EngineUnderTest
 from model_tools import minilm
 
-from jupyter_ext import connection
 from jupyter_ext.config import Locations
+from jupyter_ext.engine_process import discovery
 
 MODEL = "hub:acme/minilm"
 SLOW_BYTES_PER_S = 6e6
@@ -57,11 +57,11 @@ def pieces_engine() -> Iterator[PiecesEngine]:
         os.environ.update(environ)
         engine = EngineUnderTest(where)
         try:
-            connection.ensure(where=where)
+            discovery.ensure(where=where)
             url, token = open_port(engine)
-            found = connection.find(where)
+            found = discovery.find(where)
             assert found is not None
-            status, opened = connection.request(
+            status, opened = discovery.request(
                 found.socket_path, "POST", "/native/engine/listen", {"pieces": True}
             )
             assert status == 200, opened

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jupyter_ext import connection
-from jupyter_ext.client.capture import capture_model
+from jupyter_ext.client.capture.capture import capture_model
 from jupyter_ext.config import Locations
-from jupyter_ext.protocol.debug_sessions import DebugSession
-from jupyter_ext.worker import values
-from jupyter_ext.worker.channel import CallError, Connection
+from jupyter_ext.engine_process import discovery
+from jupyter_ext.ipc import values
+from jupyter_ext.ipc.channel import CallError, Connection
+from jupyter_ext.protocol.sessions import DebugSession
 
 
 class SessionUnderTest:
@@ -51,8 +51,8 @@ class SessionUnderTest:
 
 def request(where: Locations, method: str, path: str, body: Any = None) -> Any:
     """Ask the engine."""
-    status, answer = connection.request(
-        connection.ensure(where=where).socket_path, method, path, body, timeout_s=60
+    status, answer = discovery.request(
+        discovery.ensure(where=where).socket_path, method, path, body, timeout_s=60
     )
     assert status < 300, answer
     return answer
@@ -66,7 +66,7 @@ def upload(where: Locations, data: bytes) -> str:
 
     peer = http.client.HTTPConnection("engine", timeout=60)
     peer.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    peer.sock.connect(connection.ensure(where=where).socket_path)
+    peer.sock.connect(discovery.ensure(where=where).socket_path)
     peer.request("POST", "/native/session-code", data)
     response = peer.getresponse()
     answer = json.loads(response.read())

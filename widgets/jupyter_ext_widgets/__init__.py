@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ext_widgets.bundle import StaticFiles, StaticFilesMissing, static_dir, static_files
-from jupyter_ext_widgets.tunnel import Closable, EngineDoor
+from jupyter_ext_widgets.tunnel import Closable, EngineBridge
 
 if TYPE_CHECKING:
     from jupyter_ext_widgets.live_view import LiveView, TrainingPanel
 
 __all__ = [
     "Closable",
-    "EngineDoor",
+    "EngineBridge",
     "LiveView",
     "StaticFiles",
     "StaticFilesMissing",

@@ -12,7 +12,8 @@ from typing import IO, Any
 
 import ipywidgets
 
-from jupyter_ext.protocol.training_input import TrainingInput
+from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext_widgets.file_upload import FileUpload
 from jupyter_ext_widgets.form_fields import FormField, list_text, list_value
 from jupyter_ext_widgets.path_browser import PathBrowser
@@ -105,7 +106,9 @@ def row(item: FormField, control: Any, upload: Upload | None) -> tuple[list[Any]
         def keep(name: str, file: IO[bytes]) -> None:
             take(upload(name, file))
             size = file.seek(0, 2)
-            told.value = f'<span role="status" style="{MUTED}">{html.escape(name)}, {_size(size)}</span>'
+            told.value = (
+                f'<span role="status" style="{MUTED}">{html.escape(name)}, {format_bytes(size)}</span>'
+            )
 
         parts.append(FileUpload(keep, multiple=several, hint=f"Upload a file for {item.name}"))
     return [*parts, told, _description(item)], below
@@ -116,14 +119,6 @@ def _description(item: FormField) -> Any:
     made.layout.margin = "2px 2px 2px 12px"
     made.layout.display = None if item.description else "none"
     return made
-
-
-def _size(num_bytes: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if num_bytes < 1024:
-            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
-        num_bytes /= 1024
-    return f"{num_bytes:.1f} GiB"
 
 
 def _placeholder(item: FormField) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jupyter_ext.protocol.literals import parse_literal
-from jupyter_ext.protocol.training_input import Parameter, TrainingInput
+from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
+from jupyter_ext.protocol.schema.literals import parse_literal
 
 LOG_WORDS = ("lr", "rate", "decay", "eps", "epsilon")
 """An input with one of these words in its name is thought of in powers of ten."""

@@ -13,7 +13,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from jupyter_ext_widgets.tunnel import EngineDoor, Tunnel, problem
+from jupyter_ext_widgets.tunnel import EngineBridge, Tunnel, problem
 
 # Factory form, as `initialize` and `render` are given different model objects. `jxPanel` is the page's one promise of
 # [module, server if any]; a failed one is forgotten, so that the next view tries again.
@@ -56,7 +56,7 @@ class LiveView(anywidget.AnyWidget):
         view: Name of the view in `widgets/src/views`, such as `training`.
         data: What the view is drawn from, as under `application/vnd.jupyter-ext.<view>+json`. New data with the same
             identity (of a training: its id) are only another snapshot.
-        door: The way to the engine for pages without our server extension; without one such pages show the
+        bridge: The way to the engine for pages without our server extension; without one such pages show the
             snapshot only.
 
     Attributes:
@@ -68,10 +68,10 @@ class LiveView(anywidget.AnyWidget):
     view = traitlets.Unicode().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, view: str, data: Mapping[str, Any], *, door: EngineDoor | None = None) -> None:
+    def __init__(self, view: str, data: Mapping[str, Any], *, bridge: EngineBridge | None = None) -> None:
         self.is_viewed = False
         self._send_lock = threading.Lock()
-        self._tunnel = Tunnel(door or _NoDoor(), self._send_custom)
+        self._tunnel = Tunnel(bridge or _NoDoor(), self._send_custom)
         super().__init__(view=view, data=dict(data))
         self.on_msg(self._on_custom)
 
@@ -97,13 +97,17 @@ class TrainingPanel(LiveView):
     Args:
         training_id: The training to show.
         snapshot: The training as last known, drawn where nothing can be reached.
-        door: The way to the engine for pages without our server extension.
+        bridge: The way to the engine for pages without our server extension.
     """
 
     def __init__(
-        self, training_id: str, *, snapshot: Mapping[str, Any] | None = None, door: EngineDoor | None = None
+        self,
+        training_id: str,
+        *,
+        snapshot: Mapping[str, Any] | None = None,
+        bridge: EngineBridge | None = None,
     ) -> None:
-        super().__init__("training", {"id": training_id, "version": 1, "training": snapshot}, door=door)
+        super().__init__("training", {"id": training_id, "version": 1, "training": snapshot}, bridge=bridge)
 
 
 class _NoDoor:

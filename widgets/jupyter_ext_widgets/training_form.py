@@ -12,7 +12,7 @@ from typing import Any
 import ipywidgets
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.protocol.training_input import TrainingInput
+from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext_widgets.form_controls import (
     INDENT,
     MUTED,

@@ -35,7 +35,7 @@ class Closable(Protocol):
         """End the stream; nothing is called afterwards."""
 
 
-class EngineDoor(Protocol):
+class EngineBridge(Protocol):
     """The way to the engine. Methods are called from several threads and may block."""
 
     def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:
@@ -66,12 +66,12 @@ class Tunnel:
     """Serves the custom messages of one widget.
 
     Args:
-        door: The way to the engine.
+        bridge: The way to the engine.
         send: Sends a custom message with buffers; may be called from any thread.
     """
 
-    def __init__(self, door: EngineDoor, send: Send) -> None:
-        self._door = door
+    def __init__(self, bridge: EngineBridge, send: Send) -> None:
+        self._bridge = bridge
         self._send = send
         self._lock = threading.Lock()
         self._streams: dict[str, Closable | None] = {}
@@ -114,7 +114,7 @@ class Tunnel:
 
     def _request(self, id: str, method: str, path: str, body: object | None) -> None:
         try:
-            status, content_type, data = self._door.request(method, path, body)
+            status, content_type, data = self._bridge.request(method, path, body)
         except Exception as error:  # noqa: BLE001 - the edge: each request is answered
             _log.exception("A view's %s %s failed", method, path)
             detail = f"{type(error).__name__}: {error}"
@@ -136,7 +136,7 @@ class Tunnel:
         with self._lock:
             self._streams[id] = None
         try:
-            stream = self._door.open_stream(
+            stream = self._bridge.open_stream(
                 path, lambda data: self._forward(id, data), lambda code: self._forget(id, code)
             )
         except Exception:  # noqa: BLE001 - the edge: each open is answered

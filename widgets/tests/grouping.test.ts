@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nameOf } from '../src/chart/grouping';
-// Shared with tests/unit/test_picture.py: the saved picture groups as the panel does.
+// Shared with tests/unit/client/test_snapshot_svg.py: the saved picture groups as the panel does.
 import cases from './metric_names.json';
 
 test('names of one metric share a plot', () => {

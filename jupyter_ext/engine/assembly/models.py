@@ -7,25 +7,25 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.api.downloads import DownloadsAPI
-from jupyter_ext.engine.api.local_models import LocalModelsAPI
-from jupyter_ext.engine.api.model_calls import ModelCallsAPI
+from jupyter_ext.engine.api.native.downloads import DownloadsAPI
+from jupyter_ext.engine.api.native.model_calls import ModelCallsAPI
+from jupyter_ext.engine.api.native.models import LocalModelsAPI
 from jupyter_ext.engine.api.pieces.models import PiecesModelsAPI
-from jupyter_ext.engine.api.pieces.neighbours import PiecesNeighboursAPI
+from jupyter_ext.engine.api.pieces.wrapper_stubs import PiecesNeighboursAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.assembly.trained_weights import CatalogTrained
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models.doors import ModelDoors
-from jupyter_ext.engine.models.downloads import Downloads
-from jupyter_ext.engine.models.fetching import HubFetching
-from jupyter_ext.engine.models.hosting import Hosts
-from jupyter_ext.engine.models.record import Records
-from jupyter_ext.engine.models.remote import RemoteModels
-from jupyter_ext.engine.models.service import ModelService
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.files import FileStore
-from jupyter_ext.engine.store.secret_files import read_or_make
-from jupyter_ext.engine.workers.environments import Environments
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.secrets import read_or_make
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.models.download.hub_downloads import HubDownloads
+from jupyter_ext.engine.models.download.manager import Downloads
+from jupyter_ext.engine.models.hosts.manager import HostManager
+from jupyter_ext.engine.models.service.record import Records
+from jupyter_ext.engine.models.service.remote_models import RemoteModels
+from jupyter_ext.engine.models.service.router import ModelRouter
+from jupyter_ext.engine.models.service.service import ModelService
+from jupyter_ext.engine.processes.interpreters import Environments
 
 
 class ModelsPart:
@@ -49,27 +49,29 @@ class ModelsPart:
         files: FileStore,
         own_urls: Callable[[], frozenset[str]],
     ) -> None:
-        self._hub: Hub[str] = Hub()
+        self._hub: PubSub[str] = PubSub()
         downloads = Downloads(where.local_models_dir)
         self._local = ModelService(
             Records(where.local_models_dir / "records"),
-            HubFetching(downloads),
-            Hosts(environments, where, lambda model_id: self._local.host_changed(model_id), memory_bytes),
+            HubDownloads(downloads),
+            HostManager(
+                environments, where, lambda model_id: self._local.host_changed(model_id), memory_bytes
+            ),
             CatalogTrained(catalog, files, where.local_models_dir / "trained"),
             self._hub,
             os.environ,
         )
         self._remote = RemoteModels(self._hub, own_urls)
-        doors = ModelDoors(self._local, self._remote)
+        router = ModelRouter(self._local, self._remote)
         self.pieces: Sequence[API] = (
             PiecesModelsAPI(self._local, self._hub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
         """What a port in Pieces' range answers."""
         self.apis: Sequence[API] = (
-            LocalModelsAPI(doors, self._hub),
+            LocalModelsAPI(router, self._hub),
             DownloadsAPI(downloads),
-            ModelCallsAPI(doors),
+            ModelCallsAPI(router),
             *self.pieces,
         )
 

@@ -19,14 +19,14 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jupyter_ext.config import EngineSettings, RateLimits
-from jupyter_ext.engine.api.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
-from jupyter_ext.engine.api.forwarded import Forwarded
+from jupyter_ext.engine.api.http.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.http.forwarded import Forwarded
+from jupyter_ext.engine.api.http.path_ids import RawIds
+from jupyter_ext.engine.api.http.problems import HANDLERS
+from jupyter_ext.engine.api.http.rate_limits import RateLimited
 from jupyter_ext.engine.api.pieces.models import OPEN_PORT
-from jupyter_ext.engine.api.problems import HANDLERS
-from jupyter_ext.engine.api.rate_limits import RateLimited
-from jupyter_ext.engine.api.raw_ids import RawIds
 from jupyter_ext.engine.assembly.part import API
-from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 
 PIECES_PORTS = range(39300, 39334)
 """Where Pieces' wrapper looks for its service."""
@@ -59,7 +59,7 @@ class Ports:
         self,
         settings: EngineSettings,
         token_file: Path,
-        links: Links,
+        links: SignedLinks,
         apis: Iterable[API],
         pieces: Iterable[API],
     ) -> None:

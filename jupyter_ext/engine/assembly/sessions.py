@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.api.datasets import DatasetsAPI
-from jupyter_ext.engine.api.debug_sessions import DebugSessionsAPI
 from jupyter_ext.engine.api.decthings.routes import DecthingsAPI
-from jupyter_ext.engine.api.decthings_remote import DecthingsRemoteAPI
+from jupyter_ext.engine.api.native.datasets import DatasetsAPI
+from jupyter_ext.engine.api.native.decthings_proxy import DecthingsRemoteAPI
+from jupyter_ext.engine.api.native.sessions import DebugSessionsAPI
 from jupyter_ext.engine.assembly.part import API, Work
-from jupyter_ext.engine.debug_sessions.datasets import Datasets
-from jupyter_ext.engine.debug_sessions.service import DebugSessionService
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.workers.environments import Environments
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.datasets.service import Datasets
+from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.engine.sessions.service import DebugSessionService
 
 
 class SessionsPart:
@@ -28,7 +28,7 @@ class SessionsPart:
     """
 
     def __init__(self, where: Locations, environments: Environments) -> None:
-        self._hub: Hub[Any] = Hub()
+        self._hub: PubSub[Any] = PubSub()
         self._sessions = DebugSessionService(where, environments, self._hub)
         self._datasets = Datasets(where.datasets_dir)
         self._decthings = DecthingsAPI(where, self._sessions, self._datasets)

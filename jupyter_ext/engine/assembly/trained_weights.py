@@ -11,10 +11,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.parts import TrainedWeights
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.files import FileStore
-from jupyter_ext.engine.trainings.publishing import FILE_PATH
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.models.interfaces import TrainedWeights
+from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
 from jupyter_ext.ids import is_training_id
 
 ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")

@@ -9,41 +9,41 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.config import Locations
-from jupyter_ext.engine.api.listing import ListingAPI
-from jupyter_ext.engine.api.native import NativeAPI
+from jupyter_ext.engine.api.native.training_list import ListingAPI
+from jupyter_ext.engine.api.native.trainings import NativeAPI
 from jupyter_ext.engine.api.replicate.account import AccountAPI
-from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
 from jupyter_ext.engine.api.replicate.events import EventsAPI
 from jupyter_ext.engine.api.replicate.files import FilesAPI
+from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.api.replicate.models import ModelsAPI
 from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
 from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.assembly.part import API, Work
-from jupyter_ext.engine.backends.base import Backend
-from jupyter_ext.engine.backends.local import LocalBackend
-from jupyter_ext.engine.backends.replicate import ReplicateBackend
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.files import FileStore
-from jupyter_ext.engine.store.models import ModelStore
-from jupyter_ext.engine.store.run_store import Batch
-from jupyter_ext.engine.store.secret_files import read_or_make
-from jupyter_ext.engine.trainings.file_inputs import FileInputs
-from jupyter_ext.engine.trainings.links import Links
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.secrets import read_or_make
+from jupyter_ext.engine.files.named_models import ModelStore
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.processes.backend import Backend
+from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.engine.processes.local_backend import LocalBackend
+from jupyter_ext.engine.services.replicate.backend import ReplicateBackend
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.artifacts.models import Models
+from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
+from jupyter_ext.engine.trainings.artifacts.versions import Versions
+from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
+from jupyter_ext.engine.trainings.delivery.webhook_signature import new_secret
+from jupyter_ext.engine.trainings.delivery.webhooks import MAX_LOG_BYTES, Webhooks
+from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
-from jupyter_ext.engine.trainings.lives import LOCAL
-from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Origin
-from jupyter_ext.engine.trainings.presentation import Presenter
-from jupyter_ext.engine.trainings.publishing import Publisher
-from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.run_monitor import LOCAL
+from jupyter_ext.engine.trainings.serializer import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.signatures import new_secret
-from jupyter_ext.engine.trainings.versions import Versions
-from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.trainings.webhooks import MAX_LOG_BYTES, Webhooks
-from jupyter_ext.engine.trainings.weights import WeightFiles
-from jupyter_ext.engine.workers.environments import Environments
 
 _SEAL_WAIT_S = 10.0
 
@@ -60,9 +60,11 @@ class TrainingsPart:
         self._where = where
         self.catalog = Catalog(where.catalog)
         self.files = FileStore(where.files_dir)
-        self.links = Links(bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32))))
+        self.links = SignedLinks(
+            bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32)))
+        )
         self._models = ModelStore(where.models_dir)
-        self._hub: Hub[Batch] = Hub()
+        self._hub: PubSub[Batch] = PubSub()
         self._watcher, self._sealer = Watcher(), Sealer()
         services, file_inputs = ReplicateBackend(), FileInputs(self.files)
         self._backends: dict[str, Backend] = {
@@ -91,7 +93,7 @@ class TrainingsPart:
     def _build_apis(self, models: Models) -> Sequence[API]:
         presenter, guard = self._presenter, DuplicateGuard()
         return (
-            TrainingsAPI(self._trainings, models, presenter, guard, Origin(sys.executable)),
+            TrainingsAPI(self._trainings, models, presenter, guard, CallerContext(sys.executable)),
             PredictionsAPI(self._trainings, models, presenter, guard),
             EventsAPI(self._trainings, self._hub, presenter),
             ModelsAPI(models),

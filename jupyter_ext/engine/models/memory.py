@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.worker.model_files import DTYPE_BYTES, FLOATS, WeightFile, main_dtype
+from jupyter_ext.weights.files import DTYPE_BYTES, FLOATS, WeightFile, main_dtype
 
 DTYPES = {
     "float32": 4, "float16": 2, "bfloat16": 2, "float64": 8,
@@ -169,8 +169,3 @@ async def device_free_bytes(device: str) -> int | None:
         return int(lines[index].split(",")[0]) << 20
     except (IndexError, ValueError):
         return None
-
-
-def readable(num_bytes: float) -> str:
-    """Write bytes for people, in MB or GB of 1000."""
-    return f"{num_bytes / 1e9:,.2f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
-from jupyter_ext.worker.files import read_json, write_json
 
 FILE_NAME = "labels.json"
 MAX_TAGS = 32

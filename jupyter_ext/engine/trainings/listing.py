@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.listing import ListQuery
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.query import ListQuery
+from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.orders import Order, Origin
-from jupyter_ext.engine.trainings.sealer import Sealer
+from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.versions import Versions
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
-from jupyter_ext.protocol.resources import Training, Urls
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import Training, Urls
 
 _SEALING_S = 5.0
 _DELETED_PREFIX = ".deleted-"
@@ -93,7 +93,9 @@ class TrainingList:
         await self._catalog.set_labels(training.id, training.name, labels.tags, labels.notes)
         return await self._trainings.get(training.id)
 
-    async def again(self, training_id: str, changes: Mapping[str, Any], origin: Origin | None) -> Training:
+    async def again(
+        self, training_id: str, changes: Mapping[str, Any], origin: CallerContext | None
+    ) -> Training:
         """Start the same version with the same inputs, but for `changes`.
 
         Args:
@@ -113,7 +115,7 @@ class TrainingList:
             )
         if origin is None:
             path = spec.get("sys_path")
-            origin = Origin(spec["python"], spec["cwd"], None if path is None else tuple(path))
+            origin = CallerContext(spec["python"], spec["cwd"], None if path is None else tuple(path))
         inputs = {**training.input, **changes}
         if "remote" in spec:
             return await self._trainings.create_remote(
@@ -131,7 +133,7 @@ class TrainingList:
         if secret:
             told = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
             raise invalid_input([InvalidField("required", f"input.{secret[0]}", told)])
-        started = await self._trainings.create(Order(version, inputs, origin))
+        started = await self._trainings.create(LaunchRequest(version, inputs, origin))
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:
             record.notice("Run again without the notebook's own environment variables, which are not stored.")

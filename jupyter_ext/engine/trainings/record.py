@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jupyter_ext.engine.trainings import state
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.processes.outcome import Outcome
+from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.progress_text import ProgressBars
-from jupyter_ext.engine.workers.exit import Outcome, rfc3339
+from jupyter_ext.engine.trainings.progress_parser import ProgressBars
 from jupyter_ext.ids import TrainingId
-from jupyter_ext.protocol.resources import (
+from jupyter_ext.protocol.trainings import (
     TERMINAL,
     Cause,
     Checkpoint,

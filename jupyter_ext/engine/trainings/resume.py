@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.trainings.versions import Version, Versions
+from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.resources import TERMINAL, Training
-from jupyter_ext.worker import checkpoint
-from jupyter_ext.worker.checkpoint import Checkpoint
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import TERMINAL, Training
+from jupyter_ext.worker.sdk import checkpoint
+from jupyter_ext.worker.sdk.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """All trainings of this engine: creates them, gives what there is of them, has them canceled.
 
-A run that is not over is in the hands of `lives`; one that is over is what the catalog says of it.
+A run that is not over is in the hands of `run_monitor`; one that is over is what the catalog says of it.
 """
 
 from __future__ import annotations
@@ -11,29 +11,35 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.backends.base import Backend
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.catalog import Catalog
-from jupyter_ext.engine.store.run_store import Batch, RunStore
-from jupyter_ext.engine.trainings.chain import Link
-from jupyter_ext.engine.trainings.file_inputs import FileInputs
-from jupyter_ext.engine.trainings.housekeeping import Housekeeping, unsealed
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.processes.backend import Backend
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
+from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
+from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
+from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.lives import Lives
-from jupyter_ext.engine.trainings.open_stores import OpenStores
-from jupyter_ext.engine.trainings.orders import Order, Origin, declared_inputs, prepare, prepare_remote
-from jupyter_ext.engine.trainings.publishing import Publisher
+from jupyter_ext.engine.trainings.launch_request import (
+    CallerContext,
+    LaunchRequest,
+    declared_inputs,
+    prepare,
+    prepare_remote,
+)
+from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
-from jupyter_ext.engine.trainings.sealer import Sealer
-from jupyter_ext.engine.trainings.versions import MadeIn, Version, Versions
-from jupyter_ext.engine.trainings.watch import Watcher
-from jupyter_ext.engine.trainings.webhooks import Webhooks
-from jupyter_ext.engine.workers.exit import rfc3339
+from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.run_monitor import RunMonitor
+from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ids import TrainingId, is_training_id
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.resources import TERMINAL, Training
-from jupyter_ext.worker.files import read_json
+from jupyter_ext.protocol.trainings import TERMINAL, Training
 
 
 class TrainingService:
@@ -45,7 +51,7 @@ class TrainingService:
         catalog: Catalog,
         versions: Versions,
         backends: Mapping[str, Backend],
-        hub: Hub[Batch],
+        hub: PubSub[Batch],
         watcher: Watcher,
         sealer: Sealer,
         publisher: Publisher,
@@ -61,8 +67,8 @@ class TrainingService:
         self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._records: dict[str, Record] = {}
-        self._stores = OpenStores(runs_dir, hub, self._records.__contains__)
-        self._lives = Lives(
+        self._stores = StoreCache(runs_dir, hub, self._records.__contains__)
+        self._run_monitor = RunMonitor(
             self._records,
             self._stores,
             catalog,
@@ -75,7 +81,7 @@ class TrainingService:
             webhooks,
         )
         self._draining = False
-        self._housekeeping = Housekeeping(self._records, self._stores, sealer)
+        self._housekeeping = PeriodicTasks(self._records, self._stores, sealer)
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -100,8 +106,8 @@ class TrainingService:
                 spec = read_json(run_dir / "spec.json")
                 if spec is not None:
                     record = Record(TrainingId(row["id"]), run_dir, spec)
-                    self._lives.backend(record).adopt(run_dir)
-                    self._lives.adopt(record)
+                    self._run_monitor.backend(record).adopt(run_dir)
+                    self._run_monitor.adopt(record)
         await self._webhooks.open(self._is_over)
         self._keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
         for run_dir in await asyncio.to_thread(unsealed, self._runs_dir, set(self._records)):
@@ -113,7 +119,7 @@ class TrainingService:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
-        await self._lives.close()
+        await self._run_monitor.close()
         await self._webhooks.close()
         self._stores.close()
 
@@ -140,7 +146,7 @@ class TrainingService:
             )
         return version
 
-    async def create(self, order: Order) -> Training:
+    async def create(self, order: LaunchRequest) -> Training:
         """Start a training or prediction and return at once.
 
         Raises:
@@ -159,12 +165,14 @@ class TrainingService:
             secret = declared.secrets(order.given)
             inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
         record = await asyncio.to_thread(prepare, order, inputs, self._runs_dir, self._file_inputs)
-        await self._lives.persist(record)
+        await self._run_monitor.persist(record)
         if order.webhook is not None:
             self._webhooks.add(record.id, order.webhook)
-        return self._lives.launch(record, order.origin, urls, secret)
+        return self._run_monitor.launch(record, order.origin, urls, secret)
 
-    async def resume(self, training_id: str, changed: Mapping[str, Any], asker: Origin | None) -> Training:
+    async def resume(
+        self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
+    ) -> Training:
         """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
 
         Raises:
@@ -174,8 +182,8 @@ class TrainingService:
         run_dir = self._runs_dir / training.id
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
-        origin = Origin(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
-        return await self.create(Order(plan.version, plan.given, origin, plan=plan))
+        origin = CallerContext(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
+        return await self.create(LaunchRequest(plan.version, plan.given, origin, plan=plan))
 
     async def chain(self, training_id: str) -> list[Link]:
         """Give a training's store after those of the runs that it was resumed from, the oldest first.
@@ -191,7 +199,12 @@ class TrainingService:
         return links
 
     async def create_remote(
-        self, backend: str, remote: Mapping[str, str], name: str, given: Mapping[str, Any], origin: Origin
+        self,
+        backend: str,
+        remote: Mapping[str, str],
+        name: str,
+        given: Mapping[str, Any],
+        origin: CallerContext,
     ) -> Training:
         """Start a training on a service and return at once.
 
@@ -212,8 +225,8 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._lives.persist(record)
-        return self._lives.launch(record, origin, ())
+        await self._run_monitor.persist(record)
+        return self._run_monitor.launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
         """Give a training.
@@ -262,12 +275,12 @@ class TrainingService:
         record = self._records.get(training_id)
         if record is None:
             return await self.get(training_id)
-        await self._lives.stop(record)
+        await self._run_monitor.stop(record)
         return await self.get(training_id)
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Give a training once it is over, or as it is after that many seconds."""
-        await self._lives.wait(training_id, timeout_s)
+        await self._run_monitor.wait(training_id, timeout_s)
         return await self.get(training_id)
 
     async def _is_over(self, training_id: str) -> bool | None:
@@ -286,7 +299,7 @@ class TrainingService:
         record = self._records.get(training_id)
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._lives.backend(record).stacks(record.run_dir):
+        if record is None or not self._run_monitor.backend(record).stacks(record.run_dir):
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
@@ -326,9 +339,9 @@ class TrainingService:
         if ended is not None:
             labels = Labels.read(run_dir)
             told = {"tags": list(labels.tags), "notes": labels.notes}
-            await self._lives.put(Training.model_validate(ended | told))
+            await self._run_monitor.put(Training.model_validate(ended | told))
         else:
-            await self._lives.persist(Record(TrainingId(run_dir.name), run_dir, spec))
+            await self._run_monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
 
     def _check_open(self) -> None:
         if self._draining:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_ext.ipc.decthings_tensors import MEDIA
 from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Tensor, WireError, infer
-from jupyter_ext.worker.decthings_tensors import MEDIA
 
 BATCH_BYTES = 32 << 20
 """About how much goes into one request."""

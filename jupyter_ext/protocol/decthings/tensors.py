@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from jupyter_ext.worker.decthings_tensors import CODES as CODES
-from jupyter_ext.worker.decthings_tensors import ITEM_BYTES as ITEM_BYTES
-from jupyter_ext.worker.decthings_tensors import Header as Header
-from jupyter_ext.worker.decthings_tensors import Layout as Layout
-from jupyter_ext.worker.decthings_tensors import Media as Media
-from jupyter_ext.worker.decthings_tensors import Tensor as Tensor
-from jupyter_ext.worker.decthings_tensors import WireError as WireError
-from jupyter_ext.worker.decthings_tensors import header as header
-from jupyter_ext.worker.decthings_tensors import spans as spans
-from jupyter_ext.worker.decthings_values import infer as infer
+from jupyter_ext.ipc.decthings_inference import infer as infer
+from jupyter_ext.ipc.decthings_tensors import CODES as CODES
+from jupyter_ext.ipc.decthings_tensors import ITEM_BYTES as ITEM_BYTES
+from jupyter_ext.ipc.decthings_tensors import Header as Header
+from jupyter_ext.ipc.decthings_tensors import Layout as Layout
+from jupyter_ext.ipc.decthings_tensors import Media as Media
+from jupyter_ext.ipc.decthings_tensors import Tensor as Tensor
+from jupyter_ext.ipc.decthings_tensors import WireError as WireError
+from jupyter_ext.ipc.decthings_tensors import header as header
+from jupyter_ext.ipc.decthings_tensors import spans as spans
 
 __all__ = [
     "CODES",

@@ -1,4 +1,4 @@
-// Values as a session sends them: JSON trees with bytes beside them. Source: jupyter_ext/worker/values.py.
+// Values as a session sends them: JSON trees with bytes beside them. Source: jupyter_ext/ipc/values.py.
 // Only what views ask for is read here; tensors never come to a page whole.
 
 export type ValueTree = null | boolean | number | string | { k: string; v?: unknown; b?: number };

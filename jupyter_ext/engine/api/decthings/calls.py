@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from jupyter_ext.engine.api.decthings.connection import Connection
 from jupyter_ext.protocol.decthings.tensors import WireError, spans
-
-if TYPE_CHECKING:
-    from jupyter_ext.engine.api.decthings.websocket import Connection
 
 Blobs = Sequence[bytes | memoryview]
 Answer = tuple[dict[str, Any], Blobs]

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal, integer
-from jupyter_ext.engine.api.decthings.pages import LOCAL_OWNER, page, tags_of
+from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
 from jupyter_ext.engine.api.decthings.rpc import Methods
-from jupyter_ext.engine.debug_sessions.datasets import (
+from jupyter_ext.engine.datasets.service import (
     Dataset,
     DatasetNotFound,
     Datasets,

@@ -17,14 +17,14 @@ from typing import Any
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.events import SessionSubscriptions
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
-from jupyter_ext.engine.api.decthings.outputs import layout_of, rewritten
+from jupyter_ext.engine.api.decthings.output_layout import layout_of, rewritten
 from jupyter_ext.engine.api.decthings.rpc import Method, Methods
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, details, gone, milliseconds
-from jupyter_ext.engine.debug_sessions.model_store import MAIN, ModelNotFound, ModelStore, StoredModel
-from jupyter_ext.engine.debug_sessions.orders import SessionOrder
-from jupyter_ext.protocol.debug_sessions import DebugSession, DebugTraining
+from jupyter_ext.engine.decthings.model_store import MAIN, ModelNotFound, ModelStore, StoredModel
+from jupyter_ext.engine.sessions.launch_request import SessionOrder
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.sessions import DebugSession, DebugTraining
 
 log = logging.getLogger(__name__)
 

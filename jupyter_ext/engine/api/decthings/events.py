@@ -11,13 +11,13 @@ import logging
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Call, Refusal
+from jupyter_ext.engine.api.decthings.connection import Connection
 from jupyter_ext.engine.api.decthings.sessions import details, gone
-from jupyter_ext.engine.api.decthings.websocket import Connection
-from jupyter_ext.engine.debug_sessions.service import DebugSessionService
-from jupyter_ext.engine.debug_sessions.streaming import FILES, Printed, SessionEvents
-from jupyter_ext.protocol.debug_sessions import DebugSession, SessionExit
+from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents
+from jupyter_ext.engine.sessions.service import DebugSessionService
+from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.worker.channel import CallError
+from jupyter_ext.protocol.sessions import DebugSession, SessionExit
 
 log = logging.getLogger(__name__)
 

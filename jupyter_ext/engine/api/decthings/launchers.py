@@ -10,12 +10,12 @@ from typing import Any
 import psutil
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Refusal
+from jupyter_ext.engine.api.decthings.listing import page
 from jupyter_ext.engine.api.decthings.locations import read_spec
-from jupyter_ext.engine.api.decthings.pages import page
 from jupyter_ext.engine.api.decthings.rpc import Methods
 from jupyter_ext.engine.api.decthings.sessions import milliseconds
-from jupyter_ext.engine.debug_sessions.launchers import Launcher, LauncherNotFound, Launchers
-from jupyter_ext.engine.debug_sessions.service import DebugSessionService
+from jupyter_ext.engine.decthings.launchers import Launcher, LauncherNotFound, Launchers
+from jupyter_ext.engine.sessions.service import DebugSessionService
 
 MAX_SAMPLES = 600
 

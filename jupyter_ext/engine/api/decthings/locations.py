@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 from jupyter_ext.engine.api.decthings.calls import Call, Invalid, Refusal
-from jupyter_ext.engine.debug_sessions.launchers import LauncherNotFound, Launchers
+from jupyter_ext.engine.decthings.launchers import LauncherNotFound, Launchers
 
 LOCAL_SPEC: dict[str, Any] = {
     "cpus": os.cpu_count() or 1,

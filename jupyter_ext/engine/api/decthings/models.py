@@ -14,13 +14,13 @@ from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.debug import asked_metrics, check_runnable
+from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
-from jupyter_ext.engine.api.decthings.outputs import layout_of, rewritten
-from jupyter_ext.engine.api.decthings.pages import LOCAL_OWNER, page, tags_of
+from jupyter_ext.engine.api.decthings.output_layout import layout_of, rewritten
 from jupyter_ext.engine.api.decthings.rpc import Methods
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, details, milliseconds
-from jupyter_ext.engine.debug_sessions.model_runs import ModelRuns, Run
-from jupyter_ext.engine.debug_sessions.model_store import (
+from jupyter_ext.engine.decthings.model_runs import ModelRuns, Run
+from jupyter_ext.engine.decthings.model_store import (
     MAIN,
     BadArchive,
     ModelNotFound,

@@ -16,11 +16,11 @@ from jupyter_ext.engine.api.decthings.rpc import Rpc
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls
 from jupyter_ext.engine.api.decthings.users import UserRpc
 from jupyter_ext.engine.api.decthings.websocket import WebSocketAPI
-from jupyter_ext.engine.debug_sessions.datasets import Datasets
-from jupyter_ext.engine.debug_sessions.launchers import Launchers
-from jupyter_ext.engine.debug_sessions.model_runs import ModelRuns
-from jupyter_ext.engine.debug_sessions.model_store import ModelStore
-from jupyter_ext.engine.debug_sessions.service import DebugSessionService
+from jupyter_ext.engine.datasets.service import Datasets
+from jupyter_ext.engine.decthings.launchers import Launchers
+from jupyter_ext.engine.decthings.model_runs import ModelRuns
+from jupyter_ext.engine.decthings.model_store import ModelStore
+from jupyter_ext.engine.sessions.service import DebugSessionService
 
 
 class DecthingsAPI:

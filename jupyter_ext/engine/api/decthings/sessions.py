@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Invalid, Provider, Refusal
-from jupyter_ext.engine.debug_sessions.datasets import DatasetNotFound, Datasets
-from jupyter_ext.engine.debug_sessions.service import DebugSessionService
+from jupyter_ext.engine.datasets.service import DatasetNotFound, Datasets
+from jupyter_ext.engine.sessions.service import DebugSessionService
+from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, check
 from jupyter_ext.protocol.decthings.tensors import header, spans
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.worker.channel import CallError
 
 DECTHINGS = {"encoding": "decthings"}
 MAX_DETAILS = 10_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Call
-from jupyter_ext.engine.api.decthings.pages import LOCAL_OWNER
+from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER
 from jupyter_ext.engine.api.decthings.rpc import Methods
 
 

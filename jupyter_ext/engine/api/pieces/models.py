@@ -18,17 +18,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from jupyter_ext.engine.api.http.path_ids import model_id
+from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.pieces import wire
-from jupyter_ext.engine.api.pieces.plain import answer, body_of, nothing, plain
 from jupyter_ext.engine.api.pieces.progress import ProgressAPI
-from jupyter_ext.engine.api.raw_ids import model_id
-from jupyter_ext.engine.api.sending import send_until_gone
-from jupyter_ext.engine.hub import Hub, Subscriber
-from jupyter_ext.engine.models.parts import LoadOptions
-from jupyter_ext.engine.models.service import ModelService
-from jupyter_ext.engine.models.shelf import TOPIC
-from jupyter_ext.engine.workers.exit import rfc3339
-from jupyter_ext.protocol.local_models import LocalModel
+from jupyter_ext.engine.api.pieces.responses import answer, body_of, nothing, plain
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
+from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.models.service.registry import TOPIC
+from jupyter_ext.engine.models.service.service import ModelService
+from jupyter_ext.protocol.models import LocalModel
 from jupyter_ext.protocol.problems import Problem
 
 WRAPPERS_DEFAULT = "GPT-3.5-turbo Chat Model"
@@ -43,7 +43,7 @@ _IDENTIFIERS_INTERVAL_S = 0.2
 class PiecesModelsAPI:
     """Routes under `/model` and `/models`."""
 
-    def __init__(self, models: ModelService, hub: Hub[str]) -> None:
+    def __init__(self, models: ModelService, hub: PubSub[str]) -> None:
         self._models = models
         self._hub = hub
         self._progress = ProgressAPI(models, hub)

@@ -16,13 +16,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from jupyter_ext.engine.api.http.path_ids import model_id
+from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.pieces import wire
-from jupyter_ext.engine.api.pieces.plain import NO_STORE, answer, plain
-from jupyter_ext.engine.api.raw_ids import model_id
-from jupyter_ext.engine.api.sending import send_until_gone
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.models.service import ModelService
-from jupyter_ext.engine.models.shelf import TOPIC
+from jupyter_ext.engine.api.pieces.responses import NO_STORE, answer, plain
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.models.service.registry import TOPIC
+from jupyter_ext.engine.models.service.service import ModelService
 from jupyter_ext.protocol.problems import Problem
 
 _INTERVAL_S = 0.1
@@ -33,7 +33,7 @@ _PATH = "/model/{id}/download/progress"
 class ProgressAPI:
     """Routes for the progress of a download."""
 
-    def __init__(self, models: ModelService, hub: Hub[str]) -> None:
+    def __init__(self, models: ModelService, hub: PubSub[str]) -> None:
         self._models = models
         self._hub = hub
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from jupyter_ext.protocol.local_models import LocalModel, Transfer
+from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.protocol.models import LocalModel, Transfer
 from jupyter_ext.protocol.problems import Problem
 
 SCHEMA = {"migration": 0, "semantic": "MAJOR_0_MINOR_0_PATCH_1"}
@@ -62,7 +63,7 @@ def model(local: LocalModel) -> dict[str, Any]:
     if size is not None:
         content["bytes"] = {"schema": SCHEMA, "value": size, "readable": _readable(size, transfer)}
     if memory is not None:
-        content["ram"] = {"schema": SCHEMA, "value": memory, "readable": readable(memory)}
+        content["ram"] = {"schema": SCHEMA, "value": memory, "readable": format_bytes(memory)}
     if local.num_parameters is not None:
         content["parameters"] = local.num_parameters / 1e9
     if local.dtype is not None:
@@ -168,15 +169,6 @@ def scored(before: dict[str, int], body: dict[str, Any]) -> dict[str, int]:
     return score
 
 
-def readable(size: float) -> str:
-    """Write bytes for people, in units of 1000."""
-    for unit in ("B", "KB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
-
-
 def _progress(status: str, percent: float | None) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": SCHEMA, "status": status}
     if percent is not None:
@@ -186,12 +178,12 @@ def _progress(status: str, percent: float | None) -> dict[str, Any]:
 
 def _readable(size: int, transfer: Transfer | None) -> str:
     """Say what the schema has no fields for: how much is here, how fast it comes, how long it takes."""
-    text = readable(size)
+    text = format_bytes(size)
     if transfer is None or transfer.status != "running" or not transfer.bytes_done:
         return text
-    parts = [f"{readable(transfer.bytes_done)} here"]
+    parts = [f"{format_bytes(transfer.bytes_done)} here"]
     if transfer.bytes_per_s:
-        parts.append(f"{readable(transfer.bytes_per_s)}/s")
+        parts.append(f"{format_bytes(transfer.bytes_per_s)}/s")
     if transfer.eta_s is not None:
         parts.append(f"{transfer.eta_s:.0f} s left")
     return f"{text} ({', '.join(parts)})"

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.requests import answer
-from jupyter_ext.engine.trainings.links import OWNER
+from jupyter_ext.engine.api.http.requests import answer
+from jupyter_ext.engine.trainings.delivery.signed_links import OWNER
 
 HARDWARE = [{"name": "This machine", "sku": "local"}]
 

@@ -15,14 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.requests import base_url
-from jupyter_ext.engine.hub import Hub
-from jupyter_ext.engine.store.run_store import Batch
-from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.api.http.requests import base_url
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.trainings.event_stream import TrainingStream
+from jupyter_ext.engine.trainings.serializer import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.streaming import TrainingStream
 from jupyter_ext.protocol.log_text import plain
-from jupyter_ext.protocol.resources import Training
+from jupyter_ext.protocol.trainings import Training
 
 PING_S = 15.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -31,7 +31,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class EventsAPI:
     """Routes of event streams. On the loopback port, `TokenRequired` has checked the link or the token."""
 
-    def __init__(self, trainings: TrainingService, hub: Hub[Batch], presenter: Presenter) -> None:
+    def __init__(self, trainings: TrainingService, hub: PubSub[Batch], presenter: Presenter) -> None:
         self._trainings = trainings
         self._hub = hub
         self._presenter = presenter

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.requests import Cursor, after, answer, base_url, cursor_of, page
-from jupyter_ext.engine.store.files import FileStore, StoredFile
-from jupyter_ext.engine.trainings.links import Links
-from jupyter_ext.engine.workers.exit import rfc3339
+from jupyter_ext.engine.api.http.requests import Cursor, after, answer, base_url, cursor_of, page
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.files.uploads import FileStore, StoredFile
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.ids import new_training_id
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 
@@ -30,7 +30,7 @@ _MAX_NAME_BYTES = 255
 class FilesAPI:
     """Routes of files."""
 
-    def __init__(self, files: FileStore, links: Links) -> None:
+    def __init__(self, files: FileStore, links: SignedLinks) -> None:
         self._files = files
         self._links = links
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.requests import (
+from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     Cursor,
     after,
@@ -22,10 +22,10 @@ from jupyter_ext.engine.api.replicate.requests import (
     json_object,
     page,
 )
-from jupyter_ext.engine.store.models import StoredModel
-from jupyter_ext.engine.trainings.models import TEXT_FIELDS, Models
-from jupyter_ext.engine.trainings.versions import Version
-from jupyter_ext.protocol.openapi import COG_VERSION, document
+from jupyter_ext.engine.files.named_models import StoredModel
+from jupyter_ext.engine.trainings.artifacts.models import TEXT_FIELDS, Models
+from jupyter_ext.engine.trainings.artifacts.versions import Version
+from jupyter_ext.protocol.schema.openapi import COG_VERSION, document
 
 
 class ModelsAPI:

@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
-from jupyter_ext.engine.api.replicate.requests import (
+from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     answer,
     base_url,
@@ -26,13 +25,14 @@ from jupyter_ext.engine.api.replicate.requests import (
     page,
     time_of,
 )
-from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Order, Origin, origin_where_made
-from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
+from jupyter_ext.engine.trainings.artifacts.models import Models
+from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
+from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
+from jupyter_ext.engine.trainings.serializer import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.webhooks import webhook_of
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
-from jupyter_ext.protocol.resources import TERMINAL, Training
+from jupyter_ext.protocol.trainings import TERMINAL, Training
 
 MAX_WAIT_S = 60
 _WAIT = re.compile(r"\bwait(?:\s*=\s*(\d{1,6}))?\b")
@@ -108,10 +108,10 @@ class PredictionsAPI:
             raise invalid_input([InvalidField("required", "version", "version is required")])
         version = await self._models.resolve(reference)
         webhook = webhook_of(body, base_url(request))
-        order = Order(
+        order = LaunchRequest(
             version,
             input_of(body),
-            origin_where_made(version, Origin(sys.executable)),
+            origin_where_made(version, CallerContext(sys.executable)),
             webhook=webhook,
             kind="prediction",
             cancel_after_s=cancel_after_s(request),

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.replicate.duplicates import DuplicateGuard
-from jupyter_ext.engine.api.replicate.requests import (
+from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     answer,
     base_url,
@@ -23,13 +22,14 @@ from jupyter_ext.engine.api.replicate.requests import (
     json_object,
     page,
 )
-from jupyter_ext.engine.trainings.models import Models
-from jupyter_ext.engine.trainings.orders import Order, Origin, origin_where_made
-from jupyter_ext.engine.trainings.presentation import Presenter
+from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
+from jupyter_ext.engine.trainings.artifacts.models import Models
+from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
+from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
+from jupyter_ext.engine.trainings.serializer import Presenter
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.webhooks import webhook_of
 from jupyter_ext.protocol.problems import not_found
-from jupyter_ext.protocol.resources import Training
+from jupyter_ext.protocol.trainings import Training
 
 
 class TrainingsAPI:
@@ -41,7 +41,7 @@ class TrainingsAPI:
         models: Models,
         presenter: Presenter,
         guard: DuplicateGuard,
-        origin: Origin,
+        origin: CallerContext,
     ) -> None:
         self._trainings = trainings
         self._models = models
@@ -93,7 +93,7 @@ class TrainingsAPI:
             destination = await self._models.require_destination(destination)
         webhook = webhook_of(body, base_url(request))
         origin = origin_of(body) or origin_where_made(version, self._default_origin)
-        order = Order(
+        order = LaunchRequest(
             version, input_of(body), origin, destination, webhook, cancel_after_s=cancel_after_s(request)
         )
         return await self._trainings.create(order)
@@ -113,13 +113,13 @@ class TrainingsAPI:
         return self._presenter.replicate(self._presenter.training(training, base_url(request)))
 
 
-def origin_of(body: dict[str, Any]) -> Origin | None:
+def origin_of(body: dict[str, Any]) -> CallerContext | None:
     """Read where a notebook's training is to run, or give `None`: other clients do not say."""
     extra = body.get("jupyter_ext")
     if not isinstance(extra, dict) or not extra.get("python"):
         return None
     environ = extra.get("environ")
-    return Origin(
+    return CallerContext(
         python=str(extra["python"]),
         cwd=str(extra["cwd"]) if extra.get("cwd") else None,
         sys_path=tuple(map(str, extra["sys_path"])) if isinstance(extra.get("sys_path"), list) else None,

@@ -1,0 +1,1 @@
+"""Capture code of the notebook, and the names it uses, so that it runs elsewhere."""

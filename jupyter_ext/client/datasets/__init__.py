@@ -1,0 +1,1 @@
+"""Datasets as a notebook sees them."""

@@ -1,0 +1,1 @@
+"""Requests to the engine: transport, and one module per kind of resource."""

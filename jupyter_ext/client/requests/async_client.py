@@ -1,0 +1,288 @@
+"""The asynchronous client: the only implementation of every call."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Unpack
+
+from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.client.requests.caller_context import origin, plain_inputs
+from jupyter_ext.client.requests.event_stream import Event, follow
+from jupyter_ext.client.requests.list_query import ListQuery
+from jupyter_ext.client.requests.models import ModelRequests
+from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
+from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
+from jupyter_ext.config import Locations, locations
+from jupyter_ext.errors import UnknownId
+from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns
+from jupyter_ext.protocol.trainings import EngineInfo, Listening, Training, TrainingPage
+
+
+class AsyncClient:
+    """Talks to the engine of this user on this host, starting it where there is none.
+
+    Use it as `async with AsyncClient() as client:`, or call `aclose()`. It belongs to the event loop it is first used in.
+    """
+
+    def __init__(self, where: Locations | None = None) -> None:
+        self.transport = Transport(where or locations())
+        """For requests that have no method here."""
+        self.models = ModelRequests(self.transport)
+
+    async def __aenter__(self) -> AsyncClient:
+        """Begin to use the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the client."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.transport.aclose()
+
+    # -- trainings ------------------------------------------------------------------------------------------------
+
+    async def create(
+        self, bundle: Bundle, inputs: Mapping[str, Any], destination: str | None = None
+    ) -> Training:
+        """Start a training of a bundle; see `capture` for making one.
+
+        Args:
+            bundle: The code.
+            inputs: Its arguments.
+            destination: `owner/name` of the model that gets a version with the weights; made where there is none.
+
+        Raises:
+            InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
+        """
+        made_in = {name: told for name, told in origin().items() if name != "environ"}
+        version = await self.transport.ask(
+            "POST", "/native/versions", content=bundle.data, params=made_in, timeout=UPLOAD_TIMEOUT
+        )
+        body: dict[str, Any] = {"input": plain_inputs(inputs), "jupyter_ext": origin()}
+        if destination is not None:
+            await self._make_model(destination)
+            body["destination"] = destination
+        path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
+        return Training.model_validate(await self.transport.ask("POST", path, json=body))
+
+    async def _make_model(self, destination: str) -> None:
+        """Make a model of the engine's, unless it is there."""
+        owner, name = split_model(destination)
+        try:
+            await self.transport.ask("GET", f"/v1/models/{owner}/{name}")
+        except UnknownId:
+            wanted = {"owner": owner, "name": name, "visibility": "private", "hardware": "local"}
+            await self.transport.ask("POST", "/v1/models", json=wanted)
+
+    async def create_remote(
+        self, remote: RemoteRef, inputs: Mapping[str, Any], name: str | None = None
+    ) -> Training:
+        """Start a training of a version that a service knows.
+
+        The service's token is taken from `REPLICATE_API_TOKEN` of this process's environment.
+        """
+        content = {key: value for key, value in vars(remote).items() if value is not None}
+        body = {**content, "name": name, "input": plain_inputs(inputs), "jupyter_ext": origin()}
+        return Training.model_validate(
+            await self.transport.ask("POST", "/native/remote-trainings", json=body)
+        )
+
+    async def resume(self, training_id: str, changed: Mapping[str, Any] | None = None) -> Training:
+        """Start a training that goes on from the last checkpoint of one that failed or was canceled.
+
+        Args:
+            training_id: The one to go on from.
+            changed: Inputs that are to be others; the rest stays.
+
+        Raises:
+            RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
+            InvalidInput: A changed input is wrong.
+        """
+        body = {"input": plain_inputs(changed or {}), "jupyter_ext": origin()}
+        path = f"/native/trainings/{_path(training_id)}/resume"
+        return Training.model_validate(await self.transport.ask("POST", path, json=body))
+
+    async def get(self, training_id: str) -> Training:
+        """Give a training.
+
+        Raises:
+            UnknownId: There is none with this id.
+        """
+        return Training.model_validate(
+            await self.transport.ask("GET", f"/native/trainings/{_path(training_id)}")
+        )
+
+    async def cancel(self, training_id: str) -> Training:
+        """Begin to stop a training; one that is over stays as it is."""
+        return Training.model_validate(
+            await self.transport.ask("POST", f"/v1/trainings/{_path(training_id)}/cancel")
+        )
+
+    async def wait(self, training_id: str, timeout_s: float | None = None) -> Training:
+        """Wait until a training is over.
+
+        Raises:
+            TimeoutError: It is not, after that many seconds.
+        """
+        async with asyncio.timeout(timeout_s):
+            async for event in self.follow(training_id, after_seq=None):
+                if event.kind == "end":
+                    break
+        return await self.get(training_id)
+
+    async def logs(self, training_id: str, tail: int | None = None) -> str:
+        """Give the log, or its last lines."""
+        path = f"/native/trainings/{_path(training_id)}/logs"
+        if tail is not None:
+            return str((await self.transport.ask("GET", path, params={"tail": str(tail)}))["text"])
+        parts, offset = [], 0
+        while True:
+            piece = await self.transport.ask("GET", path, params={"offset": str(offset)})
+            parts.append(piece["text"])
+            if piece["next_offset"] <= offset or piece["next_offset"] >= piece["size"]:
+                return "".join(parts)
+            offset = piece["next_offset"]
+
+    async def metrics(
+        self,
+        training_id: str,
+        keys: list[str] | None = None,
+        buckets: int | None = None,
+        *,
+        chain: bool = True,
+    ) -> list[SeriesColumns]:
+        """Give metrics as columns; with `buckets`, at most twice as many real points of each series.
+
+        Of a resumed training this is the whole curve, the runs before it included; `chain=False` leaves them out.
+        """
+        params = {"chain": "1"} if chain else {}
+        if keys:
+            params["keys"] = ",".join(keys)
+        if buckets is not None:
+            params["buckets"] = str(buckets)
+        path = f"/native/trainings/{_path(training_id)}/metrics"
+        return decode_columns(await self.transport.ask_bytes("GET", path, params=params))[1]
+
+    async def stacks(self, training_id: str) -> str:
+        """Tell where each thread of a running training stands now."""
+        return str(
+            (await self.transport.ask("GET", f"/native/trainings/{_path(training_id)}/stacks"))["text"]
+        )
+
+    async def weights(self, training_id: str) -> Path:
+        """Give the file of weights that a training has left, on this machine; what a service has is fetched first.
+
+        Raises:
+            RequestRefused: It has not succeeded, or the service does not give them.
+            UnknownId: It has left none.
+        """
+        pause_s = 0.05
+        while True:
+            told = await self.transport.ask("POST", f"/native/trainings/{_path(training_id)}/weights")
+            if told["path"] is not None:
+                return Path(told["path"])
+            await asyncio.sleep(pause_s)
+            pause_s = min(1.0, 1.5 * pause_s)
+
+    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
+        """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
+        return follow(self.transport.ensure_socket, _path(training_id), after_seq)
+
+    async def list(
+        self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]
+    ) -> list[Training]:
+        """List trainings, newest first; see `Trainings.list`."""
+        return (await self.page(status, limit, **query)).trainings
+
+    async def page(
+        self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]
+    ) -> TrainingPage:
+        """Give a page of trainings and how many there are; see `Trainings.list` for what can be asked.
+
+        Raises:
+            InvalidInput: There is no such order, or a number is none.
+            TypeError: An argument has another name.
+        """
+        if unknown := query.keys() - ListQuery.__annotations__.keys():
+            raise TypeError(
+                f"list() has no argument {min(unknown)!r}; it has status, limit, q, sort and offset."
+            )
+        asked = {"status": status, "limit": limit, **query}
+        params = {name: str(value) for name, value in asked.items() if value not in (None, "")}
+        return TrainingPage.model_validate(
+            await self.transport.ask("GET", "/native/trainings", params=params)
+        )
+
+    async def label(
+        self, training_id: str, tags: Sequence[str] | None = None, notes: str | None = None
+    ) -> Training:
+        """Replace a training's tags, its notes or both; `None` leaves them."""
+        labels = {"tags": None if tags is None else [*tags], "notes": notes}
+        body = {name: value for name, value in labels.items() if value is not None}
+        return Training.model_validate(
+            await self.transport.ask("PATCH", f"/native/trainings/{_path(training_id)}", json=body)
+        )
+
+    async def again(self, training_id: str, changes: Mapping[str, Any] | None = None) -> Training:
+        """Start the same version with the same inputs, but for `changes`, in this process's environment.
+
+        Raises:
+            InvalidInput: An input is unknown, mistyped or out of range; nothing was started.
+        """
+        body = {"input": dict(changes or {}), "jupyter_ext": origin()}
+        path = f"/native/trainings/{_path(training_id)}/again"
+        return Training.model_validate(await self.transport.ask("POST", path, json=body))
+
+    async def upload(self, name: str, file: IO[bytes]) -> str:
+        """Keep a file with the engine; gives a link that a training's `Path` input takes.
+
+        Args:
+            name: What to call it; its ending is kept where it becomes a file again.
+            file: Its content, up to 2 GiB.
+        """
+        content = {"content": (name or "file", file, "application/octet-stream")}
+        kept = await self.transport.ask("POST", "/v1/files", files=content, timeout=UPLOAD_TIMEOUT)
+        return f"http://localhost/v1/files/{kept['id']}/download"
+
+    async def delete(self, training_id: str) -> None:
+        """Forget a training and delete its files.
+
+        Raises:
+            RequestRefused: It is not over.
+        """
+        await self.transport.ask("DELETE", f"/native/trainings/{_path(training_id)}")
+
+    # -- the engine -----------------------------------------------------------------------------------------------
+
+    async def engine(self) -> EngineInfo:
+        """Describe the engine."""
+        return EngineInfo.model_validate(await self.transport.ask("GET", "/native/engine"))
+
+    async def warm(self) -> None:
+        """Have the engine warm this interpreter, so that the next training starts in milliseconds."""
+        await self.transport.ask("POST", "/native/environments", json={"python": sys.executable})
+
+    async def listen(self, port: int = 0) -> Listening:
+        """Open the engine's loopback port, or give the one that is open."""
+        return Listening.model_validate(
+            await self.transport.ask("POST", "/native/engine/listen", json={"port": port})
+        )
+
+    async def listen_as_pieces(self) -> str:
+        """Open a port in Pieces' range, without a token, or give the one that is open: its URL."""
+        return str((await self.transport.ask("POST", "/native/engine/listen", json={"pieces": True}))["url"])
+
+
+def _path(training_id: str) -> str:
+    """Refuse what cannot be part of a path, before it becomes one."""
+    if not training_id.isalnum():
+        raise UnknownId(f"There is no training {training_id!r}. `%trainings` lists those there are.")
+    return training_id

@@ -1,0 +1,1 @@
+"""Debug sessions as a notebook sees them."""

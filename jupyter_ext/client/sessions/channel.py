@@ -1,0 +1,156 @@
+"""Calls into a debug session, straight to its socket: values in, values out, and errors that show the user's own code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from jupyter_ext.client.sessions import report
+from jupyter_ext.errors import (
+    CannotTravel,
+    InvalidInput,
+    SessionCallFailed,
+    SessionCallInterrupted,
+    SessionEnded,
+    SessionError,
+    UnknownId,
+)
+from jupyter_ext.ipc import values
+from jupyter_ext.ipc.channel import CallError, ChannelClosed, Connection
+
+_UNKNOWN = frozenset({"model_not_found", "training_not_found", "state_not_found", "state_key_not_found"})
+
+
+class SessionChannel:
+    """A session's socket; any thread may call.
+
+    Args:
+        path: The socket.
+        session_id: The session's id.
+        name: What the user calls the session.
+    """
+
+    def __init__(self, path: str, session_id: str, name: str) -> None:
+        self._idle: list[Connection] = []
+        self._path = path
+        self.session_id = session_id
+        self.name = name
+        self._lock = threading.Lock()
+
+    def call(
+        self,
+        op: str,
+        args: Mapping[str, Any] | None = None,
+        positional: Sequence[Any] = (),
+        *,
+        timeout_s: float | None = None,
+        **params: Any,
+    ) -> dict[str, Any]:
+        """Call, and give the answer with its `value` decoded. An interrupt here interrupts the call there.
+
+        Raises:
+            SessionCallFailed: The user's code raised; the text holds its traceback and locals.
+            SessionCallInterrupted: The call was interrupted.
+            SessionEnded: The session is gone.
+            SessionError: It refused.
+            CannotTravel: An argument cannot be sent.
+        """
+        blobs = pack(params, args, positional)
+        with self._connection() as connection:
+            try:
+                answer, found = connection.call(op, params, blobs, timeout_s)
+            except CallError as error:
+                raise told(error, self.name) from None
+        if "value" in answer:
+            answer = {**answer, "value": values.decode(answer["value"], found)}
+        return answer
+
+    def watch(self) -> Iterator[dict[str, Any]]:
+        """Yield the session's state now and whenever it changed."""
+        with self._connection(keep=False) as connection:
+            for event, _ in connection.stream("watch"):
+                if event.get("kind") == "session":
+                    yield event["session"]
+
+    def close(self) -> None:
+        """Close what is not in use."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    @contextmanager
+    def _connection(self, *, keep: bool = True) -> Iterator[Connection]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        try:
+            if connection is None:
+                connection = Connection(self._path)
+            yield connection
+        except ChannelClosed as error:
+            if connection is not None:
+                connection.close()
+            raise SessionEnded(
+                f"Session {self.name} has ended or does not answer ({error}); `%debug_session {self.name}` says why."
+            ) from None
+        except BaseException as error:
+            if connection is not None and not (isinstance(error, SessionError | UnknownId) and keep):
+                connection.close()
+            elif connection is not None:
+                self._give_back(connection)
+            raise
+        if keep:
+            self._give_back(connection)
+        else:
+            connection.close()
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._lock:
+            self._idle.append(connection)
+
+
+def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Sequence[Any]) -> Sequence[Any]:
+    """Put arguments into a call's params; gives their blobs.
+
+    Raises:
+        CannotTravel: One cannot be sent; the text names it.
+    """
+    if not args and not positional:
+        return ()
+    whole = {"named": dict(args or {}), "positional": list(positional)}
+    try:
+        tree, blobs = values.encode(whole)
+    except values.CannotTravel as error:
+        raise CannotTravel(_named(str(error))) from None
+    parts = dict(tree["v"])
+    params["args"] = dict(parts["named"]["v"])
+    params["positional"] = parts["positional"]["v"]
+    return blobs
+
+
+def told(error: CallError, name: str) -> Exception:
+    """Turn what a session refused into an error of ours."""
+    content = error.error
+    code, message = content.get("code"), str(error)
+    if code == "exception" and "exception" in content:
+        return SessionCallFailed(message, report.failure_text(content["exception"], name))
+    if code == "interrupted":
+        return SessionCallInterrupted(f"{message}. Its models are as the call left them.")
+    if code in _UNKNOWN:
+        return UnknownId(message)
+    if code == "invalid_parameter":
+        return InvalidInput(message)
+    return SessionError(message)
+
+
+def _named(text: str) -> str:
+    return (
+        text.replace("the value['named']", "")
+        .replace("the value['positional']", "argument ")
+        .replace("['", "'", 1)
+    )

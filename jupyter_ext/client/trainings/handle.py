@@ -1,0 +1,246 @@
+"""Handles: what `jx.train` and the magics give, and what a user asks a training with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.client.requests.background_loop import loop_thread
+from jupyter_ext.client.requests.event_stream import Event
+from jupyter_ext.errors import TrainingCanceled, TrainingFailed
+from jupyter_ext.protocol import trainings
+from jupyter_ext.protocol.metrics_codec import SeriesColumns
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
+
+MIME_TYPE = "application/vnd.jupyter-ext.training+json"
+
+show_hook: Callable[[Training], None] | None = None
+"""Displays a handle richly in a notebook; the widget layer sets it, because this layer knows no widgets."""
+
+
+class Training:
+    """One training, wherever it runs and whoever started it. Displays as its live panel."""
+
+    def __init__(self, client: AsyncClient, resource: trainings.Training) -> None:
+        self._client = client
+        self._resource = resource
+
+    def __repr__(self) -> str:
+        """Give a line that says what it is and how it stands."""
+        return f"<Training {self._resource.name} {self.id} {self._resource.status}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, 26 characters."""
+        return self._resource.id
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._resource.name
+
+    @property
+    def resource(self) -> trainings.Training:
+        """Everything the engine says of it, asked anew unless it is over."""
+        if self._resource.status not in trainings.TERMINAL:
+            self._resource = loop_thread().run(self._client.get(self.id))
+        return self._resource
+
+    @property
+    def known(self) -> trainings.Training:
+        """What was last heard of it, without asking."""
+        return self._resource
+
+    @property
+    def status(self) -> str:
+        """One of `starting`, `processing`, `succeeded`, `failed`, `canceled`."""
+        return self.resource.status
+
+    @property
+    def output(self) -> Any:
+        """What `train()` returned, as JSON; `None` until it succeeded."""
+        return self.resource.output
+
+    @property
+    def weights(self) -> Path:
+        """The file of weights that it has left, on this machine; of one that ran on a service it is fetched first.
+
+        Raises:
+            RequestRefused: It has not succeeded, or the service does not give them.
+            UnknownId: It has left none.
+        """
+        return loop_thread().run(self._client.weights(self.id))
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, in one line."""
+        return self.resource.error
+
+    def wait(self, timeout_s: float | None = None) -> Training:
+        """Wait until it is over; an interrupt stops the waiting, not the training.
+
+        Raises:
+            TrainingFailed: It failed; the text holds the traceback of the user's own frames.
+            TrainingCanceled: It was canceled.
+            TimeoutError: It is not over after that many seconds.
+        """
+        return self._raise_for_status(loop_thread().run(self._client.wait(self.id, timeout_s)))
+
+    def __await__(self) -> Generator[Any, None, Training]:
+        """Wait in an asynchronous cell: `await run`."""
+        future = asyncio.wrap_future(loop_thread().submit(self._client.wait(self.id)))
+        return self._raise_for_status((yield from future.__await__()))
+
+    def cancel(self) -> Training:
+        """Begin to stop it: flag, interrupt, SIGTERM, SIGKILL. One that is over stays as it is."""
+        self._resource = loop_thread().run(self._client.cancel(self.id))
+        return self
+
+    def resume(self, **changed: Any) -> Training:
+        """Start a new training that goes on from this one's last checkpoint, and return at once.
+
+        Args:
+            **changed: Inputs that are to be others, such as `epochs=20`; the rest stays as it was.
+
+        Raises:
+            RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
+            InvalidInput: A changed input is wrong.
+        """
+        return Training(self._client, loop_thread().run(self._client.resume(self.id, changed)))
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags that a person gave it."""
+        return list(self.resource.tags)
+
+    @property
+    def notes(self) -> str:
+        """Notes that a person wrote about it."""
+        return self.resource.notes
+
+    def label(self, tags: Sequence[str] | None = None, notes: str | None = None) -> Training:
+        """Replace its tags, its notes or both; they are kept in its directory."""
+        self._resource = loop_thread().run(self._client.label(self.id, tags, notes))
+        return self
+
+    def again(self, **changes: Any) -> Training:
+        """Start the same code with the same inputs, but for `changes`.
+
+        Raises:
+            InvalidInput: An input is unknown, mistyped or out of range.
+        """
+        return Training(self._client, loop_thread().run(self._client.again(self.id, changes)))
+
+    def delete(self) -> None:
+        """Forget it and delete its files.
+
+        Raises:
+            RequestRefused: It is not over.
+        """
+        loop_thread().run(self._client.delete(self.id))
+
+    def logs(self, tail: int | None = None) -> str:
+        """Give what it printed, or the last lines of it."""
+        return loop_thread().run(self._client.logs(self.id, tail))
+
+    def stacks(self) -> str:
+        """Tell where each of its threads stands now."""
+        return loop_thread().run(self._client.stacks(self.id))
+
+    def columns(
+        self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
+    ) -> list[SeriesColumns]:
+        """Give metrics as numpy columns, one object per series.
+
+        Args:
+            keys: Only these metrics.
+            buckets: At most twice so many real points of each series, spikes kept; by default all points.
+            chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+        """
+        return loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+
+    def metrics(
+        self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
+    ) -> pd.DataFrame:
+        """Give every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
+
+        Args:
+            keys: Only these metrics.
+            system: Also CPU and memory of the training's processes.
+            chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+        """
+        import numpy as np
+        import pandas as pd
+
+        series = [
+            item for item in self.columns(keys, chain=chain) if system or not item.key.startswith("system/")
+        ]
+        codes = np.repeat(np.arange(len(series)), [len(item.steps) for item in series])
+
+        def joined(part: str) -> NDArray[np.float64]:
+            return np.concatenate([getattr(item, part) for item in series] or [np.empty(0)])
+
+        return pd.DataFrame(
+            {
+                "key": pd.Categorical(np.array([item.key for item in series], object)[codes]),
+                "step": joined("steps"),
+                "value": joined("values"),
+                "time": pd.to_datetime(pd.Series(joined("times")), unit="s", utc=True),
+                "rank": pd.Categorical(np.array([item.rank for item in series], object)[codes]),
+            }
+        )
+
+    def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
+        """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""
+        from jupyter_ext.client.trainings.figure import training_figure
+
+        return training_figure(self.name, self.columns(keys, buckets))
+
+    def follow(self, after_seq: int | None = 0) -> Iterator[Event]:
+        """Yield what happens until it is over, also over a restart of the engine.
+
+        Args:
+            after_seq: Events up to this number are left out; 0 gives all, `None` only what comes from now on.
+        """
+        events = self._client.follow(self.id, after_seq)
+        while True:
+            try:
+                event: Event = loop_thread().run(_next(events))
+            except StopAsyncIteration:
+                return
+            yield event
+
+    def _raise_for_status(self, resource: trainings.Training) -> Training:
+        self._resource = resource
+        if resource.status == "failed":
+            told = resource.exception.text if resource.exception else resource.error
+            raise TrainingFailed(f"Training {self.name} ({self.id}) failed.\n{told}")
+        if resource.status == "canceled":
+            raise TrainingCanceled(f"Training {self.name} ({self.id}) was canceled.")
+        return self
+
+    def _ipython_display_(self) -> None:
+        if show_hook is not None:
+            show_hook(self)
+            return
+        from IPython.display import display
+
+        content = {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
+        display(content, raw=True)
+
+
+async def _next(events: AsyncIterator[Event]) -> Event:
+    return await anext(events)
+
+
+def mime_content(training: trainings.Training) -> dict[str, Any]:
+    """Give the content of the MIME type from which JupyterLab re-attaches to a training."""
+    return {"id": training.id, "version": 1, "training": training.model_dump(mode="json", exclude={"logs"})}

@@ -1,0 +1,147 @@
+"""The engine about itself: info, stop, drain, listen, warm environments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.trainings import EngineInfo
+
+
+class Work(Protocol):
+    """What there is to do."""
+
+    @property
+    def active(self) -> int:
+        """How many trainings run."""
+
+    @property
+    def fetching(self) -> int:
+        """How many models are being downloaded."""
+
+
+class Ports(Protocol):
+    """The engine's ports."""
+
+    @property
+    def token_file(self) -> Path:
+        """Where the token of the loopback port is."""
+
+    async def listen(self, port: int) -> tuple[str, str]:
+        """Open the loopback port; return its URL and token."""
+
+    async def listen_as_pieces(self) -> str:
+        """Open a port in Pieces' range; return its URL."""
+
+
+class EngineControl(Protocol):
+    """What these routes ask of the engine."""
+
+    @property
+    def work(self) -> Work:
+        """What there is to do now."""
+
+    @property
+    def ports(self) -> Ports:
+        """Its ports."""
+
+    def info(self) -> EngineInfo:
+        """Describe it."""
+
+    def end(self, reason: str) -> None:
+        """Begin to end it."""
+
+    def warm(self, python: str) -> None:
+        """Begin to warm an interpreter."""
+
+
+class EngineAPI:
+    """Routes under `/native` that concern the engine."""
+
+    def __init__(self, engine: EngineControl) -> None:
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        """List the routes."""
+        return [
+            Route("/native/engine", self.info, methods=["GET"]),
+            Route("/native/engine/stop", self.stop, methods=["POST"]),
+            Route("/native/engine/drain", self.drain, methods=["POST"]),
+            Route("/native/engine/listen", self.listen, methods=["POST"]),
+            Route("/native/environments", self.warm, methods=["POST"]),
+        ]
+
+    async def info(self, request: Request) -> Response:
+        """Describe the engine."""
+        return JSONResponse(
+            self._engine.info().model_dump(mode="json"), headers={"Cache-Control": "no-store"}
+        )
+
+    async def stop(self, request: Request) -> Response:
+        """End the engine: 202; 409 while trainings or downloads run, unless `force` is given."""
+        work = self._engine.work
+        active, fetching = work.active, work.fetching
+        forced = (await _body(request)).get("force")
+        if active and not forced:
+            detail = f"{active} training(s) are running; they would go on without an engine. `%engine stop --force`."
+            raise Problem(409, "Work in flight", detail)
+        if fetching and not forced:
+            detail = (
+                f"{fetching} model(s) are being downloaded; the next engine would go on with them. "
+                "`%engine stop --force`."
+            )
+            raise Problem(409, "Work in flight", detail)
+        self._engine.end("asked to stop")
+        return JSONResponse({"active": active}, 202)
+
+    async def drain(self, request: Request) -> Response:
+        """End the engine and leave every training to its successor: 202."""
+        self._engine.end("making way for another engine")
+        return JSONResponse({"active": self._engine.work.active}, 202)
+
+    async def listen(self, request: Request) -> Response:
+        """Open the loopback port."""
+        body = await _body(request)
+        if body.get("pieces") is True:
+            return await self._listen_as_pieces()
+        port = body.get("port", 0)
+        if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
+            raise Problem(422, "Invalid value", f"port={port!r} is not a port number; 0 takes a free one.")
+        try:
+            url, token = await self._engine.ports.listen(port)
+        except OSError as error:
+            detail = (
+                f"Port {port} cannot be opened: {error.strerror or error}. Take another, or 0 for a free one."
+            )
+            raise Problem(409, "Port not available", detail) from error
+        content = {"url": url, "token": token, "token_file": str(self._engine.ports.token_file)}
+        return JSONResponse(content, headers={"Cache-Control": "no-store"})
+
+    async def _listen_as_pieces(self) -> Response:
+        try:
+            url = await self._engine.ports.listen_as_pieces()
+        except OSError as error:
+            raise Problem(409, "Port not available", str(error)) from error
+        return JSONResponse({"url": url}, headers={"Cache-Control": "no-store"})
+
+    async def warm(self, request: Request) -> Response:
+        """Warm an interpreter: 202."""
+        python = (await _body(request)).get("python")
+        self._engine.warm(str(python))
+        return JSONResponse({}, 202)
+
+
+async def _body(request: Request) -> dict[str, object]:
+    data = await request.body()
+    if not data:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise Problem(400, "Invalid JSON", f"The body is not JSON: {error}") from error
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,106 @@
+"""Routes under `/native/trainings` for lists, labels, running again and deleting.
+
+Source: docs/architecture/02-wire.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from jupyter_ext.engine.api.http.requests import base_url, input_of, json_object
+from jupyter_ext.engine.api.replicate.trainings import origin_of
+from jupyter_ext.engine.catalog.query import ListQuery, Sort
+from jupyter_ext.engine.trainings.listing import TrainingList
+from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.trainings import TERMINAL
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_STATUSES = {"starting", "processing", *TERMINAL}
+_DEFAULT_LIMIT = 100
+
+
+class ListingAPI:
+    """Routes under `/native/trainings` that concern many trainings, or what a person does with one."""
+
+    def __init__(self, trainings: TrainingList, presenter: Presenter) -> None:
+        self._trainings = trainings
+        self._presenter = presenter
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes."""
+        return [
+            Route("/native/trainings", self.list, methods=["GET"]),
+            Route("/native/trainings/{id}", self.label, methods=["PATCH"]),
+            Route("/native/trainings/{id}", self.delete, methods=["DELETE"]),
+            Route("/native/trainings/{id}/again", self.again, methods=["POST"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Give a page of trainings."""
+        query = _query(request)
+        page = await self._trainings.page(query)
+        base = base_url(request)
+        for training in page.trainings:
+            training["urls"] = {name: f"{base}{path}" for name, path in training["urls"].items()}
+            training.pop("logs", None)
+        chosen = query.statuses or tuple(page.counts)
+        content = {
+            "trainings": page.trainings,
+            "total": sum(page.counts.get(status, 0) for status in chosen),
+            "counts": page.counts,
+            "offset": query.offset,
+        }
+        return JSONResponse(content, headers=_NO_STORE)
+
+    async def label(self, request: Request) -> Response:
+        """Replace tags, notes or both."""
+        body = await json_object(request)
+        unknown = sorted(set(body) - {"tags", "notes"})
+        if unknown:
+            raise Problem(422, "Invalid value", f"{unknown[0]!r} cannot be changed; tags and notes can.")
+        training = await self._trainings.label(request.path_params["id"], body.get("tags"), body.get("notes"))
+        return JSONResponse(self._presenter.training(training, base_url(request)), headers=_NO_STORE)
+
+    async def again(self, request: Request) -> Response:
+        """Start the same once more: 201."""
+        body: dict[str, Any] = await json_object(request) if await request.body() else {}
+        origin = origin_of(body)
+        training = await self._trainings.again(request.path_params["id"], input_of(body), origin)
+        return JSONResponse(self._presenter.training(training, base_url(request)), 201, _NO_STORE)
+
+    async def delete(self, request: Request) -> Response:
+        """Forget a training and delete its files: 204."""
+        await self._trainings.delete(request.path_params["id"])
+        return Response(status_code=204)
+
+
+def _query(request: Request) -> ListQuery:
+    asked = request.query_params
+    statuses = tuple(status for status in asked.get("status", "").split(",") if status)
+    for status in statuses:
+        if status not in _STATUSES:
+            raise Problem(
+                422, "Invalid value", f"status={status!r} is none of {', '.join(sorted(_STATUSES))}."
+            )
+    try:
+        sort = Sort.parse(asked["sort"]) if asked.get("sort") else Sort()
+    except ValueError as error:
+        raise Problem(422, "Invalid value", f"{error}.") from None
+    limit, offset = (
+        _integer(asked.get("limit"), "limit", _DEFAULT_LIMIT),
+        _integer(asked.get("offset"), "offset", 0),
+    )
+    return ListQuery(statuses, asked.get("q", ""), sort, limit, offset)
+
+
+def _integer(text: str | None, name: str, default: int) -> int:
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise Problem(422, "Invalid value", f"{name}={text[:40]!r} is not a whole number from 0 on.")
+    return int(text)

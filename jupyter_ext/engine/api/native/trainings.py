@@ -1,0 +1,200 @@
+"""What a notebook needs beyond Replicate's API: versions from cells, live streams, columns, logs, the engine itself.
+
+Source: docs/architecture/02-wire.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object
+from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.replicate.trainings import origin_of
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
+from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, shown
+from jupyter_ext.engine.trainings.event_stream import TrainingStream
+from jupyter_ext.engine.trainings.launch_request import CallerContext
+from jupyter_ext.engine.trainings.resumed_curve import Query, columns
+from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.protocol.problems import Problem
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_DEFAULT_LOG_BYTES = 1 << 20
+
+
+class NativeAPI:
+    """Routes under `/native` that concern trainings."""
+
+    def __init__(
+        self, trainings: TrainingService, hub: PubSub[Batch], presenter: Presenter, weights: WeightFiles
+    ) -> None:
+        self._trainings = trainings
+        self._hub = hub
+        self._presenter = presenter
+        self._weights = weights
+
+    def routes(self) -> list[BaseRoute]:
+        """List the routes."""
+        return [
+            Route("/native/versions", self.add_version, methods=["POST"]),
+            Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
+            Route("/native/trainings/{id}", self.get, methods=["GET"]),
+            Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
+            Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
+            Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
+            Route("/native/trainings/{id}/weights", self.weights, methods=["POST"]),
+            Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
+            WebSocketRoute("/native/trainings/{id}/stream", self.stream),
+        ]
+
+    async def add_version(self, request: Request) -> Response:
+        """Keep a code bundle: 201."""
+        if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
+            raise Problem(413, "Too large", "A code bundle may hold 2 GiB; load larger data inside train().")
+        version = await self._trainings.add_version(await request.body(), _made_in(request))
+        schema = None if version.training_input is None else version.training_input.json_schema()
+        return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
+
+    async def create_remote(self, request: Request) -> Response:
+        """Start a training on a service: 201."""
+        body = await json_object(request)
+        remote = {
+            name: str(body[name])
+            for name in ("base_url", "model", "version", "destination")
+            if body.get(name)
+        }
+        missing = [name for name in ("base_url", "model", "version") if name not in remote]
+        if missing:
+            raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
+        if "@" in remote["base_url"]:
+            detail = "base_url holds a password; give it without, and the token in REPLICATE_API_TOKEN."
+            raise Problem(422, "Invalid value", detail)
+        training = await self._trainings.create_remote(
+            str(body.get("backend")),
+            remote,
+            str(body.get("name") or remote["model"].rpartition("/")[2]),
+            input_of(body),
+            origin_of(body) or CallerContext(""),
+        )
+        return answer(self._presenter.training(training, base_url(request)), 201)
+
+    async def get(self, request: Request) -> Response:
+        """Give a training without its log."""
+        training = await self._trainings.get(request.path_params["id"])
+        return JSONResponse(self._presenter.training(training, base_url(request)), headers=_NO_STORE)
+
+    async def logs(self, request: Request) -> Response:
+        """Give a piece of the log."""
+        store = await self._trainings.store(request.path_params["id"])
+        if "tail" in request.query_params:
+            chunk = store.logs_tail(_integer(request, "tail", 400))
+        else:
+            chunk = store.logs(_integer(request, "offset", 0), _integer(request, "limit", _DEFAULT_LOG_BYTES))
+        return JSONResponse(chunk, headers=_NO_STORE)
+
+    async def metrics(self, request: Request) -> Response:
+        """Give metrics as columns."""
+        query, trainings, training_id = request.query_params, self._trainings, request.path_params["id"]
+        asked = Query(
+            keys=query["keys"].split(",") if query.get("keys") else None,
+            buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
+            axis=_axis(query.get("x", "step")),
+            lo=_number(request, "from"),
+            hi=_number(request, "to"),
+        )
+        chain = await trainings.chain(training_id) if _wants_chain(request) else []
+        if len(chain) > 1:
+            data = columns(chain, asked)
+        else:
+            is_overview = "buckets" in query and not {"from", "to"} & query.keys()
+            store = await (trainings.store if is_overview else trainings.points)(training_id)
+            data = store.columns(asked.keys, asked.buckets, asked.axis, asked.lo, asked.hi)
+        return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
+
+    async def resume(self, request: Request) -> Response:
+        """Start a training that goes on where this one's last checkpoint is: 201."""
+        body = await json_object(request) if await request.body() else {}
+        asker = origin_of(body)
+        training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
+        return answer(self._presenter.training(training, base_url(request)), 201)
+
+    async def stacks(self, request: Request) -> Response:
+        """Tell where each thread of the worker stands."""
+        text = await self._trainings.stacks(request.path_params["id"])
+        return JSONResponse({"text": text}, headers=_NO_STORE)
+
+    async def weights(self, request: Request) -> Response:
+        """Have a training's weights as a file here: 200 with its path, or 202 while they are being fetched."""
+        found = await self._weights.path(await self._trainings.get(request.path_params["id"]))
+        return JSONResponse(shown(found), 200 if isinstance(found, Path) else 202, headers=_NO_STORE)
+
+    async def stream(self, socket: WebSocket) -> None:
+        """Stream a training."""
+        await socket.accept()
+        text = socket.query_params.get("after_seq")
+        try:
+            after_seq = None if text is None else int(text)
+        except ValueError:
+            await socket.close(4422, f"after_seq={text!r} is not a whole number")
+            return
+        stream = TrainingStream(self._trainings, self._hub, socket.path_params["id"], after_seq)
+        await send_until_gone(socket, lambda: _send_all(socket, stream))
+
+
+async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
+    async for message in stream.messages():
+        if isinstance(message, bytes):
+            await socket.send_bytes(message)
+        else:
+            await socket.send_text(message)
+        await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
+
+
+def _made_in(request: Request) -> MadeIn | None:
+    """Read where a notebook has made a bundle; other clients do not say."""
+    query = request.query_params
+    if not query.get("python") or not query.get("cwd"):
+        return None
+    return MadeIn(query["python"], query["cwd"], tuple(query.getlist("sys_path")))
+
+
+def _wants_chain(request: Request) -> bool:
+    text = request.query_params.get("chain", "0")
+    if text not in ("0", "1"):
+        raise Problem(422, "Invalid value", f"chain={text!r} is neither 0 nor 1.")
+    return text == "1"
+
+
+def _axis(text: str) -> Literal["step", "time"]:
+    if text not in ("step", "time"):
+        raise Problem(422, "Invalid value", f"x={text!r} is neither step nor time.")
+    return "step" if text == "step" else "time"
+
+
+def _integer(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    try:
+        value = default if text is None else int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise Problem(422, "Invalid value", f"{name}={text!r} is not a whole number from 0 on.")
+    return value
+
+
+def _number(request: Request, name: str) -> float | None:
+    text = request.query_params.get(name)
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise Problem(422, "Invalid value", f"{name}={text!r} is not a number.") from None

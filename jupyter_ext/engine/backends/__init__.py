@@ -1,1 +1,0 @@
-"""Where a training can run. A backend starts, stops and watches; the service decides."""

@@ -1,0 +1,1 @@
+"""The SQLite index of all runs."""

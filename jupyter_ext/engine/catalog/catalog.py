@@ -1,0 +1,282 @@
+"""The catalog of trainings and versions: what can be listed and found without looking into run directories.
+
+Rule: it is an index. Run directories are the truth, and everything here can be made anew from them; after a loss
+`needs_rebuild` says so until `mark_rebuilt`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.catalog import query as listing
+from jupyter_ext.engine.catalog.database import Database
+
+MIGRATIONS = (
+    """
+    CREATE TABLE trainings (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        version TEXT NOT NULL,
+        status TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        started_at TEXT,
+        completed_at TEXT,
+        updated_at TEXT NOT NULL,
+        resource TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX trainings_by_age ON trainings (created_at DESC, id DESC);
+    CREATE INDEX trainings_by_status ON trainings (status, created_at DESC, id DESC);
+    CREATE TABLE versions (
+        id TEXT PRIMARY KEY,
+        model TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        manifest TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE trainings ADD COLUMN kind TEXT NOT NULL DEFAULT 'training';
+    CREATE INDEX trainings_by_kind ON trainings (kind, created_at DESC, id DESC);
+    CREATE INDEX trainings_by_model ON trainings (model);
+    CREATE INDEX versions_by_model ON versions (model, created_at DESC, id DESC);
+    """,
+    listing.MIGRATION,
+    listing.COUNTS_MIGRATION,
+)
+_REBUILT = "rebuilt_at"
+
+
+class Catalog:
+    """The catalog. Times are RFC 3339 UTC texts of one format, so that they sort.
+
+    Args:
+        path: The SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, MIGRATIONS)
+        self.needs_rebuild = False
+
+    @property
+    def corrupt_path(self) -> Path | None:
+        """Where a corrupt catalog was moved to when this one was opened, or `None`."""
+        return self._database.corrupt_path
+
+    async def open(self) -> None:
+        """Open; see `Database.open` for what it raises."""
+        await self._database.open()
+        self.needs_rebuild = await self.get_meta(_REBUILT) is None
+
+    async def close(self) -> None:
+        """Close, for good."""
+        await self._database.close()
+
+    async def is_empty(self) -> bool:
+        """Tell whether there is no training."""
+        return await self._database.read(
+            lambda db: db.execute("SELECT 1 FROM trainings LIMIT 1").fetchone() is None
+        )
+
+    async def mark_rebuilt(self) -> None:
+        """Say that all run directories are in the catalog."""
+        await self.set_meta(_REBUILT, _now())
+        self.needs_rebuild = False
+
+    async def put_training(
+        self,
+        id: str,
+        *,
+        name: str,
+        model: str,
+        version: str,
+        status: str,
+        created_at: str,
+        started_at: str | None = None,
+        completed_at: str | None = None,
+        kind: str = "training",
+        resource: Mapping[str, Any],
+    ) -> None:
+        """Insert or replace a training; one that is there keeps its tags and notes (see `set_labels`).
+
+        Args:
+            id: Its id.
+            name: What the user called it.
+            model: Owner and name.
+            version: Id of the version it runs.
+            status: One of Replicate's statuses.
+            created_at: RFC 3339 UTC.
+            started_at: RFC 3339 UTC, or `None`.
+            completed_at: RFC 3339 UTC, or `None`.
+            kind: `training` or `prediction`.
+            resource: The whole training as JSON.
+        """
+        tags, notes = listing.tags_of(resource), str(resource.get("notes") or "")
+        row = {
+            "id": id,
+            "name": name,
+            "model": model,
+            "version": version,
+            "status": status,
+            "created_at": created_at,
+            "started_at": started_at,
+            "completed_at": completed_at,
+            "updated_at": _now(),
+            "resource": _to_json(resource),
+            "kind": kind,
+        }
+        labels = {"tags": json.dumps(tags), "notes": notes, "search": listing.search_text(id, name, tags)}
+        columns = [*row, *labels]
+        query = (
+            f"INSERT INTO trainings ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)}) "
+            f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in row)}"
+        )
+        values = listing.values_of(id, resource)
+
+        def put(db: sqlite3.Connection) -> None:
+            db.execute(query, row | labels)
+            listing.put_values(db, id, values)
+
+        await self._database.write(put)
+
+    async def get_training(self, id: str) -> dict[str, Any] | None:
+        """Give a training's row, `resource` as an object, or `None`."""
+        query = "SELECT * FROM trainings WHERE id = ?"
+        row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
+        return None if row is None else _from_training(row)
+
+    async def page(self, query: listing.ListQuery) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        """Give the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
+        rows, counts = await self._database.read(lambda db: listing.read_page(db, query))
+        return [_from_training(row) for row in rows], counts
+
+    async def set_labels(self, id: str, name: str, tags: Sequence[str], notes: str) -> None:
+        """Replace a training's tags and notes."""
+        row = (json.dumps(list(tags)), notes, listing.search_text(id, name, tags), id)
+        query = "UPDATE trainings SET tags = ?, notes = ?, search = ? WHERE id = ?"
+        await self._database.write(lambda db: db.execute(query, row))
+
+    async def delete_training(self, id: str) -> None:
+        """Forget a training."""
+
+        def delete(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM trainings WHERE id = ?", (id,))
+            listing.put_values(db, id, [])
+
+        await self._database.write(delete)
+
+    async def training_ids(self) -> set[str]:
+        """Give the ids of all trainings."""
+        query = "SELECT id FROM trainings"
+        return {row[0] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
+
+    async def list_trainings(
+        self,
+        status: str | None = None,
+        limit: int = 100,
+        before: tuple[str, str] | None = None,
+        *,
+        kind: str | None = "training",
+        created_after: str | None = None,
+        created_before: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """List trainings, newest first.
+
+        Args:
+            status: Only those in this status.
+            limit: At most so many.
+            before: `created_at` and `id` of the last one of the page before.
+            kind: `training`, `prediction`, or `None` for both.
+            created_after: RFC 3339 UTC; only those made then or later.
+            created_before: RFC 3339 UTC; only those made earlier.
+        """
+        conditions, values = ["1"], list[Any]()
+        for condition, value in (
+            ("status = ?", status),
+            ("kind = ?", kind),
+            ("created_at >= ?", created_after),
+            ("created_at < ?", created_before),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        if before is not None:
+            conditions.append("(created_at, id) < (?, ?)")
+            values += before
+        query = f"SELECT * FROM trainings WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT ?"
+        rows = await self._database.read(lambda db: db.execute(query, (*values, limit)).fetchall())
+        return [_from_training(row) for row in rows]
+
+    async def put_version(self, id: str, *, model: str, created_at: str, manifest: Mapping[str, Any]) -> None:
+        """Insert a version; one that is there stays as it is, as its id is the hash of its content."""
+        row = (id, model, created_at, _to_json(manifest))
+        await self._database.write(
+            lambda db: db.execute("INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?)", row)
+        )
+
+    async def list_versions(
+        self, model: str, limit: int = 100, before: tuple[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """List a model's versions, newest first: id, model and created_at."""
+        condition, values = (
+            ("", list[Any]()) if before is None else ("AND (created_at, id) < (?, ?)", [*before])
+        )
+        query = (
+            f"SELECT id, model, created_at FROM versions WHERE model = ? {condition} "
+            "ORDER BY created_at DESC, id DESC LIMIT ?"
+        )
+        rows = await self._database.read(lambda db: db.execute(query, (model, *values, limit)).fetchall())
+        return [dict(row) for row in rows]
+
+    async def delete_version(self, id: str) -> None:
+        """Forget a version."""
+        await self._database.write(lambda db: db.execute("DELETE FROM versions WHERE id = ?", (id,)))
+
+    async def version_models(self) -> dict[str, str]:
+        """Give the models that have versions, and when each got its first."""
+        query = "SELECT model, min(created_at) FROM versions GROUP BY model"
+        return {row[0]: row[1] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
+
+    async def num_runs(self, model: str) -> int:
+        """Count the trainings and predictions of a model's versions."""
+        query = "SELECT count(*) FROM trainings WHERE model = ?"
+        return int(await self._database.read(lambda db: db.execute(query, (model,)).fetchone()[0]))
+
+    async def get_version(self, id: str) -> dict[str, Any] | None:
+        """Give a version's row, `manifest` as an object, or `None`."""
+        query = "SELECT * FROM versions WHERE id = ?"
+        row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
+        return None if row is None else _from_row(row, "manifest")
+
+    async def get_meta(self, key: str) -> str | None:
+        """Give a setting, or `None`."""
+        query = "SELECT value FROM meta WHERE key = ?"
+        row = await self._database.read(lambda db: db.execute(query, (key,)).fetchone())
+        return None if row is None else str(row["value"])
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Keep a setting."""
+        await self._database.write(lambda db: db.execute("REPLACE INTO meta VALUES (?, ?)", (key, value)))
+
+
+def _from_training(row: sqlite3.Row) -> dict[str, Any]:
+    found = _from_row(row, "resource")
+    found["resource"] |= {"tags": json.loads(row["tags"]), "notes": row["notes"]}
+    return found
+
+
+def _from_row(row: sqlite3.Row, json_column: str) -> dict[str, Any]:
+    return {**dict(row), json_column: json.loads(row[json_column])}
+
+
+def _to_json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

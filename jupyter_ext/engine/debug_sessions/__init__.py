@@ -1,1 +1,0 @@
-"""Debug sessions and the datasets that are their parameters."""

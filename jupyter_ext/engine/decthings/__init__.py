@@ -1,0 +1,1 @@
+"""Decthings' own resources: models, their runs, launchers."""

@@ -1,0 +1,365 @@
+"""Trainings and evaluations of stored models: each in a session of its own that is launched for it and ended after it.
+
+Rule: a run's outcome is kept with the model before its session ends, so that nothing is only in a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from jupyter_ext.engine.decthings.model_store import StoredModel
+from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.service import DebugSessionService
+from jupyter_ext.ids import new_training_id
+from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.sessions import SessionExit
+
+T = TypeVar("T")
+KEEP_EVALUATIONS_S = 600.0
+_METRICS_AT_ONCE = 1000
+_CANCEL_WAIT_S = 3.0
+_DECTHINGS = {"encoding": "decthings"}
+
+
+class RunFailed(Exception):
+    """A run ended before its time.
+
+    Attributes:
+        error: `code` as on the wire, and what belongs to it; `at` is where, if that is told with this code.
+    """
+
+    def __init__(self, code: str, at: str | None = None, **more: Any) -> None:
+        super().__init__(code)
+        self.error = {"code": code, **({"at": at} if at else {}), **more}
+
+
+@dataclass
+class Phases:
+    """How long each step of a run took, milliseconds, and which is under way."""
+
+    done: dict[str, int] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def total(self) -> int:
+        """Give the time since the run began."""
+        return int((time.monotonic() - self.began) * 1000)
+
+
+@dataclass
+class Run:
+    """One training or evaluation.
+
+    Attributes:
+        state: `starting`, `running`, `gettingState`, `completed` or `failed`.
+        result: Of an evaluation: the outputs and their blobs.
+    """
+
+    model_id: str
+    location: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: str(new_training_id()))
+    created_at: float = field(default_factory=time.time)
+    finished_at: float | None = None
+    state: str = "starting"
+    phases: Phases = field(default_factory=Phases)
+    error: dict[str, Any] | None = None
+    session_id: str | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, list[tuple[float, bytes]]] = field(default_factory=dict)
+    created_state: str | None = None
+    result: tuple[list[dict[str, str]], list[bytes]] | None = None
+    task: asyncio.Task[None] | None = None
+    canceled: bool = False
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.state in ("completed", "failed")
+
+
+class ModelRuns:
+    """All runs that this engine has started.
+
+    Args:
+        service: Where their sessions run.
+        measure: Gives what processes use now.
+    """
+
+    def __init__(self, service: DebugSessionService, measure: Callable[[list[int]], dict[str, Any]]) -> None:
+        self._service = service
+        self._measure = measure
+        self.trainings: dict[str, Run] = {}
+        self.evaluations: dict[str, Run] = {}
+
+    async def open(self) -> None:
+        """End the sessions of runs that a killed engine followed: nobody would take their outcome."""
+        for session in self._service.list(ended=False):
+            if self._service.record(session.id).spec.get("meta", {}).get("run"):
+                await self._service.terminate(session.id)
+
+    async def close(self) -> None:
+        """Stop following; sessions of runs are ended, as nobody would take their outcome."""
+        tasks = [run.task for run in (*self.trainings.values(), *self.evaluations.values()) if run.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def train(
+        self,
+        model: StoredModel,
+        state_id: str | None,
+        new_name: str,
+        params: list[dict[str, Any]],
+        blobs: Sequence[Any],
+        location: dict[str, Any],
+    ) -> Run:
+        """Begin to train a model from a state; what comes out becomes a new state of this name."""
+        run = Run(model.id, location, {"newStateName": new_name})
+        state = model.read_state(state_id)
+
+        async def work() -> None:
+            model_id = await self._instantiated(run, model, state)
+            began = time.monotonic()
+            run.state = "running"
+            started, _ = await self._call(run, "train", {"model_id": model_id, "params": params}, blobs)
+            measuring = asyncio.create_task(self._sample(run))
+            try:
+                async with _limit(model, "train", "train"):
+                    await self._followed(run, started["training_id"])
+            finally:
+                measuring.cancel()
+                run.phases.done["train"] = _ms(began)
+                await self._take_metrics(run, started["training_id"])
+            run.state = "gettingState"
+            taken = await self._step(
+                run, "getState", self._state_of(run, {"model_id": model_id}, "get_state")
+            )
+            operations = [*model.state(state_id)["operations"], run.id]
+            run.created_state = await asyncio.to_thread(model.add_state, new_name, taken, operations)
+
+        self.trainings[run.id] = run
+        return self._begin(run, model, work)
+
+    def evaluate(
+        self, model: StoredModel, params: list[dict[str, Any]], blobs: Sequence[Any], location: dict[str, Any]
+    ) -> Run:
+        """Begin to evaluate a model's active state."""
+        run = Run(model.id, location)
+        state = model.read_state()
+
+        async def work() -> None:
+            model_id = await self._instantiated(run, model, state)
+            run.state = "running"
+            asked = {"model_id": model_id, "params": params}
+            async with _limit(model, "evaluate", "evaluate"):
+                told, found = await self._step(
+                    run, "evaluate", self._call(run, "evaluate", asked, blobs, "evaluate")
+                )
+            run.result = told["value"], [bytes(blob) for blob in found]
+
+        self.evaluations[run.id] = run
+        self._forget_evaluations()
+        return self._begin(run, model, work)
+
+    def create_state(
+        self,
+        model: StoredModel,
+        name: str,
+        params: list[dict[str, Any]],
+        blobs: Sequence[Any],
+        location: dict[str, Any],
+    ) -> Run:
+        """Begin to make a first state."""
+        run = Run(model.id, location)
+
+        async def work() -> None:
+            await self._launched(run, model)
+            async with _limit(model, "createState", "createState"):
+                making = self._state_of(run, {"params": params}, "create_state", blobs)
+                taken = await self._step(run, "createState", making)
+            run.created_state = await asyncio.to_thread(model.add_state, name, taken)
+
+        return self._begin(run, model, work)
+
+    async def cancel(self, run: Run) -> None:
+        """End a run; it has ended when this returns. A training's code hears of it first."""
+        run.canceled = True
+        if run.state == "running" and run.session_id is not None and "id" in run.told:
+            asked = {"training_id": run.told["id"], "wait_s": _CANCEL_WAIT_S}
+            with contextlib.suppress(RunFailed):
+                await self._call(run, "cancel_training", asked)
+        if run.task is not None:
+            run.task.cancel()
+            await asyncio.gather(run.task, return_exceptions=True)
+
+    # -- one run ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, run: Run, model: StoredModel, work: Callable[[], Awaitable[None]]) -> Run:
+        run.task = asyncio.create_task(self._carry_out(run, work), name=f"run {run.id} of {model.id}")
+        return run
+
+    async def _carry_out(self, run: Run, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except RunFailed as error:
+            run.error = error.error
+        except (asyncio.CancelledError, TimeoutError):
+            run.error = {"code": "cancelled" if run.canceled else "launcher_terminated"}
+        finally:
+            if run.session_id is not None:
+                await self._service.terminate(run.session_id)
+            run.finished_at = time.time()
+            run.state = "failed" if run.error is not None else "completed"
+
+    async def _launched(self, run: Run, model: StoredModel) -> None:
+        order = SessionOrder(
+            name=model.about["name"],
+            python=model.about.get("python") or sys.executable,
+            folder=str(model.files),
+            inactive_s=None,
+            keep_on_error=False,
+            meta={"modelId": model.id, "executionLocation": run.location, "run": run.id},
+        )
+        launching = self._service.launch(order)
+        session = await self._step(run, "createLauncher", launching)
+        run.session_id = session.id
+        async with _limit(model, "codeStartup", "codeStartup"):
+            ready = await self._step(run, "codeStartup", self._service.wait_ready(session.id, 3600.0))
+        if ready.exit is not None:
+            raise _ended(ready.exit, "codeStartup")
+
+    async def _instantiated(self, run: Run, model: StoredModel, state: Mapping[str, bytes]) -> str:
+        await self._launched(run, model)
+        params = {"keys": list(state)}
+        async with _limit(model, "instantiateModel", "instantiateModel"):
+            making = self._call(run, "instantiate", params, list(state.values()), "instantiateModel")
+            told, _ = await self._step(run, "createInstantiatedModel", making)
+        return str(told["model_id"])
+
+    async def _followed(self, run: Run, training_id: str) -> None:
+        asked = {"training_id": training_id, "wait_s": 0.2}
+        while True:
+            run.told, _ = await self._call(run, "training_status", asked)
+            if run.told["state"] == "completed":
+                return
+            if run.told["state"] == "failed":
+                fail = run.told.get("fail") or {}
+                if fail.get("code") == "exception":
+                    raise RunFailed("exception", "train", exceptionDetails=_text(fail))
+                raise RunFailed("cancelled" if fail.get("code") == "cancelled" else "unknown")
+
+    async def _state_of(
+        self, run: Run, params: dict[str, Any], op: str, blobs: Sequence[Any] = ()
+    ) -> dict[str, bytes]:
+        at = "createState" if op == "create_state" else "getState"
+        kept, _ = await self._call(run, op, params, blobs, at)
+        told, found = await self._call(run, "download_state", {"state_id": kept["state_id"]}, at=at)
+        return dict(zip(told["keys"], map(bytes, found), strict=True))
+
+    async def _take_metrics(self, run: Run, training_id: str) -> None:
+        """Keep all metrics with the run: its session is about to end."""
+        try:
+            run.told, _ = await self._call(run, "training_status", {"training_id": training_id})
+            for metric in run.told["metrics"]:
+                points = run.metrics.setdefault(metric["name"], [])
+                while len(points) < metric["amount"]:
+                    one = {"name": metric["name"], "start": len(points), "amount": _METRICS_AT_ONCE}
+                    asked = {"training_id": training_id, "metrics": [one]}
+                    told, blobs = await self._call(run, "training_metrics", asked)
+                    points += zip(told["metrics"][0]["times"], map(bytes, blobs), strict=True)
+        except RunFailed:
+            return  # its session has ended, and told why
+
+    async def points(self, run: Run, name: str, start: int, amount: int) -> list[tuple[float, bytes]]:
+        """Give points of a metric, of a run that is under way or over."""
+        if run.is_over or run.session_id is None or "id" not in run.told:
+            return run.metrics.get(name, [])[start : start + amount]
+        one = {"name": name, "start": start, "amount": amount}
+        try:
+            told, blobs = await self._call(
+                run, "training_metrics", {"training_id": run.told["id"], "metrics": [one]}
+            )
+        except RunFailed:
+            return run.metrics.get(name, [])[start : start + amount]
+        return list(zip(told["metrics"][0]["times"], map(bytes, blobs), strict=True))
+
+    async def _call(
+        self, run: Run, op: str, params: dict[str, Any], blobs: Sequence[Any] = (), at: str = "train"
+    ) -> tuple[dict[str, Any], list[memoryview]]:
+        assert run.session_id is not None
+        try:
+            return await self._service.call(run.session_id, op, {**_DECTHINGS, **params}, blobs)
+        except CallError as error:
+            if error.error.get("code") == "invalid_output":
+                raise RunFailed("invalid_output", reason="invalid", details=str(error)) from error
+            raise RunFailed("exception", at, exceptionDetails=_text(error.error)) from error
+        except Problem as problem:
+            exit = self._service.get(run.session_id).exit
+            raise RunFailed("unknown") if exit is None else _ended(exit, at) from problem
+
+    async def _step(self, run: Run, name: str, work: Awaitable[T]) -> T:
+        began = time.monotonic()
+        try:
+            return await work
+        finally:
+            run.phases.done[name] = _ms(began)
+
+    async def _sample(self, run: Run) -> None:
+        while run.session_id is not None:
+            pid = self._service.get(run.session_id).pid
+            if pid is not None:
+                run.samples.append(await asyncio.to_thread(self._measure, [pid]))
+            await asyncio.sleep(1.0)
+
+    def _forget_evaluations(self) -> None:
+        now = time.time()
+        for run in list(self.evaluations.values()):
+            if run.finished_at is not None and now - run.finished_at > KEEP_EVALUATIONS_S:
+                del self.evaluations[run.id]
+
+
+class _limit:  # noqa: N801  reads like asyncio.timeout
+    """Give a step of a model the time that the model allows it, and tell where it ran out."""
+
+    def __init__(self, model: StoredModel, name: str, at: str) -> None:
+        seconds = (model.about.get("max_durations") or {}).get(name)
+        self._timeout = asyncio.timeout(seconds)
+        self._at = at
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*error)
+        except TimeoutError:
+            raise RunFailed("max_duration_exceeded", self._at) from None
+
+
+def _ended(exit: SessionExit, at: str) -> RunFailed:
+    if exit.code == "exception":
+        text = exit.exception.text if exit.exception is not None else exit.message
+        return RunFailed("exception", at, exceptionDetails=text)
+    if exit.code == "exited":
+        how = {"exitCode": exit.exit_code, "signal": None if exit.signal is None else str(exit.signal)}
+        given = {name: value for name, value in how.items() if value is not None}
+        return RunFailed("code_terminated", None, **given, oom=exit.oom)
+    return RunFailed("launcher_terminated" if exit.code == "requested" else "unknown")
+
+
+def _text(error: Mapping[str, Any]) -> str:
+    told = error.get("exception") or {}
+    return str(told.get("text") or error.get("message"))
+
+
+def _ms(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)

@@ -1,0 +1,1 @@
+"""Metrics, logs and marks of a run: read its journal, keep a pyramid, seal the past."""

@@ -1,0 +1,203 @@
+"""`index.bin` and `streams.json`: which sequence number ends where in its source.
+
+Rule: a sequence number once given is never given to other points, whatever was lost in between.
+
+Source: docs/architecture/03-run-directory.md, "index.bin".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jupyter_ext.engine.metrics.segments import segments_dir
+from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.processes import boot_id
+
+RECORD = np.dtype(
+    [
+        ("seq", "<u8"),
+        ("time", "<f8"),
+        ("kind", "u1"),
+        ("pad", "u1"),
+        ("stream", "<u2"),
+        ("number", "<u4"),
+        ("end_offset", "<u8"),
+        ("end_ordinal", "<u8"),
+    ]
+)
+METRICS, LOG = 1, 2
+NO_STREAM = 0xFFFF
+"""The stream of the log's records."""
+NO_OFFSET = (1 << 64) - 1
+"""End of a batch that was read from a segment: only its ordinal counts."""
+_SEQ_JUMP = 1 << 20
+"""Left out after records may have been lost."""
+_SEQS_PER_S = 1_000_000
+"""A rebuilt index begins at Unix seconds times this, beyond whatever the lost one had reached; below 2**53 until 2255."""
+
+
+class CursorLost(LookupError):
+    """A viewer's sequence number cannot be continued; it has to fetch columns and logs anew."""
+
+
+class End(NamedTuple):
+    """Where a batch ends: in journal `number` of a stream, at byte `offset`, after `ordinal` points of the stream.
+
+    Of the log only `offset` counts, in bytes of logs.txt.
+    """
+
+    number: int = 0
+    offset: int = 0
+    ordinal: int = 0
+
+
+class Record(NamedTuple):
+    """A stored batch of a stream (by its place in `Index.stream_names`). It begins where the one before it ended."""
+
+    seq: int
+    kind: int
+    stream: int
+    start: End
+    end: End
+
+
+class Index:
+    """The numbered batches of a run.
+
+    Attributes:
+        seq: The newest number; 0 when there is none.
+        stream_names: Names of the streams by their numbers in the records.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / "index.bin"
+        self._names_path = run_dir / "streams.json"
+        self._fd = -1
+        self._records: list[Record] = []
+        self._seqs: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._ends: dict[int, End] = {}
+        self.stream_names: list[str] = []
+        self.seq = 0
+
+    def open(self) -> None:
+        """Load what is whole; where records may have been lost, go on with numbers that were never given."""
+        names = read_json(self._names_path)
+        self.stream_names = list(names["streams"]) if names else []
+        data = self._path.read_bytes() if self._path.exists() else b""
+        was_lost = not data and (bool(self.stream_names) or segments_dir(self._path.parent).exists())
+        for row in np.frombuffer(data, RECORD, len(data) // RECORD.itemsize).tolist():
+            if not self._add(row):
+                break
+        good_bytes = len(self._records) * RECORD.itemsize
+        is_torn = good_bytes < len(data)
+        is_other_boot = names is not None and names.get("boot_id") != boot_id()
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if was_lost or (is_torn and not self._records):
+            self.renew()
+        elif is_torn or (is_other_boot and self._records):
+            os.ftruncate(self._fd, good_bytes)
+            self.seq += _SEQ_JUMP
+            self._save_names()
+        elif names is None:
+            self._save_names()
+
+    def renew(self) -> None:
+        """Begin anew with numbers beyond all that were given."""
+        os.ftruncate(self._fd, 0)
+        self._records.clear()
+        self._ends.clear()
+        self._seqs = np.empty(0, np.uint64)
+        self.stream_names = []
+        self.seq = max(self.seq + _SEQ_JUMP, int(time.time()) * _SEQS_PER_S)
+        self._save_names()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def stream(self, name: str) -> int:
+        """Give a stream's number, a new one if need be.
+
+        Raises:
+            OSError: It cannot be stored.
+        """
+        if name not in self.stream_names:
+            self.stream_names.append(name)
+            try:
+                self._save_names()
+            except OSError:
+                self.stream_names.remove(name)
+                raise
+        return self.stream_names.index(name)
+
+    def append(self, batches: Sequence[tuple[int, int, End]]) -> None:
+        """Store batches, each of kind, stream and end, under the next sequence numbers.
+
+        Raises:
+            OSError: The disk takes nothing more; nothing was stored.
+        """
+        now = time.time()
+        rows = [
+            (self.seq + place, now, kind, 0, stream, *end)
+            for place, (kind, stream, end) in enumerate(batches, 1)
+        ]
+        data = np.array(rows, RECORD).tobytes()
+        written = os.write(self._fd, data)
+        if written < len(data):
+            os.ftruncate(self._fd, len(self._records) * RECORD.itemsize)
+            raise OSError(f"only {written} of {len(data)} bytes fit into {self._path}")
+        for row in rows:
+            self._add(row)
+
+    def ends(self) -> dict[int, End]:
+        """Give how far each stream was stored; the log under `NO_STREAM`."""
+        return dict(self._ends)
+
+    def get(self, position: int) -> Record:
+        """Give a record by its place in the file."""
+        return self._records[position]
+
+    def after(self, seq: int) -> range:
+        """Give the places of the records after `seq`.
+
+        Raises:
+            CursorLost: `seq` was never given, or its record was lost.
+        """
+        if len(self._seqs) != len(self._records):
+            self._seqs = np.array([record.seq for record in self._records], np.uint64)
+        first = int(np.searchsorted(self._seqs, max(seq, 0), side="right"))
+        is_end = seq == self.seq
+        is_known = first > 0 and self._records[first - 1].seq == seq
+        is_before_known = first < len(self._records) and self._records[first].seq == seq + 1
+        if seq == 0 or is_end or is_known or is_before_known:
+            return range(first, len(self._records))
+        raise CursorLost(
+            f"Sequence number {seq} is not of this store, whose newest is {self.seq}; fetch columns anew."
+        )
+
+    def _add(self, row: tuple[Any, ...]) -> bool:
+        """Take a record in, unless it makes no sense after those before it."""
+        seq, _, kind, _, stream, number, offset, ordinal = row
+        before = self._ends.get(stream, End())
+        is_known = stream == NO_STREAM if kind == LOG else stream < len(self.stream_names)
+        if seq <= self.seq or kind not in (METRICS, LOG) or not is_known:
+            return False
+        if (number, ordinal) < (before.number, before.ordinal) or (kind == LOG and offset < before.offset):
+            return False
+        start = End(number, before.offset if before.number == number else 0, before.ordinal)
+        self._ends[stream] = end = End(number, offset, ordinal)
+        self._records.append(Record(seq, kind, stream, start, end))
+        self.seq = seq
+        return True
+
+    def _save_names(self) -> None:
+        write_json(self._names_path, {"streams": self.stream_names, "boot_id": boot_id()})

@@ -1,0 +1,37 @@
+"""What a run said that is not a point: started, progress, checkpoint, notice and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jupyter_ext.engine.metrics.journal_reader import Mark
+
+_MAX_MARKS = 10_000
+"""More of one run are not held in memory; they stand in its journals."""
+
+
+class Marks:
+    """All marks of a run; of progress only the latest of each stream."""
+
+    def __init__(self) -> None:
+        self._marks: list[dict[str, Any]] = []
+        self._progress: dict[str, dict[str, Any]] = {}
+
+    def add(self, stream: str, marks: Iterable[Mark]) -> None:
+        """Take in marks of one stream, in their order."""
+        for mark in marks:
+            told = wire_mark(stream, mark)
+            if told["kind"] == "progress":
+                self._progress[stream] = told
+            elif len(self._marks) < _MAX_MARKS:
+                self._marks.append(told)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Give `{kind, time (Unix s), stream, …}` of each, by time."""
+        return sorted([*self._marks, *self._progress.values()], key=lambda mark: float(mark["time"]))
+
+
+def wire_mark(stream: str, mark: Mark) -> dict[str, Any]:
+    """Give a mark as the rest of the engine sees it."""
+    return {"kind": "", **mark.fields, "time": mark.time, "stream": stream}

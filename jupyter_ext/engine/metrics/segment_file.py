@@ -1,0 +1,210 @@
+"""One Parquet file of sealed points: how it is written, and how rows of it are read.
+
+Columns: stream, key, step, time (us, UTC), value, ordinal; row groups of 65,536 points, whatever series they are of.
+
+Rule: pyarrow is imported by the functions that need it, so that an engine whose viewers look at overviews never does.
+Arrays go in and out as buffers, because `pyarrow.array` and `to_numpy` import pandas: 200 ms and 44 MiB.
+
+Source: docs/architecture/03-run-directory.md, "segments/".
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jupyter_ext.engine.metrics.journal_reader import Columns, join
+
+ROW_GROUP_POINTS = 65_536
+"""Points read at least for one: 3 ms."""
+_META_KEY = b"jupyter_ext"
+_READ_COLUMNS = ["step", "value", "time", "ordinal"]
+_ENCODINGS = {
+    "step": "BYTE_STREAM_SPLIT",
+    "value": "BYTE_STREAM_SPLIT",
+    "time": "DELTA_BINARY_PACKED",
+    "ordinal": "DELTA_BINARY_PACKED",
+}
+
+SeriesPoints = tuple[str, str, Columns]
+"""Stream, key and points."""
+
+
+class SegmentFile:
+    """Reads rows of one Parquet file. Holds the last row group, as reads are mostly near each other.
+
+    Raises:
+        FileNotFoundError: It was replaced by another; load the parts again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self._file = pq.ParquetFile(path, memory_map=False)
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        self._ends = np.cumsum(sizes, dtype=np.int64)
+        self._held: tuple[int, Columns] | None = None
+
+    def read(self, start: int, stop: int) -> Columns:
+        """Read the points of rows `start` to before `stop`."""
+        parts = []
+        while start < stop:
+            group = int(np.searchsorted(self._ends, start, side="right"))
+            first, end = int(self._ends[group - 1]) if group else 0, int(self._ends[group])
+            parts.append(self._group(group).part(start - first, min(stop, end) - first))
+            start = end
+        return join(parts)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _group(self, group: int) -> Columns:
+        if self._held is None or self._held[0] != group:
+            table = self._file.read_row_group(group, columns=_READ_COLUMNS, use_threads=False)
+            table = table.combine_chunks()
+            steps, values, times, ordinals = (table.column(name).chunk(0) for name in _READ_COLUMNS)
+            columns = Columns(_floats(steps), _floats(values), _integers(times) / 1e6, _integers(ordinals))
+            self._held = group, columns
+        return self._held[1]
+
+
+def is_loaded() -> bool:
+    """Tell whether the library that reads Parquet is in memory."""
+    return "pyarrow.parquet" in sys.modules
+
+
+def load() -> None:
+    """Load the library that reads Parquet, 30 to 100 ms: in a thread, where something else waits."""
+    import pyarrow.parquet  # noqa: F401
+
+
+def read_description(path: Path) -> Any:
+    """Read what `write_segment` was given as `description`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    import pyarrow.parquet as pq
+
+    return json.loads(pq.read_metadata(path).metadata[_META_KEY])
+
+
+def write_segment(path: Path, description: Mapping[str, Any], points: Iterable[SeriesPoints]) -> None:
+    """Write a Parquet file.
+
+    Args:
+        path: Where to.
+        description: Any JSON, kept in the file's metadata.
+        points: All points, in the order of the file's rows.
+    """
+    import pyarrow.parquet as pq
+
+    schema = _schema(description)
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=6,
+        use_dictionary=["stream", "key"],
+        column_encoding=_ENCODINGS,
+    ) as writer:
+        waiting: list[SeriesPoints] = []
+        num_waiting = 0
+        for item in points:
+            waiting.append(item)
+            num_waiting += len(item[2])
+            while num_waiting >= ROW_GROUP_POINTS:
+                group = _take(waiting, ROW_GROUP_POINTS)
+                num_waiting -= ROW_GROUP_POINTS
+                writer.write_table(_table(group, schema), row_group_size=ROW_GROUP_POINTS)
+        if waiting:
+            writer.write_table(_table(waiting, schema), row_group_size=ROW_GROUP_POINTS)
+
+
+def _schema(description: Mapping[str, Any]) -> Any:
+    import pyarrow as pa
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        [
+            ("stream", text),
+            ("key", text),
+            ("step", pa.float64()),
+            ("time", pa.timestamp("us", tz="UTC")),
+            ("value", pa.float64()),
+            ("ordinal", pa.int64()),
+        ],
+        metadata={_META_KEY: json.dumps(description).encode()},
+    )
+
+
+def _take(waiting: list[SeriesPoints], num_points: int) -> list[SeriesPoints]:
+    """Take the first `num_points` points away from `waiting`, which has so many."""
+    taken = []
+    while num_points:
+        stream, key, columns = waiting.pop(0)
+        part = columns.part(0, num_points)
+        taken.append((stream, key, part))
+        num_points -= len(part)
+        if len(part) < len(columns):
+            waiting.insert(0, (stream, key, columns.part(len(part), len(columns))))
+    return taken
+
+
+def _table(group: list[SeriesPoints], schema: Any) -> Any:
+    """Make the Arrow table of one row group."""
+    import pyarrow as pa
+
+    sizes = [len(part) for _, _, part in group]
+
+    def words(column: int) -> Any:
+        known = sorted({str(item[column]) for item in group})
+        numbers = np.repeat(np.array([known.index(str(item[column])) for item in group], np.int32), sizes)
+        return pa.DictionaryArray.from_arrays(_arrow(numbers, pa.int32()), _strings(known))
+
+    steps, values, times, ordinals = (
+        np.concatenate([part[column] for _, _, part in group]) for column in range(4)
+    )
+    micros = np.rint(times * 1e6).astype(np.int64)
+    arrays = [
+        words(0),
+        words(1),
+        _arrow(steps, pa.float64()),
+        _arrow(micros, pa.timestamp("us", tz="UTC")),
+        _arrow(values, pa.float64()),
+        _arrow(ordinals, pa.int64()),
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _arrow(numbers: NDArray[Any], dtype: Any) -> Any:
+    """Give an Arrow array of a type as wide as the numbers are."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(dtype, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
+
+
+def _strings(words: list[str]) -> Any:
+    import pyarrow as pa
+
+    encoded = [word.encode("utf-8", "replace") for word in words]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    )
+
+
+def _floats(array: Any) -> NDArray[np.float64]:
+    return np.frombuffer(array.buffers()[1], np.float64, len(array), 8 * array.offset)
+
+
+def _integers(array: Any) -> NDArray[np.int64]:
+    return np.frombuffer(array.buffers()[1], np.int64, len(array), 8 * array.offset)

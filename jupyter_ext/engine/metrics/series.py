@@ -1,0 +1,371 @@
+"""One metric of one rank: its points, from wherever they are, and the overview of any range of them.
+
+Rule: steps and times are kept as they came; they may repeat or decrease. So a range on either is never found by
+bisection: a bucket says what it spans, and one that a border of the range cuts is looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jupyter_ext.engine.metrics.journal_reader import Columns
+from jupyter_ext.engine.metrics.pyramid import (
+    BUCKET_POINTS,
+    Buckets,
+    Floats,
+    Points,
+    Pyramid,
+    candidates,
+    decimate,
+    summarize,
+)
+
+Axis = Literal["step", "time"]
+Raw = tuple[Floats, Floats, Floats]
+"""float64 steps, values and times (Unix s), each of length n."""
+
+_SEALED_DETAIL = 4
+"""Sealed points are read back when less than one bucket for so many of the wanted ones is known."""
+
+
+class PointSource(Protocol):
+    """Where a block's points are."""
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether reading opens no file."""
+        ...
+
+    def read(self, start: int, stop: int) -> Raw:
+        """Give the points from number `start` to before `stop` of this source."""
+        ...
+
+
+class Point(NamedTuple):
+    """One real point; `time` in Unix seconds."""
+
+    step: float
+    value: float
+    time: float
+
+
+class Overview(NamedTuple):
+    """Points of a range of `num_in_range` points; `decimated` where not all of them."""
+
+    points: Points
+    num_in_range: int
+    decimated: bool
+
+
+@dataclass
+class Block:
+    """The points that came from journal `number`: `count` of them from number `start` of the series on."""
+
+    number: int
+    start: int
+    count: int
+    source: PointSource
+
+    @property
+    def stop(self) -> int:
+        """Number in the series of the first point after this block."""
+        return self.start + self.count
+
+
+class Series:
+    """One series.
+
+    Args:
+        index: Its number on the wire.
+        key: The metric's name.
+        stream: The rank as text, or `system`.
+
+    Attributes:
+        count: Points so far.
+        last: The newest point, or `None`.
+        num_nonfinite: Values so far that are NaN or infinite.
+        first_nonfinite_step: Step of the first of them, or `None`.
+        extremes: Smallest and largest finite value so far, or `None`.
+    """
+
+    def __init__(self, index: int, key: str, stream: str) -> None:
+        self.index = index
+        self.key = key
+        self.stream = stream
+        self.count = 0
+        self.first: Point | None = None
+        self.last: Point | None = None
+        self.num_nonfinite = 0
+        self.first_nonfinite_step: float | None = None
+        self.extremes: tuple[float, float] | None = None
+        self._pyramid = Pyramid()
+        self._blocks: list[Block] = []
+        self._growing: GrowingPoints | None = None
+        self._summarized = 0
+
+    def append(self, number: int, columns: Columns) -> None:
+        """Add points that were read from journal `number`."""
+        n = len(columns)
+        if not n:
+            return
+        if self._growing is None or self._blocks[-1].number != number:
+            self.end_block()
+            self._growing = GrowingPoints()
+            self._blocks.append(Block(number, self.count, 0, self._growing))
+        self._growing.append(columns.steps, columns.values, columns.times)
+        self._blocks[-1].count += n
+        self.count += n
+        self._note(
+            Point(*(float(column[0]) for column in columns[:3])),
+            Point(*(float(column[-1]) for column in columns[:3])),
+        )
+        finite = np.isfinite(columns.values)
+        self._note_extremes(columns.values[finite])
+        nonfinite = np.flatnonzero(~finite)
+        if len(nonfinite):
+            self._note_nonfinite(len(nonfinite), float(columns.steps[nonfinite[0]]))
+        whole = (self.count - self._summarized) // BUCKET_POINTS * BUCKET_POINTS
+        if whole:
+            self._summarize(self._summarized + whole)
+
+    def end_block(self) -> None:
+        """Say that no more points come from the journal read so far. Buckets never span two journals."""
+        if self._growing is None:
+            return
+        if self._summarized < self.count:
+            self._summarize(self.count)
+        self._growing.trim()
+        self._growing = None
+
+    def append_sealed(self, number: int, source: PointSource, summary: SeriesSummary) -> None:
+        """Add points that are sealed already, without reading them."""
+        self.end_block()
+        buckets = summary.buckets.copy()
+        for name in (buckets["start"], buckets["low"]["index"], buckets["high"]["index"]):
+            name += self.count
+        self._blocks.append(Block(number, self.count, summary.num_points, source))
+        self.count += summary.num_points
+        self._pyramid.append(buckets)
+        self._summarized = self.count
+        self._note(summary.first, summary.last)
+        for edge in ("low", "high"):
+            values = buckets[edge]["value"]
+            self._note_extremes(values[np.isfinite(values)])
+        if summary.num_nonfinite:
+            self._note_nonfinite(summary.num_nonfinite, summary.first_nonfinite_step)
+
+    def seal(self, number: int, source: PointSource) -> None:
+        """Free the points of journal `number`; from now on they are read from `source`."""
+        if self._blocks and self._blocks[-1].number == number:
+            self.end_block()
+        for block in reversed(self._blocks):
+            if block.number == number:
+                block.source = source
+                return
+
+    def read(self, start: int = 0, stop: int | None = None) -> Points:
+        """Give all points from number `start` to before `stop`."""
+        stop = self.count if stop is None else stop
+        parts = [
+            block.source.read(max(start, block.start) - block.start, min(stop, block.stop) - block.start)
+            for block in self._blocks
+            if block.start < stop and block.stop > start
+        ]
+        indices = np.arange(start, stop, dtype=np.int64)
+        if len(parts) == 1:
+            return Points(indices, *parts[0])
+        if not parts:
+            return Points(indices, np.empty(0), np.empty(0), np.empty(0))
+        return Points(indices, *(np.concatenate([part[column] for part in parts]) for column in range(3)))
+
+    def overview(
+        self,
+        buckets: int | None = None,
+        lo: float | None = None,
+        hi: float | None = None,
+        axis: Axis = "step",
+    ) -> Overview:
+        """Give real points of a range: all of them, or at most `2 * buckets` with every spike.
+
+        Args:
+            buckets: From 1; `None` for all points.
+            lo: Smallest step or time (Unix s) of the range; `None` without limit.
+            hi: Largest, inclusive.
+            axis: What `lo` and `hi` are.
+        """
+        chosen = _Range(self, lo, hi, axis)
+        if buckets is None or chosen.count <= 2 * buckets:
+            return Overview(chosen.all(), chosen.count, False)
+        return Overview(chosen.decimated(buckets), chosen.count, True)
+
+    def is_in_memory(self, start: int, stop: int) -> bool:
+        """Tell whether these points can be had without opening a segment."""
+        return all(
+            block.source.is_in_memory for block in self._blocks if block.start < stop and block.stop > start
+        )
+
+    def _summarize(self, stop: int) -> None:
+        points = self.read(self._summarized, stop)
+        self._pyramid.append(summarize(points.steps, points.values, points.times, self._summarized))
+        self._summarized = stop
+
+    def _note(self, first: Point, last: Point) -> None:
+        self.first = self.first or first
+        self.last = last
+
+    def _note_extremes(self, finite: Floats) -> None:
+        if len(finite):
+            low, high = float(finite.min()), float(finite.max())
+            if self.extremes is not None:
+                low, high = min(low, self.extremes[0]), max(high, self.extremes[1])
+            self.extremes = (low, high)
+
+    def _note_nonfinite(self, count: int, first_step: float | None) -> None:
+        if not self.num_nonfinite:
+            self.first_nonfinite_step = first_step
+        self.num_nonfinite += count
+
+
+class SeriesSummary(NamedTuple):
+    """What is known of a block's points without reading them; `buckets` count from the block's first point."""
+
+    num_points: int
+    first: Point
+    last: Point
+    num_nonfinite: int
+    first_nonfinite_step: float | None
+    buckets: Buckets
+
+
+def summary_of(steps: Floats, values: Floats, times: Floats) -> SeriesSummary:
+    """Sum up a block of n > 0 points."""
+    nonfinite = np.flatnonzero(~np.isfinite(values))
+    return SeriesSummary(
+        len(values),
+        Point(float(steps[0]), float(values[0]), float(times[0])),
+        Point(float(steps[-1]), float(values[-1]), float(times[-1])),
+        len(nonfinite),
+        float(steps[nonfinite[0]]) if len(nonfinite) else None,
+        summarize(steps, values, times),
+    )
+
+
+class GrowingPoints:
+    """Points in memory."""
+
+    is_in_memory = True
+
+    def __init__(self) -> None:
+        self._room = np.empty((3, 16))
+        self._length = 0
+
+    def append(self, steps: Floats, values: Floats, times: Floats) -> None:
+        """Add n points."""
+        length = self._length + len(values)
+        if length > self._room.shape[1]:
+            room = np.empty((3, max(length, self._room.shape[1] * 3 // 2)))
+            room[:, : self._length] = self._room[:, : self._length]
+            self._room = room
+        new = slice(self._length, length)
+        self._room[0, new], self._room[1, new], self._room[2, new] = steps, values, times
+        self._length = length
+
+    def trim(self) -> None:
+        """Give back the room that is not used."""
+        self._room = self._room[:, : self._length].copy()
+
+    def read(self, start: int, stop: int) -> Raw:
+        """Give points, as views."""
+        rows = self._room[:, start:stop]
+        return rows[0], rows[1], rows[2]
+
+
+class _Range:
+    """Which points of a series lie in a range: whole buckets, and single points where a border cuts one."""
+
+    def __init__(self, series: Series, lo: float | None, hi: float | None, axis: Axis) -> None:
+        self._series = series
+        lowest = series._pyramid.lowest
+        open_part = (series._summarized, series.count)
+        if lo is None and hi is None:
+            self._inside = np.arange(len(lowest))
+            cut: list[tuple[int, int]] = []
+            self._single = [series.read(*open_part)]
+        else:
+            self._lo, self._hi, self._axis = -np.inf if lo is None else lo, np.inf if hi is None else hi, axis
+            low, high = lowest[f"{axis}_min"], lowest[f"{axis}_max"]
+            inside = (low >= self._lo) & (high <= self._hi)
+            outside = (high < self._lo) | (low > self._hi)
+            self._inside = np.flatnonzero(inside)
+            cut = _spans(lowest, np.flatnonzero(~inside & ~outside))
+            self._single = [self._filter(series.read(*span)) for span in (*cut, open_part)]
+        self._lowest = lowest
+        self.count = int(lowest["count"][self._inside].sum()) + sum(
+            len(points.values) for points in self._single
+        )
+
+    def all(self) -> Points:
+        """Give every point of the range."""
+        spans = _spans(self._lowest, self._inside)
+        return _merge([*(self._series.read(*span) for span in spans), *self._single])
+
+    def decimated(self, buckets: int) -> Points:
+        """Give at most `2 * buckets` points, from buckets where they are fine enough, else from the points."""
+        spans = _spans(self._lowest, self._inside)
+        in_memory = all(self._series.is_in_memory(*span) for span in spans)
+        if len(self._inside) < (buckets if in_memory else buckets / _SEALED_DETAIL):
+            return decimate(self.all(), buckets)
+        parts = [*self._single, *self._ends(spans)]
+        runs = np.split(self._inside, np.flatnonzero(np.diff(self._inside) != 1) + 1)
+        for run in runs:
+            share = -(-buckets * len(run) // len(self._inside))
+            covered = self._series._pyramid.cover(int(run[0]), int(run[-1]) + 1, share)
+            parts += [candidates(part) for part in covered if len(part)]
+        return decimate(_merge(parts), buckets)
+
+    def _ends(self, spans: list[tuple[int, int]]) -> list[Points]:
+        """Give the first and the last point of the whole buckets; those of the series are known without reading."""
+        series, ends = self._series, []
+        for index in (spans[0][0], spans[-1][1] - 1):
+            known = series.first if index == 0 else series.last if index == series.count - 1 else None
+            if known is None:
+                ends.append(series.read(index, index + 1))
+            else:
+                ends.append(Points(np.array([index]), *(np.array([number]) for number in known)))
+        return ends
+
+    def _filter(self, points: Points) -> Points:
+        x = points.steps if self._axis == "step" else points.times
+        return points.take((x >= self._lo) & (x <= self._hi))
+
+
+def _spans(lowest: Buckets, which: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Join neighbouring buckets to spans of point numbers (start, stop)."""
+    if not len(which):
+        return []
+    runs = np.split(which, np.flatnonzero(np.diff(which) != 1) + 1)
+    return [
+        (int(lowest["start"][run[0]]), int(lowest["start"][run[-1]] + lowest["count"][run[-1]]))
+        for run in runs
+    ]
+
+
+def _merge(parts: Iterable[Points]) -> Points:
+    """Join points, ascending by index, each once."""
+    parts = [part for part in parts if len(part.values)]
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Points(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0))
+    joined = Points(*(np.concatenate([part[column] for part in parts]) for column in range(4)))
+    indices, first = np.unique(joined.indices, return_index=True)
+    return (
+        joined
+        if len(indices) == len(joined.indices) and (first[1:] > first[:-1]).all()
+        else joined.take(first)
+    )

@@ -1,0 +1,111 @@
+"""All series of a run, by stream and key, and what viewers ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jupyter_ext.engine.metrics.batch import BatchBlock
+from jupyter_ext.engine.metrics.journal_reader import Columns
+from jupyter_ext.engine.metrics.run_files import RunFiles, SealedPoints
+from jupyter_ext.engine.metrics.series import Axis, Overview, Point, Series
+from jupyter_ext.engine.metrics.summary import SealedPart
+from jupyter_ext.protocol.metrics_codec import SeriesColumns, encode_columns
+from jupyter_ext.protocol.trainings import SeriesInfo, metric_value
+
+
+class SeriesTable:
+    """Series get their number on the wire in the order in which they come."""
+
+    def __init__(self, files: RunFiles) -> None:
+        self._files = files
+        self._series: dict[tuple[str, str], Series] = {}
+
+    def index(self, stream: str, key: str) -> int:
+        """Give a series' number on the wire."""
+        return self._get(stream, key).index
+
+    def append(self, stream: str, number: int, columns: Mapping[str, Columns]) -> list[BatchBlock]:
+        """Add points by key that were read from journal `number` of a stream."""
+        blocks = []
+        for key, points in columns.items():
+            series = self._get(stream, key)
+            series.append(number, points)
+            blocks.append(BatchBlock(series.index, points))
+        return blocks
+
+    def append_sealed(self, part: SealedPart) -> None:
+        """Add the points of a part without reading them."""
+        for key, held in part.series.items():
+            source = SealedPoints(self._files, part.id, key)
+            self._get(part.stream, key).append_sealed(part.number, source, held.summary)
+
+    def seal(self, part: SealedPart) -> None:
+        """Free the points of a journal; from now on they are read from the part it became."""
+        for key in part.series:
+            self._get(part.stream, key).seal(part.number, SealedPoints(self._files, part.id, key))
+
+    def infos(self) -> list[SeriesInfo]:
+        """Name all series, by index; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
+        return [
+            SeriesInfo(index=series.index, key=series.key, rank=series.stream)
+            for series in self._series.values()
+        ]
+
+    def last_points(self, stream: str) -> dict[str, Point]:
+        """Give the newest point of each series of a stream."""
+        return {
+            key: series.last
+            for (name, key), series in self._series.items()
+            if name == stream and series.last is not None
+        }
+
+    def extremes(self, stream: str) -> dict[str, tuple[float, float]]:
+        """Give the smallest and the largest finite value of each series of a stream."""
+        found = {key: series.extremes for (name, key), series in self._series.items() if name == stream}
+        return {key: extremes for key, extremes in found.items() if extremes is not None}
+
+    def columns(
+        self,
+        seq: int,
+        keys: Sequence[str] | None,
+        buckets: int | None,
+        axis: Axis,
+        lo: float | None,
+        hi: float | None,
+    ) -> bytes:
+        """Encode series as columns; see `RunStore.columns`."""
+        header: dict[str, Any] = {"seq": seq, "series": []}
+        arrays = []
+        for series in self._series.values():
+            if keys is not None and series.key not in keys:
+                continue
+            overview = series.overview(buckets, lo, hi, axis)
+            points = overview.points
+            header["series"].append(_describe(series, overview))
+            arrays.append(
+                SeriesColumns(
+                    series.index, series.key, series.stream, points.steps, points.values, points.times
+                )
+            )
+        return encode_columns(header, arrays)
+
+    def _get(self, stream: str, key: str) -> Series:
+        series = self._series.get((stream, key))
+        if series is None:
+            series = self._series[stream, key] = Series(len(self._series), key, stream)
+        return series
+
+
+def _describe(series: Series, overview: Overview) -> dict[str, Any]:
+    step = series.first_nonfinite_step
+    return {
+        "index": series.index,
+        "key": series.key,
+        "rank": series.stream,
+        "n": len(overview.points.values),
+        "count": overview.num_in_range,
+        "decimated": overview.decimated,
+        "num_nonfinite": series.num_nonfinite,
+        "first_nonfinite_step": None if step is None else metric_value(step),
+    }

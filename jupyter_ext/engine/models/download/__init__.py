@@ -1,0 +1,1 @@
+"""Download files of a model: ranges, resume, checksums, progress."""

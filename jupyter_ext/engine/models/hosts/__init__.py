@@ -1,0 +1,1 @@
+"""Model hosts: start, evict, unload."""

@@ -1,0 +1,168 @@
+"""How a model's host is started: what it is to do, in which interpreter, and when it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.config import Locations
+from jupyter_ext.engine.models import memory
+from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
+from jupyter_ext.engine.models.hosts.host import RunningHost
+from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.processes.interpreters import Environments, Interpreter, WorkerStartError
+from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
+from jupyter_ext.ids import is_training_id, new_training_id
+from jupyter_ext.protocol.models import ModelHost
+from jupyter_ext.weights import files as model_files
+
+_PRELOAD = "jupyter_ext.worker.model_host.preload"
+_OPTIONS = ("weights", "factory", "factory_name", "sys_path", "batch")
+
+
+@dataclass(frozen=True)
+class Start:
+    """A host that can be started. Only `spec` is written down; the rest stays in memory."""
+
+    host: RunningHost
+    spec: dict[str, Any]
+    code: bytes | None
+    interpreter: Interpreter
+    options: LoadOptions
+    by_transformers: bool
+
+
+class HostLauncher:
+    """Starts hosts.
+
+    Args:
+        environments: Where their processes are forked.
+        where: Their directories and sockets.
+    """
+
+    def __init__(self, environments: Environments, where: Locations) -> None:
+        self._environments = environments
+        self._where = where
+
+    async def prepare(self, model_id: str, path: Path, options: LoadOptions) -> Start:
+        """Find out what a load takes, and check what is asked for; nothing is started.
+
+        Raises:
+            InvalidInput: An option is unknown or wrong.
+            LoadFailed: The weights are not there or not whole; one line.
+        """
+        dtype = memory.dtype_name(options.dtype)
+        extra = {name: options.extra.get(name) for name in _OPTIONS}
+        if unknown := sorted(set(options.extra) - set(_OPTIONS)):
+            raise InvalidInput(f"There is no option {unknown[0]!r}; there are {', '.join(_OPTIONS)}.")
+        code = decode_code(extra.pop("factory"))
+        try:
+            files = await asyncio.to_thread(model_files.find, path, extra["weights"])
+        except model_files.BadWeights as error:
+            raise LoadFailed(str(error)) from None
+        estimate = memory.estimate(files, dtype)
+        interpreter = self._environments.get(options.python)
+        by_transformers = code is None and extra["factory_name"] is None and (path / "config.json").exists()
+        if by_transformers:
+            interpreter = self._environments.warmest(options.python, _PRELOAD)
+            taken = memory.PRELOADED_BYTES if interpreter.extra else memory.TRANSFORMERS_BYTES
+            estimate = replace(estimate, process_bytes=taken)
+        directory = HostDirectory(self._where.hosts_dir / new_training_id())
+        calls = str(self._where.call_socket(directory.id))
+        resource = ModelHost(
+            id=directory.id,
+            state="loading",
+            calls=calls,
+            device=options.device or "cpu",
+            dtype=estimate.dtype,
+            estimated_bytes=estimate.memory_bytes,
+            code=digest(code),
+        )
+        spec = {
+            "model_id": model_id,
+            "path": str(path),
+            "dtype": dtype,
+            "device": options.device,
+            "keep_alive_s": options.keep_alive_s,
+            "pin": options.pin,
+            "estimate": list(astuple(estimate)),
+            "code": resource.code,
+            "code_dir": self._code_dir(model_id, directory, code, extra["factory_name"]),
+            "calls": calls,
+            **extra,
+        }
+        host = RunningHost(model_id, directory, resource, estimate)
+        return Start(host, spec, code, interpreter, options, by_transformers)
+
+    async def start(self, start: Start) -> None:
+        """Start a host and wait until it answers calls.
+
+        Raises:
+            DoesNotFit: The device has not the memory.
+            LoadFailed: Weights, device or module are not what they should be; one line.
+        """
+        directory, options = start.host.directory, start.options
+        await asyncio.to_thread(directory.write_spec, start.spec, start.code)
+        started = {
+            **start.spec,
+            "run_dir": str(directory.path),
+            "control": str(self._where.socket_dir / f"{directory.id}.sock"),
+            "role": "model_host",
+            "cwd": options.cwd,
+            "environ": dict(options.environ) or None,
+        }
+        try:
+            await start.interpreter.start(started)
+        except WorkerStartError as error:
+            raise LoadFailed(f"The model's process cannot be started: {error}.") from error
+        await _until_ready(directory)
+        await start.host.connect(options.user)
+        start.host.compare()
+        if start.by_transformers and start.host.resource.task != "tensors":
+            self._environments.get(options.python, _PRELOAD)  # the next one of its kind is forked from it
+
+    def _code_dir(
+        self, model_id: str, directory: HostDirectory, code: bytes | None, factory_name: str | None
+    ) -> str | None:
+        """Give the directory of the code that builds the module: the notebook's, or that of the training."""
+        if code is not None:
+            return str(directory.path / "code")
+        if factory_name is None:
+            return None
+        source, _, training = model_id.partition(":")
+        if source != "training" or not is_training_id(training):
+            raise InvalidInput(
+                f"factory {factory_name!r} is a name, which only a training's code has; give the class itself."
+            )
+        return str(self._where.runs_dir / training / "code")
+
+
+async def _until_ready(directory: HostDirectory) -> None:
+    began = time.monotonic()
+    while True:
+        told = directory.told
+        if told is not None and told["state"] == "ready":
+            return
+        if told is not None:
+            error = told["error"]
+            kind = DoesNotFit if error["code"] == "device_memory" else LoadFailed
+            raise kind(_failure(error))
+        ended = directory.ended(time.time())
+        if ended is not None and directory.told is None:
+            raise LoadFailed(f"{ended} It was loading; {_last_words(directory)}")
+        await asyncio.sleep(0.003 if time.monotonic() - began < 1.0 else 0.02)
+
+
+def _failure(error: dict[str, Any]) -> str:
+    """Give a failure in one line, with the user's innermost line where their factory raised."""
+    frames = error.get("frames") or []
+    at = f" ({frames[-1]['file']}, line {frames[-1]['line']}, in {frames[-1]['function']})" if frames else ""
+    return f"{error['message']}{at}"
+
+
+def _last_words(directory: HostDirectory) -> str:
+    line = directory.last_log_line()
+    return f"its last log line: {line}" if line else "it had logged nothing."

@@ -1,0 +1,182 @@
+"""What the service needs of the parts below it: something that fetches files, something that holds models in memory.
+
+Rule: those parts know nothing of the service, and the service knows nothing of how they work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from jupyter_ext.engine.models.reference import ModelRef
+from jupyter_ext.protocol.models import ModelFile, ModelHost, ModelUser, Transfer, Unloaded
+
+Environ = Mapping[str, str]
+"""`HF_*` variables of whoever asks: endpoint, token, offline, cache. In memory only."""
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What is known of a model's files, here or on the hub; sizes in bytes."""
+
+    revision: str | None = None
+    path: Path | None = None
+    files: Sequence[ModelFile] = ()
+    bytes: int | None = None
+    memory_bytes: int | None = None
+    num_parameters: int | None = None
+    dtype: str | None = None
+    architecture: str | None = None
+    tokenizer: bool = False
+    notices: Sequence[str] = ()
+
+
+class DownloadTask(Protocol):
+    """One running download."""
+
+    @property
+    def transfer(self) -> Transfer:
+        """How far it is."""
+
+    def cancel(self) -> None:
+        """Begin to stop; what has come is kept."""
+
+    async def wait(self) -> Path:
+        """Wait for the end and give where the files are.
+
+        Raises:
+            DownloadCanceled: It was canceled.
+            DownloadFailed: It failed; one line.
+        """
+
+
+class Fetching(Protocol):
+    """Fetches models' files and knows which are here."""
+
+    async def resolve(
+        self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
+    ) -> tuple[ModelDescription, Any]:
+        """Ask what there is to fetch; gives a description, and what `start` wants.
+
+        Args:
+            ref: The model.
+            environ: Whose hub and token.
+            weights: Names or patterns of weights that are no safetensors and are wanted all the same.
+
+        Raises:
+            JupyterExtError: There is no such model, or it may not be had; one line.
+        """
+
+    def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> DownloadTask:
+        """Begin to fetch what was resolved."""
+
+    async def local(self, ref: ModelRef, environ: Environ) -> ModelDescription | None:
+        """Describe the files that are here whole, or give `None`."""
+
+    async def describe(self, ref: ModelRef, path: Path) -> ModelDescription:
+        """Describe a folder or file that the user or a training owns.
+
+        Raises:
+            JupyterExtError: There are no weights, or broken ones; one line.
+        """
+
+    async def remove_revision(self, ref: ModelRef, revision: str, environ: Environ) -> None:
+        """Delete a revision that was fetched here and that an update has replaced; others' stay."""
+
+    async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
+        """Tell how much of a model an interrupted download has left, bytes."""
+
+    async def remove(self, ref: ModelRef, environ: Environ) -> None:
+        """Delete a model's files and what is kept of an interrupted download."""
+
+    async def newer(self, ref: ModelRef, environ: Environ) -> str | None:
+        """Give the revision that the hub has now, where it is another one than the one that is here."""
+
+    def disk_bytes(self, environ: Environ) -> tuple[int, int]:
+        """Tell how much room there is where files go: free, and in all."""
+
+    async def all_local(self, environ: Environ) -> list[ModelRef]:
+        """List the models whose files are here whole."""
+
+    async def close(self) -> None:
+        """Stop what runs; what has come is kept."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is to be loaded; times in seconds.
+
+    `environ` is for the host's process and `hub_environ` for a download before it; both in memory only.
+    """
+
+    python: str
+    cwd: str = "/"
+    device: str | None = None
+    dtype: str | None = None
+    keep_alive_s: float | None = None
+    pin: bool = False
+    force: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+    hub_environ: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    user: ModelUser | None = None
+
+
+class ModelHosts(Protocol):
+    """Holds models in memory, each in a process of its own."""
+
+    async def adopt(self) -> dict[str, ModelHost]:
+        """Find the hosts that an earlier engine started; by model id."""
+
+    async def load(self, model_id: str, path: Path, options: LoadOptions) -> ModelHost:
+        """Load a model and return when it answers calls.
+
+        Raises:
+            JupyterExtError: It cannot be loaded, or does not fit; one line with the numbers.
+        """
+
+    async def close(self) -> None:
+        """Let go of the hosts; they go on."""
+
+    def code_of(self, options: LoadOptions) -> str | None:
+        """Identify the code that these options build the module with, or `None` where there is none."""
+
+    def why_ended(self, model_id: str) -> str | None:
+        """Tell why a model's host ended by itself, in one line, or `None`."""
+
+    def host(self, model_id: str) -> ModelHost | None:
+        """Describe the host of a model, where there is one."""
+
+    async def unload(self, model_id: str) -> Unloaded:
+        """End a model's host, also while it is loading, and tell what that gave back."""
+
+    def change(self, model_id: str, *, pinned: bool | None, keep_alive_s: float | None) -> None:
+        """Change how long a loaded model stays."""
+
+    def add_user(self, model_id: str, user: ModelUser) -> None:
+        """Note somebody who uses a loaded model."""
+
+    def remove_user(self, model_id: str, user_id: str) -> None:
+        """Forget somebody who used a loaded model."""
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """Weights that a finished training left."""
+
+    training_id: str
+    name: str
+    path: Path
+    created_at: str
+
+
+class Trained(Protocol):
+    """Knows the weights that finished trainings have left."""
+
+    async def find(self, training_id: str) -> TrainedWeights | None:
+        """Give the weights of a training, if it left any."""
+
+    async def all(self) -> list[TrainedWeights]:
+        """List the weights that trainings have left."""

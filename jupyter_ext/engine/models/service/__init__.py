@@ -1,0 +1,1 @@
+"""The service of local models: records, states, download and load jobs."""

@@ -1,0 +1,395 @@
+"""The only writer of local models' states: finds, fetches, loads, unloads and forgets them.
+
+Rule: whoever asks for what is already under way joins it. Work belongs to the service, not to the request that began
+it: a client that goes away cancels nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.models import memory
+from jupyter_ext.engine.models.interfaces import Environ, Fetching, LoadOptions, ModelHosts, Trained
+from jupyter_ext.engine.models.reference import ModelRef, parse_ref
+from jupyter_ext.engine.models.service import states as state
+from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
+from jupyter_ext.engine.models.service.load_jobs import LoadJobs
+from jupyter_ext.engine.models.service.record import Record, Records
+from jupyter_ext.engine.models.service.registry import ModelRegistry, missing, new_record
+from jupyter_ext.protocol.model_refs import full_id
+from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
+from jupyter_ext.protocol.problems import Problem
+
+log = logging.getLogger(__name__)
+
+
+class ModelService:
+    """All local models of this engine.
+
+    Args:
+        records: Their files.
+        fetching: Fetches files.
+        hosting: Holds models in memory.
+        trained: Knows what trainings have left.
+        hub: Where changes are published, under `registry.TOPIC`.
+        environ: The engine's own variables, for whoever brings none.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        fetching: Fetching,
+        hosting: ModelHosts,
+        trained: Trained,
+        hub: PubSub[str],
+        environ: Environ,
+    ) -> None:
+        self._registry = ModelRegistry(records, hub, environ)
+        self._fetches = DownloadJobs(self._registry, fetching)
+        self._loads = LoadJobs(self._registry, self._fetches, hosting)
+        self._trained = trained
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Read the records, find what is in the cache, adopt hosts, and go on with downloads that were cut."""
+        await self._registry.open()
+        for ref in await self._fetches.found():
+            self._registry.put(new_record(ref))
+        for record in self._registry.all():
+            await self._fetches.look(record)
+        for model_id, host in (await self._loads.adopt()).items():
+            record = self._registry.get(model_id) or self._registry.put(new_record(parse_ref(model_id)))
+            record.host = host
+            record.move_memory("loaded")
+        for record in self._registry.all():
+            if record.fetching:
+                log.info("going on with the download of %s", record.id)
+                self._fetches.begin(record, updating=record.disk == "downloaded")
+
+    async def close(self) -> None:
+        """Stop what runs here; what has come of a download is kept, and hosts go on."""
+        await self._fetches.close()
+        await self._loads.close()
+
+    @property
+    def num_busy(self) -> int:
+        """Count the models that are on their way or in memory."""
+        return self.num_fetching + self.num_loaded
+
+    @property
+    def num_fetching(self) -> int:
+        """Count the models that are on their way."""
+        return sum(record.disk in ("downloading", "updating") for record in self._registry.all())
+
+    @property
+    def num_loaded(self) -> int:
+        """Count the models that are in memory, or on their way into it or out of it."""
+        return sum(record.memory != "free" for record in self._registry.all())
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    async def page(self) -> ModelPage:
+        """Give all models, those that trainings left included, the latest used first."""
+        await self._find_trained()
+        models = [record.resource() for record in self._registry.all()]
+        models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
+        disk_free, disk_total = self._fetches.disk_bytes()
+        return ModelPage(
+            models=models,
+            disk_free_bytes=disk_free,
+            disk_total_bytes=disk_total,
+            memory_available_bytes=memory.available_bytes(),
+            memory_total_bytes=memory.total_bytes(),
+        )
+
+    async def get(self, model_id: str) -> LocalModel:
+        """Give a model.
+
+        Raises:
+            Problem: There is none of this id.
+        """
+        return (await self._record(model_id)).resource()
+
+    def known(self, model_id: str) -> LocalModel | None:
+        """Give a model as it is now, or `None`."""
+        record = self._registry.get(model_id)
+        return None if record is None else record.resource()
+
+    async def add(
+        self,
+        text: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        custom: bool = False,
+        look: bool = False,
+        environ: Environ | None = None,
+    ) -> LocalModel:
+        """Begin to know a model by its id, a path or an address; nothing is fetched. Twice is once.
+
+        With `look`, the hub is asked first what it is and how big, so that this is known before a download.
+
+        Raises:
+            InvalidInput: It is no id, or a path that is not there.
+            Problem: There is no such training, or it left no weights; or the hub knows none, or cannot be asked.
+        """
+        ref = parse_ref(full_id(text))
+        record = self._registry.get(str(ref))
+        is_unknown = record is None or record.bytes is None
+        described = await self._fetches.look_ahead(ref, environ) if look and is_unknown else None
+        record = self._registry.get(str(ref)) or await self._make(ref)
+        self._registry.take_environ(record, environ)
+        if described is not None and record.disk in ("absent", "partial"):
+            # a revision is written down with the files that have it
+            record.describe(replace(described, revision=record.revision))
+        record.name = record.name if name is None else name
+        record.description = record.description if description is None else description
+        record.custom = record.custom or custom
+        self._registry.save(record)
+        return record.resource()
+
+    # -- downloads ------------------------------------------------------------------------------------------------
+
+    async def download(
+        self, model_id: str, environ: Environ | None = None, weights: Sequence[str] | None = None
+    ) -> LocalModel:
+        """Begin to fetch a model's files, and return at once. Whoever asks while it runs joins.
+
+        Args:
+            model_id: Which.
+            environ: Whose hub and token.
+            weights: Names or patterns of weights that are no safetensors and are wanted all the same.
+
+        Raises:
+            Problem: It has no files to fetch.
+        """
+        record = await self._record(model_id, add=True)
+        if not self._fetches.is_running(record):
+            self._registry.take_environ(record, environ)
+            record.weights = record.weights if weights is None else list(weights)
+        if state.answer("download", record.state) == "begin":
+            self._fetches.check_fetchable(record)
+            self._fetches.begin(record)
+        return record.resource()
+
+    async def cancel(self, model_id: str) -> LocalModel:
+        """Stop a download; what has come is kept for the next one. Where none runs, nothing happens."""
+        record = await self._record(model_id)
+        await self._fetches.cancel(record)
+        return record.resource()
+
+    async def update(
+        self, model_id: str, environ: Environ | None = None, *, check_only: bool = False
+    ) -> LocalModel:
+        """Look for a newer revision and begin to fetch it beside the one that is here.
+
+        The new one takes the old one's place when it is whole; a loaded model keeps what it has until it is unloaded.
+
+        Raises:
+            Problem: The hub cannot be asked.
+        """
+        record = await self._record(model_id)
+        if self._fetches.is_running(record):
+            return record.resource()
+        self._registry.take_environ(record, environ)
+        self._fetches.check_fetchable(record)
+        if record.disk in ("absent", "partial") and not check_only:
+            self._fetches.begin(record)
+            return record.resource()
+        record.newer_revision = await self._fetches.newer(record)
+        self._registry.save(record)
+        if record.newer_revision is None or check_only:
+            return record.resource()
+        if record.ref.is_pinned:
+            whole = f"hub:{record.ref.name}"
+            detail = f"{record.id} names one commit and stays what it is; `%model {whole} download` fetches the newest."
+            raise Problem(409, "Pinned", detail)
+        self._fetches.begin(record, updating=True)
+        return record.resource()
+
+    # -- memory ---------------------------------------------------------------------------------------------------
+
+    async def load(
+        self, model_id: str, options: LoadOptions, *, wait: bool = True, fetch: bool = True
+    ) -> LocalModel:
+        """Load a model into a process of its own. Whoever asks while it loads, or is loaded, joins.
+
+        Args:
+            model_id: Which.
+            options: How; another device or type than it is loaded with is refused.
+            wait: Return when it is loaded; otherwise at once.
+            fetch: Download it first where it is not here; otherwise that is refused. A running download is waited for.
+
+        Raises:
+            Problem: It cannot be loaded: not here, does not fit, failed.
+        """
+        record = await self._record(model_id, add=fetch)
+        if not self._fetches.is_running(record):
+            self._registry.take_environ(record, options.hub_environ)
+        if record.disk in ("absent", "partial") and record.memory == "free":
+            if not fetch:
+                detail = f"{record.id} is not here; download it first, then load it."
+                raise Problem(409, "Not downloaded", detail)
+            self._fetches.check_fetchable(record)
+        await self._loads.load(record, options, wait=wait)
+        return record.resource()
+
+    async def unload(self, model_id: str, *, wait: bool = True) -> LocalModel:
+        """End a model's process, also while it loads. Where it is not loaded, nothing happens."""
+        record = await self._record(model_id)
+        await self._loads.unload(record, wait=wait)
+        return record.resource()
+
+    async def unload_all(self) -> None:
+        """Unload every model that nobody has pinned and that is not in a call."""
+        loaded = [
+            record.id
+            for record in self._registry.all()
+            if record.memory != "free" and not (record.host and (record.host.pinned or record.host.in_flight))
+        ]
+        await asyncio.gather(*(self.unload(model_id) for model_id in loaded))
+
+    async def keep(
+        self, model_id: str, *, pinned: bool | None = None, keep_alive_s: float | None = None
+    ) -> LocalModel:
+        """Change how long a loaded model stays.
+
+        Raises:
+            Problem: It is not loaded.
+        """
+        record = await self._loaded(model_id)
+        self._loads.keep(record, pinned=pinned, keep_alive_s=keep_alive_s)
+        return record.resource()
+
+    async def attach(self, model_id: str, user: ModelUser) -> LocalModel:
+        """Note that somebody uses a loaded model."""
+        record = await self._loaded(model_id)
+        self._loads.attach(record, user)
+        return record.resource()
+
+    async def detach(self, model_id: str, user_id: str) -> LocalModel:
+        """Forget that somebody used a model."""
+        record = await self._record(model_id)
+        self._loads.detach(record, user_id)
+        return record.resource()
+
+    def host_changed(self, model_id: str) -> None:
+        """Look at a model's host anew: its memory, its users, or that it has ended by itself."""
+        record = self._registry.get(model_id)
+        if record is not None:
+            self._loads.look(record)
+
+    # -- describing and forgetting --------------------------------------------------------------------------------
+
+    async def change(
+        self,
+        model_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> LocalModel:
+        """Change what is said of a model; what is not given stays."""
+        record = await self._record(model_id)
+        record.name = name if name is not None else record.name
+        record.description = description if description is not None else record.description
+        record.meta = {**record.meta, **(meta or {})}
+        self._registry.save(record)
+        return record.resource()
+
+    async def delete(self, model_id: str, *, force: bool = False) -> None:
+        """Forget a model and delete its files; those of a `file:` model, or of a training, stay.
+
+        Raises:
+            Problem: It is in memory, and `force`, which unloads it first, is false.
+        """
+        record = await self._record(model_id)
+        await self._free(record, force=force)
+        await self._fetches.remove(record)
+        self._registry.remove(record)
+
+    async def delete_cache(self, model_id: str, *, force: bool = False) -> LocalModel:
+        """Delete a model's files, and what is kept of a cut download; the model stays known.
+
+        Raises:
+            Problem: It is in memory and `force` is false, or its files are not ours to delete.
+        """
+        record = await self._record(model_id)
+        if record.ref.source in ("file", "training"):
+            owner = "you" if record.ref.source == "file" else "its training"
+            raise Problem(
+                409, "Not ours", f"The files of {record.id} belong to {owner}; they are not deleted here."
+            )
+        await self._free(record, force=force)
+        await self._fetches.remove(record)
+        self._registry.save(record)
+        return record.resource()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _record(self, model_id: str, *, add: bool = False) -> Record:
+        found = self._registry.find(model_id)
+        if isinstance(found, Record):
+            return found
+        if not add and found.source != "training":
+            raise missing(found)
+        return await self._make(found)
+
+    async def _loaded(self, model_id: str) -> Record:
+        record = await self._record(model_id)
+        if record.memory != "loaded":
+            raise Problem(409, "Not loaded", f"{record.id} is {record.state}; load it first.")
+        return record
+
+    async def _make(self, ref: ModelRef) -> Record:
+        """Begin to know a model.
+
+        Raises:
+            InvalidInput: It is a path without weights.
+            Problem: There is no such training, or it left no weights.
+        """
+        if ref.source == "file":
+            await self._fetches.check_file(ref)
+        record = new_record(ref)
+        if ref.source == "training":
+            found = await self._trained.find(ref.name)
+            if found is None:
+                detail = f"No training {ref.name!r} has left weights; `%trainings` lists those there are."
+                raise Problem(404, "Not found", detail)
+            record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
+        await self._fetches.look(record)
+        kept = self._registry.put(record)
+        self._registry.save(kept)
+        return kept
+
+    async def _find_trained(self) -> None:
+        """Know the weights that trainings have left, and no longer those that are gone."""
+        for record in self._registry.all():
+            is_free = record.ref.source == "training" and record.memory == "free"
+            if is_free and not await asyncio.to_thread(os.path.exists, record.path or ""):
+                self._registry.remove(record)
+        for weights in await self._trained.all():
+            if self._registry.get(f"training:{weights.training_id}") is None:
+                await self._make(ModelRef("training", weights.training_id))
+
+    async def _free(self, record: Record, *, force: bool) -> None:
+        """See to it that a model is neither in memory nor on its way.
+
+        Raises:
+            Problem: It is in memory, and `force` is false.
+        """
+        await self._fetches.cancel(record)
+        if state.answer("delete", record.state) != "refuse" and not self._loads.is_loading(record):
+            return
+        if not force:
+            users = ", ".join(user.name for user in record.host.users) if record.host else ""
+            used = f", used by {users}" if users else ""
+            raise Problem(409, "In memory", f"{record.id} is {record.state}{used}; unload it first.")
+        await self._loads.unload(record, wait=True)

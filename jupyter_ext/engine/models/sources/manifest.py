@@ -1,0 +1,109 @@
+"""What a model consists of, before a byte of its weights is fetched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.models.reference import ModelRef
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
+from jupyter_ext.weights.safetensors import WeightsSummary
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """One file.
+
+    Attributes:
+        name: Its path inside the model, `/`-separated; checked, so that it stays inside.
+        bytes: Its size.
+        url: Where it is; without secrets.
+        blob: What it is called in the cache's `blobs/`; checked, so that it is one plain name.
+        sha256: What it must hash to, where the hub says so.
+        git_sha1: What it must hash to as a git blob, where the hub says that.
+        validator: The strong ETag of the server's answer, where no hash is known.
+    """
+
+    name: str
+    bytes: int
+    url: str
+    blob: str
+    sha256: str | None = None
+    git_sha1: str | None = None
+    validator: str | None = None
+
+    @property
+    def has_hash(self) -> bool:
+        """Tell whether what arrives can be checked."""
+        return self.sha256 is not None or self.git_sha1 is not None
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A file that is there and is not fetched, and why."""
+
+    name: str
+    bytes: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A model at one revision.
+
+    Attributes:
+        ref: As it was asked for.
+        revision: Commit of a hub's model, 40 hexadecimal characters; for an address a digest of its validator.
+        refs: Names of the cache's `refs/` that shall mean this revision, such as `main`.
+        repo_dir: Directory of this model in the cache (`blobs/`, `snapshots/`, `refs/`).
+        files: What is fetched, small ones first.
+        skipped: What is not.
+        config: The parsed `config.json`, where there is one.
+        weights: What the safetensors headers say; `None` where they could not be read before the download.
+        settings: Whose hub and token.
+        path: Where it is, for a model that need not be fetched.
+    """
+
+    ref: ModelRef
+    revision: str
+    repo_dir: Path
+    files: tuple[ManifestFile, ...]
+    settings: HubSettings = field(repr=False)
+    refs: tuple[str, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
+    config: Mapping[str, Any] | None = field(default=None, repr=False)
+    weights: WeightsSummary | None = None
+    path: Path | None = None
+
+    @property
+    def total_bytes(self) -> int:
+        """Give the bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def architecture(self) -> str | None:
+        """Name the class of `transformers` that the config names."""
+        names = (self.config or {}).get("architectures")
+        return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else None
+
+    @property
+    def has_tokenizer(self) -> bool:
+        """Tell whether a tokenizer comes along."""
+        names = {file.name for file in self.files}
+        return bool(names & {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.txt"})
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Give where it will be whole."""
+        return self.path or self.repo_dir / "snapshots" / self.revision
+
+    @property
+    def key(self) -> str:
+        """Name what is fetched and where to: two askers of the same get one transfer."""
+        what = "\n".join(
+            [str(self.repo_dir), self.revision, *(f"{file.name} {file.blob}" for file in self.files)]
+        )
+        return hashlib.sha256(what.encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""Processes under a shim: interpreters, control, outcomes."""

@@ -1,0 +1,286 @@
+"""Python interpreters kept warm: one zygote per interpreter, with a fresh process as the fallback.
+
+An interpreter may have a second zygote that has more imported (`extra`). It is there to be faster and nothing else:
+while it is not warm, or where it cannot become so, the plain one is used.
+
+Rule: what is started here must never depend on the engine's life; shims leave their zygote's session at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.trainings import Environment
+
+log = logging.getLogger(__name__)
+
+_ROOT = Path(__file__).resolve().parents[2]
+_BOOT = str(_ROOT / "worker" / "bootstrap.py")
+_READY_TIMEOUT_S = 60.0
+_FORK_TIMEOUT_S = 5.0
+_RESTART_PAUSE_S = 5.0
+_CLOSE_WAIT_S = 2.0
+
+
+class WorkerStartError(Exception):
+    """A worker process could not be started."""
+
+
+class Interpreter:
+    """One Python interpreter and its zygote."""
+
+    def __init__(
+        self,
+        python: str,
+        preload: tuple[str, ...],
+        on_change: Callable[[], None],
+        extra: str | None = None,
+    ) -> None:
+        self.python = python
+        self.extra = extra
+        self._preload = preload if extra is None else (*preload, extra)
+        self._on_change = on_change
+        self.state: Literal["starting", "warm", "cold", "failed"] = "starting"
+        self.detail: str | None = None
+        self.torch: str | None = None
+        self.ready_s: float | None = None
+        self.used_at = time.monotonic()
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._next_id = 0
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def describe(self) -> Environment:
+        """Describe this interpreter for people."""
+        pid = self._process.pid if self._process is not None and self._process.returncode is None else None
+        return Environment(
+            python=self.python,
+            extra=self.extra,
+            state=self.state,
+            detail=self.detail,
+            torch=self.torch,
+            pid=pid,
+            ready_s=self.ready_s,
+            memory_mib=_memory_mib(pid),
+        )
+
+    def warm(self) -> None:
+        """Begin to start the zygote, unless it runs or is being started."""
+        self.used_at = time.monotonic()
+        if (self._task is None or self._task.done()) and self.state != "cold" and not self._closed:
+            self._ready.clear()
+            self._task = asyncio.create_task(self._live(), name=f"zygote {self.python}")
+
+    async def start(self, spec: dict[str, Any]) -> None:
+        """Start a shim with this spec, forked warm where that works, in a fresh process otherwise.
+
+        Raises:
+            WorkerStartError: Neither way works.
+        """
+        self.warm()
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S):
+                await self._ready.wait()
+        except TimeoutError:
+            log.warning("zygote of %s is not ready after %s s", self.python, _READY_TIMEOUT_S)
+        if self.state == "warm":
+            try:
+                await self._fork(spec)
+                return
+            except (WorkerStartError, TimeoutError, ConnectionError) as error:
+                log.warning("fork from %s failed, starting a fresh process: %r", self.python, error)
+                if self.extra is not None:
+                    self._give_up(str(error))
+        await self._spawn(spec)
+
+    async def close(self) -> None:
+        """End the zygote; what it has forked goes on."""
+        self._closed = True
+        if self._writer is not None:
+            self._writer.close()
+        if self._task is not None:
+            _, busy = await asyncio.wait([self._task], timeout=_CLOSE_WAIT_S)
+            if busy and self._process is not None and self._process.returncode is None:
+                self._process.kill()  # in the middle of an import, where it does not look at its socket
+                await asyncio.wait([self._task], timeout=_CLOSE_WAIT_S)
+            self._task.cancel()
+
+    async def _live(self) -> None:
+        """Run one zygote from start to end, and start the next when it ends by accident."""
+        while not self._closed:
+            self._set_state("starting")
+            began = time.monotonic()
+            try:
+                await self._run_once()
+            except OSError as error:
+                self._become("failed", f"{self.python} cannot be started: {error.strerror or error}")
+                return
+            if self.state == "cold":
+                return
+            if not self._closed:
+                self._become("starting", "the zygote ended; starting another")
+                self._ready.clear()
+                if time.monotonic() - began < _RESTART_PAUSE_S:
+                    self._become(
+                        "cold", "the zygote ends as soon as it starts; runs start in fresh processes"
+                    )
+                    return
+
+    async def _run_once(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                self.python,
+                _BOOT,
+                str(_ROOT),
+                "zygote",
+                str(theirs.fileno()),
+                ",".join(self._preload),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+                start_new_session=True,
+            )
+        self._process = process
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        try:
+            while line := await reader.readline():
+                self._receive(json.loads(line))
+        except (ConnectionError, ValueError) as error:
+            log.warning("lost the zygote of %s: %r", self.python, error)
+        finally:
+            self._writer.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(WorkerStartError("the zygote ended"))
+            self._waiting.clear()
+            await process.wait()
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if "id" in message:
+            future = self._waiting.pop(message["id"], None)
+            if future is not None and not future.done():
+                future.set_result(message)
+            return
+        self.torch, self.ready_s = message.get("torch"), message.get("ready_s")
+        if message["state"] == "warm":
+            self._become("warm", None)
+        else:
+            self._give_up(message["detail"])
+
+    def _give_up(self, why: str) -> None:
+        """End this zygote for good."""
+        instead = "runs start in fresh processes" if self.extra is None else "the plain interpreter is used"
+        self._become("cold", f"{why}; {instead}")
+        if self._writer is not None:
+            self._writer.close()
+
+    def _set_state(self, state: Literal["starting", "warm", "cold", "failed"]) -> None:
+        self.state = state
+
+    def _become(self, state: Literal["starting", "warm", "cold", "failed"], detail: str | None) -> None:
+        log.info("interpreter %s is %s %s", self.python, state, detail or "")
+        self.state, self.detail = state, detail
+        if state != "starting":
+            self._ready.set()
+        self._on_change()
+
+    async def _fork(self, spec: dict[str, Any]) -> None:
+        assert self._writer is not None
+        self._next_id += 1
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[self._next_id] = future
+        self._writer.write(json.dumps({"op": "fork", "id": self._next_id, "spec": spec}).encode() + b"\n")
+        await self._writer.drain()
+        async with asyncio.timeout(_FORK_TIMEOUT_S):
+            answer = await future
+        if "error" in answer:
+            raise WorkerStartError(answer["error"])
+
+    async def _spawn(self, spec: dict[str, Any]) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self.python, _BOOT, str(_ROOT), "shim", stdin=asyncio.subprocess.PIPE, cwd="/"
+            )
+        except OSError as error:
+            raise WorkerStartError(f"{self.python} cannot be started: {error.strerror or error}") from error
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(spec).encode())
+        process.stdin.close()
+
+
+class Environments:
+    """All interpreters of this engine."""
+
+    def __init__(self, preload: tuple[str, ...], on_change: Callable[[], None] = lambda: None) -> None:
+        self._preload = preload
+        self._on_change = on_change
+        self._interpreters: dict[tuple[str, str | None], Interpreter] = {}
+
+    def get(self, python: str, extra: str | None = None) -> Interpreter:
+        """Give the interpreter at a path, warming it.
+
+        Args:
+            python: Its path.
+            extra: A module that this one's zygote imports besides.
+
+        Raises:
+            InvalidInput: There is no such program.
+        """
+        key = python, extra
+        if key not in self._interpreters:
+            if not os.path.isabs(python) or not os.access(python, os.X_OK):
+                raise InvalidInput(
+                    f"{python!r} is no Python interpreter that can be run; give an absolute path."
+                )
+            self._interpreters[key] = Interpreter(python, self._preload, self._on_change, extra)
+        interpreter = self._interpreters[key]
+        interpreter.warm()
+        return interpreter
+
+    def warmest(self, python: str, extra: str) -> Interpreter:
+        """Give the interpreter that has a module imported if it is warm, the plain one otherwise.
+
+        Raises:
+            InvalidInput: There is no such program.
+        """
+        found = self._interpreters.get((python, extra))
+        return self.get(python, extra if found is not None and found.state == "warm" else None)
+
+    def describe(self) -> list[Environment]:
+        """Describe all interpreters."""
+        return [interpreter.describe() for interpreter in self._interpreters.values()]
+
+    async def close_unused(self, keep: str, unused_s: float) -> None:
+        """End zygotes that nobody used for that long, but for the plain one of the interpreter to keep."""
+        for key, interpreter in list(self._interpreters.items()):
+            if key != (keep, None) and time.monotonic() - interpreter.used_at > unused_s:
+                del self._interpreters[key]
+                await interpreter.close()
+
+    async def close(self) -> None:
+        """End all zygotes."""
+        await asyncio.gather(*(interpreter.close() for interpreter in self._interpreters.values()))
+
+
+def _memory_mib(pid: int | None) -> float | None:
+    if pid is None:
+        return None
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 2**20
+    except psutil.Error:
+        return None

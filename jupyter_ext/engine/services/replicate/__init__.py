@@ -1,0 +1,1 @@
+"""Trainings on Replicate, or a service like it."""

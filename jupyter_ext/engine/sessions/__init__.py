@@ -1,0 +1,1 @@
+"""Debug sessions: launch, follow, end and archive."""

@@ -1,0 +1,79 @@
+"""One debug session as the engine holds it, and the resource that clients see of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.sessions import states as state
+from jupyter_ext.ipc.channel import AsyncConnection
+from jupyter_ext.protocol.sessions import DebugSession, SessionExit, SessionStatus
+
+
+@dataclass
+class SessionRecord:
+    """State of one session. Only the session service changes it.
+
+    Attributes:
+        told: What the session last said of itself, as its `status` answers.
+        ready: Set once it answers and its code was loaded, or it has ended.
+        over: Set once it has ended.
+    """
+
+    id: str
+    session_dir: Path
+    spec: dict[str, Any]
+    status: SessionStatus = "starting"
+    told: dict[str, Any] = field(default_factory=dict)
+    code_error: dict[str, Any] | None = None
+    started_at: float | None = None
+    exit: SessionExit | None = None
+    num_codes: int = 1
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    connection: AsyncConnection | None = None
+
+    @property
+    def calls(self) -> str:
+        """The socket where it answers."""
+        return str(self.spec["calls"])
+
+    def move(self, then: SessionStatus) -> None:
+        """Go to another state by the table in `state`."""
+        self.status = state.move(self.status, then)
+
+    def resource(self) -> DebugSession:
+        """Give the resource."""
+        told = dict(self.told)
+        if self.exit is not None:
+            told |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
+            told["trainings"] = [_ended_with(self.exit, training) for training in told.get("trainings", [])]
+        return DebugSession.model_validate(
+            {
+                "inactive_s": self.spec.get("inactive_s"),
+                **told,
+                "id": self.id,
+                "name": self.spec["name"],
+                "status": self.status,
+                "created_at": self.spec["created_at"],
+                "started_at": self.started_at,
+                "ended_at": None if self.exit is None else self.exit.ended_at,
+                "python": self.spec["python"],
+                "cwd": self.spec["cwd"],
+                "calls": self.calls,
+                "connection_file": str(self.session_dir / f"kernel-{self.id}.json"),
+                "code_error": self.code_error,
+                "captured": self.spec.get("captured", []),
+                "exit": self.exit,
+            }
+        )
+
+
+def _ended_with(exit: SessionExit, training: dict[str, Any]) -> dict[str, Any]:
+    """A training that ran when its session ended has failed with it."""
+    if training["state"] != "running":
+        return training
+    fail = {"code": "session_ended", "message": exit.message}
+    return {**training, "state": "failed", "finished_at": exit.ended_at, "fail": fail}

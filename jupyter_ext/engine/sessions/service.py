@@ -1,0 +1,408 @@
+"""The only writer of a debug session's state: launches, follows, terminates and adopts sessions.
+
+Rule: what a session does it tells itself, over a channel; how it ended its shim tells, in a file. Nothing is concluded from
+a silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.config import Locations
+from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
+from jupyter_ext.engine.processes import shim_control
+from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
+from jupyter_ext.engine.sessions import archive, launch_request
+from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.outcome import ending
+from jupyter_ext.engine.sessions.pending_code import PendingCode
+from jupyter_ext.engine.sessions.record import SessionRecord
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ids import is_training_id
+from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
+from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.protocol.problems import Problem, not_found
+from jupyter_ext.protocol.sessions import DebugSession
+
+log = logging.getLogger(__name__)
+
+RECONCILE_INTERVAL_S = 1.0
+CONNECT_INTERVAL_S = 0.01
+LOOK_INTERVAL_S = 0.05
+TERMINATE_ANSWER_S = 10.0
+"""A terminate is answered with the end, which the stop ladder brings within this time."""
+STACKS_WITHIN_S = 2.0
+KEEP_ENDED = 200
+"""Sessions that have ended and are still listed; files of older ones are removed."""
+_SOCKET_ENDINGS = (".call", ".sock", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
+
+
+class DebugSessionService:
+    """All debug sessions of this engine.
+
+    Args:
+        where: The directories.
+        environments: The interpreters to start sessions in.
+        hub: Whoever watches a session is notified here, by the session's id.
+    """
+
+    def __init__(self, where: Locations, environments: Environments, hub: PubSub[Any]) -> None:
+        self._sessions_dir = where.sessions_dir
+        self._socket_dir = where.socket_dir
+        self._environments = environments
+        self._hub = hub
+        self._bundles = PendingCode(where.sessions_dir / ".code")
+        self._records: dict[str, SessionRecord] = {}
+        self._followers: dict[str, asyncio.Task[None]] = {}
+        self._draining = False
+
+    @property
+    def num_active(self) -> int:
+        """Count the sessions that have not ended."""
+        return sum(record.exit is None for record in self._records.values())
+
+    async def open(self) -> None:
+        """Adopt what runs, and end what ended while no engine was there."""
+        self._sessions_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(self._bundles.clear)
+        for session_dir in sorted(self._sessions_dir.iterdir()):
+            spec = read_json(session_dir / "spec.json") if is_training_id(session_dir.name) else None
+            if spec is None:
+                continue
+            record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
+            self._take_load(record)
+            self._records[record.id] = record
+            if read_json(session_dir / "exit.json") is not None:
+                record.told = read_json(session_dir / "last.json") or {}
+                self._end(record)
+            else:
+                self._follow(record)
+        await self._forget_oldest()
+
+    async def close(self) -> None:
+        """Stop following; every session goes on."""
+        self._draining = True
+        for task in self._followers.values():
+            task.cancel()
+        await asyncio.gather(*self._followers.values(), return_exceptions=True)
+
+    async def add_code(self, bundle: bytes) -> str:
+        """Keep a bundle of code until a session takes it; gives its id.
+
+        Raises:
+            Problem: The bytes are no bundle.
+        """
+        return await asyncio.to_thread(self._bundles.add, bundle)
+
+    async def launch(self, order: SessionOrder) -> DebugSession:
+        """Launch a session and return at once; `wait_ready` waits until it answers.
+
+        Raises:
+            Problem: The order is wrong, or this engine is making way for another.
+        """
+        if self._draining:
+            raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+        if order.inactive_s is not None and not order.inactive_s > 0:
+            raise Problem(
+                422, "Invalid value", f"inactive_s={order.inactive_s} is not above 0; null is for never."
+            )
+        interpreter = self._environments.get(order.python)
+        record = await asyncio.to_thread(
+            launch_request.prepare, order, self._sessions_dir, self._socket_dir, self._bundles
+        )
+        self._records[record.id] = record
+        spec = launch_request.worker_spec(
+            record, order, max(1, (os.cpu_count() or 1) // max(1, self.num_active))
+        )
+        try:
+            await interpreter.start(spec)
+        except (WorkerStartError, InvalidInput) as error:
+            told = {
+                "kind": "start",
+                "type": "StartError",
+                "message": str(error),
+                "frames": [],
+                "text": str(error),
+            }
+            write_json(record.session_dir / "error.json", told)
+            now = time.time()
+            write_json(
+                record.session_dir / "exit.json",
+                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
+            )
+        self._follow(record)
+        await self._forget_oldest()
+        return record.resource()
+
+    async def replace_code(self, session_id: str, code: str) -> dict[str, Any]:
+        """Replace a session's code; its models live on. Gives what `load_code` answers.
+
+        Raises:
+            Problem: There is no such session or code.
+            CallError: The code raised.
+        """
+        record = self.record(session_id)
+        number = record.num_codes
+        record.num_codes += 1
+        target = record.session_dir / "code" / str(number)
+        await asyncio.to_thread(self._bundles.take, code, target)
+        told, _ = await self.call(session_id, "load_code", {"directory": str(number)})
+        record.code_error = None
+        self._hub.notify(session_id)
+        return told
+
+    def record(self, session_id: str) -> SessionRecord:
+        """Give a session as it is held here.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        record = self._records.get(session_id)
+        if record is None:
+            raise not_found("debug session", session_id, "`%debug_sessions` lists those there are.")
+        return record
+
+    def get(self, session_id: str) -> DebugSession:
+        """Give a session.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        return self.record(session_id).resource()
+
+    async def wait_ready(self, session_id: str, timeout_s: float = 60.0) -> DebugSession:
+        """Give a session once it answers and its code was loaded, or it has ended, or time is up."""
+        record = self.record(session_id)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await record.ready.wait()
+        except TimeoutError:
+            log.warning("session %s is not ready after %s s", session_id, timeout_s)
+        return record.resource()
+
+    async def terminate(self, session_id: str) -> DebugSession:
+        """End a session: its models tidy up, then the stop ladder. Gives it as it is then.
+
+        Raises:
+            Problem: There is none with this id.
+        """
+        record = self.record(session_id)
+        if record.exit is not None:
+            return record.resource()
+        began = time.monotonic()
+        while not shim_control.send(record.session_dir, "stop") and record.exit is None:
+            if time.monotonic() - began > TERMINATE_ANSWER_S:
+                break
+            await asyncio.sleep(0.02)  # it is being forked right now
+        if record.connection is not None and not record.connection.closed:
+            leaving = asyncio.create_task(self._shut_down(record.connection))
+            leaving.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            async with asyncio.timeout(TERMINATE_ANSWER_S):
+                await record.over.wait()
+        except TimeoutError:
+            log.warning("session %s is still ending", session_id)
+        return record.resource()
+
+    async def stacks(self, session_id: str) -> str:
+        """Tell where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
+
+        Raises:
+            Problem: There is no such session, or it has ended.
+        """
+        record = self.record(session_id)
+        path = record.session_dir / "stacks.txt"
+        before = _size(path)
+        if record.exit is not None or not shim_control.send(record.session_dir, "stacks"):
+            raise Problem(409, "Not running", f"Session {record.spec['name']} ({session_id}) is not running.")
+        deadline = time.monotonic() + STACKS_WITHIN_S
+        while _size(path) == before and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        data: bytes = await asyncio.to_thread(path.read_bytes)
+        return data[before:].decode(errors="replace")
+
+    async def delete(self, session_id: str) -> None:
+        """Forget a session that has ended, and delete its files.
+
+        Raises:
+            Problem: There is none with this id, or it has not ended.
+        """
+        record = self.record(session_id)
+        if record.exit is None:
+            detail = f"Session {record.spec['name']} ({session_id}) runs; `%debug_session {session_id} terminate` ends it."
+            raise Problem(409, "Still running", detail)
+        del self._records[session_id]
+        await asyncio.to_thread(shutil.rmtree, record.session_dir, True)
+
+    async def call(
+        self,
+        session_id: str,
+        op: str,
+        params: dict[str, Any] | None = None,
+        blobs: Sequence[Any] = (),
+        *,
+        after_end: bool = False,
+    ) -> tuple[dict[str, Any], list[memoryview]]:
+        """Call a session; see `worker/session_ops.py` for what it can be asked.
+
+        A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
+        `kept` answers what it can of one that has ended.
+
+        Raises:
+            Problem: There is no such session, or it has ended, before or during the call.
+            CallError: The session refused the call, or its code failed.
+        """
+        record = self.record(session_id)
+        await self._answering(record)
+        if record.exit is None:
+            try:
+                assert record.connection is not None
+                return await record.connection.call(op, params, blobs)
+            except ChannelClosed:
+                await _ended_or_back(record)
+        if after_end and record.exit is not None and archive.can_answer(op, params or {}):
+            trainings = {one.id: one for one in record.resource().trainings}
+            return await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, params or {})
+        raise self._gone(record)
+
+    def list(self, *, ended: bool = True) -> list[DebugSession]:
+        """List sessions, newest first."""
+        records = [record for record in self._records.values() if ended or record.exit is None]
+        return [record.resource() for record in reversed(records)]
+
+    @asynccontextmanager
+    async def watch(self, session_id: str) -> AsyncIterator[Subscriber[Any]]:
+        """Be notified when a session changes or ends."""
+        self.record(session_id)
+        subscriber = self._hub.subscribe(session_id)
+        try:
+            yield subscriber
+        finally:
+            self._hub.unsubscribe(session_id, subscriber)
+
+    # -- one session's life ---------------------------------------------------------------------------------------
+
+    async def _answering(self, record: SessionRecord) -> None:
+        await record.ready.wait()
+        began = time.monotonic()
+        while record.exit is None and (record.connection is None or record.connection.closed):
+            if time.monotonic() - began > TERMINATE_ANSWER_S:
+                raise Problem(
+                    503, "No answer", f"Session {record.id} does not answer; its stacks may say why."
+                )
+            await asyncio.sleep(CONNECT_INTERVAL_S)
+
+    async def _shut_down(self, connection: AsyncConnection) -> None:
+        """Let the session's models tidy up; the stop ladder is on its way all the same."""
+        try:
+            await connection.call("shutdown")
+        except (ChannelClosed, CallError) as error:
+            log.info("a session went: %s", error)
+
+    def _gone(self, record: SessionRecord) -> Problem:
+        told = "It does not answer." if record.exit is None else record.exit.message
+        return Problem(410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {told}")
+
+    def _follow(self, record: SessionRecord) -> None:
+        task = asyncio.create_task(self._follow_to_the_end(record), name=f"session {record.id}")
+        self._followers[record.id] = task
+        task.add_done_callback(lambda _: self._followers.pop(record.id, None))
+
+    async def _follow_to_the_end(self, record: SessionRecord) -> None:
+        reconciling = asyncio.create_task(self._until_ended(record), name=f"end of {record.id}")
+        try:
+            while not reconciling.done():
+                listening = asyncio.create_task(self._listen(record))
+                await asyncio.wait({listening, reconciling}, return_when=asyncio.FIRST_COMPLETED)
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+                if not reconciling.done():
+                    await asyncio.sleep(CONNECT_INTERVAL_S)
+            reconciling.result()
+        finally:
+            reconciling.cancel()
+            if record.connection is not None:
+                record.connection.close()
+        record.told = await asyncio.to_thread(archive.with_all_counted, record.session_dir, record.told)
+        self._end(record)
+
+    async def _until_ended(self, record: SessionRecord) -> None:
+        """Return when the session's files say that it is over; they are looked at when its channel is closed, and each second."""
+        while ending(record.session_dir, time.time()) is None:
+            looked_at = time.monotonic()
+            while time.monotonic() - looked_at < RECONCILE_INTERVAL_S:
+                await asyncio.sleep(LOOK_INTERVAL_S)
+                if record.connection is None or record.connection.closed:
+                    break
+
+    async def _listen(self, record: SessionRecord) -> None:
+        """Connect, and take over what the session says of itself until it stops."""
+        while not (record.session_dir / "answers").exists():
+            await asyncio.sleep(CONNECT_INTERVAL_S)
+        try:
+            record.connection = await AsyncConnection.open(record.calls)
+            async for event, _ in record.connection.stream("watch"):
+                if event.get("kind") == "session":
+                    self._take(record, event["session"])
+        except (ChannelClosed, CallError) as error:
+            log.info("session %s: %s", record.id, error)
+
+    def _take(self, record: SessionRecord, told: dict[str, Any]) -> None:
+        record.told = told
+        if told["ready"] and not record.ready.is_set():
+            self._take_load(record)
+            if record.status == "starting":
+                record.move("running")
+                record.started_at = time.time()
+            record.ready.set()
+        self._hub.notify(record.id)
+
+    def _take_load(self, record: SessionRecord) -> None:
+        loaded = read_json(record.session_dir / "load.json")
+        if loaded is not None and not loaded["ok"] and record.num_codes == 1:
+            record.code_error = loaded["error"]
+
+    def _end(self, record: SessionRecord) -> None:
+        record.exit = ending(record.session_dir, time.time())
+        record.move("ended")
+        write_json(record.session_dir / "last.json", record.told)
+        for suffix in _SOCKET_ENDINGS:
+            (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
+        record.ready.set()
+        record.over.set()
+        self._hub.notify(record.id, ended=True)
+        log.info("session %s ended: %s", record.id, record.exit and record.exit.message)
+
+    async def _forget_oldest(self) -> None:
+        over = [record.id for record in self._records.values() if record.exit is not None]
+        for session_id in over[: max(0, len(over) - KEEP_ENDED)]:
+            await self.delete(session_id)
+
+
+async def _ended_or_back(record: SessionRecord) -> None:
+    """Wait a moment for the reason why a channel closed."""
+    deadline = time.monotonic() + TERMINATE_ANSWER_S
+    while record.exit is None and time.monotonic() < deadline:
+        await asyncio.sleep(CONNECT_INTERVAL_S)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _num_codes(session_dir: Path) -> int:
+    code = session_dir / "code"
+    return (
+        max([int(path.name) + 1 for path in code.iterdir() if path.name.isdigit()], default=1)
+        if code.exists()
+        else 1
+    )

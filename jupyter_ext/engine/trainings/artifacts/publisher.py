@@ -1,0 +1,135 @@
+"""What becomes of a run's result: weights are kept as a file, a training with a destination becomes a new version.
+
+Rule: doing it a second time, because an engine was killed in between, gives the same file and the same version.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import mimetypes
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.files.uploads import FileStore, StoredFile
+from jupyter_ext.engine.trainings.artifacts.versions import Trained, Versions
+
+log = logging.getLogger(__name__)
+
+FILE_PATH = "/v1/files/"
+"""How a stored output names a file of ours; the HTTP layer makes a link of it."""
+
+
+class Publisher:
+    """Publishes results."""
+
+    def __init__(self, versions: Versions, files: FileStore, catalog: Catalog) -> None:
+        self._versions = versions
+        self._files = files
+        self._catalog = catalog
+
+    def publish(self, spec: Mapping[str, Any], output: Any) -> tuple[Any, list[str], tuple[str, str] | None]:
+        """Keep what a run that succeeded gave. Blocks: call it in a thread.
+
+        Args:
+            spec: The run's spec.json.
+            output: What its function returned, as JSON.
+
+        Returns:
+            The output for clients, lines for the user, and id and model of the new version, if there is one.
+        """
+        try:
+            if spec.get("kind") == "prediction":
+                return (self._file_output(spec, output) if spec.get("returns_path") else output), [], None
+            if spec.get("destination"):
+                return self._new_version(spec, output)
+        except OSError as error:
+            log.exception("the result of %s could not be kept", spec["id"])
+            return output, [f"The result could not be kept as a file or version: {error}."], None
+        return output, [], None
+
+    async def register(self, version_id: str, model: str) -> None:
+        """Put a new version into the catalog."""
+        version = self._versions.find(version_id)
+        if version is not None:
+            await self._catalog.put_version(
+                version_id, model=model, created_at=rfc3339(time.time()), manifest=version.manifest
+            )
+
+    def _new_version(self, spec: Mapping[str, Any], output: Any) -> tuple[Any, list[str], tuple[str, str]]:
+        base = self._versions.find(spec["version"])
+        if base is None:
+            raise FileNotFoundError(f"the version {spec['version'][:12]} was deleted while it trained")
+        named = output.get("weights") if isinstance(output, dict) else output
+        path = _existing(named, spec["cwd"])
+        if path is not None and path.is_dir() and not isinstance(output, dict):
+            path = None  # a word that happens to be a folder's name
+        notices = []
+        if path is None and isinstance(output, dict) and named is not None:
+            notices.append(f"weights={str(named)[:200]!r} is no file in {spec['cwd']}; the version has none.")
+        weights = self._keep(spec["id"], "weights", path) if path else None
+        trained = Trained(
+            spec["destination"], spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
+        )
+        version = self._versions.add_trained(base, trained)
+        rest = (
+            dict(output)
+            if isinstance(output, dict)
+            else {}
+            if weights or output is None
+            else {"output": output}
+        )
+        rest.pop("weights", None)
+        result = rest | {"version": f"{trained.model}:{version.id}"}
+        if weights:
+            result["weights"] = FILE_PATH + weights.id
+        return result, notices, (version.id, trained.model)
+
+    def _file_output(self, spec: Mapping[str, Any], output: Any) -> Any:
+        """Keep each file that a function which returns paths named."""
+        if isinstance(output, list):
+            return [self._one_file(spec, str(number), item) for number, item in enumerate(output)]
+        if isinstance(output, dict):
+            return {key: self._one_file(spec, key, item) for key, item in output.items()}
+        return self._one_file(spec, "output", output)
+
+    def _one_file(self, spec: Mapping[str, Any], part: str, value: Any) -> Any:
+        path = _existing(value, spec["cwd"])
+        return value if path is None else FILE_PATH + self._keep(spec["id"], part, path).id
+
+    def _keep(self, run_id: str, part: str, path: Path) -> StoredFile:
+        """Keep a copy, as the user's own code may write to that path again; of a directory, an archive."""
+        id = file_id(run_id, part)
+        if path.is_dir():
+            with tempfile.TemporaryFile() as archive:
+                with tarfile.open(fileobj=archive, mode="w") as tar:
+                    tar.add(path, arcname=path.name)
+                archive.seek(0)
+                return self._add(id, archive, f"{path.name}.tar")
+        with open(path, "rb") as source:
+            return self._add(id, source, path.name)
+
+    def _add(self, id: str, source: IO[bytes], name: str) -> StoredFile:
+        content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return self._files.add(id, source, name, content_type, {})
+
+
+def file_id(run_id: str, part: str) -> str:
+    """Give the id of a file that a run leaves, always the same one."""
+    digest = hashlib.sha256(f"{run_id} {part}".encode()).digest()[:16]
+    return base64.b32hexencode(digest).decode().rstrip("=").lower()
+
+
+def _existing(value: Any, cwd: str) -> Path | None:
+    """Give the file or directory that a returned text names, if it does."""
+    if not isinstance(value, str) or not value or len(value) > 4000 or "\0" in value or "\n" in value:
+        return None
+    path = Path(cwd) / value
+    return path if path.is_file() or path.is_dir() else None

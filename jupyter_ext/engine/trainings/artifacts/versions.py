@@ -1,0 +1,265 @@
+"""Code versions: bundles from notebooks, kept unpacked under the sha256 of their bytes.
+
+manifest.json       format, kind (cell | function | script | cog), name, entry, label, source, signature, imports,
+                    labels, sources, captured
+code.py             the text of a cell
+signature.py        the text that the inputs are read from, for a function
+names.pkl           names of the notebook
+origin.json         where it was made last: interpreter, directory, import path; no part of the version's id
+trained.json        of a version that a training made: its model, its training, its weights, and where it ran
+function.pkl        the function
+sources/<n>.py      texts of other cells, for tracebacks
+folder/…            the files of a Cog project
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.engine.trainings.delivery.signed_links import OWNER
+from jupyter_ext.ids import VersionId, is_version_id
+from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.schema.inputs import TrainingInput
+from jupyter_ext.protocol.schema.signature import find_function, from_source
+
+MAX_BUNDLE_BYTES = 2 * 2**30
+PREDICT_ENTRIES = ("predict", "run")
+"""Names of the function that predicts, in the order in which they are looked for; Cog's."""
+_MEMBERS = re.compile(r"manifest\.json|code\.py|signature\.py|names\.pkl|function\.pkl|sources/\d{1,4}\.py")
+_FOLDER_MEMBER = re.compile(r"folder(/(?!\.\.?(/|$))[^/\\\0]+)+")
+"""Files of a project: no part of the path is empty, `.` or `..`."""
+_KINDS = ("cell", "function", "script", "cog")
+
+
+@dataclass(frozen=True)
+class MadeIn:
+    """Where a version was made: interpreter, working directory, and the entries of its import path."""
+
+    python: str
+    cwd: str
+    sys_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training added to its code: the model it is a version of, and weights (the id of a file)."""
+
+    model: str
+    training: str
+    weights: str | None
+    python: str
+    cwd: str
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The function of a version's code that predicts."""
+
+    entry: str
+    input: TrainingInput
+    returns_path: bool
+    takes_weights: bool
+
+
+@dataclass(frozen=True)
+class Version:
+    """One code version."""
+
+    id: VersionId
+    directory: Path
+    manifest: dict[str, Any]
+    training_input: TrainingInput | None
+    """Its inputs, or `None` for a script, which takes any as variables."""
+    trained: Trained | None = None
+    predictor: Predictor | None = None
+    made_in: MadeIn | None = None
+    """`None` for one that a client other than a notebook uploaded."""
+
+    @property
+    def prediction_input(self) -> TrainingInput | None:
+        """What a client gives for a prediction, without weights of the version's own; `None` where it cannot predict."""
+        if self.predictor is None or not self.gives_weights:
+            return self.predictor.input if self.predictor else None
+        found = self.predictor.input
+        kept = tuple(parameter for parameter in found.parameters if parameter.name != "weights")
+        return TrainingInput(kept, found.takes_any)
+
+    @property
+    def gives_weights(self) -> bool:
+        """Whether the engine gives its function the weights."""
+        has_weights = self.trained is not None and self.trained.weights is not None
+        return has_weights and self.predictor is not None and self.predictor.takes_weights
+
+    @property
+    def model(self) -> str:
+        """Owner and name of the model that this is a version of."""
+        return self.trained.model if self.trained else f"{OWNER}/{model_name(self.manifest['name'])}"
+
+
+def model_name(text: str) -> str:
+    """Make a name that is safe in URLs out of what the user called it."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.") or "training"
+
+
+class Versions:
+    """All code versions on disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[VersionId, Version] = {}
+
+    def add(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
+        """Keep a bundle; the same bytes are the same version, made where it was made last.
+
+        Raises:
+            Problem: The bytes are no bundle, or its code is not Python.
+        """
+        version_id = VersionId(hashlib.sha256(bundle).hexdigest())
+
+        def fill(directory: Path) -> None:
+            _unpack(bundle, directory)
+            _read(version_id, directory)
+
+        version = self._keep(version_id, fill)
+        if made_in is not None and made_in != version.made_in:
+            write_json(version.directory / "origin.json", asdict(made_in))
+            version = self._known[version_id] = replace(version, made_in=made_in)
+        return version
+
+    def add_trained(self, base: Version, trained: Trained) -> Version:
+        """Make the version that a training leaves: its code, and what it added. Asked again, it is the same one."""
+        told = asdict(trained)
+        version_id = VersionId(
+            hashlib.sha256(json.dumps([base.id, told], sort_keys=True).encode()).hexdigest()
+        )
+
+        def fill(directory: Path) -> None:
+            copy_code(base, directory)
+            write_json(directory / "trained.json", told)
+
+        return self._keep(version_id, fill)
+
+    def _keep(self, version_id: VersionId, fill: Callable[[Path], None]) -> Version:
+        """Have `fill` write a version that is not there yet into a directory, which appears whole or not at all."""
+        known = self.find(version_id)
+        if known is not None:
+            return known
+        temporary = self._directory / f".{version_id}.{os.getpid()}"
+        try:
+            fill(temporary)
+            os.replace(temporary, self._directory / version_id)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        version = self.find(version_id)
+        assert version is not None
+        return version
+
+    def all_ids(self) -> list[str]:
+        """List the ids of all versions on disk."""
+        return [path.name for path in self._directory.iterdir() if is_version_id(path.name)]
+
+    def delete(self, version_id: VersionId) -> None:
+        """Remove a version; runs have their own copy of its code."""
+        self._known.pop(version_id, None)
+        shutil.rmtree(self._directory / version_id, ignore_errors=True)
+
+    def find(self, version_id: str) -> Version | None:
+        """Find a version by its id."""
+        if not is_version_id(version_id):
+            return None
+        key = VersionId(version_id)
+        if key not in self._known:
+            directory = self._directory / key
+            if not (directory / "manifest.json").exists():
+                return None
+            self._known[key] = _read(key, directory)
+        return self._known[key]
+
+
+def copy_code(version: Version, target: Path) -> None:
+    """Give a run its own copy of the code: links where the disk allows, so that large names cost nothing."""
+    for source in version.directory.rglob("*"):
+        if source.is_file():
+            copy = target / source.relative_to(version.directory)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, copy)
+            except OSError:
+                shutil.copyfile(source, copy)
+
+
+def _read(version_id: VersionId, directory: Path) -> Version:
+    manifest = read_json(directory / "manifest.json")
+    if not isinstance(manifest, dict) or manifest.get("kind") not in _KINDS:
+        raise _bad_bundle("its manifest.json is missing or not understood")
+    text = directory / (manifest.get("signature") or manifest.get("source") or "")
+    if not text.is_file():
+        raise _bad_bundle("the file that its manifest names as source is missing")
+    try:
+        found = from_source(text.read_text(encoding="utf-8"), manifest["entry"])
+    except SyntaxError as error:
+        raise Problem(
+            422, "Invalid code", f"The code is not Python: {error.msg} (line {error.lineno})"
+        ) from error
+    if manifest["kind"] == "cog" and found is None:
+        raise _bad_bundle(f"{text.name} defines no {manifest['entry']!r}")
+    trained, origin = read_json(directory / "trained.json"), read_json(directory / "origin.json")
+    return Version(
+        version_id,
+        directory,
+        manifest,
+        None if manifest["kind"] == "script" else found,
+        None if trained is None else Trained(**trained),
+        _predictor(text.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None,
+        None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
+    )
+
+
+def _predictor(source: str) -> Predictor | None:
+    """Find the function that predicts; `weights` is not an input where the engine gives it."""
+    for entry in PREDICT_ENTRIES:
+        function = find_function(ast.parse(source), entry)
+        found = from_source(source, entry)
+        if function is None or found is None:
+            continue
+        returns = "" if function.returns is None else ast.unparse(function.returns)
+        takes_weights = any(parameter.name == "weights" for parameter in found.parameters)
+        return Predictor(entry, found, "Path" in returns, takes_weights)
+    return None
+
+
+def _unpack(bundle: bytes, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            for member in archive.infolist():
+                name = member.filename
+                if not _MEMBERS.fullmatch(name) and not _FOLDER_MEMBER.fullmatch(name):
+                    raise _bad_bundle(f"{member.filename!r} does not belong into it")
+                if member.file_size > MAX_BUNDLE_BYTES:
+                    raise _bad_bundle(f"{member.filename!r} is larger than 2 GiB")
+                path = target / member.filename
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source, open(path, "wb") as copy:
+                    shutil.copyfileobj(source, copy, 1 << 20)
+                if member.external_attr >> 16 & 0o100:
+                    path.chmod(0o755)
+    except zipfile.BadZipFile as error:
+        raise _bad_bundle(str(error)) from error
+
+
+def _bad_bundle(reason: str) -> Problem:
+    return Problem(
+        422, "Invalid bundle", f"The code bundle cannot be used: {reason}. Send what `jx.train` sends."
+    )

@@ -1,0 +1,116 @@
+"""One viewer's stream of one training: hello, what it lacks, then what comes, then the end.
+
+Rule: subscribe first, then replay, then go on with what was queued meanwhile; so nothing is missed or seen twice.
+
+Source: docs/architecture/02-wire.md, "The stream".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from jupyter_ext.config import PROTOCOL_VERSION
+from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
+from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
+from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.protocol.trainings import End, Hello, Log, Reset, Series, State
+
+STATE_INTERVAL_S = 0.5
+"""Last values and progress, which change with every batch, are told this often; what is news is told at once."""
+_NEWS = {"status", "stop", "cause", "notices", "started_at"}
+
+
+class TrainingStream:
+    """Messages for one viewer: text as `str`, metric batches as `bytes`."""
+
+    def __init__(
+        self, service: TrainingService, hub: PubSub[Batch], training_id: str, after_seq: int | None
+    ) -> None:
+        self._service = service
+        self._hub = hub
+        self._id = training_id
+        self._after_seq = after_seq
+        self._known: set[int] = set()
+        self._seq = 0
+
+    async def messages(self) -> AsyncIterator[str | bytes]:
+        """Yield messages until the training is over and everything was sent.
+
+        Raises:
+            Problem: There is no training with this id.
+        """
+        subscriber = self._hub.subscribe(self._id)
+        try:
+            does_replay = self._after_seq is not None
+            store = await (self._service.points if does_replay else self._service.store)(self._id)
+            training = await self._service.get(self._id)
+            infos = store.series_infos()
+            self._known = {info.index for info in infos}
+            self._seq = store.seq if self._after_seq is None else self._after_seq
+            yield Hello(
+                protocol=PROTOCOL_VERSION, seq=store.seq, training=training, series=infos
+            ).model_dump_json()
+            async for message in self._catch_up(store):
+                yield message
+            async for message in self._live(store, subscriber):
+                yield message
+        finally:
+            self._hub.unsubscribe(self._id, subscriber)
+
+    async def _catch_up(self, store: RunStore) -> AsyncIterator[str | bytes]:
+        """Replay what is stored beyond what the viewer has."""
+        try:
+            for batch in store.replay(self._seq):
+                for message in self._encode(store, batch):
+                    yield message
+                await asyncio.sleep(0)
+        except CursorLost:
+            self._seq = store.seq
+            yield Reset(seq=store.seq).model_dump_json()
+
+    async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
+        stated_at, told = 0.0, None
+        while True:
+            if subscriber.lagging:
+                subscriber.take()
+                subscriber.lagging = False
+                async for message in self._catch_up(store):
+                    yield message
+            for batch in subscriber.take():
+                for message in self._encode(store, batch):
+                    yield message
+            training = await self._service.get(self._id)
+            now = time.monotonic()
+            over = training.status in ("succeeded", "failed", "canceled")
+            if over and self._seq >= store.seq:
+                yield State(seq=self._seq, training=training).model_dump_json()
+                yield End(seq=self._seq).model_dump_json()
+                return
+            news = training.model_dump(include=_NEWS)
+            interval_s = STATE_INTERVAL_S if news == told else 0.0
+            if subscriber.state_changed and now - stated_at >= interval_s:
+                stated_at, told, subscriber.state_changed = now, news, False
+                yield State(seq=self._seq, training=training).model_dump_json()
+            rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
+            await subscriber.wait(rest)
+
+    def _encode(self, store: RunStore, batch: Batch) -> list[str | bytes]:
+        """Encode a batch that the viewer has not seen; series new to it are named first."""
+        if batch.seq <= self._seq:
+            return []
+        self._seq = batch.seq
+        messages: list[str | bytes] = []
+        new = [info for info in store.series_infos() if info.index not in self._known]
+        if new:
+            self._known.update(info.index for info in new)
+            messages.append(Series(series=new).model_dump_json())
+        if batch.has_points:
+            messages.append(store.encode_batch(batch))
+        if batch.log is not None:
+            offset, next_offset, text = batch.log
+            messages.append(
+                Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()
+            )
+        return messages

@@ -1,0 +1,1 @@
+"""Watch a running training: its directory, its resources, its sealing."""

@@ -1,0 +1,362 @@
+"""The life of a run that is not over: started by its backend, followed by its files, ended, each state put into the catalog.
+
+Rules: only this writes a run's state while it is not over; store first, then publish, so that what is published can always
+be replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.processes.backend import Backend, Launch, StartError
+from jupyter_ext.engine.processes.outcome import Outcome
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileInputs
+from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
+from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
+from jupyter_ext.engine.trainings.launch_request import CallerContext
+from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
+from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.store_cache import StoreCache
+from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.protocol.trainings import Extremes, LastPoint, Stop, Training, metric_value
+
+log = logging.getLogger(__name__)
+
+INGEST_INTERVAL_S = 0.04
+"""A busy run is read this often: 25 batches a second at most, and a point is published within 40 ms."""
+QUIET_AFTER_S = 0.5
+"""A run without news for this long is waited for by inotify instead."""
+RECONCILE_INTERVAL_S = 1.0
+PERSIST_INTERVAL_S = 5.0
+CANCEL_ANSWER_S = 0.9
+"""A cancel is answered within a second, with the end if it has come by then."""
+_BAR_BYTES, _BAR_LINES = 1 << 16, 100
+"""What of an adopted run's log is looked through for progress bars: its beginning and its end."""
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
+
+
+class RunMonitor:
+    """All runs that are not over, each with the task that follows it.
+
+    Args:
+        records: Held by their ids while they are not over; only this adds and removes any.
+        stores: Where what they write is read.
+        catalog: Where each state is put.
+        backends: What runs them, by name.
+        hub: Where news is published.
+        watcher: Wakes who waits for a quiet run.
+        sealer: Seals what a run has written, once it is over.
+        publisher: Makes files and versions of results.
+        file_inputs: Gets inputs that are given as links.
+        webhooks: Told what happens.
+    """
+
+    def __init__(
+        self,
+        records: dict[str, Record],
+        stores: StoreCache,
+        catalog: Catalog,
+        backends: Mapping[str, Backend],
+        hub: PubSub[Batch],
+        watcher: Watcher,
+        sealer: Sealer,
+        publisher: Publisher,
+        file_inputs: FileInputs,
+        webhooks: Webhooks,
+    ) -> None:
+        self._records = records
+        self._stores = stores
+        self._catalog = catalog
+        self._backends = backends
+        self._hub = hub
+        self._watcher = watcher
+        self._sealer = sealer
+        self._publisher = publisher
+        self._file_inputs = file_inputs
+        self._webhooks = webhooks
+        self._followers: dict[str, asyncio.Task[None]] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+
+    async def close(self) -> None:
+        """Stop following; every run goes on."""
+        tasks = list(self._followers.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def backend(self, record: Record) -> Backend:
+        """Give what runs it."""
+        return self._backends[record.spec.get("backend", LOCAL)]
+
+    async def stop(self, record: Record) -> None:
+        """Begin to stop a run, and wait a moment for its end."""
+        record.stop = record.stop or Stop(stage="flag", requested_at=rfc3339(time.time()))
+        self._changed(record)
+        follower = self._followers[record.id]
+        try:
+            async with asyncio.timeout(CANCEL_ANSWER_S):
+                while not self.backend(record).stop(record.run_dir):
+                    await asyncio.sleep(0.02)  # the worker is being forked right now
+                await asyncio.shield(follower)
+        except TimeoutError:
+            log.info("training %s is still ending", record.id)
+
+    async def wait(self, run_id: str, timeout_s: float) -> None:
+        """Return once a run is over, or after that many seconds."""
+        follower = self._followers.get(run_id)
+        if follower is not None:
+            await asyncio.wait([follower], timeout=timeout_s)
+
+    def launch(
+        self,
+        record: Record,
+        origin: CallerContext,
+        urls: Sequence[str],
+        secret: Mapping[str, Any] | None = None,
+    ) -> Training:
+        """Hold a run that was made, and have its backend start it in the background.
+
+        Args:
+            record: The run; its directory and its row in the catalog are there.
+            origin: Where it is started from.
+            urls: Names of the inputs that are links, which are fetched first.
+            secret: Values of the inputs that are written nowhere.
+        """
+        self.adopt(record)
+        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self._records.values())
+        threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
+        launch = Launch(
+            record.run_dir,
+            origin.python,
+            record.spec["cwd"],
+            threads,
+            origin.sys_path,
+            origin.environ,
+            secret,
+        )
+        name = f"start {record.id}"
+        task = asyncio.create_task(self._start(record, launch, urls), name=name)
+        self._followers[name] = task
+        task.add_done_callback(lambda _: self._followers.pop(name, None))
+        return record.resource()
+
+    async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
+        try:
+            if urls:
+                inputs = await asyncio.to_thread(
+                    self._file_inputs.resolve, urls, record.spec["input"], record.run_dir
+                )
+                record.spec["input"] = inputs
+                await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
+            await self.backend(record).start(launch)
+        except Exception as error:
+            if not isinstance(error, StartError | FetchError):
+                log.exception("starting %s failed", record.id)
+                error = StartError(
+                    f"The engine failed at it ({type(error).__name__}); `%engine log` says why."
+                )
+            (record.run_dir / "logs.txt").write_text(f"{error}\n")
+            write_json(
+                record.run_dir / "error.json",
+                {
+                    "kind": "start",
+                    "type": "StartError",
+                    "message": str(error),
+                    "frames": [],
+                    "text": str(error),
+                },
+            )
+            now = time.time()
+            write_json(
+                record.run_dir / "exit.json",
+                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
+            )
+            self._wake[record.id].set()
+
+    def adopt(self, record: Record) -> None:
+        """Hold a training that is not over, and follow it."""
+        self._records[record.id] = record
+        store = self._stores.get(record.id)
+        self._wake[record.id] = asyncio.Event()
+        for mark in store.marks():
+            self._take_mark(record, mark)
+        for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
+            record.take_log(piece["text"])
+        self._take_last(record, store)
+        self._followers[record.id] = asyncio.create_task(
+            self._follow_to_the_end(record, store), name=f"follow {record.id}"
+        )
+
+    async def _follow_to_the_end(self, record: Record, store: RunStore) -> None:
+        """Follow a run, whatever goes wrong: nobody else would ever see its end."""
+        while True:
+            try:
+                await self._follow(record, store)
+                return
+            except Exception:  # the edge of a background task: a full disk, say, may be gone in a second
+                log.exception("following %s failed; trying again", record.id)
+                record.notice("The engine had trouble following this run; `%engine log` says why.")
+                await asyncio.sleep(RECONCILE_INTERVAL_S)
+
+    async def _follow(self, record: Record, store: RunStore) -> None:
+        """Read what the run writes, publish it, and see its end."""
+        wake = self._wake[record.id]
+        quiet_since = persisted_at = looked_at = 0.0
+        persisted_status = None
+        while True:
+            now = time.monotonic()
+            outcome = None
+            if wake.is_set() or now - looked_at >= RECONCILE_INTERVAL_S or record.stop is not None:
+                looked_at = now
+                wake.clear()
+                outcome = self._look(record)
+            if await self._ingest(record, store):
+                quiet_since = now
+            if outcome is not None:
+                await self._end(record, store, outcome)
+                return
+            if now - persisted_at > PERSIST_INTERVAL_S or record.status != persisted_status:
+                persisted_at, persisted_status = now, record.status
+                await self.persist(record)
+            if now - quiet_since < QUIET_AFTER_S:
+                await asyncio.sleep(INGEST_INTERVAL_S)
+                continue
+            self._watcher.arm(record.run_dir, wake)
+            if await self._ingest(record, store):  # what was written before the watch was armed
+                continue
+            try:
+                async with asyncio.timeout(RECONCILE_INTERVAL_S):
+                    await wake.wait()
+            except TimeoutError:
+                continue
+
+    def _look(self, record: Record) -> Outcome | None:
+        """Look at the run's files for a change of its state; give its end, if it is over."""
+        if (
+            record.status == "starting"
+            and (began := self.backend(record).started_at(record.run_dir)) is not None
+        ):
+            record.started_at = began
+            record.move("processing")
+            self._webhooks.happened(record.id, "start")
+            self._changed(record)
+        if record.stop is None and record.deadline is not None and time.time() >= record.deadline:
+            (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
+            record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
+            self._changed(record)
+        asked = read_json(record.run_dir / "stop")
+        if asked is None and record.stop is not None:
+            self.backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
+        if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
+            record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
+            self._changed(record)
+        return self.backend(record).outcome(record.run_dir, time.time())
+
+    async def _ingest(self, record: Record, store: RunStore, *, final: bool = False) -> bool:
+        """Take in all news, the last ones when `final`; tell whether there were any."""
+        any_news = False
+        while (batch := store.ingest(final=final)) is not None:
+            any_news = True
+            for mark in batch.marks:
+                self._take_mark(record, mark)
+            if batch.log is not None:
+                record.take_log(batch.log[2])
+            if batch.has_reports:
+                record.reported_at = time.time()
+                self._take_last(record, store)
+            if batch.log is not None:
+                self._webhooks.happened(record.id, "logs")
+            self._hub.publish(record.id, batch)
+            await asyncio.sleep(0)
+        if any_news:
+            self._changed(record)
+        return any_news
+
+    async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
+        await self._ingest(record, store, final=True)
+        if outcome.status == "succeeded":
+            outcome = await self._publish(record, outcome)
+        record.finish(outcome)
+        training = record.resource()
+        await asyncio.to_thread(
+            write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
+        )
+        await self.put(training)
+        del self._records[record.id]
+        del self._wake[record.id]
+        self._followers.pop(record.id, None)
+        self._hub.notify(record.id, ended=True)
+        if training.output is not None:
+            self._webhooks.happened(record.id, "output")
+        self._webhooks.happened(record.id, "completed")
+        self._sealer.seal(record.run_dir, final=True)
+        log.info("training %s (%s) %s", record.id, record.spec["name"], record.status)
+
+    async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
+        """Make of the result what its destination asks for."""
+        output, notices, made = await asyncio.to_thread(self._publisher.publish, record.spec, outcome.output)
+        for notice in notices:
+            record.notice(notice)
+        if made is not None:
+            await self._publisher.register(*made)
+        return replace(outcome, output=output)
+
+    def _take_mark(self, record: Record, mark: Mapping[str, Any]) -> None:
+        kind = mark["kind"]
+        if kind == "started":
+            record.started_at = mark["time"]
+        elif kind == "progress":
+            record.take_progress(mark)
+        elif kind == "checkpoint":
+            record.take_checkpoint(mark)
+        elif kind == "resumed":
+            record.take_resumed(mark)
+        elif kind == "recorded":
+            record.recorded[str(mark["key"])] = mark["mode"]
+        elif kind == "notice":
+            record.notice(mark["text"])
+        elif kind == "dropped":
+            record.notice(
+                f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap."
+            )
+
+    def _take_last(self, record: Record, store: RunStore) -> None:
+        record.last = {
+            key: LastPoint(step=step, value=metric_value(value), time=at)
+            for key, (step, value, at) in store.last_points().items()
+        }
+        record.extremes = {key: Extremes(min=low, max=high) for key, (low, high) in store.extremes().items()}
+
+    def _changed(self, record: Record) -> None:
+        self._hub.notify(record.id)
+
+    async def persist(self, record: Record) -> None:
+        """Put a run as it is now into the catalog."""
+        await self.put(record.resource())
+
+    async def put(self, training: Training) -> None:
+        """Put a run as clients see it into the catalog."""
+        await self._catalog.put_training(
+            training.id,
+            name=training.name,
+            model=training.model,
+            version=training.version,
+            status=training.status,
+            created_at=training.created_at,
+            started_at=training.started_at,
+            completed_at=training.completed_at,
+            kind=training.kind,
+            resource=training.model_dump(mode="json", exclude_none=True),
+        )

@@ -1,0 +1,122 @@
+"""Trainings and predictions as clients see them: Replicate's object, absolute URLs, logs that progress parsers read.
+
+Source: docs/architecture/06-replicate.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
+from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
+from jupyter_ext.protocol.log_text import plain
+from jupyter_ext.protocol.metrics_codec import decode_columns
+from jupyter_ext.protocol.trainings import Training, metric_value
+
+MAX_LOG_BYTES = 4 * 2**20
+"""An answer carries so much of the log at most; `/native/trainings/{id}/logs` gives all of it in pieces."""
+
+MAX_APPENDED = 10_000
+"""Of a metric that is appended to, the last so many values; `/native/trainings/{id}/metrics` gives all."""
+
+_FILE = re.compile(re.escape(FILE_PATH) + r"([0-9a-v]{26})")
+_VERSION = re.compile(r"[^/:\s]+/[^/:\s]+(?::[^/:\s]+)?")
+
+
+class Presenter:
+    """Makes JSON of resources, for clients that asked under a base URL."""
+
+    def __init__(self, links: SignedLinks, files: FileStore) -> None:
+        self._links = links
+        self._files = files
+
+    def training(self, training: Training, base_url: str) -> dict[str, Any]:
+        """Give a training or prediction without its logs.
+
+        Args:
+            training: The resource.
+            base_url: Scheme, host and port that the client knows the engine by.
+        """
+        base = base_url.rstrip("/")
+        data = training.model_dump(mode="json")
+        data.pop("logs", None)
+        data["urls"] = {name: f"{base}{path}" for name, path in data["urls"].items()}
+        data["urls"]["stream"] = base + self._links.stream(training.kind, training.id)
+        data["output"] = self._output(data["output"], base)
+        for key, mode in training.recorded.items():
+            if mode != "append" and (last := training.last.get(_curve(key))) is not None:
+                _put(data["metrics"], key.split("."), last.value)
+        if training.kind == "prediction":
+            data["data_removed"] = False
+        return data
+
+    def with_logs(
+        self, training: Training, base_url: str, store: RunStore, max_bytes: int = MAX_LOG_BYTES
+    ) -> dict[str, Any]:
+        """Give it with its log, of a long one the end."""
+        shown = self.training(training, base_url) | {"logs": logs(store, max_bytes) or None}
+        appended = [key for key, mode in training.recorded.items() if mode == "append"]
+        for series in decode_columns(store.columns([_curve(key) for key in appended]))[1] if appended else []:
+            if series.rank == "0":
+                values = [metric_value(value) for value in series.values[-MAX_APPENDED:].tolist()]
+                _put(shown["metrics"], series.key.split("/"), values)
+        return shown
+
+    def replicate(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Rename what train() returned where an official client would stumble: it parses `output.version`."""
+        output = data["output"]
+        if isinstance(output, dict) and "version" in output and not _is_version(output["version"]):
+            data["output"] = {
+                "returned_version" if key == "version" else key: value for key, value in output.items()
+            }
+        return data
+
+    def _output(self, output: Any, base: str) -> Any:
+        """Make links of the files in an output."""
+        if isinstance(output, list):
+            return [self._link(item, base) for item in output]
+        if isinstance(output, dict):
+            return {key: self._link(item, base) for key, item in output.items()}
+        return self._link(output, base)
+
+    def _link(self, value: Any, base: str) -> Any:
+        found = _FILE.fullmatch(value) if isinstance(value, str) else None
+        return base + self._links.file(found[1]) if found and self._files.get(found[1]) else value
+
+
+def _curve(key: str) -> str:
+    """Give the curve of a recorded metric."""
+    return key.replace(".", "/")
+
+
+def _put(metrics: dict[str, Any], parts: list[str], value: Any) -> None:
+    """Put a value where Cog would: `a.b` is `b` in `a`. Where `a` is a number, it keeps its whole name."""
+    place = metrics
+    for number, part in enumerate(parts[:-1]):
+        inner = place.setdefault(part, {})
+        if not isinstance(inner, dict):
+            place[".".join(parts[number:])] = value
+            return
+        place = inner
+    if isinstance(place.get(parts[-1]), dict):
+        metrics[".".join(parts)] = value
+    else:
+        place[parts[-1]] = value
+
+
+def logs(store: RunStore, max_bytes: int) -> str:
+    """Give the whole log, or the end of a long one with a line that says so."""
+    size = store.logs(0, 4)["size"]
+    if size <= max_bytes:
+        return plain(store.logs(0, max_bytes)["text"])
+    piece = store.logs(size - max_bytes, max_bytes)
+    text = piece["text"]
+    cut = text.find("\n") + 1
+    return f"[{size - max_bytes + cut} bytes of log before this are not shown]\n" + plain(text[cut:])
+
+
+def _is_version(value: Any) -> bool:
+    return isinstance(value, str) and bool(_VERSION.fullmatch(value))

@@ -1,1 +1,0 @@
-"""Processes that do the work: warm interpreters, runs and how they ended."""

@@ -1,0 +1,1 @@
+"""Find the engine of this user and machine, or start it."""

@@ -1,0 +1,1 @@
+"""Signatures of `train` functions as schemas, and inputs checked against them."""

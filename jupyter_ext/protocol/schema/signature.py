@@ -1,0 +1,138 @@
+"""The inputs that `train`'s signature declares, read from source text without running any of it.
+
+Source: Cog's mapping of signatures to `TrainingInput`, docs of `cog.Input`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any, Literal, Optional
+
+from pydantic import Field, PydanticUserError, create_model
+
+from jupyter_ext.protocol.schema.annotations import CONSTRAINTS, INPUT_CALLS, last_name, type_of
+from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
+from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
+
+_NUMBER_CONSTRAINTS = {"ge", "le", "gt", "lt"}
+
+
+def from_source(source: str, entry: str = "train") -> TrainingInput | None:
+    """Read the inputs of function `entry` out of source text.
+
+    A class of that name stands for its `train` method, as in a Cog project.
+
+    Returns:
+        The inputs, or `None` where the text defines no such thing at its top level: it is a plain script.
+
+    Raises:
+        SyntaxError: The text is not Python.
+    """
+    tree = ast.parse(source)
+    function = find_function(tree, entry)
+    method = None if function is not None else _find_method(tree, entry)
+    found = function or method
+    if found is None:
+        return None
+    _Inliner(tree).visit(found.args)
+    return _from_function(found, is_method=method is not None)
+
+
+def find_function(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Find the last top-level definition of function `entry`."""
+    for node in reversed(tree.body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == entry:
+            return node
+    return None
+
+
+def _find_method(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    for node in reversed(tree.body):
+        if isinstance(node, ast.ClassDef) and node.name == entry:
+            return find_function(ast.Module(node.body, []), "train")
+    return None
+
+
+class _Inliner(ast.NodeTransformer):
+    """Puts the literals of a module's constants, such as `SIZES = [1, 2]`, where a signature names them."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._constants = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+            and literal_of(node.value) is not UNKNOWN
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._constants.get(node.id, node)
+
+
+def _from_function(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, *, is_method: bool = False
+) -> TrainingInput:
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = [
+        *zip(positional, [*defaults, *arguments.defaults], strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    if is_method:
+        del pairs[0]  # self
+    parameters = tuple(_parameter(argument, default) for argument, default in pairs)
+    return TrainingInput(parameters, arguments.kwarg is not None, function.name)
+
+
+def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
+    constraints: dict[str, Any] = {}
+    choices: Any = None
+    required, value = default is None, UNKNOWN
+    if isinstance(default, ast.Call) and last_name(default.func) in INPUT_CALLS:
+        words = {word.arg: literal_of(word.value) for word in default.keywords if word.arg}
+        value = literal_of(default.args[0]) if default.args else words.get("default", UNKNOWN)
+        required = (not default.args and "default" not in words) or value is Ellipsis
+        constraints = {
+            name: words[name] for name in CONSTRAINTS if words.get(name, UNKNOWN) not in (UNKNOWN, None)
+        }
+        pattern = words.get("regex", words.get("pattern"))
+        if isinstance(pattern, str):
+            constraints["pattern"] = pattern
+        choices = words.get("choices")
+    elif default is not None:
+        value = literal_of(default)
+    if argument.annotation is not None:
+        kind = type_of(argument.annotation, constraints)
+        text = ast.unparse(argument.annotation)
+    else:
+        kind, text = _guess(value)
+    if isinstance(choices, list | tuple) and choices:
+        kind, text = Literal[tuple(choices)], f"one of {', '.join(map(repr, choices))}"
+    if value is None and kind is not Any:
+        kind = Optional[kind]  # noqa: UP045  a value, not an annotation
+    if not _usable(kind, constraints):
+        constraints = {}
+    return Parameter(argument.arg, kind, text, required, value, constraints)
+
+
+def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
+    """Tell whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
+    if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(
+        constraints
+    ):
+        return False
+    try:
+        create_model("Probe", probe=(kind, Field(**constraints)))
+    except (PydanticUserError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _guess(default: Any) -> tuple[Any, str]:
+    for kind in (bool, int, float, str):
+        if type(default) is kind:
+            return kind, kind.__name__
+    return Any, "any value"

@@ -1,0 +1,1 @@
+"""Run models that were written for Decthings."""

@@ -1,0 +1,1 @@
+"""The worker that holds a loaded model and answers calls to it."""

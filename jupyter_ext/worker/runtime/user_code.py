@@ -1,0 +1,73 @@
+"""The user's code as it travelled from the notebook: a cell, a function, a script or a folder, and the names it takes along.
+
+Standard library only; names are unpickled by cloudpickle's pickles, which need cloudpickle in the user's environment.
+
+    code/manifest.json      kind, entry, label, source file, labels and sources of further files, imports
+    code/<source>.py        the cell, with the line numbers that the notebook shows
+    code/names.pkl          names of the notebook, by value
+    code/function.pkl       the function of `jx.train(fn)`
+    code/folder/…           the files of a Cog project; see `cog_project`
+"""
+
+from __future__ import annotations
+
+import importlib
+import linecache
+import pickle
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jupyter_ext.ipc.json_files import read_json
+
+
+class UserCode:
+    """One unpacked bundle."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        manifest = read_json(directory / "manifest.json")
+        self.kind: str = manifest["kind"]
+        self.entry: str = manifest["entry"]
+        self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
+        self._source = directory / manifest["source"] if manifest.get("source") else None
+        self._imports: dict[str, str] = manifest.get("imports", {})
+        self.labels: dict[str, str] = dict(manifest.get("labels", {}))
+        if self._source is not None:
+            self.labels[str(self._source)] = manifest["label"]
+        for filename, copy in manifest.get("sources", {}).items():
+            _remember_source(filename, (directory / copy).read_text(encoding="utf-8"))
+
+    def load(self, main: ModuleType) -> None:
+        """Put the notebook's names into `main`; a cell that defines the entry is executed there too."""
+        for alias, name in self._imports.items():
+            module = importlib.import_module(name)
+            setattr(main, alias, module)
+        names = self._directory / "names.pkl"
+        if names.exists():
+            with open(names, "rb") as file:
+                unpickler = pickle.Unpickler(file)
+                for name in unpickler.load():
+                    vars(main)[name] = unpickler.load()  # one memo for all: what was shared stays shared
+        if self.kind == "cell":
+            self.execute(main)
+
+    def execute(self, main: ModuleType) -> None:
+        """Execute the cell's text in `main`."""
+        if self._source is None:
+            raise ValueError("this code has no source text to execute")
+        text = self._source.read_text(encoding="utf-8")
+        main.__dict__["__file__"] = str(self._source)
+        exec(compile(text, str(self._source), "exec"), main.__dict__)
+
+    def function(self, main: ModuleType) -> Any:
+        """Give the function to call."""
+        if self.kind == "function":
+            with open(self._directory / "function.pkl", "rb") as file:
+                return pickle.load(file)
+        return main.__dict__[self.entry]
+
+
+def _remember_source(filename: str, text: str) -> None:
+    """Let tracebacks show lines of a notebook cell that is no file here."""
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)

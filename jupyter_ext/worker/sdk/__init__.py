@@ -1,0 +1,1 @@
+"""What training code calls: `log`, `progress`, `checkpoint`, `Input`. Standard library only."""

@@ -1,0 +1,73 @@
+"""Where the threads of a session stand, and a debugger's way in. Standard library; debugpy where it is asked for.
+
+Rule: debugpy listens on demand only, because a process that it traces takes half as long again for every small step.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import threading
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from jupyter_ext.worker.runtime import tracebacks
+
+_OURS = ("IOPub", "Heartbeat", "Control", "Shell channel", "calls", "asyncio_")
+
+
+def listen() -> dict[str, Any]:
+    """Have debugpy listen on a free port of 127.0.0.1.
+
+    Returns:
+        `host` and `port`.
+
+    Raises:
+        ImportError: This Python has no debugpy.
+    """
+    import debugpy
+
+    host, port = debugpy.listen(("127.0.0.1", 0))
+    return {"host": host, "port": port}
+
+
+def keep_out_of_debuggers(thread: threading.Thread) -> None:
+    """Have debugpy neither stop nor trace a thread: it has to answer while the others stand at a breakpoint."""
+    for name in ("pydev_do_not_trace", "is_pydev_daemon_thread"):
+        setattr(thread, name, True)
+
+
+def stacks(labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Tell where each of the user's threads stands, the main thread first.
+
+    Returns:
+        For each `name`, `main`, and `frames` (outermost first: `file`, `line`, `function`, `source`), cut to the user's
+        frames and the innermost one.
+    """
+    running = sys._current_frames()
+    told = []
+    for thread in threading.enumerate():
+        frame = running.get(thread.ident or 0)
+        if frame is None or thread is threading.current_thread() or thread.name.startswith(_OURS):
+            continue
+        is_main = thread is threading.main_thread()
+        told.append({"name": thread.name, "main": is_main, "frames": _frames(frame, labels)})
+    return sorted(told, key=lambda one: not one["main"])
+
+
+def _frames(innermost: FrameType, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    at: FrameType | None = innermost
+    while at is not None:
+        code = at.f_code
+        if tracebacks.is_shown(code.co_filename, labels, innermost=at is innermost):
+            line = at.f_lineno or 0
+            place = {
+                "file": labels.get(code.co_filename, code.co_filename),
+                "line": line,
+                "function": code.co_name,
+            }
+            found.append({**place, "source": linecache.getline(code.co_filename, line).strip() or None})
+        at = at.f_back
+    return found[::-1]

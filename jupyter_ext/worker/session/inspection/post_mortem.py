@@ -1,0 +1,155 @@
+"""The last exception of a session, kept alive: its frames, their locals, and a place to evaluate in. Standard library only.
+
+Rule: one is kept, for ten minutes or until a call succeeds, because it keeps every tensor of its frames.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime.redaction import Redactor
+from jupyter_ext.worker.session.inspection.value_summary import summarize
+
+KEEP_S = 600.0
+MAX_LOCALS = 40
+MAX_FRAMES = 40
+
+
+class Failure:
+    """One exception, stopped where it was raised.
+
+    Args:
+        error: The exception, with its traceback.
+        labels: What to call a file, such as "Cell net".
+        cwd: Files below it are named relative to it.
+        redactor: Keeps secrets out of what is told.
+        op: The call that it ended.
+    """
+
+    def __init__(
+        self, error: BaseException, labels: Mapping[str, str], cwd: Path, redactor: Redactor, op: str
+    ) -> None:
+        self.error = error
+        self.op = op
+        self.at = time.time()
+        self._redactor = redactor
+        self._frames = _frames(error, labels)
+        self._namespaces: dict[int, dict[str, Any]] = {}
+        self.selected = len(self._frames) - 1
+        told = redactor.json(tracebacks.describe(error, labels, cwd))
+        self.told: dict[str, Any] = {**told, "frames": self._with_locals(told["frames"])}
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames of the user's there are."""
+        return len(self._frames)
+
+    def select(self, number: int) -> dict[str, Any]:
+        """Choose the frame to evaluate in.
+
+        Args:
+            number: 0 is the outermost; negative numbers count from the innermost.
+
+        Raises:
+            IndexError: There is no such frame.
+        """
+        number = number + self.num_frames if number < 0 else number
+        if not 0 <= number < self.num_frames:
+            raise IndexError(f"there is no frame {number}; they are 0 to {self.num_frames - 1}")
+        self.selected = number
+        return self.describe_frame(number)
+
+    def describe_frame(self, number: int) -> dict[str, Any]:
+        """Describe a frame: place and locals, as they are now."""
+        told = dict(self.told["frames"][number])
+        namespace = self._namespaces.get(number)
+        values = self._frames[number].f_locals if namespace is None else self._own(number, namespace)
+        return {**told, "number": number, "locals": describe_locals(values, self._redactor)}
+
+    def namespace(self, number: int | None = None) -> dict[str, Any]:
+        """Give what code is evaluated with in a frame: its globals below its locals, kept from cell to cell."""
+        number = self.selected if number is None else number
+        if number not in self._namespaces:
+            frame = self._frames[number]
+            self._namespaces[number] = {**frame.f_globals, **frame.f_locals}
+        return self._namespaces[number]
+
+    def publish(self) -> None:
+        """Let `%debug` and `pdb.pm()` of the kernel find it."""
+        sys.last_type, sys.last_value = type(self.error), self.error
+        sys.last_traceback = self.error.__traceback__
+        sys.last_exc = self.error  # type: ignore[attr-defined]  # of Python 3.12
+
+    def drop(self) -> None:
+        """Let go of all it keeps."""
+        if getattr(sys, "last_value", None) is self.error:
+            for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+                sys.__dict__.pop(name, None)
+        self._frames, self._namespaces = [], {}
+        self.error = RuntimeError("its frames were let go of")
+
+    def _own(self, number: int, namespace: dict[str, Any]) -> dict[str, Any]:
+        outer = self._frames[number].f_globals
+        return {name: value for name, value in namespace.items() if outer.get(name, self) is not value}
+
+    def _with_locals(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        values = [describe_locals(frame.f_locals, self._redactor) for frame in self._frames]
+        # a syntax error's last line is a place, not a frame
+        return [{**told, "locals": values[i] if i < len(values) else []} for i, told in enumerate(frames)]
+
+
+def describe_locals(values: Mapping[str, Any], redactor: Redactor) -> list[dict[str, Any]]:
+    """Describe names and values of a frame, in a line each."""
+    names = [name for name in values if not name.startswith(("__", "@"))]
+    return [summarize(name, values[name], redactor) for name in names[:MAX_LOCALS]]
+
+
+def _frames(error: BaseException, labels: Mapping[str, str]) -> list[FrameType]:
+    """List the frames that `tracebacks.describe` shows, outermost first."""
+    found: list[FrameType] = []
+    entry = error.__traceback__
+    while entry is not None:
+        filename = entry.tb_frame.f_code.co_filename
+        if tracebacks.is_shown(filename, labels, innermost=entry.tb_next is None):
+            found.append(entry.tb_frame)
+        entry = entry.tb_next
+    return found[: MAX_FRAMES // 2] + found[-MAX_FRAMES // 2 :] if len(found) > MAX_FRAMES else found
+
+
+def install_in_shell(shell: Any, holder: Any) -> None:
+    """Give the kernel's shell `%%jx_frame`: run a cell in the frame that is selected, of the failure that `holder` has.
+
+    Args:
+        shell: IPython's.
+        holder: Has the last `failure`, or `None`.
+    """
+
+    def jx_frame(line: str, cell: str) -> None:
+        __tracebackhide__ = True
+        failure: Failure | None = holder.failure
+        in_frame = failure is not None and failure.num_frames
+        _run_in(shell, cell, failure.namespace() if failure is not None and in_frame else shell.user_ns)
+
+    shell.register_magic_function(jx_frame, "cell", "jx_frame")
+
+
+def _run_in(shell: Any, cell: str, namespace: dict[str, Any]) -> None:
+    """Run a cell in a namespace of its own; the value of its last expression is displayed as IPython would."""
+    __tracebackhide__ = True
+    text = shell.transform_cell(cell)
+    name = shell.compile.cache(text, shell.execution_count)
+    tree = ast.parse(text, name)
+    namespace.setdefault("get_ipython", shell.get_ipython)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, name, "exec"), namespace)
+    if last is not None:
+        value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+        if not cell.rstrip().endswith(";"):
+            shell.displayhook(value)

@@ -1,0 +1,216 @@
+"""The main thread of a session, taken by turns: calls, trainings and cells, first come, first served.
+
+Rule: an interrupt reaches the turn that it is meant for or nobody. It is a `KeyboardInterrupt` in that turn's code;
+everything else of the process, the model first of all, stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from jupyter_ext.worker.session.runtime.interrupts import InterruptWatch
+from jupyter_ext.worker.session.runtime.kernel import in_call
+
+
+class UserError(Exception):
+    """The user's code raised; `error` is what it raised, with its traceback."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(repr(error))
+        self.error = error
+
+
+class Interrupted(UserError):
+    """A turn was interrupted, or given up before it began; `error` says where it was."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """One piece of the user's code that has the main thread, or waits for it.
+
+    Attributes:
+        op: What it does, for people.
+        subject: The id of the training or model that it concerns, if any.
+        wanted: Whether an interrupt was asked for.
+    """
+
+    op: str
+    subject: str | None = None
+    queued_at: float = field(default_factory=time.time)
+    started_at: float | None = None
+    wanted: bool = False
+    armed: bool = False
+    task: asyncio.Task[Any] | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it for clients."""
+        return {
+            "op": self.op,
+            "subject": self.subject,
+            "queued_at": self.queued_at,
+            "started_at": self.started_at,
+            "interrupting": self.wanted,
+        }
+
+
+class Turns:
+    """Who has the main thread, and who waits for it.
+
+    Args:
+        on_change: Called, in any thread, when somebody came, began or left.
+        on_stop: Called in the main thread when the interrupt is the shim's, on its way to end the session.
+        is_stopping: Tells whether the session is being ended.
+    """
+
+    def __init__(
+        self, on_change: Callable[[], None], on_stop: Callable[[], None], is_stopping: Callable[[], bool]
+    ) -> None:
+        self._on_change = on_change
+        self._on_stop = on_stop
+        self._is_stopping = is_stopping
+        self._main = threading.main_thread()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock: asyncio.Lock | None = None
+        self._watch: InterruptWatch | None = None
+        self.current: Turn | None = None
+        self.waiting: list[Turn] = []
+
+    def begin(self, loop: asyncio.AbstractEventLoop, lock: asyncio.Lock) -> None:
+        """Use the loop of the main thread, and the lock that the kernel's cells take as well."""
+        self._loop, self._lock = loop, lock
+        self._watch = InterruptWatch()
+
+    @property
+    def cell_runs(self) -> bool:
+        """Whether a cell of a client has the main thread."""
+        return self.current is None and self._lock is not None and self._lock.locked()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything has the main thread or waits for it."""
+        return self.current is not None or bool(self.waiting) or self.cell_runs
+
+    async def take(self, turn: Turn, work: Callable[[], Any]) -> Any:
+        """Do some work in the main thread when it is this turn's time; call it in another thread's loop.
+
+        Args:
+            turn: The turn.
+            work: Called in the main thread; where it gives a coroutine, that is awaited there.
+
+        Raises:
+            Interrupted: It was interrupted.
+            Exception: Whatever the work raised.
+        """
+        assert self._loop is not None
+        self.waiting.append(turn)
+        self._on_change()
+        future = asyncio.run_coroutine_threadsafe(self._wait_and_run(turn, work), self._loop)
+        return await asyncio.wrap_future(future)
+
+    def interrupt(self, turn: Turn) -> None:
+        """Interrupt a turn, or have it never begin; asking again interrupts again."""
+        turn.wanted = True
+        if self.current is turn and self._main.ident is not None:
+            signal.pthread_kill(self._main.ident, signal.SIGINT)  # also wakes it from a system call
+        self._on_change()
+
+    def deaf(self) -> str | None:
+        """Say why the code that has the main thread cannot be interrupted; `None` where it can, or nothing runs."""
+        return None if self._watch is None or not self.is_busy else self._watch.deaf()
+
+    def interrupt_cell(self) -> None:
+        """Interrupt the cell that has the main thread."""
+        if self.cell_runs and self._main.ident is not None:
+            signal.pthread_kill(self._main.ident, signal.SIGINT)
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGINT in the main thread."""
+        if self._is_stopping():
+            self._on_stop()
+            return
+        turn = self.current
+        if turn is None or not (turn.armed and turn.wanted):
+            return
+        if turn.task is not None and asyncio.current_task(self._loop) is not turn.task:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(turn.task.cancel)
+            return
+        raise KeyboardInterrupt
+
+    async def _wait_and_run(self, turn: Turn, work: Callable[[], Any]) -> Any:
+        assert self._lock is not None
+        try:
+            async with self._lock:
+                if turn.wanted:
+                    raise Interrupted(KeyboardInterrupt())
+                self.current, turn.started_at = turn, time.time()
+                self.waiting.remove(turn)
+                self._on_change()
+                return await self._run(turn, work)
+        finally:
+            if turn in self.waiting:
+                self.waiting.remove(turn)
+            if self.current is turn:
+                self.current = None
+            turn.done.set()
+            self._on_change()
+
+    async def _run(self, turn: Turn, work: Callable[[], Any]) -> Any:
+        mark = in_call.set(True)
+        assert self._watch is not None
+        self._watch.restore()  # a cell before may have left its own
+        try:
+            result = _guarded(turn, work)
+            if not asyncio.iscoroutine(result):
+                return result
+            turn.task = asyncio.ensure_future(_awaited(turn, result))
+            return await turn.task
+        except asyncio.CancelledError as error:
+            raise Interrupted(error) from None
+        finally:
+            in_call.reset(mark)
+            turn.armed = False
+            self._watch.restore()
+
+
+def _guarded(turn: Turn, work: Callable[[], Any]) -> Any:
+    """Call `work` so that an interrupt, whenever it comes, ends here."""
+    try:
+        try:
+            turn.armed = True
+            if turn.wanted:
+                raise KeyboardInterrupt
+            return work()
+        finally:
+            turn.armed = False
+    except BaseException as error:  # noqa: BLE001  the edge to the user's code: all of it is theirs to see
+        turn.armed = False
+        raise _told(turn, error) from None
+
+
+async def _awaited(turn: Turn, work: Any) -> Any:
+    """Await a coroutine likewise: nothing of the user's may reach the event loop."""
+    try:
+        try:
+            turn.armed = True
+            return await work
+        finally:
+            turn.armed = False
+    except BaseException as error:  # noqa: BLE001  as above
+        turn.armed = False
+        raise _told(turn, error) from None
+
+
+def _told(turn: Turn, error: BaseException) -> UserError:
+    interrupted = isinstance(error, KeyboardInterrupt) or (
+        turn.wanted and isinstance(error, asyncio.CancelledError)
+    )
+    return Interrupted(error) if interrupted else UserError(error)
