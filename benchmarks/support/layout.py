@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.support.results import Change
 from benchmarks.support.rows import Row
 
-_WIDTHS = (60, 13, 32, 13, 8, 11, 8)
+_WIDTHS = (60, 17, 28, 17, 8, 12, 8)
 _HEAD = ("what", "measured", "beside", "its figure", "ratio", "goal", "")
 _HEAD_OF_CHANGES = ("before", "now")
 
@@ -32,7 +32,8 @@ def line(row: Row, change: Change | None = None) -> str:
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:,.4g} {unit}".rstrip()
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{text} {unit}".rstrip()
 
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
