@@ -71,7 +71,8 @@ class Kernel:
 
         def on_output(message: dict[str, Any]) -> None:
             now = time.time()
-            seen.extend((float(line), now) for line in message["content"]["text"].split())
+            if message["msg_type"] == "stream":
+                seen.extend((float(line), now) for line in message["content"]["text"].split())
 
         self.client.execute_interactive(code, timeout=60, output_hook=on_output)
         return seen
