@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help env lab demo test check lint house format types bench wheel chromium clean
+.PHONY: help env lab demo test check lint house pictures format types bench wheel chromium clean
 
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
@@ -63,6 +63,9 @@ lint: env ## the part of `make check` that runs no tests
 	$(PY) .ci/wire_types.py --check
 	npm run check
 	npm test
+
+pictures: env chromium ## take the README's pictures of the real product, light and dark
+	$(PY) .ci/pictures.py docs/pictures
 
 house: env ## print how large rooms, functions and modules are, beside their limits
 	@$(PY) .ci/house.py

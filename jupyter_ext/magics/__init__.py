@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyter_ext.client import display_hook
+
 _LINE = (
     "train", "training", "trainings", "debug_session", "debug_sessions", "debug_call", "model", "models", "engine"
 )  # fmt: skip
@@ -24,6 +26,7 @@ def register(ipython: Any) -> None:
         ipython.set_hook("complete_command", complete, str_key=name)
     if _help_without_body not in ipython.input_transformers_cleanup:
         ipython.input_transformers_cleanup.append(_help_without_body)
+    display_hook.renderer = render
     begin()
 
 
@@ -34,6 +37,24 @@ def unregister(ipython: Any) -> None:
             ipython.magics_manager.magics[kind].pop(name, None)
     if _help_without_body in ipython.input_transformers_cleanup:
         ipython.input_transformers_cleanup.remove(_help_without_body)
+    display_hook.renderer = None
+
+
+def render(kind: display_hook.Kind, handle: Any) -> None:
+    """Display a handle as a live view; what that takes is imported on first use."""
+    match kind:
+        case "training" | "trainings":
+            from jupyter_ext.magics import display
+
+            display.show(handle) if kind == "training" else display.show_table(handle)
+        case "models":
+            from jupyter_ext.magics import model_display
+
+            model_display.show(handle)
+        case "session" | "debug_training":
+            from jupyter_ext.magics import session_display
+
+            session_display.show(handle) if kind == "session" else session_display.show_training(handle)
 
 
 def _help_without_body(lines: list[str]) -> list[str]:

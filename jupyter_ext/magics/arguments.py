@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.magics.line import split_words
 
 
 class HelpShown(Exception):
@@ -15,10 +15,22 @@ class HelpShown(Exception):
 
 
 class MagicParser(argparse.ArgumentParser):
-    """A parser for the line of one magic."""
+    """A parser for the line of one magic.
+
+    Args:
+        magic: The magic, as it is written.
+        description: What `--help` says first.
+        split: Splits a line into words in place of the shell's rules; nothing of the notebook is replaced then.
+        **options: Of argparse's parser.
+    """
 
     def __init__(
-        self, magic: str, description: str, *, split: Callable[[str], list[str]] = shlex.split, **options: Any
+        self,
+        magic: str,
+        description: str,
+        *,
+        split: Callable[[str], list[str]] | None = None,
+        **options: Any,
     ) -> None:
         self._split = split
         super().__init__(
@@ -36,22 +48,32 @@ class MagicParser(argparse.ArgumentParser):
         """Refuse the line."""
         raise InvalidInput(f"{self.prog}: {message}. `{self.prog} --help` shows what it takes.")
 
-    def parse(self, line: str) -> argparse.Namespace:
+    def parse(self, line: str, namespace: Mapping[str, Any] | None = None) -> argparse.Namespace:
         """Parse a magic's line.
+
+        Args:
+            line: What follows the magic's name.
+            namespace: The notebook's names, for `{expression}` and `$name`; `None` where IPython has replaced them.
 
         Raises:
             InvalidInput: It is not what the magic takes.
             HelpShown: It asked for help.
+
+        Returns:
+            The arguments; `rest` has the words after `--`.
         """
         try:
-            words = self._split(line)
+            words = split_words(line, namespace) if self._split is None else self._split(line)
         except ValueError as error:
             self.error(f"{str(error).lower()} in {line!r}")
+        rest: list[str] = []
+        if "--" in words:
+            words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
         if "--help" in words or "-h" in words:
             print(self.format_help())
             raise HelpShown
         try:
-            return self.parse_args(words)
+            return self.parse_args(words, argparse.Namespace(rest=rest))
         except argparse.ArgumentError as error:
             self.error(str(error))
 
@@ -61,31 +83,6 @@ class MagicParser(argparse.ArgumentParser):
             return super().parse_known_args(args, namespace)
         except argparse.ArgumentError as error:
             self.error(str(error))
-
-
-def split_expressions(line: str) -> list[str]:
-    """Split a line at its spaces, but for those within quotes or brackets: `-p x=f("a b", y[0, 1])` is two words.
-
-    Raises:
-        ValueError: A quote or a bracket is not closed.
-    """
-    words, word, quote, depth = [], "", "", 0
-    for letter in line:
-        if not quote and not depth and letter.isspace():
-            words += [word] if word else []
-            word = ""
-            continue
-        word += letter
-        if quote:
-            quote = "" if letter == quote and not word.endswith("\\" + letter) else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter in "([{") - (letter in ")]}")
-    if quote or depth > 0:
-        raise ValueError("No closing quotation" if quote else "No closing bracket")
-    words += [word] if word else []
-    return [one[1:-1] if len(one) > 1 and one[0] == one[-1] and one[0] in "'\"" else one for one in words]
 
 
 def parse_inputs(pairs: list[str], magic: str, option: str = "-i") -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from typing import Any
 
 _OPTIONS = {
@@ -55,27 +57,18 @@ _VALUES = {
 def complete(shell: Any, event: Any) -> list[str]:
     """Complete one word of a magic's line; IPython calls this."""
     words = event.line.split()
-    magic = words[0].lstrip("%")
-    before = words[-1] if event.line.endswith(" ") else (words[-2] if len(words) > 1 else "")
-    if magic == "models" and before == "--on":
+    head, magic = words[0], words[0].lstrip("%")
+    begun = [] if event.line.endswith(" ") else words[-1:]
+    before = words[: len(words) - len(begun)]
+    if magic == "models" and before[-1] == "--on":
         return ["pieces"]
-    if before in _VALUES:
-        return _VALUES[before]
-    if magic == "train" and before in ("-i", "--input"):
+    if before[-1] in _VALUES:
+        return _VALUES[before[-1]]
+    if magic == "train" and before[-1] in ("-i", "--input"):
         return [f"{name}=" for name in _input_names(shell, words)]
-    if magic == "training" and len(words) <= (1 if event.line.endswith(" ") else 2):
-        return _training_names()
-    if magic == "model" and len(words) <= (1 if event.line.endswith(" ") else 2):
-        from jupyter_ext.client.models.handle import known_ids
-
-        return known_ids()
-    if magic == "train" and words[0] == "%train" and len(words) <= (1 if event.line.endswith(" ") else 2):
-        return [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
-    if magic in ("debug_session", "in_session") and len(words) <= (1 if event.line.endswith(" ") else 2):
-        return [session.name for session in _sessions()]
-    if magic == "debug_call" and len(words) <= (1 if event.line.endswith(" ") else 2):
-        return _call_targets()
-    if words[0] == "%%debug_session":
+    if len(before) == 1 and (first := _FIRST.get(head)) is not None:
+        return first(shell)
+    if head == "%%debug_session":
         return ["--entry", "--inactive", "--new", "--as", "--help"]
     return _OPTIONS.get(magic, [])
 
@@ -91,7 +84,7 @@ def _sessions() -> list[Any]:
 
 
 def _call_targets() -> list[str]:
-    """List `SESSION.METHOD` of all that can be called."""
+    """Return `SESSION.METHOD` of all that can be called."""
     targets = []
     for session in _sessions():
         known = session.resource
@@ -117,11 +110,40 @@ def _input_names(shell: Any, words: list[str]) -> list[str]:
     return list(inspect.signature(function).parameters) if inspect.isfunction(function) else []
 
 
-def _training_names() -> list[str]:
+def _function_names(shell: Any) -> list[str]:
+    return [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
+
+
+def _training_names(_shell: Any) -> list[str]:
+    """List the names of recent trainings, then their ids."""
     from jupyter_ext.client.trainings.api import trainings
     from jupyter_ext.errors import JupyterExtError
 
     try:
-        return [training.id for training in trainings.list(limit=20)]
+        recent = trainings.list(limit=20)
     except JupyterExtError:
         return []
+    names = dict.fromkeys(shlex.quote(training.name) for training in recent)
+    return [*names, *(training.id for training in recent)]
+
+
+def _model_ids(_shell: Any) -> list[str]:
+    from jupyter_ext.client.models.handle import known_ids
+
+    return known_ids()
+
+
+def _session_names(_shell: Any) -> list[str]:
+    return [session.name for session in _sessions()]
+
+
+_FIRST: dict[str, Callable[[Any], list[str]]] = {
+    "%train": _function_names,
+    "%training": _training_names,
+    "%model": _model_ids,
+    "%debug_session": _session_names,
+    "%%debug_session": _session_names,
+    "%%in_session": _session_names,
+    "%debug_call": lambda _shell: _call_targets(),
+}
+"""What the first word after a magic can be."""

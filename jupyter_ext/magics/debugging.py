@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs, split_expressions
+from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
+from jupyter_ext.magics.line import split_expressions
 
 if TYPE_CHECKING:
+    from jupyter_ext.client.sessions.model import Model
     from jupyter_ext.client.sessions.session import Session
 
 _SESSION_TEXT = """\
@@ -25,7 +27,7 @@ A debug session is a process of its own with a model in it, which is called piec
 Names of the notebook that the cell uses travel with it by value. %debug_call calls it, %%in_session runs cells in it."""
 
 _CALL_TEXT = """\
-Call something in a debug session and give what it gives.
+Call something in a debug session and return what it returns.
 
   %debug_call net.instantiate -p n=8               makes a model; so do create_state and get_state their states
   %debug_call net.train -p x=x_train -p epochs=3   returns at once and shows the curve
@@ -128,7 +130,7 @@ class DebuggingMagics(Magics):
         params = self._evaluated(parser, parse_inputs(arguments.param, "%debug_call", "-p"))
         from jupyter_ext.client.sessions.session import debug_sessions
 
-        result = self._called(debug_sessions.get(name), method, params, arguments)
+        result = _call(debug_sessions.get(name), method, params, arguments)
         if arguments.variable is not None:
             assert self.shell is not None
             self.shell.user_ns[arguments.variable] = result
@@ -180,7 +182,7 @@ class DebuggingMagics(Magics):
             session = debugging.launch(name, bundle, arguments.inactive or None)
         if arguments.variable is not None:
             self.shell.user_ns[arguments.variable] = session
-        return _shown_richly(session)
+        return session
 
     def _look(self, arguments: argparse.Namespace) -> Any:
         from jupyter_ext.client.decthings.session import RemoteSession
@@ -200,7 +202,7 @@ class DebuggingMagics(Magics):
             case "terminate" if isinstance(session, RemoteSession):
                 print(session.terminate())
             case "show":
-                return _shown_richly(session)
+                return session
             case "logs":
                 print(session.logs(arguments.tail), end="")
                 if errors := session.logs(arguments.tail, "stderr"):
@@ -220,7 +222,7 @@ class DebuggingMagics(Magics):
         return None
 
     def _frame(self, session: Session, arguments: argparse.Namespace) -> int | None:
-        """Give the number of the frame to go to, or `None` to stay."""
+        """Return the number of the frame to go to, or `None` to stay."""
         if arguments.verb == "frames":
             number: int | None = arguments.number
             return number
@@ -249,48 +251,58 @@ class DebuggingMagics(Magics):
                 ) from None
         return values
 
-    def _called(
-        self, session: Session, method: str, params: dict[str, Any], arguments: argparse.Namespace
-    ) -> Any:
-        from jupyter_ext.client.decthings.session import RemoteSession
-        from jupyter_ext.errors import SessionError, UnknownId
 
-        if isinstance(session, RemoteSession):
-            return session.called(method, params, arguments.model)
-        if method == "create_state":
-            return session.create_state(**params)
-        if method == "instantiate":
-            return session.instantiate(**params)
-        models = session.models
-        chosen = (
-            [one for one in models if one.id.startswith(arguments.model)] if arguments.model else models[-1:]
-        )
-        if arguments.model and not chosen:
-            known = ", ".join(one.id for one in models) or "none"
-            raise UnknownId(f"Session {session.name} has no model {arguments.model!r}; it has {known}.")
-        if method in session.resource.functions and not (chosen and method in chosen[-1].methods):
-            return session.call(method, anomaly=arguments.anomaly, **params)
-        if not chosen:
-            raise SessionError(
-                f"Session {session.name} has no model yet: %debug_call {session.name}.instantiate"
-            )
-        model = chosen[-1]
-        match method:
-            case "train":
-                return _shown_richly(model.train(anomaly=arguments.anomaly, **params))
-            case "evaluate":
-                return model.evaluate(anomaly=arguments.anomaly, **params)
-            case "get_state":
-                return model.get_state()
-            case "parameters":
-                return model.parameters(**params)
-            case "step" if "step" not in model.methods:
-                return model.step(anomaly=arguments.anomaly, **params)
-        return model.call(method, anomaly=arguments.anomaly, **params)
+def _call(session: Session, method: str, params: dict[str, Any], arguments: argparse.Namespace) -> Any:
+    """Call a method of a session, or of a model in it."""
+    from jupyter_ext.client.decthings.session import RemoteSession
+    from jupyter_ext.errors import SessionError
+
+    if isinstance(session, RemoteSession):
+        return session.called(method, params, arguments.model)
+    if method == "create_state":
+        return session.create_state(**params)
+    if method == "instantiate":
+        return session.instantiate(**params)
+    model = _chosen_model(session, arguments.model)
+    is_method = model is not None and method in model.methods
+    if method in session.resource.functions and not is_method:
+        return session.call(method, anomaly=arguments.anomaly, **params)
+    if model is None:
+        raise SessionError(f"Session {session.name} has no model yet: %debug_call {session.name}.instantiate")
+    return _call_model(model, method, params, anomaly=arguments.anomaly)
 
 
-def _shown_richly(handle: Any) -> Any:
-    """Give a handle that displays itself as these magics show it; what that takes is imported here, on first use."""
-    from jupyter_ext.magics import session_display  # noqa: F401
+def _chosen_model(session: Session, model_id: str | None) -> Model | None:
+    """Return the model of this id, by default the newest, or `None` where there is none yet.
 
-    return handle
+    Raises:
+        UnknownId: None has this id, or several begin so.
+    """
+    from jupyter_ext.errors import UnknownId
+
+    models = session.models
+    if not model_id:
+        return models[-1] if models else None
+    chosen = [one for one in models if one.id == model_id] or [
+        one for one in models if one.id.startswith(model_id)
+    ]
+    if len(chosen) != 1:
+        known = ", ".join(one.id for one in models) or "none"
+        several = f"several models {model_id!r}" if chosen else f"no model {model_id!r}"
+        raise UnknownId(f"Session {session.name} has {several}; it has {known}.")
+    return chosen[0]
+
+
+def _call_model(model: Model, method: str, params: dict[str, Any], *, anomaly: bool) -> Any:
+    match method:
+        case "train":
+            return model.train(anomaly=anomaly, **params)
+        case "evaluate":
+            return model.evaluate(anomaly=anomaly, **params)
+        case "get_state":
+            return model.get_state()
+        case "parameters":
+            return model.parameters(**params)
+        case "step" if "step" not in model.methods:
+            return model.step(anomaly=anomaly, **params)
+    return model.call(method, anomaly=anomaly, **params)

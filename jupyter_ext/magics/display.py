@@ -14,8 +14,6 @@ from IPython.display import DisplayHandle, display
 
 from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext.client.requests.background_loop import loop_thread
-from jupyter_ext.client.trainings import handle as handles
-from jupyter_ext.client.trainings import listing
 from jupyter_ext.client.trainings.handle import MIME_TYPE, Training, mime_content
 from jupyter_ext.client.trainings.listing import TrainingList, duration_s, format_duration, format_number
 from jupyter_ext.client.trainings.snapshot_svg import draw
@@ -105,9 +103,12 @@ async def _drop_unviewed(shown: LiveOutput) -> None:
 
 
 def show_table(runs: TrainingList) -> None:
-    """Display the live table of runs."""
-    assert runs.table is not None
-    show_view("trainings", runs.table, {"text/html": runs._repr_html_(), "text/plain": repr(runs)})
+    """Display the live table of runs; a list that is not the answer to a question stays as it is."""
+    still = {"text/html": runs._repr_html_(), "text/plain": repr(runs)}
+    if runs.table is None:
+        display(still, raw=True)
+    else:
+        show_view("trainings", runs.table, still)
 
 
 def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[None]:
@@ -242,7 +243,3 @@ class EngineStatus:
             extra = "" if environment.extra is None else ", for models of transformers"
             lines.append(f"  {environment.python}{extra}: {environment.state}{torch}{memory}{detail}")
         return "\n".join(lines)
-
-
-handles.show_hook = show
-listing.show_hook = show_table

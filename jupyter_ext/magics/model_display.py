@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-from IPython.display import display
-
 from jupyter_ext.bytes_format import format_bytes
-from jupyter_ext.client.models import listing
 from jupyter_ext.client.models.handle import Model
-from jupyter_ext.client.models.listing import ModelList, static_bundle
-from jupyter_ext.client.requests import comm_bridge
+from jupyter_ext.client.models.listing import ModelList
+from jupyter_ext.magics.display import show_view
 from jupyter_ext.protocol.models import Unloaded
-
-log = logging.getLogger(__name__)
-
-_WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 
 
 def show(found: ModelList[Any]) -> None:
-    """Display a list: live by MIME type or widget, and as a table where nothing is alive."""
-    data = static_bundle(found)
-    try:
-        from jupyter_ext_widgets import LiveView
-    except ImportError as error:
-        log.info("no widget: %s", error)
-    else:
-        widget = LiveView("models", found.mime_content, bridge=comm_bridge.CommBridge())
-        data[_WIDGET_TYPE] = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    display(data, raw=True)
+    """Display a list of models, or one of them, live."""
+    show_view("models", found.mime_content, found.static_bundle())
 
 
 def show_and_wait(model: Model, verb: str) -> None:
@@ -76,6 +60,3 @@ def delete(model: Model, *, only_files: bool, force: bool) -> Any:
     model.delete(force=force)
     print(f"{model.id} is no longer in the list, and its files are gone unless they are yours.")
     return None
-
-
-listing.show_hook = show

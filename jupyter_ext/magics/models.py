@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
-from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser
 
@@ -90,7 +91,6 @@ class ModelMagics(Magics):
         except HelpShown:
             return None
         from jupyter_ext.client.models.handle import models
-        from jupyter_ext.magics import model_display  # noqa: F401  says how a list is displayed
 
         if arguments.unload:
             models.unload()
@@ -101,11 +101,14 @@ class ModelMagics(Magics):
         return models.list(arguments.on)
 
     @line_magic
-    def model(self, line: str) -> Any:
+    @no_var_expand
+    @needs_local_scope
+    def model(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Show one model or do something with it; `%model --help` shows what."""
         parser = _model_parser()
+        assert self.shell is not None
         try:
-            arguments = parser.parse(line)
+            arguments = parser.parse(line, {**self.shell.user_ns, **(local_ns or {})})
         except HelpShown:
             return None
         _check(parser, arguments)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from IPython.display import DisplayHandle
 
-from jupyter_ext.client.sessions import session as debugging
-from jupyter_ext.client.sessions import training as debug_training
 from jupyter_ext.client.sessions.report import clock
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import JupyterExtError
@@ -94,7 +92,3 @@ def _keep_saved_output_current(training: DebugTraining, shown: LiveOutput) -> No
             time.sleep(_LOOK_INTERVAL_S)
     except JupyterExtError as error:
         shown.update(shown.data, {"text/plain": f"{training!r}\n{error}"}, is_last=True)
-
-
-debug_training.show_hook = show_training
-debugging.show_hook = show

@@ -5,28 +5,41 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.core.magic import (
+    Magics,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
     from jupyter_ext.client.capture.bundle import Bundle
+    from jupyter_ext.client.trainings.handle import Training
 
 _TRAIN_TEXT = """\
 Start a training in a background process; the cell returns at once and shows its live panel.
 
-  %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a plain script
+  %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a script
   %%train digits --destination me/digits    its weights become a version of the model me/digits
   %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
+  %train path/to/train.py -i lr=1e-3        a file, run as __main__; its options are inputs
+  %train path/to/train.py -- --lr 1e-3      … or are given as on a command line
   %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
   %train owner/name:version -i … --on replicate --destination owner/model      on a service
 
+A cell that calls train() itself, or has `if __name__ == "__main__"`, runs once, as a script; options of argparse, click, typer,
+tyro and HfArgumentParser are its inputs, other scripts find them as variables. It says which was chosen.
+
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
-with it by value. {expression} and $name take values from the notebook."""
+with it by value. {expression} and $name take values from the notebook, but not within single quotes."""
 
 _VERBS = ("show", "logs", "metrics", "cancel", "resume", "stacks")
 
@@ -36,7 +49,7 @@ def _train_parser(magic: str) -> MagicParser:
     what = (
         "what to call it"
         if magic == "%%train"
-        else "a function of this notebook, the folder of a Cog project, or owner/name:version on a service"
+        else "a function of this notebook, a Python file, the folder of a Cog project, or owner/name:version on a service"
     )
     parser.add_argument("name", nargs="?" if magic == "%%train" else None, default="training", help=what)
     parser.add_argument(
@@ -61,7 +74,9 @@ def _train_parser(magic: str) -> MagicParser:
 
 def _training_parser() -> MagicParser:
     parser = MagicParser("%training", "Show one training, or do something with it.")
-    parser.add_argument("id", help="its id, the beginning of it, or its name")
+    parser.add_argument(
+        "id", help="its name (the newest of it), its id, or six or more of the id's first characters"
+    )
     parser.add_argument("verb", nargs="?", default="show", choices=_VERBS, help="default: show")
     parser.add_argument(
         "-i", "--input", action="append", default=[], metavar="NAME=VALUE", help="with resume: another input"
@@ -87,20 +102,24 @@ class TrainingMagics(Magics):
     """Magics for trainings."""
 
     @line_cell_magic
-    def train(self, line: str, cell: str | None = None) -> Any:
+    @no_var_expand
+    @needs_local_scope
+    def train(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Start a training; `%%train --help` shows how."""
         parser = _train_parser("%train" if cell is None else "%%train")
         try:
-            arguments = parser.parse(line)
+            arguments = parser.parse(line, self._names(local_ns))
         except HelpShown:
             return None
         return self._start(parser, arguments, cell)
 
     @line_magic
-    def training(self, line: str) -> Any:
+    @no_var_expand
+    @needs_local_scope
+    def training(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
         """Show one training or do something with it; `%training --help` shows what."""
         try:
-            arguments = _training_parser().parse(line)
+            arguments = _training_parser().parse(line, self._names(local_ns))
         except HelpShown:
             return None
         from jupyter_ext.client.trainings.api import trainings
@@ -136,58 +155,54 @@ class TrainingMagics(Magics):
         found = trainings.list(arguments.status, arguments.limit)
         return TrainingList(found, arguments.status, arguments.limit)
 
+    def _names(self, local_ns: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return what `{expression}` and `$name` can read."""
+        assert self.shell is not None
+        return {**self.shell.user_ns, **(local_ns or {})}
+
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
-        from jupyter_ext.client.capture.capture import capture_cell, capture_function
-        from jupyter_ext.client.capture.cog_project import capture_folder
         from jupyter_ext.client.requests import service_ref
         from jupyter_ext.client.trainings import api
-        from jupyter_ext.errors import InvalidInput
-        from jupyter_ext.magics import display
-        from jupyter_ext.protocol.schema.literals import parse_literal
 
-        if not service_ref.is_remote(arguments.on):
-            api.check_backend(arguments.on)
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
         texts = parse_inputs(arguments.input, parser.prog)
         if service_ref.is_remote(arguments.on):
-            if cell is not None:
-                text = (
-                    f"{arguments.on} trains versions that it knows, not cells; use %train owner/name:version."
-                )
-                raise InvalidInput(text)
-            ref = service_ref.remote_ref(arguments.name, arguments.on, arguments.destination)
-            values = {name: parse_literal(text) for name, text in texts.items()}
-            return self._finish(arguments, api.start_remote(ref, values))
-        assert self.shell is not None
-        namespace = self.shell.user_ns
-        if cell is None:
-            function = namespace.get(arguments.name)
-            is_folder = function is None and os.path.isdir(os.path.expanduser(arguments.name))
-            if function is None and not is_folder:
-                raise InvalidInput(
-                    f"%train: {arguments.name!r} is neither a function of this notebook nor a folder with cog.yaml."
-                )
-
-        def capture() -> Bundle:
-            assert self.shell is not None
-            label = display.label_of(self.shell)
-            if cell is not None:
-                return capture_cell(cell, namespace, arguments.name, texts, label)
-            if is_folder:
-                return capture_folder(arguments.name)
-            return capture_function(function, arguments.name, label)
-
+            return self._finish(arguments, _start_remote(arguments, texts, is_cell=cell is not None))
+        api.check_backend(arguments.on)
+        capture = self._capture(arguments, cell, texts)
         if arguments.form:
             return self._form(parser, arguments, capture, texts)
-        bundle = capture()
-        if bundle.training_input is None:
-            inputs = {name: parse_literal(text) for name, text in texts.items()}
-        else:
-            inputs = bundle.training_input.parse_text(texts)
-        if bundle.unknown_names:
-            print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
-        return self._finish(arguments, api.start(bundle, inputs, arguments.destination))
+        return self._finish(arguments, _start_here(capture(), texts, arguments.destination))
+
+    def _capture(
+        self, arguments: argparse.Namespace, cell: str | None, texts: Mapping[str, str]
+    ) -> Callable[[], Bundle]:
+        """Return what makes a bundle of what is to be trained, as it is at the time of the call."""
+        from jupyter_ext.client.capture.capture import capture_cell, capture_function
+        from jupyter_ext.client.trainings import api
+        from jupyter_ext.errors import InvalidInput
+        from jupyter_ext.magics.display import label_of
+
+        assert self.shell is not None
+        namespace, label, name = self.shell.user_ns, label_of(self.shell), arguments.name
+        is_path = namespace.get(name) is None and (
+            os.path.exists(os.path.expanduser(name)) or name.endswith(".py")
+        )
+        if arguments.rest and (cell is not None or not is_path):
+            raise InvalidInput(
+                f"-- {arguments.rest[0]} …: only a file has a command line; give inputs as -i name=value."
+            )
+        if cell is not None:
+            return lambda: capture_cell(cell, namespace, name, texts, label)
+        function = namespace.get(name)
+        if function is not None:
+            return lambda: capture_function(function, name, label)
+        if is_path:
+            return lambda: api.capture_path(name, None, arguments.rest, texts)
+        raise InvalidInput(
+            f"%train: {name!r} is neither a function of this notebook nor a folder with cog.yaml, nor a Python file."
+        )
 
     def _form(
         self,
@@ -208,7 +223,7 @@ class TrainingMagics(Magics):
         return Form(capture, lambda values: magic_line(start, values), texts, arguments.destination)
 
     def _finish(self, arguments: argparse.Namespace, run: Any) -> Any:
-        """Give the handle as the line asks for it."""
+        """Return the handle as the line asks for it."""
         from jupyter_ext.magics import display
 
         assert self.shell is not None
@@ -218,3 +233,34 @@ class TrainingMagics(Magics):
             display.show_and_wait(run)
             return None
         return run
+
+
+def _start_remote(arguments: argparse.Namespace, texts: Mapping[str, str], *, is_cell: bool) -> Training:
+    """Start a training on a service."""
+    from jupyter_ext.client.requests import service_ref
+    from jupyter_ext.client.trainings import api
+    from jupyter_ext.errors import InvalidInput
+    from jupyter_ext.protocol.schema.literals import parse_literal
+
+    if is_cell:
+        raise InvalidInput(
+            f"{arguments.on} trains versions that it knows, not cells; use %train owner/name:version."
+        )
+    ref = service_ref.remote_ref(arguments.name, arguments.on, arguments.destination)
+    return api.start_remote(ref, {name: parse_literal(text) for name, text in texts.items()})
+
+
+def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | None) -> Training:
+    """Start a training on this machine."""
+    from jupyter_ext.client.trainings import api
+    from jupyter_ext.protocol.schema.literals import parse_literal
+
+    if bundle.training_input is None:
+        inputs = {name: parse_literal(text) for name, text in texts.items()}
+    else:
+        inputs = bundle.training_input.parse_text(texts)
+    if bundle.unknown_names:
+        print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
+    if bundle.notice:
+        print(bundle.notice)
+    return api.start(bundle, inputs, destination)

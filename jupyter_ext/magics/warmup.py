@@ -23,6 +23,6 @@ def _warm_up() -> None:
         loop_thread().run(client().warm())
         from jupyter_ext_widgets import LiveView  # noqa: F401  so that the first panel need not wait for it
 
-        from jupyter_ext.magics import model_display  # noqa: F401  says how handles of models are displayed
+        from jupyter_ext.magics import display  # noqa: F401  likewise
     except JupyterExtError as error:
         log.info("warm-up: %s", error)  # the first training says it to the user

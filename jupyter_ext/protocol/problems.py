@@ -30,7 +30,7 @@ class Problem(Exception):
     """After how many seconds the same request may be sent again."""
 
     def body(self) -> dict[str, Any]:
-        """Give the JSON body of the answer."""
+        """Return the JSON body of the answer."""
         body: dict[str, Any] = {"title": self.title, "detail": self.detail, "status": self.status}
         if self.invalid_fields:
             body["invalid_fields"] = [vars(item) for item in self.invalid_fields]

@@ -1,6 +1,6 @@
 """Debug sessions as clients look at them. Times are Unix seconds.
 
-Source: docs/architecture/10-debug-sessions.md. What is between `pid` and `notices` is told by the session itself and is
+Source: docs/architecture/12-debug-sessions.md. What is between `pid` and `notices` is told by the session itself and is
 as it was last told where the session has ended.
 """
 

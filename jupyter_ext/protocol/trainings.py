@@ -20,7 +20,7 @@ MetricValue = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
 def metric_value(number: float) -> MetricValue:
-    """Give a number as JSON can carry it."""
+    """Return a number as JSON can carry it."""
     if number != number:
         return "NaN"
     if number in (float("inf"), float("-inf")):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import torch
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights import mmap, module_builder
+from jupyter_ext.weights.json_documents import read_object
 from jupyter_ext.weights.module_builder import names_of
 
 log = logging.getLogger(__name__)
@@ -156,11 +156,10 @@ def _check_fit(files: list[model_files.WeightFile], device: torch.device) -> Non
 
 
 def _config(path: Path) -> dict[str, Any] | None:
-    try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return config if isinstance(config, dict) and config.get("architectures") else None
+    config = read_object(path / "config.json") or {}
+    names = config.get("architectures")
+    is_named = isinstance(names, list) and bool(names) and isinstance(names[0], str)
+    return config if is_named else None
 
 
 def _why_tensors_only(config: dict[str, Any] | None) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from jupyter_ext.weights.files import FLOATS, TORCH_NAMES, BadWeights, WeightFile
+from jupyter_ext.weights.files import BadWeights, WeightFile
+from jupyter_ext.weights.safetensors import DTYPES, FLOATS, TensorHeader
 
 _POPULATE_READ = 22
 """MADV_POPULATE_READ, Linux 5.14: map the pages now, reading what is not cached."""
@@ -23,10 +24,10 @@ _NORESERVE = getattr(mmap, "MAP_NORESERVE", 0)
 def tensors_of(
     files: Sequence[WeightFile], device: torch.device, dtype: torch.dtype | None
 ) -> dict[str, torch.Tensor]:
-    """Give the tensors of weight files: mapped where they stay as they are, copied where dtype or device differ.
+    """Return the tensors of weight files: mapped where they stay as they are, copied where dtype or device differ.
 
     Args:
-        files: From `model_files.find`.
+        files: From `files.find`.
         device: Where they are to be.
         dtype: What floating ones become; `None` leaves them.
 
@@ -49,18 +50,29 @@ def _floats(file: WeightFile) -> frozenset[str]:
 def _mapped(file: WeightFile) -> dict[str, torch.Tensor]:
     with open(file.path, "rb") as opened:
         pages = mmap.mmap(opened.fileno(), 0, mmap.MAP_PRIVATE | _NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE)
-    found = {}
-    for tensor in file.tensors or ():
-        dtype = getattr(torch, TORCH_NAMES[tensor.dtype])
-        if not tensor.num_elements:
-            found[tensor.name] = torch.empty(tensor.shape, dtype=dtype)
-            continue
-        if tensor.begin % dtype.itemsize:  # a writer that did not align: vector instructions would fail on it
-            whole = torch.frombuffer(bytearray(pages[tensor.begin : tensor.end]), dtype=dtype)
-        else:
-            whole = torch.frombuffer(pages, dtype=dtype, count=tensor.num_elements, offset=tensor.begin)
-        found[tensor.name] = whole.reshape(tensor.shape)
-    return found
+    if len(pages) != file.bytes:
+        raise BadWeights(f"{file.path.name} was changed on the disk while it was loaded; load it again.")
+    return {tensor.name: _tensor(tensor, pages, file.path.name) for tensor in file.tensors or ()}
+
+
+def _tensor(header: TensorHeader, pages: mmap.mmap, file_name: str) -> torch.Tensor:
+    name = DTYPES[header.dtype].torch
+    dtype = None if name is None else getattr(torch, name, None)
+    if dtype is None:
+        raise BadWeights(
+            f"{file_name} has tensors of {header.dtype}, for which torch {torch.__version__} has no dtype."
+        )
+    shape = header.shape
+    if header.dtype == "F4" and header.num_elements:  # torch's dtype holds two numbers
+        shape = (*shape[:-1], shape[-1] // 2)
+    if not header.num_elements:
+        return torch.empty(shape, dtype=dtype)
+    if header.begin % dtype.itemsize:  # a writer that did not align: vector instructions would fail on it
+        whole = torch.frombuffer(bytearray(pages[header.begin : header.end]), dtype=dtype)
+    else:
+        count = header.num_bytes // dtype.itemsize
+        whole = torch.frombuffer(pages, dtype=dtype, count=count, offset=header.begin)
+    return whole.reshape(shape)
 
 
 def _unpickled(path: Path) -> dict[str, torch.Tensor]:

@@ -1,37 +1,54 @@
 """The head of a safetensors file: what tensors it holds, before any of them is read. Standard library only.
 
+The one parser of downloader, estimate and loader. A header comes from strangers.
+
+Rule: every number is compared with its limit before anything is computed with it, and only `BadHeader` is raised.
+
 Source: the safetensors format (8 bytes little-endian length N, N bytes of JSON, then the tensors' bytes).
 """
 
 from __future__ import annotations
 
 import json
-import math
-import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 LENGTH_BYTES = 8
-MAX_HEADER_BYTES = 100_000_000
-"""The format's own limit."""
+MAX_HEADER_BYTES = 16 << 20
+"""Most JSON that is parsed; the format allows 100 MB. The 91,000 tensors of DeepSeek-V3 would take 10 MB in one file, and
+JSON of this size takes a quarter of a second and 300 MB at worst."""
+MAX_RANK = 64
+"""Most dimensions of a tensor; torch's own kernels take no more."""
+LIMIT = 1 << 63
+"""Sizes, offsets and numbers of elements are below this; torch and the kernel count with 64 bits and a sign."""
+_MAX_SHOWN = 80
 
 FIRST_READ_BYTES = 128 * 1024
 """Holds nearly every header, so that one range request is enough."""
 
-DTYPE_BITS = {
-    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-    "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
-    "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
-}  # fmt: skip
-"""Bits of one number; a sub-byte dtype is packed."""
 
-TORCH_NAMES = {
-    "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
-    "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
-    "C64": "complex64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+class Dtype(NamedTuple):
+    """A dtype: bits of one number, and what torch calls it; `None` where torch has none such."""
+
+    bits: int
+    torch: str | None
+
+
+DTYPES = {
+    "BOOL": Dtype(8, "bool"), "U8": Dtype(8, "uint8"), "I8": Dtype(8, "int8"),
+    "U16": Dtype(16, "uint16"), "I16": Dtype(16, "int16"), "F16": Dtype(16, "float16"), "BF16": Dtype(16, "bfloat16"),
+    "U32": Dtype(32, "uint32"), "I32": Dtype(32, "int32"), "F32": Dtype(32, "float32"),
+    "U64": Dtype(64, "uint64"), "I64": Dtype(64, "int64"), "F64": Dtype(64, "float64"), "C64": Dtype(64, "complex64"),
+    "F8_E4M3": Dtype(8, "float8_e4m3fn"), "F8_E5M2": Dtype(8, "float8_e5m2"), "F8_E8M0": Dtype(8, "float8_e8m0fnu"),
+    "F8_E4M3FNUZ": Dtype(8, "float8_e4m3fnuz"), "F8_E5M2FNUZ": Dtype(8, "float8_e5m2fnuz"),
+    "F4": Dtype(4, "float4_e2m1fn_x2"), "F6_E2M3": Dtype(6, None), "F6_E3M2": Dtype(6, None),
 }  # fmt: skip
-"""What torch calls a dtype."""
+"""All dtypes of the format. Numbers below a byte are packed; torch's dtype for `F4` holds two of them."""
+
+FLOATS = frozenset({"F16", "BF16", "F32", "F64"})
+"""What a dtype asked for at loading applies to; smaller floats come with scales of their own and stay."""
 
 
 class BadHeader(ValueError):
@@ -39,38 +56,43 @@ class BadHeader(ValueError):
 
 
 @dataclass(frozen=True)
-class TensorInfo:
-    """One tensor: `dtype` in the format's words, `shape`, and where its bytes lie after the header, `start` to `end`."""
+class TensorHeader:
+    """One tensor.
+
+    Attributes:
+        name: Its name.
+        dtype: In the format's words, a key of `DTYPES`.
+        shape: Its dimensions.
+        num_elements: Their product; a scalar is one.
+        begin: Where its bytes begin, counted from the file's first.
+        end: Where they end, exclusive.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-    start: int
+    num_elements: int
+    begin: int
     end: int
 
     @property
-    def num_elements(self) -> int:
-        """Count its numbers; a scalar is one."""
-        return math.prod(self.shape)
-
-    @property
     def num_bytes(self) -> int:
-        """Give the size of its bytes in the file."""
-        return self.end - self.start
+        """Its bytes in the file."""
+        return self.end - self.begin
 
 
 @dataclass(frozen=True)
 class Header:
-    """A file's tensors in the order of the file, its metadata, and where their bytes begin."""
+    """A file's tensors in the order of the file, its metadata, and what the whole file's size must be, in bytes."""
 
-    tensors: tuple[TensorInfo, ...]
+    tensors: tuple[TensorHeader, ...]
     metadata: Mapping[str, str]
-    data_start: int
+    file_bytes: int
 
     @property
-    def file_bytes(self) -> int:
-        """Give what the whole file's size must be."""
-        return self.data_start + max((tensor.end for tensor in self.tensors), default=0)
+    def unloadable(self) -> str | None:
+        """Name a dtype in the file that torch does not have, or `None`."""
+        return next((t.dtype for t in self.tensors if DTYPES[t.dtype].torch is None), None)
 
 
 @dataclass(frozen=True)
@@ -81,40 +103,41 @@ class WeightsSummary:
         num_parameters: Single numbers, of floating, complex and sub-byte dtypes; of all where there is no such.
         num_tensors: Tensors.
         num_bytes: Bytes of all tensors as stored, which is what a mapped load takes.
-        bytes_by_dtype: The same by dtype, in the format's words.
+        elements_by_dtype: Single numbers by dtype, in the format's words.
+        unloadable: A dtype among them that torch does not have, or `None`.
     """
 
     num_parameters: int
     num_tensors: int
     num_bytes: int
-    bytes_by_dtype: Mapping[str, int] = field(default_factory=dict)
-    elements_by_dtype: Mapping[str, int] = field(default_factory=dict)
+    elements_by_dtype: Mapping[str, int]
+    unloadable: str | None = None
 
     @property
     def dtype(self) -> str | None:
-        """Name the dtype that most bytes have, as torch does; `None` without tensors."""
-        if not self.bytes_by_dtype:
-            return None
-        largest = max(self.bytes_by_dtype, key=lambda dtype: self.bytes_by_dtype[dtype])
-        return TORCH_NAMES.get(largest, largest.lower())
+        """The dtype of most numbers, as `main_dtype` names it."""
+        return main_dtype(self.elements_by_dtype)
 
 
 def header_length(first: bytes) -> int:
-    """Give how many bytes of JSON follow the first eight.
+    """Return how many bytes of JSON follow the first eight.
 
     Raises:
         BadHeader: Fewer than eight bytes, or a length that no such file has.
     """
     if len(first) < LENGTH_BYTES:
         raise BadHeader(f"it has {len(first)} bytes, and a safetensors file has at least {LENGTH_BYTES}")
-    (length,) = struct.unpack_from("<Q", first)
+    length = int.from_bytes(first[:LENGTH_BYTES], "little")
     if not 2 <= length <= MAX_HEADER_BYTES:
-        raise BadHeader(f"it says that its header has {length} bytes; it is no safetensors file")
-    return int(length)
+        raise BadHeader(
+            f"it says that its header has {length} bytes; it is no safetensors file "
+            f"(headers are read up to {MAX_HEADER_BYTES >> 20} MiB)"
+        )
+    return length
 
 
 def parse_header(head: bytes) -> Header:
-    """Read a header from a file's first bytes.
+    """Parse a header from a file's first bytes.
 
     Args:
         head: At least the length and the whole JSON.
@@ -127,7 +150,7 @@ def parse_header(head: bytes) -> Header:
     if len(text) < length:
         raise BadHeader(f"its header has {length} bytes and is cut short after {len(text)}")
     try:
-        entries = json.loads(text)
+        entries = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):
         raise BadHeader("its header is no JSON") from None
     if not isinstance(entries, dict):
@@ -135,41 +158,20 @@ def parse_header(head: bytes) -> Header:
     metadata = entries.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict):
         raise BadHeader("its metadata is no JSON object")
+    data_begin = LENGTH_BYTES + length
     tensors = sorted(
-        (_tensor(name, entry) for name, entry in entries.items()), key=lambda t: (t.start, t.end)
+        (_tensor(name, entry, data_begin) for name, entry in entries.items()), key=lambda t: (t.begin, t.end)
     )
-    position = 0
+    position = data_begin
     for tensor in tensors:
-        if tensor.start != position:
-            raise BadHeader(f"tensor {tensor.name!r} begins at byte {tensor.start} instead of {position}")
+        if tensor.begin != position:
+            raise BadHeader(
+                f"tensor {_shown(tensor.name)} begins at byte {tensor.begin - data_begin} "
+                f"instead of {position - data_begin}"
+            )
         position = tensor.end
-    return Header(tuple(tensors), {str(k): str(v) for k, v in metadata.items()}, LENGTH_BYTES + length)
-
-
-def _tensor(name: str, entry: object) -> TensorInfo:
-    if not isinstance(entry, dict):
-        raise BadHeader(f"tensor {name!r} is described by no JSON object")
-    dtype: object = entry.get("dtype")
-    shape, offsets = _sizes(entry.get("shape")), _sizes(entry.get("data_offsets"))
-    if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
-        raise BadHeader(f"tensor {name!r} has the unknown dtype {dtype!r}")
-    if shape is None or offsets is None or len(offsets) != 2:
-        raise BadHeader(f"tensor {name!r} has a bad shape or bad offsets")
-    info = TensorInfo(name, dtype, shape, offsets[0], offsets[1])
-    bits = info.num_elements * DTYPE_BITS[dtype]
-    if bits % 8 or info.num_bytes != bits // 8:
-        raise BadHeader(
-            f"tensor {name!r} has {info.num_bytes} bytes, and {bits / 8:g} by its shape and dtype"
-        )
-    return info
-
-
-def _sizes(values: object) -> tuple[int, ...] | None:
-    if not isinstance(values, list):
-        return None
-    if any(not isinstance(value, int) or isinstance(value, bool) or value < 0 for value in values):
-        return None
-    return tuple(values)
+    text_only = {key: value for key, value in metadata.items() if isinstance(value, str)}
+    return Header(tuple(tensors), text_only, position)
 
 
 def read_header(path: Path) -> Header:
@@ -180,25 +182,87 @@ def read_header(path: Path) -> Header:
         OSError: It cannot be read.
     """
     with open(path, "rb") as file:
+        file_bytes = file.seek(0, 2)
+        file.seek(0)
         first = file.read(LENGTH_BYTES)
-        header = parse_header(first + file.read(header_length(first)))
-        actual = file.seek(0, 2)
-    if actual != header.file_bytes:
-        raise BadHeader(f"it has {actual} bytes, and {header.file_bytes} by its header")
+        length = header_length(first)
+        if length > file_bytes - LENGTH_BYTES:
+            raise BadHeader(f"its header would have {length} bytes, and the whole file has {file_bytes}")
+        header = parse_header(first + file.read(length))
+    if file_bytes != header.file_bytes:
+        raise BadHeader(f"it has {file_bytes} bytes, and {header.file_bytes} by its header")
     return header
 
 
 def summarize(headers: Iterable[Header]) -> WeightsSummary:
     """Add up the tensors of a model's files."""
-    sizes: dict[str, int] = {}
     elements: dict[str, int] = {}
-    num_tensors = 0
+    num_tensors = num_bytes = 0
     for header in headers:
         for tensor in header.tensors:
             num_tensors += 1
-            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.num_bytes
+            num_bytes += tensor.num_bytes
             elements[tensor.dtype] = elements.get(tensor.dtype, 0) + tensor.num_elements
-    learned = sum(count for dtype, count in elements.items() if dtype[0] in "FBC" and dtype != "BOOL")
-    return WeightsSummary(
-        learned or sum(elements.values()), num_tensors, sum(sizes.values()), sizes, elements
-    )
+    learned = sum(count for dtype, count in elements.items() if dtype.startswith(("F", "BF", "C")))
+    unloadable = next((dtype for dtype in elements if DTYPES[dtype].torch is None), None)
+    return WeightsSummary(learned or sum(elements.values()), num_tensors, num_bytes, elements, unloadable)
+
+
+def main_dtype(elements_by_dtype: Mapping[str, int]) -> str | None:
+    """Name the dtype of most floating numbers, else of most numbers, as torch does; `None` without tensors."""
+    floats = {name: count for name, count in elements_by_dtype.items() if name.startswith(("F", "BF"))}
+    counts = floats or elements_by_dtype
+    if not counts:
+        return None
+    most = max(counts, key=lambda name: counts[name])
+    return DTYPES[most].torch or most.lower()
+
+
+def _tensor(name: str, entry: object, data_begin: int) -> TensorHeader:
+    if not isinstance(entry, dict):
+        raise BadHeader(f"tensor {_shown(name)} is described by no JSON object")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise BadHeader(f"a tensor is called {_shown(name)}, which is no text")
+    dtype: object = entry.get("dtype")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise BadHeader(f"tensor {_shown(name)} has the unknown dtype {_shown(dtype)}")
+    shape, offsets = _sizes(entry.get("shape"), MAX_RANK), _sizes(entry.get("data_offsets"), 2)
+    if shape is None or offsets is None or len(offsets) != 2:
+        raise BadHeader(f"tensor {_shown(name)} has a bad shape or bad offsets")
+    num_elements = _num_elements(shape)
+    num_bits = None if num_elements is None else num_elements * DTYPES[dtype].bits
+    if num_elements is None or num_bits is None or num_bits >= LIMIT:
+        raise BadHeader(f"tensor {_shown(name)} has a bad shape: it is larger than any file")
+    begin, end = offsets
+    if num_bits % 8 or end - begin != num_bits // 8:
+        raise BadHeader(
+            f"tensor {_shown(name)} has {end - begin} bytes, and {num_bits / 8:g} by its shape and dtype"
+        )
+    if dtype == "F4" and num_elements and (not shape or shape[-1] % 2):
+        raise BadHeader(f"tensor {_shown(name)} is packed in pairs, and its last dimension is odd")
+    return TensorHeader(name, dtype, shape, num_elements, data_begin + begin, data_begin + end)
+
+
+def _sizes(values: object, most: int) -> tuple[int, ...] | None:
+    """Check a list of at most so many whole numbers from 0 to 2^63 - 1; `None` for anything else."""
+    if not isinstance(values, list) or len(values) > most:
+        return None
+    if any(type(value) is not int or not 0 <= value < LIMIT for value in values):
+        return None
+    return tuple(values)
+
+
+def _num_elements(shape: tuple[int, ...]) -> int | None:
+    """Multiply dimensions; `None` where those that are not 0 make 2^63 or more, which nothing can address."""
+    product = 1
+    for size in shape:
+        product *= size or 1
+        if product >= LIMIT:
+            return None
+    return 0 if 0 in shape else product
+
+
+def _shown(value: object) -> str:
+    """Write a value of a stranger's for a message, in a line and not endless."""
+    text = ascii(value[: _MAX_SHOWN + 1]) if isinstance(value, str) else type(value).__name__
+    return text if len(text) <= _MAX_SHOWN + 2 else f"{text[:_MAX_SHOWN]}…'"

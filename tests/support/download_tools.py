@@ -12,6 +12,7 @@ import numpy as np
 from hub_server import HubServer
 
 from jupyter_ext.engine.models.download.manager import Downloads
+from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 
@@ -78,9 +79,9 @@ class DownloadHome:
         """The Hugging Face cache."""
         return self.path / "hf" / "hub"
 
-    def downloads(self, fetching: HttpSettings = QUICK) -> Downloads:
+    def downloads(self, http: HttpSettings = QUICK) -> Downloads:
         """Give what an engine would make at its start."""
-        return Downloads(self.path / "local_models", fetching=fetching)
+        return Downloads(self.path / "local_models", http=http)
 
     def left_over(self) -> list[str]:
         """Name everything that is there and is no whole model."""
@@ -88,3 +89,8 @@ class DownloadHome:
         for _, _, names in os.walk(self.path):
             found += [name for name in names if name.endswith((".partial", ".journal", ".tmp"))]
         return found
+
+
+def find_local(downloads: Downloads, ref: ModelRef | str, settings: HubSettings) -> Path | None:
+    """Return where a model is whole, or `None`."""
+    return downloads.snapshots.find(parse_ref(str(ref)), settings)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.models.interfaces import Environ, LoadOptions, ModelDescription, TrainedWeights
+from jupyter_ext.engine.models.interfaces import LoadOptions, TrainedWeights
 from jupyter_ext.engine.models.reference import ModelRef
+from jupyter_ext.engine.models.sources.description import ModelDescription
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadCanceled, InvalidInput, RequestRefused, UnknownId
 from jupyter_ext.protocol.model_refs import key_of
 from jupyter_ext.protocol.models import ModelHost, ModelUser, Transfer, Unloaded
@@ -54,7 +56,19 @@ class FakeTask:
         return await asyncio.shield(self._end)
 
 
-class FakeFetching:
+@dataclass
+class FakePlan:
+    """What there is to fetch, and where it will be."""
+
+    path: Path
+    described: ModelDescription
+
+    def description(self, path: Path | None = None) -> ModelDescription:
+        """Describe it."""
+        return replace(self.described, path=path)
+
+
+class FakeDownloader:
     """A hub that knows a few repositories, and a cache in a directory."""
 
     def __init__(self, cache: Path) -> None:
@@ -62,7 +76,7 @@ class FakeFetching:
         self.revisions = {"org/a": "1" * 40, "org/b": "2" * 40}
         self.kept: dict[str, int] = {}
         self.tasks: list[FakeTask] = []
-        self.environs: list[Environ] = []
+        self.asked: list[HubSettings] = []
         self.removed: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -71,23 +85,21 @@ class FakeFetching:
         """Give where a model's files are."""
         return self.cache / key_of(str(ref))
 
-    async def resolve(
-        self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
-    ) -> tuple[ModelDescription, Any]:
+    async def resolve(self, ref: ModelRef, settings: HubSettings, weights: Sequence[str] = ()) -> FakePlan:
         """Ask the hub."""
-        self.environs.append(environ)
+        self.asked.append(settings)
         await self.gate.wait()
         if ref.name not in self.revisions:
             raise UnknownId(f"The hub has no model {ref.name!r}.")
         described = ModelDescription(revision=self.revisions[ref.name], bytes=TOTAL, memory_bytes=TOTAL)
-        return described, self.cache / f"{key_of(str(ref))}-{self.revisions[ref.name][:4]}"
+        return FakePlan(self.cache / f"{key_of(str(ref))}-{self.revisions[ref.name][:4]}", described)
 
-    def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> FakeTask:
+    def start(self, plan: FakePlan, on_progress: Callable[[Transfer], None]) -> FakeTask:
         """Begin."""
-        self.tasks.append(FakeTask(plan, on_progress))
+        self.tasks.append(FakeTask(plan.path, on_progress))
         return self.tasks[-1]
 
-    async def local(self, ref: ModelRef, environ: Environ) -> ModelDescription | None:
+    async def local(self, ref: ModelRef, settings: HubSettings) -> ModelDescription | None:
         """Look at the disk."""
         for revision in self.revisions.values():
             path = self.cache / f"{key_of(str(ref))}-{revision[:4]}"
@@ -95,11 +107,11 @@ class FakeFetching:
                 return ModelDescription(revision=revision, path=path, bytes=TOTAL, memory_bytes=TOTAL)
         return None
 
-    async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
+    async def kept_bytes(self, ref: ModelRef) -> int:
         """Tell what an interrupted download left."""
         return self.kept.get(str(ref), 0)
 
-    async def remove(self, ref: ModelRef, environ: Environ) -> None:
+    async def remove(self, ref: ModelRef, settings: HubSettings) -> None:
         """Delete the files."""
         self.kept.pop(str(ref), None)
         for path in self.cache.glob(f"{key_of(str(ref))}-*"):
@@ -115,32 +127,32 @@ class FakeFetching:
             raise InvalidInput(f"{path} holds no weights.")
         return ModelDescription(path=path, bytes=TOTAL)
 
-    async def remove_revision(self, ref: ModelRef, revision: str, environ: Environ) -> None:
+    async def remove_revision(self, ref: ModelRef, revision: str, settings: HubSettings) -> None:
         """Delete what an update has replaced."""
         self.removed.append(revision)
 
-    async def newer(self, ref: ModelRef, environ: Environ) -> str | None:
+    async def newer(self, ref: ModelRef, settings: HubSettings) -> str | None:
         """Ask the hub for its newest."""
         newest = self.revisions[ref.name]
         return None if (self.cache / f"{key_of(str(ref))}-{newest[:4]}").exists() else newest
 
-    def disk_bytes(self, environ: Environ) -> tuple[int, int]:
+    def disk_bytes(self, settings: HubSettings) -> tuple[int, int]:
         """Have room."""
         return 10**9, 10**10
 
     async def close(self) -> None:
         """Stop."""
 
-    async def all_local(self, environ: Environ) -> list[ModelRef]:
+    async def all_local(self, settings: HubSettings) -> list[ModelRef]:
         """List what is there."""
         found = []
         for name in self.revisions:
-            if await self.local(ModelRef("hub", name), environ):
+            if await self.local(ModelRef("hub", name), settings):
                 found.append(ModelRef("hub", name))
         return found
 
 
-class FakeHosting:
+class FakeHosts:
     """Hosts that load when they are told."""
 
     def __init__(self) -> None:

@@ -34,6 +34,10 @@ class Bundle:
     """Its inputs, or `None` for a script."""
     unknown_names: tuple[str, ...] = ()
     """Names that neither the code, the notebook nor Python defines: a NameError to come."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Inputs that the code's own call or command line gives; those that a person gives go before."""
+    notice: str = ""
+    """What its user is told of it before it starts."""
 
 
 @dataclass

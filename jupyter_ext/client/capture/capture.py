@@ -9,19 +9,26 @@ import ast
 import builtins
 import functools
 import inspect
+import json
+import os
+import re
 import textwrap
+import tokenize
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from jupyter_ext.client.capture.bundle import Bundle, Packed, make_bundle, pack, pickled
+from jupyter_ext.client.capture.arguments import split_arguments
+from jupyter_ext.client.capture.bundle import Bundle, Packed, make_bundle, one_line, pack, pack_files, pickled
+from jupyter_ext.client.capture.entry import ENTRY, Entry, choose_entry, stub_arguments, without
 from jupyter_ext.client.capture.names import filenames_below, free_names, global_names, has_star_import
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.signature import find_function, from_source
 from jupyter_ext.protocol.trainings import Captured
 
-ENTRY = "train"
 _NOT_CAPTURED = {"In", "Out", "exit", "quit", "get_ipython", "open", "display", "_", "__", "___"}
 
 
@@ -46,12 +53,117 @@ def capture_cell(
         CannotTravel: It uses a name of the notebook that cannot be sent.
     """
     source, tree = _parse(text)
-    is_script = find_function(tree, ENTRY) is None
-    manifest = {"kind": "script" if is_script else "cell", "name": name, "entry": ENTRY}
-    training_input = None if is_script else from_source(source, ENTRY)
-    return _bundle_of_text(
-        manifest, source, tree, namespace, set(inputs) if is_script else set(), training_input, label_of
+    entry = choose_entry(tree, source, tuple(inputs), namespace)
+    given = set(inputs) if entry.is_script and entry.options is None else set()
+    found = entry_manifest(entry, source, name)
+    bundle = _bundle_of_text(
+        found.manifest, found.source, tree, namespace, given, found.training_input, label_of, found.files
     )
+    return replace(bundle, given=entry.given, notice=entry.notice)
+
+
+@dataclass(frozen=True)
+class _EntryParts:
+    """What a chosen entry adds to a bundle."""
+
+    manifest: dict[str, Any]
+    source: str
+    training_input: TrainingInput | None
+    files: dict[str, bytes]
+
+
+def entry_manifest(entry: Entry, source: str, name: str, called: str = ENTRY) -> _EntryParts:
+    """Return what the worker is to do with a text, its inputs, and the files that say so.
+
+    Args:
+        entry: What was chosen.
+        source: The text.
+        name: What the user calls the training.
+        called: What messages call a script that has options.
+    """
+    manifest: dict[str, Any] = {"kind": "script" if entry.is_script else "cell", "name": name, "entry": ENTRY}
+    signature = entry.signature
+    if entry.options is not None:
+        manifest |= {"options": entry.options.spellings(), "entry": called}
+        signature = entry.options.signature(called)
+    files = {"signature.py": signature.encode()} if signature else {}
+    manifest |= {"signature": "signature.py"} if signature else {}
+    has_inputs = bool(signature) or not entry.is_script
+    training_input = from_source(signature or source, manifest["entry"]) if has_inputs else None
+    return _EntryParts(manifest, without(source, entry.left_out), training_input, files)
+
+
+def capture_file(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    arguments: Sequence[str] = (),
+    inputs: Iterable[str] = (),
+) -> Bundle:
+    """Make a bundle of a Python file, which runs as `__main__` as if it were started from a command line.
+
+    Args:
+        path: The file; its folder comes first on the import path.
+        name: What to call the training; by default the file's name.
+        arguments: What follows `--`. What the file declares as options become inputs; the rest is passed on as it is.
+        inputs: Names of inputs that are given besides.
+
+    Raises:
+        InvalidInput: There is no such file, or it is not Python.
+    """
+    file = Path(path).expanduser().resolve()
+    source = _read_script(file)
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise InvalidInput(f"{file.name}, line {error.lineno}: {error.msg}.") from None
+    called = re.sub(r"\W", "_", file.stem)
+    try:
+        entry = choose_entry(tree, source, tuple(inputs))
+    except InvalidInput as error:
+        raise InvalidInput(f"{file.name}: {error}") from None
+    found = entry_manifest(entry, source, name or file.stem, called if called.isidentifier() else ENTRY)
+    given, others = split_arguments(arguments, entry.options, found.training_input)
+    if others and not entry.is_script:
+        raise InvalidInput(
+            f"{file.name} defines train(...), which is called with inputs; give {others[0]!r} as -i name=value."
+        )
+    manifest = found.manifest | {
+        "format": 1,
+        "label": file.name,
+        "source": "code.py",
+        "file": str(file),
+        "arguments": others,
+        "captured": [],
+    }
+    files = {**found.files, "code.py": found.source.encode("utf-8", "surrogatepass")}
+    files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
+    return Bundle(
+        manifest["name"],
+        pack_files(files),
+        (),
+        found.training_input,
+        given={**entry.given, **given},
+        notice=f"{file.name}: {entry.notice}" if entry.notice and not entry.is_script else "",
+    )
+
+
+def _read_script(file: Path) -> str:
+    """Read a file as Python does, by its own encoding line.
+
+    Raises:
+        InvalidInput: It cannot be read, or is no text.
+    """
+    if file.suffix == ".ipynb":
+        raise InvalidInput(
+            f"{file.name} is a notebook; save it as a script: jupyter nbconvert --to script {file.name}"
+        )
+    try:
+        with tokenize.open(file) as opened:
+            return opened.read()
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from None
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{file.name} is not Python: {one_line(error)}.") from None
 
 
 def capture_function(function: Any, name: str | None = None, label_of: Callable[[str], str] = str) -> Bundle:
@@ -168,6 +280,7 @@ def _bundle_of_text(
     given: set[str],
     training_input: TrainingInput | None,
     label_of: Callable[[str], str],
+    files: Mapping[str, bytes] | None = None,
 ) -> Bundle:
     """Make a bundle of a cell's text and what it reads of the notebook, but for names that it is `given`."""
     free = sorted(free_names(source))
@@ -180,7 +293,7 @@ def _bundle_of_text(
     packed = pack(found)
     return make_bundle(
         {**manifest, "label": f"Cell {manifest['name']}", "source": "code.py"},
-        {"code.py": source.encode(), **packed.files},
+        {"code.py": source.encode(), **packed.files, **(files or {})},
         packed,
         training_input,
         label_of,
@@ -213,17 +326,8 @@ def _signature_text(function: types.FunctionType) -> str:
             return source
     except (OSError, TypeError, SyntaxError):
         pass  # no source to be had: the stub below says as much as the function object knows
-    parts = []
-    for parameter in inspect.signature(function).parameters.values():
-        prefix = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
-        default = "" if parameter.default is parameter.empty else f"={_literal_or_name(parameter.default)}"
-        parts.append(f"{prefix}{parameter.name}{default}")
     name = function.__name__ if function.__name__.isidentifier() else ENTRY
-    return f"def {name}({', '.join(parts)}): ...\n"
-
-
-def _literal_or_name(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float | str | bool | type(None)) else "unknown()"
+    return f"def {name}({stub_arguments(function)}): ...\n"
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_ext.client.models import downloads
 from jupyter_ext.client.models.calls import Generation, ModelCalls
 from jupyter_ext.client.models.downloads import Partial
-from jupyter_ext.client.models.listing import ModelList, describe, show
+from jupyter_ext.client.models.listing import ModelList, describe
 from jupyter_ext.client.models.module_factory import host_options, notebook_label, torch_module
 from jupyter_ext.client.models.page_holders import holders, weight_files
 from jupyter_ext.client.requests.background_loop import loop_thread
@@ -264,7 +264,7 @@ class Model:
         return resource
 
     def _ipython_display_(self) -> None:
-        show(ModelList([self], _run(_models().page()), model_id=self.id))
+        ModelList([self], _run(_models().page()), model_id=self.id).show()
 
 
 class Models:

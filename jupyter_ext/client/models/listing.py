@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.client import display_hook
 from jupyter_ext.protocol.models import LocalModel, ModelPage
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ class KnownModel(Protocol):
 
 
 M = TypeVar("M", bound=KnownModel)
-
-show_hook: Callable[[ModelList[Any]], None] | None = None
-"""Displays a list richly in a notebook; the magics set it, because this layer knows no widgets."""
 
 
 class ModelList(list[M], Generic[M]):
@@ -94,26 +92,17 @@ class ModelList(list[M], Generic[M]):
         return [f"{model.known.id}: {model.known.error}" for model in self if model.known.error]
 
     def _ipython_display_(self) -> None:
-        show(self)
+        self.show()
 
+    def show(self) -> None:
+        """Display the list: live where the magics are loaded, and as a table everywhere else."""
+        display_hook.show(
+            "models", self, lambda: {MODELS_MIME_TYPE: self.mime_content, **self.static_bundle()}
+        )
 
-def show(found: ModelList[Any]) -> None:
-    """Display a list, live where somebody has said how."""
-    if show_hook is not None:
-        show_hook(found)
-        return
-    from IPython.display import display
-
-    display(static_bundle(found), raw=True)
-
-
-def static_bundle(found: ModelList[Any]) -> dict[str, Any]:
-    """Give the output of a list without a widget."""
-    return {
-        MODELS_MIME_TYPE: found.mime_content,
-        "text/html": found._repr_html_(),
-        "text/plain": repr(found),
-    }
+    def static_bundle(self) -> dict[str, str]:
+        """Return what shows the list where nothing of ours draws it."""
+        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
 
 
 def describe(model: LocalModel) -> str:

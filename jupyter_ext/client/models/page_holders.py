@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import Any
 
+from jupyter_ext.weights import formats
+
 _MAX_VISITED = 200_000
 """Objects that are looked at below one name."""
 _MAX_NAMED = 12
@@ -22,9 +24,7 @@ def weight_files(path: Path) -> list[Path]:
     """List the files that a model's pages may be of."""
     if not path.is_dir():
         return [path]
-    return [
-        file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
-    ]
+    return [file for file in path.iterdir() if formats.is_loadable(file.name)]
 
 
 def holders(paths: Iterable[Path], namespace: Mapping[str, Any] | None = None) -> list[str]:
@@ -83,17 +83,28 @@ def _shell() -> Any:
 
 
 def _roots(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a user may have to let go of, with its name: outputs, variables, the last outputs and traceback."""
     outputs = space.get("Out")
-    shown = set()
-    for number, value in (outputs or {}).items() if isinstance(outputs, dict) else ():
-        shown.add(id(value))
-        yield f"Out[{number}]", value
+    numbered = dict(outputs) if isinstance(outputs, dict) else {}
+    shown = {id(value) for value in numbered.values()}
+    yield from ((f"Out[{number}]", value) for number, value in numbered.items())
+    yield from _variables(space, shown)
+    yield from _last_outputs(space, shown)
+    last = getattr(sys, "last_value", None) or getattr(sys, "last_exc", None)
+    if last is not None:
+        yield "the last traceback (sys.last_value)", _Traceback(last)
+
+
+def _variables(space: Mapping[str, Any], shown: set[int]) -> Iterator[tuple[str, Any]]:
     for name, value in list(space.items()):
         if name in _HIDDEN or name.startswith("__"):
             continue
         if name.startswith("_") and (id(value) in shown or name.strip("_") == ""):
-            continue  # _, __, _5: the same as Out[…], or named below
+            continue  # _, __, _5: the same as Out[…], or named among the last outputs
         yield f"variable {name}", value
+
+
+def _last_outputs(space: Mapping[str, Any], shown: set[int]) -> Iterator[tuple[str, Any]]:
     hook = getattr(_shell(), "displayhook", None)
     hidden = getattr(_shell(), "user_ns_hidden", {})  # IPython keeps them there also when `Out` is emptied
     for name in ("_", "__", "___"):
@@ -101,9 +112,6 @@ def _roots(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             if value is not None and id(value) not in shown:
                 shown.add(id(value))
                 yield f"the last output ({name})", value
-    last = getattr(sys, "last_value", None) or getattr(sys, "last_exc", None)
-    if last is not None:
-        yield "the last traceback (sys.last_value)", _Traceback(last)
 
 
 class _Traceback:

@@ -7,16 +7,15 @@ import concurrent.futures
 import json
 from collections.abc import Callable
 
-from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
+from jupyter_ext.client.requests.reconnect import connect
 from jupyter_ext.errors import JupyterExtError
 
 _ALLOWED = ("/native/", "/v1/")
 """What views ask for."""
-_MAX_MESSAGE_BYTES = 64 << 20
 _ABNORMAL = 1006
 
 
@@ -58,9 +57,7 @@ async def _pass_on(
     try:
         if path.startswith(_ALLOWED):
             socket_path = await client().transport.ensure_socket()
-            async with unix_connect(
-                socket_path, f"ws://engine{path}", max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
-            ) as socket:
+            async with connect(socket_path, path) as socket:
                 async for message in socket:
                     on_message(message)
             code = socket.close_code or _ABNORMAL

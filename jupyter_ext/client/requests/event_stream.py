@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from websockets.asyncio.client import unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-
-from jupyter_ext.errors import EngineError, UnknownId
+from jupyter_ext.client.requests.reconnect import messages
 from jupyter_ext.protocol.metrics_codec import decode_batch
 from jupyter_ext.protocol.trainings import SeriesInfo, Training
-
-_MAX_PAUSE_S = 5.0
-_MAX_MESSAGE_BYTES = 64 << 20
-_NOT_FOUND_CODE = 4404
 
 
 @dataclass(frozen=True)
@@ -59,42 +51,25 @@ async def follow(
         UnknownId: There is no such training.
         EngineError: The engine cannot be started again.
     """
-    pause_s = 0.05
-    while True:
-        try:
-            socket_path = await find_socket()
-            query = "" if after_seq is None else f"?after_seq={after_seq}"
-            uri = f"ws://engine/native/trainings/{training_id}/stream{query}"
-            async with unix_connect(
-                socket_path, uri, max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
-            ) as socket:
-                names: dict[int, SeriesInfo] = {}
-                async for message in socket:
-                    pause_s = 0.05
-                    event, after_seq = _decode(message, names, after_seq)
-                    if event is not None:
-                        yield event
-                        if event.kind == "end":
-                            return
-            close = socket.close_code
-            if close == _NOT_FOUND_CODE:
-                raise UnknownId(f"There is no training {training_id!r}. `%trainings` lists those there are.")
-        except ConnectionClosed as error:
-            if error.rcvd is not None and error.rcvd.code == _NOT_FOUND_CODE:
-                raise UnknownId(
-                    f"There is no training {training_id!r}. `%trainings` lists those there are."
-                ) from None
-        except (OSError, InvalidHandshake, TimeoutError) as error:
-            if isinstance(error, EngineError):
-                raise
-        await asyncio.sleep(pause_s)
-        pause_s = min(_MAX_PAUSE_S, 2 * pause_s)
+    names: dict[int, SeriesInfo] = {}
+
+    def path() -> str:
+        query = "" if after_seq is None else f"?after_seq={after_seq}"
+        return f"/native/trainings/{training_id}/stream{query}"
+
+    unknown = f"There is no training {training_id!r}. `%trainings` lists those there are."
+    async for message in messages(find_socket, path, unknown):
+        event, after_seq = _decode(message, names, after_seq)
+        if event is not None:
+            yield event
+            if event.kind == "end":
+                return
 
 
 def _decode(
     message: str | bytes, names: dict[int, SeriesInfo], after_seq: int | None
 ) -> tuple[Event | None, int | None]:
-    """Turn a message into an event; gives also what the caller has after it."""
+    """Turn a message into an event; return also what the caller has after it."""
     if isinstance(message, bytes):
         seq, blocks = decode_batch(message)
         points = [
@@ -110,7 +85,8 @@ def _decode(
         return Event("metrics", seq, points=points), seq
     content = json.loads(message)
     kind = content["kind"]
-    if kind == "hello":
+    if kind == "hello":  # the first of each connection, whose series are numbered anew
+        names.clear()
         names.update({item["index"]: SeriesInfo.model_validate(item) for item in content["series"]})
         start = content["seq"] if after_seq is None else after_seq
         return Event("state", start, Training.model_validate(content["training"])), start

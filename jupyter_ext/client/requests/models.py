@@ -13,11 +13,10 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
-from websockets.asyncio.client import unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from jupyter_ext.client.requests.reconnect import messages
 from jupyter_ext.client.requests.transport import Transport
-from jupyter_ext.errors import EngineError, EngineUnreachable, RequestRefused, UnknownId
+from jupyter_ext.errors import EngineUnreachable, RequestRefused, UnknownId
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
 from jupyter_ext.protocol.models import LocalModel, ModelPage
 
@@ -26,8 +25,6 @@ _PATIENT = httpx.Timeout(None, connect=5.0)
 SERVICE_TOKEN_VARIABLE = "JUPYTER_EXT_SERVICE_TOKEN"
 """What a service is shown that wants a token, such as another engine's port; Pieces OS wants none."""
 _ATTEMPTS = 3
-_MAX_PAUSE_S = 5.0
-_MAX_MESSAGE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -161,26 +158,9 @@ class ModelRequests:
 
     async def follow(self) -> AsyncIterator[ModelEvent]:
         """Yield all models, then each that changes, also over restarts of the engine; it never ends by itself."""
-        pause_s = 0.05
-        while True:
-            try:
-                socket_path = await self._transport.ensure_socket()
-                async with unix_connect(
-                    socket_path,
-                    "ws://engine/native/models/stream",
-                    max_size=_MAX_MESSAGE_BYTES,
-                    compression=None,
-                    proxy=None,
-                ) as socket:
-                    async for message in socket:
-                        pause_s = 0.05
-                        if (event := _decode(json.loads(message))) is not None:
-                            yield event
-            except (ConnectionClosed, OSError, InvalidHandshake, TimeoutError) as error:
-                if isinstance(error, EngineError):
-                    raise
-            await asyncio.sleep(pause_s)
-            pause_s = min(_MAX_PAUSE_S, 2 * pause_s)
+        async for message in messages(self._transport.ensure_socket, lambda: "/native/models/stream"):
+            if (event := _decode(json.loads(message))) is not None:
+                yield event
 
     async def until(
         self, model_id: str, is_done: Callable[[LocalModel], bool], timeout_s: float | None = None

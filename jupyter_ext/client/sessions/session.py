@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
+from jupyter_ext.client import display_hook
 from jupyter_ext.client.capture.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_object
 from jupyter_ext.client.decthings import session as decthings_session
@@ -23,9 +24,6 @@ from jupyter_ext.protocol import sessions as protocol
 
 DEFAULT_INACTIVE_S = 1800.0
 MIME_TYPE = "application/vnd.jupyter-ext.session+json"
-
-show_hook: Callable[[Session], None] | None = None
-"""Displays a session richly in a notebook; the magics' layer sets it."""
 
 
 class Session:
@@ -55,12 +53,7 @@ class Session:
         self.terminate()
 
     def _ipython_display_(self) -> None:
-        if show_hook is not None:
-            show_hook(self)
-            return
-        from IPython.display import display
-
-        display({MIME_TYPE: self.mime_content(), "text/plain": repr(self)}, raw=True)
+        display_hook.show("session", self, lambda: {MIME_TYPE: self.mime_content(), "text/plain": repr(self)})
 
     def mime_content(self) -> dict[str, Any]:
         """Give the content of the MIME type from which a page draws it live, without any kernel."""

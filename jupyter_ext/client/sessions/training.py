@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.sessions import requests
 from jupyter_ext.client.sessions.channel import SessionChannel
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 _WAIT_S = 30.0
 _SHOWN_POINTS = 500
-
-show_hook: Callable[[DebugTraining], None] | None = None
-"""Displays a training richly in a notebook; the magics' layer sets it."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +244,4 @@ class DebugTraining:
         raise SessionError(f"Training {self.id} failed ({fail.get('code')}): {fail.get('message')}")
 
     def _ipython_display_(self) -> None:
-        if show_hook is not None:
-            show_hook(self)
-        else:
-            print(repr(self))
+        display_hook.show("debug_training", self, lambda: {"text/plain": repr(self)})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any, Unpack
 
 from jupyter_ext.client.capture.bundle import Bundle
-from jupyter_ext.client.capture.capture import capture_function
+from jupyter_ext.client.capture.capture import capture_file, capture_function
 from jupyter_ext.client.capture.cog_project import capture_folder
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.process_client import client
+from jupyter_ext.client.requests.resolve import check_text, choose
 from jupyter_ext.client.requests.service_ref import RemoteRef, is_remote, remote_ref
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.client.trainings.listing import TrainingList
@@ -19,37 +22,99 @@ from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import EngineInfo, Listening
 
 BACKENDS = ("local", "replicate", "a base URL")
+_PAGE = 500
+
+
+class _Unset:
+    """What an option has that was not given."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+_UNSET: Any = _Unset()
 
 
 def train(
     function: Callable[..., Any] | str | os.PathLike[str],
+    inputs: Mapping[str, Any] | None = None,
+    /,
     *,
-    on: str = "local",
-    destination: str | None = None,
-    name: str | None = None,
-    **inputs: Any,
+    on: str = _UNSET,
+    destination: str | None = _UNSET,
+    name: str | None = _UNSET,
+    args: Sequence[str] = _UNSET,
+    **more: Any,
 ) -> Training:
     """Start a training in a background process or on a service, and return at once.
 
     Args:
-        function: A plain function, whose names of the notebook travel by value; or the path of a Cog project folder,
-            whose `cog.yaml` names the trainer; or, with a service, `owner/name:version` of what it is to train.
-        on: Where it runs: "local", "replicate", or the base URL of a service that speaks Replicate's API.
+        function: A plain function, whose names of the notebook travel by value; or the path of a Python file, which runs as
+            `__main__`, or of a Cog project folder, whose `cog.yaml` names the trainer; or, with a service,
+            `owner/name:version` of what it is to train.
+        inputs: Its arguments as a mapping, beside those that are given as keywords.
+        on: Where it runs: "local" (default), "replicate", or the base URL of a service that speaks Replicate's API.
         destination: `owner/name` of the model that gets a version with the weights that it returns. On this machine the
             model is made where there is none; a service has to know it.
-        name: What to call it; by default the function's or the folder's name.
-        **inputs: Its arguments, checked against its signature before anything starts. Secrets are written nowhere.
+        name: What to call it; by default the function's, the file's or the folder's name.
+        args: The command line of a file, such as `["--epochs", "3"]`.
+        **more: Its arguments, checked against its signature before anything starts. Secrets are written nowhere. A
+            function whose own parameters are called `on`, `destination`, `name` or `args` gets what is given under
+            these names, unless its arguments come as `inputs`.
 
     Raises:
-        InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such project.
+        InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such file or project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
-    if is_remote(on):
-        return start_remote(remote_ref(_text(function, on), on, destination), inputs, name)
-    check_backend(on)
+    given: dict[str, Any] = {"on": on, "destination": destination, "name": name, "args": args}
+    options = {key: value for key, value in given.items() if value is not _UNSET}
+    own = _parameter_names(function) if inputs is None else set[str]()
+    values = {**(inputs or {}), **more, **{key: options.pop(key) for key in [*options] if key in own}}
+    where, called = options.get("on", "local"), options.get("name")
+    if is_remote(where):
+        return start_remote(
+            remote_ref(_text(function, where), where, options.get("destination")), values, called
+        )
+    check_backend(where)
     if isinstance(function, str | os.PathLike):
-        return start(capture_folder(function, name), inputs, destination)
-    return start(capture_function(function, name), inputs, destination)
+        bundle = capture_path(function, called, options.get("args", ()), values)
+    elif "args" in options:
+        raise InvalidInput("args=… is the command line of a file; give a function its arguments by name.")
+    else:
+        bundle = capture_function(function, called)
+    return start(bundle, values, options.get("destination"))
+
+
+def _parameter_names(function: object) -> set[str]:
+    return set(inspect.signature(function).parameters) if inspect.isfunction(function) else set()
+
+
+def capture_path(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    args: Sequence[str] = (),
+    inputs: Iterable[str] = (),
+) -> Bundle:
+    """Make a bundle of a Python file or of the folder of a Cog project.
+
+    Args:
+        path: Which.
+        name: What to call the training; by default the file's or the folder's name.
+        args: The command line of a file.
+        inputs: Names of inputs that are given besides.
+
+    Raises:
+        InvalidInput: There is nothing of that kind.
+    """
+    if Path(path).expanduser().is_dir():
+        if args:
+            raise InvalidInput(
+                f"{os.fspath(path)} is a folder with cog.yaml, which has no command line; give inputs."
+            )
+        return capture_folder(path, name)
+    if Path(path).suffix == "" and not Path(path).expanduser().exists():
+        raise InvalidInput(f"There is no folder and no file {os.fspath(path)!r}.")
+    return capture_file(path, name, args, inputs)
 
 
 def _text(ref: object, on: str) -> str:
@@ -60,14 +125,21 @@ def _text(ref: object, on: str) -> str:
     return ref
 
 
-def start_remote(ref: RemoteRef, inputs: dict[str, Any], name: str | None = None) -> Training:
+def start_remote(ref: RemoteRef, inputs: Mapping[str, Any], name: str | None = None) -> Training:
     """Start a training on a service."""
     return Training(client(), loop_thread().run(client().create_remote(ref, inputs, name)))
 
 
-def start(bundle: Bundle, inputs: dict[str, Any], destination: str | None = None) -> Training:
-    """Start a training of a bundle."""
-    return Training(client(), loop_thread().run(client().create(bundle, inputs, destination)))
+def start(bundle: Bundle, inputs: Mapping[str, Any], destination: str | None = None) -> Training:
+    """Start a training of a bundle.
+
+    Args:
+        bundle: The code.
+        inputs: Its arguments; they go before those that the bundle brings itself.
+        destination: `owner/name` of the model that gets a version with the weights.
+    """
+    asking = client().create(bundle, {**bundle.given, **inputs}, destination)
+    return Training(client(), loop_thread().run(asking))
 
 
 def upload(name: str, file: IO[bytes]) -> str:
@@ -90,13 +162,16 @@ def check_backend(name: str) -> None:
 class Trainings:
     """All trainings of this user on this host."""
 
-    def get(self, training_id: str) -> Training:
-        """Give a training by its id, or by the beginning of it where that is unambiguous.
+    def get(self, text: str) -> Training:
+        """Return a training by its name (the newest of that name), its id, or a beginning of the id.
+
+        Args:
+            text: The name, the id, or at least six of the id's first characters.
 
         Raises:
-            UnknownId: There is none, or more than one.
+            UnknownId: There is none, or more than one id begins so; the message lists candidates.
         """
-        return Training(client(), loop_thread().run(client().get(self.resolve(training_id))))
+        return Training(client(), loop_thread().run(client().get(self.resolve(text))))
 
     def list(self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]) -> TrainingList:
         """List trainings, newest first.
@@ -116,13 +191,23 @@ class Trainings:
         return TrainingList(Training(client(), training) for training in found.trainings)
 
     def resolve(self, text: str) -> str:
-        """Turn the beginning of an id, or a name, into the id of the newest training that it fits."""
-        if len(text) >= 26:
-            return text
-        for training in self.list(limit=1000, q=text) if text else []:
-            if training.id.startswith(text) or training.name == text or training.id.endswith(text):
-                return training.id
-        return text or "?"
+        """Return the id of the training that a name, an id or a beginning of an id means; see `get`.
+
+        Raises:
+            UnknownId: There is none, or more than one id begins so.
+        """
+        text = check_text(text, "training", "%trainings")
+        found = choose(text, self._all(text), kind="training", list_with="%trainings", names_repeat=True)
+        return found.id
+
+    def _all(self, text: str) -> Iterator[Training]:
+        """Yield every training with this text in its name, id or tags, newest first; without one, those that may be meant."""
+        offset = 0
+        while page := self.list(limit=_PAGE, q=text, offset=offset):
+            yield from page
+            offset += len(page)
+        if not offset:
+            yield from self.list()
 
 
 class EngineController:

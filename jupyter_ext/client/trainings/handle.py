@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.event_stream import Event
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
-
-show_hook: Callable[[Training], None] | None = None
-"""Displays a handle richly in a notebook; the widget layer sets it, because this layer knows no widgets."""
 
 
 class Training:
@@ -104,7 +102,7 @@ class Training:
         self._resource = loop_thread().run(self._client.cancel(self.id))
         return self
 
-    def resume(self, **changed: Any) -> Training:
+    def resume(self, /, **changed: Any) -> Training:
         """Start a new training that goes on from this one's last checkpoint, and return at once.
 
         Args:
@@ -131,7 +129,7 @@ class Training:
         self._resource = loop_thread().run(self._client.label(self.id, tags, notes))
         return self
 
-    def again(self, **changes: Any) -> Training:
+    def again(self, /, **changes: Any) -> Training:
         """Start the same code with the same inputs, but for `changes`.
 
         Raises:
@@ -228,13 +226,10 @@ class Training:
         return self
 
     def _ipython_display_(self) -> None:
-        if show_hook is not None:
-            show_hook(self)
-            return
-        from IPython.display import display
+        display_hook.show("training", self, self._mime_bundle)
 
-        content = {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
-        display(content, raw=True)
+    def _mime_bundle(self) -> dict[str, object]:
+        return {MIME_TYPE: mime_content(self._resource), "text/plain": repr(self)}
 
 
 async def _next(events: AsyncIterator[Event]) -> Event:

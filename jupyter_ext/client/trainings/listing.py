@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.client import display_hook
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.protocol import trainings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-show_hook: Callable[[TrainingList], None] | None = None
-"""Displays a list richly in a notebook; the widget layer sets it, because this layer knows no widgets."""
 
 TABLE_MIME_TYPE = "application/vnd.jupyter-ext.trainings+json"
 LOWER_IS_BETTER = (
@@ -131,7 +129,7 @@ class TrainingList(list[Training]):
         )
 
     @property
-    def table(self) -> dict[str, Any] | None:
+    def table(self) -> dict[str, object] | None:
         """What the live table is drawn from; `None` for a list that is not the answer to a question."""
         if self._limit is None:
             return None
@@ -143,15 +141,10 @@ class TrainingList(list[Training]):
         }
 
     def _ipython_display_(self) -> None:
-        if show_hook is not None and self.table is not None:
-            show_hook(self)
-            return
-        from IPython.display import display
+        display_hook.show("trainings", self, self._repr_mimebundle_)
 
-        display(self._repr_mimebundle_(), raw=True)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
+        bundle: dict[str, object] = {"text/plain": repr(self), "text/html": self._repr_html_()}
         if (table := self.table) is not None:
             bundle[TABLE_MIME_TYPE] = table
         return bundle

@@ -18,7 +18,6 @@ from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.uploads import FileStore
-from jupyter_ext.engine.models.download.hub_downloads import HubDownloads
 from jupyter_ext.engine.models.download.manager import Downloads
 from jupyter_ext.engine.models.hosts.manager import HostManager
 from jupyter_ext.engine.models.service.record import Records
@@ -49,27 +48,27 @@ class ModelsPart:
         files: FileStore,
         own_urls: Callable[[], frozenset[str]],
     ) -> None:
-        self._hub: PubSub[str] = PubSub()
+        self._pubsub: PubSub[str] = PubSub()
         downloads = Downloads(where.local_models_dir)
         self._local = ModelService(
             Records(where.local_models_dir / "records"),
-            HubDownloads(downloads),
+            downloads,
             HostManager(
                 environments, where, lambda model_id: self._local.host_changed(model_id), memory_bytes
             ),
             CatalogTrained(catalog, files, where.local_models_dir / "trained"),
-            self._hub,
+            self._pubsub,
             os.environ,
         )
-        self._remote = RemoteModels(self._hub, own_urls)
+        self._remote = RemoteModels(self._pubsub, own_urls)
         router = ModelRouter(self._local, self._remote)
         self.pieces: Sequence[API] = (
-            PiecesModelsAPI(self._local, self._hub),
+            PiecesModelsAPI(self._local, self._pubsub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
         """What a port in Pieces' range answers."""
         self.apis: Sequence[API] = (
-            LocalModelsAPI(router, self._hub),
+            LocalModelsAPI(router, self._pubsub),
             DownloadsAPI(downloads),
             ModelCallsAPI(router),
             *self.pieces,
@@ -81,7 +80,7 @@ class ModelsPart:
         return Work(
             fetching=self._local.num_fetching,
             loaded=self._local.num_loaded,
-            viewers=self._hub.num_subscribers,
+            viewers=self._pubsub.num_subscribers,
             pending=self._remote.num_busy,
         )
 

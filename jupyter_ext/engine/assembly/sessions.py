@@ -28,8 +28,8 @@ class SessionsPart:
     """
 
     def __init__(self, where: Locations, environments: Environments) -> None:
-        self._hub: PubSub[Any] = PubSub()
-        self._sessions = DebugSessionService(where, environments, self._hub)
+        self._pubsub: PubSub[Any] = PubSub()
+        self._sessions = DebugSessionService(where, environments, self._pubsub)
         self._datasets = Datasets(where.datasets_dir)
         self._decthings = DecthingsAPI(where, self._sessions, self._datasets)
         self._decthings_remote = DecthingsRemoteAPI()
@@ -43,7 +43,7 @@ class SessionsPart:
     @property
     def work(self) -> Work:
         """Count the sessions and who looks on."""
-        return Work(active=self._sessions.num_active, viewers=self._hub.num_subscribers)
+        return Work(active=self._sessions.num_active, viewers=self._pubsub.num_subscribers)
 
     async def open(self) -> None:
         """Open the stores, adopt the sessions that run, and end what an engine before this one left half done."""

@@ -38,7 +38,7 @@ class CatalogTrained:
         self._known: dict[str, TrainedWeights | None] = {}
 
     async def find(self, training_id: str) -> TrainedWeights | None:
-        """Give the weights of a training, if it left any."""
+        """Return the weights of a training, if it left any."""
         if not is_training_id(training_id):
             return None
         row = await self._catalog.get_training(training_id)
@@ -89,7 +89,7 @@ class CatalogTrained:
 
 
 def _own(named: str) -> Path | None:
-    """Give a path that a training returned, where it is a file of weights or a folder with some."""
+    """Return a path that a training returned, where it is a file of weights or a folder with some."""
     path = Path(named)
     if not path.is_absolute():
         return None

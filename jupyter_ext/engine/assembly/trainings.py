@@ -41,9 +41,11 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.run_monitor import LOCAL
-from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.run_monitor import LOCAL, RunMonitor
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.store_cache import StoreCache
 
 _SEAL_WAIT_S = 10.0
 
@@ -64,7 +66,7 @@ class TrainingsPart:
             bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32)))
         )
         self._models = ModelStore(where.models_dir)
-        self._hub: PubSub[Batch] = PubSub()
+        self._pubsub: PubSub[Batch] = PubSub()
         self._watcher, self._sealer = Watcher(), Sealer()
         services, file_inputs = ReplicateBackend(), FileInputs(self.files)
         self._backends: dict[str, Backend] = {
@@ -72,35 +74,39 @@ class TrainingsPart:
             "replicate": services,
         }
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
-        self._presenter = Presenter(self.links, self.files)
+        self._serializer = Serializer(self.links, self.files)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
         versions = Versions(where.versions_dir)
-        self._trainings = TrainingService(
-            where.runs_dir,
+        records: dict[str, Record] = {}
+        monitor = RunMonitor(
+            records,
+            StoreCache(where.runs_dir, self._pubsub, records.__contains__),
             self.catalog,
-            versions,
             self._backends,
-            self._hub,
+            self._pubsub,
             self._watcher,
             self._sealer,
             Publisher(versions, self.files, self.catalog),
             file_inputs,
             self._webhooks,
         )
+        self._trainings = TrainingService(
+            where.runs_dir, self.catalog, versions, monitor, file_inputs, self._webhooks
+        )
         self._list = TrainingList(where.runs_dir, self._trainings, self.catalog, versions, self._sealer)
         self.apis = self._build_apis(Models(self._models, versions, self.files, self.catalog))
 
     def _build_apis(self, models: Models) -> Sequence[API]:
-        presenter, guard = self._presenter, DuplicateGuard()
+        serializer, guard = self._serializer, DuplicateGuard()
         return (
-            TrainingsAPI(self._trainings, models, presenter, guard, CallerContext(sys.executable)),
-            PredictionsAPI(self._trainings, models, presenter, guard),
-            EventsAPI(self._trainings, self._hub, presenter),
+            TrainingsAPI(self._trainings, models, serializer, guard, CallerContext(sys.executable)),
+            PredictionsAPI(self._trainings, models, serializer, guard),
+            EventsAPI(self._trainings, self._pubsub, serializer),
             ModelsAPI(models),
             FilesAPI(self.files, self.links),
             AccountAPI(self._webhook_secret),
-            NativeAPI(self._trainings, self._hub, presenter, self._weights),
-            ListingAPI(self._list, presenter),
+            NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
+            ListingAPI(self._list, serializer),
         )
 
     @property
@@ -108,7 +114,7 @@ class TrainingsPart:
         """Count what runs, who looks on and what is to be told."""
         return Work(
             active=self._trainings.num_active,
-            viewers=self._hub.num_subscribers,
+            viewers=self._pubsub.num_subscribers,
             pending=self._webhooks.num_pending,
         )
 
@@ -138,5 +144,5 @@ class TrainingsPart:
 
     async def _webhook_payload(self, run_id: str, base_url: str) -> dict[str, Any]:
         run, store = await self._trainings.get(run_id), await self._trainings.store(run_id)
-        shown = self._presenter.with_logs(run, base_url, store, MAX_LOG_BYTES)
-        return self._presenter.replicate(shown) if run.kind == "training" else shown
+        resource = self._serializer.with_logs(run, base_url, store, MAX_LOG_BYTES)
+        return self._serializer.replicate(resource) if run.kind == "training" else resource

@@ -15,6 +15,7 @@ from typing import Any
 
 from jupyter_ext.engine.catalog import query as listing
 from jupyter_ext.engine.catalog.database import Database
+from jupyter_ext.engine.common.paging import Cursor
 
 MIGRATIONS = (
     """
@@ -145,13 +146,13 @@ class Catalog:
         await self._database.write(put)
 
     async def get_training(self, id: str) -> dict[str, Any] | None:
-        """Give a training's row, `resource` as an object, or `None`."""
+        """Return a training's row, `resource` as an object, or `None`."""
         query = "SELECT * FROM trainings WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
         return None if row is None else _from_training(row)
 
     async def page(self, query: listing.ListQuery) -> tuple[list[dict[str, Any]], dict[str, int]]:
-        """Give the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
+        """Return the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
         rows, counts = await self._database.read(lambda db: listing.read_page(db, query))
         return [_from_training(row) for row in rows], counts
 
@@ -171,7 +172,7 @@ class Catalog:
         await self._database.write(delete)
 
     async def training_ids(self) -> set[str]:
-        """Give the ids of all trainings."""
+        """Return the ids of all trainings."""
         query = "SELECT id FROM trainings"
         return {row[0] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
 
@@ -179,7 +180,7 @@ class Catalog:
         self,
         status: str | None = None,
         limit: int = 100,
-        before: tuple[str, str] | None = None,
+        cursor: Cursor | None = None,
         *,
         kind: str | None = "training",
         created_after: str | None = None,
@@ -190,7 +191,7 @@ class Catalog:
         Args:
             status: Only those in this status.
             limit: At most so many.
-            before: `created_at` and `id` of the last one of the page before.
+            cursor: `created_at` and `id` of the item that the page goes on from.
             kind: `training`, `prediction`, or `None` for both.
             created_after: RFC 3339 UTC; only those made then or later.
             created_before: RFC 3339 UTC; only those made earlier.
@@ -205,12 +206,10 @@ class Catalog:
             if value is not None:
                 conditions.append(condition)
                 values.append(value)
-        if before is not None:
-            conditions.append("(created_at, id) < (?, ?)")
-            values += before
-        query = f"SELECT * FROM trainings WHERE {' AND '.join(conditions)} ORDER BY created_at DESC, id DESC LIMIT ?"
-        rows = await self._database.read(lambda db: db.execute(query, (*values, limit)).fetchall())
-        return [_from_training(row) for row in rows]
+        condition, places, order = _from_cursor(cursor)
+        query = f"SELECT * FROM trainings WHERE {' AND '.join(conditions)} {condition} {order} LIMIT ?"
+        rows = await self._database.read(lambda db: db.execute(query, (*values, *places, limit)).fetchall())
+        return [_from_training(row) for row in _newest_first(rows, cursor)]
 
     async def put_version(self, id: str, *, model: str, created_at: str, manifest: Mapping[str, Any]) -> None:
         """Insert a version; one that is there stays as it is, as its id is the hash of its content."""
@@ -220,25 +219,20 @@ class Catalog:
         )
 
     async def list_versions(
-        self, model: str, limit: int = 100, before: tuple[str, str] | None = None
+        self, model: str, limit: int = 100, cursor: Cursor | None = None
     ) -> list[dict[str, Any]]:
         """List a model's versions, newest first: id, model and created_at."""
-        condition, values = (
-            ("", list[Any]()) if before is None else ("AND (created_at, id) < (?, ?)", [*before])
-        )
-        query = (
-            f"SELECT id, model, created_at FROM versions WHERE model = ? {condition} "
-            "ORDER BY created_at DESC, id DESC LIMIT ?"
-        )
-        rows = await self._database.read(lambda db: db.execute(query, (model, *values, limit)).fetchall())
-        return [dict(row) for row in rows]
+        condition, places, order = _from_cursor(cursor)
+        query = f"SELECT id, model, created_at FROM versions WHERE model = ? {condition} {order} LIMIT ?"
+        rows = await self._database.read(lambda db: db.execute(query, (model, *places, limit)).fetchall())
+        return [dict(row) for row in _newest_first(rows, cursor)]
 
     async def delete_version(self, id: str) -> None:
         """Forget a version."""
         await self._database.write(lambda db: db.execute("DELETE FROM versions WHERE id = ?", (id,)))
 
     async def version_models(self) -> dict[str, str]:
-        """Give the models that have versions, and when each got its first."""
+        """Return the models that have versions, and when each got its first."""
         query = "SELECT model, min(created_at) FROM versions GROUP BY model"
         return {row[0]: row[1] for row in await self._database.read(lambda db: db.execute(query).fetchall())}
 
@@ -248,13 +242,13 @@ class Catalog:
         return int(await self._database.read(lambda db: db.execute(query, (model,)).fetchone()[0]))
 
     async def get_version(self, id: str) -> dict[str, Any] | None:
-        """Give a version's row, `manifest` as an object, or `None`."""
+        """Return a version's row, `manifest` as an object, or `None`."""
         query = "SELECT * FROM versions WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
         return None if row is None else _from_row(row, "manifest")
 
     async def get_meta(self, key: str) -> str | None:
-        """Give a setting, or `None`."""
+        """Return a setting, or `None`."""
         query = "SELECT value FROM meta WHERE key = ?"
         row = await self._database.read(lambda db: db.execute(query, (key,)).fetchone())
         return None if row is None else str(row["value"])
@@ -262,6 +256,19 @@ class Catalog:
     async def set_meta(self, key: str, value: str) -> None:
         """Keep a setting."""
         await self._database.write(lambda db: db.execute("REPLACE INTO meta VALUES (?, ?)", (key, value)))
+
+
+def _from_cursor(cursor: Cursor | None) -> tuple[str, Sequence[str], str]:
+    """Return the condition, its values and the order that a cursor means."""
+    if cursor is None:
+        return "", (), "ORDER BY created_at DESC, id DESC"
+    if cursor.newer:
+        return "AND (created_at, id) > (?, ?)", cursor.place, "ORDER BY created_at ASC, id ASC"
+    return "AND (created_at, id) < (?, ?)", cursor.place, "ORDER BY created_at DESC, id DESC"
+
+
+def _newest_first(rows: list[Any], cursor: Cursor | None) -> list[Any]:
+    return rows[::-1] if cursor is not None and cursor.newer else rows
 
 
 def _from_training(row: sqlite3.Row) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class ListQuery:
 
 
 def read_page(db: sqlite3.Connection, query: ListQuery) -> tuple[list[sqlite3.Row], dict[str, int]]:
-    """Give the rows of a page in order, and the number of trainings that fit the text, by status."""
+    """Return the rows of a page in order, and the number of trainings that fit the text, by status."""
     where, text = "t.kind = 'training'", list[str]()
     if query.text:
         where, text = f"{where} AND instr(t.search, ?)", [query.text.casefold()]
@@ -141,7 +141,7 @@ def put_values(db: sqlite3.Connection, id: str, values: Iterable[tuple[str, str,
 
 
 def values_of(id: str, resource: Mapping[str, Any]) -> list[tuple[str, str, str, Any]]:
-    """Give what a training can be sorted by: inputs that are plain, and the last, smallest and largest values."""
+    """Return what a training can be sorted by: inputs that are plain, and the last, smallest and largest values."""
     found = [("input", key, id, value) for key, value in (resource.get("input") or {}).items()]
     for key, point in (resource.get("last") or {}).items():
         found.append(("last", key, id, point.get("value")))
@@ -156,12 +156,12 @@ def values_of(id: str, resource: Mapping[str, Any]) -> list[tuple[str, str, str,
 
 
 def search_text(id: str, name: str, tags: Iterable[str]) -> str:
-    """Give the text in which a list's filter is looked for; a line break keeps names and tags apart."""
+    """Return the text in which a list's filter is looked for; a line break keeps names and tags apart."""
     return "\n".join((name, id, *tags)).casefold()
 
 
 def tags_of(resource: Mapping[str, Any]) -> Sequence[str]:
-    """Give the tags that a training's JSON tells."""
+    """Return the tags that a training's JSON tells."""
     return [str(tag) for tag in resource.get("tags") or ()]
 
 

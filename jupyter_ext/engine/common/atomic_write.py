@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name (`.<name>.tmp`) to write to; it becomes `path` when all is on the disk."""
+    """Return a temporary name (`.<name>.tmp`) to write to; it becomes `path` when all is on the disk."""
     temporary = path.with_name(f".{path.name}.tmp")
     yield temporary
     _sync(temporary)

@@ -87,7 +87,7 @@ class PubSub(Generic[T]):
             self._topics.pop(topic, None)
 
     def publish(self, topic: str, item: T) -> None:
-        """Give an item to everybody who listens."""
+        """Send an item to everybody who listens."""
         for subscriber in self._topics.get(topic, ()):
             subscriber.put(item)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def read_or_make(path: Path, make: Callable[[], str]) -> str:
-    """Give the secret in a file; where there is none, make one and keep it with mode 0600.
+    """Return the secret in a file; where there is none, make one and keep it with mode 0600.
 
     Args:
         path: The file.

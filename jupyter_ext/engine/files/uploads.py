@@ -98,7 +98,7 @@ class FileStore:
         return self._files.get(id)
 
     def content(self, id: str) -> Path:
-        """Give the path of a file's bytes.
+        """Return the path of a file's bytes.
 
         Raises:
             LookupError: There is no file with this id.

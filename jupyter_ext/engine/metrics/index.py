@@ -125,7 +125,7 @@ class Index:
             self._fd = -1
 
     def stream(self, name: str) -> int:
-        """Give a stream's number, a new one if need be.
+        """Return a stream's number, a new one if need be.
 
         Raises:
             OSError: It cannot be stored.
@@ -159,15 +159,15 @@ class Index:
             self._add(row)
 
     def ends(self) -> dict[int, End]:
-        """Give how far each stream was stored; the log under `NO_STREAM`."""
+        """Return how far each stream was stored; the log under `NO_STREAM`."""
         return dict(self._ends)
 
     def get(self, position: int) -> Record:
-        """Give a record by its place in the file."""
+        """Return a record by its place in the file."""
         return self._records[position]
 
     def after(self, seq: int) -> range:
-        """Give the places of the records after `seq`.
+        """Return the places of the records after `seq`.
 
         Raises:
             CursorLost: `seq` was never given, or its record was lost.

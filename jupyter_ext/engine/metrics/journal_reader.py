@@ -65,7 +65,7 @@ class Columns(NamedTuple):
         return len(self.values)
 
     def part(self, start: int, stop: int) -> Columns:
-        """Give the points from `start` to before `stop`, as views."""
+        """Return the points from `start` to before `stop`, as views."""
         steps, values, times, ordinals = self
         return Columns(steps[start:stop], values[start:stop], times[start:stop], ordinals[start:stop])
 
@@ -235,7 +235,7 @@ class _Decoder:
             self._points(rows, positions, ordinals)
 
     def columns(self) -> dict[str, Columns]:
-        """Give all points by key; each key's in the order they came."""
+        """Return all points by key; each key's in the order they came."""
         by_name: dict[str, list[Columns]] = {}
         for key_id, parts in self._parts.items():
             by_name.setdefault(self._keys[key_id], []).extend(parts)
@@ -379,7 +379,7 @@ def _crcs(rows: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 @lru_cache(maxsize=1)
 def _crc_tables() -> NDArray[np.uint32]:
-    """Give uint32 (256, 256): what byte b, followed by d bytes, adds to a CRC32 stands at [d, b]."""
+    """Return uint32 (256, 256): what byte b, followed by d bytes, adds to a CRC32 stands at [d, b]."""
     zero = crc32(b"\0")
     tables = np.empty((_MAX_TABLE_BYTES, 256), np.uint32)
     tables[0] = [crc32(bytes([byte])) ^ zero for byte in range(256)]

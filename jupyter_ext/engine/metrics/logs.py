@@ -30,14 +30,14 @@ class Logs:
         self.path = path
 
     def size_bytes(self) -> int:
-        """Give the file's size now; 0 where there is none."""
+        """Return the file's size now; 0 where there is none."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
 
     def piece(self, offset: int, limit: int) -> dict[str, Any]:
-        """Give `{offset, next_offset, size, text}`, all but the text in bytes.
+        """Return `{offset, next_offset, size, text}`, all but the text in bytes.
 
         Args:
             offset: From 0; moved to the next character where it is inside one.
@@ -56,7 +56,7 @@ class Logs:
         return {"offset": start, "next_offset": start + len(data), "size": size, "text": text}
 
     def tail(self, num_lines: int) -> dict[str, Any]:
-        """Give the last lines, at most 1 MiB of them, as `piece` does."""
+        """Return the last lines, at most 1 MiB of them, as `piece` does."""
         start = max(0, self.size_bytes() - _MAX_TAIL_BYTES)
         data = self._read(start, _MAX_TAIL_BYTES)
         cut = len(data) - 1 if data.endswith(b"\n") else len(data)
@@ -68,7 +68,7 @@ class Logs:
         return self.piece(offset, start + len(data) - offset)
 
     def news(self, offset: int, *, final: bool = False) -> LogPiece | None:
-        """Give what follows `offset`, at most 256 KiB, or `None`.
+        """Return what follows `offset`, at most 256 KiB, or `None`.
 
         Args:
             offset: How far the log was read, bytes.
@@ -81,7 +81,7 @@ class Logs:
         return LogPiece(offset, offset + len(whole), whole.decode("utf-8", "replace"))
 
     def between(self, start: int, stop: int) -> LogPiece:
-        """Give what `news` gave before, by its offsets in bytes."""
+        """Return what `news` gave before, by its offsets in bytes."""
         return LogPiece(start, stop, self._read(start, stop - start).decode("utf-8", "replace"))
 
     def _read(self, offset: int, limit: int) -> bytes:

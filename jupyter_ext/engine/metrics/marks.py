@@ -21,17 +21,17 @@ class Marks:
     def add(self, stream: str, marks: Iterable[Mark]) -> None:
         """Take in marks of one stream, in their order."""
         for mark in marks:
-            told = wire_mark(stream, mark)
-            if told["kind"] == "progress":
-                self._progress[stream] = told
+            payload = wire_mark(stream, mark)
+            if payload["kind"] == "progress":
+                self._progress[stream] = payload
             elif len(self._marks) < _MAX_MARKS:
-                self._marks.append(told)
+                self._marks.append(payload)
 
     def all(self) -> list[dict[str, Any]]:
-        """Give `{kind, time (Unix s), stream, …}` of each, by time."""
+        """Return `{kind, time (Unix s), stream, …}` of each, by time."""
         return sorted([*self._marks, *self._progress.values()], key=lambda mark: float(mark["time"]))
 
 
 def wire_mark(stream: str, mark: Mark) -> dict[str, Any]:
-    """Give a mark as the rest of the engine sees it."""
+    """Return a mark as the rest of the engine sees it."""
     return {"kind": "", **mark.fields, "time": mark.time, "stream": stream}

@@ -89,7 +89,7 @@ def _is_merged(directory: Path, parts: Mapping[PartId, SealedPart]) -> bool:
 
 
 def _pieces(ordered: Sequence[SealedPart]) -> Iterator[_Piece]:
-    """Give all pieces in the order of the merged file's rows."""
+    """Return all pieces in the order of the merged file's rows."""
     names = sorted({(part.stream, key) for part in ordered for key in part.series})
     for stream, key in names:
         for part in ordered:
@@ -100,7 +100,7 @@ def _pieces(ordered: Sequence[SealedPart]) -> Iterator[_Piece]:
 def _laid_out(
     ordered: Sequence[SealedPart], path: Path, raw: Mapping[tuple[PartId, str], Raw]
 ) -> list[SealedPart]:
-    """Give the parts as they will be in the merged file."""
+    """Return the parts as they will be in the merged file."""
     rows: dict[tuple[PartId, str], SealedSeries] = {}
     row = 0
     for piece in _pieces(ordered):

@@ -44,7 +44,7 @@ class Points(NamedTuple):
     times: Floats
 
     def take(self, which: NDArray[Any] | slice) -> Points:
-        """Give those at the positions, or under the mask, `which`."""
+        """Return those at the positions, or under the mask, `which`."""
         return Points(self.indices[which], self.steps[which], self.values[which], self.times[which])
 
 
@@ -158,7 +158,7 @@ class Pyramid:
 
 
 def candidates(buckets: Buckets) -> Points:
-    """Give the smallest and the largest point of each bucket, in the order they came; one where they are the same."""
+    """Return the smallest and the largest point of each bucket, in the order in which they came; one where they are the same."""
     both = np.concatenate((buckets["low"], buckets["high"]))
     indices, first = np.unique(both["index"], return_index=True)
     both = both[first]
@@ -189,7 +189,7 @@ def decimate(points: Points, buckets: int) -> Points:
 
 
 def _first_of_each(values: Floats, starts: Ints, ends: Ints, extreme: np.ufunc) -> Ints:
-    """Give the position of the first extreme value of each range."""
+    """Return the position of the first extreme value of each range."""
     best = extreme.reduceat(values[: ends[-1]], starts)
     hits = np.flatnonzero(values[starts[0] : ends[-1]] == np.repeat(best, ends - starts)) + starts[0]
     positions: Ints = hits[np.searchsorted(hits, starts)]

@@ -27,7 +27,7 @@ class _Window(NamedTuple):
 
 
 def replay(records: range, index: Index, files: RunFiles, series: SeriesTable, logs: Logs) -> Iterator[Batch]:
-    """Give the batches at places `records` of the index, without marks."""
+    """Return the batches at places `records` of the index, without marks."""
     windows: dict[int, _Window] = {}
     for position in records:
         record = index.get(position)

@@ -122,7 +122,7 @@ class SealedPoints:
         return self._raw is not None
 
     def read(self, start: int, stop: int) -> Raw:
-        """Give points from number `start` of the part to before `stop`."""
+        """Return points from number `start` of the part to before `stop`."""
         if (raw := self._raw) is not None:
             return raw[0][start:stop], raw[1][start:stop], raw[2][start:stop]
         columns = self._files.read(self._part_id, self._key, start, stop)

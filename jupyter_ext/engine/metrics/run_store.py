@@ -179,7 +179,7 @@ class RunStore:
         )
 
     def marks(self) -> list[dict[str, Any]]:
-        """Give all marks so far by time; of progress only the latest of each stream."""
+        """Return all marks so far by time; of progress only the latest of each stream."""
         return self._marks.all()
 
     def _read_streams(self) -> list[Reading]:
@@ -197,7 +197,7 @@ class RunStore:
         return readings
 
     def _number(self, readings: Sequence[Reading], text: LogPiece | None) -> int:
-        """Give sequence numbers to news and store them; give that of the newest points.
+        """Number news and store the numbers; return that of the newest points.
 
         Raises:
             OSError: The disk takes nothing more; nothing was stored.
@@ -232,7 +232,7 @@ class RunStore:
     # -- serving --------------------------------------------------------------------------------------------------
 
     def replay(self, after_seq: int) -> Iterator[Batch]:
-        """Give the stored batches after `after_seq`, up to the newest at the time of this call, without marks.
+        """Return the stored batches after `after_seq`, up to the newest at the time of this call, without marks.
 
         Args:
             after_seq: The newest sequence number that the viewer has; 0 for everything.
@@ -247,11 +247,11 @@ class RunStore:
         return self._series.infos()
 
     def last_points(self, stream: str = "0") -> dict[str, Point]:
-        """Give the newest point of each series of a stream."""
+        """Return the newest point of each series of a stream."""
         return self._series.last_points(stream)
 
     def extremes(self, stream: str = "0") -> dict[str, tuple[float, float]]:
-        """Give the smallest and the largest finite value of each series of a stream."""
+        """Return the smallest and the largest finite value of each series of a stream."""
         return self._series.extremes(stream)
 
     def columns(
@@ -288,7 +288,7 @@ class RunStore:
         return wire.encode_batch(batch.metrics_seq, blocks)
 
     def logs(self, offset: int = 0, limit: int = 1 << 20) -> dict[str, Any]:
-        """Give a piece of the log: `{offset, next_offset, size, text}`, all but the text in bytes.
+        """Return a piece of the log: `{offset, next_offset, size, text}`, all but the text in bytes.
 
         Args:
             offset: From 0; moved to the next character where it is inside one.
@@ -297,5 +297,5 @@ class RunStore:
         return self._logs.piece(offset, limit)
 
     def logs_tail(self, num_lines: int) -> dict[str, Any]:
-        """Give the last lines of the log, at most 1 MiB of them, as `logs` does."""
+        """Return the last lines of the log, at most 1 MiB of them, as `logs` does."""
         return self._logs.tail(num_lines)

@@ -186,7 +186,7 @@ def _table(group: list[SeriesPoints], schema: Any) -> Any:
 
 
 def _arrow(numbers: NDArray[Any], dtype: Any) -> Any:
-    """Give an Arrow array of a type as wide as the numbers are."""
+    """Return an Arrow array of a type as wide as the numbers are."""
     import pyarrow as pa
 
     return pa.Array.from_buffers(dtype, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])

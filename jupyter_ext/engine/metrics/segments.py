@@ -20,7 +20,7 @@ def segments_dir(run_dir: Path) -> Path:
 
 
 def generations(names: Iterable[str]) -> list[int]:
-    """Give k of each file name `all-<k>.parquet`."""
+    """Return k of each file name `all-<k>.parquet`."""
     return [int(found[1]) for name in names if (found := re.fullmatch(r"all-(\d+)\.parquet", name))]
 
 

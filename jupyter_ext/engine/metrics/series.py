@@ -42,7 +42,7 @@ class PointSource(Protocol):
         ...
 
     def read(self, start: int, stop: int) -> Raw:
-        """Give the points from number `start` to before `stop` of this source."""
+        """Return the points from number `start` to before `stop` of this source."""
         ...
 
 
@@ -169,7 +169,7 @@ class Series:
                 return
 
     def read(self, start: int = 0, stop: int | None = None) -> Points:
-        """Give all points from number `start` to before `stop`."""
+        """Return all points from number `start` to before `stop`."""
         stop = self.count if stop is None else stop
         parts = [
             block.source.read(max(start, block.start) - block.start, min(stop, block.stop) - block.start)
@@ -190,7 +190,7 @@ class Series:
         hi: float | None = None,
         axis: Axis = "step",
     ) -> Overview:
-        """Give real points of a range: all of them, or at most `2 * buckets` with every spike.
+        """Return real points of a range: all of them, or at most `2 * buckets` with every spike.
 
         Args:
             buckets: From 1; `None` for all points.
@@ -276,11 +276,11 @@ class GrowingPoints:
         self._length = length
 
     def trim(self) -> None:
-        """Give back the room that is not used."""
+        """Free the room that is not used."""
         self._room = self._room[:, : self._length].copy()
 
     def read(self, start: int, stop: int) -> Raw:
-        """Give points, as views."""
+        """Return points, as views."""
         rows = self._room[:, start:stop]
         return rows[0], rows[1], rows[2]
 
@@ -310,12 +310,12 @@ class _Range:
         )
 
     def all(self) -> Points:
-        """Give every point of the range."""
+        """Return every point of the range."""
         spans = _spans(self._lowest, self._inside)
         return _merge([*(self._series.read(*span) for span in spans), *self._single])
 
     def decimated(self, buckets: int) -> Points:
-        """Give at most `2 * buckets` points, from buckets where they are fine enough, else from the points."""
+        """Return at most `2 * buckets` points, from buckets where they are fine enough, else from the points."""
         spans = _spans(self._lowest, self._inside)
         in_memory = all(self._series.is_in_memory(*span) for span in spans)
         if len(self._inside) < (buckets if in_memory else buckets / _SEALED_DETAIL):
@@ -329,7 +329,7 @@ class _Range:
         return decimate(_merge(parts), buckets)
 
     def _ends(self, spans: list[tuple[int, int]]) -> list[Points]:
-        """Give the first and the last point of the whole buckets; those of the series are known without reading."""
+        """Return the first and the last point of the whole buckets; those of the series are known without reading."""
         series, ends = self._series, []
         for index in (spans[0][0], spans[-1][1] - 1):
             known = series.first if index == 0 else series.last if index == series.count - 1 else None

@@ -22,7 +22,7 @@ class SeriesTable:
         self._series: dict[tuple[str, str], Series] = {}
 
     def index(self, stream: str, key: str) -> int:
-        """Give a series' number on the wire."""
+        """Return a series' number on the wire."""
         return self._get(stream, key).index
 
     def append(self, stream: str, number: int, columns: Mapping[str, Columns]) -> list[BatchBlock]:
@@ -53,7 +53,7 @@ class SeriesTable:
         ]
 
     def last_points(self, stream: str) -> dict[str, Point]:
-        """Give the newest point of each series of a stream."""
+        """Return the newest point of each series of a stream."""
         return {
             key: series.last
             for (name, key), series in self._series.items()
@@ -61,7 +61,7 @@ class SeriesTable:
         }
 
     def extremes(self, stream: str) -> dict[str, tuple[float, float]]:
-        """Give the smallest and the largest finite value of each series of a stream."""
+        """Return the smallest and the largest finite value of each series of a stream."""
         found = {key: series.extremes for (name, key), series in self._series.items() if name == stream}
         return {key: extremes for key, extremes in found.items() if extremes is not None}
 

@@ -75,7 +75,7 @@ class StreamReader:
             self._tail = None
 
     def read(self, max_bytes: int) -> Reading | None:
-        """Give news, at most about so many bytes of one journal, or `None`."""
+        """Return news, at most about so many bytes of one journal, or `None`."""
         while True:
             if self._part is not None:
                 reading = self._read_part(self._part)
@@ -99,7 +99,7 @@ class StreamReader:
             self._tail.go_back(reading.before.offset, reading.before.ordinal)
 
     def restore(self, end: End) -> Iterator[SealedPart | News]:
-        """Go on from `end`, which the index says was reached; give all that was read up to there.
+        """Go on from `end`, which the index says was reached; return all that was read up to there.
 
         Raises:
             DoesNotFit: The files do not reach so far.
@@ -157,7 +157,7 @@ class StreamReader:
         return Reading(self, news, End(self.number, tail.offset, tail.ordinal), before)
 
     def _read_part(self, columns: dict[str, Columns]) -> Reading | None:
-        """Give the next points of a segment whose journal was sealed before it was read."""
+        """Return the next points of a segment whose journal was sealed before it was read."""
         part = self._files.parts[self.name, self.number]
         before, first = self._place(), self.ordinal
         end = min(part.end_ordinal, first + _PART_CHUNK_POINTS)
@@ -211,7 +211,7 @@ class StreamReader:
 
 
 def between(columns: dict[str, Columns], first: int, end: int) -> dict[str, Columns]:
-    """Give the points with ordinals from `first` to before `end`."""
+    """Return the points with ordinals from `first` to before `end`."""
     found = {}
     for key, points in columns.items():
         start, stop = np.searchsorted(points.ordinals, (first, end))

@@ -109,7 +109,7 @@ def write_summary(path: Path, parts: Sequence[SealedPart]) -> None:
 
 
 def load_summary(path: Path) -> list[SealedPart] | None:
-    """Load parts from a summary, or give `None` where it is lost, damaged or of a format to come."""
+    """Load parts from a summary, or return `None` where it is lost, damaged or of a format to come."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta, buckets, raw = json.loads(arrays["meta"].tobytes()), arrays["buckets"], arrays["raw"]

@@ -1,4 +1,5 @@
-"""What the service needs of the parts below it: something that fetches files, something that holds models in memory.
+"""What the service needs of the parts below it: a downloader, and something that holds
+models in memory.
 
 Rule: those parts know nothing of the service, and the service knows nothing of how they work.
 """
@@ -8,29 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from jupyter_ext.engine.models.reference import ModelRef
-from jupyter_ext.protocol.models import ModelFile, ModelHost, ModelUser, Transfer, Unloaded
+from jupyter_ext.engine.models.sources.description import ModelDescription
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
+from jupyter_ext.protocol.models import ModelHost, ModelUser, Transfer, Unloaded
 
 Environ = Mapping[str, str]
 """`HF_*` variables of whoever asks: endpoint, token, offline, cache. In memory only."""
-
-
-@dataclass(frozen=True)
-class ModelDescription:
-    """What is known of a model's files, here or on the hub; sizes in bytes."""
-
-    revision: str | None = None
-    path: Path | None = None
-    files: Sequence[ModelFile] = ()
-    bytes: int | None = None
-    memory_bytes: int | None = None
-    num_parameters: int | None = None
-    dtype: str | None = None
-    architecture: str | None = None
-    tokenizer: bool = False
-    notices: Sequence[str] = ()
 
 
 class DownloadTask(Protocol):
@@ -44,7 +31,7 @@ class DownloadTask(Protocol):
         """Begin to stop; what has come is kept."""
 
     async def wait(self) -> Path:
-        """Wait for the end and give where the files are.
+        """Wait for the end and return where the files are.
 
         Raises:
             DownloadCanceled: It was canceled.
@@ -52,28 +39,36 @@ class DownloadTask(Protocol):
         """
 
 
-class Fetching(Protocol):
-    """Fetches models' files and knows which are here."""
+class DownloadPlan(Protocol):
+    """What there is to fetch of a model."""
 
-    async def resolve(
-        self, ref: ModelRef, environ: Environ, weights: Sequence[str] = ()
-    ) -> tuple[ModelDescription, Any]:
-        """Ask what there is to fetch; gives a description, and what `start` wants.
+    def description(self, path: Path | None = None) -> ModelDescription:
+        """Return what people see of it; `path` is where it is, once it is here."""
+
+
+P = TypeVar("P", bound=DownloadPlan)
+
+
+class Downloader(Protocol[P]):
+    """Fetches models' files and knows which are here. `settings` say whose hub, token and cache."""
+
+    async def resolve(self, ref: ModelRef, settings: HubSettings, weights: Sequence[str] = ()) -> P:
+        """Ask what there is to fetch.
 
         Args:
             ref: The model.
-            environ: Whose hub and token.
+            settings: Whose hub and token.
             weights: Names or patterns of weights that are no safetensors and are wanted all the same.
 
         Raises:
             JupyterExtError: There is no such model, or it may not be had; one line.
         """
 
-    def start(self, plan: Any, on_progress: Callable[[Transfer], None]) -> DownloadTask:
+    def start(self, plan: P, on_progress: Callable[[Transfer], None], /) -> DownloadTask:
         """Begin to fetch what was resolved."""
 
-    async def local(self, ref: ModelRef, environ: Environ) -> ModelDescription | None:
-        """Describe the files that are here whole, or give `None`."""
+    async def local(self, ref: ModelRef, settings: HubSettings) -> ModelDescription | None:
+        """Describe the files that are here whole, or return `None`."""
 
     async def describe(self, ref: ModelRef, path: Path) -> ModelDescription:
         """Describe a folder or file that the user or a training owns.
@@ -82,22 +77,22 @@ class Fetching(Protocol):
             JupyterExtError: There are no weights, or broken ones; one line.
         """
 
-    async def remove_revision(self, ref: ModelRef, revision: str, environ: Environ) -> None:
+    async def remove_revision(self, ref: ModelRef, revision: str, settings: HubSettings) -> None:
         """Delete a revision that was fetched here and that an update has replaced; others' stay."""
 
-    async def kept_bytes(self, ref: ModelRef, environ: Environ) -> int:
-        """Tell how much of a model an interrupted download has left, bytes."""
+    async def kept_bytes(self, ref: ModelRef) -> int:
+        """Count what an interrupted download has left of a model, bytes."""
 
-    async def remove(self, ref: ModelRef, environ: Environ) -> None:
+    async def remove(self, ref: ModelRef, settings: HubSettings) -> None:
         """Delete a model's files and what is kept of an interrupted download."""
 
-    async def newer(self, ref: ModelRef, environ: Environ) -> str | None:
-        """Give the revision that the hub has now, where it is another one than the one that is here."""
+    async def newer(self, ref: ModelRef, settings: HubSettings) -> str | None:
+        """Return the revision that the hub has now, where it is another one than the one that is here."""
 
-    def disk_bytes(self, environ: Environ) -> tuple[int, int]:
-        """Tell how much room there is where files go: free, and in all."""
+    def disk_bytes(self, settings: HubSettings) -> tuple[int, int]:
+        """Return the space of the disk that files go to, bytes: free, and in all."""
 
-    async def all_local(self, environ: Environ) -> list[ModelRef]:
+    async def all_local(self, settings: HubSettings) -> list[ModelRef]:
         """List the models whose files are here whole."""
 
     async def close(self) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.weights.files import DTYPE_BYTES, FLOATS, WeightFile, main_dtype
+from jupyter_ext.weights.files import WeightFile
+from jupyter_ext.weights.safetensors import FLOATS, main_dtype
 
 DTYPES = {
     "float32": 4, "float16": 2, "bfloat16": 2, "float64": 8,
@@ -74,16 +75,19 @@ def estimate(files: Sequence[WeightFile], dtype: str | None = None) -> Estimate:
     if any(file.tensors is None for file in files):
         return Estimate(sum(file.bytes for file in files), None, dtype, dtype is None)
     tensors = [tensor for file in files for tensor in file.tensors or ()]
-    own = main_dtype(tensors)
-    if dtype is None or own == dtype:
-        weights = sum(tensor.end - tensor.begin for tensor in tensors)
-    else:
-        weights = sum(
-            tensor.num_elements * (DTYPES[dtype] if tensor.dtype in FLOATS else DTYPE_BYTES[tensor.dtype])
-            for tensor in tensors
-        )
+    elements: dict[str, int] = {}
+    for tensor in tensors:
+        elements[tensor.dtype] = elements.get(tensor.dtype, 0) + tensor.num_elements
+    own = main_dtype(elements)
+    is_as_stored = dtype is None or own == dtype
+    weights = sum(
+        tensor.num_bytes
+        if is_as_stored or tensor.dtype not in FLOATS
+        else tensor.num_elements * DTYPES[dtype or ""]
+        for tensor in tensors
+    )
     num_parameters = sum(tensor.num_elements for tensor in tensors)
-    return Estimate(weights, num_parameters, dtype or own, dtype is None or own == dtype)
+    return Estimate(weights, num_parameters, dtype or own, is_as_stored)
 
 
 def total_bytes(root: Path = Path("/")) -> int:

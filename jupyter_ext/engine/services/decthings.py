@@ -3,7 +3,7 @@
 Rules: the key goes to the base URL's origin only and appears in no error; no redirect is followed; a call that may have been
 carried out (`callTrain` above all, which has no idempotency key) is never sent again.
 
-Source: docs/architecture/11-decthings.md.
+Source: docs/architecture/13-decthings.md.
 """
 
 from __future__ import annotations

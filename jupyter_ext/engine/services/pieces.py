@@ -3,7 +3,7 @@
 Rules: the token goes to the base URL's origin only; no redirect is followed; what the service leaves out or gets wrong is
 taken as unknown, and only a model without an id is left out. Real services answer the progress by WebSocket alone.
 
-Source: Pieces' OpenAPI description; docs/architecture/09-pieces.md.
+Source: Pieces' OpenAPI description; docs/architecture/11-pieces.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What can still be told of a session that has ended: how its trainings stood, and every number that they logged.
 
-Source: docs/architecture/10-debug-sessions.md, "Truth".
+Source: docs/architecture/12-debug-sessions.md, "Truth".
 """
 
 from __future__ import annotations

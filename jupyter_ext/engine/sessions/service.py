@@ -51,14 +51,14 @@ class DebugSessionService:
     Args:
         where: The directories.
         environments: The interpreters to start sessions in.
-        hub: Whoever watches a session is notified here, by the session's id.
+        pubsub: Whoever watches a session is notified here, by the session's id.
     """
 
-    def __init__(self, where: Locations, environments: Environments, hub: PubSub[Any]) -> None:
+    def __init__(self, where: Locations, environments: Environments, pubsub: PubSub[Any]) -> None:
         self._sessions_dir = where.sessions_dir
         self._socket_dir = where.socket_dir
         self._environments = environments
-        self._hub = hub
+        self._pubsub = pubsub
         self._bundles = PendingCode(where.sessions_dir / ".code")
         self._records: dict[str, SessionRecord] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
@@ -156,7 +156,7 @@ class DebugSessionService:
         await asyncio.to_thread(self._bundles.take, code, target)
         told, _ = await self.call(session_id, "load_code", {"directory": str(number)})
         record.code_error = None
-        self._hub.notify(session_id)
+        self._pubsub.notify(session_id)
         return told
 
     def record(self, session_id: str) -> SessionRecord:
@@ -283,11 +283,11 @@ class DebugSessionService:
     async def watch(self, session_id: str) -> AsyncIterator[Subscriber[Any]]:
         """Be notified when a session changes or ends."""
         self.record(session_id)
-        subscriber = self._hub.subscribe(session_id)
+        subscriber = self._pubsub.subscribe(session_id)
         try:
             yield subscriber
         finally:
-            self._hub.unsubscribe(session_id, subscriber)
+            self._pubsub.unsubscribe(session_id, subscriber)
 
     # -- one session's life ---------------------------------------------------------------------------------------
 
@@ -364,7 +364,7 @@ class DebugSessionService:
                 record.move("running")
                 record.started_at = time.time()
             record.ready.set()
-        self._hub.notify(record.id)
+        self._pubsub.notify(record.id)
 
     def _take_load(self, record: SessionRecord) -> None:
         loaded = read_json(record.session_dir / "load.json")
@@ -379,7 +379,7 @@ class DebugSessionService:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()
         record.over.set()
-        self._hub.notify(record.id, ended=True)
+        self._pubsub.notify(record.id, ended=True)
         log.info("session %s ended: %s", record.id, record.exit and record.exit.message)
 
     async def _forget_oldest(self) -> None:

@@ -18,7 +18,7 @@ from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.trainings import End, Hello, Log, Reset, Series, State
 
 STATE_INTERVAL_S = 0.5
-"""Last values and progress, which change with every batch, are told this often; what is news is told at once."""
+"""Last values and progress, which change with every batch, are sent this often; what is news is sent at once."""
 _NEWS = {"status", "stop", "cause", "notices", "started_at"}
 
 
@@ -26,10 +26,10 @@ class TrainingStream:
     """Messages for one viewer: text as `str`, metric batches as `bytes`."""
 
     def __init__(
-        self, service: TrainingService, hub: PubSub[Batch], training_id: str, after_seq: int | None
+        self, service: TrainingService, pubsub: PubSub[Batch], training_id: str, after_seq: int | None
     ) -> None:
         self._service = service
-        self._hub = hub
+        self._pubsub = pubsub
         self._id = training_id
         self._after_seq = after_seq
         self._known: set[int] = set()
@@ -41,7 +41,7 @@ class TrainingStream:
         Raises:
             Problem: There is no training with this id.
         """
-        subscriber = self._hub.subscribe(self._id)
+        subscriber = self._pubsub.subscribe(self._id)
         try:
             does_replay = self._after_seq is not None
             store = await (self._service.points if does_replay else self._service.store)(self._id)
@@ -57,7 +57,7 @@ class TrainingStream:
             async for message in self._live(store, subscriber):
                 yield message
         finally:
-            self._hub.unsubscribe(self._id, subscriber)
+            self._pubsub.unsubscribe(self._id, subscriber)
 
     async def _catch_up(self, store: RunStore) -> AsyncIterator[str | bytes]:
         """Replay what is stored beyond what the viewer has."""
@@ -71,7 +71,7 @@ class TrainingStream:
             yield Reset(seq=store.seq).model_dump_json()
 
     async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
-        stated_at, told = 0.0, None
+        stated_at, sent = 0.0, None
         while True:
             if subscriber.lagging:
                 subscriber.take()
@@ -89,9 +89,9 @@ class TrainingStream:
                 yield End(seq=self._seq).model_dump_json()
                 return
             news = training.model_dump(include=_NEWS)
-            interval_s = STATE_INTERVAL_S if news == told else 0.0
+            interval_s = STATE_INTERVAL_S if news == sent else 0.0
             if subscriber.state_changed and now - stated_at >= interval_s:
-                stated_at, told, subscriber.state_changed = now, news, False
+                stated_at, sent, subscriber.state_changed = now, news, False
                 yield State(seq=self._seq, training=training).model_dump_json()
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)

@@ -34,7 +34,7 @@ class Labels:
         write_json(run_dir / FILE_NAME, {"tags": list(self.tags), "notes": self.notes})
 
     def changed(self, tags: object = None, notes: object = None) -> Labels:
-        """Give these with what is not `None` replaced.
+        """Return these with what is not `None` replaced.
 
         Raises:
             Problem: Tags are no list of short texts, or the notes are no text.
@@ -55,13 +55,13 @@ def _checked_tags(tags: object) -> tuple[str, ...]:
         )
     for tag in clean:
         if len(tag) > MAX_TAG_CHARS or "," in tag:
-            told = f"tag {tag[:60]!r} must have at most {MAX_TAG_CHARS} characters and no comma"
-            raise invalid_input([InvalidField("type", "tags", told)])
+            problem = f"tag {tag[:60]!r} must have at most {MAX_TAG_CHARS} characters and no comma"
+            raise invalid_input([InvalidField("type", "tags", problem)])
     return clean
 
 
 def _checked_notes(notes: object) -> str:
     if not isinstance(notes, str) or len(notes) > MAX_NOTES_CHARS:
-        told = f"notes must be a text of at most {MAX_NOTES_CHARS:,} characters"
-        raise invalid_input([InvalidField("type", "notes", told)])
+        problem = f"notes must be a text of at most {MAX_NOTES_CHARS:,} characters"
+        raise invalid_input([InvalidField("type", "notes", problem)])
     return notes

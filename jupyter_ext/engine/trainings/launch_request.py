@@ -1,4 +1,4 @@
-"""Runs to be made: what is ordered, and the directory that it gets before there is a process."""
+"""Runs to be made: what is asked for, and the directory that it gets before there is a process."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LaunchRequest:
 
 
 def origin_where_made(version: Version, default: CallerContext) -> CallerContext:
-    """Give where a version runs for a client that does not say: in the interpreter that it was made with.
+    """Return where a version runs for a client that does not say: in the interpreter that it was made with.
 
     Modules that lie beside the notebook can be imported, but the run's directory is one of its own.
 
@@ -76,14 +76,14 @@ def origin_where_made(version: Version, default: CallerContext) -> CallerContext
     return CallerContext(python, sys_path=(*made.sys_path, made.cwd) if made else None)
 
 
-def declared_inputs(order: LaunchRequest) -> TrainingInput | None:
-    """Give the inputs that an order's function takes from its client.
+def declared_inputs(request: LaunchRequest) -> TrainingInput | None:
+    """Return the inputs that a request's function takes from its client.
 
     Raises:
         Problem: A prediction is wanted of code that defines none.
     """
-    version = order.version
-    if order.kind == "training":
+    version = request.version
+    if request.kind == "training":
         return version.training_input
     if version.predictor is None:
         detail = f"Version {version.id[:12]} of {version.model} defines neither predict() nor run(); it can only train."
@@ -91,22 +91,24 @@ def declared_inputs(order: LaunchRequest) -> TrainingInput | None:
     return version.prediction_input
 
 
-def prepare(order: LaunchRequest, inputs: dict[str, Any], runs_dir: Path, file_inputs: FileInputs) -> Record:
-    """Make the directory of an ordered run, with all that it needs before there is a process."""
-    version, origin = order.version, order.origin
-    spec = _spec(order.kind, version.manifest["name"], version.model, version.id, inputs, origin)
-    spec |= {"captured": version.manifest.get("captured", []), "destination": order.destination}
-    spec |= {} if order.plan is None else order.plan.spec()
+def prepare(
+    request: LaunchRequest, inputs: dict[str, Any], runs_dir: Path, file_inputs: FileInputs
+) -> Record:
+    """Make the directory of a run, with all that it needs before there is a process."""
+    version, origin = request.version, request.origin
+    spec = _spec(request.kind, version.manifest["name"], version.model, version.id, inputs, origin)
+    spec |= {"captured": version.manifest.get("captured", []), "destination": request.destination}
+    spec |= {} if request.plan is None else request.plan.spec()
     spec["notices"] = [*version.manifest.get("notices", []), *spec.get("notices", [])]
     spec["sys_path"] = origin.sys_path
-    spec["cancel_after_s"] = order.cancel_after_s
+    spec["cancel_after_s"] = request.cancel_after_s
     record = Record(spec["id"], runs_dir / spec["id"], spec)
     _make_run_dir(record)
     run_dir = record.run_dir
     copy_code(version, run_dir / "code")
-    if order.plan is not None:
-        order.plan.hand_over(run_dir)
-    if order.kind == "prediction" and version.predictor is not None:
+    if request.plan is not None:
+        request.plan.hand_over(run_dir)
+    if request.kind == "prediction" and version.predictor is not None:
         write_json(run_dir / "code" / "manifest.json", version.manifest | {"entry": version.predictor.entry})
         spec["returns_path"] = version.predictor.returns_path
         if version.gives_weights and version.trained is not None:
@@ -135,7 +137,7 @@ def prepare_remote(
 def _spec(
     kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: CallerContext
 ) -> dict[str, Any]:
-    """Give what a run's directory says of it before there is a process."""
+    """Return what a run's directory says of it before there is a process."""
     created = time.time()
     return {
         "id": new_training_id(),

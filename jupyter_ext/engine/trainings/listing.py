@@ -59,7 +59,7 @@ class TrainingList:
             await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
 
     async def page(self, query: ListQuery) -> Page:
-        """Give one page."""
+        """Return one page."""
         rows, counts = await self._catalog.page(query)
         return Page([self._json(row) for row in rows], counts)
 
@@ -93,7 +93,7 @@ class TrainingList:
         await self._catalog.set_labels(training.id, training.name, labels.tags, labels.notes)
         return await self._trainings.get(training.id)
 
-    async def again(
+    async def rerun(
         self, training_id: str, changes: Mapping[str, Any], origin: CallerContext | None
     ) -> Training:
         """Start the same version with the same inputs, but for `changes`.
@@ -131,8 +131,8 @@ class TrainingList:
             )
         secret = version.training_input and version.training_input.forgotten_secrets(training.input, changes)
         if secret:
-            told = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
-            raise invalid_input([InvalidField("required", f"input.{secret[0]}", told)])
+            problem = f"{secret[0]} is secret and kept nowhere; return it again: run.again({secret[0]}=…)"
+            raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
         started = await self._trainings.create(LaunchRequest(version, inputs, origin))
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:

@@ -64,10 +64,12 @@ class Record:
         """Take over what the spec says of the time before the run, and the labels that a person gave it."""
         self.labels = Labels.read(self.run_dir)
         self.notices += self.spec.get("notices", [])
-        told = self.spec.get("resumed_from")
-        if told is not None:
-            self.resumed_from = ResumedFrom(id=told["id"], step=told["step"], time=told["saved_at"])
-            self.checkpoint = Checkpoint(step=told["step"], time=told["saved_at"], bytes=told["bytes"])
+        resumed = self.spec.get("resumed_from")
+        if resumed is not None:
+            self.resumed_from = ResumedFrom(id=resumed["id"], step=resumed["step"], time=resumed["saved_at"])
+            self.checkpoint = Checkpoint(
+                step=resumed["step"], time=resumed["saved_at"], bytes=resumed["bytes"]
+            )
 
     @property
     def is_over(self) -> bool:
@@ -109,8 +111,8 @@ class Record:
 
     def take_log(self, text: str) -> None:
         """Take over how far a progress bar in the log is."""
-        if not self.says_progress and (shown := self.bars.feed(text)) is not None:
-            self.progress = (*shown, time.time())
+        if not self.says_progress and (progress := self.bars.feed(text)) is not None:
+            self.progress = (*progress, time.time())
 
     def _with_reason(self, cause: Cause | None) -> Cause | None:
         """Say of a run that nobody canceled but its deadline, that it was so."""
@@ -145,7 +147,7 @@ class Record:
             self.notices.append(text)
 
     def resource(self) -> Training:
-        """Give the resource; its URLs are paths, which the HTTP layer completes."""
+        """Return the resource; its URLs are paths, which the HTTP layer completes."""
         outcome = self.outcome
         cause = outcome.cause if outcome else None
         return Training(

@@ -45,7 +45,7 @@ class Resumption:
     notices: list[str]
 
     def spec(self) -> dict[str, Any]:
-        """Give what the new run's spec.json says of it."""
+        """Return what the new run's spec.json says of it."""
         newest = self.checkpoints[-1]
         return {
             "resumed_from": {
@@ -108,7 +108,7 @@ def plan_resumption(
     secret = version.training_input and version.training_input.forgotten_secrets(spec["input"], changed)
     if secret:
         raise _refusal(
-            f"{name} had the secret input {secret[0]!r}, which is kept nowhere; give it again: "
+            f"{name} had the secret input {secret[0]!r}, which is kept nowhere; return it again: "
             f"run.resume({secret[0]}=…)."
         )
     whole = [

@@ -21,7 +21,7 @@ from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns, en
 
 @dataclass(frozen=True)
 class Link:
-    """One run of a chain and up to where it counts: `None` for the last run, all of which does."""
+    """One run of a resumed curve and up to where it counts: `None` for the last run, all of which does."""
 
     store: RunStore
     step: float | None = None
@@ -31,7 +31,7 @@ class Link:
 
 
 class Query(NamedTuple):
-    """What of the chain is asked for; see `RunStore.columns`."""
+    """What part of the curve is asked for; see `RunStore.columns`."""
 
     keys: Sequence[str] | None = None
     buckets: int | None = None
@@ -40,21 +40,21 @@ class Query(NamedTuple):
     hi: float | None = None
 
 
-def columns(chain: Sequence[Link], query: Query) -> bytes:
-    """Encode the joined series of a chain as columns (JXC1).
+def columns(lineage: Sequence[Link], query: Query) -> bytes:
+    """Encode the joined series of resumed runs as columns (JXC1).
 
     Args:
-        chain: Runs, the oldest first.
+        lineage: Runs, the oldest first.
         query: What is asked for; `buckets` bounds what each run gives of each series.
     """
-    own = chain[-1]
+    own = lineage[-1]
     head, last = decode_columns(own.store.columns(query.keys, query.buckets, query.axis, query.lo, query.hi))
     infos: dict[tuple[str, str], dict[str, Any]] = {
         (item["key"], item["rank"]): item for item in head["series"]
     }
     parts = {(item.key, item.rank): [item] for item in last}
     starts = _first_steps(own.store)
-    for link in reversed(chain[:-1]):
+    for link in reversed(lineage[:-1]):
         ends = _ends(link, starts)
         old_infos, old = _until(link.store, ends, query)
         for info, item in zip(old_infos, old, strict=True):
@@ -75,7 +75,7 @@ def columns(chain: Sequence[Link], query: Query) -> bytes:
 
 
 def _first_steps(store: RunStore) -> dict[tuple[str, str], float]:
-    """Give the first step of each series."""
+    """Return the first step of each series."""
     _, found = decode_columns(store.columns(buckets=1))
     return {(item.key, item.rank): float(item.steps[0]) for item in found if len(item.steps)}
 
@@ -91,14 +91,14 @@ def _ends(link: Link, starts: dict[tuple[str, str], float]) -> dict[tuple[str, s
         if len(hidden):
             ends[item.key, item.rank] = float(item.times[hidden[0]])
     for name, step in starts.items():
-        again = _begun_again(link.store, name, step)
-        if again is not None:
-            ends[name] = min(again, ends.get(name, math.inf))
+        restarted_at = _restart_time(link.store, name, step)
+        if restarted_at is not None:
+            ends[name] = min(restarted_at, ends.get(name, math.inf))
     return ends
 
 
-def _begun_again(store: RunStore, name: tuple[str, str], step: float) -> float | None:
-    """Give the Unix time from which on a series has only steps that the later run has too, if there is such a time."""
+def _restart_time(store: RunStore, name: tuple[str, str], step: float) -> float | None:
+    """Return the Unix time from which on a series has only steps that the later run has too, if there is such a time."""
     repeated = _one(store, name, axis="step", lo=step)
     if repeated is None or not len(repeated.times):
         return None
@@ -115,7 +115,7 @@ def _one(store: RunStore, name: tuple[str, str], *, axis: Axis, lo: float) -> Se
 def _until(
     store: RunStore, ends: dict[tuple[str, str], float], query: Query
 ) -> tuple[list[dict[str, Any]], list[SeriesColumns]]:
-    """Give the points of a range, each series up to its end. Where all is asked for, the pyramid is used."""
+    """Return the points of a range, each series up to its end. Where all is asked for, the pyramid is used."""
     if query.lo is None and query.hi is None:
         hi = {end: math.nextafter(end, -math.inf) for end in {*ends.values()}}
         infos, found = [], []

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
@@ -26,6 +27,7 @@ from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.json_files import read_json, write_json
@@ -55,7 +57,7 @@ class RunMonitor:
         stores: Where what they write is read.
         catalog: Where each state is put.
         backends: What runs them, by name.
-        hub: Where news is published.
+        pubsub: Where news is published.
         watcher: Wakes who waits for a quiet run.
         sealer: Seals what a run has written, once it is over.
         publisher: Makes files and versions of results.
@@ -69,36 +71,48 @@ class RunMonitor:
         stores: StoreCache,
         catalog: Catalog,
         backends: Mapping[str, Backend],
-        hub: PubSub[Batch],
+        pubsub: PubSub[Batch],
         watcher: Watcher,
         sealer: Sealer,
         publisher: Publisher,
         file_inputs: FileInputs,
         webhooks: Webhooks,
     ) -> None:
-        self._records = records
-        self._stores = stores
+        self.records = records
+        self.stores = stores
         self._catalog = catalog
-        self._backends = backends
-        self._hub = hub
+        self.backends = backends
+        self._pubsub = pubsub
         self._watcher = watcher
         self._sealer = sealer
         self._publisher = publisher
         self._file_inputs = file_inputs
         self._webhooks = webhooks
+        self._housekeeping: asyncio.Task[None] | None = None
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
 
+    async def open(self, runs_dir: Path) -> None:
+        """Begin what is done once a second, and seal what an engine before this one left unsealed."""
+        self._housekeeping = asyncio.create_task(
+            PeriodicTasks(self.records, self.stores, self._sealer).run(), name="housekeeping"
+        )
+        for run_dir in await asyncio.to_thread(unsealed, runs_dir, set(self.records)):
+            self._sealer.seal(run_dir, final=True)
+
     async def close(self) -> None:
         """Stop following; every run goes on."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
         tasks = list(self._followers.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def backend(self, record: Record) -> Backend:
-        """Give what runs it."""
-        return self._backends[record.spec.get("backend", LOCAL)]
+        """Return the backend that runs it."""
+        return self.backends[record.spec.get("backend", LOCAL)]
 
     async def stop(self, record: Record) -> None:
         """Begin to stop a run, and wait a moment for its end."""
@@ -135,7 +149,7 @@ class RunMonitor:
             secret: Values of the inputs that are written nowhere.
         """
         self.adopt(record)
-        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self._records.values())
+        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self.records.values())
         threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
         launch = Launch(
             record.run_dir,
@@ -187,8 +201,8 @@ class RunMonitor:
 
     def adopt(self, record: Record) -> None:
         """Hold a training that is not over, and follow it."""
-        self._records[record.id] = record
-        store = self._stores.get(record.id)
+        self.records[record.id] = record
+        store = self.stores.get(record.id)
         self._wake[record.id] = asyncio.Event()
         for mark in store.marks():
             self._take_mark(record, mark)
@@ -243,14 +257,14 @@ class RunMonitor:
                 continue
 
     def _look(self, record: Record) -> Outcome | None:
-        """Look at the run's files for a change of its state; give its end, if it is over."""
+        """Look at the run's files for a change of its state; return its end, if it is over."""
         if (
             record.status == "starting"
             and (began := self.backend(record).started_at(record.run_dir)) is not None
         ):
             record.started_at = began
             record.move("processing")
-            self._webhooks.happened(record.id, "start")
+            self._webhooks.notify(record.id, "start")
             self._changed(record)
         if record.stop is None and record.deadline is not None and time.time() >= record.deadline:
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
@@ -277,8 +291,8 @@ class RunMonitor:
                 record.reported_at = time.time()
                 self._take_last(record, store)
             if batch.log is not None:
-                self._webhooks.happened(record.id, "logs")
-            self._hub.publish(record.id, batch)
+                self._webhooks.notify(record.id, "logs")
+            self._pubsub.publish(record.id, batch)
             await asyncio.sleep(0)
         if any_news:
             self._changed(record)
@@ -294,13 +308,13 @@ class RunMonitor:
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
         )
         await self.put(training)
-        del self._records[record.id]
+        del self.records[record.id]
         del self._wake[record.id]
         self._followers.pop(record.id, None)
-        self._hub.notify(record.id, ended=True)
+        self._pubsub.notify(record.id, ended=True)
         if training.output is not None:
-            self._webhooks.happened(record.id, "output")
-        self._webhooks.happened(record.id, "completed")
+            self._webhooks.notify(record.id, "output")
+        self._webhooks.notify(record.id, "completed")
         self._sealer.seal(record.run_dir, final=True)
         log.info("training %s (%s) %s", record.id, record.spec["name"], record.status)
 
@@ -340,7 +354,7 @@ class RunMonitor:
         record.extremes = {key: Extremes(min=low, max=high) for key, (low, high) in store.extremes().items()}
 
     def _changed(self, record: Record) -> None:
-        self._hub.notify(record.id)
+        self._pubsub.notify(record.id)
 
     async def persist(self, record: Record) -> None:
         """Put a run as it is now into the catalog."""

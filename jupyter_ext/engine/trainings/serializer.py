@@ -26,7 +26,7 @@ _FILE = re.compile(re.escape(FILE_PATH) + r"([0-9a-v]{26})")
 _VERSION = re.compile(r"[^/:\s]+/[^/:\s]+(?::[^/:\s]+)?")
 
 
-class Presenter:
+class Serializer:
     """Makes JSON of resources, for clients that asked under a base URL."""
 
     def __init__(self, links: SignedLinks, files: FileStore) -> None:
@@ -34,7 +34,7 @@ class Presenter:
         self._files = files
 
     def training(self, training: Training, base_url: str) -> dict[str, Any]:
-        """Give a training or prediction without its logs.
+        """Return a training or prediction without its logs.
 
         Args:
             training: The resource.
@@ -56,14 +56,14 @@ class Presenter:
     def with_logs(
         self, training: Training, base_url: str, store: RunStore, max_bytes: int = MAX_LOG_BYTES
     ) -> dict[str, Any]:
-        """Give it with its log, of a long one the end."""
-        shown = self.training(training, base_url) | {"logs": logs(store, max_bytes) or None}
+        """Return it with its log, or the end of a long one."""
+        resource = self.training(training, base_url) | {"logs": logs(store, max_bytes) or None}
         appended = [key for key, mode in training.recorded.items() if mode == "append"]
         for series in decode_columns(store.columns([_curve(key) for key in appended]))[1] if appended else []:
             if series.rank == "0":
                 values = [metric_value(value) for value in series.values[-MAX_APPENDED:].tolist()]
-                _put(shown["metrics"], series.key.split("/"), values)
-        return shown
+                _put(resource["metrics"], series.key.split("/"), values)
+        return resource
 
     def replicate(self, data: dict[str, Any]) -> dict[str, Any]:
         """Rename what train() returned where an official client would stumble: it parses `output.version`."""
@@ -88,7 +88,7 @@ class Presenter:
 
 
 def _curve(key: str) -> str:
-    """Give the curve of a recorded metric."""
+    """Return the curve of a recorded metric."""
     return key.replace(".", "/")
 
 
@@ -108,7 +108,7 @@ def _put(metrics: dict[str, Any], parts: list[str], value: Any) -> None:
 
 
 def logs(store: RunStore, max_bytes: int) -> str:
-    """Give the whole log, or the end of a long one with a line that says so."""
+    """Return the whole log, or the end of a long one with a line that says so."""
     size = store.logs(0, 4)["size"]
     if size <= max_bytes:
         return plain(store.logs(0, max_bytes)["text"])

@@ -13,11 +13,9 @@ from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.pubsub import PubSub
-from jupyter_ext.engine.metrics.run_store import Batch, RunStore
-from jupyter_ext.engine.processes.backend import Backend
+from jupyter_ext.engine.common.paging import Cursor
+from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
-from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
@@ -28,14 +26,10 @@ from jupyter_ext.engine.trainings.launch_request import (
     prepare,
     prepare_remote,
 )
-from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
-from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.resumed_curve import Link
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
-from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ids import TrainingId, is_training_id
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
@@ -43,46 +37,35 @@ from jupyter_ext.protocol.trainings import TERMINAL, Training
 
 
 class TrainingService:
-    """All trainings and predictions of this engine."""
+    """All trainings and predictions of this engine.
+
+    Args:
+        runs_dir: One directory per run.
+        catalog: The index of all runs.
+        versions: The code that runs are made of.
+        monitor: Whatever is not over.
+        file_inputs: Checks inputs that are given as links.
+        webhooks: Receivers that a client named.
+    """
 
     def __init__(
         self,
         runs_dir: Path,
         catalog: Catalog,
         versions: Versions,
-        backends: Mapping[str, Backend],
-        hub: PubSub[Batch],
-        watcher: Watcher,
-        sealer: Sealer,
-        publisher: Publisher,
+        monitor: RunMonitor,
         file_inputs: FileInputs,
         webhooks: Webhooks,
     ) -> None:
         self._runs_dir = runs_dir
         self._catalog = catalog
         self._versions = versions
-        self._backends = backends
-        self._sealer = sealer
-        self._publisher = publisher
+        self._monitor = monitor
+        self._records = monitor.records
+        self._stores = monitor.stores
         self._file_inputs = file_inputs
         self._webhooks = webhooks
-        self._records: dict[str, Record] = {}
-        self._stores = StoreCache(runs_dir, hub, self._records.__contains__)
-        self._run_monitor = RunMonitor(
-            self._records,
-            self._stores,
-            catalog,
-            backends,
-            hub,
-            watcher,
-            sealer,
-            publisher,
-            file_inputs,
-            webhooks,
-        )
         self._draining = False
-        self._housekeeping = PeriodicTasks(self._records, self._stores, sealer)
-        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def num_active(self) -> int:
@@ -98,7 +81,7 @@ class TrainingService:
         if self._catalog.needs_rebuild:
             for version_id in self._versions.all_ids():
                 if (version := self._versions.find(version_id)) is not None:
-                    await self._publisher.register(version.id, version.model)
+                    await self._register(version)
         await self._catalog.mark_rebuilt()
         for status in ("starting", "processing"):
             for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
@@ -106,30 +89,28 @@ class TrainingService:
                 spec = read_json(run_dir / "spec.json")
                 if spec is not None:
                     record = Record(TrainingId(row["id"]), run_dir, spec)
-                    self._run_monitor.backend(record).adopt(run_dir)
-                    self._run_monitor.adopt(record)
+                    self._monitor.backend(record).adopt(run_dir)
+                    self._monitor.adopt(record)
         await self._webhooks.open(self._is_over)
-        self._keeping = asyncio.create_task(self._housekeeping.run(), name="housekeeping")
-        for run_dir in await asyncio.to_thread(unsealed, self._runs_dir, set(self._records)):
-            self._sealer.seal(run_dir, final=True)
+        await self._monitor.open(self._runs_dir)
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
         self._draining = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-        await self._run_monitor.close()
+        await self._monitor.close()
         await self._webhooks.close()
         self._stores.close()
 
     async def add_version(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
         """Keep a code bundle; see `Versions.add`."""
         version = await asyncio.to_thread(self._versions.add, bundle, made_in)
+        await self._register(version)
+        return version
+
+    async def _register(self, version: Version) -> None:
         await self._catalog.put_version(
             version.id, model=version.model, created_at=rfc3339(time.time()), manifest=version.manifest
         )
-        return version
 
     def find_version(self, model: str, version_id: str) -> Version:
         """Find a version of a model.
@@ -146,29 +127,29 @@ class TrainingService:
             )
         return version
 
-    async def create(self, order: LaunchRequest) -> Training:
+    async def create(self, request: LaunchRequest) -> Training:
         """Start a training or prediction and return at once.
 
         Raises:
             Problem: An input is wrong, the version cannot predict, or this engine is making way for another.
         """
         self._check_open()
-        declared = declared_inputs(order)
-        urls = self._file_inputs.check(declared, order.given)
+        declared = declared_inputs(request)
+        urls = self._file_inputs.check(declared, request.given)
         secret: dict[str, Any] = {}
         if declared is None:
-            inputs: dict[str, Any] = dict(order.given)
+            inputs: dict[str, Any] = dict(request.given)
         else:
-            inputs, wrong = declared.validate(order.given)
+            inputs, wrong = declared.validate(request.given)
             if wrong:
                 raise invalid_input(wrong)
-            secret = declared.secrets(order.given)
-            inputs |= {name: order.given[name] for name in urls}  # as a path, a URL would lose a slash
-        record = await asyncio.to_thread(prepare, order, inputs, self._runs_dir, self._file_inputs)
-        await self._run_monitor.persist(record)
-        if order.webhook is not None:
-            self._webhooks.add(record.id, order.webhook)
-        return self._run_monitor.launch(record, order.origin, urls, secret)
+            secret = declared.secrets(request.given)
+            inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
+        record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
+        await self._monitor.persist(record)
+        if request.webhook is not None:
+            self._webhooks.add(record.id, request.webhook)
+        return self._monitor.launch(record, request.origin, urls, secret)
 
     async def resume(
         self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
@@ -185,8 +166,8 @@ class TrainingService:
         origin = CallerContext(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
         return await self.create(LaunchRequest(plan.version, plan.given, origin, plan=plan))
 
-    async def chain(self, training_id: str) -> list[Link]:
-        """Give a training's store after those of the runs that it was resumed from, the oldest first.
+    async def lineage(self, training_id: str) -> list[Link]:
+        """Return a training's store after those of the runs that it was resumed from, the oldest first.
 
         Raises:
             Problem: There is none with this id.
@@ -219,17 +200,17 @@ class TrainingService:
             Problem: There is no such backend, or this engine is making way for another.
         """
         self._check_open()
-        if backend not in self._backends:
-            known = ", ".join(self._backends)
+        if backend not in self._monitor.backends:
+            known = ", ".join(self._monitor.backends)
             raise Problem(422, "Invalid value", f"There is no backend {backend!r}; there are {known}.")
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._run_monitor.persist(record)
-        return self._run_monitor.launch(record, origin, ())
+        await self._monitor.persist(record)
+        return self._monitor.launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
-        """Give a training.
+        """Return a training.
 
         Raises:
             Problem: There is none with this id.
@@ -243,7 +224,7 @@ class TrainingService:
         return Training.model_validate(row["resource"])
 
     def record(self, training_id: str) -> Record | None:
-        """Give a training that is not over as it is held here, or `None`."""
+        """Return a training that is not over as it is held here, or `None`."""
         return self._records.get(training_id)
 
     def forget(self, training_id: str) -> None:
@@ -254,11 +235,11 @@ class TrainingService:
         self,
         status: str | None = None,
         limit: int = 100,
-        before: tuple[str, str] | None = None,
+        cursor: Cursor | None = None,
         **filters: str | None,
     ) -> list[Training]:
         """List trainings, newest first; see `Catalog.list_trainings`."""
-        rows = await self._catalog.list_trainings(status=status, limit=limit, before=before, **filters)
+        rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
             record.resource()
             if (record := self._records.get(row["id"]))
@@ -275,12 +256,12 @@ class TrainingService:
         record = self._records.get(training_id)
         if record is None:
             return await self.get(training_id)
-        await self._run_monitor.stop(record)
+        await self._monitor.stop(record)
         return await self.get(training_id)
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
-        """Give a training once it is over, or as it is after that many seconds."""
-        await self._run_monitor.wait(training_id, timeout_s)
+        """Return a training once it is over, or as it is after that many seconds."""
+        await self._monitor.wait(training_id, timeout_s)
         return await self.get(training_id)
 
     async def _is_over(self, training_id: str) -> bool | None:
@@ -299,7 +280,7 @@ class TrainingService:
         record = self._records.get(training_id)
         path = self._runs_dir / training.id / "stacks.txt"
         before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._run_monitor.backend(record).stacks(record.run_dir):
+        if record is None or not self._monitor.backend(record).stacks(record.run_dir):
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
@@ -311,7 +292,7 @@ class TrainingService:
         return path.read_bytes()[before:].decode(errors="replace")
 
     async def store(self, training_id: str) -> RunStore:
-        """Give the opened metrics and logs of a training.
+        """Return the opened metrics and logs of a training.
 
         Raises:
             Problem: There is none with this id, or its files were deleted.
@@ -320,7 +301,7 @@ class TrainingService:
         return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
-        """Give the opened metrics and logs of a training to somebody who will read points, not just an overview.
+        """Return the opened metrics and logs of a training to somebody who will read points, not just an overview.
 
         Raises:
             Problem: There is none with this id.
@@ -338,10 +319,10 @@ class TrainingService:
             return
         if ended is not None:
             labels = Labels.read(run_dir)
-            told = {"tags": list(labels.tags), "notes": labels.notes}
-            await self._run_monitor.put(Training.model_validate(ended | told))
+            given = {"tags": list(labels.tags), "notes": labels.notes}
+            await self._monitor.put(Training.model_validate(ended | given))
         else:
-            await self._run_monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
+            await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
 
     def _check_open(self) -> None:
         if self._draining:

@@ -17,14 +17,14 @@ NUM_OPEN_STORES = 8
 class StoreCache:
     """Stores by run id; the least recently used of finished and unwatched runs are closed."""
 
-    def __init__(self, runs_dir: Path, hub: PubSub[Batch], is_running: Callable[[str], bool]) -> None:
+    def __init__(self, runs_dir: Path, pubsub: PubSub[Batch], is_running: Callable[[str], bool]) -> None:
         self._runs_dir = runs_dir
-        self._hub = hub
+        self._pubsub = pubsub
         self._is_running = is_running
         self._stores: OrderedDict[str, RunStore] = OrderedDict()
 
     def get(self, training_id: str) -> RunStore:
-        """Give a run's store, opening it where it is not.
+        """Return a run's store, opening it where needed.
 
         Raises:
             Problem: Its files were deleted.
@@ -51,7 +51,7 @@ class StoreCache:
         for other in list(self._stores):
             if len(self._stores) <= NUM_OPEN_STORES:
                 return
-            if other != keep and not self._is_running(other) and not self._hub.is_watched(other):
+            if other != keep and not self._is_running(other) and not self._pubsub.is_watched(other):
                 self._stores.pop(other).close()
 
     def forget(self, training_id: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
 
 from pydantic import Field, PydanticUserError, create_model
@@ -87,35 +88,49 @@ def _from_function(
     return TrainingInput(parameters, arguments.kwarg is not None, function.name)
 
 
-def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
-    constraints: dict[str, Any] = {}
+@dataclass
+class _Declared:
+    """What a default says of its parameter."""
+
+    required: bool
+    value: Any = UNKNOWN
+    constraints: dict[str, Any] = field(default_factory=dict)
     choices: Any = None
-    required, value = default is None, UNKNOWN
-    if isinstance(default, ast.Call) and last_name(default.func) in INPUT_CALLS:
-        words = {word.arg: literal_of(word.value) for word in default.keywords if word.arg}
-        value = literal_of(default.args[0]) if default.args else words.get("default", UNKNOWN)
-        required = (not default.args and "default" not in words) or value is Ellipsis
-        constraints = {
-            name: words[name] for name in CONSTRAINTS if words.get(name, UNKNOWN) not in (UNKNOWN, None)
-        }
-        pattern = words.get("regex", words.get("pattern"))
-        if isinstance(pattern, str):
-            constraints["pattern"] = pattern
-        choices = words.get("choices")
-    elif default is not None:
-        value = literal_of(default)
+
+
+def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
+    declared = _declared(default)
+    constraints = declared.constraints
     if argument.annotation is not None:
         kind = type_of(argument.annotation, constraints)
         text = ast.unparse(argument.annotation)
     else:
-        kind, text = _guess(value)
-    if isinstance(choices, list | tuple) and choices:
-        kind, text = Literal[tuple(choices)], f"one of {', '.join(map(repr, choices))}"
-    if value is None and kind is not Any:
+        kind, text = _guess(declared.value)
+    if isinstance(declared.choices, list | tuple) and declared.choices:
+        kind = Literal[tuple(declared.choices)]
+        text = f"one of {', '.join(map(repr, declared.choices))}"
+    if declared.value is None and kind is not Any:
         kind = Optional[kind]  # noqa: UP045  a value, not an annotation
     if not _usable(kind, constraints):
         constraints = {}
-    return Parameter(argument.arg, kind, text, required, value, constraints)
+    return Parameter(argument.arg, kind, text, declared.required, declared.value, constraints)
+
+
+def _declared(default: ast.expr | None) -> _Declared:
+    if default is None:
+        return _Declared(required=True)
+    if not isinstance(default, ast.Call) or last_name(default.func) not in INPUT_CALLS:
+        return _Declared(required=False, value=literal_of(default))
+    words = {word.arg: literal_of(word.value) for word in default.keywords if word.arg}
+    value = literal_of(default.args[0]) if default.args else words.get("default", UNKNOWN)
+    required = (not default.args and "default" not in words) or value is Ellipsis
+    constraints = {
+        name: words[name] for name in CONSTRAINTS if words.get(name, UNKNOWN) not in (UNKNOWN, None)
+    }
+    pattern = words.get("regex", words.get("pattern"))
+    if isinstance(pattern, str):
+        constraints["pattern"] = pattern
+    return _Declared(required, value, constraints, words.get("choices"))
 
 
 def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:

@@ -6,13 +6,14 @@ Source: https://sbert.net (modules.json, 1_Pooling/config.json, sentence_bert_co
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from jupyter_ext.weights.json_documents import BadJson, read_document, read_object
 
 _MODES = {
     "pooling_mode_cls_token": "cls",
@@ -51,8 +52,8 @@ class Pooling:
 
 def read(path: Path) -> Pooling:
     """Read how a model's vectors are meant to be pooled; mean without normalization where it does not say."""
-    steps = _json(path / "modules.json")
-    if not isinstance(steps, list):
+    steps = _steps(path)
+    if steps is None:
         return Pooling(
             notice="It does not say how to make one vector of a text; the mean over its tokens is used."
         )
@@ -62,31 +63,38 @@ def read(path: Path) -> Pooling:
         return Pooling(
             refused=f"modules.json has the step {unknown[0]}, which is not built in; pass tensors, or use m.torch()."
         )
-    pooling: dict[str, Any] = next(
-        (step for step, kind in zip(steps, kinds, strict=True) if kind == "Pooling"), {}
-    )
-    config = _json(_inside(path, str(pooling.get("path", ""))) / "config.json") or {}
-    modes = [mode for key, mode in _MODES.items() if config.get(key)]
-    wanted = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
-    if config.get("pooling_mode"):
-        modes = wanted = [str(config["pooling_mode"])]
-    if len(wanted) > 1 or (wanted and modes[:1] not in [[mode] for mode in _MODES.values()]):
+    pooling = next((step for step, kind in zip(steps, kinds, strict=True) if kind == "Pooling"), {})
+    folder = _inside(path, str(pooling.get("path", "")))
+    wanted, mode = _mode(read_object(folder / "config.json") or {})
+    if mode is None:
         return Pooling(
             refused=f"Pooling by {', '.join(wanted)} is not built in; pass tensors, or use m.torch()."
         )
-    limit = (_json(path / "sentence_bert_config.json") or {}).get("max_seq_length")
+    limit = (read_object(path / "sentence_bert_config.json") or {}).get("max_seq_length")
     return Pooling(
-        modes[0] if modes else "mean",
-        "Normalize" in kinds,
-        limit if isinstance(limit, int) and limit > 0 else None,
+        mode, "Normalize" in kinds, limit if isinstance(limit, int) and 0 < limit < 1 << 31 else None
     )
 
 
-def _json(path: Path) -> Any:
+def _steps(path: Path) -> list[dict[str, Any]] | None:
+    """Read the steps of `modules.json`, or return `None` where there are none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        steps = read_document(path / "modules.json")
+    except BadJson:
         return None
+    is_list = isinstance(steps, list) and all(isinstance(step, dict) for step in steps)
+    return steps if is_list else None
+
+
+def _mode(config: dict[str, Any]) -> tuple[list[str], str | None]:
+    """Read how a `Pooling` step pools: what it asks for, and the mode that does so or `None`."""
+    if config.get("pooling_mode"):
+        wanted = [str(config["pooling_mode"])]
+        return wanted, wanted[0] if wanted[0] in _MODES.values() else None
+    wanted = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+    if not wanted:
+        return wanted, "mean"
+    return wanted, _MODES.get(wanted[0]) if len(wanted) == 1 else None
 
 
 def _inside(directory: Path, name: str) -> Path:

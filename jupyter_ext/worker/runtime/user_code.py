@@ -2,7 +2,7 @@
 
 Standard library only; names are unpickled by cloudpickle's pickles, which need cloudpickle in the user's environment.
 
-    code/manifest.json      kind, entry, label, source file, labels and sources of further files, imports
+    code/manifest.json      kind, entry, file and arguments of a script, its options, label, source file, labels and sources of further files, imports
     code/<source>.py        the cell, with the line numbers that the notebook shows
     code/names.pkl          names of the notebook, by value
     code/function.pkl       the function of `jx.train(fn)`
@@ -13,12 +13,16 @@ from __future__ import annotations
 
 import importlib
 import linecache
+import os
 import pickle
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.worker.runtime.command_line import words_of
 
 
 class UserCode:
@@ -31,10 +35,14 @@ class UserCode:
         self.entry: str = manifest["entry"]
         self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
         self._source = directory / manifest["source"] if manifest.get("source") else None
+        self.file: str | None = manifest.get("file")
+        """The file that this is the text of, where it is that of a file."""
+        self._arguments: list[str] = manifest.get("arguments", [])
+        self._options: dict[str, dict[str, str]] | None = manifest.get("options")
         self._imports: dict[str, str] = manifest.get("imports", {})
         self.labels: dict[str, str] = dict(manifest.get("labels", {}))
         if self._source is not None:
-            self.labels[str(self._source)] = manifest["label"]
+            self.labels[self.file or str(self._source)] = manifest["label"]
         for filename, copy in manifest.get("sources", {}).items():
             _remember_source(filename, (directory / copy).read_text(encoding="utf-8"))
 
@@ -49,16 +57,30 @@ class UserCode:
                 unpickler = pickle.Unpickler(file)
                 for name in unpickler.load():
                     vars(main)[name] = unpickler.load()  # one memo for all: what was shared stays shared
+        if self.file is not None:
+            sys.path.insert(0, os.path.dirname(self.file))
+            sys.argv = [self.file, *self._arguments]
         if self.kind == "cell":
             self.execute(main)
+
+    def run_as_script(self, main: ModuleType, inputs: Mapping[str, Any]) -> None:
+        """Execute a script with its inputs: as its command line where it reads one, else as variables."""
+        if self._options is None:
+            vars(main).update(inputs)
+        else:
+            sys.argv += words_of(inputs, self._options)
+        self.execute(main)
 
     def execute(self, main: ModuleType) -> None:
         """Execute the cell's text in `main`."""
         if self._source is None:
             raise ValueError("this code has no source text to execute")
         text = self._source.read_text(encoding="utf-8")
-        main.__dict__["__file__"] = str(self._source)
-        exec(compile(text, str(self._source), "exec"), main.__dict__)
+        filename = self.file or str(self._source)
+        if self.file is not None:
+            _remember_source(filename, text)  # the file may have been changed since
+        main.__dict__["__file__"] = filename
+        exec(compile(text, filename, "exec"), main.__dict__)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""

@@ -74,8 +74,7 @@ def _run_user_code(
         inputs = {**read_json(run_dir / "spec.json")["input"], **secrets}
         report.mark("started")
         if code.kind == "script":
-            vars(main).update(inputs)
-            code.execute(main)
+            code.run_as_script(main, inputs)
             output = None
         elif code.kind == "cog":
             output = cog.run(run_dir, code.source_name, code.entry, inputs)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from download_tools import MIB, DownloadHome, write_model
+from download_tools import MIB, DownloadHome, find_local, write_model
 from hub_server import HubServer
 
 LOST_BYTES = 8 * MIB
@@ -82,7 +82,7 @@ def test_what_was_fetched_before_a_kill_is_not_fetched_again(home: DownloadHome,
     had = kill_at(begin(home), int(size * share))
     kept = sum(partial.kept_bytes for partial in home.downloads().partials())
     assert had - kept <= LOST_BYTES
-    assert home.downloads().find_local("hub:acme/tiny", home.settings) is None
+    assert find_local(home.downloads(), "hub:acme/tiny", home.settings) is None
     home.hub.bytes_per_s = None
     home.hub.forget_requests()
     path, last = finish(home)
@@ -115,7 +115,7 @@ def test_killed_again_and_again_it_ends_right(home: DownloadHome) -> None:
         child.stdout.close()
         break
     assert num_kills >= 2
-    path = home.downloads().find_local("hub:acme/tiny", home.settings)
+    path = find_local(home.downloads(), "hub:acme/tiny", home.settings)
     assert path is not None
     assert is_right(path, home)
     assert home.hub.sent_of("model.safetensors") <= size + num_kills * (LOST_BYTES + UNDER_WAY_BYTES)

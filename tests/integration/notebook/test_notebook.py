@@ -6,23 +6,12 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from integration_tools import EngineUnderTest, holding, until
 from kernel_tools import MIME_TYPE, Kernel
-
-
-@pytest.fixture(scope="module")
-def kernel(engine: EngineUnderTest) -> Iterator[Kernel]:
-    kernel = Kernel(engine)
-    loaded = kernel.run("%load_ext jupyter_ext")
-    assert (loaded.error, loaded.text) == (None, "")
-    yield kernel
-    kernel.close()
-
 
 TRAIN = """%%train count -i n=5 --as run
 from jupyter_ext import log
@@ -161,6 +150,8 @@ def test_completion(kernel: Kernel) -> None:
         ("%engine sta", "status"),
         ("%%train x --o", "--on"),
         ("%trainings --status fa", "failed"),
+        ("%training coun", "count"),
+        ("%train ", "fit"),
     ):
         reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
         assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])

@@ -18,7 +18,10 @@ from starlette.requests import Request
 from jupyter_ext.engine.api.http.requests import PAGE_SIZE, after, cursor_of, page
 from jupyter_ext.engine.api.replicate.events import event, with_pings
 from jupyter_ext.engine.api.replicate.idempotency import WINDOW_S, DuplicateGuard
+from jupyter_ext.engine.api.replicate.models import _plain
 from jupyter_ext.engine.api.replicate.predictions import _wait_s
+from jupyter_ext.engine.common.paging import Cursor, window
+from jupyter_ext.engine.trainings.artifacts.file_inputs import safe_name
 from jupyter_ext.engine.trainings.delivery.signed_links import VALID_S, SignedLinks
 from jupyter_ext.protocol.log_text import plain
 from jupyter_ext.protocol.problems import Problem
@@ -106,6 +109,59 @@ def test_pages_neither_repeat_nor_lose_what_was_made_in_one_instant() -> None:
             assert found["next"].startswith("http://127.0.0.1:8765/v1/trainings?cursor=")
             query = urlsplit(found["next"]).query
     assert seen == items
+
+
+def test_previous_leads_back_to_the_page_before() -> None:
+    items = [(f"2026-01-01T{n:06}", f"id{n:04}") for n in reversed(range(2 * PAGE_SIZE + 7))]
+
+    def get(query: str) -> dict[str, Any]:
+        asked = request(query=query)
+        place = lambda item: item  # noqa: E731
+        return page(asked, after(items, place, cursor_of(asked)), place, place)
+
+    pages = [get("")]
+    while pages[-1]["next"]:
+        pages.append(get(urlsplit(pages[-1]["next"]).query))
+    assert [len(found["results"]) for found in pages] == [PAGE_SIZE, PAGE_SIZE, 7]
+    assert pages[0]["previous"] is None
+    second = get(urlsplit(pages[2]["previous"]).query)
+    assert second["results"] == pages[1]["results"]
+    first = get(urlsplit(second["previous"]).query)
+    assert (first["results"], first["previous"]) == (pages[0]["results"], None)
+    assert get(urlsplit(first["next"]).query)["results"] == pages[1]["results"]
+    items[:0] = [("2026-02", "new")]
+    newer = get(urlsplit(second["previous"]).query)
+    assert (newer["results"], newer["previous"] is None) == (pages[0]["results"], False)
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+@pytest.mark.parametrize("newer", [False, True])
+def test_a_window_lies_next_to_its_cursor(oldest_first: bool, newer: bool) -> None:
+    items = sorted((("t", f"{n:02}") for n in range(10)), reverse=not oldest_first)
+    found = window(items, lambda item: item, Cursor(items[5], newer), 3, oldest_first=oldest_first)
+    assert found == (items[2:5] if newer else items[6:9])
+
+
+def test_a_search_is_plain_text_or_a_json_string() -> None:
+    assert [_plain(text) for text in ("a b", '"a b"', ' "ü" ', '"open')] == ["a b", "a b", "ü", '"open']
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("d ü.zip", "d ü.zip"),
+        ("数据 2.tar.gz", "数据 2.tar.gz"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\data\\x.csv", "x.csv"),
+        ("a\x00b\n.txt", "a-b-.txt"),
+        (".hidden", "hidden"),
+        ("..", "file"),
+        ("ü" * 300 + ".csv", "ü" * 98 + ".csv"),
+        ("x\udcff.bin", "x-.bin"),
+    ],
+)
+def test_the_name_of_an_upload_keeps_its_letters(given: str, kept: str) -> None:
+    assert safe_name(given) == kept
 
 
 def test_a_cursor_of_somebody_else_is_refused() -> None:

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from jupyter_ext.engine.catalog.catalog import MIGRATIONS, Catalog
 from jupyter_ext.engine.catalog.database import Database, DatabaseInUse, DatabaseTooNew
+from jupyter_ext.engine.common.paging import Cursor
 
 
 @pytest_asyncio.fixture
@@ -62,13 +63,17 @@ async def test_lists_are_newest_first_and_paged_without_gaps(catalog: Catalog) -
     await put(catalog, range(20))
     expected = [f"t{number:02}" for number in reversed(range(20))]
     assert [row["id"] for row in await catalog.list_trainings()] == expected
-    seen, before = [], None
-    while page := await catalog.list_trainings(limit=3, before=before):
+    seen, cursor = [], None
+    while page := await catalog.list_trainings(limit=3, cursor=cursor):
         seen += [row["id"] for row in page]
-        before = (page[-1]["created_at"], page[-1]["id"])
+        cursor = Cursor((page[-1]["created_at"], page[-1]["id"]))
     assert seen == expected
+    back = await catalog.list_trainings(
+        limit=3, cursor=Cursor(("2026-01-01T00:00:02.000Z", "t05"), newer=True)
+    )
+    assert [row["id"] for row in back] == ["t08", "t07", "t06"]
     odd = await catalog.list_trainings(
-        status="succeeded", limit=4, before=("2026-01-01T00:00:05.000Z", "t15")
+        status="succeeded", limit=4, cursor=Cursor(("2026-01-01T00:00:05.000Z", "t15"))
     )
     assert [row["id"] for row in odd] == ["t13", "t11", "t09", "t07"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.magics.arguments import HelpShown, parse_inputs, split_expressions
+from jupyter_ext.magics.arguments import HelpShown, parse_inputs
+from jupyter_ext.magics.line import split_expressions, split_words
 from jupyter_ext.magics.training import _train_parser, _training_parser, _trainings_parser
 
 
@@ -76,3 +77,49 @@ def test_expressions_are_split_at_spaces_outside_of_quotes_and_brackets(line: st
 def test_an_open_quote_or_bracket_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="No closing"):
         split_expressions(line)
+
+
+NAMES = {"lr": 1e-3, "text": "two words", "price": 7, "cfg": {"lr": 0.5}, "items": [1, 2], "folder": "a b"}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a  'b c' \"d e\" f'g'h", ["a", "b c", "d e", "fgh"]),
+        ("-i y=''", ["-i", "y="]),
+        ('-i y="costs $5"', ["-i", "y=costs $5"]),
+        ("-i y='costs $price'", ["-i", "y=costs $price"]),
+        ('-i y="costs $price."', ["-i", "y=costs 7."]),
+        ("$$5 $unknown $unknown.x {unknown}", ["$5", "$unknown", "$unknown.x", "{unknown}"]),
+        (r"-i d=C:\data\new", ["-i", r"d=C:\data\new"]),
+        (r'-i d="C:\data\new" \"', ["-i", r"d=C:\data\new", '"']),
+        (r"a\ b \{lr} \$lr", ["a b", "{lr}", "$lr"]),
+        (r"-i re=\d{4}-\w+", ["-i", r"re=\d{4}-\w+"]),
+        ("-i g=*.{png,jpg}", ["-i", "g=*.{png,jpg}"]),
+        ('-i w={"a": 1, "b c": [2]}', ["-i", 'w={"a": 1, "b c": [2]}']),
+        ("-i w={'a': lr}", ["-i", "w={'a': 0.001}"]),
+        ("-i s={1,2} {}", ["-i", "s={1,2}", "{}"]),
+        ("-i y={text} -i z=$text", ["-i", "y=two words", "-i", "z=two words"]),
+        (
+            "-i y={cfg['lr']} {lr:.1e} {lr * 2} {items[0]} {len(items)}",
+            ["-i", "y=0.5", "1.0e-03", "0.002", "1", "2"],
+        ),
+        ("{folder}/x.py an{open", ["a b/x.py", "an{open"]),
+    ],
+)
+def test_words_arrive_as_they_were_written_and_only_names_of_the_notebook_are_replaced(
+    line: str, words: list[str]
+) -> None:
+    assert split_words(line, NAMES) == words
+
+
+@pytest.mark.parametrize("line", ["{cfg['lrr']}", "$lr.missing", "{lr / 0}", "{price:.3q}"])
+def test_an_expression_that_raises_is_refused_and_named(line: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        split_words(line, NAMES)
+    assert str(refused.value).startswith(f"{line}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_without_names_of_a_notebook_nothing_is_replaced() -> None:
+    assert split_words("{lr} $lr {1 + 1}") == ["{lr}", "$lr", "{1 + 1}"]

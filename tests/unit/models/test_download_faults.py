@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from download_tools import MIB, QUICK, DownloadHome, write_model, write_weights
+from download_tools import MIB, QUICK, DownloadHome, find_local, write_model, write_weights
 from hub_server import Answer, FileRequest, HubFile, HubServer, hub_file
 
 from jupyter_ext.engine.models.sources.manifest import Manifest
@@ -71,7 +71,7 @@ async def refused(home: DownloadHome, manifest: Manifest) -> str:
         await task.wait()
     assert task.transfer.status == "failed"
     assert task.transfer.error == str(raised.value)
-    assert downloads.find_local(manifest.ref, home.settings) is None
+    assert find_local(downloads, manifest.ref, home.settings) is None
     assert not manifest.snapshot_dir.exists()
     assert not (manifest.repo_dir / "blobs" / manifest.files[-1].blob).exists()
     return one_line(raised.value)
@@ -301,9 +301,7 @@ async def test_offline_asks_nobody(home: DownloadHome) -> None:
         "a//b.safetensors",
         "./a.safetensors",
         "a\x00.safetensors",
-        "a\\..\\b.safetensors",
-        "a\n.safetensors",
-        "C:evil.safetensors",
+        "a/..",
         "",
     ],
 )
@@ -315,6 +313,57 @@ async def test_a_file_that_would_leave_the_model_is_refused(home: DownloadHome, 
         await home.downloads().resolve("hub:acme/evil", settings=home.settings)
     one_line(raised.value)
     assert not (home.cache / "models--acme--evil").exists()
+
+
+ODD = [
+    "a\\..\\b.json",
+    "C:notes.md",
+    'what? *really* <yes> | "no".txt',
+    "ein\u00a0Leerzeichen \u3000.txt",
+    "Größe 📐.json",
+    "#1 100%.md",
+    "-rf",
+    "~root",
+    "a b/c:d/e.txt",
+]
+
+
+async def test_side_files_with_odd_but_legal_names_are_fetched(home: DownloadHome) -> None:
+    weights = hub_file(WEIGHTS, home.path / "source" / WEIGHTS)
+    side = home.path / "source" / "side"
+    side.write_bytes(b"text")
+    files = [replace(hub_file("side", side), name=name) for name in ODD]
+    home.hub.publish_files("acme/odd", (weights, *files))
+    downloads = home.downloads()
+    manifest = await downloads.resolve("hub:acme/odd", settings=home.settings)
+    path = await downloads.start(manifest).wait()
+    assert {name: (path / name).read_bytes() for name in ODD} == dict.fromkeys(ODD, b"text")
+    found = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
+    assert found == {WEIGHTS, *ODD}
+    assert find_local(downloads, "hub:acme/odd", home.settings) == path
+
+
+@pytest.mark.parametrize(
+    "name", ["line\nbreak.md", "bell\x07.txt", "x" * 256, "é" * 130, "d/" * 500 + "x", "\x85.txt"]
+)
+async def test_a_side_file_that_no_file_here_can_be_called_is_left_out_alone(
+    home: DownloadHome, name: str
+) -> None:
+    weights = hub_file(WEIGHTS, home.path / "source" / WEIGHTS)
+    odd = HubFile(name, weights.path, weights.num_bytes, weights.git_sha1, weights.sha256)
+    home.hub.publish_files("acme/odd", (weights, odd))
+    manifest = await home.downloads().resolve("hub:acme/odd", settings=home.settings)
+    assert [file.name for file in manifest.files] == [WEIGHTS]
+    (notice,) = manifest.description().notices
+    assert "was left out: its name" in notice
+    one_line(notice)
+
+
+async def test_weights_that_no_file_here_can_be_called_are_told(home: DownloadHome) -> None:
+    weights = hub_file(WEIGHTS, home.path / "source" / WEIGHTS)
+    home.hub.publish_files("acme/odd", (replace(weights, name="a\nb.safetensors"),))
+    with pytest.raises(InvalidInput, match=r"weights only in 'a\\nb.safetensors': its name holds"):
+        await home.downloads().resolve("hub:acme/odd", settings=home.settings)
 
 
 async def test_a_blob_with_a_name_for_a_path_is_refused(home: DownloadHome) -> None:
@@ -350,9 +399,9 @@ if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(mount)
     print("no mount"); raise SystemExit
 from jupyter_ext.engine.models.download.manager import Downloads
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
-from download_tools import QUICK
+from download_tools import QUICK, find_local
 async def main():
-    downloads = Downloads(Path({str(tmp_path / "local_models")!r}), fetching=QUICK)
+    downloads = Downloads(Path({str(tmp_path / "local_models")!r}), http=QUICK)
     environ = {{"HF_ENDPOINT": {home.hub.url!r}, "HF_HUB_CACHE": str(mount / "hub")}}
     settings = HubSettings.from_environment(environ)
     manifest = await downloads.resolve("hub:acme/tiny", settings=settings)
@@ -410,7 +459,7 @@ async def test_a_file_at_an_address_is_fetched(home: DownloadHome) -> None:
     assert manifest.weights is not None
     path = await downloads.start(manifest).wait()
     assert (path / WEIGHTS).read_bytes() == (home.path / "files-0" / WEIGHTS).read_bytes()
-    assert downloads.find_local(f"url:{url}") == path
+    assert find_local(downloads, f"url:{url}", home.settings) == path
     assert await downloads.newer(f"url:{url}", home.settings) is None
     serve_file(home, seed=1)
     assert await downloads.newer(f"url:{url}", home.settings) is not None

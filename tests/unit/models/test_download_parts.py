@@ -28,7 +28,7 @@ from jupyter_ext.engine.models.download.rate_limiter import RateLimiter
 from jupyter_ext.engine.models.download.resume_journal import Journal, PartialInfo
 from jupyter_ext.engine.models.download.transfer import Sample
 from jupyter_ext.engine.models.sources.file_selection import check_names, select
-from jupyter_ext.engine.models.sources.http_range import (
+from jupyter_ext.engine.models.sources.http_rules import (
     checked_redirect,
     is_direct,
     retry_after_s,

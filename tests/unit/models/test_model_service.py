@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_fakes import TOTAL, FakeFetching, FakeHosting, FakeTrained, fake_host
+from model_fakes import TOTAL, FakeDownloader, FakeHosts, FakeTrained, fake_host
 
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions, TrainedWeights
 from jupyter_ext.engine.models.service.record import Records
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.errors import InvalidInput, RequestRefused
 from jupyter_ext.protocol.models import ModelUser
 from jupyter_ext.protocol.problems import Problem
@@ -28,20 +29,20 @@ class World:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.fetching = FakeFetching(directory / "cache")
-        self.hosting = FakeHosting()
+        self.downloader = FakeDownloader(directory / "cache")
+        self.hosts = FakeHosts()
         self.trained = FakeTrained()
-        self.hub: PubSub[str] = PubSub()
+        self.pubsub: PubSub[str] = PubSub()
         self.environ: dict[str, str] = {}
         self.models = self.service()
 
     def service(self) -> ModelService:
         return ModelService(
             Records(self.directory / "records"),
-            self.fetching,
-            self.hosting,
+            self.downloader,
+            self.hosts,
             self.trained,
-            self.hub,
+            self.pubsub,
             self.environ,
         )
 
@@ -53,8 +54,8 @@ class World:
 
     async def fetch(self, id: str = A, number: int = 0) -> Any:
         """Give the task of a download that has begun."""
-        await until(lambda: len(self.fetching.tasks) > number)
-        return self.fetching.tasks[number]
+        await until(lambda: len(self.downloader.tasks) > number)
+        return self.downloader.tasks[number]
 
     async def state(self, id: str, wanted: str) -> Any:
         """Wait until a model has a state."""
@@ -98,13 +99,13 @@ async def test_a_download_answers_at_once_and_whoever_asks_joins(world: World) -
     model = await world.state(A, "downloaded")
     assert (model.transfer.status, model.revision, model.bytes) == ("completed", "1" * 40, TOTAL)
     assert (await world.models.download(A)).state == "downloaded"
-    assert len(world.fetching.tasks) == 1
+    assert len(world.downloader.tasks) == 1
 
 
 async def test_cancel_keeps_what_has_come_and_may_be_asked_twice(world: World) -> None:
     await world.models.download(A)
     (await world.fetch()).go(400)
-    world.fetching.kept[A] = 400
+    world.downloader.kept[A] = 400
     model = await world.models.cancel(A)
     assert (model.state, model.transfer.status) == ("partial", "canceled")  # type: ignore[union-attr]
     assert (await world.models.cancel(A)).state == "partial"
@@ -114,7 +115,7 @@ async def test_cancel_keeps_what_has_come_and_may_be_asked_twice(world: World) -
 
 
 async def test_cancel_before_the_hub_has_answered(world: World) -> None:
-    world.fetching.gate.clear()
+    world.downloader.gate.clear()
     await world.models.download(A)
     model = await world.models.cancel(A)
     assert (model.state, model.transfer.status) == ("absent", "canceled")  # type: ignore[union-attr]
@@ -152,7 +153,7 @@ async def test_the_environment_of_whoever_asks_is_used_and_no_token_is_written(w
     await world.models.download(A, environ)
     (await world.fetch()).finish()
     await world.state(A, "downloaded")
-    assert world.fetching.environs == [environ]
+    assert world.downloader.asked == [HubSettings.from_environment(environ)]
     texts = [path.read_text() for path in (world.directory / "records").iterdir()]
     assert texts
     assert not any("hf_secret" in text for text in texts)
@@ -162,7 +163,7 @@ async def test_the_environment_of_whoever_asks_is_used_and_no_token_is_written(w
 async def test_an_update_is_fetched_beside_and_takes_the_old_ones_place(world: World) -> None:
     await downloaded(world)
     assert (await world.models.update(A)).newer_revision is None
-    world.fetching.revisions["org/a"] = "3" * 40
+    world.downloader.revisions["org/a"] = "3" * 40
     model = await world.models.update(A, check_only=True)
     assert (model.newer_revision, model.state) == ("3" * 40, "downloaded")
     await world.models.load(A, OPTIONS)
@@ -178,14 +179,14 @@ async def test_an_update_is_fetched_beside_and_takes_the_old_ones_place(world: W
     assert model is not None
     assert model.path != old
     assert (model.state, model.newer_revision) == ("loaded", None)
-    assert world.fetching.removed == []
+    assert world.downloader.removed == []
     await world.models.unload(A)
-    assert world.fetching.removed == ["1" * 40]
+    assert world.downloader.removed == ["1" * 40]
 
 
 async def test_an_update_that_fails_leaves_what_was_there(world: World) -> None:
     await downloaded(world)
-    world.fetching.revisions["org/a"] = "3" * 40
+    world.downloader.revisions["org/a"] = "3" * 40
     await world.models.update(A)
     (await world.fetch(number=1)).fail(OSError("no space left"))
     await until(lambda: world.models.known(A).error)  # type: ignore[union-attr]
@@ -202,7 +203,7 @@ async def test_a_load_waits_for_the_download_that_runs(world: World) -> None:
     loading = asyncio.create_task(world.models.load(A, OPTIONS))
     (await world.fetch()).finish()
     assert (await loading).state == "loaded"
-    assert len(world.hosting.loads) == 1
+    assert len(world.hosts.loads) == 1
 
 
 async def test_a_load_begins_the_download_unless_it_may_not(world: World) -> None:
@@ -224,19 +225,19 @@ async def test_a_load_of_what_cannot_be_fetched_says_why(world: World) -> None:
 
 async def test_two_loads_are_one(world: World) -> None:
     await downloaded(world)
-    world.hosting.gate.clear()
+    world.hosts.gate.clear()
     loads = [asyncio.create_task(world.models.load(A, OPTIONS)) for _ in range(3)]
     await world.state(A, "loading")
-    world.hosting.gate.set()
+    world.hosts.gate.set()
     assert {model.state for model in await asyncio.gather(*loads)} == {"loaded"}
-    assert len(world.hosting.loads) == 1
+    assert len(world.hosts.loads) == 1
     with pytest.raises(Problem, match="loaded with device=cpu, not cuda"):
         await world.models.load(A, LoadOptions(python="x", device="cuda"))
 
 
 async def test_a_load_that_does_not_fit_leaves_the_model_as_it_was(world: World) -> None:
     await downloaded(world)
-    world.hosting.refusal = "It takes 10 GB and 2 GB are free."
+    world.hosts.refusal = "It takes 10 GB and 2 GB are free."
     with pytest.raises(Problem, match="10 GB"):
         await world.models.load(A, OPTIONS)
     model = world.models.known(A)
@@ -246,24 +247,24 @@ async def test_a_load_that_does_not_fit_leaves_the_model_as_it_was(world: World)
 
 async def test_whoever_waits_may_go_away(world: World) -> None:
     await downloaded(world)
-    world.hosting.gate.clear()
+    world.hosts.gate.clear()
     waiting = asyncio.create_task(world.models.load(A, OPTIONS))
     await world.state(A, "loading")
     waiting.cancel()
-    world.hosting.gate.set()
+    world.hosts.gate.set()
     await world.state(A, "loaded")
 
 
 async def test_unload_while_loading_ends_the_load(world: World) -> None:
     await downloaded(world)
-    world.hosting.gate.clear()
+    world.hosts.gate.clear()
     loading = asyncio.create_task(world.models.load(A, OPTIONS))
     await world.state(A, "loading")
     model = await world.models.unload(A)
     assert model.state == "downloaded"
     with pytest.raises(Problem, match="unloaded while it was being loaded"):
         await loading
-    world.hosting.gate.set()
+    world.hosts.gate.set()
     assert (await world.models.load(A, OPTIONS)).state == "loaded"
 
 
@@ -279,15 +280,15 @@ async def test_unload_says_what_it_gave_back_and_is_idempotent(world: World) -> 
 async def test_a_load_waits_for_an_unload(world: World) -> None:
     await downloaded(world)
     await world.models.load(A, OPTIONS)
-    world.hosting.unloading.clear()
+    world.hosts.unloading.clear()
     unloading = asyncio.create_task(world.models.unload(A))
     await world.state(A, "unloading")
     loading = asyncio.create_task(world.models.load(A, OPTIONS))
     await asyncio.sleep(0)
-    world.hosting.unloading.set()
+    world.hosts.unloading.set()
     assert (await loading).state == "loaded"
     await unloading
-    assert len(world.hosting.loads) == 2
+    assert len(world.hosts.loads) == 2
 
 
 async def test_unload_all_leaves_what_is_pinned(world: World) -> None:
@@ -306,7 +307,7 @@ async def test_unload_all_leaves_what_is_pinned(world: World) -> None:
 async def test_unload_all_leaves_what_is_in_a_call(world: World) -> None:
     await downloaded(world)
     await world.models.load(A, OPTIONS)
-    world.hosting.hosts[A] = world.hosting.hosts[A].model_copy(update={"in_flight": 1})
+    world.hosts.hosts[A] = world.hosts.hosts[A].model_copy(update={"in_flight": 1})
     world.models.host_changed(A)
     await world.models.unload_all()
     assert world.models.num_loaded == 1
@@ -315,8 +316,8 @@ async def test_unload_all_leaves_what_is_in_a_call(world: World) -> None:
 async def test_a_host_that_ends_by_itself_is_seen(world: World) -> None:
     await downloaded(world)
     await world.models.load(A, OPTIONS)
-    world.hosting.hosts.clear()
-    world.hosting.ends[A] = "It was killed."
+    world.hosts.hosts.clear()
+    world.hosts.ends[A] = "It was killed."
     world.models.host_changed(A)
     model = world.models.known(A)
     assert (model.state, model.notices[-1]) == ("downloaded", "It was killed.")  # type: ignore[union-attr]
@@ -345,7 +346,7 @@ async def test_a_loaded_model_is_not_deleted_unless_it_may_be_unloaded_first(wor
             await delete(A)
     await world.models.delete(A, force=True)
     assert world.models.known(A) is None
-    assert world.hosting.hosts == {}
+    assert world.hosts.hosts == {}
     assert list((world.directory / "records").iterdir()) == []
     assert list((world.directory / "cache").iterdir()) == []
 
@@ -353,10 +354,10 @@ async def test_a_loaded_model_is_not_deleted_unless_it_may_be_unloaded_first(wor
 async def test_delete_cache_keeps_the_model_and_ends_its_download(world: World) -> None:
     await world.models.download(A)
     await world.fetch()
-    world.fetching.kept[A] = 10
+    world.downloader.kept[A] = 10
     model = await world.models.delete_cache(A)
     assert (model.state, model.path) == ("absent", None)
-    assert world.fetching.kept == {}
+    assert world.downloader.kept == {}
 
 
 async def test_files_of_others_are_not_deleted(world: World, tmp_path: Path) -> None:
@@ -399,7 +400,7 @@ async def test_records_survive_and_lost_ones_come_back_from_the_cache(world: Wor
 async def test_a_download_that_was_cut_with_its_engine_goes_on(world: World) -> None:
     await world.models.download(A)
     (await world.fetch()).go(300)
-    world.fetching.kept[A] = 300
+    world.downloader.kept[A] = 300
     models = await world.again()
     assert models.known(A).state == "downloading"  # type: ignore[union-attr]
     (await world.fetch(number=1)).finish()
@@ -409,17 +410,17 @@ async def test_a_download_that_was_cut_with_its_engine_goes_on(world: World) -> 
 async def test_a_download_that_was_canceled_stays_a_partial(world: World) -> None:
     await world.models.download(A)
     await world.fetch()
-    world.fetching.kept[A] = 300
+    world.downloader.kept[A] = 300
     await world.models.cancel(A)
     models = await world.again()
     assert models.known(A).state == "partial"  # type: ignore[union-attr]
-    assert len(world.fetching.tasks) == 1
+    assert len(world.downloader.tasks) == 1
 
 
 async def test_an_engine_that_ends_in_order_leaves_its_downloads_to_the_next(world: World) -> None:
     await world.models.download(A)
     await world.fetch()
-    world.fetching.kept[A] = 300
+    world.downloader.kept[A] = 300
     await world.models.close()
     models = await world.again()
     assert models.known(A).state == "downloading"  # type: ignore[union-attr]
@@ -427,7 +428,7 @@ async def test_an_engine_that_ends_in_order_leaves_its_downloads_to_the_next(wor
 
 async def test_hosts_of_an_earlier_engine_are_adopted(world: World) -> None:
     await downloaded(world)
-    world.hosting.adopted = {A: fake_host(), "hub:org/b": fake_host()}
+    world.hosts.adopted = {A: fake_host(), "hub:org/b": fake_host()}
     models = await world.again()
     assert models.known(A).state == "loaded"  # type: ignore[union-attr]
     assert models.known("hub:org/b").state == "loaded"  # type: ignore[union-attr]
@@ -448,7 +449,7 @@ async def test_weights_of_trainings_are_models(world: World, tmp_path: Path) -> 
 
 
 async def test_changes_are_told(world: World) -> None:
-    subscriber = world.hub.subscribe(TOPIC)
+    subscriber = world.pubsub.subscribe(TOPIC)
     await downloaded(world)
     await world.models.delete(A)
     assert set(subscriber.take()) == {A}
@@ -458,11 +459,11 @@ async def test_changes_are_told(world: World) -> None:
 async def test_a_pinned_commit_is_not_updated_but_told_of(world: World) -> None:
     id = f"{A}@{'1' * 40}"
     await downloaded(world, id)
-    world.fetching.revisions["org/a"] = "3" * 40
+    world.downloader.revisions["org/a"] = "3" * 40
     assert (await world.models.update(id, check_only=True)).newer_revision == "3" * 40
     with pytest.raises(Problem, match="hub:org/a download"):
         await world.models.update(id)
-    assert len(world.fetching.tasks) == 1
+    assert len(world.downloader.tasks) == 1
 
 
 async def test_the_engines_own_token_goes_to_no_other_hub(tmp_path: Path) -> None:
@@ -471,18 +472,18 @@ async def test_the_engines_own_token_goes_to_no_other_hub(tmp_path: Path) -> Non
     models = await world.again()
     await models.download(A, {"HF_ENDPOINT": "http://b", "HF_TOKEN": "notebooks"})
     (await world.fetch()).go(10)
-    world.fetching.kept[A] = 10
+    world.downloader.kept[A] = 10
     await world.again()
     await world.fetch(number=1)
-    assert world.fetching.environs == [
-        {"HF_ENDPOINT": "http://b", "HF_TOKEN": "notebooks"},
-        {"HF_ENDPOINT": "http://b"},
+    assert world.downloader.asked == [
+        HubSettings.from_environment({"HF_ENDPOINT": "http://b", "HF_TOKEN": "notebooks"}),
+        HubSettings.from_environment({"HF_ENDPOINT": "http://b"}),
     ]
-    world.fetching.tasks[1].finish()
+    world.downloader.tasks[1].finish()
     await world.state(A, "downloaded")
     await world.models.download("hub:org/b")
     await world.fetch(number=2)
-    assert world.fetching.environs[-1] == world.environ
+    assert world.downloader.asked[-1] == HubSettings.from_environment(world.environ)
 
 
 async def test_files_that_somebody_deleted_are_fetched_again(world: World) -> None:
@@ -502,7 +503,7 @@ async def test_a_training_that_was_deleted_is_no_model_any_more(world: World, tm
     assert len((await world.models.page()).models) == 1
     weights.unlink()
     del world.trained.weights["abc1"]
-    subscriber = world.hub.subscribe(TOPIC)
+    subscriber = world.pubsub.subscribe(TOPIC)
     assert (await world.models.page()).models == []
     assert subscriber.take() == ["training:abc1"]
 

@@ -14,7 +14,7 @@ import pytest
 from download_tools import MIB, DownloadHome, write_model, write_weights
 from hub_server import HubServer
 
-from jupyter_ext.engine.models.download.task import TransferTask
+from jupyter_ext.engine.models.download.manager import TransferTask
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 
 WEIGHTS = "model.safetensors"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from odd_service import OddService
 
 from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.models.service.provider import ModelProvider
 from jupyter_ext.engine.models.service.remote_models import RemoteModels
 from jupyter_ext.engine.services.pieces import (
     PiecesClient,
@@ -19,6 +22,8 @@ from jupyter_ext.engine.services.pieces import (
     split_id,
 )
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
+from jupyter_ext.protocol.models import ModelUser
+from jupyter_ext.protocol.problems import Problem
 
 
 def packed(content: Any) -> bytes:
@@ -127,7 +132,7 @@ async def test_a_service_that_goes_away_is_told_and_its_models_stay_named() -> N
         assert model.state == "absent"
         assert "does not answer" in (model.error or "")
         with pytest.raises(RequestRefused, match="does not answer"):
-            await remote.act(model.id, "unload")
+            await remote.unload(model.id)
         with pytest.raises(UnknownId, match="--on http://127"):
             await remote.get("service:http://127.0.0.1:1#m")
         await remote.close()
@@ -156,3 +161,31 @@ def test_what_is_no_base_url_is_named(text: str) -> None:
 )
 def test_frames_of_all_kinds(frame: str | bytes, means: tuple[str, float | None]) -> None:
     assert read_progress(frame) == means
+
+
+@pytest.mark.parametrize(
+    ("ask", "named"),
+    [
+        (lambda models, id: models.download(id, weights=["a.bin"]), "takes no weights"),
+        (lambda models, id: models.update(id, check_only=True), "does not tell whether there is a newer"),
+        (lambda models, id: models.load(id, LoadOptions("python", device="cuda")), "takes no device"),
+        (lambda models, id: models.load(id, LoadOptions("python", pin=True)), "takes no pin"),
+        (
+            lambda models, id: models.load(id, LoadOptions("python", extra={"factory": "x"})),
+            "takes no factory",
+        ),
+        (lambda models, id: models.keep(id, pinned=True), "takes no pinning"),
+        (lambda models, id: models.attach(id, ModelUser(id="u", name="u", since="")), "takes no users"),
+        (lambda models, id: models.detach(id, "u"), "takes no users"),
+    ],
+)
+async def test_what_a_service_cannot_do_is_refused_by_name(
+    ask: Callable[[ModelProvider, str], Awaitable[object]], named: str
+) -> None:
+    with OddService({"GET /models": (200, packed({"iterable": [{"id": "m"}]}))}) as service:
+        remote = RemoteModels(PubSub(), frozenset)
+        base_url = await remote.connect(service.url)
+        with pytest.raises(Problem) as raised:
+            await ask(remote, f"service:{base_url}#m")
+        assert named in raised.value.detail
+        await remote.close()

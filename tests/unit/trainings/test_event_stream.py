@@ -68,38 +68,38 @@ class Viewer:
             pass
 
 
-def write_and_publish(journal: JournalWriter, store: RunStore, hub: PubSub[Batch], steps: range) -> None:
+def write_and_publish(journal: JournalWriter, store: RunStore, pubsub: PubSub[Batch], steps: range) -> None:
     for step in steps:
         journal.points({"x": float(step)}, step)
         while (batch := store.ingest()) is not None:
-            hub.publish(ID, batch)
-            hub.notify(ID)
+            pubsub.publish(ID, batch)
+            pubsub.notify(ID)
 
 
 async def test_a_lagging_viewer_replays_and_misses_nothing(tmp_path: Path) -> None:
-    service, hub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
+    service, pubsub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
     store = await service.store(ID)
-    viewer = Viewer(TrainingStream(service, hub, ID, 0))  # type: ignore[arg-type]
+    viewer = Viewer(TrainingStream(service, pubsub, ID, 0))  # type: ignore[arg-type]
     assert await viewer.take() == "hello"
-    write_and_publish(journal, store, hub, range(10))
+    write_and_publish(journal, store, pubsub, range(10))
     await viewer.take_until("metrics")
-    write_and_publish(journal, store, hub, range(10, 10 + 2 * MAX_QUEUED))
+    write_and_publish(journal, store, pubsub, range(10, 10 + 2 * MAX_QUEUED))
     service.status = "succeeded"
-    hub.notify(ID, ended=True)
+    pubsub.notify(ID, ended=True)
     await viewer.take_until("end")
     assert viewer.steps == list(range(10 + 2 * MAX_QUEUED))
     assert viewer.kinds.count("series") == 1
-    assert hub.num_subscribers == 1
+    assert pubsub.num_subscribers == 1
     journal.close()
     store.close()
 
 
 async def test_a_cursor_from_elsewhere_is_reset(tmp_path: Path) -> None:
-    service, hub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
+    service, pubsub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
     store = await service.store(ID)
-    write_and_publish(journal, store, hub, range(5))
+    write_and_publish(journal, store, pubsub, range(5))
     service.status = "succeeded"
-    viewer = Viewer(TrainingStream(service, hub, ID, store.seq + 1000))  # type: ignore[arg-type]
+    viewer = Viewer(TrainingStream(service, pubsub, ID, store.seq + 1000))  # type: ignore[arg-type]
     await viewer.take_until("end")
     assert "reset" in viewer.kinds
     assert viewer.steps == []
@@ -108,14 +108,14 @@ async def test_a_cursor_from_elsewhere_is_reset(tmp_path: Path) -> None:
 
 
 async def test_who_asks_for_nothing_old_gets_only_what_comes(tmp_path: Path) -> None:
-    service, hub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
+    service, pubsub, journal = OneTraining(tmp_path), PubSub[Batch](), JournalWriter(tmp_path, "0")
     store = await service.store(ID)
-    write_and_publish(journal, store, hub, range(5))
-    viewer = Viewer(TrainingStream(service, hub, ID, None))  # type: ignore[arg-type]
+    write_and_publish(journal, store, pubsub, range(5))
+    viewer = Viewer(TrainingStream(service, pubsub, ID, None))  # type: ignore[arg-type]
     assert await viewer.take() == "hello"
-    write_and_publish(journal, store, hub, range(5, 8))
+    write_and_publish(journal, store, pubsub, range(5, 8))
     service.status = "succeeded"
-    hub.notify(ID, ended=True)
+    pubsub.notify(ID, ended=True)
     await viewer.take_until("end")
     assert viewer.steps == [5, 6, 7]
     journal.close()

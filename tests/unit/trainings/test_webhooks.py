@@ -83,6 +83,8 @@ def test_a_url_that_cannot_be_posted_to_is_refused(url: Any) -> None:
 
 def test_no_filter_is_all_events() -> None:
     assert webhook_of({}, "") is None
+    one = webhook_of({"webhook": "https://x/", "webhook_events_filter": "completed"}, "b") or {}
+    assert one["events"] == ["completed"]
     assert (webhook_of({"webhook": "https://x/"}, "b") or {})["events"] == [
         "start",
         "output",
@@ -94,15 +96,15 @@ def test_no_filter_is_all_events() -> None:
 async def test_messages_are_throttled_in_order_and_end_with_the_end(tmp_path: Path, quick: None) -> None:
     run = Receiving(tmp_path)
     run.add()
-    run.webhooks.happened(RUN, "start")
+    run.webhooks.notify(RUN, "start")
     for number in range(40):
         run.logs = number
-        run.webhooks.happened(RUN, "logs")
+        run.webhooks.notify(RUN, "logs")
         await asyncio.sleep(0.01)
     run.status = "succeeded"
-    run.webhooks.happened(RUN, "completed")
+    run.webhooks.notify(RUN, "completed")
     await run.over()
-    run.webhooks.happened(RUN, "logs")
+    run.webhooks.notify(RUN, "logs")
     await asyncio.sleep(0.1)
     assert run.statuses[-1] == "succeeded"
     assert run.statuses.count("succeeded") == 1
@@ -119,7 +121,7 @@ async def test_a_run_that_is_over_at_once_still_has_a_start_and_one_end(tmp_path
     run.add()
     run.status = "failed"
     for event in ("start", "logs", "completed"):
-        run.webhooks.happened(RUN, event)
+        run.webhooks.notify(RUN, event)
     await run.over()
     assert run.statuses == ["processing", "failed"]
 
@@ -127,12 +129,12 @@ async def test_a_run_that_is_over_at_once_still_has_a_start_and_one_end(tmp_path
 async def test_the_end_overtakes_what_waits_behind_a_slow_receiver(tmp_path: Path, quick: None) -> None:
     run = Receiving(tmp_path, takes_s=0.2)
     run.add()
-    run.webhooks.happened(RUN, "start")
+    run.webhooks.notify(RUN, "start")
     await asyncio.sleep(0.02)
     for _ in range(1000):
-        run.webhooks.happened(RUN, "logs")
+        run.webhooks.notify(RUN, "logs")
     run.status = "canceled"
-    run.webhooks.happened(RUN, "completed")
+    run.webhooks.notify(RUN, "completed")
     await run.over()
     assert run.statuses == ["processing", "canceled"]
 
@@ -140,10 +142,10 @@ async def test_the_end_overtakes_what_waits_behind_a_slow_receiver(tmp_path: Pat
 async def test_only_the_end_is_tried_again_and_not_for_ever(tmp_path: Path, quick: None) -> None:
     run = Receiving(tmp_path, fail=99)
     run.add()
-    run.webhooks.happened(RUN, "start")
+    run.webhooks.notify(RUN, "start")
     await asyncio.sleep(0.05)
     run.status = "succeeded"
-    run.webhooks.happened(RUN, "completed")
+    run.webhooks.notify(RUN, "completed")
     await run.over()
     assert run.statuses == ["processing"] + ["succeeded"] * 4
     assert len({headers["webhook-id"] for _, _, headers in run.got}) == 2
@@ -154,10 +156,10 @@ async def test_what_is_not_asked_for_is_not_sent(tmp_path: Path, quick: None) ->
     run = Receiving(tmp_path)
     run.add("output")
     for event in ("start", "logs"):
-        run.webhooks.happened(RUN, event)
+        run.webhooks.notify(RUN, event)
     run.status = "succeeded"
-    run.webhooks.happened(RUN, "output")
-    run.webhooks.happened(RUN, "completed")
+    run.webhooks.notify(RUN, "output")
+    run.webhooks.notify(RUN, "completed")
     await run.over()
     assert run.statuses == ["succeeded"]
 
@@ -165,7 +167,7 @@ async def test_what_is_not_asked_for_is_not_sent(tmp_path: Path, quick: None) ->
 async def test_another_engine_goes_on_with_what_is_owed(tmp_path: Path, quick: None) -> None:
     first = Receiving(tmp_path)
     first.add()
-    first.webhooks.happened(RUN, "start")
+    first.webhooks.notify(RUN, "start")
     await asyncio.sleep(0.05)
     await first.webhooks.close()
     second = Receiving(tmp_path)
@@ -176,7 +178,7 @@ async def test_another_engine_goes_on_with_what_is_owed(tmp_path: Path, quick: N
 
     (tmp_path / "unknown.json").write_text("{}")
     await second.webhooks.open(is_over)
-    second.webhooks.happened(RUN, "start")
+    second.webhooks.notify(RUN, "start")
     await second.over()
     assert (first.statuses, second.statuses) == (["processing"], ["succeeded"])
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-// The requests of a debug session's view. Paths are those of docs/architecture/10-debug-sessions.md.
+// The requests of a debug session's view. Paths are those of docs/architecture/12-debug-sessions.md.
 
 import { jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
 import type { DebugSession, Frame } from '../wire';

@@ -1,1 +1,1 @@
-"""Decthings' RPC under `/v0`, over HTTP and WebSocket. Rule: the contract is never bent; see docs/architecture/11-decthings.md."""
+"""Decthings' RPC under `/v0`, over HTTP and WebSocket. Rule: the contract is never bent; see docs/architecture/13-decthings.md."""

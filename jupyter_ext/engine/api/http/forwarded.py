@@ -52,5 +52,5 @@ class Forwarded:
 
 
 def _first(text: str) -> str:
-    """Give what the outermost of several proxies said."""
+    """Return what the outermost of several proxies said."""
     return text.partition(",")[0].strip()

@@ -28,5 +28,5 @@ class RawIds:
 
 
 def model_id(connection: HTTPConnection, name: str = "id") -> str:
-    """Give the id in a request's path."""
+    """Return the id in a request's path."""
     return unquote(connection.path_params[name])

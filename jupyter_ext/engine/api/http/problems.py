@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def answer(problem: Problem) -> JSONResponse:
-    """Give the answer for a problem. Clients that would send a request again are told where that cannot help."""
+    """Return the answer for a problem. Clients that would send a request again are told where that cannot help."""
     headers = {"Cache-Control": "no-store"}
     if problem.status in (409, 500):
         headers["x-should-retry"] = "false"

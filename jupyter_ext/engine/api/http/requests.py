@@ -14,15 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.paging import Cursor, Place, window
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 
 PAGE_SIZE = 100
 MIN_CANCEL_AFTER_S = 5
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", re.ASCII)
 T = TypeVar("T")
-
-Cursor = tuple[str, str]
-"""The time and id of the last item of a page: ids settle the order of what was made in the same instant."""
 
 
 def answer(content: Any, status: int = 200) -> JSONResponse:
@@ -31,7 +29,7 @@ def answer(content: Any, status: int = 200) -> JSONResponse:
 
 
 def base_url(request: Request) -> str:
-    """Give the origin that the client knows this engine by."""
+    """Return the origin that the client knows this engine by."""
     return str(request.base_url).rstrip("/")
 
 
@@ -51,7 +49,7 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def input_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Give the inputs in a body.
+    """Return the inputs in a body.
 
     Raises:
         Problem: They are no object.
@@ -89,7 +87,7 @@ def cancel_after_s(request: Request) -> float | None:
 
 
 def cursor_of(request: Request) -> Cursor | None:
-    """Read where a page begins.
+    """Read where a page goes on.
 
     Raises:
         Problem: The cursor is not one of ours.
@@ -98,12 +96,16 @@ def cursor_of(request: Request) -> Cursor | None:
     if not text:
         return None
     try:
-        found = json.loads(base64.urlsafe_b64decode(text))
-    except (ValueError, binascii.Error) as error:
-        raise _bad_cursor(text) from error
-    if not (isinstance(found, list) and len(found) == 2 and all(isinstance(part, str) for part in found)):
-        raise _bad_cursor(text)
-    return found[0], found[1]
+        match json.loads(base64.urlsafe_b64decode(text)):
+            case [str() as time, str() as id]:
+                return Cursor((time, id))
+            case [str() as time, str() as id, "newer"]:
+                return Cursor((time, id), newer=True)
+    except (ValueError, RecursionError, binascii.Error):
+        pass
+    raise Problem(
+        400, "Invalid cursor", f"cursor={text[:40]!r} is not one of ours; follow `next` or `previous`."
+    )
 
 
 def time_of(request: Request, name: str) -> str | None:
@@ -125,29 +127,39 @@ def time_of(request: Request, name: str) -> str | None:
 
 
 def page(
-    request: Request, found: Sequence[T], place: Callable[[T], Cursor], show: Callable[[T], Any]
+    request: Request, found: Sequence[T], place: Callable[[T], Place], show: Callable[[T], Any]
 ) -> dict[str, Any]:
     """Make a page of a list that was asked for with one item more than a page has.
 
     Args:
-        request: The request; `next` is absolute, on its own origin.
-        found: At most `PAGE_SIZE + 1` items.
-        place: Gives where an item stands.
-        show: Gives an item's JSON.
+        request: The request; `previous` and `next` are absolute, on its own origin.
+        found: At most `PAGE_SIZE + 1` items, newest first; the one too many is on the side that the cursor goes to.
+        place: Returns where an item stands.
+        show: Returns an item's JSON.
     """
-    following = None
-    if len(found) > PAGE_SIZE:
-        found = found[:PAGE_SIZE]
-        cursor = base64.urlsafe_b64encode(json.dumps(place(found[-1])).encode()).decode()
-        following = str(request.url.include_query_params(cursor=cursor))
-    return {"previous": None, "next": following, "results": [show(item) for item in found]}
+    cursor = cursor_of(request)
+    goes_back = cursor is not None and cursor.newer
+    has_more = len(found) > PAGE_SIZE
+    if has_more:
+        found = found[-PAGE_SIZE:] if goes_back else found[:PAGE_SIZE]
+    first, last = (place(found[0]), place(found[-1])) if found else (None, None)
+    if goes_back:
+        previous, following = first if has_more else None, last
+    else:
+        previous, following = (first or cursor.place) if cursor else None, last if has_more else None
+    return {
+        "previous": previous and _page_url(request, Cursor(previous, newer=True)),
+        "next": following and _page_url(request, Cursor(following)),
+        "results": [show(item) for item in found],
+    }
 
 
-def after(items: Sequence[T], place: Callable[[T], Cursor], cursor: Cursor | None) -> list[T]:
-    """Give of a list, newest first, a page and one item more, from behind a cursor."""
-    rest = [item for item in items if cursor is None or place(item) < cursor]
-    return rest[: PAGE_SIZE + 1]
+def _page_url(request: Request, cursor: Cursor) -> str:
+    content = [*cursor.place, *(["newer"] if cursor.newer else [])]
+    text = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+    return str(request.url.include_query_params(cursor=text))
 
 
-def _bad_cursor(text: str) -> Problem:
-    return Problem(400, "Invalid cursor", f"cursor={text[:40]!r} is not one of ours; follow `next`.")
+def after(items: Sequence[T], place: Callable[[T], Place], cursor: Cursor | None) -> list[T]:
+    """Return a page of a list (newest first) next to a cursor, and one item more."""
+    return window(items, place, cursor, PAGE_SIZE + 1)

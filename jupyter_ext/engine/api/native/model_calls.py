@@ -97,7 +97,7 @@ class ModelCallsAPI:
             connection.close()
 
     async def _connect(self, model_id: str) -> AsyncConnection:
-        model = await self._models.get(model_id)
+        model = await self._models.provider(model_id).get(model_id)
         if model.source == "service" and model.host is None:
             raise Problem(
                 409, "Elsewhere", f"{model.name} runs in a service, which takes no calls from here."

@@ -21,6 +21,7 @@ from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.models.service.provider import ModelProvider
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
@@ -35,9 +36,9 @@ _CHANGE_INTERVAL_S = 0.2
 class LocalModelsAPI:
     """Routes that concern local models."""
 
-    def __init__(self, models: ModelRouter, hub: PubSub[str]) -> None:
+    def __init__(self, models: ModelRouter, pubsub: PubSub[str]) -> None:
         self._models = models
-        self._hub = hub
+        self._pubsub = pubsub
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -69,7 +70,7 @@ class LocalModelsAPI:
     async def add(self, request: Request) -> Response:
         """Begin to know a model: 201. With `look`, ask the hub first how big it is."""
         body = await _body(request)
-        model = await self._models.add(
+        model = await self._models.local.add(
             _text(body, "id") or "",
             name=_text(body, "name"),
             description=_text(body, "description"),
@@ -86,7 +87,7 @@ class LocalModelsAPI:
 
     async def get(self, request: Request) -> Response:
         """Give one model."""
-        return _answer(await self._models.get(model_id(request)))
+        return _answer(await self._provider(request).get(model_id(request)))
 
     async def change(self, request: Request) -> Response:
         """Change its name or description, or how long it stays loaded."""
@@ -94,56 +95,66 @@ class LocalModelsAPI:
         _refuse_unknown(body, {"name", "description", "pinned", "keep_alive_s"})
         id = model_id(request)
         if {"pinned", "keep_alive_s"} & body.keys():
-            await self._models.keep(
+            await self._provider(request).keep(
                 id, pinned=_flag(body, "pinned", None), keep_alive_s=_number(body, "keep_alive_s")
             )
         return _answer(
-            await self._models.change(id, name=_text(body, "name"), description=_text(body, "description"))
+            await self._provider(request).change(
+                id, name=_text(body, "name"), description=_text(body, "description")
+            )
         )
 
     async def delete(self, request: Request) -> Response:
         """Forget a model and delete its files: 204."""
-        await self._models.delete(model_id(request), force=_asked(request, "force"))
+        await self._provider(request).delete(model_id(request), force=_asked(request, "force"))
         return Response(status_code=204)
 
     async def delete_cache(self, request: Request) -> Response:
         """Delete a model's files and keep what is known of it."""
-        return _answer(await self._models.delete_cache(model_id(request), force=_asked(request, "force")))
+        return _answer(
+            await self._provider(request).delete_cache(model_id(request), force=_asked(request, "force"))
+        )
 
     async def download(self, request: Request) -> Response:
         """Begin to download, or join: 202, at once."""
         body = await _body(request)
         return _answer(
-            await self._models.download(model_id(request), _environ(body), _texts(body, "weights")), 202
+            await self._provider(request).download(
+                model_id(request), _environ(body), _texts(body, "weights")
+            ),
+            202,
         )
 
     async def cancel(self, request: Request) -> Response:
         """Stop a download."""
-        return _answer(await self._models.cancel(model_id(request)))
+        return _answer(await self._provider(request).cancel(model_id(request)))
 
     async def update(self, request: Request) -> Response:
         """Look for a newer revision and begin to fetch it: 202. With `check` it is only looked for."""
         body = await _body(request)
         check_only = bool(_flag(body, "check", False))
         return _answer(
-            await self._models.update(model_id(request), _environ(body), check_only=check_only), 202
+            await self._provider(request).update(model_id(request), _environ(body), check_only=check_only),
+            202,
         )
 
     async def load(self, request: Request) -> Response:
         """Load; with `wait: false` return at once, 202."""
         body = await _body(request)
         wait = bool(_flag(body, "wait", True))
-        model = await self._models.load(model_id(request), load_options(body), wait=wait)
+        model = await self._provider(request).load(model_id(request), load_options(body), wait=wait)
         return _answer(model, 200 if wait else 202)
 
     async def unload(self, request: Request) -> Response:
         """Unload; with `wait: false` return at once, 202."""
         wait = bool(_flag(await _body(request), "wait", True))
-        return _answer(await self._models.unload(model_id(request), wait=wait), 200 if wait else 202)
+        return _answer(
+            await self._provider(request).unload(model_id(request), wait=wait), 200 if wait else 202
+        )
 
     async def unload_all(self, request: Request) -> Response:
         """Unload all that nobody has pinned: 204."""
-        await self._models.unload_all()
+        await self._models.local.unload_all()
         return Response(status_code=204)
 
     async def attach(self, request: Request) -> Response:
@@ -151,20 +162,23 @@ class LocalModelsAPI:
         user = _user(await _body(request))
         if user is None:
             raise Problem(422, "Invalid value", "user must be an object with id and name.")
-        return _answer(await self._models.attach(model_id(request), user))
+        return _answer(await self._provider(request).attach(model_id(request), user))
 
     async def detach(self, request: Request) -> Response:
         """Forget a user of a model."""
-        return _answer(await self._models.detach(model_id(request), model_id(request, "user")))
+        return _answer(await self._provider(request).detach(model_id(request), model_id(request, "user")))
 
     async def stream(self, socket: WebSocket) -> None:
         """Send all models, then each that changes."""
         await socket.accept()
-        subscriber = self._hub.subscribe(TOPIC)
+        subscriber = self._pubsub.subscribe(TOPIC)
         try:
             await send_until_gone(socket, lambda: self._send_changes(socket, subscriber))
         finally:
-            self._hub.unsubscribe(TOPIC, subscriber)
+            self._pubsub.unsubscribe(TOPIC, subscriber)
+
+    def _provider(self, request: Request) -> ModelProvider:
+        return self._models.provider(model_id(request))
 
     async def _send_changes(self, socket: WebSocket, subscriber: Any) -> None:
         subscriber.take()
@@ -175,7 +189,7 @@ class LocalModelsAPI:
                 subscriber.take()
                 await self._send_page(socket)
             for id in dict.fromkeys(subscriber.take()):
-                model = self._models.known(id)
+                model = self._models.provider(id).known(id)
                 content = (
                     {"kind": "removed", "id": id}
                     if model is None

@@ -1,6 +1,6 @@
 """Debug sessions over HTTP and WebSocket, for notebooks, widgets and whoever has no Unix socket to call on.
 
-Source: docs/architecture/10-debug-sessions.md.
+Source: docs/architecture/12-debug-sessions.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from jupyter_ext.engine.api.http.requests import base_url, input_of, json_object
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.catalog.query import ListQuery, Sort
 from jupyter_ext.engine.trainings.listing import TrainingList
-from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL
 
@@ -27,9 +27,9 @@ _DEFAULT_LIMIT = 100
 class ListingAPI:
     """Routes under `/native/trainings` that concern many trainings, or what a person does with one."""
 
-    def __init__(self, trainings: TrainingList, presenter: Presenter) -> None:
+    def __init__(self, trainings: TrainingList, serializer: Serializer) -> None:
         self._trainings = trainings
-        self._presenter = presenter
+        self._serializer = serializer
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -37,11 +37,11 @@ class ListingAPI:
             Route("/native/trainings", self.list, methods=["GET"]),
             Route("/native/trainings/{id}", self.label, methods=["PATCH"]),
             Route("/native/trainings/{id}", self.delete, methods=["DELETE"]),
-            Route("/native/trainings/{id}/again", self.again, methods=["POST"]),
+            Route("/native/trainings/{id}/again", self.rerun, methods=["POST"]),
         ]
 
     async def list(self, request: Request) -> Response:
-        """Give a page of trainings."""
+        """Return a page of trainings."""
         query = _query(request)
         page = await self._trainings.page(query)
         base = base_url(request)
@@ -64,14 +64,14 @@ class ListingAPI:
         if unknown:
             raise Problem(422, "Invalid value", f"{unknown[0]!r} cannot be changed; tags and notes can.")
         training = await self._trainings.label(request.path_params["id"], body.get("tags"), body.get("notes"))
-        return JSONResponse(self._presenter.training(training, base_url(request)), headers=_NO_STORE)
+        return JSONResponse(self._serializer.training(training, base_url(request)), headers=_NO_STORE)
 
-    async def again(self, request: Request) -> Response:
+    async def rerun(self, request: Request) -> Response:
         """Start the same once more: 201."""
         body: dict[str, Any] = await json_object(request) if await request.body() else {}
         origin = origin_of(body)
-        training = await self._trainings.again(request.path_params["id"], input_of(body), origin)
-        return JSONResponse(self._presenter.training(training, base_url(request)), 201, _NO_STORE)
+        training = await self._trainings.rerun(request.path_params["id"], input_of(body), origin)
+        return JSONResponse(self._serializer.training(training, base_url(request)), 201, _NO_STORE)
 
     async def delete(self, request: Request) -> Response:
         """Forget a training and delete its files: 204."""

@@ -20,11 +20,11 @@ from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
-from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, shown
+from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resource
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.resumed_curve import Query, columns
-from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.problems import Problem
 
@@ -36,11 +36,11 @@ class NativeAPI:
     """Routes under `/native` that concern trainings."""
 
     def __init__(
-        self, trainings: TrainingService, hub: PubSub[Batch], presenter: Presenter, weights: WeightFiles
+        self, trainings: TrainingService, pubsub: PubSub[Batch], serializer: Serializer, weights: WeightFiles
     ) -> None:
         self._trainings = trainings
-        self._hub = hub
-        self._presenter = presenter
+        self._pubsub = pubsub
+        self._serializer = serializer
         self._weights = weights
 
     def routes(self) -> list[BaseRoute]:
@@ -77,7 +77,7 @@ class NativeAPI:
         if missing:
             raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
         if "@" in remote["base_url"]:
-            detail = "base_url holds a password; give it without, and the token in REPLICATE_API_TOKEN."
+            detail = "base_url holds a password; return it without, and the token in REPLICATE_API_TOKEN."
             raise Problem(422, "Invalid value", detail)
         training = await self._trainings.create_remote(
             str(body.get("backend")),
@@ -86,15 +86,15 @@ class NativeAPI:
             input_of(body),
             origin_of(body) or CallerContext(""),
         )
-        return answer(self._presenter.training(training, base_url(request)), 201)
+        return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def get(self, request: Request) -> Response:
-        """Give a training without its log."""
+        """Return a training without its log."""
         training = await self._trainings.get(request.path_params["id"])
-        return JSONResponse(self._presenter.training(training, base_url(request)), headers=_NO_STORE)
+        return JSONResponse(self._serializer.training(training, base_url(request)), headers=_NO_STORE)
 
     async def logs(self, request: Request) -> Response:
-        """Give a piece of the log."""
+        """Return a piece of the log."""
         store = await self._trainings.store(request.path_params["id"])
         if "tail" in request.query_params:
             chunk = store.logs_tail(_integer(request, "tail", 400))
@@ -103,7 +103,7 @@ class NativeAPI:
         return JSONResponse(chunk, headers=_NO_STORE)
 
     async def metrics(self, request: Request) -> Response:
-        """Give metrics as columns."""
+        """Return metrics as columns."""
         query, trainings, training_id = request.query_params, self._trainings, request.path_params["id"]
         asked = Query(
             keys=query["keys"].split(",") if query.get("keys") else None,
@@ -112,9 +112,9 @@ class NativeAPI:
             lo=_number(request, "from"),
             hi=_number(request, "to"),
         )
-        chain = await trainings.chain(training_id) if _wants_chain(request) else []
-        if len(chain) > 1:
-            data = columns(chain, asked)
+        lineage = await trainings.lineage(training_id) if _wants_chain(request) else []
+        if len(lineage) > 1:
+            data = columns(lineage, asked)
         else:
             is_overview = "buckets" in query and not {"from", "to"} & query.keys()
             store = await (trainings.store if is_overview else trainings.points)(training_id)
@@ -126,7 +126,7 @@ class NativeAPI:
         body = await json_object(request) if await request.body() else {}
         asker = origin_of(body)
         training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
-        return answer(self._presenter.training(training, base_url(request)), 201)
+        return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def stacks(self, request: Request) -> Response:
         """Tell where each thread of the worker stands."""
@@ -136,7 +136,7 @@ class NativeAPI:
     async def weights(self, request: Request) -> Response:
         """Have a training's weights as a file here: 200 with its path, or 202 while they are being fetched."""
         found = await self._weights.path(await self._trainings.get(request.path_params["id"]))
-        return JSONResponse(shown(found), 200 if isinstance(found, Path) else 202, headers=_NO_STORE)
+        return JSONResponse(to_resource(found), 200 if isinstance(found, Path) else 202, headers=_NO_STORE)
 
     async def stream(self, socket: WebSocket) -> None:
         """Stream a training."""
@@ -147,7 +147,7 @@ class NativeAPI:
         except ValueError:
             await socket.close(4422, f"after_seq={text!r} is not a whole number")
             return
-        stream = TrainingStream(self._trainings, self._hub, socket.path_params["id"], after_seq)
+        stream = TrainingStream(self._trainings, self._pubsub, socket.path_params["id"], after_seq)
         await send_until_gone(socket, lambda: _send_all(socket, stream))
 
 

@@ -3,7 +3,7 @@
 Rules: download and cancel are idempotent and answer at once; load and unload answer when it is true; update and delete
 take custom models only; a model is unknown to nobody but by 410.
 
-Source: Pieces' OpenAPI description; docs/architecture/09-pieces.md.
+Source: Pieces' OpenAPI description; docs/architecture/11-pieces.md.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ _IDENTIFIERS_INTERVAL_S = 0.2
 class PiecesModelsAPI:
     """Routes under `/model` and `/models`."""
 
-    def __init__(self, models: ModelService, hub: PubSub[str]) -> None:
+    def __init__(self, models: ModelService, pubsub: PubSub[str]) -> None:
         self._models = models
-        self._hub = hub
-        self._progress = ProgressAPI(models, hub)
+        self._pubsub = pubsub
+        self._progress = ProgressAPI(models, pubsub)
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -156,11 +156,11 @@ class PiecesModelsAPI:
     async def stream_identifiers(self, socket: WebSocket) -> None:
         """Send all ids, then those that change."""
         await socket.accept()
-        subscriber = self._hub.subscribe(TOPIC)
+        subscriber = self._pubsub.subscribe(TOPIC)
         try:
             await send_until_gone(socket, lambda: self._send_identifiers(socket, subscriber))
         finally:
-            self._hub.unsubscribe(TOPIC, subscriber)
+            self._pubsub.unsubscribe(TOPIC, subscriber)
 
     async def _send_identifiers(self, socket: WebSocket, subscriber: Subscriber[str]) -> None:
         await socket.send_json(await self._identifiers())

@@ -33,9 +33,9 @@ _PATH = "/model/{id}/download/progress"
 class ProgressAPI:
     """Routes for the progress of a download."""
 
-    def __init__(self, models: ModelService, hub: PubSub[str]) -> None:
+    def __init__(self, models: ModelService, pubsub: PubSub[str]) -> None:
         self._models = models
-        self._hub = hub
+        self._pubsub = pubsub
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -71,7 +71,7 @@ class ProgressAPI:
             id: The model.
             waits: Where nothing is under way, say so and wait for a download to begin.
         """
-        subscriber = self._hub.subscribe(TOPIC)
+        subscriber = self._pubsub.subscribe(TOPIC)
         try:
             last: dict[str, Any] | None = None
             seen_running, bytes_done = False, 0
@@ -92,7 +92,7 @@ class ProgressAPI:
                     return
                 await _until_changed(subscriber, id)
         finally:
-            self._hub.unsubscribe(TOPIC, subscriber)
+            self._pubsub.unsubscribe(TOPIC, subscriber)
 
 
 async def _until_changed(subscriber: Any, id: str) -> None:

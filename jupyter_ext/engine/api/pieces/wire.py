@@ -3,7 +3,7 @@
 Rules: `bytes.value` and `ram.value` are integers; `custom`, `downloaded`, `downloading` and `loaded` are said by the engine
 and never taken from a body; what a client said of a custom model is merged, and what it left out stays.
 
-Source: Pieces' OpenAPI description, "Model", "SeededModel", "ModelDownloadProgress"; docs/architecture/09-pieces.md.
+Source: Pieces' OpenAPI description, "Model", "SeededModel", "ModelDownloadProgress"; docs/architecture/11-pieces.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rule: what there is not is answered as empty, never made up. This user has no account; the profile's fields are those that
 the client's own checks insist on.
 
-Source: `pieces_os_client` 5.0.1, wrapper/client.py; docs/architecture/09-pieces.md.
+Source: `pieces_os_client` 5.0.1, wrapper/client.py; docs/architecture/11-pieces.md.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from jupyter_ext.engine.api.http.requests import base_url
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
-from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.log_text import plain
 from jupyter_ext.protocol.trainings import Training
@@ -31,10 +31,10 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class EventsAPI:
     """Routes of event streams. On the loopback port, `TokenRequired` has checked the link or the token."""
 
-    def __init__(self, trainings: TrainingService, hub: PubSub[Batch], presenter: Presenter) -> None:
+    def __init__(self, trainings: TrainingService, pubsub: PubSub[Batch], serializer: Serializer) -> None:
         self._trainings = trainings
-        self._hub = hub
-        self._presenter = presenter
+        self._pubsub = pubsub
+        self._serializer = serializer
 
     def routes(self) -> list[Route]:
         """List the routes."""
@@ -65,7 +65,7 @@ class EventsAPI:
 
     async def _messages(self, run_id: str, after_seq: int) -> AsyncIterator[dict[str, Any]]:
         """Give the stream's messages but for hello and points; an unknown cursor begins anew."""
-        async for message in TrainingStream(self._trainings, self._hub, run_id, after_seq).messages():
+        async for message in TrainingStream(self._trainings, self._pubsub, run_id, after_seq).messages():
             told = json.loads(message) if isinstance(message, str) else {"kind": "points"}
             if told["kind"] == "reset" and after_seq:
                 async for again in self._messages(run_id, 0):
@@ -75,7 +75,7 @@ class EventsAPI:
                 yield told
 
     def _ending(self, run: Training, base: str) -> list[tuple[str, str]]:
-        output = self._presenter.training(run, base)["output"]
+        output = self._serializer.training(run, base)["output"]
         if run.status == "succeeded":
             text = output if isinstance(output, str) else json.dumps(output)
             return [*([("output", text)] if output is not None else []), ("done", "{}")]

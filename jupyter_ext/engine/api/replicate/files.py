@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.http.requests import Cursor, after, answer, base_url, cursor_of, page
+from jupyter_ext.engine.api.http.requests import after, answer, base_url, cursor_of, page
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.paging import Place
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.ids import new_training_id
@@ -142,5 +143,5 @@ async def _metadata(form: FormData) -> dict[str, Any]:
     return metadata
 
 
-def _place(file: StoredFile) -> Cursor:
+def _place(file: StoredFile) -> Place:
     return rfc3339(file.created_at), file.id

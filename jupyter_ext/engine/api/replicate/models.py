@@ -5,7 +5,8 @@ Source: Replicate's HTTP API reference, "models" and "models.versions"; searchin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -14,18 +15,20 @@ from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
-    Cursor,
-    after,
     answer,
     base_url,
     cursor_of,
     json_object,
     page,
 )
+from jupyter_ext.engine.common.paging import Place, window
 from jupyter_ext.engine.files.named_models import StoredModel
 from jupyter_ext.engine.trainings.artifacts.models import TEXT_FIELDS, Models
 from jupyter_ext.engine.trainings.artifacts.versions import Version
+from jupyter_ext.protocol.problems import InvalidField, invalid_input
 from jupyter_ext.protocol.schema.openapi import COG_VERSION, document
+
+_SORTS = ("model_created_at", "latest_version_created_at")
 
 
 class ModelsAPI:
@@ -50,14 +53,22 @@ class ModelsAPI:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Give a page of models, newest first."""
-        return await self._page(request, await self._models.all())
+        """Return a page of models, newest first unless `sort_by` and `sort_direction` say otherwise."""
+        sort_by = _choice(request, "sort_by", _SORTS)
+        oldest_first = _choice(request, "sort_direction", ("desc", "asc")) == "asc"
+        models = await self._models.all()
+        places = {model.full_name: _place(model) for model in models}
+        if sort_by == "latest_version_created_at":
+            for model in models:
+                newest = await self._models.versions(model.full_name, 1)
+                places[model.full_name] = (newest[0][1] if newest else "", model.full_name)
+        models.sort(key=lambda model: places[model.full_name], reverse=not oldest_first)
+        return await self._page(request, models, lambda model: places[model.full_name], oldest_first)
 
     async def search(self, request: Request) -> Response:
         """Give the models whose name or description has the words of the body."""
-        return await self._page(
-            request, await self._models.search((await request.body()).decode(errors="replace"))
-        )
+        text = (await request.body()).decode(errors="replace")
+        return await self._page(request, await self._models.search(_plain(text)), _place)
 
     async def create(self, request: Request) -> Response:
         """Make a model: 201."""
@@ -95,10 +106,17 @@ class ModelsAPI:
         await self._models.delete_version(_model_name(request), request.path_params["version"])
         return Response(status_code=204)
 
-    async def _page(self, request: Request, models: Sequence[StoredModel]) -> Response:
-        wanted = after(models, _place, cursor_of(request))
+    async def _page(
+        self,
+        request: Request,
+        models: Sequence[StoredModel],
+        place: Callable[[StoredModel], Place],
+        oldest_first: bool = False,
+    ) -> Response:
+        cursor = cursor_of(request)
+        wanted = window(models, place, cursor, PAGE_SIZE + 1, oldest_first=oldest_first)
         shown = {model.full_name: await self._show(request, model) for model in wanted}
-        return answer(page(request, wanted, _place, lambda model: shown[model.full_name]))
+        return answer(page(request, wanted, place, lambda model: shown[model.full_name]))
 
     async def _show(self, request: Request, model: StoredModel) -> dict[str, Any]:
         newest = await self._models.versions(model.full_name, 1)
@@ -126,7 +144,31 @@ def version_json(version: Version, created_at: str) -> dict[str, Any]:
     }
 
 
-def _place(model: StoredModel) -> Cursor:
+def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
+    """Read one of several words out of the query; the first one by default.
+
+    Raises:
+        Problem: It is another word.
+    """
+    text = request.query_params.get(name) or choices[0]
+    if text not in choices:
+        raise invalid_input(
+            [InvalidField("enum", name, f"{name}={text[:40]!r} is none of {', '.join(choices)}")]
+        )
+    return text
+
+
+def _plain(text: str) -> str:
+    """Return what to search for: some clients send the plain text, others a JSON string of it."""
+    if text.lstrip().startswith('"'):
+        try:
+            return str(json.loads(text))
+        except ValueError:
+            return text
+    return text
+
+
+def _place(model: StoredModel) -> Place:
     return model.created_at, model.full_name
 
 

@@ -29,7 +29,7 @@ from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
-from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
 from jupyter_ext.protocol.trainings import TERMINAL, Training
@@ -42,11 +42,11 @@ class PredictionsAPI:
     """Routes of predictions."""
 
     def __init__(
-        self, trainings: TrainingService, models: Models, presenter: Presenter, guard: DuplicateGuard
+        self, trainings: TrainingService, models: Models, serializer: Serializer, guard: DuplicateGuard
     ) -> None:
         self._trainings = trainings
         self._models = models
-        self._presenter = presenter
+        self._serializer = serializer
         self._guard = guard
 
     def routes(self) -> list[Route]:
@@ -86,7 +86,7 @@ class PredictionsAPI:
         """Give a page of predictions, newest first."""
         found = await self._trainings.list(
             limit=PAGE_SIZE + 1,
-            before=cursor_of(request),
+            cursor=cursor_of(request),
             kind="prediction",
             created_after=time_of(request, "created_after"),
             created_before=time_of(request, "created_before"),
@@ -97,7 +97,7 @@ class PredictionsAPI:
                 request,
                 found,
                 lambda item: (item.created_at, item.id),
-                lambda item: self._presenter.training(item, base),
+                lambda item: self._serializer.training(item, base),
             )
         )
 
@@ -120,8 +120,8 @@ class PredictionsAPI:
 
     async def _show(self, request: Request, run: Training) -> dict[str, Any]:
         store = await self._trainings.store(run.id)
-        shown = await asyncio.to_thread(self._presenter.with_logs, run, base_url(request), store)
-        return self._presenter.replicate(shown) if run.kind == "training" else shown
+        shown = await asyncio.to_thread(self._serializer.with_logs, run, base_url(request), store)
+        return self._serializer.replicate(shown) if run.kind == "training" else shown
 
 
 def _wait_s(prefer: str) -> int | None:

@@ -26,7 +26,7 @@ from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
-from jupyter_ext.engine.trainings.serializer import Presenter
+from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.problems import not_found
 from jupyter_ext.protocol.trainings import Training
@@ -39,13 +39,13 @@ class TrainingsAPI:
         self,
         trainings: TrainingService,
         models: Models,
-        presenter: Presenter,
+        serializer: Serializer,
         guard: DuplicateGuard,
         origin: CallerContext,
     ) -> None:
         self._trainings = trainings
         self._models = models
-        self._presenter = presenter
+        self._serializer = serializer
         self._guard = guard
         self._default_origin = origin
 
@@ -75,7 +75,7 @@ class TrainingsAPI:
 
     async def list(self, request: Request) -> Response:
         """Give a page of trainings, newest first."""
-        found = await self._trainings.list(limit=PAGE_SIZE + 1, before=cursor_of(request))
+        found = await self._trainings.list(limit=PAGE_SIZE + 1, cursor=cursor_of(request))
         return answer(
             page(
                 request,
@@ -106,11 +106,11 @@ class TrainingsAPI:
 
     async def _answer(self, request: Request, training: Training) -> Response:
         store = await self._trainings.store(training.id)
-        shown = await asyncio.to_thread(self._presenter.with_logs, training, base_url(request), store)
-        return answer(self._presenter.replicate(shown))
+        shown = await asyncio.to_thread(self._serializer.with_logs, training, base_url(request), store)
+        return answer(self._serializer.replicate(shown))
 
     def _show(self, request: Request, training: Training) -> dict[str, Any]:
-        return self._presenter.replicate(self._presenter.training(training, base_url(request)))
+        return self._serializer.replicate(self._serializer.training(training, base_url(request)))
 
 
 def origin_of(body: dict[str, Any]) -> CallerContext | None:

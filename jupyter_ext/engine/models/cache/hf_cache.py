@@ -8,7 +8,6 @@ Source: huggingface_hub's "Understand caching" page.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
@@ -20,6 +19,8 @@ from jupyter_ext.engine.models.sources.hub import MAIN
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest, ManifestFile
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.weights.files import MAX_INDEX_BYTES
+from jupyter_ext.weights.json_documents import read_object
 
 
 def hub_repo_dir(ref: ModelRef, settings: HubSettings) -> Path:
@@ -73,7 +74,7 @@ def _link(directory: Path, file: ManifestFile) -> None:
     path = directory / Path(*PurePosixPath(file.name).parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     up = "../" * (len(PurePosixPath(file.name).parts) + 1)
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}")
+    temporary = path.with_name(f".link.{uuid.uuid4().hex}")
     os.symlink(f"{up}blobs/{file.blob}", temporary)
     os.replace(temporary, path)
 
@@ -121,11 +122,11 @@ def is_complete(snapshot: Path) -> bool:
     if any(not path.exists() for path in files):
         return False
     for index in snapshot.glob("*.safetensors.index.json"):
-        try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        shards = (read_object(index, MAX_INDEX_BYTES) or {}).get("weight_map")
+        if not isinstance(shards, dict):
             return False
-        return all((snapshot / str(shard)).exists() for shard in shards)
+        names = {name for name in shards.values() if isinstance(name, str)}
+        return {snapshot / name for name in names} <= set(files)
     return any(path.suffix == ".safetensors" for path in files)
 
 

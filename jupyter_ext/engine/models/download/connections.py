@@ -13,7 +13,8 @@ import time
 from jupyter_ext.engine.models.download.block_map import Range
 from jupyter_ext.engine.models.download.rate_limiter import RateLimiter
 from jupyter_ext.engine.models.download.transfer_state import FileFetch, TransferState
-from jupyter_ext.engine.models.sources.http_range import Changed, Connector, TryAgain
+from jupyter_ext.engine.models.sources.http_range import Connector
+from jupyter_ext.engine.models.sources.http_rules import Changed, TryAgain
 from jupyter_ext.engine.models.sources.http_settings import MIB, HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadFailed

@@ -1,41 +1,46 @@
-"""The door to downloads: what a model consists of, fetch it, find it, forget it. Knows nothing of who asks.
+"""Downloads: what is to be fetched, at most a few at once, one for each content; and what cut ones have left.
 
-`resolve`, `newer` and transfers wait for the network in threads; the rest reads or changes the disk and is quick, but for
-`delete` of many files.
+The event loop's side. `Downloads` meets `interfaces.Downloader`; what blocks is done in threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jupyter_ext.engine.common.atomic_write import new_file
-from jupyter_ext.engine.models.cache import hf_cache, snapshot_index
+from jupyter_ext.engine.models.cache import hf_cache
 from jupyter_ext.engine.models.cache.checksums import Checksums
-from jupyter_ext.engine.models.download import partial_files as partials
-from jupyter_ext.engine.models.download import size_estimate
-from jupyter_ext.engine.models.download.disk_space import DiskSpace
+from jupyter_ext.engine.models.cache.snapshots import FETCHED, LocalSnapshots
+from jupyter_ext.engine.models.download import partial_files, resolve
+from jupyter_ext.engine.models.download.disk_space import DiskSpace, existing_parent
 from jupyter_ext.engine.models.download.partial_files import Partial
+from jupyter_ext.engine.models.download.progress import Progress
 from jupyter_ext.engine.models.download.rate_limiter import RateLimiter
 from jupyter_ext.engine.models.download.resume_journal import partial_key
-from jupyter_ext.engine.models.download.task import OnProgress, TransferTask
 from jupyter_ext.engine.models.download.transfer import FileTransfer, Sample
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
-from jupyter_ext.engine.models.sources import file_selection, hub, local, url
+from jupyter_ext.engine.models.sources import local
+from jupyter_ext.engine.models.sources.description import ModelDescription
 from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest
-from jupyter_ext.errors import InvalidInput, UnknownId
-from jupyter_ext.protocol.models import DownloadState, PartialFile
+from jupyter_ext.errors import DownloadCanceled, DownloadFailed, InvalidInput, JupyterExtError
+from jupyter_ext.protocol.models import DownloadState, PartialFile, Transfer
+
+log = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 3
 """Models that are fetched at the same time; the others wait, as `queued`."""
 
 MIN_BYTES_PER_S = 1024
+
+OnProgress = Callable[[Transfer], None]
 
 
 class Downloads:
@@ -43,22 +48,15 @@ class Downloads:
 
     Args:
         directory: Where journals and records are (`Locations.local_models_dir`).
-        training_path: Gives the weights of a training, by its id; `None` if it has none.
-        fetching: How hard servers are asked.
+        http: How hard servers are asked.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        training_path: Callable[[str], Path | None] = lambda _: None,
-        fetching: HttpSettings | None = None,
-    ) -> None:
+    def __init__(self, directory: Path, http: HttpSettings | None = None) -> None:
         self.limiter = RateLimiter()
+        self.snapshots = LocalSnapshots(directory)
         self._directory = directory
         self._journals_dir = directory / "partials"
-        self._records_dir = directory / "snapshots"
-        self._training_path = training_path
-        self._fetching = fetching or HttpSettings()
+        self._http = http or HttpSettings()
         self._limit_file = directory / "limit.json"
         self.limiter.bytes_per_s = _read_limit(self._limit_file)
         self._verified = Checksums(directory / "verified.json")
@@ -67,19 +65,17 @@ class Downloads:
         self._turns: dict[Path, asyncio.Lock] = {}
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
+    # -- fetching -------------------------------------------------------------------------------------------------
+
     async def resolve(
-        self,
-        ref: ModelRef | str,
-        *,
-        settings: HubSettings | None = None,
-        allow_weights: Sequence[str] = (),
+        self, ref: ModelRef | str, settings: HubSettings | None = None, weights: Sequence[str] = ()
     ) -> Manifest:
         """Find out what a model consists of, without fetching its weights.
 
         Args:
             ref: The model.
             settings: The asking notebook's; without them, the engine's own environment.
-            allow_weights: Names or patterns of weights that are no safetensors and are fetched all the same.
+            weights: Names or patterns of weights that are no safetensors and are fetched all the same.
 
         Raises:
             InvalidInput: It is no reference, or the model has nothing that may be fetched.
@@ -88,34 +84,150 @@ class Downloads:
         """
         ref = parse_ref(ref) if isinstance(ref, str) else ref
         settings = settings or HubSettings.from_environment()
-        return await asyncio.to_thread(self._resolve, ref, settings, tuple(allow_weights))
+        repo_dir = self.snapshots.repo_dir(ref, settings)
+        return await asyncio.to_thread(resolve.resolve, ref, repo_dir, settings, self._http, tuple(weights))
+
+    async def newer(self, ref: ModelRef | str, settings: HubSettings) -> str | None:
+        """Ask whether there is another revision than the one that is here, and return it.
+
+        For a pinned commit the main branch is asked.
+
+        Raises:
+            UnknownId: The model is no longer there.
+            DownloadFailed: Nobody can be asked.
+        """
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        here = await asyncio.to_thread(self.snapshots.revision, ref, settings)
+        if here is None or ref.source not in FETCHED:
+            return None
+        there = await asyncio.to_thread(resolve.current_revision, ref, settings, self._http)
+        return there if there != here else None
 
     def start(self, manifest: Manifest, on_progress: OnProgress | None = None) -> TransferTask:
         """Begin to fetch, or join whoever fetches the same already.
 
         Args:
             manifest: From `resolve`.
-            on_progress: Called on the event loop with each picture, about ten times a second, and with the last.
+            on_progress: Called on the event loop with each state, about ten times a second, and with the last.
         """
         task = self._tasks.get(manifest.key)
         if task is None or not task.is_running:
             turn = self._turns.setdefault(manifest.repo_dir, asyncio.Lock())
             task = TransferTask(
-                manifest, lambda on_sample: self._fetch(manifest, on_sample), turn, self._slots
+                manifest, lambda on_sample: self._transfer(manifest, on_sample), turn, self._slots
             )
             self._tasks[manifest.key] = task
         if on_progress is not None:
             task.listen(on_progress)
         return task
 
+    def _transfer(self, manifest: Manifest, on_sample: Callable[[Sample], None]) -> FileTransfer:
+        return FileTransfer(
+            manifest,
+            self._journals_dir,
+            self._http,
+            self.limiter,
+            self._verified,
+            self._disk,
+            on_sample,
+            on_whole=lambda: self.snapshots.note_whole(manifest),
+        )
+
     def running(self) -> list[TransferTask]:
-        """Give the downloads that go on."""
+        """List the downloads that go on."""
         self._tasks = {key: task for key, task in self._tasks.items() if task.is_running}
         return list(self._tasks.values())
 
+    async def close(self) -> None:
+        """Stop all downloads and wait until they have; what they fetched is kept."""
+        tasks = self.running()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*(task.wait() for task in tasks), return_exceptions=True)
+
+    # -- what is here ---------------------------------------------------------------------------------------------
+
+    async def local(self, ref: ModelRef, settings: HubSettings) -> ModelDescription | None:
+        """Describe the files that are here whole, or return `None`."""
+        try:
+            manifest = await asyncio.to_thread(self.snapshots.describe, ref, settings)
+        except JupyterExtError as error:
+            log.warning("what is here of %s is passed over: %s", ref, error)
+            return None
+        return None if manifest is None else manifest.description(manifest.path)
+
+    async def describe(self, ref: ModelRef, path: Path) -> ModelDescription:
+        """Describe a folder or file that the user or a training owns; a file that is named may be of any kind.
+
+        Raises:
+            JupyterExtError: There are no weights, or broken ones; one line.
+        """
+
+        def look() -> Manifest:
+            named = (path.name,) if path.is_file() else ()
+            return local.describe(ref, path, HubSettings.from_environment({}), named)
+
+        return (await asyncio.to_thread(look)).description(path)
+
+    async def all_local(self, settings: HubSettings) -> list[ModelRef]:
+        """List the models of the hub's cache whose files are here whole."""
+        return await asyncio.to_thread(self.snapshots.all, settings)
+
+    async def kept_bytes(self, ref: ModelRef | str) -> int:
+        """Count what interrupted downloads have left of a model, bytes."""
+        return sum(
+            partial.kept_bytes
+            for partial in await asyncio.to_thread(self.partials)
+            if partial.model == str(ref)
+        )
+
+    def disk_bytes(self, settings: HubSettings) -> tuple[int, int]:
+        """Return the space of the disk that files go to, bytes: free, and in all."""
+        usage = shutil.disk_usage(existing_parent(settings.cache_dir))
+        return usage.free, usage.total
+
+    async def remove(self, ref: ModelRef, settings: HubSettings) -> None:
+        """Delete a model's files and what is kept of an interrupted download.
+
+        Raises:
+            InvalidInput: It is being downloaded, or it is the user's own.
+        """
+
+        def remove() -> None:
+            for partial in self.partials():
+                if partial.model == str(ref):
+                    self.remove_partial(partial.key)
+            self.delete(ref, settings)
+
+        await asyncio.to_thread(remove)
+
+    async def remove_revision(self, ref: ModelRef, revision: str, settings: HubSettings) -> None:
+        """Delete a revision that was fetched here and that an update has replaced; others' stay."""
+        await asyncio.to_thread(self.snapshots.delete_revision, ref, revision, settings)
+
+    def delete(self, ref: ModelRef | str, settings: HubSettings | None = None) -> int:
+        """Delete a fetched model from the cache; files that other revisions share stay.
+
+        Returns:
+            The bytes freed.
+
+        Raises:
+            InvalidInput: It is being downloaded, or it is the user's own and not ours to delete.
+        """
+        ref = parse_ref(ref) if isinstance(ref, str) else ref
+        settings = settings or HubSettings.from_environment()
+        if ref.source not in FETCHED:
+            raise InvalidInput(f"{ref} is your own file and is not deleted; remove it yourself.")
+        repo_dir = self.snapshots.repo_dir(ref, settings)
+        if any(task.manifest.repo_dir == repo_dir for task in self.running()):
+            raise InvalidInput(f"{ref} is being downloaded; cancel that first.")
+        return self.snapshots.delete(ref, settings)
+
+    # -- all together ---------------------------------------------------------------------------------------------
+
     @property
     def bytes_per_s(self) -> float | None:
-        """Give the rate that all downloads share, bytes a second; `None` is no limit."""
+        """The rate that all downloads share, bytes a second; `None` is no limit."""
         return self.limiter.bytes_per_s
 
     def set_bytes_per_s(self, bytes_per_s: float | None) -> None:
@@ -134,7 +246,7 @@ class Downloads:
             temporary.write_text(json.dumps(bytes_per_s), encoding="ascii")
 
     def state(self) -> DownloadState:
-        """Give the rate and the partial files, newest first."""
+        """Return the rate and the partial files, newest first."""
         running = {str(task.manifest.ref) for task in self.running()}
         files = [
             PartialFile(
@@ -150,19 +262,15 @@ class Downloads:
         ]
         return DownloadState(bytes_per_s=self.bytes_per_s, partials=files)
 
-    async def close(self) -> None:
-        """Stop all downloads and wait until they have; what they fetched is kept."""
-        tasks = self.running()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*(task.wait() for task in tasks), return_exceptions=True)
-
     def partials(self) -> list[Partial]:
-        """Give what was begun and not finished, newest first; also what is being fetched just now."""
-        return partials.listed(self._journals_dir)
+        """List what was begun and not finished, newest first; also what is being fetched just now."""
+        return partial_files.listed(self._journals_dir)
 
     def remove_partial(self, key: str) -> int:
-        """Remove what was begun; gives the bytes of disk that were freed, 0 if there is no such partial.
+        """Remove what was begun.
+
+        Returns:
+            The bytes of disk that were freed, 0 if there is no such partial.
 
         Raises:
             InvalidInput: It is being fetched just now.
@@ -171,164 +279,120 @@ class Downloads:
             blobs = [hf_cache.blob_path(task.manifest, file) for file in task.manifest.files]
             if key in {partial_key(blob, self._journals_dir) for blob in blobs}:
                 raise InvalidInput(f"{task.manifest.ref} is being downloaded; cancel that first.")
-        return partials.remove(self._journals_dir, key)
+        return partial_files.remove(self._journals_dir, key)
 
-    def find_local(self, ref: ModelRef | str, settings: HubSettings | None = None) -> Path | None:
-        """Give where a model is whole on this machine, without asking the network; `None` if it is not."""
-        ref = parse_ref(ref) if isinstance(ref, str) else ref
-        if ref.source == "file":
-            path = Path(ref.name)
-            return path if path.exists() else None
-        if ref.source == "training":
-            return self._training_path(ref.name)
-        repo_dir = self._repo_dir(ref, settings or HubSettings.from_environment())
-        commit = hf_cache.commit_of_ref(repo_dir, ref)
-        if commit is None:
-            return None
-        snapshot = repo_dir / "snapshots" / commit
-        whole = snapshot_index.is_whole(self._records_dir, snapshot)
-        if whole is None:
-            whole = hf_cache.is_complete(snapshot)
-        return snapshot if whole else None
 
-    def describe_local(
-        self, ref: ModelRef | str, settings: HubSettings | None = None, allow_weights: Sequence[str] = ()
-    ) -> Manifest | None:
-        """Describe a model that is whole on this machine, as `resolve` does, without asking the network.
+class TransferTask:
+    """A running or ended download as the event loop sees it; made by `Downloads.start`, used on the loop only.
 
-        Raises:
-            InvalidInput: What is there cannot be loaded.
-        """
-        ref = parse_ref(ref) if isinstance(ref, str) else ref
-        settings = settings or HubSettings.from_environment()
-        path = self.find_local(ref, settings)
-        if path is None:
-            return None
-        # What the user let in by name at the download is no longer asked for.
-        allowed = ("*",) if ref.source in ("hub", "url") else allow_weights
-        found = local.describe(ref, path, settings, allowed)
-        return replace(found, revision=path.name) if path.parent.name == "snapshots" else found
+    Attributes:
+        manifest: What is fetched.
+        transfer: How far it is.
+    """
 
-    def all_local(self, settings: HubSettings | None = None) -> list[ModelRef]:
-        """Give the models of a cache that are whole: the main branch where it is there, else the revision that is."""
-        settings = settings or HubSettings.from_environment()
-        found = []
-        for ref in hf_cache.named(settings.cache_dir):
-            if self.find_local(ref, settings) is not None:
-                found.append(ref)
-        return found
+    def __init__(
+        self,
+        manifest: Manifest,
+        make_transfer: Callable[[Callable[[Sample], None]], FileTransfer],
+        turn: asyncio.Lock,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self.manifest = manifest
+        self._progress = Progress(manifest.total_bytes, len(manifest.blobs))
+        self._listeners: list[OnProgress] = []
+        self._loop = asyncio.get_running_loop()
+        self._file_transfer = make_transfer(self._hand_over)
+        # Two revisions of a model share files, so they come one after the other; and not too many models at once.
+        self._turn = turn
+        self._slots = slots
+        self._is_canceled = False
+        self._has_begun = False
+        self._task = asyncio.create_task(self._run(), name=f"download {manifest.ref}")
+        # Whoever does not wait has the resource to look at.
+        self._task.add_done_callback(lambda task: None if task.cancelled() else task.exception())
 
-    def kept_bytes(self, ref: ModelRef | str) -> int:
-        """Give how much of a model interrupted downloads have left here, bytes."""
-        text = str(parse_ref(ref) if isinstance(ref, str) else ref)
-        return sum(partial.kept_bytes for partial in self.partials() if partial.model == text)
+    @property
+    def transfer(self) -> Transfer:
+        """Return how far it is."""
+        return self._progress.transfer
 
-    def local_revision(self, ref: ModelRef | str, settings: HubSettings | None = None) -> str | None:
-        """Give the revision of what `find_local` finds."""
-        path = self.find_local(ref, settings)
-        return path.name if path is not None and path.parent.name == "snapshots" else None
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it goes on."""
+        return not self._task.done()
 
-    def delete(self, ref: ModelRef | str, settings: HubSettings | None = None) -> int:
-        """Remove a fetched model from the cache; gives the bytes freed. Files that other revisions share stay.
+    def listen(self, on_progress: OnProgress) -> None:
+        """Have a callback called with each state, about ten times a second, and with the last one."""
+        self._listeners.append(on_progress)
 
-        Raises:
-            InvalidInput: It is being downloaded, or it is the user's own and not ours to delete.
-        """
-        ref = parse_ref(ref) if isinstance(ref, str) else ref
-        if ref.source not in ("hub", "url"):
-            raise InvalidInput(f"{ref} is your own file and is not deleted; remove it yourself.")
-        repo_dir = self._repo_dir(ref, settings or HubSettings.from_environment())
-        if any(task.manifest.repo_dir == repo_dir for task in self.running()):
-            raise InvalidInput(f"{ref} is being downloaded; cancel that first.")
-        commit = hf_cache.commit_of_ref(repo_dir, ref)
-        if commit is None:
-            return 0
-        return self._delete_commit(repo_dir, commit)
+    def cancel(self) -> None:
+        """Stop it; what it fetched is kept. Asking again, or after the end, does nothing."""
+        if self.is_running and not self._is_canceled:
+            self._is_canceled = True
+            self._file_transfer.cancel()
+            if not self._has_begun:
+                self._task.cancel()
 
-    def delete_revision(self, ref: ModelRef, revision: str, settings: HubSettings) -> int:
-        """Remove a revision that an update has replaced, if it was fetched here; gives the bytes freed."""
-        repo_dir = self._repo_dir(ref, settings)
-        is_current = hf_cache.commit_of_ref(repo_dir, ref) == revision
-        fetched_here = (
-            snapshot_index.is_whole(self._records_dir, repo_dir / "snapshots" / revision) is not None
-        )
-        return 0 if is_current or not fetched_here else self._delete_commit(repo_dir, revision)
+    async def wait(self) -> Path:
+        """Wait for the end. Being canceled while waiting does not cancel the download.
 
-    def _delete_commit(self, repo_dir: Path, commit: str) -> int:
-        snapshot_index.remove(self._records_dir, repo_dir / "snapshots" / commit)
-        return hf_cache.delete_revision(repo_dir, commit)
-
-    async def newer(self, ref: ModelRef | str, settings: HubSettings | None = None) -> str | None:
-        """Ask whether there is another revision than the one that is here; gives it.
-
-        For a pinned commit the main branch is asked.
+        Returns:
+            The snapshot's directory.
 
         Raises:
-            UnknownId: The model is no longer there.
-            DownloadFailed: Nobody can be asked.
+            DownloadFailed: It failed; the message says why and what helps.
+            DownloadCanceled: Somebody canceled it.
         """
-        ref = parse_ref(ref) if isinstance(ref, str) else ref
-        settings = settings or HubSettings.from_environment()
-        here = self.local_revision(ref, settings)
-        if here is None or ref.source not in ("hub", "url"):
-            return None
-        there = await asyncio.to_thread(self._current_revision, ref, settings)
-        return there if there != here else None
+        return await asyncio.shield(self._task)
 
-    def _current_revision(self, ref: ModelRef, settings: HubSettings) -> str:
-        if ref.source == "hub":
-            return hub.commit_of(ref, settings, hub.MAIN if ref.is_pinned else None)
-        return url.look_up(ref, settings, self._fetching, [url.file_name(ref)])[0]
+    async def _run(self) -> Path:
+        try:
+            async with self._turn, self._slots:
+                self._has_begun = True
+                path = await asyncio.to_thread(self._file_transfer.run)
+        except asyncio.CancelledError:
+            if self._has_begun or not self._is_canceled:
+                self._file_transfer.cancel()
+                raise
+            self._publish(self._progress.end("canceled"))
+            raise DownloadCanceled(f"The download of {self.manifest.ref} was canceled.") from None
+        except DownloadCanceled:
+            self._publish(self._progress.end("canceled"))
+            raise
+        except JupyterExtError as error:
+            self._publish(self._progress.end("failed", str(error)))
+            raise
+        except Exception as error:
+            log.exception("the download of %s broke", self.manifest.ref)
+            text = f"The download of {self.manifest.ref} broke ({type(error).__name__}); the engine's log says where."
+            self._publish(self._progress.end("failed", text))
+            raise DownloadFailed(text) from error
+        self._publish(self._progress.end("completed"))
+        return path
 
-    def _resolve(self, ref: ModelRef, settings: HubSettings, allow_weights: tuple[str, ...]) -> Manifest:
-        if ref.source in ("file", "training"):
-            path = Path(ref.name) if ref.source == "file" else self._training_path(ref.name)
-            if path is None:
-                raise UnknownId(f"There is no training {ref.name} with weights that could be loaded.")
-            return local.describe(ref, path, settings, allow_weights)
-        repo_dir = self._repo_dir(ref, settings)
-        if ref.source == "url":
-            revision, file = url.look_up(ref, settings, self._fetching, allow_weights)
-            manifest = Manifest(ref, revision, repo_dir, (file,), settings, refs=(hub.MAIN,))
-        else:
-            revision, listed = hub.list_files(ref, settings)
-            files, skipped = file_selection.select(listed, allow_weights, str(ref))
-            refs = () if ref.is_pinned else (ref.revision or hub.MAIN,)
-            manifest = Manifest(ref, revision, repo_dir, files, settings, refs, skipped)
-        config, weights = size_estimate.look_ahead(manifest, self._fetching)
-        return Manifest(
-            ref,
-            revision,
-            repo_dir,
-            manifest.files,
-            settings,
-            manifest.refs,
-            manifest.skipped,
-            config,
-            weights,
-        )
+    def _hand_over(self, sample: Sample) -> None:
+        """Take a sample in the fetching thread to the loop."""
+        try:
+            self._loop.call_soon_threadsafe(self._take, sample)
+        except RuntimeError:
+            # The loop is closed: nobody looks any more.
+            return
 
-    def _repo_dir(self, ref: ModelRef, settings: HubSettings) -> Path:
-        if ref.source == "url":
-            return url.repo_dir(ref, self._directory)
-        return hf_cache.hub_repo_dir(ref, settings)
+    def _take(self, sample: Sample) -> None:
+        if self.transfer.status == "running":
+            self._publish(self._progress.update(sample))
 
-    def _fetch(self, manifest: Manifest, on_sample: Callable[[Sample], None]) -> FileTransfer:
-        return FileTransfer(
-            manifest,
-            self._journals_dir,
-            self._fetching,
-            self.limiter,
-            self._verified,
-            self._disk,
-            on_sample,
-            on_whole=lambda: snapshot_index.write(self._records_dir, manifest),
-        )
+    def _publish(self, transfer: Transfer) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(transfer)
+            except Exception:
+                log.exception("a listener of the download of %s failed", self.manifest.ref)
 
 
 def _read_limit(path: Path) -> float | None:
     try:
         found = json.loads(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return float(found) if isinstance(found, int | float) and found >= MIN_BYTES_PER_S else None

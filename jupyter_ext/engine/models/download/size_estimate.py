@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,10 +10,12 @@ from typing import Any
 from jupyter_ext.engine.models.cache import hf_cache
 from jupyter_ext.engine.models.cache.checksums import new_hash
 from jupyter_ext.engine.models.download.reuse import digest_of
-from jupyter_ext.engine.models.sources.http_range import Changed, Connector, Remote, TryAgain
+from jupyter_ext.engine.models.sources.http_range import Connector, Remote
+from jupyter_ext.engine.models.sources.http_rules import Changed, TryAgain
 from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest, ManifestFile
 from jupyter_ext.errors import DownloadFailed
+from jupyter_ext.weights.json_documents import MAX_CONFIG_BYTES, BadJson, parse_document
 from jupyter_ext.weights.safetensors import (
     FIRST_READ_BYTES,
     LENGTH_BYTES,
@@ -30,7 +31,6 @@ from jupyter_ext.weights.safetensors import (
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 8
-_MAX_CONFIG_BYTES = 4 * 1024 * 1024
 _ATTEMPTS = 3
 
 
@@ -57,12 +57,12 @@ def look_ahead(
 
 
 def _config(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> dict[str, Any] | None:
-    if not 0 < file.bytes <= _MAX_CONFIG_BYTES:
+    if not 0 < file.bytes <= MAX_CONFIG_BYTES:
         return None
     try:
         content = _local(manifest, file) or _first_bytes(manifest, file, file.bytes, fetching)
-        parsed = json.loads(content)
-    except (ValueError, RecursionError, TryAgain, Changed) as error:
+        parsed = parse_document(content)
+    except (BadJson, TryAgain, Changed) as error:
         log.info("the config of %s could not be read ahead (%s)", manifest.ref, type(error).__name__)
         return None
     return parsed if isinstance(parsed, dict) else None

@@ -134,7 +134,7 @@ class FileTransfer:
         if self._phase != "resolve":
             return self._state.missing_bytes
         left = 0
-        for file in self._manifest.files:
+        for file in self._manifest.blobs:
             blob = hf_cache.blob_path(self._manifest, file)
             if blob.exists() and blob.stat().st_size == file.bytes:
                 continue
@@ -149,14 +149,14 @@ class FileTransfer:
 
     def _link(self) -> None:
         """Take what another model of this cache has; that needs no room."""
-        for file in self._manifest.files:
+        for file in self._manifest.blobs:
             blob = hf_cache.blob_path(self._manifest, file)
             if not blob.exists():
                 reuse.link(file, blob, self._verified, self._looked_at)
 
     def _prepare(self) -> None:
         """Find what is here already, and open a partial for all else."""
-        for file in self._manifest.files:
+        for file in self._manifest.blobs:
             self._looked_at(0)
             blob = hf_cache.blob_path(self._manifest, file)
             if self._is_here(file, blob):
@@ -266,7 +266,7 @@ class FileTransfer:
                 bytes_done=self._most_done_bytes,
                 resumed_bytes=self._resumed_bytes,
                 hashed_bytes=self._here_bytes + self._state.hashed_bytes,
-                files_done=len(self._manifest.files) - len(unpublished),
+                files_done=len(self._manifest.blobs) - len(unpublished),
                 file=unpublished[0].file.name if unpublished else None,
                 num_connections=self._connections.num_open,
             )

@@ -11,13 +11,16 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.models.interfaces import DownloadTask, Environ, Fetching, ModelDescription
+from jupyter_ext.engine.models.interfaces import Downloader, DownloadPlan, DownloadTask, Environ
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.service.background_tasks import BackgroundTasks
 from jupyter_ext.engine.models.service.record import Record
 from jupyter_ext.engine.models.service.registry import ModelRegistry, one_line
+from jupyter_ext.engine.models.sources.description import ModelDescription
+from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.errors import DownloadCanceled, InvalidInput, JupyterExtError, UnknownId
 from jupyter_ext.protocol.models import Transfer
 from jupyter_ext.protocol.problems import Problem
@@ -31,13 +34,13 @@ class DownloadJobs:
     """What is on its way, and what is here.
 
     Args:
-        shelf: The records.
-        fetching: Fetches files.
+        registry: The records.
+        downloader: Fetches files.
     """
 
-    def __init__(self, registry: ModelRegistry, fetching: Fetching) -> None:
+    def __init__(self, registry: ModelRegistry, downloader: Downloader[Any]) -> None:
         self._registry = registry
-        self._fetching = fetching
+        self._downloader = downloader
         self._tasks = BackgroundTasks()
         self._running: dict[str, DownloadTask] = {}
         self._closing = False
@@ -48,7 +51,7 @@ class DownloadJobs:
         for running in self._running.values():
             running.cancel()
         await self._tasks.cancel_all()
-        await self._fetching.close()
+        await self._downloader.close()
 
     def is_running(self, record: Record) -> bool:
         """Tell whether a model is on its way."""
@@ -59,7 +62,7 @@ class DownloadJobs:
     async def found(self) -> list[ModelRef]:
         """List the models of the engine's own cache that are here whole."""
         try:
-            return await self._fetching.all_local(self._registry.environ)
+            return await self._downloader.all_local(self._own_settings())
         except (JupyterExtError, OSError) as error:
             log.warning("the cache is not looked at: %s", error)
             return []
@@ -75,7 +78,7 @@ class DownloadJobs:
             return
         is_fetched = ref.source in _FETCHED
         record.path = None if is_fetched else record.path
-        kept = await self._fetching.kept_bytes(ref, self._environ(record)) if is_fetched else 0
+        kept = await self._downloader.kept_bytes(ref) if is_fetched else 0
         record.disk = "partial" if kept else "absent"
 
     async def _here(self, record: Record) -> ModelDescription | None:
@@ -84,8 +87,8 @@ class DownloadJobs:
             return None
         try:
             if ref.source in _FETCHED:
-                return await self._fetching.local(ref, self._environ(record))
-            found = await self._fetching.describe(ref, Path(record.path or ref.name))
+                return await self._downloader.local(ref, self._settings(record))
+            found = await self._downloader.describe(ref, Path(record.path or ref.name))
         except (JupyterExtError, OSError) as error:
             record.error = one_line(error)
             return None
@@ -99,11 +102,14 @@ class DownloadJobs:
             InvalidInput: There is nothing in it that may be fetched.
             Problem: The hub knows none such, or cannot be asked.
         """
-        asked = environ or self._registry.environ
-        if ref.source not in _FETCHED or await self._fetching.local(ref, asked) is not None:
+        if ref.source not in _FETCHED:
+            return None
+        settings = HubSettings.from_environment(environ or self._registry.environ)
+        if await self._downloader.local(ref, settings) is not None:
             return None
         try:
-            return (await self._fetching.resolve(ref, asked))[0]
+            plan: DownloadPlan = await self._downloader.resolve(ref, settings)
+            return plan.description()
         except InvalidInput:
             raise
         except JupyterExtError as error:
@@ -116,7 +122,7 @@ class DownloadJobs:
             InvalidInput: It does not.
         """
         try:
-            await self._fetching.describe(ref, Path(ref.name))
+            await self._downloader.describe(ref, Path(ref.name))
         except UnknownId as error:
             raise InvalidInput(str(error)) from error
 
@@ -127,13 +133,13 @@ class DownloadJobs:
             Problem: It cannot be asked.
         """
         try:
-            return await self._fetching.newer(record.ref, self._environ(record))
+            return await self._downloader.newer(record.ref, self._settings(record))
         except JupyterExtError as error:
             raise Problem(502, "The hub cannot be asked", str(error)) from error
 
     def disk_bytes(self) -> tuple[int, int]:
-        """Tell how much room there is where files go by default: free, and in all."""
-        return self._fetching.disk_bytes(self._registry.environ)
+        """Return the space of the disk that files go to by default, bytes: free, and in all."""
+        return self._downloader.disk_bytes(self._own_settings())
 
     def check_fetchable(self, record: Record) -> None:
         """Refuse to fetch what is nowhere to be fetched from.
@@ -192,7 +198,7 @@ class DownloadJobs:
         if record.ref.source not in _FETCHED:
             return
         try:
-            await self._fetching.remove(record.ref, self._environ(record))
+            await self._downloader.remove(record.ref, self._settings(record))
         except (OSError, JupyterExtError) as error:
             detail = f"The files of {record.id} cannot be deleted: {one_line(error)}"
             raise Problem(409, "Not deleted", detail) from error
@@ -206,7 +212,7 @@ class DownloadJobs:
             return
         for revision in record.stale:
             try:
-                await self._fetching.remove_revision(record.ref, revision, self._environ(record))
+                await self._downloader.remove_revision(record.ref, revision, self._settings(record))
             except (JupyterExtError, OSError) as error:
                 log.warning("revision %s of %s stays: %s", revision, record.id, error)
         record.stale = []
@@ -232,10 +238,11 @@ class DownloadJobs:
 
     async def _fetch_whole(self, record: Record) -> None:
         self._take(record, self._transfer(record).model_copy(update={"phase": "resolve"}))
-        described, plan = await self._fetching.resolve(record.ref, self._environ(record), record.weights)
+        plan = await self._downloader.resolve(record.ref, self._settings(record), record.weights)
+        described = plan.description()
         replaced = record.revision
         record.describe(replace(described, revision=replaced or described.revision))
-        task = self._running[record.id] = self._fetching.start(
+        task = self._running[record.id] = self._downloader.start(
             plan, lambda transfer: self._take(record, transfer)
         )
         path = await task.wait()
@@ -255,7 +262,7 @@ class DownloadJobs:
     async def _end(self, record: Record, status: str, error: str | None = None) -> None:
         """Note how a download ended, and set the disk's state."""
         is_here = status == "completed" or record.disk == "updating"
-        kept = 0 if is_here else await self._fetching.kept_bytes(record.ref, self._environ(record))
+        kept = 0 if is_here else await self._downloader.kept_bytes(record.ref)
         changes = {"status": status, "error": error, "ended_at": rfc3339(time.time()), "eta_s": None}
         record.transfer = self._transfer(record).model_copy(update=changes)
         record.error = error
@@ -264,5 +271,18 @@ class DownloadJobs:
     def _transfer(self, record: Record) -> Transfer:
         return record.transfer or Transfer(status="running", phase="queued", started_at=rfc3339(time.time()))
 
-    def _environ(self, record: Record) -> Environ:
-        return self._registry.environ_of(record)
+    def _settings(self, record: Record) -> HubSettings:
+        """Return the hub of whoever asked for a model last.
+
+        Raises:
+            InvalidInput: A variable is malformed.
+        """
+        return HubSettings.from_environment(self._registry.environ_of(record))
+
+    def _own_settings(self) -> HubSettings:
+        """Return the hub of the engine's own variables; malformed ones count as not set, as a download says what is wrong."""
+        try:
+            return HubSettings.from_environment(self._registry.environ)
+        except InvalidInput as error:
+            log.warning("the engine's own hub is not used: %s", error)
+            return HubSettings.from_environment({})

@@ -28,27 +28,27 @@ class LoadJobs:
     """What is in memory.
 
     Args:
-        shelf: The records.
-        fetches: What is on its way.
-        hosting: Holds models in memory.
+        registry: The records.
+        downloads: What is on its way.
+        hosts: Holds models in memory.
     """
 
-    def __init__(self, registry: ModelRegistry, fetches: DownloadJobs, hosting: ModelHosts) -> None:
+    def __init__(self, registry: ModelRegistry, downloads: DownloadJobs, hosts: ModelHosts) -> None:
         self._registry = registry
-        self._fetches = fetches
-        self._hosting = hosting
+        self._downloads = downloads
+        self._hosts = hosts
         self._loading = BackgroundTasks()
         self._unloading = BackgroundTasks()
 
     async def adopt(self) -> dict[str, ModelHost]:
         """Find what an earlier engine has loaded, by model id."""
-        return await self._hosting.adopt()
+        return await self._hosts.adopt()
 
     async def close(self) -> None:
         """Let go of the hosts; they go on."""
         await self._loading.cancel_all()
         await self._unloading.cancel_all()
-        await self._hosting.close()
+        await self._hosts.close()
 
     def is_loading(self, record: Record) -> bool:
         """Tell whether a model is being loaded, or waits for its files to be."""
@@ -65,7 +65,7 @@ class LoadJobs:
         if record.memory == "loaded":
             _check_same(record, options)
             if options.user is not None:
-                self._hosting.add_user(record.id, options.user)
+                self._hosts.add_user(record.id, options.user)
             self.keep(record, pinned=options.pin or None, keep_alive_s=options.keep_alive_s)
             self._registry.touch(record)
             return
@@ -89,27 +89,27 @@ class LoadJobs:
 
     def keep(self, record: Record, *, pinned: bool | None, keep_alive_s: float | None) -> None:
         """Change how long a loaded model stays."""
-        self._hosting.change(record.id, pinned=pinned, keep_alive_s=keep_alive_s)
+        self._hosts.change(record.id, pinned=pinned, keep_alive_s=keep_alive_s)
         self.look(record)
 
     def attach(self, record: Record, user: ModelUser) -> None:
         """Note that somebody uses a loaded model."""
-        self._hosting.add_user(record.id, user)
+        self._hosts.add_user(record.id, user)
         self._registry.touch(record)
         self.look(record)
 
     def detach(self, record: Record, user_id: str) -> None:
         """Forget that somebody used a model."""
         if record.memory == "loaded":
-            self._hosting.remove_user(record.id, user_id)
+            self._hosts.remove_user(record.id, user_id)
             self.look(record)
 
     def look(self, record: Record) -> None:
         """Look at a model's host anew: its memory, its users, or that it has ended by itself."""
-        host = self._hosting.host(record.id)
+        host = self._hosts.host(record.id)
         if host is None and record.memory == "loaded":
             record.move_memory("free")
-            if (why := self._hosting.why_ended(record.id)) is not None:
+            if (why := self._hosts.why_ended(record.id)) is not None:
                 self._registry.notice(record, why)
         record.host = host
         self._registry.changed(record)
@@ -122,7 +122,7 @@ class LoadJobs:
             record.move_memory("loading")
             self._registry.changed(record)
             path = Path(record.path or "")
-            host = await self._hosting.load(record.id, path, _with_weights(record, options))
+            host = await self._hosts.load(record.id, path, _with_weights(record, options))
         except asyncio.CancelledError:
             self._not_loaded(record)
             raise
@@ -144,12 +144,12 @@ class LoadJobs:
             Problem: They cannot be had.
         """
         if record.disk == "downloaded" and not await asyncio.to_thread(os.path.exists, record.path or ""):
-            await self._fetches.look(record)  # somebody has deleted them
+            await self._downloads.look(record)  # somebody has deleted them
         if record.disk in ("absent", "partial"):
-            self._fetches.check_fetchable(record)
-            self._fetches.begin(record)
+            self._downloads.check_fetchable(record)
+            self._downloads.begin(record)
         if record.disk == "downloading":
-            await self._fetches.wait(record)
+            await self._downloads.wait(record)
         if record.disk not in ("downloaded", "updating"):
             raise Problem(409, "Not downloaded", record.error or f"{record.id} was not downloaded.")
 
@@ -167,16 +167,16 @@ class LoadJobs:
             if (loading := self._loading.get(record.id)) is not None:
                 loading.cancel()
                 await asyncio.wait([loading])
-            if self._hosting.host(record.id) is not None:
-                record.unloaded = await self._hosting.unload(record.id)
+            if self._hosts.host(record.id) is not None:
+                record.unloaded = await self._hosts.unload(record.id)
         except JupyterExtError as error:
             record.error = one_line(error)
         finally:
-            record.host = self._hosting.host(record.id)
+            record.host = self._hosts.host(record.id)
             if record.memory == "unloading":
                 record.move_memory("free")
             self._registry.changed(record)
-        await self._fetches.tidy(record)
+        await self._downloads.tidy(record)
 
     def _has_other_code(self, record: Record, options: LoadOptions) -> bool:
         """Tell whether a loaded model is asked for with another factory by its only user, who has changed the class.
@@ -184,7 +184,7 @@ class LoadJobs:
         Raises:
             Problem: Others use it as it is.
         """
-        host, code = record.host, self._hosting.code_of(options)
+        host, code = record.host, self._hosts.code_of(options)
         if host is None or code is None or code == host.code:
             return False
         asker = options.user

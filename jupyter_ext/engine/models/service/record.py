@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.engine.models.interfaces import ModelDescription
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service.states import Disk, Memory, move_disk, move_memory, shown
+from jupyter_ext.engine.models.sources.description import ModelDescription
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.protocol.model_refs import key_of
 from jupyter_ext.protocol.models import (

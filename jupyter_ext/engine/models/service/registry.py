@@ -23,7 +23,7 @@ from jupyter_ext.protocol.problems import Problem
 log = logging.getLogger(__name__)
 
 TOPIC = "models"
-"""The hub's topic; its items are ids of models that have changed."""
+"""The topic; its items are ids of models that have changed."""
 
 _KEPT_VARIABLES = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE")
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -35,13 +35,13 @@ class ModelRegistry:
 
     Args:
         files: Their files.
-        hub: Where changes are published.
+        pubsub: Where changes are published.
         environ: The engine's own variables, for whoever brings none.
     """
 
-    def __init__(self, files: Records, hub: PubSub[str], environ: Environ) -> None:
+    def __init__(self, files: Records, pubsub: PubSub[str], environ: Environ) -> None:
         self._files = files
-        self._hub = hub
+        self._pubsub = pubsub
         self.environ = dict(environ)
         self._records: dict[str, Record] = {}
         self._environs: dict[str, Environ] = {}
@@ -96,7 +96,7 @@ class ModelRegistry:
 
     def changed(self, record: Record) -> None:
         """Publish that a record has changed."""
-        self._hub.publish(TOPIC, record.id)
+        self._pubsub.publish(TOPIC, record.id)
 
     def notice(self, record: Record, text: str) -> None:
         """Tell people something of a model, once."""

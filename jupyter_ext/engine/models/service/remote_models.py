@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.models.interfaces import Environ, LoadOptions
 from jupyter_ext.engine.models.service.background_tasks import BackgroundTasks
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.services.pieces import PREFIX, PiecesClient, discover, normal_base_url, split_id
 from jupyter_ext.errors import JupyterExtError, UnknownId
-from jupyter_ext.protocol.models import LocalModel, Transfer
+from jupyter_ext.protocol.models import LocalModel, ModelUser, Transfer
 from jupyter_ext.protocol.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -42,12 +43,12 @@ class RemoteModels:
     """Models of the services that somebody has asked about.
 
     Args:
-        hub: Where changes are published.
-        own_urls: Gives base URLs of this engine itself, which are not looked at when a service is looked for.
+        pubsub: Where changes are published.
+        own_urls: Returns base URLs of this engine itself, which are not looked at when a service is looked for.
     """
 
-    def __init__(self, hub: PubSub[str], own_urls: Callable[[], frozenset[str]]) -> None:
-        self._hub = hub
+    def __init__(self, pubsub: PubSub[str], own_urls: Callable[[], frozenset[str]]) -> None:
+        self._pubsub = pubsub
         self._own_urls = own_urls
         self._services: dict[str, _Service] = {}
 
@@ -62,7 +63,7 @@ class RemoteModels:
             await self._close(service)
 
     async def connect(self, on: str, token: str | None = None) -> str:
-        """Begin to know a service; gives its base URL.
+        """Begin to know a service, and return its base URL.
 
         Args:
             on: `pieces`, which is looked for on this machine, or a base URL.
@@ -88,7 +89,7 @@ class RemoteModels:
         return base_url
 
     async def page(self, base_url: str | None = None) -> list[LocalModel]:
-        """Give the models of one service or of all, asked anew.
+        """Return the models of one service or of all, asked anew.
 
         Raises:
             RequestRefused: The one service does not answer.
@@ -96,25 +97,33 @@ class RemoteModels:
         if base_url is not None:
             service = self._services[base_url]
             await self._refresh(service)
-            return [self._shown(service, id) for id in service.models]
+            return [self._resource(service, id) for id in service.models]
         await asyncio.gather(*(self._refresh_or_say(service) for service in self._services.values()))
-        return [self._shown(service, id) for service in self._services.values() for id in service.models]
+        return [self._resource(service, id) for service in self._services.values() for id in service.models]
 
     def known(self, model_id: str) -> LocalModel | None:
-        """Give a model as it was last heard of, or `None`."""
+        """Return a model as it was last heard of, or `None`."""
         try:
             service, id = self._find(model_id)
         except UnknownId:
             return None
-        return self._shown(service, id) if id in service.models else None
+        return self._resource(service, id) if id in service.models else None
 
     async def get(self, model_id: str) -> LocalModel:
-        """Give a model, asked anew."""
+        """Return a model, asked anew."""
         service, id = self._find(model_id)
         return self._take(service, id, await service.client.get(id))
 
-    async def download(self, model_id: str) -> LocalModel:
-        """Have the service begin a download, and follow it."""
+    async def download(
+        self, model_id: str, environ: Environ | None = None, weights: Sequence[str] | None = None
+    ) -> LocalModel:
+        """Have the service begin a download, and follow it.
+
+        Raises:
+            Problem: Files are named; the service knows what it fetches.
+        """
+        if weights:
+            raise _refused("weights")
         service, id = self._find(model_id)
         if id in service.following and service.transfers[id].status != "running":
             await service.following.wait(id)  # the one before is over and being tidied up
@@ -127,31 +136,85 @@ class RemoteModels:
             service.following.begin(id, self._follow(service, id))
         return self._take(service, id, model)
 
-    async def act(self, model_id: str, action: str) -> LocalModel:
-        """Have the service cancel a download, load or unload."""
-        service, id = self._find(model_id)
-        return self._take(service, id, await service.client.act(id, action))
+    async def cancel(self, model_id: str) -> LocalModel:
+        """Have the service stop a download."""
+        return await self._act(model_id, "download/cancel")
 
-    async def change(self, model_id: str, name: str | None, description: str | None) -> LocalModel:
+    async def update(
+        self, model_id: str, environ: Environ | None = None, *, check_only: bool = False
+    ) -> LocalModel:
+        """Have the service download again, which is the only way it has to a newer revision.
+
+        Raises:
+            Problem: With `check_only`; a service does not tell.
+        """
+        if check_only:
+            raise Problem(
+                409, "Cannot be asked", "A service does not tell whether there is a newer revision."
+            )
+        return await self.download(model_id)
+
+    async def load(self, model_id: str, options: LoadOptions, *, wait: bool = True) -> LocalModel:
+        """Have the service load; it answers when that is true.
+
+        Raises:
+            Problem: It is asked how.
+        """
+        for name in ("device", "dtype", "keep_alive_s", "pin"):
+            if getattr(options, name):
+                raise _refused(name)
+        for name in options.extra:
+            raise _refused(name)
+        return await self._act(model_id, "load")
+
+    async def unload(self, model_id: str, *, wait: bool = True) -> LocalModel:
+        """Have the service unload."""
+        return await self._act(model_id, "unload")
+
+    async def keep(
+        self, model_id: str, *, pinned: bool | None = None, keep_alive_s: float | None = None
+    ) -> LocalModel:
+        """Refuse: Pieces' API has no word for it."""
+        raise _refused("pinning or keep-alive")
+
+    async def attach(self, model_id: str, user: ModelUser) -> LocalModel:
+        """Refuse: Pieces' API has no word for it."""
+        raise _refused("users")
+
+    async def detach(self, model_id: str, user_id: str) -> LocalModel:
+        """Refuse: Pieces' API has no word for it."""
+        raise _refused("users")
+
+    async def change(
+        self, model_id: str, *, name: str | None = None, description: str | None = None
+    ) -> LocalModel:
         """Change what the service says of a custom model."""
         service, id = self._find(model_id)
         changes = {"name": name, "description": description}
         given = {key: value for key, value in changes.items() if value is not None}
         return self._take(service, id, await service.client.update(id, given))
 
-    async def delete(self, model_id: str) -> None:
+    async def delete(self, model_id: str, *, force: bool = False) -> None:
         """Have the service forget a custom model."""
+        if force:
+            await self.unload(model_id)
         service, id = self._find(model_id)
         await service.client.delete(id)
         service.models.pop(id, None)
-        self._hub.publish(TOPIC, model_id)
+        self._pubsub.publish(TOPIC, model_id)
 
-    async def delete_cache(self, model_id: str) -> LocalModel:
+    async def delete_cache(self, model_id: str, *, force: bool = False) -> LocalModel:
         """Have the service delete a model's files."""
+        if force:
+            await self.unload(model_id)
         service, id = self._find(model_id)
         await service.client.delete_cache(id)
         service.transfers.pop(id, None)
         return self._take(service, id, await service.client.get(id))
+
+    async def _act(self, model_id: str, action: str) -> LocalModel:
+        service, id = self._find(model_id)
+        return self._take(service, id, await service.client.act(id, action))
 
     async def _close(self, service: _Service) -> None:
         await service.following.cancel_all()
@@ -197,7 +260,7 @@ class RemoteModels:
                     samples = [*(item for item in samples if item[0] > now - _SPEED_OVER_S), (now, done)]
                     changes |= {"bytes_done": round(done), **_speed(samples, total)}
                 service.transfers[id] = service.transfers[id].model_copy(update=changes)
-                self._hub.publish(TOPIC, id_here)
+                self._pubsub.publish(TOPIC, id_here)
             error = (
                 f"{service.client.base_url} says that the download failed." if status == "FAILED" else None
             )
@@ -218,15 +281,15 @@ class RemoteModels:
             changes["bytes_done"] = transfer.bytes_total
         service.transfers[id] = transfer.model_copy(update=changes)
         service.models[id] = model
-        self._hub.publish(TOPIC, id_here)
+        self._pubsub.publish(TOPIC, id_here)
 
     def _take(self, service: _Service, id: str, model: LocalModel) -> LocalModel:
         service.models[id] = model
-        self._hub.publish(TOPIC, model.id)
-        return self._shown(service, id)
+        self._pubsub.publish(TOPIC, model.id)
+        return self._resource(service, id)
 
-    def _shown(self, service: _Service, id: str) -> LocalModel:
-        """Give a model with its transfer; while we follow one, its own flags may lag behind."""
+    def _resource(self, service: _Service, id: str) -> LocalModel:
+        """Return a model with its transfer; while we follow one, its own flags may lag behind."""
         model, transfer = service.models[id], service.transfers.get(id)
         if transfer is None:
             return model
@@ -236,7 +299,7 @@ class RemoteModels:
         return model.model_copy(update=changes)
 
 
-def refused_by_service(what: str) -> Problem:
+def _refused(what: str) -> Problem:
     """Make the problem for what Pieces' API has no word for."""
     return Problem(422, "Invalid value", f"A service takes no {what}; leave it out.")
 

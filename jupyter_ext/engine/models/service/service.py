@@ -15,7 +15,13 @@ from typing import Any
 
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models import memory
-from jupyter_ext.engine.models.interfaces import Environ, Fetching, LoadOptions, ModelHosts, Trained
+from jupyter_ext.engine.models.interfaces import (
+    Downloader,
+    Environ,
+    LoadOptions,
+    ModelHosts,
+    Trained,
+)
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service import states as state
 from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
@@ -34,25 +40,25 @@ class ModelService:
 
     Args:
         records: Their files.
-        fetching: Fetches files.
-        hosting: Holds models in memory.
+        downloader: Fetches files.
+        hosts: Holds models in memory.
         trained: Knows what trainings have left.
-        hub: Where changes are published, under `registry.TOPIC`.
+        pubsub: Where changes are published, under `registry.TOPIC`.
         environ: The engine's own variables, for whoever brings none.
     """
 
     def __init__(
         self,
         records: Records,
-        fetching: Fetching,
-        hosting: ModelHosts,
+        downloader: Downloader[Any],
+        hosts: ModelHosts,
         trained: Trained,
-        hub: PubSub[str],
+        pubsub: PubSub[str],
         environ: Environ,
     ) -> None:
-        self._registry = ModelRegistry(records, hub, environ)
-        self._fetches = DownloadJobs(self._registry, fetching)
-        self._loads = LoadJobs(self._registry, self._fetches, hosting)
+        self._registry = ModelRegistry(records, pubsub, environ)
+        self._downloads = DownloadJobs(self._registry, downloader)
+        self._loads = LoadJobs(self._registry, self._downloads, hosts)
         self._trained = trained
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -60,10 +66,10 @@ class ModelService:
     async def open(self) -> None:
         """Read the records, find what is in the cache, adopt hosts, and go on with downloads that were cut."""
         await self._registry.open()
-        for ref in await self._fetches.found():
+        for ref in await self._downloads.found():
             self._registry.put(new_record(ref))
         for record in self._registry.all():
-            await self._fetches.look(record)
+            await self._downloads.look(record)
         for model_id, host in (await self._loads.adopt()).items():
             record = self._registry.get(model_id) or self._registry.put(new_record(parse_ref(model_id)))
             record.host = host
@@ -71,11 +77,11 @@ class ModelService:
         for record in self._registry.all():
             if record.fetching:
                 log.info("going on with the download of %s", record.id)
-                self._fetches.begin(record, updating=record.disk == "downloaded")
+                self._downloads.begin(record, updating=record.disk == "downloaded")
 
     async def close(self) -> None:
         """Stop what runs here; what has come of a download is kept, and hosts go on."""
-        await self._fetches.close()
+        await self._downloads.close()
         await self._loads.close()
 
     @property
@@ -100,7 +106,7 @@ class ModelService:
         await self._find_trained()
         models = [record.resource() for record in self._registry.all()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
-        disk_free, disk_total = self._fetches.disk_bytes()
+        disk_free, disk_total = self._downloads.disk_bytes()
         return ModelPage(
             models=models,
             disk_free_bytes=disk_free,
@@ -143,7 +149,7 @@ class ModelService:
         ref = parse_ref(full_id(text))
         record = self._registry.get(str(ref))
         is_unknown = record is None or record.bytes is None
-        described = await self._fetches.look_ahead(ref, environ) if look and is_unknown else None
+        described = await self._downloads.look_ahead(ref, environ) if look and is_unknown else None
         record = self._registry.get(str(ref)) or await self._make(ref)
         self._registry.take_environ(record, environ)
         if described is not None and record.disk in ("absent", "partial"):
@@ -171,18 +177,18 @@ class ModelService:
             Problem: It has no files to fetch.
         """
         record = await self._record(model_id, add=True)
-        if not self._fetches.is_running(record):
+        if not self._downloads.is_running(record):
             self._registry.take_environ(record, environ)
             record.weights = record.weights if weights is None else list(weights)
         if state.answer("download", record.state) == "begin":
-            self._fetches.check_fetchable(record)
-            self._fetches.begin(record)
+            self._downloads.check_fetchable(record)
+            self._downloads.begin(record)
         return record.resource()
 
     async def cancel(self, model_id: str) -> LocalModel:
         """Stop a download; what has come is kept for the next one. Where none runs, nothing happens."""
         record = await self._record(model_id)
-        await self._fetches.cancel(record)
+        await self._downloads.cancel(record)
         return record.resource()
 
     async def update(
@@ -196,14 +202,14 @@ class ModelService:
             Problem: The hub cannot be asked.
         """
         record = await self._record(model_id)
-        if self._fetches.is_running(record):
+        if self._downloads.is_running(record):
             return record.resource()
         self._registry.take_environ(record, environ)
-        self._fetches.check_fetchable(record)
+        self._downloads.check_fetchable(record)
         if record.disk in ("absent", "partial") and not check_only:
-            self._fetches.begin(record)
+            self._downloads.begin(record)
             return record.resource()
-        record.newer_revision = await self._fetches.newer(record)
+        record.newer_revision = await self._downloads.newer(record)
         self._registry.save(record)
         if record.newer_revision is None or check_only:
             return record.resource()
@@ -211,7 +217,7 @@ class ModelService:
             whole = f"hub:{record.ref.name}"
             detail = f"{record.id} names one commit and stays what it is; `%model {whole} download` fetches the newest."
             raise Problem(409, "Pinned", detail)
-        self._fetches.begin(record, updating=True)
+        self._downloads.begin(record, updating=True)
         return record.resource()
 
     # -- memory ---------------------------------------------------------------------------------------------------
@@ -231,13 +237,13 @@ class ModelService:
             Problem: It cannot be loaded: not here, does not fit, failed.
         """
         record = await self._record(model_id, add=fetch)
-        if not self._fetches.is_running(record):
+        if not self._downloads.is_running(record):
             self._registry.take_environ(record, options.hub_environ)
         if record.disk in ("absent", "partial") and record.memory == "free":
             if not fetch:
                 detail = f"{record.id} is not here; download it first, then load it."
                 raise Problem(409, "Not downloaded", detail)
-            self._fetches.check_fetchable(record)
+            self._downloads.check_fetchable(record)
         await self._loads.load(record, options, wait=wait)
         return record.resource()
 
@@ -312,7 +318,7 @@ class ModelService:
         """
         record = await self._record(model_id)
         await self._free(record, force=force)
-        await self._fetches.remove(record)
+        await self._downloads.remove(record)
         self._registry.remove(record)
 
     async def delete_cache(self, model_id: str, *, force: bool = False) -> LocalModel:
@@ -328,7 +334,7 @@ class ModelService:
                 409, "Not ours", f"The files of {record.id} belong to {owner}; they are not deleted here."
             )
         await self._free(record, force=force)
-        await self._fetches.remove(record)
+        await self._downloads.remove(record)
         self._registry.save(record)
         return record.resource()
 
@@ -356,7 +362,7 @@ class ModelService:
             Problem: There is no such training, or it left no weights.
         """
         if ref.source == "file":
-            await self._fetches.check_file(ref)
+            await self._downloads.check_file(ref)
         record = new_record(ref)
         if ref.source == "training":
             found = await self._trained.find(ref.name)
@@ -364,7 +370,7 @@ class ModelService:
                 detail = f"No training {ref.name!r} has left weights; `%trainings` lists those there are."
                 raise Problem(404, "Not found", detail)
             record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
-        await self._fetches.look(record)
+        await self._downloads.look(record)
         kept = self._registry.put(record)
         self._registry.save(kept)
         return kept
@@ -385,7 +391,7 @@ class ModelService:
         Raises:
             Problem: It is in memory, and `force` is false.
         """
-        await self._fetches.cancel(record)
+        await self._downloads.cancel(record)
         if state.answer("delete", record.state) != "refuse" and not self._loads.is_loading(record):
             return
         if not force:

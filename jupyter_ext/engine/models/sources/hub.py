@@ -13,6 +13,7 @@ from jupyter_ext.engine.models.sources.file_selection import check_names
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import ManifestFile
 from jupyter_ext.errors import DownloadFailed, UnknownId
+from jupyter_ext.weights.safetensors import LIMIT
 
 TIMEOUT_S = 20.0
 MAIN = "main"
@@ -66,9 +67,9 @@ def _file(sibling: Any, ref: ModelRef, commit: str, settings: HubSettings) -> Ma
     sha256 = lfs.sha256 if lfs is not None else None
     blob = sha256 or sibling.blob_id
     named = isinstance(blob, str) and (_SHA256.fullmatch(blob) or _COMMIT.fullmatch(blob))
-    if not isinstance(size, int) or size < 0 or not named:
+    if not isinstance(size, int) or not 0 <= size < LIMIT or not named:
         raise DownloadFailed(
-            f"{settings.endpoint} does not say size and hash of {sibling.rfilename!r} in {ref.name}; nothing was fetched."
+            f"{settings.endpoint} does not say size and hash of {ascii(sibling.rfilename)[:200]} in {ref.name}; nothing was fetched."
         )
     return ManifestFile(
         name=sibling.rfilename,

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources import file_selection
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest, ManifestFile
 from jupyter_ext.errors import InvalidInput, UnknownId
+from jupyter_ext.weights.json_documents import read_object
 from jupyter_ext.weights.safetensors import BadHeader, WeightsSummary, read_header, summarize
 
 _MAX_FILES = 10_000
-_MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 
-def describe(ref: ModelRef, path: Path, settings: HubSettings, allow_weights: Sequence[str]) -> Manifest:
+def describe(ref: ModelRef, path: Path, settings: HubSettings, weights: Sequence[str]) -> Manifest:
     """Look at a model on the disk; reads names, sizes, the config and the headers of safetensors files.
 
     Raises:
@@ -28,8 +26,8 @@ def describe(ref: ModelRef, path: Path, settings: HubSettings, allow_weights: Se
         InvalidInput: It has no weights that may be loaded, or a safetensors file is broken.
     """
     listed = _listed(ref, path)
-    files, skipped = file_selection.select(listed, allow_weights, str(ref))
-    if not any(file_selection.is_weights(file.name, allow_weights) for file in files):
+    files, skipped = file_selection.select(listed, weights, str(ref))
+    if not any(file_selection.is_weights(file.name, weights) for file in files):
         raise InvalidInput(f"{path} holds no safetensors file; name a folder or file that does.")
     root = path if path.is_dir() else path.parent
     names = [file.name for file in files]
@@ -41,7 +39,7 @@ def describe(ref: ModelRef, path: Path, settings: HubSettings, allow_weights: Se
         files=files,
         settings=settings,
         skipped=skipped,
-        config=_config(root / "config.json") if "config.json" in names else None,
+        config=read_object(root / "config.json") if "config.json" in names else None,
         weights=_weights(root, names),
         path=path,
     )
@@ -78,15 +76,6 @@ def _listed(ref: ModelRef, path: Path) -> list[ManifestFile]:
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def _config(path: Path) -> dict[str, Any] | None:
-    try:
-        with open(path, "rb") as file:
-            parsed = json.loads(file.read(_MAX_CONFIG_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _weights(root: Path, names: Sequence[str]) -> WeightsSummary | None:

@@ -8,9 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.reference import ModelRef
+from jupyter_ext.engine.models.sources.description import ModelDescription
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
+from jupyter_ext.protocol.models import ModelFile
 from jupyter_ext.weights.safetensors import WeightsSummary
+
+NOBODY_MISSES_IT = "not needed to load the model"
+"""The reason for leaving a file out of which no word need be said."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Manifest:
         weights: What the safetensors headers say; `None` where they could not be read before the download.
         settings: Whose hub and token.
         path: Where it is, for a model that need not be fetched.
+        notes: What somebody should know before it is fetched; one line each.
     """
 
     ref: ModelRef
@@ -77,11 +84,17 @@ class Manifest:
     config: Mapping[str, Any] | None = field(default=None, repr=False)
     weights: WeightsSummary | None = None
     path: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def blobs(self) -> tuple[ManifestFile, ...]:
+        """One file for each content: files of the same bytes are fetched and stored once."""
+        return tuple({file.blob: file for file in reversed(self.files)}.values())[::-1]
 
     @property
     def total_bytes(self) -> int:
-        """Give the bytes of all files."""
-        return sum(file.bytes for file in self.files)
+        """The bytes of all contents."""
+        return sum(file.bytes for file in self.blobs)
 
     @property
     def architecture(self) -> str | None:
@@ -94,6 +107,31 @@ class Manifest:
         """Tell whether a tokenizer comes along."""
         names = {file.name for file in self.files}
         return bool(names & {"tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.txt"})
+
+    def description(self, path: Path | None = None) -> ModelDescription:
+        """Return what people see of it.
+
+        Args:
+            path: Where it is, if it is here; then nothing is said of files that were left out.
+        """
+        left_out = [
+            f"{file.name if file.name.isprintable() else ascii(file.name)} was left out: {file.reason}"
+            for file in self.skipped
+            if path is None and file.reason != NOBODY_MISSES_IT
+        ]
+        weights = self.weights
+        return ModelDescription(
+            revision=self.revision if path is None or path.parent.name == "snapshots" else None,
+            path=path,
+            files=[ModelFile(name=f.name, bytes=f.bytes, sha256=f.sha256) for f in self.files],
+            bytes=self.total_bytes,
+            memory_bytes=weights.num_bytes + memory.PROCESS_BYTES if weights else None,
+            num_parameters=weights.num_parameters if weights else None,
+            dtype=weights.dtype if weights else None,
+            architecture=self.architecture,
+            tokenizer=self.has_tokenizer,
+            notices=[*self.notes, *left_out],
+        )
 
     @property
     def snapshot_dir(self) -> Path:

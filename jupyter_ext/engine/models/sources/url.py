@@ -11,13 +11,16 @@ from urllib.parse import unquote, urlsplit
 
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources import file_selection
-from jupyter_ext.engine.models.sources.http_range import Connector, TryAgain, validator_of
+from jupyter_ext.engine.models.sources.http_range import Connector
+from jupyter_ext.engine.models.sources.http_rules import TryAgain, validator_of
 from jupyter_ext.engine.models.sources.http_settings import HttpSettings
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import ManifestFile
 from jupyter_ext.errors import DownloadFailed, InvalidInput
+from jupyter_ext.weights import formats
 
 _ATTEMPTS = 3
+_SIZE = re.compile(r"[0-9]{1,18}")
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -28,7 +31,7 @@ def repo_dir(ref: ModelRef, directory: Path) -> Path:
 
 
 def look_up(
-    ref: ModelRef, settings: HubSettings, fetching: HttpSettings, allow_weights: Sequence[str]
+    ref: ModelRef, settings: HubSettings, fetching: HttpSettings, weights: Sequence[str]
 ) -> tuple[str, ManifestFile]:
     """Ask for size and version of the file at an address.
 
@@ -40,11 +43,11 @@ def look_up(
         DownloadFailed: The server does not answer as it must.
     """
     name = file_name(ref)
-    if file_selection.is_pickled(name) and not file_selection.is_weights(name, allow_weights):
+    if formats.can_run_code(name) and not file_selection.is_weights(name, weights):
         raise InvalidInput(
-            f"{name} can run code when it is opened; to take it nevertheless, name it: allow_weights=[{name!r}]."
+            f"{name} can run code when it is opened; to take it nevertheless, name it: weights=[{name!r}]."
         )
-    if not file_selection.is_weights(name, allow_weights):
+    if not file_selection.is_weights(name, weights):
         raise InvalidInput(f"{name!r} is no safetensors file; give the address of one.")
     if settings.offline:
         raise DownloadFailed(f"{ref} cannot be looked up: HF_HUB_OFFLINE is set.")
@@ -68,7 +71,9 @@ def file_name(ref: ModelRef) -> str:
     name = PurePosixPath(unquote(urlsplit(ref.name).path)).name
     if not name:
         raise InvalidInput(f"{ref} names no file; give the address of a safetensors file.")
-    return file_selection.check_name(name)
+    if (why := file_selection.why_not_storable(file_selection.check_name(name))) is not None:
+        raise InvalidInput(f"The file at {ascii(str(ref))[:300]} cannot be kept: {why}.")
+    return name
 
 
 def _ask(ref: ModelRef, settings: HubSettings, fetching: HttpSettings) -> tuple[int, str | None]:
@@ -86,7 +91,7 @@ def _ask(ref: ModelRef, settings: HubSettings, fetching: HttpSettings) -> tuple[
                 continue
             total = response.getheader("Content-Range", "").rpartition("/")[2]
             size = total if response.status == 206 else response.getheader("Content-Length", "")
-            if not size.isdecimal():
+            if not _SIZE.fullmatch(size):
                 raise DownloadFailed(f"{_where(ref)} does not say how big the file is; nothing was fetched.")
             return int(size), validator_of(response)
     finally:

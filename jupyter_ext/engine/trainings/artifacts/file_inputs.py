@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
@@ -27,7 +27,9 @@ MAX_FETCHED_BYTES = 10 * 2**30
 _FETCH_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 5.0
 _OURS = re.compile(r"/v1(?:/v1)?/files/([0-9a-v]{26})(?:/download)?")
-_UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
+_MAX_NAME_BYTES = 200
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]+')
+"""What a file system, or a shell that is not careful, could take for something else."""
 
 
 class FetchError(Exception):
@@ -62,7 +64,7 @@ class FileInputs:
         return names
 
     def resolve(self, names: Sequence[str], given: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
-        """Give the inputs with local paths in place of URLs. Blocks: call it in a thread.
+        """Return the inputs with local paths in place of URLs. Blocks: call it in a thread.
 
         Raises:
             FetchError: A file cannot be had.
@@ -81,7 +83,7 @@ class FileInputs:
         return resolved
 
     def link(self, file_id: str, folder: Path) -> str:
-        """Put a stored file into a run's folder under the name that it was stored with; give its path.
+        """Put a stored file into a run's folder under the name that it was stored with; return its path.
 
         Raises:
             Problem: It was deleted.
@@ -139,8 +141,12 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def safe_name(name: str) -> str:
-    """Make a file name of what a client called its file; the extension stays, as code goes by it."""
-    return _UNSAFE.sub("-", Path(name).name).lstrip(".-")[-120:] or "file"
+    """Return a file name like the one that a client gave: letters of any script and the extension stay.
+
+    At most 200 bytes are kept, from the end.
+    """
+    kept = _UNSAFE.sub("-", name.replace("\\", "/").rpartition("/")[2]).strip()
+    return kept.encode()[-_MAX_NAME_BYTES:].decode(errors="ignore").lstrip(".-") or "file"
 
 
 def _link(source: Path, target: Path) -> Path:
@@ -172,7 +178,7 @@ def _fetch(url: str, folder: Path, run_dir: Path) -> Path:
     """Download from a loopback address, without following it elsewhere."""
     import httpx
 
-    path = folder / safe_name(urlsplit(url).path)
+    path = folder / safe_name(unquote(urlsplit(url).path))
     size, told_at = 0, time.monotonic()
     try:
         with (

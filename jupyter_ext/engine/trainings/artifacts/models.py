@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.files.named_models import ModelStore, StoredModel
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
@@ -33,7 +34,7 @@ class Models:
         self._catalog = catalog
 
     async def get(self, full_name: str) -> StoredModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             Problem: There is none of this owner and name.
@@ -130,7 +131,7 @@ class Models:
         return await self._catalog.num_runs(full_name)
 
     async def versions(
-        self, full_name: str, limit: int, before: tuple[str, str] | None = None
+        self, full_name: str, limit: int, cursor: Cursor | None = None
     ) -> list[tuple[Version, str]]:
         """List a model's versions, newest first, each with when it was made.
 
@@ -138,12 +139,12 @@ class Models:
             Problem: There is no such model.
         """
         await self.get(full_name)
-        rows = await self._catalog.list_versions(full_name, limit, before)
+        rows = await self._catalog.list_versions(full_name, limit, cursor)
         found = [(self._versions.find(row["id"]), row["created_at"]) for row in rows]
         return [(version, created_at) for version, created_at in found if version is not None]
 
     async def version(self, full_name: str, version_id: str) -> tuple[Version, str]:
-        """Give a version and when it was made.
+        """Return a version and when it was made.
 
         Raises:
             Problem: There is no such version of that model.

@@ -122,13 +122,13 @@ class Publisher:
 
 
 def file_id(run_id: str, part: str) -> str:
-    """Give the id of a file that a run leaves, always the same one."""
+    """Return the id of a file that a run leaves, always the same one."""
     digest = hashlib.sha256(f"{run_id} {part}".encode()).digest()[:16]
     return base64.b32hexencode(digest).decode().rstrip("=").lower()
 
 
 def _existing(value: Any, cwd: str) -> Path | None:
-    """Give the file or directory that a returned text names, if it does."""
+    """Return the file or directory that a returned text names, if it does."""
     if not isinstance(value, str) or not value or len(value) > 4000 or "\0" in value or "\n" in value:
         return None
     path = Path(cwd) / value

@@ -81,7 +81,7 @@ class Version:
     directory: Path
     manifest: dict[str, Any]
     training_input: TrainingInput | None
-    """Its inputs, or `None` for a script, which takes any as variables."""
+    """Its inputs, or `None` for a script without options, which takes any as variables."""
     trained: Trained | None = None
     predictor: Predictor | None = None
     made_in: MadeIn | None = None
@@ -140,14 +140,14 @@ class Versions:
 
     def add_trained(self, base: Version, trained: Trained) -> Version:
         """Make the version that a training leaves: its code, and what it added. Asked again, it is the same one."""
-        told = asdict(trained)
+        record = asdict(trained)
         version_id = VersionId(
-            hashlib.sha256(json.dumps([base.id, told], sort_keys=True).encode()).hexdigest()
+            hashlib.sha256(json.dumps([base.id, record], sort_keys=True).encode()).hexdigest()
         )
 
         def fill(directory: Path) -> None:
             copy_code(base, directory)
-            write_json(directory / "trained.json", told)
+            write_json(directory / "trained.json", record)
 
         return self._keep(version_id, fill)
 
@@ -189,7 +189,7 @@ class Versions:
 
 
 def copy_code(version: Version, target: Path) -> None:
-    """Give a run its own copy of the code: links where the disk allows, so that large names cost nothing."""
+    """Make a run its own copy of the code: links where the disk allows, so that large names cost nothing."""
     for source in version.directory.rglob("*"):
         if source.is_file():
             copy = target / source.relative_to(version.directory)
@@ -220,9 +220,11 @@ def _read(version_id: VersionId, directory: Path) -> Version:
         version_id,
         directory,
         manifest,
-        None if manifest["kind"] == "script" else found,
+        found if manifest["kind"] != "script" or manifest.get("options") is not None else None,
         None if trained is None else Trained(**trained),
-        _predictor(text.read_text(encoding="utf-8")) if manifest["kind"] == "cell" else None,
+        _predictor((directory / manifest["source"]).read_text(encoding="utf-8"))
+        if manifest["kind"] == "cell"
+        else None,
         None if origin is None else MadeIn(origin["python"], origin["cwd"], tuple(origin["sys_path"])),
     )
 

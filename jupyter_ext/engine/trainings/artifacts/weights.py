@@ -50,7 +50,7 @@ class WeightFiles:
         self._fetching: dict[str, Fetching] = {}
 
     async def path(self, training: Training) -> Path | Fetching:
-        """Give the file, or the download that was begun to have it.
+        """Return the file, or the download that was begun to have it.
 
         Raises:
             Problem: It has not succeeded, has left no weights, or they cannot be had; one line.
@@ -75,7 +75,7 @@ class WeightFiles:
         return path
 
     async def close(self) -> None:
-        """Give up the downloads that are going on."""
+        """Cancel the downloads that are going on."""
         tasks = [fetching.task for fetching in self._fetching.values()]
         for task in tasks:
             task.cancel()
@@ -115,8 +115,8 @@ class WeightFiles:
         return fetching
 
 
-def shown(found: Path | Fetching) -> dict[str, Any]:
-    """Give what a client is told."""
+def to_resource(found: Path | Fetching) -> dict[str, Any]:
+    """Return the file or its download as clients see it."""
     if isinstance(found, Path):
         return {"path": str(found)}
     return {"path": None, "received_bytes": found.received_bytes, "total_bytes": found.total_bytes}

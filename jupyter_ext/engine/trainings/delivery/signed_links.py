@@ -35,14 +35,14 @@ class SignedLinks:
         self._key = key
 
     def file(self, id: str, now: float | None = None) -> str:
-        """Give the path and query under which anybody may read a file until the link expires."""
+        """Return the path and query under which anybody may read a file until the link expires."""
         expiry = _expiry(now)
         return f"/v1/files/{id}/download?" + urlencode(
             {"owner": OWNER, "expiry": expiry, "signature": self.sign(f"{OWNER} {id} {expiry}")}
         )
 
     def stream(self, kind: str, id: str, now: float | None = None) -> str:
-        """Give the path and query under which anybody may follow a training or prediction until the link expires."""
+        """Return the path and query under which anybody may follow a training or prediction until the link expires."""
         expiry = _expiry(now)
         signature = self.sign(f"stream {id} {expiry}")
         return f"/v1/{kind}s/{id}/stream?" + urlencode({"expiry": expiry, "signature": signature})
@@ -60,7 +60,7 @@ class SignedLinks:
         return False
 
     def sign(self, message: str) -> str:
-        """Give the base64 of the HMAC-SHA256 of a message."""
+        """Return the base64 of the HMAC-SHA256 of a message."""
         return base64.b64encode(hmac.digest(self._key, message.encode(), hashlib.sha256)).decode()
 
     def _is_signature(self, given: str, message: str) -> bool:

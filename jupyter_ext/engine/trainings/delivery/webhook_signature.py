@@ -19,7 +19,7 @@ def new_secret() -> str:
 
 
 def signature_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Give the three headers of a signed message.
+    """Return the three headers of a signed message.
 
     Args:
         secret: `whsec_` and base64.

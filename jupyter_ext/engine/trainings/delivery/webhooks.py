@@ -58,13 +58,14 @@ def webhook_of(body: Mapping[str, Any], base_url: str) -> dict[str, Any] | None:
     parts = urlsplit(url) if isinstance(url, str) else None
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         wrong.append(InvalidField("uri", "webhook", f"webhook={str(url)[:60]!r} is no http(s) URL"))
-    for event in events if isinstance(events, list) else [] if events is None else [events]:
+    events = [] if events is None else events if isinstance(events, list) else [events]
+    for event in events:
         if event not in EVENTS:
             says = f"{str(event)[:40]!r} is none of {', '.join(EVENTS)}"
             wrong.append(InvalidField("enum", "webhook_events_filter", says))
     if wrong:
         raise invalid_input(wrong)
-    return {"url": url, "events": list(events) if events else list(EVENTS), "base_url": base_url}
+    return {"url": url, "events": events or list(EVENTS), "base_url": base_url}
 
 
 class Webhooks:
@@ -92,28 +93,28 @@ class Webhooks:
         """Count the runs whose receivers have not heard the end."""
         return len(self._open)
 
-    def add(self, run_id: str, told: Mapping[str, Any]) -> None:
+    def add(self, run_id: str, record: Mapping[str, Any]) -> None:
         """Begin to tell a receiver about a run."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_json(self._directory / f"{run_id}.json", dict(told))
-        self._begin(run_id, told)
+        write_json(self._directory / f"{run_id}.json", dict(record))
+        self._begin(run_id, record)
 
     async def open(self, is_over: Callable[[str], Awaitable[bool | None]]) -> None:
         """Take up what another engine left; `is_over` tells how a run stands, or `None` for an unknown one."""
         for path in sorted(self._directory.glob("*.json")) if self._directory.is_dir() else []:
-            told, over = read_json(path), await is_over(path.stem) if is_training_id(path.stem) else None
-            if told is None or over is None:
+            record, over = read_json(path), await is_over(path.stem) if is_training_id(path.stem) else None
+            if record is None or over is None:
                 path.unlink(missing_ok=True)
                 continue
-            self._begin(path.stem, told)
+            self._begin(path.stem, record)
             if over:
-                self.happened(path.stem, "completed")
+                self.notify(path.stem, "completed")
 
-    def happened(self, run_id: str, event: str) -> None:
+    def notify(self, run_id: str, event: str) -> None:
         """Say that something happened to a run; costs nothing where it has no webhook."""
         webhook = self._open.get(run_id)
         if webhook is not None:
-            webhook.happened(event)
+            webhook.notify(event)
 
     async def close(self) -> None:
         """Stop; the next engine goes on with what is owed."""
@@ -123,19 +124,19 @@ class Webhooks:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._http.close()
 
-    def _begin(self, run_id: str, told: Mapping[str, Any]) -> None:
+    def _begin(self, run_id: str, record: Mapping[str, Any]) -> None:
         webhook = _Webhook(
-            told,
-            lambda event: self._body(run_id, told, event),
-            lambda message_id, body: self._post(run_id, told, message_id, body),
-            lambda: self._started(run_id, told),
+            record,
+            lambda event: self._body(run_id, record, event),
+            lambda message_id, body: self._post(run_id, record, message_id, body),
+            lambda: self._started(run_id, record),
         )
         self._open[run_id] = webhook
         webhook.task = asyncio.create_task(webhook.work(), name=f"webhook {run_id}")
         webhook.task.add_done_callback(lambda task: self._ended(run_id, task))
 
-    def _started(self, run_id: str, told: Mapping[str, Any]) -> None:
-        write_json(self._directory / f"{run_id}.json", {**told, "started": True})
+    def _started(self, run_id: str, record: Mapping[str, Any]) -> None:
+        write_json(self._directory / f"{run_id}.json", {**record, "started": True})
 
     def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -145,9 +146,9 @@ class Webhooks:
         if (error := task.exception()) is not None:
             log.error("the webhook of %s failed", run_id, exc_info=error)
 
-    async def _body(self, run_id: str, told: Mapping[str, Any], event: str) -> bytes | None:
-        """Give the body of a message, or `None` where the terminal one has overtaken it."""
-        payload = await self._payload(run_id, told["base_url"])
+    async def _body(self, run_id: str, record: Mapping[str, Any], event: str) -> bytes | None:
+        """Return the body of a message, or `None` where the terminal one has overtaken it."""
+        payload = await self._payload(run_id, record["base_url"])
         if event != "completed" and payload["status"] in TERMINAL:
             if event != "start":
                 return None
@@ -160,7 +161,7 @@ class Webhooks:
             }
         return json.dumps(payload, separators=(",", ":")).encode()
 
-    async def _post(self, run_id: str, told: Mapping[str, Any], message_id: str, body: bytes) -> bool:
+    async def _post(self, run_id: str, record: Mapping[str, Any], message_id: str, body: bytes) -> bool:
         """Make one attempt; tell whether it was received."""
         headers = {
             "Content-Type": "application/json",
@@ -169,7 +170,7 @@ class Webhooks:
         }
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
-                status = await self._send(told["url"], body, headers)
+                status = await self._send(record["url"], body, headers)
         except (OSError, TimeoutError) as error:
             log.warning("webhook of %s: %s", run_id, str(error) or type(error).__name__)
             return False
@@ -185,7 +186,7 @@ class _Webhook:
 
     def __init__(
         self,
-        told: Mapping[str, Any],
+        record: Mapping[str, Any],
         body_of: Callable[[str], Awaitable[bytes | None]],
         post: Callable[[str, bytes], Awaitable[bool]],
         on_start: Callable[[], None],
@@ -193,13 +194,13 @@ class _Webhook:
         self._body_of = body_of
         self._post = post
         self._on_start = on_start
-        self._events = frozenset(told["events"])
+        self._events = frozenset(record["events"])
         self._waiting: set[str] = set()
-        self._started = bool(told.get("started"))
+        self._started = bool(record.get("started"))
         self._wake = asyncio.Event()
         self._sent_at = 0.0
 
-    def happened(self, event: str) -> None:
+    def notify(self, event: str) -> None:
         """Take note."""
         if event in self._events or event == "completed":
             self._waiting.add(event)

@@ -33,7 +33,7 @@ class Gpus:
         self._seen_us: list[int] = []
 
     def use(self) -> dict[int, GpuUse] | None:
-        """Give what each process that uses a GPU uses, by pid; `None` where there is no GPU."""
+        """Return what each process that uses a GPU uses, by pid; `None` where there is no GPU."""
         if self._handles is None:
             self._handles = self._open()
             self._seen_us = [0] * len(self._handles)
@@ -72,7 +72,7 @@ class Gpus:
         return [(process.pid, process.usedGpuMemory or 0) for process in running]
 
     def _busy(self, number: int, handle: Any) -> dict[int, float]:
-        """Give the mean of what was sampled since the last time, by pid; the driver samples several times a second."""
+        """Return the mean of what was sampled since the last time, by pid; the driver samples several times a second."""
         try:
             samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._seen_us[number])
         except self._nvml.NVMLError:  # nothing was busy since then, or this GPU cannot tell (MIG)

@@ -93,11 +93,11 @@ class DiskUse:
         """Read and written, by pid and start time: pids are used again."""
 
     def values(self, family: Iterable[psutil.Process]) -> dict[str, float]:
-        """Give the totals as metrics, where the system tells them."""
+        """Return the totals as metrics, where the system tells them."""
         for process in family:
             try:
-                told = process.io_counters()
-                self._bytes[process.pid, process.create_time()] = (told.read_bytes, told.write_bytes)
+                counters = process.io_counters()
+                self._bytes[process.pid, process.create_time()] = (counters.read_bytes, counters.write_bytes)
             except (psutil.Error, AttributeError, NotImplementedError):  # macOS does not tell
                 continue
         if not self._bytes:

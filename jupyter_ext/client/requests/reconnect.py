@@ -1,0 +1,62 @@
+"""A stream of the engine's, over its restarts: the one place that connects again, and waits longer each time it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from websockets.asyncio.client import connect as Connection  # noqa: N812  it is a class
+from websockets.asyncio.client import unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from jupyter_ext.errors import EngineError, UnknownId
+
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.05, 5.0
+_MAX_MESSAGE_BYTES = 64 << 20
+_NOT_FOUND_CODE = 4404
+
+
+def connect(socket_path: str, path: str) -> Connection:
+    """Return a connection to a stream of the engine's, to be used with `async with`.
+
+    Args:
+        socket_path: The engine's socket.
+        path: Such as `/native/models/stream`.
+    """
+    return unix_connect(
+        socket_path, f"ws://engine{path}", max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
+    )
+
+
+async def messages(
+    find_socket: Callable[[], Awaitable[str]], path: Callable[[], str], unknown: str = ""
+) -> AsyncIterator[str | bytes]:
+    """Yield a stream's messages and connect again whenever it ends; the caller leaves when it has seen the last one.
+
+    Args:
+        find_socket: Returns the engine's socket path, starting an engine where there is none.
+        path: Returns the path to connect to, with what the caller has by then.
+        unknown: The message for a stream of something that does not exist.
+
+    Raises:
+        UnknownId: The engine does not know what the path names.
+        EngineError: The engine cannot be started again.
+    """
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        code = None
+        try:
+            async with connect(await find_socket(), path()) as socket:
+                async for message in socket:
+                    pause_s = _FIRST_PAUSE_S
+                    yield message
+                code = socket.close_code
+        except ConnectionClosed as error:
+            code = error.rcvd.code if error.rcvd is not None else None
+        except (OSError, InvalidHandshake, TimeoutError) as error:
+            if isinstance(error, EngineError):
+                raise
+        if code == _NOT_FOUND_CODE:
+            raise UnknownId(unknown)
+        await asyncio.sleep(pause_s)
+        pause_s = min(_MAX_PAUSE_S, 2 * pause_s)
