@@ -21,7 +21,7 @@ from urllib.parse import quote
 import torch
 
 from benchmarks.support.decoder import LAYERS, WIDTH, Decoder
-from benchmarks.support.peers import plain_http
+from benchmarks.support.peers import kernel_execute, plain_http
 from benchmarks.support.rows import Goal, Row, at_least, at_most, median
 from jupyter_ext.client.models.calls import ModelCalls
 from jupyter_ext.client.models.module_factory import host_options, torch_module
@@ -226,7 +226,8 @@ def _calling(engine: _Engine, path: Path) -> Iterator[Row]:
     engine.unload(model.id)
     p50 = 1e3 * median(round_trips)
     name = "call with a tiny tensor, p50"
-    yield Row(name, p50, "ms", "plain HTTP POST", plain_http("/", bytes(16), 300), at_most(1.5))
+    yield Row(name, p50, "ms", "Jupyter execute", kernel_execute(100), at_most(0.2))
+    yield Row(name, p50, "ms", "plain HTTP POST", plain_http("/", bytes(16), 300))
     yield Row(name, p50, "ms", "the same in process", 1e3 * median(inside))
     each_way, copy = 1e3 * median(both_ways) / 2, 1e3 * median(copies)
     yield Row("call with 100 MB, each way", each_way, "ms", "memcpy into fresh memory", copy, at_most(2.5))

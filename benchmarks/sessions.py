@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.support.own_engine import own_engine, warm
-from benchmarks.support.peers import Kernel, fresh_kernel, fresh_process, plain_http
+from benchmarks.support.peers import fresh_kernel, fresh_process, kernel_execute, plain_http
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
 from benchmarks.support.timing import in_turns, timed
 from jupyter_ext.client.capture.capture import capture_cell, capture_model
@@ -77,16 +77,6 @@ BIG_BYTES = 104_857_600
 def copy_of(source: Any) -> Any:
     """Copy 100 MB into fresh memory, which is what a receiver costs at least."""
     return source.numpy().copy()
-
-
-def kernel_execute(rounds: int) -> float:
-    """Return the median milliseconds of an execute in a Jupyter kernel that does the same evaluate."""
-    kernel = Kernel()
-    try:
-        kernel.run("import torch\nlayer = torch.nn.Linear(4, 2)\nx = torch.ones(1, 4)")
-        return median(timed(lambda: kernel.run("layer(x)"), rounds))
-    finally:
-        kernel.close()
 
 
 def launches(rounds: int) -> list[float]:
