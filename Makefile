@@ -70,11 +70,12 @@ pictures: env chromium ## take the README's pictures of the real product, light 
 house: env ## print how large rooms, functions and modules are, beside their limits
 	@$(PY) .ci/house.py
 
-format: env ## let ruff format and repair what it can
+format: env ## let ruff and biome format and repair what they can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	npm run format
 
-types: env ## write widgets/src/wire.generated.ts from jupyter_ext/protocol
+types: env ## write widgets/src/wire/types.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
 bench: env .venv/.bench $(if $(filter $(or $(ONLY),%),$(BENCHES_IN_BROWSER)),chromium) ## measure beside peers and limits (some: ONLY="models table"; against earlier ones: COMPARE=FILE)

@@ -1,4 +1,4 @@
-"""Write widgets/src/wire.generated.ts from jupyter_ext/protocol, or check that it is current.
+"""Write widgets/src/wire/types.generated.ts from jupyter_ext/protocol, or check that it is current.
 
 Usage: python .ci/wire_types.py [--check]
 """
@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from jupyter_ext.protocol import models as local_models
 from jupyter_ext.protocol import sessions, trainings
 
-TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire.generated.ts"
+TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire" / "types.generated.ts"
 ALIASES = {
     **{name: getattr(trainings, name) for name in ("Status", "StopStage", "CauseKind", "MetricValue")},
     **{

@@ -18,8 +18,8 @@ from benchmarks.support.peers import fresh_kernel, fresh_process, kernel_execute
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
 from benchmarks.support.timing import in_turns, timed
 from jupyter_ext.client.capture.capture import capture_cell, capture_model
+from jupyter_ext.client.debugging import launch
 from jupyter_ext.client.requests.async_client import AsyncClient
-from jupyter_ext.client.sessions.session import launch
 from jupyter_ext.errors import SessionCallInterrupted
 
 CODE = """

@@ -18,10 +18,10 @@ _HOMES = {
     "AsyncClient": "jupyter_ext.client.requests.async_client",
     "Input": "jupyter_ext.worker.sdk.inputs",
     "Training": "jupyter_ext.client.trainings.handle",
-    "checkpoint": "jupyter_ext.worker.sdk.checkpoint",
+    "checkpoint": "jupyter_ext.checkpoint",
     "datasets": "jupyter_ext.client.datasets.handle",
-    "debug": "jupyter_ext.client.sessions.session",
-    "debug_sessions": "jupyter_ext.client.sessions.session",
+    "debug": "jupyter_ext.client.debugging",
+    "debug_sessions": "jupyter_ext.client.debugging",
     "engine": "jupyter_ext.client.trainings.api",
     "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.sdk.logging",
@@ -34,14 +34,14 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from jupyter_ext import checkpoint
     from jupyter_ext.client.datasets.handle import datasets
+    from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.models.handle import models
     from jupyter_ext.client.requests.async_client import AsyncClient
-    from jupyter_ext.client.sessions.session import debug, debug_sessions
     from jupyter_ext.client.trainings.api import engine, train, trainings
     from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form
-    from jupyter_ext.worker.sdk import checkpoint
     from jupyter_ext.worker.sdk.inputs import Input
     from jupyter_ext.worker.sdk.logging import log, log_many, progress, should_stop
 
@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'jupyter_ext' has no attribute {name!r}")
     module = import_module(home)
-    value = module if home.endswith(f".{name}") else getattr(module, name)
+    value = getattr(module, name, module)
     globals()[name] = value
     return value
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc import private_sockets
 
 PROTOCOL_VERSION = 1
 """Version of what clients and engine say to each other; docs/architecture/02-wire.md."""
@@ -46,6 +47,11 @@ class Locations:
     def versions_dir(self) -> Path:
         """One bundle per code version."""
         return self.data_dir / "versions"
+
+    @property
+    def blobs_dir(self) -> Path:
+        """Large parts of code bundles, each under its sha256; versions and runs link to them."""
+        return self.data_dir / "blobs"
 
     @property
     def files_dir(self) -> Path:
@@ -114,12 +120,17 @@ class Locations:
 
     @property
     def socket_dir(self) -> Path:
-        """Where sockets are: the runtime directory, or a short path of the same user derived from it."""
+        """Where sockets are: the runtime directory, or a private one with a short path; see `ipc.private_sockets`."""
+        return self._sockets()
+
+    def _sockets(self, *, make: bool = False) -> Path:
         longest = self.runtime_dir / f"{'x' * 26}.sock"
         if len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES:
             return self.runtime_dir
         digest = hashlib.sha256(os.fsencode(self.runtime_dir)).hexdigest()[:12]
-        return Path("/tmp") / f"jupyter_ext-{os.getuid()}-{digest}"
+        return private_sockets.short_directory(
+            self.runtime_dir, f"jupyter_ext-{os.getuid()}-{digest}", make=make
+        )
 
     @property
     def engine_lock(self) -> Path:
@@ -154,18 +165,12 @@ class Locations:
         """Make the directories, private to the user.
 
         Raises:
-            PermissionError: A directory belongs to somebody else or cannot be written.
+            PermissionError: A directory belongs to somebody else, is a link where none may be, or cannot be written.
         """
-        for directory in (self.data_dir, self.runs_dir, self.versions_dir, self.runtime_dir, self.socket_dir):
+        for directory in (self.data_dir, self.runs_dir, self.versions_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for directory in (self.runtime_dir, self.socket_dir):
-            status = directory.stat()
-            if status.st_uid != os.getuid():
-                raise PermissionError(
-                    f"{directory} belongs to uid {status.st_uid}, not to you (uid {os.getuid()})"
-                )
-            if status.st_mode & 0o077:
-                directory.chmod(0o700)
+        private_sockets.make_directory(self.runtime_dir)
+        self._sockets(make=True)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,15 @@ class InvalidInput(JupyterExtError, ValueError):
 
 
 class UnknownId(JupyterExtError, LookupError):
-    """Nothing has this id."""
+    """Nothing has this id.
+
+    Attributes:
+        has_candidates: Whether the message lists what comes close, so that the text is likely one of these written wrongly.
+    """
+
+    def __init__(self, message: str = "", *, has_candidates: bool = False) -> None:
+        self.has_candidates = has_candidates
+        super().__init__(message)
 
 
 class CannotTravel(JupyterExtError, TypeError):

@@ -7,7 +7,8 @@ with ranges. Point a client at it by `HF_ENDPOINT`:
     hub.publish("acme/tiny", "/path/to/folder")
     os.environ["HF_ENDPOINT"] = hub.url
 
-Standard library only. Files are sent with sendfile, so a client is never faster than the server lets it be.
+Standard library only, and one file although it is long: a notebook imports it from its own folder, and it is copied as it
+is. Files are sent with sendfile, so a client is never faster than the server lets it be.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 // Builds static/panel.<hash>.js, static/plotly.<hash>.js and static/manifest.json; stale files go.
-import { build } from 'esbuild';
+
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const outdir = join(here, 'jupyter_ext_widgets', 'static');
@@ -10,7 +11,7 @@ const prod = process.argv.includes('--prod');
 
 const result = await build({
   absWorkingDir: here,
-  entryPoints: { panel: 'src/hosts/anywidget.ts', plotly: 'src/plotly_partial.ts' },
+  entryPoints: { panel: 'src/hosts/anywidget.ts', plotly: 'src/chart/plotly_bundle.ts' },
   outdir,
   entryNames: '[name].[hash]',
   bundle: true,

@@ -1,9 +1,10 @@
 // Bundles the tests (Node 20 cannot read TypeScript) and runs them with Node's test runner.
-import { build } from 'esbuild';
+
 import { spawnSync } from 'node:child_process';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const outdir = join(here, 'lib', 'tests');
@@ -21,5 +22,7 @@ await build({
   logLevel: 'warning',
 });
 const files = names.map(name => join(outdir, name.replace(/\.ts$/, '.mjs')));
-const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], { stdio: 'inherit' });
+const { status } = spawnSync(process.execPath, ['--enable-source-maps', '--test', ...files], {
+  stdio: 'inherit',
+});
 process.exit(status ?? 1);

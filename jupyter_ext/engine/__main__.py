@@ -14,9 +14,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from jupyter_ext.config import Locations, engine_settings, locations
+from jupyter_ext.engine.common.log_limits import Repeats
 from jupyter_ext.errors import JupyterExtError
 
 _MAX_LOG_BYTES = 10 * 2**20
@@ -122,14 +124,12 @@ def _bind(path: Path) -> socket.socket:
 
 
 def _set_up_logging(path: Path) -> None:
-    if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    logging.basicConfig(
-        filename=path,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
+    handler = RotatingFileHandler(
+        path, maxBytes=_MAX_LOG_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace"
     )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(Repeats())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in ("uvicorn", "httpx", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -21,6 +21,7 @@ from jupyter_ext.engine.assembly.part import Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
+from jupyter_ext.engine.common import health
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.ipc.json_files import write_json
@@ -81,6 +82,7 @@ class Engine:
             listening_as_pieces=self.ports.pieces_url,
             models_loaded=work.loaded,
             models_fetching=work.fetching,
+            problems=health.lines(),
             environments=self.environments.describe(),
         )
 

@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -24,11 +23,15 @@ from typing import Any
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, Locations, locations
 from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMismatch
+from jupyter_ext.ipc import private_sockets
 
 CONNECT_TIMEOUT_S = 5.0
 
 _START_ATTEMPTS = 3
 """An engine that is killed between its first breath and its first answer gets a successor."""
+
+_OF_A_RUN = ("JUPYTER_EXT_RUN_DIR", "JUPYTER_EXT_RUN_ID")
+"""An engine that a training's code has started is none of that training's processes."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,7 @@ class _UnixHTTPConnection(http.client.HTTPConnection):
         self._socket_path = socket_path
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._socket_path)
+        self.sock = private_sockets.connect(self._socket_path, self.timeout)
 
 
 def request(
@@ -95,6 +96,10 @@ def find(where: Locations | None = None) -> Connection | None:
         status, info = request(path, "GET", "/native/engine")
     except (FileNotFoundError, ConnectionError):
         return None
+    except private_sockets.NotPrivate as error:
+        raise EngineUnreachable(
+            f"Nothing was sent to {path}: {error}. Remove it, or set JUPYTER_EXT_RUNTIME_DIR to a folder of your own."
+        ) from error
     except OSError as error:
         raise EngineUnreachable(
             f"The engine at {path} does not answer ({error}); see {where.engine_log}, or run `%engine restart`."
@@ -210,6 +215,8 @@ def _start(where: Locations, deadline: float) -> None:
     """Start an engine, detached, and wait until it says on a pipe that it is ready or why it is not."""
     ready_read, ready_write = os.pipe()
     environment = dict(os.environ)
+    for name in _OF_A_RUN:
+        environment.pop(name, None)
     environment["JUPYTER_EXT_DATA_DIR"] = str(where.data_dir)
     environment["JUPYTER_EXT_RUNTIME_DIR"] = str(where.runtime_dir)
     try:

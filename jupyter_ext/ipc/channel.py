@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.channel_peer import Peer
 from jupyter_ext.ipc.frames import Buffer, ChannelClosed, Message, Parser, pack, receive
 
@@ -43,12 +44,9 @@ class Connection:
     """
 
     def __init__(self, path: str, timeout_s: float = 5.0) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(path)
+            self._socket = private_sockets.connect(path, timeout_s)
         except OSError as error:
-            self._socket.close()
             raise ChannelClosed(f"nobody answers at {path}: {error.strerror or error}") from error
         self._socket.settimeout(None)
         self._parser = Parser()
@@ -85,14 +83,16 @@ class Connection:
         params: Mapping[str, Any] | None = None,
         blobs: Sequence[Buffer] = (),
         timeout_s: float | None = None,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call and wait for the answer; events on the way are passed over.
+        """Call and wait for the answer; events on the way go to `on_event`.
 
         Args:
             op: What to do.
             params: JSON.
             blobs: Contiguous bytes, any number.
             timeout_s: How long to wait for each piece of the answer, seconds; `None` for ever.
+            on_event: Called with each event.
 
         Raises:
             CallError: It was refused or failed.
@@ -105,6 +105,8 @@ class Connection:
                 message = self._answer(call_id, timeout_s)
                 if "event" not in message.header:
                     return _result(message)
+                if on_event is not None:
+                    on_event(message.header["event"])
 
     def stream(
         self,
@@ -210,7 +212,9 @@ class AsyncConnection:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         peer.setblocking(False)
         try:
+            private_sockets.check_directory_of(path)
             await asyncio.get_running_loop().sock_connect(peer, path)
+            private_sockets.check_peer(peer)
         except OSError as error:
             peer.close()
             raise ChannelClosed(f"nobody answers at {path}: {error.strerror or error}") from error

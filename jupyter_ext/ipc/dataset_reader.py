@@ -23,7 +23,7 @@ RECORD = struct.Struct("<IIQQ")
 
 
 def chunk_path(directory: Path, key: int, chunk: int) -> Path:
-    """Give the file of one key's chunk. Names of keys are a user's and are in no path."""
+    """Return the file of one key's chunk. Names of keys are a user's and are in no path."""
     return directory / f"k{key}-{chunk}.bin"
 
 
@@ -66,7 +66,7 @@ class Reader:
         return sum(self._place(n)[2] for n in range(self._count))
 
     def read(self, position: int) -> memoryview:
-        """Give the bytes of an entry's tensor, without a copy.
+        """Return the bytes of an entry's tensor, without a copy.
 
         Raises:
             IndexError: There is no such entry.

@@ -97,7 +97,7 @@ class Values(Sequence[Any]):
         return as_value(Tensor.decode(self._tensors[index])[0])
 
     def shuffled(self, seed: int | None = None) -> Iterable[Any]:
-        """Give all entries in a random order."""
+        """Return all entries in a random order."""
         order = list(range(len(self)))
         random.Random(seed).shuffle(order)
         return (self[index] for index in order)
@@ -115,22 +115,22 @@ class RowBytes(Sequence[bytes]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[n] for n in range(*index.indices(len(self)))]
-        return infer(self._values[index], f"entry {index}").encode()
+        return infer(self._values[index], f"entry {index}").encode_as_stored()
 
 
 def as_model_reads(raw: memoryview) -> bytes:
-    """Give a tensor's bytes as models read them: media in the old layout, the only one that the runner's tensors know."""
+    """Return a tensor's bytes as models read them: media in the old layout, the only one that the runner's tensors know."""
     data = bytes(raw)
     if header(data).type not in MEDIA:
         return data
     try:
         return Tensor.decode(data)[0].encode("old")
     except WireError:
-        return data  # a format of other than three bytes; the new layout is the only one that has it
+        return data  # a format without a name of three bytes; the new layout is the only one that has it
 
 
 def as_value(tensor: Tensor) -> Any:
-    """Give a tensor as code of the notebook's kind works with it: an array that may be written to, or a text or bytes."""
+    """Return a tensor as code of the notebook's kind works with it: an array that may be written to, or a text or bytes."""
     if tensor.type in ("string", "binary", *MEDIA) and not tensor.shape:
         return tensor.item()
     array = tensor.numpy()
@@ -140,7 +140,7 @@ def as_value(tensor: Tensor) -> Any:
 def decode_parameters(
     params: Mapping[str, Any], blobs: Sequence[memoryview]
 ) -> dict[str, Tensors | DatasetTensors]:
-    """Give the tensors of each parameter.
+    """Return the tensors of each parameter.
 
     Raises:
         ValueError: A blob is missing, or no list of tensors; or a dataset or its key is gone.
@@ -162,7 +162,7 @@ def decode_parameters(
 
 
 def plain_value(tensors: Tensors | DatasetTensors, *, lazy: bool) -> Any:
-    """Give a parameter to code without Decthings' contract: the value, where it is one tensor; else all of them."""
+    """Return a parameter as code without the contract takes it: the value, where it is one tensor; else all of them."""
     if lazy:
         return Values(tensors)
     return Values(tensors)[0] if len(tensors) == 1 else list(Values(tensors))
@@ -193,7 +193,7 @@ def encode_outputs(value: Any, *, named: bool) -> tuple[list[dict[str, str]], li
 
 
 def arrays_of(outputs: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Give outputs in bytes as a notebook's caller works with them."""
+    """Return outputs in bytes as a notebook's caller works with them."""
     return {
         name: [as_value(Tensor.decode(raw)[0]) if isinstance(raw, bytes) else raw for raw in data]
         for name, data in outputs.items()
@@ -201,7 +201,7 @@ def arrays_of(outputs: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 
 def encode_tensor(value: Any, what: str) -> bytes:
-    """Give the bytes of a tensor: of bytes that are one, of a `DecthingsTensor`, or of a value.
+    """Return the bytes of a tensor: of bytes that are one, of a `DecthingsTensor`, or of a value.
 
     Raises:
         InvalidOutput: It is none.
@@ -218,13 +218,13 @@ def encode_tensor(value: Any, what: str) -> bytes:
         serialize = getattr(value, "serialize", None)
         if callable(serialize):
             return bytes(serialize())
-        return infer(value, what).encode()
+        return infer(value, what).encode_as_stored()
     except WireError as error:
         raise InvalidOutput(f"{what}: {error}") from error
 
 
 def encode_state(state: Mapping[str, Any]) -> dict[str, bytes]:
-    """Give a state as bytes by key: bytes as they are, anything else as a tensor.
+    """Return a state as bytes by key: bytes as they are, anything else as a tensor.
 
     Raises:
         InvalidOutput: A value is neither.
@@ -236,7 +236,7 @@ def encode_state(state: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def decode_state(state: Mapping[str, bytes]) -> dict[str, Any]:
-    """Give what `encode_state` made of a plain model's state."""
+    """Return what `encode_state` made of a plain model's state."""
     decoded: dict[str, Any] = {}
     for key, raw in state.items():
         try:
@@ -248,7 +248,7 @@ def decode_state(state: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def metric_value(value: Any) -> tuple[Any, str | None]:
-    """Give a metric's value as one can plot it, and the type that it came in where it came as a tensor."""
+    """Return a metric's value as one can plot it, and the type that it came in where it came as a tensor."""
     serialize = getattr(value, "serialize", None)
     raw = serialize() if callable(serialize) else value
     if not isinstance(raw, bytes):
@@ -263,7 +263,7 @@ def metric_value(value: Any) -> tuple[Any, str | None]:
 
 
 def encode_metric(value: Any, type: str | None) -> bytes:
-    """Give a point of a metric as a tensor of the type that it came in, or of the one that holds it exactly."""
+    """Return a point of a metric as a tensor of the type that it came in, or of the one that holds it exactly."""
     if isinstance(value, bytes):
         return encode_tensor(value, "a metric")
     if type is not None and isinstance(value, int | float):
@@ -272,7 +272,7 @@ def encode_metric(value: Any, type: str | None) -> bytes:
         from jupyter_ext.ipc.decthings_tensors import DTYPES
 
         return Tensor.from_array(numpy.array(value, DTYPES[type]), type).encode()
-    return infer(value, "a metric").encode()
+    return infer(value, "a metric").encode_as_stored()
 
 
 def _is_list_of_tensors(value: Any) -> bool:

@@ -47,6 +47,11 @@ _OLD_FORMAT_BYTES = 3
 _FIRST_PRINTABLE = 0x21
 """In the old layout of media the first byte is a letter of the format, in the new one the length of the format."""
 
+_MAX_FORMAT_BYTES = _FIRST_PRINTABLE - 1
+"""A longer format's length would read as the old layout's first letter."""
+_SHORT_FORMATS = {"jpeg": "jpg", "tiff": "tif", "mpeg": "mpg", "aiff": "aif", "midi": "mid"}
+"""Formats that the old layout has no room for, by their usual name of three letters."""
+
 Layout = Literal["old", "new"]
 """How an image, sound or video is written: `old` (until October 2024) has a format of exactly three bytes, `new` a counted one."""
 
@@ -115,12 +120,33 @@ def header(data: Any, position: int = 0) -> Header:
 
 
 def spans(data: Any) -> list[tuple[int, int]]:
-    """Give where each of the tensors that stand one behind the other begins and ends."""
+    """Return where each of the tensors that stand one behind the other begins and ends."""
     view, found, position = _bytes(data), list[tuple[int, int]](), 0
     while position < len(view):
         end = header(view, position).end
         found.append((position, end))
         position = end
+    return found
+
+
+def check_whole(data: Any) -> list[Header]:
+    """Check tensors that stand one behind the other to their last byte, the lengths and texts of their elements included.
+
+    Returns:
+        What each of them is.
+
+    Raises:
+        WireError: Something does not fit; the text says which tensor and what.
+    """
+    view, found = _bytes(data), list[Header]()
+    position = 0
+    while position < len(view):
+        head = header(view, position)
+        if head.type not in ITEM_BYTES:
+            for _ in _elements(view, head):
+                continue
+        found.append(head)
+        position = head.end
     return found
 
 
@@ -201,7 +227,7 @@ class Tensor:
         return cls(type, array.shape, array.reshape(-1).tolist())
 
     def numpy(self) -> Any:
-        """Give a numpy array: without a copy, read-only, for a fixed type; of objects for the others.
+        """Return a numpy array: without a copy, read-only, for a fixed type; of objects for the others.
 
         Raises:
             WireError: numpy cannot have this shape.
@@ -220,7 +246,7 @@ class Tensor:
             raise WireError(f"numpy has no array of shape {list(self.shape)}: {error}.") from error
 
     def items(self) -> list[Any]:
-        """Give the elements as a flat list, in C order, without numpy."""
+        """Return the elements as a flat list, in C order, without numpy."""
         if self._bytes is None:
             return list(self._items)
         size = ITEM_BYTES[self.type]
@@ -231,7 +257,7 @@ class Tensor:
         return [item != 0 for item in flat] if self.type == "boolean" else flat
 
     def item(self) -> Any:
-        """Give the only element.
+        """Return the only element.
 
         Raises:
             WireError: There is none, or more than one.
@@ -249,7 +275,7 @@ class Tensor:
         return sum(len(_element(item, "new")) for item in self._items)
 
     def parts(self, layout: Layout = "old") -> list[Any]:
-        """Give the bytes as a list of buffers, the elements of a fixed type without a copy.
+        """Return the bytes as a list of buffers, the elements of a fixed type without a copy.
 
         Raises:
             WireError: A string has no UTF-8 form, or a format is not of three bytes in the old layout.
@@ -265,8 +291,15 @@ class Tensor:
         return [head, varint.encode(sum(map(len, body))), *body]
 
     def encode(self, layout: Layout = "old") -> bytes:
-        """Give the bytes; see `parts`."""
+        """Return the bytes; see `parts`."""
         return b"".join(self.parts(layout))
+
+    def encode_as_stored(self) -> bytes:
+        """Return the bytes, media in the old layout wherever that has room for their formats as they are."""
+        fits = all(
+            len(item.format.encode()) == _OLD_FORMAT_BYTES for item in self._items if isinstance(item, Media)
+        )
+        return self.encode("old" if fits else "new")
 
     def __repr__(self) -> str:
         size = self.nbytes
@@ -282,16 +315,19 @@ def _element(item: Any, layout: Layout) -> bytes:
     if isinstance(item, bytes):
         return item
     if isinstance(item, Media):
-        name = item.format.encode()
         if layout == "old":
+            name = _SHORT_FORMATS.get(item.format, item.format).encode()
             if len(name) != _OLD_FORMAT_BYTES:
                 raise WireError(
                     f"Format {item.format!r} is not of three bytes, as the old layout of media wants; "
                     "write it as one of three letters such as 'png' or 'jpg'."
                 )
             return name + item.data
-        if len(name) > 255:
-            raise WireError(f"Format {item.format[:20]!r}… has {len(name)} bytes; at most 255 can be sent.")
+        name = item.format.encode()
+        if len(name) > _MAX_FORMAT_BYTES:
+            raise WireError(
+                f"Format {item.format[:20]!r}… has {len(name)} bytes; at most {_MAX_FORMAT_BYTES} can be sent."
+            )
         return bytes((len(name),)) + name + item.data
     try:
         return str(item).encode()

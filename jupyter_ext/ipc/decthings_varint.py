@@ -15,7 +15,7 @@ class WireError(ValueError):
 
 
 def encode(value: int) -> bytes:
-    """Give the bytes of an integer from 0 to 2**64 - 1."""
+    """Return the bytes of an integer from 0 to 2**64 - 1."""
     if value < 0 or value >> 64:
         raise ValueError(f"{value} cannot be sent; a length is from 0 to 2**64 - 1.")
     if value < 0xFD:

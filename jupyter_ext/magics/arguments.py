@@ -48,7 +48,7 @@ class MagicParser(argparse.ArgumentParser):
         """Refuse the line."""
         raise InvalidInput(f"{self.prog}: {message}. `{self.prog} --help` shows what it takes.")
 
-    def parse(self, line: str, namespace: Mapping[str, Any] | None = None) -> argparse.Namespace:
+    def parse(self, line: str, namespace: Mapping[str, object] | None = None) -> argparse.Namespace:
         """Parse a magic's line.
 
         Args:

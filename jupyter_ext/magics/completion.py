@@ -41,6 +41,8 @@ _OPTIONS = {
         "interrupt",
         "terminate",
         "--tail",
+        "--port",
+        "--force",
         "--help",
     ],
     "debug_sessions": ["--ended", "--help"],
@@ -74,7 +76,7 @@ def complete(shell: Any, event: Any) -> list[str]:
 
 
 def _sessions() -> list[Any]:
-    from jupyter_ext.client.sessions.session import debug_sessions
+    from jupyter_ext.client.debugging import debug_sessions
     from jupyter_ext.errors import JupyterExtError
 
     try:

@@ -12,8 +12,7 @@ from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 from jupyter_ext.magics.line import split_expressions
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.sessions.model import Model
-    from jupyter_ext.client.sessions.session import Session
+    from jupyter_ext.client.sessions.interfaces import ModelHandle, SessionHandle
 
 _SESSION_TEXT = """\
 A debug session is a process of its own with a model in it, which is called piece by piece and stays in memory.
@@ -74,6 +73,12 @@ def _session_parser(magic: str) -> MagicParser:
         parser.add_argument(
             "--tail", type=int, default=None, metavar="N", help="with logs: only the last N lines"
         )
+        parser.add_argument(
+            "--port", action="store_true", help="with attach: open a port of 127.0.0.1 as well"
+        )
+        parser.add_argument(
+            "--force", action="store_true", help="with attach --port: also where others use this machine"
+        )
     return parser
 
 
@@ -100,7 +105,7 @@ class DebuggingMagics(Magics):
             arguments = parser.parse(line)
         except HelpShown:
             return None
-        from jupyter_ext.client.sessions.session import debug_sessions
+        from jupyter_ext.client.debugging import debug_sessions
 
         return debug_sessions.list(ended=arguments.ended)
 
@@ -128,7 +133,7 @@ class DebuggingMagics(Magics):
         if not dot or not name or not method:
             parser.error(f"{arguments.target!r} is not of the form SESSION.METHOD, such as net.evaluate")
         params = self._evaluated(parser, parse_inputs(arguments.param, "%debug_call", "-p"))
-        from jupyter_ext.client.sessions.session import debug_sessions
+        from jupyter_ext.client.debugging import debug_sessions
 
         result = _call(debug_sessions.get(name), method, params, arguments)
         if arguments.variable is not None:
@@ -147,15 +152,21 @@ class DebuggingMagics(Magics):
             arguments = parser.parse(line)
         except HelpShown:
             return
-        from jupyter_ext.client.sessions.session import debug_sessions
+        from jupyter_ext.client.debugging import debug_sessions
+        from jupyter_ext.client.sessions.session import Session
+        from jupyter_ext.errors import InvalidInput
         from jupyter_ext.magics.session_cells import run_cell
 
-        run_cell(debug_sessions.get(arguments.name), cell, top=arguments.top, wait=arguments.wait)
+        session = debug_sessions.get(arguments.name)
+        if not isinstance(session, Session):
+            raise InvalidInput(f"%%in_session: {session.name} runs on a service, which runs no cells.")
+        run_cell(session, cell, top=arguments.top, wait=arguments.wait)
 
     def _launch(self, parser: MagicParser, arguments: argparse.Namespace, cell: str) -> Any:
+        from jupyter_ext.client import debugging
         from jupyter_ext.client.capture.capture import capture_model
-        from jupyter_ext.client.sessions import session as debugging
         from jupyter_ext.client.sessions.model import check_name
+        from jupyter_ext.client.sessions.session import Session
         from jupyter_ext.errors import UnknownId
         from jupyter_ext.magics.display import label_of
 
@@ -172,11 +183,11 @@ class DebuggingMagics(Magics):
                 running = debugging.debug_sessions.get(name)
             except UnknownId:
                 running = None
-        if running is not None and running.resource.exit is None:
-            session, told = running, running.replace_code(bundle)
-            kept = f"; {told['instances']} living instances follow" if told["instances"] else ""
-            print(f"Replaced the code of {name}: {', '.join(told['classes']) or 'no class'}{kept}.")
-            for notice in told["notices"]:
+        if isinstance(running, Session) and running.resource.exit is None:
+            session, change = running, running.replace_code(bundle)
+            kept = f"; {change['instances']} living instances follow" if change["instances"] else ""
+            print(f"Replaced the code of {name}: {', '.join(change['classes']) or 'no class'}{kept}.")
+            for notice in change["notices"]:
                 print(notice)
         else:
             session = debugging.launch(name, bundle, arguments.inactive or None)
@@ -185,22 +196,13 @@ class DebuggingMagics(Magics):
         return session
 
     def _look(self, arguments: argparse.Namespace) -> Any:
-        from jupyter_ext.client.decthings.session import RemoteSession
+        from jupyter_ext.client.debugging import debug_sessions
         from jupyter_ext.client.sessions import report
-        from jupyter_ext.client.sessions.session import debug_sessions
-        from jupyter_ext.errors import InvalidInput
+        from jupyter_ext.client.sessions.session import Session
         from jupyter_ext.magics.session_display import attach_text
 
         session = debug_sessions.get(arguments.name)
-        if isinstance(session, RemoteSession) and arguments.verb not in ("show", "logs", "terminate"):
-            raise InvalidInput(
-                f"{arguments.verb}: {session.name} runs on a service; show, logs and terminate work there."
-            )
         match arguments.verb:
-            case "show" if isinstance(session, RemoteSession):
-                return session
-            case "terminate" if isinstance(session, RemoteSession):
-                print(session.terminate())
             case "show":
                 return session
             case "logs":
@@ -212,16 +214,17 @@ class DebuggingMagics(Magics):
             case "stacks":
                 print(session.stacks())
             case "attach":
-                print(attach_text(session, session.attach()))
+                endpoint = session.attach(port=arguments.port, force=arguments.force)
+                assert isinstance(session, Session)  # others refuse
+                print(attach_text(session, endpoint))
             case "interrupt":
                 op = session.interrupt()
                 print("Nothing runs there." if op is None else f"Interrupted {op}; the session lives on.")
             case "terminate":
-                ended = session.terminate().resource.exit
-                print("It is still ending." if ended is None else ended.message)
+                print(session.terminate().ended or "It is still ending.")
         return None
 
-    def _frame(self, session: Session, arguments: argparse.Namespace) -> int | None:
+    def _frame(self, session: SessionHandle, arguments: argparse.Namespace) -> int | None:
         """Return the number of the frame to go to, or `None` to stay."""
         if arguments.verb == "frames":
             number: int | None = arguments.number
@@ -243,7 +246,9 @@ class DebuggingMagics(Magics):
                 parser.error(f"-p {name}={text} is no expression")
             try:
                 values[name] = eval(
-                    compile(tree, f"<-p {name}>", "eval"), self.shell.user_global_ns, self.shell.user_ns
+                    compile(tree, f"<-p {name}>", "eval", dont_inherit=True),
+                    self.shell.user_global_ns,
+                    self.shell.user_ns,
                 )
             except Exception as error:  # noqa: BLE001  the user's expression may raise anything
                 raise InvalidInput(
@@ -252,27 +257,24 @@ class DebuggingMagics(Magics):
         return values
 
 
-def _call(session: Session, method: str, params: dict[str, Any], arguments: argparse.Namespace) -> Any:
+def _call(session: SessionHandle, method: str, params: dict[str, Any], arguments: argparse.Namespace) -> Any:
     """Call a method of a session, or of a model in it."""
-    from jupyter_ext.client.decthings.session import RemoteSession
     from jupyter_ext.errors import SessionError
 
-    if isinstance(session, RemoteSession):
-        return session.called(method, params, arguments.model)
     if method == "create_state":
         return session.create_state(**params)
     if method == "instantiate":
         return session.instantiate(**params)
     model = _chosen_model(session, arguments.model)
     is_method = model is not None and method in model.methods
-    if method in session.resource.functions and not is_method:
+    if method in session.functions and not is_method:
         return session.call(method, anomaly=arguments.anomaly, **params)
     if model is None:
         raise SessionError(f"Session {session.name} has no model yet: %debug_call {session.name}.instantiate")
     return _call_model(model, method, params, anomaly=arguments.anomaly)
 
 
-def _chosen_model(session: Session, model_id: str | None) -> Model | None:
+def _chosen_model(session: SessionHandle, model_id: str | None) -> ModelHandle | None:
     """Return the model of this id, by default the newest, or `None` where there is none yet.
 
     Raises:
@@ -293,7 +295,7 @@ def _chosen_model(session: Session, model_id: str | None) -> Model | None:
     return chosen[0]
 
 
-def _call_model(model: Model, method: str, params: dict[str, Any], *, anomaly: bool) -> Any:
+def _call_model(model: ModelHandle, method: str, params: dict[str, Any], *, anomaly: bool) -> Any:
     match method:
         case "train":
             return model.train(anomaly=anomaly, **params)

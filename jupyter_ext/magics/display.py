@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ def show(run: Training) -> None:
         loop_thread().submit(_keep_saved_output_current(run, shown, data, widget))
 
 
-def show_view(view: str, data: dict[str, Any], still: dict[str, Any]) -> None:
+def show_view(view: str, data: Mapping[str, object], still: Mapping[str, object]) -> None:
     """Display a live view: by its MIME type, as a widget, and still where nothing is alive.
 
     Args:
@@ -56,20 +56,20 @@ class LiveOutput:
 
     view: str
     slot: Any
-    data: dict[str, Any]
-    still: dict[str, Any]
+    data: Mapping[str, object]
+    still: Mapping[str, object]
     widget: Any
     shown_at: float = field(default_factory=time.monotonic)
 
-    def bundle(self) -> dict[str, Any]:
-        """Give the MIME bundle. A widget that no page drew is not in it, once one would have."""
+    def bundle(self) -> dict[str, object]:
+        """Return the MIME bundle. A widget that no page drew is not in it, once one would have."""
         stays = self.widget is not None and (
             self.widget.is_viewed or time.monotonic() - self.shown_at < _VIEWED_WITHIN_S
         )
         found = {f"application/vnd.jupyter-ext.{self.view}+json": self.data, **self.still}
         return {**found, **_widget_view(self.widget)} if stays else found
 
-    def update(self, data: dict[str, Any], still: dict[str, Any], *, is_last: bool) -> None:
+    def update(self, data: Mapping[str, object], still: Mapping[str, object], *, is_last: bool) -> None:
         """Put newer content into the saved output.
 
         Args:
@@ -87,7 +87,7 @@ class LiveOutput:
         self.slot.update(self.bundle(), raw=True)
 
 
-def show_live(view: str, data: dict[str, Any], still: dict[str, Any]) -> LiveOutput:
+def show_live(view: str, data: Mapping[str, object], still: Mapping[str, object]) -> LiveOutput:
     """Display a live view, for whoever keeps its output current; arguments as of `show_view`."""
     shown = LiveOutput(view, None, data, still, _widget(view, data))
     shown.slot = display(shown.bundle(), raw=True, display_id=True)
@@ -118,8 +118,8 @@ def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[Non
     return loop_thread().submit(_keep_saved_output_current(run, slot, data, widget))
 
 
-def _bundle(run: Training) -> tuple[dict[str, Any], Any]:
-    data: dict[str, Any] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
+def _bundle(run: Training) -> tuple[dict[str, object], Any]:
+    data: dict[str, object] = {MIME_TYPE: mime_content(run.known), "text/plain": repr(run)}
     widget = _widget("training", mime_content(run.known))
     return {**data, **_widget_view(widget)}, widget
 
@@ -134,7 +134,7 @@ def show_and_wait(run: Training) -> None:
 
 
 def label_of(shell: Any) -> Callable[[str], str]:
-    """Give a function that names a file of code as the notebook does, such as `Cell In[5]`."""
+    """Return a function that names a file of code as the notebook does, such as `Cell In[5]`."""
 
     def label(filename: str) -> str:
         named = shell.compile.format_code_name(filename)
@@ -143,13 +143,13 @@ def label_of(shell: Any) -> Callable[[str], str]:
     return label
 
 
-def _widget_view(widget: Any) -> dict[str, Any]:
+def _widget_view(widget: Any) -> Mapping[str, object]:
     if widget is None:
         return {}
     return {_WIDGET_TYPE: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
 
 
-def _widget(view: str, data: dict[str, Any]) -> Any:
+def _widget(view: str, data: Mapping[str, object]) -> Any:
     try:
         from jupyter_ext_widgets import LiveView
     except ImportError as error:
@@ -159,7 +159,7 @@ def _widget(view: str, data: dict[str, Any]) -> Any:
 
 
 async def _keep_saved_output_current(
-    run: Training, shown: DisplayHandle, data: dict[str, Any], widget: Any
+    run: Training, shown: DisplayHandle, data: dict[str, object], widget: Any
 ) -> None:
     """Put the last picture and text into the saved output, for where neither engine nor kernel is there.
 
@@ -224,7 +224,7 @@ class EngineStatus:
         self._info = info
 
     def __repr__(self) -> str:
-        """Give it as text."""
+        """Return it as text."""
         info = self._info
         lines = [
             f"Engine {info.version}, pid {info.pid}, {info.memory_mib:.0f} MiB",

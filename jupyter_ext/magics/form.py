@@ -22,7 +22,7 @@ class Form:
     def __init__(
         self,
         capture: Callable[[], Bundle],
-        line: Callable[[dict[str, Any]], str],
+        line: Callable[[dict[str, object]], str],
         initial: Mapping[str, str] | None = None,
         destination: str | None = None,
     ) -> None:
@@ -41,7 +41,7 @@ class Form:
         self._form = TrainingForm(bundle.name, bundle.training_input, self._start, line, initial, api.upload)
 
     @property
-    def values(self) -> dict[str, Any] | None:
+    def values(self) -> dict[str, object] | None:
         """The inputs that differ from their defaults, or `None` while something is wrong."""
         return self._form.values
 
@@ -50,7 +50,7 @@ class Form:
         self._form.launch()
         return self.run
 
-    def _start(self, values: dict[str, Any]) -> None:
+    def _start(self, values: dict[str, object]) -> None:
         # Captured anew: names of the notebook travel as they are now, not as they were when the form was drawn.
         self.run = api.start(self._capture(), values, self._destination)
         if self._slot is not None:
@@ -80,7 +80,7 @@ def form(function: Callable[..., Any], name: str | None = None) -> Form:
 
     written = getattr(function, "__name__", "function")
 
-    def line(values: dict[str, Any]) -> str:
+    def line(values: dict[str, object]) -> str:
         return call_line(written if name is None else f"{written}, name={name!r}", values)
 
     return Form(lambda: capture_function(function, name), line)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from jupyter_ext.errors import InvalidInput
 
@@ -20,7 +19,7 @@ _ESCAPED_OUTSIDE = frozenset("'\"${ \t")
 _ESCAPED_IN_QUOTES = frozenset('"\\${')
 
 
-def split_words(line: str, namespace: Mapping[str, Any] | None = None) -> list[str]:
+def split_words(line: str, namespace: Mapping[str, object] | None = None) -> list[str]:
     """Split a line as a shell does, but keep backslashes that escape nothing.
 
     Args:
@@ -44,7 +43,7 @@ def split_words(line: str, namespace: Mapping[str, Any] | None = None) -> list[s
     return words if word is None else [*words, word]
 
 
-def _piece(line: str, start: int, namespace: Mapping[str, Any] | None) -> tuple[str, int]:
+def _piece(line: str, start: int, namespace: Mapping[str, object] | None) -> tuple[str, int]:
     """Return the text of a quoted part or of what begins outside of quotes, and where it ends."""
     letter = line[start]
     if letter == "'":
@@ -64,7 +63,7 @@ def _piece(line: str, start: int, namespace: Mapping[str, Any] | None) -> tuple[
 
 
 def _letter(
-    line: str, start: int, namespace: Mapping[str, Any] | None, escaped: frozenset[str]
+    line: str, start: int, namespace: Mapping[str, object] | None, escaped: frozenset[str]
 ) -> tuple[str, int]:
     """Return the text of one letter, one escape or one value of the notebook, and where it ends."""
     letter = line[start]
@@ -82,13 +81,13 @@ def _letter(
     return letter, start + 1
 
 
-def _value_of_name(found: re.Match[str], namespace: Mapping[str, Any]) -> str:
+def _value_of_name(found: re.Match[str], namespace: Mapping[str, object]) -> str:
     if found[0] == "$$":
         return "$"
     return _evaluated(found[0][1:], namespace, found[0]) if found[1] in namespace else found[0]
 
 
-def _value_of_group(group: str, namespace: Mapping[str, Any]) -> str:
+def _value_of_group(group: str, namespace: Mapping[str, object]) -> str:
     """Return the value of `{expression}` or `{expression:format}`; braces that read no name of the notebook stay."""
     expression = group
     try:
@@ -107,13 +106,13 @@ def _value_of_group(group: str, namespace: Mapping[str, Any]) -> str:
     return _evaluated(expression, namespace, group) if _reads(tree, namespace) else group
 
 
-def _reads(tree: ast.expr, namespace: Mapping[str, Any]) -> bool:
+def _reads(tree: ast.expr, namespace: Mapping[str, object]) -> bool:
     return any(isinstance(node, ast.Name) and node.id in namespace for node in ast.walk(tree))
 
 
-def _evaluated(expression: str, namespace: Mapping[str, Any], written: str) -> str:
+def _evaluated(expression: str, namespace: Mapping[str, object], written: str) -> str:
     try:
-        return str(eval(expression, dict(namespace)))
+        return str(eval(compile(expression, "<expression>", "eval", dont_inherit=True), dict(namespace)))
     except Exception as error:  # noqa: BLE001  the user's expression may raise anything
         raise _refusal(written, error) from None
 

@@ -37,12 +37,12 @@ class Freed:
         self._was_loaded = was_loaded
 
     def __repr__(self) -> str:
-        """Give it in a line or two."""
+        """Return it in a line or two."""
         freed = self._freed
         if freed is None:
             state = self._model.known.state
             if self._was_loaded:
-                return f"{self._model.name} is {state}; what that gave back is not told."
+                return f"{self._model.name} is {state}; how much memory that freed is not known."
             return f"{self._model.id} was not loaded; it is {state}."
         before, after = freed.available_before_bytes, freed.available_after_bytes
         still = "" if not freed.held else f" Its pages are still held here by {', '.join(freed.held)}."
@@ -54,7 +54,7 @@ class Freed:
 
 
 def delete(model: Model, *, only_files: bool, force: bool) -> Any:
-    """Delete a model or its files; gives what is to be shown."""
+    """Delete a model or its files and return what is to be shown."""
     if only_files:
         return model.delete_files(force=force)
     model.delete(force=force)

@@ -103,7 +103,7 @@ class ModelMagics(Magics):
     @line_magic
     @no_var_expand
     @needs_local_scope
-    def model(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
+    def model(self, line: str, local_ns: Mapping[str, object] | None = None) -> Any:
         """Show one model or do something with it; `%model --help` shows what."""
         parser = _model_parser()
         assert self.shell is not None
@@ -144,7 +144,7 @@ class ModelMagics(Magics):
         """Call a model with texts of the line or values of the notebook."""
         assert self.shell is not None
         positional: list[Any] = []
-        named: dict[str, Any] = {}
+        named: dict[str, object] = {}
         for text in arguments.parameter:
             name, equals, expression = text.partition("=")
             is_named = bool(equals) and name.isidentifier() and not expression.startswith("=")

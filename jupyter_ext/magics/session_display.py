@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -26,15 +27,33 @@ def attach_text(session: Session, endpoint: protocol.Endpoint) -> str:
     resource = session.resource
     return "\n".join(
         [
-            f"Debugger (DAP, debugpy) of {session.name}: {endpoint.host}:{endpoint.port}",
-            "  VS Code, launch.json: "
-            f'{{"name": "{session.name}", "type": "debugpy", "request": "attach", "justMyCode": false, '
-            f'"connect": {{"host": "{endpoint.host}", "port": {endpoint.port}}}}}',
+            f"Debugger (DAP, debugpy) of {session.name}: {endpoint.socket}",
+            f"  VS Code, launch.json: {json.dumps(_launch_configuration(session.name, endpoint))}",
+            *_port_lines(endpoint),
             f"Console: jupyter console --existing {resource.connection_file}",
             "JupyterLab (console, debugger): start the server with --ServerApp.allow_external_kernels=True "
             f"--ServerApp.external_connection_dir={resource.connection_file.rpartition('/')[0]}",
         ]
     )
+
+
+def _launch_configuration(name: str, endpoint: protocol.Endpoint) -> dict[str, object]:
+    """Return what VS Code attaches with; it wants `listen` where it runs an adapter, which leaves that out."""
+    how: dict[str, object] = {
+        "debugAdapterPath": endpoint.adapter,
+        "listen": {"host": "127.0.0.1", "port": 0},
+    }
+    if endpoint.port is not None:
+        how = {"connect": {"host": endpoint.host, "port": endpoint.port}}
+    return {"name": name, "type": "debugpy", "request": "attach", "justMyCode": False, **how}
+
+
+def _port_lines(endpoint: protocol.Endpoint) -> list[str]:
+    if endpoint.port is None:
+        return []
+    return [
+        f"  Whoever gets to {endpoint.host}:{endpoint.port} as this user runs code in the session, until it ends."
+    ]
 
 
 def show(session: Session) -> None:
@@ -68,7 +87,11 @@ def describe(one: protocol.DebugSession) -> str:
 
 def show_training(training: DebugTraining) -> None:
     """Display a training's live curves, and keep the saved output's picture of them current; the cell does not wait."""
-    shown = show_live(_VIEW, training.mime_content(), {"text/plain": repr(training)})
+    content = training.mime_content()
+    if content is None:
+        print(repr(training))
+        return
+    shown = show_live(_VIEW, content, {"text/plain": repr(training)})
     if isinstance(shown.slot, DisplayHandle):
         threading.Thread(
             target=_keep_saved_output_current,
@@ -86,7 +109,7 @@ def _keep_saved_output_current(training: DebugTraining, shown: LiveOutput) -> No
             if not running or time.monotonic() - drawn_at >= SAVED_PICTURE_INTERVAL_S:
                 drawn_at = time.monotonic()
                 still = {"text/plain": repr(training), "image/svg+xml": training.picture()}
-                shown.update(training.mime_content(), still, is_last=not running)
+                shown.update(training.mime_content() or shown.data, still, is_last=not running)
             if not running:
                 return
             time.sleep(_LOOK_INTERVAL_S)

@@ -104,7 +104,7 @@ class TrainingMagics(Magics):
     @line_cell_magic
     @no_var_expand
     @needs_local_scope
-    def train(self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None) -> Any:
+    def train(self, line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None) -> Any:
         """Start a training; `%%train --help` shows how."""
         parser = _train_parser("%train" if cell is None else "%%train")
         try:
@@ -116,7 +116,7 @@ class TrainingMagics(Magics):
     @line_magic
     @no_var_expand
     @needs_local_scope
-    def training(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
+    def training(self, line: str, local_ns: Mapping[str, object] | None = None) -> Any:
         """Show one training or do something with it; `%training --help` shows what."""
         try:
             arguments = _training_parser().parse(line, self._names(local_ns))
@@ -155,7 +155,7 @@ class TrainingMagics(Magics):
         found = trainings.list(arguments.status, arguments.limit)
         return TrainingList(found, arguments.status, arguments.limit)
 
-    def _names(self, local_ns: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _names(self, local_ns: Mapping[str, object] | None) -> dict[str, object]:
         """Return what `{expression}` and `$name` can read."""
         assert self.shell is not None
         return {**self.shell.user_ns, **(local_ns or {})}

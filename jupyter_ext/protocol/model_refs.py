@@ -14,6 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+
+_SOURCES = frozenset({"hub", "url", "file", "training", "custom", "service"})
+_HUB_FORM = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?(@\w[\w./+-]*)?")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@.*)?|[\w.-]+@.+")
 
 HUB_VARIABLES = (
     "HF_ENDPOINT",
@@ -45,7 +50,7 @@ HUB_VARIABLES = (
 
 
 def full_id(text: str) -> str:
-    """Give the id that a short form stands for; what is none stays as it is."""
+    """Return the id that a short form stands for; what is none stays as it is."""
     text = text.strip()
     if text.startswith(("http://", "https://")):
         return f"url:{text}"
@@ -54,6 +59,30 @@ def full_id(text: str) -> str:
     return text if ":" in text or not text else f"hub:{text}"
 
 
+def is_reference(text: str) -> bool:
+    """Tell whether a text names one model wholly, wherever it is: with its owner, a revision, a source, a path or an address.
+
+    Such a text means that model and no other, however close another's name is.
+    """
+    text = text.strip()
+    source, colon, _ = text.partition(":")
+    is_place = full_id(text).startswith(("url:", "file:"))
+    return is_place or (bool(colon) and source in _SOURCES) or _HUB_NAME.fullmatch(text) is not None
+
+
+def is_hub_name(text: str) -> bool:
+    """Tell whether a text has the form of a hub's model: `[hub:]name` or `[hub:]org/name`, with or without a revision."""
+    return _HUB_FORM.fullmatch(text.strip().removeprefix("hub:")) is not None
+
+
+def short_id(model_id: str) -> str:
+    """Return an id without the source that people leave out; what is left means the same, or nearly, when it is typed."""
+    for source in ("hub:", "training:", "custom:"):
+        if model_id.startswith(source):
+            return model_id.removeprefix(source)
+    return model_id
+
+
 def key_of(model_id: str) -> str:
-    """Give the 32 hexadecimal digits that files of a model are named by."""
+    """Return the 32 hexadecimal digits that files of a model are named by."""
     return hashlib.sha256(model_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -96,10 +96,15 @@ class SessionExit(Resource):
 
 
 class Endpoint(Resource):
-    """Where a debugger can connect."""
+    """Where a debugger can connect: a Unix socket of this user's, and a port where one was asked for.
 
-    host: str
-    port: int
+    `adapter` is a script that an editor runs as its debug adapter to get to the socket.
+    """
+
+    socket: str | None = None
+    adapter: str | None = None
+    host: str | None = None
+    port: int | None = None
 
 
 class DebugSession(Resource):

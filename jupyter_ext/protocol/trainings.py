@@ -5,9 +5,11 @@ Source: docs/architecture/02-wire.md; Replicate's HTTP API reference, "trainings
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from jupyter_ext.ipc.json_values import clean, number
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
@@ -19,19 +21,20 @@ RecordMode = Literal["replace", "incr", "append"]
 MetricValue = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
-def metric_value(number: float) -> MetricValue:
+def metric_value(value: float) -> MetricValue:
     """Return a number as JSON can carry it."""
-    if number != number:
-        return "NaN"
-    if number in (float("inf"), float("-inf")):
-        return "Infinity" if number > 0 else "-Infinity"
-    return number
+    return cast("MetricValue", number(value))
 
 
 class Resource(BaseModel):
-    """Base: unknown keys of a newer engine are kept, not refused."""
+    """Base: unknown keys of a newer engine are kept, not refused, and every value is one that JSON can carry."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", ser_json_inf_nan="strings")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: Any) -> Any:
+        return clean(values) if isinstance(values, dict) else values
 
 
 class Progress(Resource):
@@ -260,6 +263,8 @@ class EngineInfo(Resource):
     listening_as_pieces: str | None = None
     models_loaded: int = 0
     models_fetching: int = 0
+    problems: list[str] = Field(default_factory=list)
+    """What is worked around, one line each: files that cannot be read, no inotify, a full disk."""
     environments: list[Environment]
 
 

@@ -6,12 +6,15 @@ the engine, and the engine decides what to do about a slow reader.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import httpx
-from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 
+from jupyter_ext.engine_process.socket_transport import EngineTransport
+from jupyter_ext.ipc import private_sockets
 from jupyter_ext.server.engine_process import EngineProcess
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -23,7 +26,8 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_QUEUED_MESSAGES = 16
 """Messages read ahead from the engine for one page; then the socket is no longer read."""
 
-TIMEOUT = httpx.Timeout(60.0, connect=5.0, read=120.0)
+CONNECT_TIMEOUT_S = 5.0
+TIMEOUT = httpx.Timeout(60.0, connect=CONNECT_TIMEOUT_S, read=120.0)
 """Seconds. `read` is the longest silence inside an answer: a worker's stacks may take a while."""
 
 HOP_BY_HOP = frozenset(
@@ -138,7 +142,7 @@ class EngineProxy:
 
 
 def _client(socket_path: str) -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(uds=socket_path, limits=httpx.Limits(max_keepalive_connections=0))
+    transport = EngineTransport(socket_path, keep_alive=False)
     return httpx.AsyncClient(transport=transport, timeout=TIMEOUT, follow_redirects=False, trust_env=False)
 
 
@@ -161,9 +165,12 @@ async def _resend(
 
 
 async def _connect(socket_path: str, target: str) -> ClientConnection:
-    return await unix_connect(
-        socket_path,
+    peer = await asyncio.to_thread(private_sockets.connect, socket_path, CONNECT_TIMEOUT_S)
+    peer.setblocking(False)
+    return await connect(
         f"ws://engine{target}",
+        sock=peer,
+        proxy=None,
         compression=None,
         max_size=MAX_MESSAGE_BYTES,
         max_queue=MAX_QUEUED_MESSAGES,

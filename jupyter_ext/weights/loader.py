@@ -110,7 +110,7 @@ def import_for(path: Path) -> None:
 
 
 def check_device(text: str | None) -> torch.device:
-    """Give the device of a name.
+    """Return the device of a name.
 
     Raises:
         CannotLoad: There is no such device here.
@@ -210,14 +210,14 @@ def _from_transformers(
         made = transformers.AutoConfig.from_pretrained(str(path), local_files_only=True)
         tensors = mmap.tensors_of(files, device, dtype)
         module, notices = _build(lambda: kind(made), tensors, dtype, device)
-    tokenizer, told = _tokenizer(transformers, path)
+    tokenizer, tokenizer_notices = _tokenizer(transformers, path)
     return Loaded(
         path,
         module.eval(),
         dict(module.state_dict(keep_vars=True)),
         tokenizer,
         architecture,
-        notices + told,
+        notices + tokenizer_notices,
         [file.path for file in files],
         is_transformers=True,
     )
@@ -228,7 +228,7 @@ def _pretrained(transformers: Any, kind: Any, path: Path, dtype: torch.dtype | N
     major, minor = (int(part) for part in transformers.__version__.split(".")[:2])
     name = "dtype" if (major, minor) >= (4, 56) else "torch_dtype"
     try:
-        module, told = kind.from_pretrained(
+        module, info = kind.from_pretrained(
             str(path),
             **{name: dtype or "auto"},
             local_files_only=True,
@@ -239,9 +239,9 @@ def _pretrained(transformers: Any, kind: Any, path: Path, dtype: torch.dtype | N
         line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CannotLoad(f"transformers cannot load {kind.__name__} from {path.name}: {line}") from error
     notices = []
-    if missing := sorted(told.get("missing_keys") or ()):
+    if missing := sorted(info.get("missing_keys") or ()):
         notices.append(f"Not in the weights and so drawn at random: {names_of(missing)}.")
-    if unused := sorted(told.get("unexpected_keys") or ()):
+    if unused := sorted(info.get("unexpected_keys") or ()):
         notices.append(f"Not used of the weights: {names_of(unused)}.")
     return module, notices
 

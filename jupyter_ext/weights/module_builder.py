@@ -27,7 +27,7 @@ def build(
     """Build a module in evaluation mode.
 
     Args:
-        factory: Gives the module; its own weights are not looked at.
+        factory: Returns the module; its own weights are not looked at.
         tensors: The weights by name; the module's parameters become these very tensors.
         dtype: The default dtype while it is made, for buffers that no checkpoint has.
 
@@ -139,28 +139,9 @@ def _without_wrapper(
 def _assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], notices: list[str]) -> None:
     own = module.state_dict()
     parameters = dict(module.named_parameters(remove_duplicate=False))
-    tied: dict[int, list[str]] = {}
-    for name, parameter in parameters.items():
-        tied.setdefault(id(parameter), []).append(name)
-    groups = [names for names in tied.values() if len(names) > 1]
-    partner = {name: names for names in groups for name in names}
-    missing = [
-        name
-        for name in parameters
-        if name not in tensors and not any(other in tensors for other in partner.get(name, ()))
-    ]
-    if missing:
-        raise CannotBuild(
-            f"The weights lack {names_of(missing)}, which {type(module).__name__} needs; "
-            f"they have {names_of(tensors)}."
-        )
-    wrong = [
-        f"{name}: {list(tensors[name].shape)} in the weights, {list(item.shape)} in the module"
-        for name, item in own.items()
-        if name in tensors and isinstance(item, torch.Tensor) and item.shape != tensors[name].shape
-    ]
-    if wrong:
-        raise CannotBuild(f"Shapes differ: {names_of(wrong, '; ')}.")
+    groups = _tied(parameters)
+    _check_complete(module, parameters, groups, tensors)
+    _check_shapes(own, tensors)
     module.load_state_dict(dict(tensors), strict=False, assign=True)
     for names in groups:
         source = next(name for name in names if name in tensors)
@@ -169,13 +150,56 @@ def _assign(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], notice
     unused = [name for name in tensors if name not in own and name not in parameters]
     if unused:
         notices.append(f"Not used of the weights: {names_of(unused)}.")
-    kept = [name for name in own if name not in tensors and name not in parameters]
-    if kept:
-        notices.append(f"Not in the weights, left as the module made them: {names_of(kept)}.")
+    left_as_made = [name for name in own if name not in tensors and name not in parameters]
+    if left_as_made:
+        notices.append(f"Not in the weights, left as the module made them: {names_of(left_as_made)}.")
+
+
+def _tied(parameters: Mapping[str, torch.nn.Parameter]) -> list[list[str]]:
+    """Group the names of parameters that are one tensor."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in parameters.items():
+        names.setdefault(id(parameter), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
+
+
+def _check_complete(
+    module: torch.nn.Module,
+    parameters: Mapping[str, torch.nn.Parameter],
+    groups: list[list[str]],
+    tensors: Mapping[str, torch.Tensor],
+) -> None:
+    """Check that every parameter has weights, its own or those of what it is tied to.
+
+    Raises:
+        CannotBuild: One has none.
+    """
+    given = {name for names in groups if any(name in tensors for name in names) for name in names}
+    missing = [name for name in parameters if name not in tensors and name not in given]
+    if missing:
+        raise CannotBuild(
+            f"The weights lack {names_of(missing)}, which {type(module).__name__} needs; "
+            f"they have {names_of(tensors)}."
+        )
+
+
+def _check_shapes(own: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Check that weights have the module's shapes.
+
+    Raises:
+        CannotBuild: One has another.
+    """
+    wrong = [
+        f"{name}: {list(tensors[name].shape)} in the weights, {list(item.shape)} in the module"
+        for name, item in own.items()
+        if name in tensors and isinstance(item, torch.Tensor) and item.shape != tensors[name].shape
+    ]
+    if wrong:
+        raise CannotBuild(f"Shapes differ: {names_of(wrong, '; ')}.")
 
 
 def parameters_at(module: torch.nn.Module, name: str) -> torch.nn.Parameter:
-    """Give a parameter by its dotted name."""
+    """Return a parameter by its dotted name."""
     path, _, last = name.rpartition(".")
     return module.get_submodule(path)._parameters[last]  # type: ignore[return-value]
 

@@ -230,17 +230,25 @@ def _tensor(name: str, entry: object, data_begin: int) -> TensorHeader:
     if shape is None or offsets is None or len(offsets) != 2:
         raise BadHeader(f"tensor {_shown(name)} has a bad shape or bad offsets")
     num_elements = _num_elements(shape)
-    num_bits = None if num_elements is None else num_elements * DTYPES[dtype].bits
-    if num_elements is None or num_bits is None or num_bits >= LIMIT:
+    _check_size(name, dtype, shape, num_elements, offsets[1] - offsets[0])
+    return TensorHeader(name, dtype, shape, num_elements, data_begin + offsets[0], data_begin + offsets[1])
+
+
+def _check_size(name: str, dtype: str, shape: tuple[int, ...], num_elements: int, num_bytes: int) -> None:
+    """Check that a tensor's bytes are as many as its shape and dtype take.
+
+    Raises:
+        BadHeader: They are not, or no file holds as many.
+    """
+    num_bits = num_elements * DTYPES[dtype].bits
+    if num_bits >= LIMIT:
         raise BadHeader(f"tensor {_shown(name)} has a bad shape: it is larger than any file")
-    begin, end = offsets
-    if num_bits % 8 or end - begin != num_bits // 8:
+    if num_bits % 8 or num_bytes != num_bits // 8:
         raise BadHeader(
-            f"tensor {_shown(name)} has {end - begin} bytes, and {num_bits / 8:g} by its shape and dtype"
+            f"tensor {_shown(name)} has {num_bytes} bytes, and {num_bits / 8:g} by its shape and dtype"
         )
     if dtype == "F4" and num_elements and (not shape or shape[-1] % 2):
         raise BadHeader(f"tensor {_shown(name)} is packed in pairs, and its last dimension is odd")
-    return TensorHeader(name, dtype, shape, num_elements, data_begin + begin, data_begin + end)
 
 
 def _sizes(values: object, most: int) -> tuple[int, ...] | None:
@@ -252,13 +260,13 @@ def _sizes(values: object, most: int) -> tuple[int, ...] | None:
     return tuple(values)
 
 
-def _num_elements(shape: tuple[int, ...]) -> int | None:
-    """Multiply dimensions; `None` where those that are not 0 make 2^63 or more, which nothing can address."""
+def _num_elements(shape: tuple[int, ...]) -> int:
+    """Multiply dimensions; `LIMIT` where those that are not 0 make as much or more, which nothing can address."""
     product = 1
     for size in shape:
         product *= size or 1
         if product >= LIMIT:
-            return None
+            return LIMIT
     return 0 if 0 in shape else product
 
 

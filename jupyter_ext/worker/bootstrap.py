@@ -5,6 +5,7 @@ Makes `jupyter_ext` importable from ROOT, the engine's own copy, without putting
 
 import importlib.util
 import json
+import os
 import sys
 
 
@@ -20,7 +21,8 @@ def _adopt(root: str) -> None:
 
 
 if __name__ == "__main__":
-    del sys.path[0]
+    if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):  # not so under PYTHONSAFEPATH
+        del sys.path[0]
     _adopt(sys.argv[1])
     if sys.argv[2] == "zygote":
         from jupyter_ext.worker import zygote

@@ -1,12 +1,13 @@
 """The shim: one tiny process per run, the witness of its end. Standard library only.
 
-It is session leader and subreaper, forks the worker, carries out the stop ladder, sweeps everything the run ever
-started, and writes `exit.json` last. Rule: a crash of the engine, of the worker or of the zygote must not be able to
-take it along, and it never touches the run's data.
+It claims the run's directory, is session leader and subreaper, forks the worker, carries out the stop ladder, sweeps everything
+the run ever started, and writes `exit.json` last. Rule: a crash of the engine, of the worker or of the zygote must not
+be able to take it along, and it never touches the run's data. Where two shims are started for one directory, the second ends itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -15,12 +16,14 @@ import select
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.ipc import processes
-from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.json_files import ReservedFile, write_json
+from jupyter_ext.ipc.run_files import ExitFile, StartFile, StopFile, StopStage
 
 FLAG_GRACE_S = 1.0
 """Code that polls `should_stop()` gets this long to finish its step before it is interrupted."""
@@ -34,9 +37,14 @@ ROLES = {
     "session": "jupyter_ext.worker.session.main",
     "model_host": "jupyter_ext.worker.model_host.main",
 }
-"""What a worker can be, and the module whose `run(spec)` gives its exit code."""
+"""What a worker can be, and the module whose `run(spec)` returns its exit code."""
 
 _POLL_S = 0.5
+_EXIT_BYTES = 4096
+"""Room kept for `exit.json`."""
+_FULL_DISK_PATIENCE_S = 3600.0
+"""So long a full disk is waited for where not even the room kept is there."""
+_OWN_UMASK = 0o077
 
 
 @dataclass
@@ -44,11 +52,15 @@ class _Ladder:
     """How far a requested stop has got."""
 
     requested_at: float
-    stage: str = "flag"
+    stage: StopStage = "flag"
     next_at: float = 0.0
 
+    @property
+    def content(self) -> StopFile:
+        return {"stage": self.stage, "requested_at": self.requested_at}
 
-def run(spec: dict[str, Any]) -> None:
+
+def run(spec: Mapping[str, Any]) -> None:
     """Be the shim of one run until it is over; never returns.
 
     Args:
@@ -57,6 +69,9 @@ def run(spec: dict[str, Any]) -> None:
     os.setsid()
     processes.become_subreaper()
     run_dir = Path(spec["run_dir"])
+    umask = os.umask(_OWN_UMASK)
+    claim = _claim(run_dir)
+    processes.mark_as_run(run_dir.name)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     wake_read, wake_write = os.pipe()
@@ -66,93 +81,141 @@ def run(spec: dict[str, Any]) -> None:
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     control = _bind(spec["control"])
     shim_pid = os.getpid()
+    exit_file = ReservedFile(run_dir / run_files.EXIT, _EXIT_BYTES)
     started_at = time.time()
     go_read, go_write = os.pipe()
     worker = os.fork()
     if worker == 0:
-        _become_worker(spec, shim_pid, go_read, (control.fileno(), wake_read, wake_write, go_write))
+        to_close = (claim, control.fileno(), wake_read, wake_write, go_write)
+        _become_worker(spec, shim_pid, go_read, to_close, umask)
     _to_dev_null(1, 2)
-    write_json(
-        run_dir / "start.json",
-        {
-            "shim": {"pid": shim_pid, "ticks": processes.start_ticks(shim_pid)},
-            "worker": {"pid": worker, "ticks": processes.start_ticks(worker)},
-            "boot_id": processes.boot_id(),
-            "control": spec["control"],
-            "time": started_at,
-        },
-    )
+    guard = _Guard(run_dir, worker, control, wake_read, started_at, exit_file)
+    start: StartFile = {
+        "shim": {"pid": shim_pid, "ticks": processes.start_ticks(shim_pid)},
+        "worker": {"pid": worker, "ticks": processes.start_ticks(worker)},
+        "control": spec["control"],
+        "time": started_at,
+        **run_files.here(),
+    }
     os.close(go_read)
-    os.write(go_write, b"1")
+    try:
+        write_json(run_dir / run_files.START, start)
+        os.write(go_write, b"1")
+    except OSError as error:
+        guard.refuse_to_start(f"the run's directory cannot be written ({error.strerror or error})")
     os.close(go_write)
-    _watch(run_dir, worker, control, wake_read, started_at)
+    guard.watch()
 
 
-def _watch(run_dir: Path, worker: int, control: socket.socket, wake: int, started_at: float) -> None:
+def _claim(run_dir: Path) -> int:
+    """Claim the run's directory; end this process where that is not possible."""
+    try:
+        descriptor = run_files.claim(run_dir, "shim")
+    except FileNotFoundError:
+        os._exit(0)  # it was called off and deleted
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            run_files.write_start_failure(
+                run_dir, f"the run's directory cannot be written ({error.strerror})"
+            )
+        os._exit(1)
+    if descriptor is None:
+        os._exit(0)  # another shim has it, or the start was called off
+    return descriptor
+
+
+@dataclass
+class _Guard:
+    """Watches one worker until its end."""
+
+    run_dir: Path
+    worker: int
+    control: socket.socket
+    wake: int
+    started_at: float
+    exit_file: ReservedFile
     ladder: _Ladder | None = None
-    oom_kills = processes.oom_kills()
-    while True:
-        ended = _reap(worker)
-        if ended is not None:
-            break
-        timeout = _POLL_S if ladder is None else max(0.0, min(_POLL_S, ladder.next_at - time.monotonic()))
-        readable, _, _ = select.select([control.fileno(), wake], [], [], timeout)
-        if wake in readable:
-            os.read(wake, 512)
-        if control.fileno() in readable:
-            command = _receive(control)
-            if command.get("op") == "stop" and ladder is None:
-                ladder = _Ladder(time.time())
-                _begin_stop(run_dir, ladder)
-            elif command.get("op") == "stacks":
-                processes.kill(worker, signal.SIGUSR1)
-        if ladder is not None and time.monotonic() >= ladder.next_at:
-            _climb(run_dir, worker, ladder)
-    code, usage = ended
-    swept = _sweep()
-    write_json(
-        run_dir / "exit.json",
-        {
+    oom_kills: int | None = field(default_factory=processes.oom_kills)
+
+    def refuse_to_start(self, message: str) -> None:
+        """Kill a worker before it has begun, and say why."""
+        processes.kill(self.worker)
+        with contextlib.suppress(OSError):
+            run_files.write_start_failure(self.run_dir, message)
+
+    def watch(self) -> None:
+        """Carry out commands until the worker has ended, sweep, and write how it ended; never returns."""
+        while (ended := _reap(self.worker)) is None:
+            self._wait()
+            if self.ladder is not None and time.monotonic() >= self.ladder.next_at:
+                self._climb(self.ladder)
+        swept = _sweep()
+        _release_workers_room(self.run_dir, self.exit_file)
+        with contextlib.suppress(OSError):  # the directory is gone, or the disk stayed full for an hour
+            self.exit_file.write_json(self._end(*ended, swept), _FULL_DISK_PATIENCE_S)
+        self.control.close()
+        os._exit(0)
+
+    def _wait(self) -> None:
+        """Wait for a child's end, a command or the next rung, and take the command."""
+        timeout = _POLL_S
+        if self.ladder is not None:
+            timeout = max(0.0, min(_POLL_S, self.ladder.next_at - time.monotonic()))
+        readable, _, _ = select.select([self.control.fileno(), self.wake], [], [], timeout)
+        if self.wake in readable:
+            os.read(self.wake, 512)
+        if self.control.fileno() in readable:
+            self._obey(_receive(self.control).get("op"))
+
+    def _obey(self, op: object) -> None:
+        if op == "stop" and self.ladder is None:
+            self.ladder = _Ladder(time.time())
+            self._publish(self.ladder)
+            polls = (self.run_dir / "polls_stop").exists()
+            self.ladder.next_at = time.monotonic() + (FLAG_GRACE_S if polls else 0.0)
+        elif op == "stacks":
+            processes.kill(self.worker, signal.SIGUSR1)
+
+    def _climb(self, ladder: _Ladder) -> None:
+        """Take the next rung."""
+        if ladder.stage == "flag":
+            ladder.stage, grace = "interrupt", INTERRUPT_GRACE_S
+            processes.kill(self.worker, signal.SIGINT)
+        elif ladder.stage == "interrupt":
+            ladder.stage, grace = "terminate", TERMINATE_GRACE_S
+            _signal_group(self.worker, signal.SIGTERM)
+        else:
+            ladder.stage, grace = "kill", _POLL_S
+            _signal_group(self.worker, signal.SIGKILL)
+            processes.kill(self.worker, signal.SIGKILL)
+        ladder.next_at = time.monotonic() + grace
+        self._publish(ladder)
+
+    def _publish(self, ladder: _Ladder) -> None:
+        with contextlib.suppress(OSError):  # on a full disk the signals still come
+            write_json(self.run_dir / run_files.STOP, ladder.content)
+
+    def _end(self, code: int, usage: resource.struct_rusage, swept: int) -> ExitFile:
+        oom_kills = self.oom_kills
+        return {
             "code": os.waitstatus_to_exitcode(code) if os.WIFEXITED(code) else None,
             "signal": os.WTERMSIG(code) if os.WIFSIGNALED(code) else None,
             "core_dumped": os.WIFSIGNALED(code) and os.WCOREDUMP(code),
-            "started_at": started_at,
+            "started_at": self.started_at,
             "ended_at": time.time(),
             "max_rss_bytes": usage.ru_maxrss * 1024,
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "swept": swept,
             "oom_killed": oom_kills is not None and (processes.oom_kills() or 0) > oom_kills,
-            "stop": None if ladder is None else {"stage": ladder.stage, "requested_at": ladder.requested_at},
-        },
-    )
-    control.close()
-    os._exit(0)
+            "stop": None if self.ladder is None else self.ladder.content,
+        }
 
 
-def _begin_stop(run_dir: Path, ladder: _Ladder) -> None:
-    _publish(run_dir, ladder)
-    polls = (run_dir / "polls_stop").exists()
-    ladder.next_at = time.monotonic() + (FLAG_GRACE_S if polls else 0.0)
-
-
-def _climb(run_dir: Path, worker: int, ladder: _Ladder) -> None:
-    """Take the next rung."""
-    if ladder.stage == "flag":
-        ladder.stage, grace = "interrupt", INTERRUPT_GRACE_S
-        processes.kill(worker, signal.SIGINT)
-    elif ladder.stage == "interrupt":
-        ladder.stage, grace = "terminate", TERMINATE_GRACE_S
-        _signal_group(worker, signal.SIGTERM)
-    else:
-        ladder.stage, grace = "kill", _POLL_S
-        _signal_group(worker, signal.SIGKILL)
-        processes.kill(worker, signal.SIGKILL)
-    ladder.next_at = time.monotonic() + grace
-    _publish(run_dir, ladder)
-
-
-def _publish(run_dir: Path, ladder: _Ladder) -> None:
-    write_json(run_dir / "stop", {"stage": ladder.stage, "requested_at": ladder.requested_at})
+def _release_workers_room(run_dir: Path, but: ReservedFile) -> None:
+    """Remove the room that the worker had reserved and could not use."""
+    for path in run_dir.glob(".*.reserved"):
+        if path.name != f".{but.path.name}.reserved":
+            path.unlink(missing_ok=True)
 
 
 def _signal_group(worker: int, number: int) -> None:
@@ -163,7 +226,7 @@ def _signal_group(worker: int, number: int) -> None:
 
 
 def _reap(worker: int) -> tuple[int, resource.struct_rusage] | None:
-    """Collect ended children; give status and usage of the worker if it is among them."""
+    """Collect ended children; return status and usage of the worker if it is among them."""
     while True:
         pid, status, usage = os.wait4(-1, os.WNOHANG)
         if pid == 0:
@@ -176,9 +239,8 @@ def _sweep() -> int:
     """Kill everything the run left behind, also what moved to a session of its own."""
     swept: set[int] = set()
     while True:
-        left = processes.descendants(os.getpid())
-        for pid in left:
-            if processes.kill(pid):
+        for pid in processes.descendants(os.getpid()):
+            if processes.kill_if_same(pid, processes.start_ticks(pid)):
                 swept.add(pid)
         try:
             while os.wait4(-1, os.WNOHANG)[0]:
@@ -212,7 +274,9 @@ def _to_dev_null(*descriptors: int) -> None:
     os.close(null)
 
 
-def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple[int, ...]) -> None:
+def _become_worker(
+    spec: Mapping[str, Any], shim_pid: int, go: int, to_close: tuple[int, ...], umask: int
+) -> None:
     """Turn this fresh child into the worker; never returns."""
     code = 1
     try:
@@ -221,6 +285,7 @@ def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until faulthandler is there to answer it
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for descriptor in to_close:
             os.close(descriptor)
@@ -232,8 +297,10 @@ def _become_worker(spec: dict[str, Any], shim_pid: int, go: int, to_close: tuple
             os.dup2(source, target)
         os.close(log)
         os.close(null)
-        os.read(go, 1)
+        if not os.read(go, 1):
+            return
         os.close(go)
+        os.umask(umask)  # the user's, for the user's files; our own say 0600 themselves
         code = importlib.import_module(ROLES[spec.get("role", "training")]).run(spec)
     except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it
         import traceback

@@ -5,7 +5,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 import type { Transport } from '../../widgets/src/transport/transport';
-import { mimeTypeOf, ShownView, type OutputData, type View } from '../../widgets/src/views/view';
+import { MountedView, mimeTypeOf, type OutputData, type View } from '../../widgets/src/views/view';
 import { serverTransport } from './server_transport';
 
 /** Before HTML, and below -10 of the widget manager's `widget-view+json`: the lowest rank wins. */
@@ -22,7 +22,8 @@ export function outputPlugin(view: View): JupyterFrontEndPlugin<void> {
       const { serverSettings } = app.serviceManager;
       rendermime.addFactory(
         {
-          // Data become text only, and nothing but looking happens without a click: untrusted notebooks may show it.
+          // Data become text only, and nothing but looking happens without a click: untrusted notebooks may
+          // show it.
           safe: true,
           mimeTypes: [mimeTypeOf(view)],
           defaultRank: RANK,
@@ -36,13 +37,13 @@ export function outputPlugin(view: View): JupyterFrontEndPlugin<void> {
 
 class OutputRenderer extends Widget implements IRenderMime.IRenderer {
   readonly #mimeType: string;
-  readonly #shown: ShownView;
+  readonly #shown: MountedView;
   #model: IRenderMime.IMimeModel | null = null;
 
   constructor(view: View, transport: Transport) {
     super();
     this.#mimeType = mimeTypeOf(view);
-    this.#shown = new ShownView(view, this.node, transport, (data, text) => this.#keep(data, text));
+    this.#shown = new MountedView(view, this.node, transport, (data, text) => this.#keep(data, text));
     this.addClass('jupyter-ext-output');
     this.addClass(`jupyter-ext-${view.name}`);
   }
@@ -59,6 +60,8 @@ class OutputRenderer extends Widget implements IRenderMime.IRenderer {
 
   // The output itself changes: saved and opened again, it shows the same.
   #keep(data: OutputData, text: string): void {
-    this.#model?.setData({ data: { [this.#mimeType]: data as IRenderMime.IMimeModel['data'][string], 'text/plain': text } });
+    this.#model?.setData({
+      data: { [this.#mimeType]: data as IRenderMime.IMimeModel['data'][string], 'text/plain': text },
+    });
   }
 }

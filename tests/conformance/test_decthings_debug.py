@@ -116,10 +116,10 @@ def test_a_refusal_is_its_code(told: Any, what: str, code: str) -> None:
     ("what", "parameter", "says"),
     [
         ("launch_location", "executionLocation", "must have the type"),
-        ("create_type", "params", "'size' is f32, but i64 is expected (tensor 0)"),
-        ("train_missing", "params", "'y' is missing"),
-        ("train_unknown", "params", "'z' is unknown; the parameters are 'x', 'y', 'mode'"),
-        ("evaluate_shape", "params", "'x' has shape [], but [any] is expected"),
+        ("create_type", "size", "is f32, but i64 is expected (tensor 0)"),
+        ("train_missing", "y", "is missing"),
+        ("train_unknown", "z", "is unknown; the parameters are 'x', 'y', 'mode'"),
+        ("evaluate_shape", "x", "has shape [], but [any] is expected"),
     ],
 )
 def test_a_wrong_parameter_is_named(told: Any, what: str, parameter: str, says: str) -> None:

@@ -324,31 +324,125 @@ def test_every_type_goes_through_a_model_and_both_layouts_of_media(
 
 
 @pytest.mark.parametrize(
-    ("params", "blobs", "says"),
+    ("params", "blobs", "name", "says"),
     [
-        ([{"name": "x"}], [], "'x' has no data: the request carries 0 blobs"),
-        ([{"name": "x"}], [b"", b""], "1 more blobs than parameters with data"),
-        ([{"name": "x"}, {"name": "x"}], [b"", b""], "'x' is there twice"),
+        ([{"name": "x"}], [], "x", "has no data: the request carries 0 blobs"),
+        ([{"name": "x"}], [b"", b""], "params", "1 more blobs than parameters with data"),
+        ([{"name": "x"}, {"name": "x"}], [b"", b""], "x", "is there twice"),
         (
             [{"name": "x"}],
             [b"\x01\x01\x09abc"],
-            "'x' is no list of tensors: A f32 tensor of shape [9] needs 36 bytes",
+            "x",
+            "is no list of tensors: A f32 tensor of shape [9] needs 36 bytes",
         ),
-        ([{"name": "x"}], [b"\x63\x00"], "Byte 0 is 99, which is no type code"),
-        ([{"name": "x", "data": []}], [b""], "has data of no known form"),
-        ([{"name": "x", "data": {"type": "dataset"}}], [], "needs a datasetId and a datasetKey"),
-        (["x"], [], "entry 0 must be an object with a name, not a text"),
-        (None, [], "is missing; it must be a list"),
+        ([{"name": "x"}], [b"\x63\x00"], "x", "Byte 0 is 99, which is no type code"),
+        (
+            [{"name": "x"}],
+            [b"\x0b\x01\x02\x04\x7fa\x01b"],
+            "x",
+            "Element 0 of a string tensor says it is 127 bytes",
+        ),
+        ([{"name": "x"}], [b"\x0b\x01\x02\x05\x01a\x01bc"], "x", "its 2 elements end 1 bytes before that"),
+        ([{"name": "x", "data": []}], [b""], "x", "has data of no known form"),
+        ([{"name": "x", "data": {"type": "dataset"}}], [], "x", "needs a datasetId and a datasetKey"),
+        (["x"], [], "params", "entry 0 must be an object with a name, not a text"),
+        (None, [], "params", "is missing; it must be a list"),
     ],
 )
 def test_parameters_that_lie_never_reach_the_session(
-    opened: Opened, make_model: Any, launch: Any, params: Any, blobs: list[bytes], says: str
+    opened: Opened, make_model: Any, launch: Any, params: Any, blobs: list[bytes], name: str, says: str
 ) -> None:
     session = launch(make_model(ECHO))
     asked = {**session, "instantiatedModelId": "m", "params": params}
     error, _ = post(opened.http, "Debug/callEvaluate", asked, blobs)
-    assert (error["code"], error["parameterName"]) == ("invalid_parameter", "params")
+    assert (error["code"], error["parameterName"]) == ("invalid_parameter", name)
     assert says in error["reason"]
+
+
+def test_a_dataset_is_checked_against_what_the_function_takes(
+    opened: Opened, make_model: Any, launch: Any
+) -> None:
+    keys = [
+        {"name": "any", "rules": {"shape": [-1], "allowedTypes": []}},
+        {"name": "fits", "rules": {"shape": [2], "allowedTypes": ["f32"]}},
+    ]
+    made, _ = post(opened.http, "Dataset/createDataset", {"name": "d", "description": "", "keys": keys})
+    dataset = made["datasetId"]
+    two, three = infer(numpy.ones(2, "f4")).encode(), infer(numpy.ones(3, "f4")).encode()
+    for entry in (two, three):
+        add = {"datasetId": dataset, "keys": ["any", "fits"]}
+        assert "newDatasetVersionId" in post(opened.http, "Dataset/addEntries", add, [entry, two])[0]
+    rules = {"shape": [2], "allowedTypes": ["f32"]}
+    session = launch(make_model(ECHO, {"evaluateInput": [{"name": "x", "rules": rules}]}))
+    state, _ = post(opened.http, "Debug/callCreateModelState", {**session, "params": []})
+    data = {"type": "dataId", "dataId": state["dataId"]}
+    model, _ = post(opened.http, "Debug/callInstantiateModel", {**session, "stateData": data})
+
+    def evaluate(key: str) -> Any:
+        where = {"type": "dataset", "datasetId": dataset, "datasetKey": key}
+        return post(
+            opened.http, "Debug/callEvaluate", {**session, **model, "params": [{"name": "x", "data": where}]}
+        )[0]
+
+    assert evaluate("any") == {
+        "code": "invalid_parameter",
+        "parameterName": "x",
+        "reason": "has shape [3], but [2] is expected (tensor 1)",
+    }
+    assert evaluate("fits")["output"] == [{"name": "x"}]
+    assert evaluate("none")["code"] == "dataset_key_not_found"
+
+
+PICTURES = b"""
+from jupyter_ext.ipc.decthings_tensors import Media, Tensor
+
+class Pictures:
+    def createModelState(self, options):
+        options.state_provider.provide("k", b"1")
+    def instantiateModel(self, options):
+        return self
+    def evaluate(self, options):
+        images = [Tensor("image", [], [Media(name, b"data")]) for name in ("png", "jpeg")]
+        return [{"name": "y", "data": [image.encode("new") for image in images]}]
+
+model = Pictures()
+"""
+
+
+@pytest.mark.parametrize(
+    ("client", "written", "layout", "formats"),
+    [
+        ("node", None, "new", ["png", "jpeg"]),
+        ("node", "new", "new", ["png", "jpeg"]),
+        ("node", "old", "old", ["png", "jpg"]),
+        ("Python/3.11 aiohttp/3.9", None, "old", ["png", "jpg"]),
+        ("python-requests/2.31", None, "old", ["png", "jpg"]),
+        ("python-requests/2.31", "new", "new", ["png", "jpeg"]),
+    ],
+)
+def test_pictures_come_in_the_layout_that_the_client_reads(
+    opened: Opened,
+    make_model: Any,
+    launch: Any,
+    client: str,
+    written: Any,
+    layout: Any,
+    formats: list[str],
+) -> None:
+    session = launch(make_model(PICTURES))
+    state, _ = post(opened.http, "Debug/callCreateModelState", {**session, "params": []})
+    data = {"type": "dataId", "dataId": state["dataId"]}
+    model, _ = post(opened.http, "Debug/callInstantiateModel", {**session, "stateData": data})
+    sent = [] if written is None else [Tensor("image", [], [Media("png", b"x")]).encode(written)]
+    asked = {**session, **model, "params": [{"name": "x"}][: len(sent)]}
+    opened.http.headers["user-agent"] = client
+    try:
+        answer, blobs = post(opened.http, "Debug/callEvaluate", asked, sent)
+    finally:
+        del opened.http.headers["user-agent"]
+    assert "output" in answer, answer
+    expected = [Tensor("image", [], [Media(name, b"data")]).encode(layout) for name in formats]
+    assert blobs == [b"".join(expected)]
 
 
 def test_a_model_that_cannot_be_launched_says_why(opened: Opened, make_model: Any, launch: Any) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -217,6 +218,31 @@ def test_the_open_port_has_models_only_and_no_web_page_gets_in(pieces: PiecesEng
         assert http.post("/models/unload", headers={"Origin": pieces.open_url}).status_code == 204
 
 
+def test_the_open_port_tells_nothing_of_files_and_addresses(pieces: PiecesEngine, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    places = [
+        str(tmp_path), str(tmp_path / "none"), str(tmp_path / "model.safetensors"), "/etc", "/root/.ssh", "~", "~root",
+        "~nobody/x", ".", "..", "./x", "file:/etc", "file:/none", f"file:{tmp_path}", "training:abcdefghijklmnopqrstuvwxyz",
+        "url:http://127.0.0.1:1/m.safetensors", "http://169.254.169.254/x", "custom:x", "service:http://127.0.0.1#x", "a b",
+        "\x00", "hub:../x", "hub:a/b/c", "hub:/etc", "..@x", "", " ",
+    ]  # fmt: skip
+    with pieces.open_http() as http:
+        before = http.get("/models").json()
+        answers = {
+            place: http.post("/models/create", json={"name": "x", "unique": place})
+            for place in places
+            if place
+        }
+        assert {(answer.status_code, answer.text) for answer in answers.values()} == {
+            (422, next(iter(answers.values())).text)
+        }
+        assert http.get("/models").json() == before
+        assert http.get("/model/file%3A%2Fetc").status_code == 410
+        made = http.post("/models/create", json={"name": "x", "unique": "acme/by-name@main"})
+        assert made.status_code == 200
+        assert http.post(f"/models/{quote(made.json()['id'], safe='')}/delete").status_code == 204
+
+
 def test_the_port_with_a_token_tells_its_health_only(pieces: PiecesEngine) -> None:
     with httpx.Client(base_url=pieces.url, trust_env=False) as http:
         assert http.get("/.well-known/health").text.startswith("ok")
@@ -233,6 +259,9 @@ def test_bodies_that_are_wrong_change_nothing(pieces: PiecesEngine) -> None:
             b"{", b"[]", b'"x"', b"null", b"{}", b'{"name": 3}', b'{"name": "x", "unique": "a b"}',
             b'{"name": "x", "bytes": {"value": 1.5, "readable": ""}}', b'{"name": "x", "parameters": "many"}',
             b'{"name": "x", "unique": "/no/such/folder"}', b'{"name": "x", "parameters": NaN}',
+            b'{"name": "half \\ud800"}', b'{"name": "x", "description": "\\udfff"}', b'{"name": "x", "type": "\\ud800"}',
+            b'{"name": "x", "capabilities": ' + b'{"a":' * 70 + b"1" + b"}" * 71, b"[" * 100_000,
+            b'{"name": "x", "capabilities": {"temporal": Infinity}}',
         ):  # fmt: skip
             answer = http.post("/models/create", content=body)
             assert 400 <= answer.status_code < 500, body

@@ -1,4 +1,4 @@
-"""A small client of the Debug Adapter Protocol, over a TCP socket, as editors have one.
+"""A small client of the Debug Adapter Protocol, over a socket, as editors have one.
 
 Source: https://microsoft.github.io/debug-adapter-protocol/specification
 """
@@ -14,8 +14,13 @@ from typing import Any
 class DapClient:
     """Speaks DAP; requests wait for their response, events are kept until asked for."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), timeout=30)
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        if isinstance(address, str):
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.settimeout(30)
+            self._socket.connect(address)
+        else:
+            self._socket = socket.create_connection(address, timeout=30)
         self._file = self._socket.makefile("rb")
         self._seq = 0
         self._events: list[dict[str, Any]] = []

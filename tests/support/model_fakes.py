@@ -78,8 +78,11 @@ class FakeDownloader:
         self.tasks: list[FakeTask] = []
         self.asked: list[HubSettings] = []
         self.removed: list[str] = []
+        self.unreadable: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.disk_gate = asyncio.Event()
+        self.disk_gate.set()
 
     def path(self, ref: ModelRef) -> Path:
         """Give where a model's files are."""
@@ -101,6 +104,9 @@ class FakeDownloader:
 
     async def local(self, ref: ModelRef, settings: HubSettings) -> ModelDescription | None:
         """Look at the disk."""
+        await self.disk_gate.wait()
+        if str(ref) in self.unreadable:
+            raise RuntimeError("this disk is odd")
         for revision in self.revisions.values():
             path = self.cache / f"{key_of(str(ref))}-{revision[:4]}"
             if path.exists():
@@ -163,6 +169,7 @@ class FakeHosts:
         self.gate = asyncio.Event()
         self.gate.set()
         self.refusal: str | None = None
+        self.failure: Exception | None = None
         self.unloading = asyncio.Event()
         self.unloading.set()
 
@@ -175,6 +182,8 @@ class FakeHosts:
         """Load."""
         self.loads.append((model_id, path, options))
         await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
         if self.refusal:
             raise RequestRefused(self.refusal)
         self.hosts[model_id] = fake_host(options.device or "cpu")

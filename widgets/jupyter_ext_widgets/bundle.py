@@ -19,12 +19,12 @@ class StaticFilesMissing(RuntimeError):
 
 
 def static_dir() -> Path:
-    """Give the folder that holds the built code."""
+    """Return the folder that holds the built code."""
     return Path(__file__).parent / "static"
 
 
 def static_files() -> StaticFiles:
-    """Give the names of the built files.
+    """Return the names of the built files.
 
     Raises:
         StaticFilesMissing: The browser half was not built.

@@ -33,7 +33,7 @@ NOT_GIVEN = object()
 """Stands for an input whose default is to be taken."""
 
 Upload = Callable[[str, IO[bytes]], str]
-"""Keeps a file under a name; gives the value of the input."""
+"""Keeps a file under a name and returns the value of the input."""
 
 
 def make_control(item: FormField) -> Any:
@@ -66,7 +66,7 @@ def make_control(item: FormField) -> Any:
 
 
 def read(item: FormField, control: Any, training_input: TrainingInput) -> Any:
-    """Give the value that a control stands for, or `NOT_GIVEN`."""
+    """Return the value that a control stands for, or `NOT_GIVEN`."""
     value = control.value
     match item.kind:
         case "choice":
@@ -86,7 +86,7 @@ def read(item: FormField, control: Any, training_input: TrainingInput) -> Any:
 
 
 def row(item: FormField, control: Any, upload: Upload | None) -> tuple[list[Any], list[Any]]:
-    """Give what stands in an input's row, and what unfolds below it."""
+    """Return what stands in an input's row, and what unfolds below it."""
     if item.slider is not None:
         return [control, _slider(item, control), _description(item)], []
     if item.kind not in ("path", "paths"):
@@ -99,19 +99,19 @@ def row(item: FormField, control: Any, upload: Upload | None) -> tuple[list[Any]
 
     control.observe(lambda change: _complete_path(control, change["new"]), "value")
     browser = PathBrowser(take, item.name)
-    told = ipywidgets.HTML()
+    status = ipywidgets.HTML()
     parts, below = [control, browser.button], [browser.box]
     if upload is not None:
 
         def keep(name: str, file: IO[bytes]) -> None:
             take(upload(name, file))
             size = file.seek(0, 2)
-            told.value = (
+            status.value = (
                 f'<span role="status" style="{MUTED}">{html.escape(name)}, {format_bytes(size)}</span>'
             )
 
         parts.append(FileUpload(keep, multiple=several, hint=f"Upload a file for {item.name}"))
-    return [*parts, told, _description(item)], below
+    return [*parts, status, _description(item)], below
 
 
 def _description(item: FormField) -> Any:

@@ -66,7 +66,7 @@ class FormField:
 
 
 def fields_of(training_input: TrainingInput) -> list[FormField]:
-    """Give a field for each input, in the order of the signature."""
+    """Return a field for each input, in the order of the signature."""
     properties = training_input.json_schema()["properties"]
     return [_field(parameter, properties[parameter.name]) for parameter in training_input.parameters]
 
@@ -103,7 +103,7 @@ def list_value(text: str, *, of_text: bool) -> Any:
 
 
 def changed(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the values that differ from the defaults."""
+    """Return the values that differ from the defaults."""
     return {
         item.name: values[item.name]
         for item in fields
@@ -134,12 +134,12 @@ class Variable:
     name: str
 
     def __repr__(self) -> str:
-        """Give the name."""
+        """Return the name."""
         return self.name
 
 
 def shown(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give values as they may be shown: of a secret a variable's name."""
+    """Return values as they may be shown: of a secret a variable's name."""
     secret = {item.name for item in fields if item.kind == "secret"}
     return {name: Variable(name) if name in secret else value for name, value in values.items()}
 
@@ -191,7 +191,7 @@ def _kind(schema: Mapping[str, Any], parameter: Parameter) -> tuple[Kind, tuple[
 
 
 def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give `int | None` the schema of `int`."""
+    """Return `int | None` the schema of `int`."""
     kinds = [item for item in schema.get("anyOf", ()) if item.get("type") != "null"]
     return {**schema, **kinds[0]} if len(kinds) == 1 else schema
 

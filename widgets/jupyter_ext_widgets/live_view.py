@@ -68,7 +68,7 @@ class LiveView(anywidget.AnyWidget):
     view = traitlets.Unicode().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, view: str, data: Mapping[str, Any], *, bridge: EngineBridge | None = None) -> None:
+    def __init__(self, view: str, data: Mapping[str, object], *, bridge: EngineBridge | None = None) -> None:
         self.is_viewed = False
         self._send_lock = threading.Lock()
         self._tunnel = Tunnel(bridge or _NoDoor(), self._send_custom)
@@ -85,7 +85,7 @@ class LiveView(anywidget.AnyWidget):
         if content != _VIEWED:
             self._tunnel.handle(content)
 
-    def _send_custom(self, content: dict[str, Any], buffers: Sequence[bytes]) -> None:
+    def _send_custom(self, content: dict[str, object], buffers: Sequence[bytes]) -> None:
         with self._send_lock:
             if self.comm is not None:
                 self.send(content, list(buffers))
@@ -104,7 +104,7 @@ class TrainingPanel(LiveView):
         self,
         training_id: str,
         *,
-        snapshot: Mapping[str, Any] | None = None,
+        snapshot: Mapping[str, object] | None = None,
         bridge: EngineBridge | None = None,
     ) -> None:
         super().__init__("training", {"id": training_id, "version": 1, "training": snapshot}, bridge=bridge)

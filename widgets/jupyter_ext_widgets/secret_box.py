@@ -63,7 +63,7 @@ class SecretBox(anywidget.AnyWidget):
         self.on_msg(self._take)
 
     def __repr__(self) -> str:
-        """Give its name only."""
+        """Return its name only."""
         return f"SecretBox({self.description!r})"
 
     def _take(self, _widget: object, content: Any, _buffers: object) -> None:

@@ -49,12 +49,12 @@ class TrainingForm:
         self,
         title: str,
         training_input: TrainingInput,
-        launch: Callable[[dict[str, Any]], None],
-        line: Callable[[dict[str, Any]], str],
+        launch: Callable[[dict[str, object]], None],
+        line: Callable[[dict[str, object]], str],
         initial: Mapping[str, str] | None = None,
         upload: Upload | None = None,
     ) -> None:
-        self.values: dict[str, Any] | None = None
+        self.values: dict[str, object] | None = None
         self._input = training_input
         self._launch = launch
         self._line_of = line
@@ -114,19 +114,19 @@ class TrainingForm:
 
     def _check(self) -> None:
         """Look at all values, as the launch would."""
-        given: dict[str, Any] = {}
+        given: dict[str, object] = {}
         for item in self._fields:
             value = read(item, self._controls[item.name], self._input)
             if value is not NOT_GIVEN:
                 given[item.name] = value
         given = changed(self._fields, given)
         _checked, wrong = self._input.validate(given)
-        told: dict[str, str] = {}
+        problems: dict[str, str] = {}
         for field in wrong:
-            told.setdefault(field.field.removeprefix("input.").partition(".")[0], field.description)
+            problems.setdefault(field.field.removeprefix("input.").partition(".")[0], field.description)
         for name, message in self._errors.items():
-            _tell(message, told.pop(name, ""))
-        _tell(self._general, "; ".join(told.values()))
+            _tell(message, problems.pop(name, ""))
+        _tell(self._general, "; ".join(problems.values()))
         self.values = None if wrong else given
         self._button.disabled = bool(wrong)
         line = html.escape(self._line_of(shown(self._fields, given)))

@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 from jupyter_ext_widgets.bundle import StaticFilesMissing, static_dir, static_files
 
@@ -25,7 +25,7 @@ _MAX_WORKERS = 4
 _ABNORMAL_CLOSURE = 1006
 _INTERNAL_ERROR = 1011
 
-Send = Callable[[dict[str, Any], Sequence[bytes]], None]
+Send = Callable[[dict[str, object], Sequence[bytes]], None]
 
 
 class Closable(Protocol):

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { columnsOf, defaultMetric, differingInputs, edgeOf, isLowerBetter, metricKeys } from '../src/table/columns';
+import {
+  columnsOf,
+  defaultMetric,
+  differingInputs,
+  edgeOf,
+  isLowerBetter,
+  metricKeys,
+} from '../src/runs/columns';
 import type { Training } from '../src/wire';
 
 const run = (input: Record<string, unknown>, last: Record<string, number> = {}): Training =>
@@ -11,7 +18,9 @@ const run = (input: Record<string, unknown>, last: Record<string, number> = {}):
     started_at: '2026-01-01T00:00:01Z',
     completed_at: '2026-01-01T00:02:01Z',
     last: Object.fromEntries(Object.entries(last).map(([key, value]) => [key, { step: 1, value, time: 0 }])),
-    extremes: Object.fromEntries(Object.entries(last).map(([key, value]) => [key, { min: value - 1, max: value + 1 }])),
+    extremes: Object.fromEntries(
+      Object.entries(last).map(([key, value]) => [key, { min: value - 1, max: value + 1 }])
+    ),
   }) as unknown as Training;
 
 test('only inputs that differ have a column, also those that some lack', () => {
@@ -32,7 +41,10 @@ test('the words of a metric say which end is its best', () => {
 });
 
 test('a table begins with the metric that most people look for', () => {
-  const keys = metricKeys([run({}, { lr: 1, 'train/loss': 2 }), run({}, { 'train/loss': 1, 'test/loss': 2, 'test/accuracy': 1 })]);
+  const keys = metricKeys([
+    run({}, { lr: 1, 'train/loss': 2 }),
+    run({}, { 'train/loss': 1, 'test/loss': 2, 'test/accuracy': 1 }),
+  ]);
   assert.equal(keys[0], 'train/loss', 'those of most runs first');
   assert.equal(defaultMetric(keys), 'test/loss');
   assert.equal(defaultMetric([]), null);
@@ -42,7 +54,13 @@ test('cells say how old, how long, which inputs, the last and the best value', (
   const runs = [run({ lr: 0.1 + 0.2 }, { loss: 0.5 }), run({ lr: 1 }, {})];
   const now = Date.parse('2026-01-01T03:00:00Z');
   const columns = columnsOf(runs, 'loss', 'auto');
-  assert.deepEqual(columns.map(column => column.sort), ['created_at', 'duration', 'input:lr', 'last:loss', 'min:loss']);
-  assert.deepEqual(columns.map(column => column.text(runs[0], now)), ['3 h', '2 min 00 s', '0.3', '0.5', '-0.5']);
+  assert.deepEqual(
+    columns.map(column => column.sort),
+    ['created_at', 'duration', 'input:lr', 'last:loss', 'min:loss']
+  );
+  assert.deepEqual(
+    columns.map(column => column.text(runs[0], now)),
+    ['3 h', '2 min 00 s', '0.3', '0.5', '-0.5']
+  );
   assert.deepEqual(columns.map(column => column.text(runs[1], now)).slice(3), ['', '']);
 });

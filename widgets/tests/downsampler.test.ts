@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Downsampler } from '../src/feed/downsampler';
-import { MetricSeries } from '../src/feed/series';
+import { Downsampler } from '../src/series/downsampler';
+import { MetricSeries } from '../src/series/series_store';
 
 function filled(n: number, value: (i: number) => number, cap = 100): Downsampler {
   const points = new Downsampler(cap);
@@ -13,8 +13,14 @@ function filled(n: number, value: (i: number) => number, cap = 100): Downsampler
 
 test('a short series is kept whole and in order', () => {
   const { x, y } = filled(100, i => Math.sin(i)).curve('step');
-  assert.deepEqual([...x], Array.from({ length: 100 }, (_, i) => i));
-  assert.deepEqual([...y], Array.from({ length: 100 }, (_, i) => Math.sin(i)));
+  assert.deepEqual(
+    [...x],
+    Array.from({ length: 100 }, (_, i) => i)
+  );
+  assert.deepEqual(
+    [...y],
+    Array.from({ length: 100 }, (_, i) => Math.sin(i))
+  );
 });
 
 test('a long series stays bounded, ordered and keeps its spikes and both ends', () => {
@@ -28,21 +34,35 @@ test('a long series stays bounded, ordered and keeps its spikes and both ends', 
     assert.equal(y[x.indexOf(spike + 7)], -99);
     assert.equal(x[0], 0);
     assert.equal(x[x.length - 1], n - 1);
-    assert.ok(x.every((value, i) => i === 0 || value > x[i - 1]), 'no point twice, none out of order');
+    assert.ok(
+      x.every((value, i) => i === 0 || value > x[i - 1]),
+      'no point twice, none out of order'
+    );
   }
 });
 
 test('only real points are drawn', () => {
   const value = (i: number) => Math.sin(i * 12.9898) * 43758.5453;
   const { x, y } = filled(10_000, value).curve('step');
-  x.forEach((step, i) => assert.equal(y[i], value(step)));
+  for (const [i, step] of x.entries()) {
+    assert.equal(y[i], value(step));
+  }
 });
 
 test('values that are not finite become gaps and spoil nothing', () => {
-  const { y } = filled(10_000, i => (i >= 5_000 && i < 7_000 ? NaN : i === 8_000 ? Infinity : 1)).curve('step');
+  const { y } = filled(10_000, i => (i >= 5_000 && i < 7_000 ? NaN : i === 8_000 ? Infinity : 1)).curve(
+    'step'
+  );
   assert.ok(y.some(Number.isNaN));
   assert.ok(y.every(value => Number.isNaN(value) || value === 1));
-  assert.deepEqual([...filled(3, () => NaN).curve('step').y.filter(Number.isFinite)], []);
+  assert.deepEqual(
+    [
+      ...filled(3, () => NaN)
+        .curve('step')
+        .y.filter(Number.isFinite),
+    ],
+    []
+  );
 });
 
 test('decimated columns count for what they stand for', () => {
@@ -65,7 +85,9 @@ test('an empty series and a single point can be drawn', () => {
 
 test('the moving average is unbiased at its start and follows the curve', () => {
   const { y } = filled(50, () => 3).smoothed('step', 0.9);
-  y.forEach(value => assert.ok(Math.abs(value - 3) < 1e-9));
+  for (const value of y) {
+    assert.ok(Math.abs(value - 3) < 1e-9);
+  }
 });
 
 test('a series says since when it is not finite', () => {

@@ -1,8 +1,8 @@
 // What the engine would send, and a transport that a test plays by hand.
 
+import type { Clock } from '../src/core/backoff';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import { ConnectionError } from '../src/transport/transport';
-import type { Clock } from '../src/feed/backoff';
 import type { Training } from '../src/wire';
 
 export interface Block {
@@ -56,11 +56,22 @@ export function columnBytes(seq: number, columns: Column[]): ArrayBuffer {
   const series = columns.map(({ key, steps, values }, index) => {
     const bad = values.findIndex(value => !Number.isFinite(value));
     const num_nonfinite = values.filter(value => !Number.isFinite(value)).length;
-    return { index, key, rank: '0', n: steps.length, count: steps.length, decimated: false, num_nonfinite, first_nonfinite_step: bad < 0 ? null : steps[bad] };
+    return {
+      index,
+      key,
+      rank: '0',
+      n: steps.length,
+      count: steps.length,
+      decimated: false,
+      num_nonfinite,
+      first_nonfinite_step: bad < 0 ? null : steps[bad],
+    };
   });
   let json = new TextEncoder().encode(JSON.stringify({ seq, series }));
   json = new TextEncoder().encode(new TextDecoder().decode(json) + ' '.repeat((8 - (json.length % 8)) % 8));
-  const numbers = Float64Array.from(columns.flatMap(({ steps, values, times }) => [...steps, ...values, ...times]));
+  const numbers = Float64Array.from(
+    columns.flatMap(({ steps, values, times }) => [...steps, ...values, ...times])
+  );
   const bytes = new Uint8Array(8 + json.length + numbers.byteLength);
   bytes.set(new TextEncoder().encode('JXC1'));
   new DataView(bytes.buffer).setUint32(4, json.length, true);
@@ -130,7 +141,10 @@ export class FakeEngine implements Transport {
     if (this.status === null) {
       throw new ConnectionError('The Jupyter server does not answer.');
     }
-    const body = this.status !== 200 ? json({ title: 'No', detail: 'There is no training.', status: this.status }) : this.#answer(path);
+    const body =
+      this.status !== 200
+        ? json({ title: 'No', detail: 'There is no training.', status: this.status })
+        : this.#answer(path);
     return { status: this.status, contentType: '', body };
   }
 
@@ -150,7 +164,9 @@ export class FakeEngine implements Transport {
 
   release(): void {
     this.hold = false;
-    this.#held.splice(0).forEach(resolve => resolve());
+    for (const resolve of this.#held.splice(0)) {
+      resolve();
+    }
   }
 
   get stream(): { path: string; handlers: StreamHandlers; closed: boolean } {
@@ -173,7 +189,9 @@ export class FakeEngine implements Transport {
     this.columns[0].values.push(value);
     this.columns[0].times.push(step);
     if (say) {
-      this.stream.handlers.binary(batchBytes(this.seq, step, [{ index: 0, steps: [step], values: [value], seconds: [0] }]));
+      this.stream.handlers.binary(
+        batchBytes(this.seq, step, [{ index: 0, steps: [step], values: [value], seconds: [0] }])
+      );
     }
   }
 
@@ -227,7 +245,9 @@ export class FakeClock implements Clock {
     this.#now += ms;
     const due = this.#timers.filter(timer => timer.at <= this.#now);
     this.#timers = this.#timers.filter(timer => timer.at > this.#now);
-    due.forEach(timer => timer.callback());
+    for (const timer of due) {
+      timer.callback();
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LogText } from '../src/feed/log_text';
+import { LogText } from '../src/log/log_text';
 
 const size = (text: string) => new TextEncoder().encode(text).length;
 
@@ -42,7 +42,10 @@ test('colours stay, a control sequence may be cut anywhere', () => {
 
 test('lines know where they begin in bytes', () => {
   const log = written('ä\nbb\n', 'c');
-  assert.deepEqual(log.lines.map(line => line.offset), [0, 3, 6]);
+  assert.deepEqual(
+    log.lines.map(line => line.offset),
+    [0, 3, 6]
+  );
   assert.equal(log.nextOffset, 7);
 });
 

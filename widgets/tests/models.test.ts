@@ -1,9 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseLiteral, parseShape, shapeOfLiteral, shapeText, writesText } from '../src/models/calls';
-import { actionsOf, deleteQuestion, doubtText, errorText, fractionOf, memoryText, revisionText, shortName, sizeText, transferText, unloadedText, usersText } from '../src/models/model_text';
+import {
+  actionsOf,
+  deleteQuestion,
+  doubtText,
+  errorText,
+  fractionOf,
+  memoryText,
+  revisionText,
+  shortName,
+  sizeText,
+  transferText,
+  unloadedText,
+  usersText,
+} from '../src/models/labels';
 import { ModelsClient } from '../src/models/models_client';
 import { ModelsFeed } from '../src/models/models_feed';
+import {
+  parseLiteral,
+  parseShape,
+  shapeOfLiteral,
+  shapeText,
+  writesText,
+} from '../src/models/playground_calls';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import type { LocalModel, ModelHost, ModelPage, Transfer } from '../src/wire';
 import { FakeClock } from './fakes';
@@ -89,7 +108,13 @@ function model(change: Partial<LocalModel> = {}): LocalModel {
 }
 
 function page(...models: LocalModel[]): ModelPage {
-  return { models, disk_free_bytes: 100 * MIB, disk_total_bytes: 1000 * MIB, memory_available_bytes: 500 * MIB, memory_total_bytes: 1000 * MIB };
+  return {
+    models,
+    disk_free_bytes: 100 * MIB,
+    disk_total_bytes: 1000 * MIB,
+    memory_available_bytes: 500 * MIB,
+    memory_total_bytes: 1000 * MIB,
+  };
 }
 
 test('in every state there are the buttons that make sense there', () => {
@@ -106,22 +131,41 @@ test('in every state there are the buttons that make sense there', () => {
     assert.deepEqual(actionsOf(model({ state: state as LocalModel['state'] })), actions, state);
   }
   assert.deepEqual(actionsOf(model({ state: 'loaded', newer_revision: 'b' })), ['run', 'unload', 'update']);
-  assert.deepEqual(actionsOf(model({ state: 'downloaded', newer_revision: 'b', transfer: transfer() })), ['load', 'cancel', 'delete'], 'an update under way can be canceled');
+  assert.deepEqual(
+    actionsOf(model({ state: 'downloaded', newer_revision: 'b', transfer: transfer() })),
+    ['load', 'cancel', 'delete'],
+    'an update under way can be canceled'
+  );
   assert.deepEqual(actionsOf(model({ cloud: true })), []);
 });
 
 test('a bar says phase, bytes of how many, speed, files, and how long it takes', () => {
-  assert.deepEqual(transferText(transfer()), { done: 'downloading · 34.0 MiB of 87.0 MiB · 12.0 MiB/s · file 3 of 5', left: 'a few seconds left' });
-  assert.deepEqual(transferText(transfer({ phase: 'verify', eta_s: null, files_total: 1, resumed_bytes: 5 * MIB })), { done: 'checking sha256 · 34.0 MiB of 87.0 MiB · 5.0 MiB were here', left: '' });
-  assert.equal(transferText(transfer({ bytes_total: null, bytes_per_s: null, files_total: null })).done, 'downloading · 34.0 MiB');
+  assert.deepEqual(transferText(transfer()), {
+    done: 'downloading · 34.0 MiB of 87.0 MiB · 12.0 MiB/s · file 3 of 5',
+    left: 'a few seconds left',
+  });
+  assert.deepEqual(
+    transferText(transfer({ phase: 'verify', eta_s: null, files_total: 1, resumed_bytes: 5 * MIB })),
+    { done: 'checking sha256 · 34.0 MiB of 87.0 MiB · 5.0 MiB were here', left: '' }
+  );
+  assert.equal(
+    transferText(transfer({ bytes_total: null, bytes_per_s: null, files_total: null })).done,
+    'downloading · 34.0 MiB'
+  );
   assert.equal(fractionOf(transfer({ bytes_done: 200 * MIB })), 1);
   assert.equal(fractionOf(transfer({ bytes_total: null })), null);
 });
 
 test('what is kept of a cut download is told', () => {
-  const cut = model({ state: 'partial', files: [{ name: 'a', bytes: 80 * MIB, sha256: null, kept_bytes: 30 * MIB }] });
+  const cut = model({
+    state: 'partial',
+    files: [{ name: 'a', bytes: 80 * MIB, sha256: null, kept_bytes: 30 * MIB }],
+  });
   assert.equal(sizeText(cut), '30.0 MiB kept');
-  assert.equal(sizeText(model({ state: 'partial', transfer: transfer({ status: 'canceled' }), bytes: null })), '34.0 MiB kept');
+  assert.equal(
+    sizeText(model({ state: 'partial', transfer: transfer({ status: 'canceled' }), bytes: null })),
+    '34.0 MiB kept'
+  );
   assert.match(deleteQuestion(cut), /Delete all-MiniLM-L6-v2 from the disk \(30\.0 MiB\)/);
   assert.match(deleteQuestion(model({ source: 'file', state: 'downloaded' })), /files stay where they are/);
 });
@@ -146,19 +190,39 @@ test('names, revisions and users are short', () => {
 });
 
 test('an unload says what it gave back', () => {
-  const text = unloadedText({ host_bytes: 102 * MIB, available_before_bytes: 400 * MIB, available_after_bytes: 495 * MIB, took_s: 0.08, held: ['module', 'Out[3]'] });
-  assert.equal(text, "Unloaded in 0.1 s: the host's 102 MiB are free again; available memory 400 MiB → 495 MiB (+95.0 MiB); the notebook that asked still holds module, Out[3]");
+  const text = unloadedText({
+    host_bytes: 102 * MIB,
+    available_before_bytes: 400 * MIB,
+    available_after_bytes: 495 * MIB,
+    took_s: 0.08,
+    held: ['module', 'Out[3]'],
+  });
+  assert.equal(
+    text,
+    "Unloaded in 0.1 s: the host's 102 MiB are free again; available memory 400 MiB → 495 MiB (+95.0 MiB); the notebook that asked still holds module, Out[3]"
+  );
 });
 
 test('what does not fit is said before anybody tries', () => {
   assert.equal(doubtText(model(), page()), null);
-  assert.match(doubtText(model({ bytes: 300 * MIB }), page()) ?? '', /Needs 300 MiB of disk; 100 MiB are free/);
-  assert.match(doubtText(model({ memory_bytes: 700 * MIB }), page()) ?? '', /about 700 MiB of memory to load; 500 MiB are available/);
+  assert.match(
+    doubtText(model({ bytes: 300 * MIB }), page()) ?? '',
+    /Needs 300 MiB of disk; 100 MiB are free/
+  );
+  assert.match(
+    doubtText(model({ memory_bytes: 700 * MIB }), page()) ?? '',
+    /about 700 MiB of memory to load; 500 MiB are available/
+  );
   assert.equal(doubtText(model({ memory_bytes: 700 * MIB, state: 'loaded', host: host() }), page()), null);
 });
 
 test('an error is one line', () => {
-  assert.equal(errorText(model({ transfer: transfer({ status: 'failed', error: 'The hub answers 503.\nTraceback …' }) })), 'The hub answers 503.');
+  assert.equal(
+    errorText(
+      model({ transfer: transfer({ status: 'failed', error: 'The hub answers 503.\nTraceback …' }) })
+    ),
+    'The hub answers 503.'
+  );
   assert.equal(errorText(model({ transfer: transfer({ status: 'canceled', error: 'x' }) })), '');
 });
 
@@ -168,13 +232,21 @@ test('shapes and literals are read as people write them, and what is wrong is na
   assert.deepEqual(parseShape(''), []);
   assert.throws(() => parseShape('1, -3'), /“-3” is no size/);
   assert.throws(() => parseShape('100000, 100000'), /1\.0e\+10 numbers/);
-  assert.deepEqual(parseLiteral('((1, 2.5,), (True, 4))'), [[1, 2.5], [true, 4]]);
+  assert.deepEqual(parseLiteral('((1, 2.5,), (True, 4))'), [
+    [1, 2.5],
+    [true, 4],
+  ]);
   assert.throws(() => parseLiteral('[1, 2'), /no nested list/);
   assert.throws(() => parseLiteral('[[1], [2, 3]]'), /not all of the same length/);
   assert.throws(() => parseLiteral('["a"]'), /"a" is no number/);
   assert.deepEqual(shapeOfLiteral([[1, 2, 3]]), [1, 3]);
   assert.equal(shapeText([]), 'scalar');
-  assert.ok(writesText('GPT2LMHeadModel') && writesText('LlamaForCausalLM') && !writesText('BertModel') && !writesText(null));
+  assert.ok(
+    writesText('GPT2LMHeadModel') &&
+      writesText('LlamaForCausalLM') &&
+      !writesText('BertModel') &&
+      !writesText(null)
+  );
 });
 
 class FakeModels implements Transport {
@@ -184,7 +256,11 @@ class FakeModels implements Transport {
 
   async request(method: string, path: string, body?: unknown): Promise<Answer> {
     this.requests.push({ method, path, body });
-    return { status: 200, contentType: 'application/json', body: new TextEncoder().encode(JSON.stringify(this.page)).buffer as ArrayBuffer };
+    return {
+      status: 200,
+      contentType: 'application/json',
+      body: new TextEncoder().encode(JSON.stringify(this.page)).buffer as ArrayBuffer,
+    };
   }
 
   openStream(path: string, handlers: StreamHandlers): OpenStream {
@@ -212,23 +288,49 @@ test('the list follows the engine, comes back after a break, and rests while nob
   const engine = new FakeModels();
   const clock = new FakeClock();
   let changes = 0;
-  const feed = new ModelsFeed(new ModelsClient(engine), page(model({ name: 'saved' })), () => changes++, clock);
-  assert.deepEqual(feed.models.map(each => each.name), ['saved'], 'the saved list is there at once');
+  const feed = new ModelsFeed(
+    new ModelsClient(engine),
+    page(model({ name: 'saved' })),
+    () => changes++,
+    clock
+  );
+  assert.deepEqual(
+    feed.models.map(each => each.name),
+    ['saved'],
+    'the saved list is there at once'
+  );
   feed.start();
   assert.equal(feed.state, 'connecting');
   engine.say({ kind: 'models', page: page(model({ id: 'b', name: 'b' }), model({ id: 'a', name: 'A' })) });
   assert.equal(feed.state, 'live');
-  assert.deepEqual(feed.models.map(each => each.id), ['a', 'b']);
-  engine.say({ kind: 'model', model: model({ id: 'b', name: 'b', state: 'downloading', transfer: transfer() }) });
+  assert.deepEqual(
+    feed.models.map(each => each.id),
+    ['a', 'b']
+  );
+  engine.say({
+    kind: 'model',
+    model: model({ id: 'b', name: 'b', state: 'downloading', transfer: transfer() }),
+  });
   assert.equal(feed.get('b')?.transfer?.bytes_done, 34 * MIB);
   engine.say({ kind: 'removed', id: 'a' });
-  assert.deepEqual(feed.models.map(each => each.id), ['b']);
+  assert.deepEqual(
+    feed.models.map(each => each.id),
+    ['b']
+  );
   clock.pass(1_000);
-  assert.deepEqual(engine.requests.map(({ method, path }) => `${method} ${path}`), ['GET /native/models'], 'the machine is asked once for both changes');
+  assert.deepEqual(
+    engine.requests.map(({ method, path }) => `${method} ${path}`),
+    ['GET /native/models'],
+    'the machine is asked once for both changes'
+  );
 
   engine.streams[0].handlers.closed(1006);
   assert.equal(feed.state, 'reconnecting');
-  assert.deepEqual(feed.models.map(each => each.id), ['b'], 'what was known stays on the screen');
+  assert.deepEqual(
+    feed.models.map(each => each.id),
+    ['b'],
+    'what was known stays on the screen'
+  );
   clock.pass(5_000);
   assert.equal(engine.streams.length, 2);
   engine.say({ kind: 'models', page: page(model({ id: 'b', name: 'b', state: 'downloaded' })) });

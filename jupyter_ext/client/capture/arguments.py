@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.protocol.schema.inputs import TrainingInput
-from jupyter_ext.protocol.schema.script_options import Option, ScriptOptions
+from jupyter_ext.protocol.schema.options import Option, ScriptOptions
 
 
 def split_arguments(
@@ -33,13 +33,14 @@ def split_arguments(
         word = waiting.pop(0)
         flag, equals, text = word.partition("=")
         option = flags.get(flag)
-        if option is not None and equals and option.form in ("value", "list", "text-bool"):
-            texts[option.name] = [text] if option.form == "list" else text
-        elif option is not None and not equals and _take(option, word, waiting, texts):
-            continue
-        elif not word.startswith("-") and places and not rest:
-            _take_place(places, word, texts)
-        else:
+        if option is None:
+            if word.startswith("-") or not places or rest:
+                rest.append(word)
+            else:
+                _take_place(places, word, texts)
+        elif equals:
+            texts[option.name] = [text] if option.form in ("list", "repeated") else text
+        elif not _take(option, word, waiting, texts):
             rest.append(word)
     return _typed(texts, training_input), rest
 

@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.client.capture.large import Counter, LargeFile, Spool
+from jupyter_ext.client.capture.modules import by_value, changes, is_importable
 from jupyter_ext.client.capture.names import filenames_of
-from jupyter_ext.errors import CannotTravel
+from jupyter_ext.errors import CannotTravel, InvalidInput
+from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.trainings import Captured
 
@@ -34,10 +37,19 @@ class Bundle:
     """Its inputs, or `None` for a script."""
     unknown_names: tuple[str, ...] = ()
     """Names that neither the code, the notebook nor Python defines: a NameError to come."""
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
     """Inputs that the code's own call or command line gives; those that a person gives go before."""
+    large: Mapping[str, LargeFile] = field(default_factory=dict)
+    """Its files that are not in `data`, by name; see `for_engine`."""
     notice: str = ""
     """What its user is told of it before it starts."""
+
+    def for_engine(self) -> bytes:
+        """Return what the engine is sent: large files are only named, by their hashes."""
+        if not self.large:
+            return self.data
+        hashes = {name: file.sha256 for name, file in self.large.items()}
+        return added(self.data, "blobs.json", json.dumps(hashes, sort_keys=True).encode())
 
 
 @dataclass
@@ -47,48 +59,114 @@ class Packed:
     captured: list[Captured] = field(default_factory=list)
     imports: dict[str, str] = field(default_factory=dict)
     """Modules by the name that the code knows them by."""
+    modules: list[types.ModuleType] = field(default_factory=list)
+    """The same modules."""
     filenames: set[str] = field(default_factory=set)
     """Files of notebook code, whose lines tracebacks show."""
     files: dict[str, bytes] = field(default_factory=dict)
+    large: dict[str, LargeFile] = field(default_factory=dict)
+    """Files of the bundle that are kept in the data directory already."""
+
+    def add(self, name: str, content: bytes | LargeFile) -> None:
+        """Add a file, by its content or by where that is."""
+        if isinstance(content, LargeFile):
+            self.large[name] = content
+        else:
+            self.files[name] = content
 
 
-def pack(found: Mapping[str, Any]) -> Packed:
-    """Pickle values with one memo, so that what they share stays shared; modules travel as imports."""
+def pack(
+    found: Mapping[str, object], name: str = "", *, as_file: bool = False, only_sizes: bool = False
+) -> Packed:
+    """Pickle values with one memo, so that what they share stays shared; modules travel as imports.
+
+    Args:
+        found: The values by name.
+        name: What they are packed for, for the line that says that it takes a while.
+        as_file: Whether large ones may be kept in a file; else all is in memory.
+        only_sizes: Whether only their sizes are wanted, as they travel in another way.
+
+    Raises:
+        CannotTravel: One cannot be pickled; it is named.
+    """
     packed = Packed()
     values = {}
     for name, value in found.items():
-        if isinstance(value, types.ModuleType):
+        if isinstance(value, types.ModuleType) and is_importable(value):
             packed.imports[name] = value.__name__
+            packed.modules.append(value)
         else:
             values[name] = value
     if not values:
         return packed
     import cloudpickle
 
-    buffer = io.BytesIO()
+    buffer = Counter() if only_sizes else Spool(name) if as_file else io.BytesIO()
     pickler = cloudpickle.Pickler(buffer, protocol=5)
     pickler.dump(list(values))
-    for name, value in values.items():
-        before = buffer.tell()
-        try:
-            pickler.dump(value)
-        except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-            raise CannotTravel(
-                f"{name!r} ({type(value).__name__}) cannot travel to the worker: {one_line(error)}. "
-                "Make it inside train() instead."
-            ) from None
-        packed.captured.append(Captured(name=name, type=type(value).__name__, bytes=buffer.tell() - before))
-        packed.filenames.update(filenames_of(value))
-    packed.files["names.pkl"] = buffer.getvalue()
+    with by_value():
+        for name, value in values.items():
+            before = buffer.tell()
+            try:
+                pickler.dump(value)
+            except Exception as error:
+                if isinstance(buffer, Spool):
+                    buffer.discard()
+                if isinstance(error, InvalidInput):
+                    raise
+                raise CannotTravel(
+                    f"{name!r} ({type(value).__name__}) cannot travel to the worker: {one_line(error)}. "
+                    "Make it inside train() instead."
+                ) from None
+            size = buffer.tell() - before
+            packed.captured.append(Captured(name=name, type=type(value).__name__, bytes=size))
+            packed.filenames.update(filenames_of(value))
+    if isinstance(buffer, Spool):
+        packed.add("names.pkl", buffer.finish())
+    elif isinstance(buffer, io.BytesIO):
+        packed.add("names.pkl", buffer.getvalue())
     return packed
 
 
-def pickled(thing: Any, told: str) -> bytes:
+def added(data: bytes, name: str, content: bytes) -> bytes:
+    """Return a bundle's bytes with one more file."""
+    buffer = io.BytesIO(data)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content)
+    return buffer.getvalue()
+
+
+def pickled_file(thing: Any, problem: str, name: str) -> bytes | LargeFile:
+    """Pickle one thing by value, into a file where it is large; arguments and errors as of `pickled`.
+
+    Args:
+        thing: What.
+        problem: What an error says of it.
+        name: What it is packed for, for the line that says that it takes a while.
+    """
+    import cloudpickle
+
+    spool = Spool(name)
+    try:
+        with by_value():
+            cloudpickle.Pickler(spool, protocol=5).dump(thing)
+    except InvalidInput:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
+        spool.discard()
+        raise CannotTravel(f"{problem}: {one_line(error)}.") from None
+    except BaseException:  # an interrupt
+        spool.discard()
+        raise
+    return spool.finish()
+
+
+def pickled(thing: Any, problem: str) -> bytes:
     """Pickle one thing by value.
 
     Args:
         thing: What.
-        told: What an error says of it: that it cannot travel, and whereto.
+        problem: What an error says of it: that it cannot travel, and whereto.
 
     Raises:
         CannotTravel: It, or something that it uses, cannot be pickled.
@@ -96,14 +174,15 @@ def pickled(thing: Any, told: str) -> bytes:
     import cloudpickle
 
     try:
-        data: bytes = cloudpickle.dumps(thing, protocol=5)
+        with by_value():
+            data: bytes = cloudpickle.dumps(thing, protocol=5)
     except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
-        raise CannotTravel(f"{told}: {one_line(error)}.") from None
+        raise CannotTravel(f"{problem}: {one_line(error)}.") from None
     return data
 
 
 def make_bundle(
-    manifest: dict[str, Any],
+    manifest: Manifest,
     files: dict[str, bytes],
     packed: Packed,
     training_input: TrainingInput | None,
@@ -136,8 +215,17 @@ def make_bundle(
         "sources": sources,
         "labels": labels,
     }
+    if notices := changes(packed.modules):
+        manifest["notices"] = [*manifest.get("notices", []), *notices]
     files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
-    return Bundle(manifest["name"], pack_files(files), tuple(packed.captured), training_input, unknown)
+    return Bundle(
+        manifest["name"],
+        pack_files(files),
+        tuple(packed.captured),
+        training_input,
+        unknown,
+        large=packed.large,
+    )
 
 
 def pack_files(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:

@@ -21,10 +21,26 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.client.capture.arguments import split_arguments
-from jupyter_ext.client.capture.bundle import Bundle, Packed, make_bundle, one_line, pack, pack_files, pickled
+from jupyter_ext.client.capture.bundle import (
+    Bundle,
+    Packed,
+    make_bundle,
+    one_line,
+    pack,
+    pack_files,
+    pickled,
+    pickled_file,
+)
 from jupyter_ext.client.capture.entry import ENTRY, Entry, choose_entry, stub_arguments, without
-from jupyter_ext.client.capture.names import filenames_below, free_names, global_names, has_star_import
+from jupyter_ext.client.capture.names import (
+    filenames_below,
+    free_names,
+    global_names,
+    has_star_import,
+    imported_modules,
+)
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.signature import find_function, from_source
 from jupyter_ext.protocol.trainings import Captured
@@ -34,7 +50,7 @@ _NOT_CAPTURED = {"In", "Out", "exit", "quit", "get_ipython", "open", "display", 
 
 def capture_cell(
     text: str,
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     name: str,
     inputs: Iterable[str] = (),
     label_of: Callable[[str], str] = str,
@@ -66,7 +82,7 @@ def capture_cell(
 class _EntryParts:
     """What a chosen entry adds to a bundle."""
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     source: str
     training_input: TrainingInput | None
     files: dict[str, bytes]
@@ -81,7 +97,7 @@ def entry_manifest(entry: Entry, source: str, name: str, called: str = ENTRY) ->
         name: What the user calls the training.
         called: What messages call a script that has options.
     """
-    manifest: dict[str, Any] = {"kind": "script" if entry.is_script else "cell", "name": name, "entry": ENTRY}
+    manifest: Manifest = {"kind": "script" if entry.is_script else "cell", "name": name, "entry": ENTRY}
     signature = entry.signature
     if entry.options is not None:
         manifest |= {"options": entry.options.spellings(), "entry": called}
@@ -187,11 +203,12 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
         for key in sorted(global_names(function.__code__))
         if key in function.__globals__ and function.__module__ == "__main__"
     }
-    packed = pack(used)
-    data = pickled(function, f"{function.__name__}() cannot travel to the worker")
+    packed = pack(used, only_sizes=True)
+    problem = f"{function.__name__}() cannot travel to the worker"
+    packed.add("function.pkl", pickled_file(function, problem, name or function.__name__))
     signature = _signature_text(function)
     packed.filenames.add(function.__code__.co_filename)
-    manifest = {
+    manifest: Manifest = {
         "kind": "function",
         "name": name or function.__name__.strip("<>"),
         "entry": function.__name__ if function.__name__.isidentifier() else ENTRY,
@@ -200,7 +217,7 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
     }
     return make_bundle(
         manifest,
-        {"signature.py": signature.encode(), "function.pkl": data},
+        {"signature.py": signature.encode(), **packed.files},
         packed,
         from_source(signature, str(manifest["entry"])),
         label_of,
@@ -209,7 +226,7 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
 
 def capture_model(
     text: str,
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     name: str,
     label_of: Callable[[str], str] = str,
     entry: str = "",
@@ -228,7 +245,7 @@ def capture_model(
         CannotTravel: It uses a name of the notebook that cannot be sent.
     """
     source, tree = _parse(text)
-    manifest = {"kind": "model", "name": name, "entry": entry}
+    manifest: Manifest = {"kind": "model", "name": name, "entry": entry}
     return _bundle_of_text(manifest, source, tree, namespace, set(), None, label_of)
 
 
@@ -242,7 +259,7 @@ def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) 
     packed = Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))])
     kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
     packed.filenames.update(filenames_below(kind))
-    manifest = {"kind": "object", "name": name, "entry": name, "label": name}
+    manifest: Manifest = {"kind": "object", "name": name, "entry": name, "label": name}
     return make_bundle(manifest, {"object.pkl": data}, packed, None, label_of)
 
 
@@ -268,15 +285,15 @@ def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes
     name = getattr(inner, "__name__", "factory")
     data = pickled(factory, f"{name} cannot travel to the model's process")
     packed = Packed(filenames=filenames_below(inner))
-    manifest = {"kind": "function", "name": name, "entry": name, "label": name}
+    manifest: Manifest = {"kind": "function", "name": name, "entry": name, "label": name}
     return make_bundle(manifest, {"function.pkl": data}, packed, None, label_of).data
 
 
 def _bundle_of_text(
-    manifest: dict[str, Any],
+    manifest: Manifest,
     source: str,
     tree: ast.Module,
-    namespace: Mapping[str, Any],
+    namespace: Mapping[str, object],
     given: set[str],
     training_input: TrainingInput | None,
     label_of: Callable[[str], str],
@@ -290,7 +307,8 @@ def _bundle_of_text(
         for key in free
         if key not in found and key not in given and not hasattr(builtins, key) and not key.startswith("__")
     ]
-    packed = pack(found)
+    packed = pack(found, str(manifest["name"]), as_file=manifest["kind"] != "model")
+    packed.modules += imported_modules(tree)
     return make_bundle(
         {**manifest, "label": f"Cell {manifest['name']}", "source": "code.py"},
         {"code.py": source.encode(), **packed.files, **(files or {})},
@@ -318,7 +336,7 @@ def _parse(text: str) -> tuple[str, ast.Module]:
 
 
 def _signature_text(function: types.FunctionType) -> str:
-    """Give text that defines a function of the same signature: its source, or a stub where there is none."""
+    """Return text that defines a function of the same signature: its source, or a stub where there is none."""
     try:
         source = textwrap.dedent(inspect.getsource(function))
         tree = ast.parse(source)

@@ -17,6 +17,7 @@ from typing import Any
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.capture.bundle import Bundle, pack_files
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.signature import from_source
 
 CONFIG = "cog.yaml"
@@ -55,7 +56,8 @@ def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> B
     root = Path(folder).expanduser().resolve()
     if not root.is_dir():
         raise InvalidInput(f"There is no folder {os.fspath(folder)!r}.")
-    source, entry = _trainer(root)
+    config = _config(root)
+    source, entry = _trainer(root, config)
     training_input = _inputs(root, source, entry)
     files: dict[str, bytes] = {}
     modes: dict[str, int] = {}
@@ -81,7 +83,7 @@ def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> B
         except OSError as error:
             raise InvalidInput(f"{root.name}/{relative} cannot be read: {error.strerror}.") from None
         modes[f"folder/{relative}"] = path.stat().st_mode & 0o100
-    manifest: dict[str, Any] = {
+    manifest: Manifest = {
         "format": 1,
         "kind": "cog",
         "name": name or root.name,
@@ -91,12 +93,15 @@ def capture_folder(folder: str | os.PathLike[str], name: str | None = None) -> B
         "captured": [],
         "notices": notices,
     }
+    predictor = _predictor(root, config)
+    if predictor is not None:
+        manifest["predict"] = {"source": f"folder/{predictor[0]}", "entry": predictor[1]}
     files["manifest.json"] = json.dumps(manifest, sort_keys=True).encode()
     return Bundle(manifest["name"], pack_files(files, modes), (), training_input)
 
 
-def _trainer(root: Path) -> tuple[str, str]:
-    """Give file and name of the trainer, as `cog.yaml` says them."""
+def _config(root: Path) -> dict[str, object]:
+    """Read `cog.yaml`."""
     try:
         text = (root / CONFIG).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -112,17 +117,39 @@ def _trainer(root: Path) -> tuple[str, str]:
         config = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput(f"{root.name}/{CONFIG} is not YAML: {' '.join(str(error).split())}.") from None
-    named = config.get("train") if isinstance(config, dict) else None
-    file, colon, entry = named.partition(":") if isinstance(named, str) else ("", "", "")
-    if not colon or not entry.isidentifier():
+    return config if isinstance(config, dict) else {}
+
+
+def _named(config: dict[str, object], key: str) -> tuple[str, str] | None:
+    """Return the file and the name in it that a line such as `train: "train.py:train"` gives."""
+    value = config.get(key)
+    file, colon, entry = value.partition(":") if isinstance(value, str) else ("", "", "")
+    return (file, entry) if colon and entry.isidentifier() else None
+
+
+def _predictor(root: Path, config: dict[str, object]) -> tuple[str, str] | None:
+    """Return file and name of what predicts, where the project has one."""
+    named = _named(config, "predict") or _named(config, "run")
+    return named if named is not None and _is_file_of(root, named[0]) else None
+
+
+def _is_file_of(root: Path, file: str) -> bool:
+    path = PurePosixPath(file)
+    return not path.is_absolute() and ".." not in path.parts and (root / path).is_file()
+
+
+def _trainer(root: Path, config: dict[str, object]) -> tuple[str, str]:
+    """Return file and name of the trainer, as `cog.yaml` says them."""
+    named = _named(config, "train")
+    if named is None:
         raise InvalidInput(
-            f"{root.name}/{CONFIG} names no trainer: it has train: {named!r}; write train: "
+            f"{root.name}/{CONFIG} names no trainer: it has train: {config.get('train')!r}; write train: "
             '"train.py:train", a file and a function or class in it.'
         )
-    path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts or not (root / path).is_file():
+    file, entry = named
+    if not _is_file_of(root, file):
         raise InvalidInput(f"{root.name}/{CONFIG} names {file!r}, which is no file of the folder.")
-    return path.as_posix(), entry
+    return PurePosixPath(file).as_posix(), entry
 
 
 def _inputs(root: Path, source: str, entry: str) -> Any:

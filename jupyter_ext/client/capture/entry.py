@@ -16,7 +16,8 @@ from typing import Any
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
-from jupyter_ext.protocol.schema.script_options import ScriptOptions, read_options
+from jupyter_ext.protocol.schema.options import ScriptOptions
+from jupyter_ext.protocol.schema.script_options import read_options
 from jupyter_ext.protocol.schema.signature import find_function, from_source
 
 ENTRY = "train"
@@ -33,14 +34,14 @@ class Entry:
     """What a script reads from its command line."""
     left_out: tuple[ast.stmt, ...] = ()
     """Statements that stand for the call that we make ourselves."""
-    given: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
     """Inputs that the cell's own call gives."""
     notice: str = ""
     """What a person is told of the choice."""
 
 
 def choose_entry(
-    tree: ast.Module, source: str, inputs: Collection[str] = (), namespace: Mapping[str, Any] | None = None
+    tree: ast.Module, source: str, inputs: Collection[str] = (), namespace: Mapping[str, object] | None = None
 ) -> Entry:
     """Decide what is run of a cell.
 
@@ -64,17 +65,16 @@ def choose_entry(
     calling = [node for node in _main_statements(tree, guard) if _reaches_train(node, tree)]
     if not calling and (guard is None or _binds(training_input, inputs)):
         return Entry(is_script=False, signature=signature)
-    own_call = _final_call(tree, guard, calling)
-    if (
-        function is not None
-        and own_call is not None
-        and (given := _literal_arguments(own_call, function)) is not None
-    ):
-        told = f"train() is called once, with the inputs; line {own_call.lineno}, which calls it too, is left out."
-        return Entry(is_script=False, left_out=(own_call,), given=given, notice=told)
+    own = _own_call(tree, guard, calling, function)
+    if own is not None:
+        call, given = own
+        notice = (
+            f"train() is called once, with the inputs; line {call.lineno}, which calls it too, is left out."
+        )
+        return Entry(is_script=False, left_out=(call,), given=given, notice=notice)
     if inputs and read_options(tree) is None and _binds(training_input, inputs):
-        told = "The inputs given are those of train(), so it is called with them; what calls it otherwise is left out."
-        return Entry(is_script=False, signature=signature, left_out=tuple(calling), notice=told)
+        notice = "The inputs given are those of train(), so it is called with them; what calls it otherwise is left out."
+        return Entry(is_script=False, signature=signature, left_out=tuple(calling), notice=notice)
     why = 'has `if __name__ == "__main__"`' if guard is not None else "calls train() itself"
     return _script(tree, inputs, f"It runs as a script, from the first line to the last, because it {why}.")
 
@@ -154,6 +154,18 @@ def _called_names(node: ast.AST) -> Iterator[str]:
             yield from (one.id for one in given if isinstance(one, ast.Name))
 
 
+def _own_call(
+    tree: ast.Module,
+    guard: ast.If | None,
+    calling: list[ast.stmt],
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None,
+) -> tuple[ast.Expr, dict[str, object]] | None:
+    """Return the text's own plain call of `train` and what it gives, where ours can stand for it."""
+    call = _final_call(tree, guard, calling)
+    given = None if call is None or function is None else _literal_arguments(call, function)
+    return None if call is None or given is None else (call, given)
+
+
 def _final_call(tree: ast.Module, guard: ast.If | None, calling: list[ast.stmt]) -> ast.Expr | None:
     """Return the cell's own plain call of `train`, where it is the last thing that the cell does and the only such call."""
     last = tree.body[-1]
@@ -171,7 +183,7 @@ def _final_call(tree: ast.Module, guard: ast.If | None, calling: list[ast.stmt])
 
 def _literal_arguments(
     statement: ast.Expr, function: ast.FunctionDef | ast.AsyncFunctionDef
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return the arguments of a call by name, or `None` where only running it would tell them."""
     call = statement.value.value if isinstance(statement.value, ast.Await) else statement.value
     assert isinstance(call, ast.Call)
@@ -190,7 +202,7 @@ def _binds(training_input: TrainingInput, inputs: Collection[str]) -> bool:
     return needed <= set(inputs) and (training_input.takes_any or set(inputs) <= names)
 
 
-def _signature_of_alias(tree: ast.Module, namespace: Mapping[str, Any] | None) -> str:
+def _signature_of_alias(tree: ast.Module, namespace: Mapping[str, object] | None) -> str:
     """Return the signature of `train = fit`, `train = partial(fit, 3)` or `train = lambda …`, or nothing where it is no function.
 
     `train = load("train.csv")` is the name of data.
@@ -216,7 +228,7 @@ def _signature_of_alias(tree: ast.Module, namespace: Mapping[str, Any] | None) -
     return "" if arguments is None else f"def {ENTRY}({arguments}): ...\n"
 
 
-def _arguments_of(name: str, tree: ast.Module, namespace: Mapping[str, Any] | None) -> str | None:
+def _arguments_of(name: str, tree: ast.Module, namespace: Mapping[str, object] | None) -> str | None:
     """Return the parameters of a function of the cell or the notebook, in source text."""
     function = find_function(tree, name)
     if function is not None:

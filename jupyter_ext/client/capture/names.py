@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 import symtable
+import sys
 import types
 from typing import Any
+
+_GLOBAL_STEPS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
 
 
 def free_names(source: str) -> set[str]:
@@ -30,16 +34,27 @@ def free_names(source: str) -> set[str]:
 
 
 def global_names(code: types.CodeType) -> set[str]:
-    """Name the globals that code may read, nested functions included."""
-    names = set(code.co_names)
+    """Name the globals that code reads or sets, nested functions included; attributes of the same name are none."""
+    names = {str(step.argval) for step in dis.get_instructions(code) if step.opname in _GLOBAL_STEPS}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             names |= global_names(constant)
     return names
 
 
+def imported_modules(tree: ast.Module) -> list[types.ModuleType]:
+    """Return the modules that a text imports and this process has imported already."""
+    names: dict[str, None] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(dict.fromkeys(alias.name for alias in node.names))
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names[node.module] = None
+    return [sys.modules[name] for name in names if isinstance(sys.modules.get(name), types.ModuleType)]
+
+
 def has_star_import(tree: ast.Module) -> bool:
-    """Tell whether the text imports names that it does not say."""
+    """Return whether the text imports names that it does not say."""
     return any(
         isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
         for node in ast.walk(tree)

@@ -47,7 +47,7 @@ class DatasetKey(Sequence[Any]):
         return f"<{self.dataset.name}[{self.name!r}]: {len(self)} entries>"
 
     def session_tree(self) -> dict[str, str]:
-        """Give what goes to a session in the place of the values; see `worker/values.py`."""
+        """Return what goes to a session in the place of the values; see `worker/values.py`."""
         return {"k": "dataset", "path": self.dataset.path, "key": self.name}
 
 
@@ -86,7 +86,7 @@ class Dataset:
         return int(self._known["count"])
 
     def __getitem__(self, index: Any) -> Any:
-        """Give a key (by its name), an entry as a dict (by its index), or a list of them (by a slice)."""
+        """Return a key (by its name), an entry as a dict (by its index), or a list of them (by a slice)."""
         if isinstance(index, str):
             if index not in self.keys:
                 raise UnknownId(
@@ -111,11 +111,11 @@ class Dataset:
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """Give type and shape of each key; -1 is any size."""
+        """Return type and shape of each key; -1 is any size."""
         return list(self._known["keys"])
 
     def append(self, source: Any = None, /, **columns: Any) -> Dataset:
-        """Add entries: the same keys, the same types; gives the dataset.
+        """Add entries: the same keys, the same types; returns the dataset.
 
         Raises:
             InvalidInput: A key is missing, or an entry is of another type or shape; entries of earlier batches stay.
@@ -129,7 +129,7 @@ class Dataset:
         self._refresh()
 
     def rename(self, name: str) -> None:
-        """Give it another name."""
+        """Rename it."""
         _call("updateDataset", {"datasetId": self.id, "properties": {"name": name}})
         self._refresh()
 
@@ -138,7 +138,7 @@ class Dataset:
         _call("deleteDataset", {"datasetId": self.id})
 
     def dataframe(self, limit: int | None = None) -> pd.DataFrame:
-        """Give the first entries, or all, as a DataFrame."""
+        """Return the first entries, or all, as a DataFrame."""
         import pandas as pd
 
         return pd.DataFrame(self[: len(self) if limit is None else limit], columns=self.keys)
@@ -193,7 +193,7 @@ class Datasets:
         return dataset
 
     def get(self, name: str) -> Dataset:
-        """Give a dataset by its id or name; of several of one name the newest.
+        """Return a dataset by its id or name; of several of one name the newest.
 
         Raises:
             UnknownId: There is none.

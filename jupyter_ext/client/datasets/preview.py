@@ -45,7 +45,7 @@ class PreviewedDataset(Protocol):
 
 
 def line(dataset: PreviewedDataset) -> str:
-    """Give a line about a dataset."""
+    """Return a line about a dataset."""
     keys = ", ".join(_definition(key) for key in dataset.definitions)
     return (
         f"{dataset.name}: {len(dataset):,} entries of {keys}; {format_bytes(dataset.nbytes)} ({dataset.id})"
@@ -53,7 +53,7 @@ def line(dataset: PreviewedDataset) -> str:
 
 
 def text(dataset: PreviewedDataset) -> str:
-    """Give a dataset as text, its first entries with it."""
+    """Return a dataset as text, its first entries with it."""
     rows = [
         "  ".join(f"{key}={cell(value)}" for key, value in entry.items()) for entry in dataset[:NUM_SHOWN]
     ]
@@ -62,7 +62,7 @@ def text(dataset: PreviewedDataset) -> str:
 
 
 def html(dataset: PreviewedDataset) -> str:
-    """Give a dataset as HTML, small images drawn."""
+    """Return a dataset as HTML, small images drawn."""
     heads = "".join(f"<th>{escape(_definition(key))}</th>" for key in dataset.definitions)
     rows = "".join(
         f"<tr><th>{n}</th>" + "".join(f"<td>{_cell_html(entry[key])}</td>" for key in dataset.keys) + "</tr>"
@@ -74,7 +74,7 @@ def html(dataset: PreviewedDataset) -> str:
 
 
 def table(datasets: Iterable[PreviewedDataset]) -> str:
-    """Give a list of datasets as HTML."""
+    """Return a list of datasets as HTML."""
     rows = "".join(
         f"<tr><td>{escape(each.name)}</td><td>{len(each):,}</td><td>{format_bytes(each.nbytes)}</td>"
         f"<td>{escape(', '.join(_definition(key) for key in each.definitions))}</td><td>{escape(each.id)}</td></tr>"
@@ -86,7 +86,7 @@ def table(datasets: Iterable[PreviewedDataset]) -> str:
 
 
 def cell(value: Any) -> str:
-    """Give a value in a few words."""
+    """Return a value in a few words."""
     if isinstance(value, Media):
         return f"<{value.format}, {format_bytes(len(value.data))}>"
     if isinstance(value, bytes):

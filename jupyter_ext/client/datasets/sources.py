@@ -19,7 +19,7 @@ IMAGE_FORMATS = {
 
 
 def table_of(source: Any) -> pd.DataFrame:
-    """Give a table: of a DataFrame itself, or of a Parquet or CSV file.
+    """Return a table: of a DataFrame itself, or of a Parquet or CSV file.
 
     Raises:
         InvalidInput: It is neither, or cannot be read.
@@ -48,7 +48,7 @@ def table_of(source: Any) -> pd.DataFrame:
 
 
 def columns_of_table(table: pd.DataFrame) -> list[Column]:
-    """Give a table's columns.
+    """Return a table's columns.
 
     Raises:
         WireError: A column has values that no tensor holds exactly.
@@ -59,7 +59,7 @@ def columns_of_table(table: pd.DataFrame) -> list[Column]:
 
 
 def columns_of_folder(folder: Path) -> list[Column]:
-    """Give the images below a folder: `image`, the path below it as `file`, and the first folder's name as `label`.
+    """Return the images below a folder: `image`, the path below it as `file`, and the first folder's name as `label`.
 
     Raises:
         InvalidInput: There is no image.

@@ -7,11 +7,12 @@ import threading
 from typing import Any
 
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import unix_connect
+from websockets.sync.client import connect
 
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.decthings import Service
 from jupyter_ext.client.requests.process_client import client
+from jupyter_ext.ipc import private_sockets
 from jupyter_ext.protocol.decthings.framing import Event, decode_frame
 
 MAX_KEPT_BYTES = 16 << 20
@@ -43,14 +44,17 @@ class RemoteOutput:
         self._thread.start()
 
     def text(self, stream: str = "stdout") -> str:
-        """Give what was printed so far."""
+        """Return what was printed so far."""
         with self._lock:
             return self._streams[stream].decode(errors="replace")
 
     def _follow(self) -> None:
         try:
             path = loop_thread().run(client().transport.ensure_socket())
-            with unix_connect(path, "ws://engine/native/decthings/events", max_size=None) as socket:
+            peer = private_sockets.connect(path)
+            with connect(
+                "ws://engine/native/decthings/events", sock=peer, max_size=None, proxy=None
+            ) as socket:
                 socket.send(json.dumps(self._asked))
                 for message in socket:
                     if isinstance(message, str):
@@ -65,11 +69,11 @@ class RemoteOutput:
             self.initialized.set()
             self.over.set()
 
-    def _note(self, told: dict[str, Any]) -> None:
-        if told.get("kind") == "gap":
+    def _note(self, answer: dict[str, Any]) -> None:
+        if answer.get("kind") == "gap":
             self.num_gaps += 1
         else:
-            self.problem = str(told.get("detail"))
+            self.problem = str(answer.get("detail"))
 
     def _take(self, event: Event) -> None:
         if event.name in self._streams:

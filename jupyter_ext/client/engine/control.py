@@ -61,7 +61,7 @@ def restart() -> EngineInfo:
 
 
 def log_tail(num_lines: int) -> str:
-    """Give the last lines of the engine's own log."""
+    """Return the last lines of the engine's own log."""
     path = locations().engine_log
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -95,6 +95,7 @@ def doctor() -> list[str]:
     for environment in info.environments:
         mark = "ok" if environment.state in ("warm", "starting") else "!!"
         lines.append(f"{mark}  {environment.python}: {environment.state} {environment.detail or ''}".rstrip())
+    lines += [f"!!  {problem}" for problem in info.problems]
     if sys.executable not in {environment.python for environment in info.environments}:
         lines.append(f"ok  {sys.executable}: not warmed yet")
     return lines
@@ -102,8 +103,8 @@ def doctor() -> list[str]:
 
 def _kill_stuck() -> str:
     """End an engine that holds the lock but does not answer, by the pid it left; its trainings go on."""
-    told = read_json(locations().engine_file)
-    if told is None or not processes.kill(int(told["pid"]), signal.SIGKILL):
+    record = read_json(locations().engine_file)
+    if record is None or not processes.kill(int(record["pid"]), signal.SIGKILL):
         raise EngineUnreachable("The engine does not answer and did not leave its pid; end it by hand.")
     _wait_until_ended()
     return "The engine did not answer and was killed; what runs goes on."

@@ -27,7 +27,7 @@ class Output(dict[str, Any]):
     """Named results of a model; `output.last_hidden_state` is `output["last_hidden_state"]`."""
 
     def __getattr__(self, name: str) -> Any:
-        """Give a result by name."""
+        """Return a result by name."""
         try:
             return self[name]
         except KeyError:
@@ -54,8 +54,8 @@ class Generation:
         """Yield each piece of text as it comes."""
         for event, blobs in self._events:
             if "result" in event:
-                told = values.decode(event["result"]["value"], blobs)
-                self.num_tokens, self.finish = told["num_tokens"], told["finish"]
+                payload = values.decode(event["result"]["value"], blobs)
+                self.num_tokens, self.finish = payload["num_tokens"], payload["finish"]
             else:
                 self.num_tokens = event["num_tokens"]
                 self._pieces.append(event["text"])
@@ -69,11 +69,11 @@ class Generation:
         return "".join(self._pieces)
 
     def __str__(self) -> str:
-        """Give the whole text, once it is there."""
+        """Return the whole text, once it is there."""
         return self.text
 
     def __repr__(self) -> str:
-        """Give the text so far."""
+        """Return the text so far."""
         return f"<Generation {''.join(self._pieces)!r}{'' if self.finish else ' …'}>"
 
     def _ipython_display_(self) -> None:
@@ -99,7 +99,7 @@ class ModelCalls:
     """Calls of one model from this process.
 
     Args:
-        known: Gives the model as the engine knows it now.
+        known: Returns the model as the engine knows it now.
         load: Loads it and gives it; called when it is not in memory.
     """
 
@@ -145,7 +145,7 @@ class ModelCalls:
         return listed
 
     def tensor(self, name: str) -> Any:
-        """Give a copy of one tensor.
+        """Return a copy of one tensor.
 
         Raises:
             InvalidInput: There is none of this name.
@@ -189,7 +189,7 @@ class ModelCalls:
             channel.close()
 
     def _channel(self) -> Connection:
-        """Give this thread's connection, a new one where the other side has gone."""
+        """Return this thread's connection, a new one where the other side has gone."""
         held: _Held | None = getattr(self._local, "held", None)
         if held is None or not held.usable:
             held = self._local.held = _Held(self._new_channel())
@@ -251,9 +251,9 @@ def _encode(value: Any) -> tuple[Any, list[Any]]:
 
 
 def _translated(error: CallError) -> Exception:
-    code, told = error.error.get("code"), error.error
+    code, payload = error.error.get("code"), error.error
     if code == "exception":
-        return CallFailed(str(told.get("text") or told.get("message")))
+        return CallFailed(str(payload.get("text") or payload.get("message")))
     if code == "input":
-        return InvalidInput(str(told.get("message")))
-    return CallFailed(str(told.get("message") or code))
+        return InvalidInput(str(payload.get("message")))
+    return CallFailed(str(payload.get("message") or code))

@@ -43,7 +43,7 @@ def partials() -> list[Partial]:
 
 
 def limit() -> float | None:
-    """Give the rate that all downloads share, bytes a second; `None` is no limit."""
+    """Return the rate that all downloads share, bytes a second; `None` is no limit."""
     return _state("GET").bytes_per_s
 
 

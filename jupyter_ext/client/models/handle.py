@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.models import downloads
 from jupyter_ext.client.models.calls import Generation, ModelCalls
 from jupyter_ext.client.models.downloads import Partial
@@ -17,8 +20,9 @@ from jupyter_ext.client.models.page_holders import holders, weight_files
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.models import ModelEvent, ModelRequests
 from jupyter_ext.client.requests.process_client import client
+from jupyter_ext.client.requests.resolve import check_text, choose
 from jupyter_ext.errors import InvalidInput, JupyterExtError, UnknownId
-from jupyter_ext.protocol.model_refs import full_id
+from jupyter_ext.protocol.model_refs import full_id, is_reference, short_id
 from jupyter_ext.protocol.models import LocalModel, Unloaded
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
@@ -36,7 +40,7 @@ class Model:
         self._calls = ModelCalls(lambda: self.info, lambda: self.load(**self._loading).known)
 
     def __repr__(self) -> str:
-        """Give a line that says what it is and how it stands."""
+        """Return a line that says what it is and how it stands."""
         return f"<Model {describe(self._resource)}>"
 
     @property
@@ -123,7 +127,11 @@ class Model:
             InvalidInput: An option is unknown, or the factory is none.
             CannotTravel: The factory uses a name of the notebook that cannot be sent.
         """
-        told = host_options(options, notebook_label)
+        process_options = host_options(options, notebook_label)
+        given = {"device": device, "dtype": dtype, "keep_alive": keep_alive, "pin": pin, "force": force}
+        self._loading = {**given, **options}  # also of a load that is killed: the next one is the same
+        if wait:
+            self._say_what_it_waits_for()
         self._take(
             _run(
                 _models().load(
@@ -134,13 +142,21 @@ class Model:
                     pin=pin,
                     force=force,
                     wait=wait,
-                    options=told,
+                    options=process_options,
                 )
             )
         )
-        given = {"device": device, "dtype": dtype, "keep_alive": keep_alive, "pin": pin, "force": force}
-        self._loading = {**given, **options}
         return self
+
+    def _say_what_it_waits_for(self) -> None:
+        model = self.info
+        if model.source not in ("hub", "url") or model.state not in ("absent", "partial", "downloading"):
+            return
+        size = f" ({format_bytes(model.bytes)})" if model.bytes else ""
+        print(
+            f"{model.name} is downloaded first{size}, then loaded; an interrupt ends the waiting, not the download.",
+            file=sys.stderr,
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it in its process: its forward, or what it makes of text. It is loaded first where it is not.
@@ -168,7 +184,7 @@ class Model:
         return self._calls.generate(prompt, **options)
 
     def torch(self, *, device: str | None = None, dtype: str | None = None, **options: Any) -> Any:
-        """Give its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
+        """Return its real `nn.Module` in this kernel, over the same pages as its process has: no copy, no second model.
 
         Args:
             device: Anything but the CPU is a copy.
@@ -186,7 +202,7 @@ class Model:
         return self._calls.tensors()
 
     def tensor(self, name: str) -> Any:
-        """Give a copy of one of its tensors.
+        """Return a copy of one of its tensors.
 
         Raises:
             InvalidInput: It has none of this name.
@@ -226,7 +242,7 @@ class Model:
         return self
 
     def describe(self, description: str | None = None, name: str | None = None) -> Model:
-        """Give it another description, name or both."""
+        """Change its description, name or both."""
         self._take(_run(_models().change(self.id, name=name, description=description)))
         return self
 
@@ -280,38 +296,35 @@ class Models:
         return ModelList([Model(model) for model in page.models], page)
 
     def get(self, text: str) -> Model:
-        """Give a model by its id, its name, or the beginning of one that fits one model only; nothing is fetched.
+        """Return a model by its name, its id or the beginning of one; nothing is fetched.
 
         Args:
-            text: `hub:org/name[@revision]` or `org/name`, a path, an address, `training:<id>`.
+            text: A full reference: `hub:org/name[@revision]` or `org/name`, a path, an address, `training:<id>`; it
+                means that model and no other, known or not. Or the name of a model of the list, or at least six of its
+                id's first characters.
 
         Raises:
-            UnknownId: There is none, or several fit.
+            UnknownId: Several fit, or none and others come close; the message lists them.
             InvalidInput: It is nothing that a model is called.
         """
         found = self.find(text)
         return found if found is not None else self.add(text)
 
     def find(self, text: str) -> Model | None:
-        """Give a model that is known already, or `None`.
+        """Return a model that is known already, or `None`; see `get`.
 
         Raises:
-            UnknownId: Several fit.
+            UnknownId: Several fit, or none and others come close; the message lists them.
         """
+        text = check_text(text, "model", "%models").strip()
         full = full_id(text)
         known = _run(_models().page()).models
-        for wanted in (text, full):
-            for model in known:
-                if model.id == wanted:
-                    return Model(model)
-        fitting = [model for model in known if text in (model.name, model.name.rpartition("/")[2])]
-        fitting = fitting or [model for model in known if text and text.lower() in model.id.lower()]
-        if len(fitting) > 1:
-            names = ", ".join(model.id for model in fitting[:5])
-            raise UnknownId(f"{text!r} fits {len(fitting)} models: {names}. Write more of the id.")
-        if not fitting and full.startswith("training:"):
+        exact = next((model for model in known if model.id == full), None)
+        if exact is not None and is_reference(text):
+            return Model(exact)
+        if full.startswith("training:"):
             return Model(_run(_models().get(full)))
-        return Model(fitting[0]) if fitting else None
+        return None if is_reference(text) else _chosen(text, known)
 
     def add(
         self, text: str, *, name: str | None = None, description: str | None = None, look: bool = False
@@ -351,14 +364,47 @@ class Models:
         downloads.set_limit(rate)
 
 
+def _chosen(text: str, known: builtins.list[LocalModel]) -> Model | None:
+    """Return the model of the list that a name or the beginning of an id means, or `None` where nothing comes close.
+
+    Raises:
+        UnknownId: Several fit, or none and others come close.
+    """
+
+    def name_of(model: LocalModel) -> str:
+        short = short_id(model.id)
+        name = (
+            short if short.startswith(f"{model.name}@") else model.name
+        )  # of two revisions, neither is the name
+        return text if text in (name, short.rpartition("/")[2]) else name
+
+    try:
+        return Model(
+            choose(
+                text,
+                known,
+                kind="model",
+                list_with="%models",
+                name_of=name_of,
+                id_of=lambda model: short_id(model.id),
+            )
+        )
+    except UnknownId as error:
+        if not error.has_candidates:
+            return None
+        raise UnknownId(f"{error} The hub's own model of that name is hub:{text}.") from None
+
+
 def seconds(keep_alive: float | str | None) -> float | None:
     """Read how long a model stays loaded without a call: seconds, "10m", "2h", "forever".
 
     Raises:
         InvalidInput: It is none of these.
     """
-    if keep_alive is None or (isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool)):
-        return None if keep_alive is None else float(keep_alive)
+    if keep_alive is None:
+        return None
+    if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool) and keep_alive == keep_alive:
+        return FOREVER if keep_alive == math.inf else float(keep_alive)
     text = str(keep_alive).strip().lower()
     if text == "forever":
         return FOREVER
@@ -377,7 +423,7 @@ def _run(work: Any) -> Any:
 
 
 def known_ids() -> list[str]:
-    """Give the ids of all models, for completion; empty where no engine can be asked."""
+    """Return the ids of all models, for completion; empty where no engine can be asked."""
     try:
         return [model.id for model in _run(_models().page()).models]
     except JupyterExtError:

@@ -43,7 +43,7 @@ class ModelList(list[M], Generic[M]):
         self.model_id = model_id
 
     def __repr__(self) -> str:
-        """Give the table as text."""
+        """Return the table as text."""
         if not self:
             return "No models yet. `%model org/name download` fetches one."
         rows = [[*_COLUMNS], *self.rows()]
@@ -55,11 +55,11 @@ class ModelList(list[M], Generic[M]):
         return "\n".join([*lines, *self._notes()])
 
     def rows(self) -> list[list[str]]:
-        """Give the table's cells as text."""
+        """Return the table's cells as text."""
         return [_row(model.known) for model in self]
 
     def dataframe(self) -> pd.DataFrame:
-        """Give a DataFrame, one row a model; sizes in bytes."""
+        """Return a DataFrame, one row a model; sizes in bytes."""
         import pandas as pd
 
         records = []
@@ -121,7 +121,7 @@ def _row(model: LocalModel) -> list[str]:
 
 
 def _called(model: LocalModel) -> str:
-    """Give what a model is told from others by: its id, of a service's model its name and where that is."""
+    """Return what a model is told from others by: its id, of a service's model its name and where that is."""
     base_url = model.id.removeprefix("service:").partition("#")[0]
     return f"{model.name} on {base_url}" if model.source == "service" and "#" in model.id else model.id
 

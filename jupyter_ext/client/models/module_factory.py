@@ -29,7 +29,7 @@ def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = st
         options: `factory`, a class or function that builds the module, or a class's name in the code of a training;
             `weights`, the weight file to take by name; `batch`, whether concurrent calls may be computed together;
             and whatever else is to be passed to the factory.
-        label_of: Gives what to call a file of code in a traceback.
+        label_of: Returns what to call a file of code in a traceback.
 
     Raises:
         InvalidInput: There are arguments without a factory, or it is none.
@@ -37,7 +37,7 @@ def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = st
     """
     rest = dict(options)
     factory = rest.pop("factory", None)
-    told = {name: rest.pop(name) for name in _PLAIN if rest.get(name) is not None}
+    payload = {name: rest.pop(name) for name in _PLAIN if rest.get(name) is not None}
     rest = {name: value for name, value in rest.items() if name not in _PLAIN}
     if rest and (factory is None or isinstance(factory, str)):
         raise InvalidInput(
@@ -45,11 +45,11 @@ def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = st
             "batch are options, and others are passed to a factory."
         )
     if isinstance(factory, str):
-        return {**told, "factory_name": factory}
+        return {**payload, "factory_name": factory}
     if factory is not None:
         bundle = capture_factory(functools.partial(factory, **rest) if rest else factory, label_of)
-        told |= {"factory": base64.b64encode(bundle).decode(), "sys_path": sys.path[:]}
-    return told
+        payload |= {"factory": base64.b64encode(bundle).decode(), "sys_path": sys.path[:]}
+    return payload
 
 
 def notebook_label(filename: str) -> str:
@@ -66,7 +66,7 @@ def torch_module(
     device: str | None = None,
     dtype: str | None = None,
 ) -> Any:
-    """Give the model's real `nn.Module` in this process, over the same pages of the same files: no copy.
+    """Return the model's real `nn.Module` in this process, over the same pages of the same files: no copy.
 
     Args:
         model: One that is here.
@@ -100,7 +100,7 @@ def torch_module(
 
 
 def _of_training(model_id: str, name: str) -> Any:
-    """Give a name of a training's code, which is executed for that in a module of its own."""
+    """Return a name of a training's code, which is executed for that in a module of its own."""
     from jupyter_ext.worker.runtime.user_code import UserCode
 
     source, _, training = model_id.partition(":")

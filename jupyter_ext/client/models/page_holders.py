@@ -152,7 +152,7 @@ def _below(item: Any, space: Mapping[str, Any]) -> list[Any]:
 
 
 def _of_error(error: BaseException) -> Iterator[Any]:
-    """Give the locals of an exception's frames, and the exceptions that it came from."""
+    """Return the locals of an exception's frames, and the exceptions that it came from."""
     at: TracebackType | None = error.__traceback__
     while at is not None:
         frame = at.tb_frame

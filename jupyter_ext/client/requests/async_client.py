@@ -7,10 +7,12 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Unpack
+from typing import IO, Unpack
 
 from jupyter_ext.client.capture.bundle import Bundle
-from jupyter_ext.client.requests.caller_context import origin, plain_inputs
+from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
+from jupyter_ext.client.capture.large import keep_in
+from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.models import ModelRequests
@@ -50,7 +52,7 @@ class AsyncClient:
     # -- trainings ------------------------------------------------------------------------------------------------
 
     async def create(
-        self, bundle: Bundle, inputs: Mapping[str, Any], destination: str | None = None
+        self, bundle: Bundle, inputs: Mapping[str, object], destination: str | None = None
     ) -> Training:
         """Start a training of a bundle; see `capture` for making one.
 
@@ -62,11 +64,13 @@ class AsyncClient:
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
-        made_in = {name: told for name, told in origin().items() if name != "environ"}
+        bundle, values = with_inputs(bundle, inputs)
+        keep_in(bundle.large.values(), self.transport.where.blobs_dir)
+        made_in = {name: value for name, value in origin().items() if name != "environ"}
         version = await self.transport.ask(
-            "POST", "/native/versions", content=bundle.data, params=made_in, timeout=UPLOAD_TIMEOUT
+            "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )
-        body: dict[str, Any] = {"input": plain_inputs(inputs), "jupyter_ext": origin()}
+        body: dict[str, object] = {"input": values, "jupyter_ext": origin()}
         if destination is not None:
             await self._make_model(destination)
             body["destination"] = destination
@@ -83,19 +87,19 @@ class AsyncClient:
             await self.transport.ask("POST", "/v1/models", json=wanted)
 
     async def create_remote(
-        self, remote: RemoteRef, inputs: Mapping[str, Any], name: str | None = None
+        self, remote: RemoteRef, inputs: Mapping[str, object], name: str | None = None
     ) -> Training:
         """Start a training of a version that a service knows.
 
         The service's token is taken from `REPLICATE_API_TOKEN` of this process's environment.
         """
         content = {key: value for key, value in vars(remote).items() if value is not None}
-        body = {**content, "name": name, "input": plain_inputs(inputs), "jupyter_ext": origin()}
+        body = {**content, "name": name, "input": json_inputs(inputs), "jupyter_ext": origin()}
         return Training.model_validate(
             await self.transport.ask("POST", "/native/remote-trainings", json=body)
         )
 
-    async def resume(self, training_id: str, changed: Mapping[str, Any] | None = None) -> Training:
+    async def resume(self, training_id: str, changed: Mapping[str, object] | None = None) -> Training:
         """Start a training that goes on from the last checkpoint of one that failed or was canceled.
 
         Args:
@@ -106,12 +110,12 @@ class AsyncClient:
             RequestRefused: It runs, has succeeded or has no checkpoint; the text says what to do instead.
             InvalidInput: A changed input is wrong.
         """
-        body = {"input": plain_inputs(changed or {}), "jupyter_ext": origin()}
+        body = {"input": json_inputs(changed or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/resume"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def get(self, training_id: str) -> Training:
-        """Give a training.
+        """Return a training.
 
         Raises:
             UnknownId: There is none with this id.
@@ -139,7 +143,7 @@ class AsyncClient:
         return await self.get(training_id)
 
     async def logs(self, training_id: str, tail: int | None = None) -> str:
-        """Give the log, or its last lines."""
+        """Return the log, or its last lines."""
         path = f"/native/trainings/{_path(training_id)}/logs"
         if tail is not None:
             return str((await self.transport.ask("GET", path, params={"tail": str(tail)}))["text"])
@@ -159,7 +163,7 @@ class AsyncClient:
         *,
         chain: bool = True,
     ) -> list[SeriesColumns]:
-        """Give metrics as columns; with `buckets`, at most twice as many real points of each series.
+        """Return metrics as columns; with `buckets`, at most twice as many real points of each series.
 
         Of a resumed training this is the whole curve, the runs before it included; `chain=False` leaves them out.
         """
@@ -178,7 +182,7 @@ class AsyncClient:
         )
 
     async def weights(self, training_id: str) -> Path:
-        """Give the file of weights that a training has left, on this machine; what a service has is fetched first.
+        """Return the file of weights that a training has left, on this machine; what a service has is fetched first.
 
         Raises:
             RequestRefused: It has not succeeded, or the service does not give them.
@@ -186,9 +190,9 @@ class AsyncClient:
         """
         pause_s = 0.05
         while True:
-            told = await self.transport.ask("POST", f"/native/trainings/{_path(training_id)}/weights")
-            if told["path"] is not None:
-                return Path(told["path"])
+            answer = await self.transport.ask("POST", f"/native/trainings/{_path(training_id)}/weights")
+            if answer["path"] is not None:
+                return Path(answer["path"])
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, 1.5 * pause_s)
 
@@ -205,7 +209,7 @@ class AsyncClient:
     async def page(
         self, status: str | None = None, limit: int = 100, **query: Unpack[ListQuery]
     ) -> TrainingPage:
-        """Give a page of trainings and how many there are; see `Trainings.list` for what can be asked.
+        """Return a page of trainings and how many there are; see `Trainings.list` for what can be asked.
 
         Raises:
             InvalidInput: There is no such order, or a number is none.
@@ -231,18 +235,18 @@ class AsyncClient:
             await self.transport.ask("PATCH", f"/native/trainings/{_path(training_id)}", json=body)
         )
 
-    async def again(self, training_id: str, changes: Mapping[str, Any] | None = None) -> Training:
+    async def again(self, training_id: str, changes: Mapping[str, object] | None = None) -> Training:
         """Start the same version with the same inputs, but for `changes`, in this process's environment.
 
         Raises:
             InvalidInput: An input is unknown, mistyped or out of range; nothing was started.
         """
-        body = {"input": dict(changes or {}), "jupyter_ext": origin()}
+        body = {"input": json_inputs(changes or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/again"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def upload(self, name: str, file: IO[bytes]) -> str:
-        """Keep a file with the engine; gives a link that a training's `Path` input takes.
+        """Keep a file with the engine and return a link that a training's `Path` input takes.
 
         Args:
             name: What to call it; its ending is kept where it becomes a file again.

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from jupyter_ext.client.requests.quiet_logs import LOOP_THREAD, keep_quiet
+
 T = TypeVar("T")
 
 
@@ -21,7 +23,8 @@ class LoopThread:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.pid = os.getpid()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="jupyter_ext", daemon=True)
+        keep_quiet()
+        self._thread = threading.Thread(target=self.loop.run_forever, name=LOOP_THREAD, daemon=True)
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -49,7 +52,7 @@ _lock = threading.Lock()
 
 
 def loop_thread() -> LoopThread:
-    """Give this process's loop thread; a forked child gets one of its own."""
+    """Return this process's loop thread; a forked child gets one of its own."""
     global _current
     with _lock:
         if _current is None or _current.pid != os.getpid():

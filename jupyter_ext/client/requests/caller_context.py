@@ -1,43 +1,62 @@
-"""Where a request comes from: this process's interpreter, directory, import path and variables, and its inputs as text.
+"""Where a request comes from: this process's interpreter, directory, import path and variables.
 
 Rule: nothing here is written anywhere; the engine hands the variables to a worker in memory.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
+
+from jupyter_ext.client.requests.process_settings import process_settings
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE
 
 _NOT_FOR_WORKERS = ("JPY_", "KERNEL_")
 
 
-def plain_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn paths into absolute text, as the worker may have a directory of its own, and secrets into theirs."""
-    return {name: _plain(value) for name, value in inputs.items()}
+class Origin(TypedDict):
+    """Where a request comes from, as the engine takes it."""
+
+    python: str
+    cwd: str
+    sys_path: list[str]
+    environ: dict[str, str]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.path.abspath(value)
-    if callable(getattr(value, "get_secret_value", None)):
-        return value.get_secret_value()
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+def current_directory() -> str:
+    """Return this process's directory.
+
+    Raises:
+        InvalidInput: It was deleted.
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise InvalidInput(
+            "The notebook's folder was deleted, so nothing can run in it; go to another one first: %cd ~"
+        ) from None
 
 
-def origin() -> dict[str, Any]:
-    """Say where this process is: its interpreter, directory, import path and variables."""
+def origin() -> Origin:
+    """Return where this process is: its interpreter, directory, import path and variables.
+
+    Raises:
+        InvalidInput: Its directory was deleted.
+    """
     return {
         "python": sys.executable,
-        "cwd": os.getcwd(),
+        "cwd": current_directory(),
         "sys_path": [entry for entry in sys.path if entry],
-        "environ": worker_environ(os.environ),
+        "environ": {**worker_environ(os.environ), SETTINGS_VARIABLE: json.dumps(process_settings())},
     }
 
 
 def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables that a worker gets from this process: all but those that belong to the kernel itself."""
+    """Return the variables that a worker gets from this process: all but those that belong to the kernel itself."""
     kept = {name: value for name, value in environ.items() if not name.startswith(_NOT_FOR_WORKERS)}
     if kept.get("MPLBACKEND", "").startswith("module://"):
         del kept["MPLBACKEND"]  # it draws into a cell, and a worker has none

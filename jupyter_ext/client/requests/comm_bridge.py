@@ -34,7 +34,7 @@ class CommBridge:
     """Passes a view's requests on to the engine. Thread-safe."""
 
     def request(self, method: str, path: str, body: object | None) -> tuple[int, str, bytes]:
-        """Make one request; gives status, content type and body. Blocks: call it off the main thread."""
+        """Make one request and return status, content type and body. Blocks: call it off the main thread."""
         if not path.startswith(_ALLOWED):
             return 403, "text/plain", f"a view does not ask for {path.split('?')[0]}".encode()
         try:

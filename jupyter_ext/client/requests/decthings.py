@@ -73,7 +73,7 @@ def service(on: str) -> Service:
 
 
 def error_of(method: str, error: dict[str, Any]) -> Exception:
-    """Give the exception for an error of the service."""
+    """Return the exception for an error of the service."""
     code = str(error.get("code"))
     if code == "invalid_parameter":
         return InvalidInput(f"{error.get('parameterName')}: {error.get('reason')}")

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from jupyter_ext.client.requests.caller_context import current_directory
 from jupyter_ext.client.requests.reconnect import messages
 from jupyter_ext.client.requests.transport import Transport
 from jupyter_ext.errors import EngineUnreachable, RequestRefused, UnknownId
@@ -44,7 +45,7 @@ class ModelRequests:
         self._transport = transport
 
     async def page(self, on: str | None = None) -> ModelPage:
-        """Give all models, and what there is to hold them.
+        """Return all models, and what there is to hold them.
 
         Args:
             on: Only those of a service: `pieces`, or the base URL of one like it.
@@ -57,7 +58,7 @@ class ModelRequests:
         )
 
     async def get(self, model_id: str) -> LocalModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             UnknownId: There is none of this id.
@@ -132,7 +133,7 @@ class ModelRequests:
             "wait": wait,
             "options": dict(options or {}),
             "environ": hub_environ(),
-            "worker": {"python": sys.executable, "cwd": os.getcwd(), "environ": dict(environ or {})},
+            "worker": {"python": sys.executable, "cwd": current_directory(), "environ": dict(environ or {})},
             "user": who(),
         }
         return await self._patiently(f"{_path(model_id)}/load", body)
@@ -223,7 +224,7 @@ class ModelRequests:
 
 
 def hub_environ() -> dict[str, str]:
-    """Give the variables of this process that say which hub, who asks and where its cache is."""
+    """Return the variables of this process that say which hub, who asks and where its cache is."""
     return {name: os.environ[name] for name in HUB_VARIABLES if os.environ.get(name)}
 
 

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from websockets.asyncio.client import connect as Connection  # noqa: N812  it is a class
-from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from jupyter_ext.errors import EngineError, UnknownId
+from jupyter_ext.ipc import private_sockets
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.05, 5.0
 _MAX_MESSAGE_BYTES = 64 << 20
+_CONNECT_TIMEOUT_S = 5.0
 _NOT_FOUND_CODE = 4404
 
 
@@ -23,8 +24,10 @@ def connect(socket_path: str, path: str) -> Connection:
         socket_path: The engine's socket.
         path: Such as `/native/models/stream`.
     """
-    return unix_connect(
-        socket_path, f"ws://engine{path}", max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
+    peer = private_sockets.connect(socket_path, _CONNECT_TIMEOUT_S)
+    peer.setblocking(False)
+    return Connection(
+        f"ws://engine{path}", sock=peer, max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
     )
 
 

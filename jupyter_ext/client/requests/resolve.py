@@ -58,10 +58,13 @@ def choose(
         return fitting[0]
     if fitting:
         candidates = _listed(fitting, name_of, id_of)
-        raise UnknownId(f"{text!r} fits {len(fitting)} {kind}s: {candidates}. Write more of the id.")
+        raise UnknownId(
+            f"{text!r} fits {len(fitting)} {kind}s: {candidates}. Write more of the id.", has_candidates=True
+        )
     close = _listed([*begun, *_close(text, seen, begun, name_of, id_of)], name_of, id_of)
     raise UnknownId(
-        f"There is no {kind} {text!r}. {_next_step(text, close, list_with, has_begun=bool(begun))}"
+        f"There is no {kind} {text!r}. {_next_step(text, close, list_with, has_begun=bool(begun))}",
+        has_candidates=bool(close),
     )
 
 

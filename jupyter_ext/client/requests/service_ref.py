@@ -26,7 +26,7 @@ class RemoteRef:
 
 
 def is_remote(on: str) -> bool:
-    """Tell whether `--on` names a service: `replicate`, or a base URL."""
+    """Return whether `--on` names a service: `replicate`, or a base URL."""
     return on == "replicate" or on.startswith(("http://", "https://"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
 
 import httpx
 
@@ -20,7 +19,7 @@ READY_WITHIN_S = 60.0
 
 
 def requests() -> SessionRequests:
-    """Give what asks the engine about sessions."""
+    """Return what asks the engine about sessions."""
     return SessionRequests(client().transport)
 
 
@@ -36,7 +35,7 @@ class SessionRequests:
 
     async def launch(self, name: str, bundle: Bundle | None, inactive_s: float | None) -> DebugSession:
         """Launch a session in this process's environment, and wait until it is ready."""
-        body: dict[str, Any] = {
+        body: dict[str, object] = {
             "name": name,
             **origin(),
             "inactive_s": inactive_s,
@@ -48,13 +47,13 @@ class SessionRequests:
         return DebugSession.model_validate(answer)
 
     async def replace_code(self, session_id: str, bundle: Bundle) -> httpx.Response:
-        """Replace a session's code; gives the answer as it is."""
+        """Replace a session's code; returns the answer as it is."""
         body = {"code": await self._upload(bundle)}
         path = f"/native/sessions/{_path(session_id)}/code"
         return await self._transport.send("POST", path, json=body, timeout=UPLOAD_TIMEOUT)
 
     async def get(self, session_id: str) -> DebugSession:
-        """Give a session.
+        """Return a session.
 
         Raises:
             UnknownId: There is none with this id.
@@ -64,8 +63,8 @@ class SessionRequests:
         )
 
     async def call(
-        self, session_id: str, op: str, params: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+        self, session_id: str, op: str, params: Mapping[str, object]
+    ) -> tuple[dict[str, object], list[memoryview]]:
         """Call a session through the engine, which answers for one that has ended what it still can.
 
         Raises:
@@ -82,7 +81,7 @@ class SessionRequests:
         return [DebugSession.model_validate(one) for one in answer["sessions"]]
 
     async def terminate(self, session_id: str) -> DebugSession:
-        """End a session; gives it as it is then."""
+        """End a session; returns it as it is then."""
         return DebugSession.model_validate(
             await self._transport.ask("POST", f"/native/sessions/{_path(session_id)}/terminate")
         )
@@ -92,13 +91,13 @@ class SessionRequests:
         await self._transport.ask("DELETE", f"/native/sessions/{_path(session_id)}")
 
     async def logs(self, session_id: str, stream: str, tail: int | None) -> str:
-        """Give what a session printed, or the last lines of it, a mebibyte at most."""
+        """Return what a session printed, or the last lines of it, a mebibyte at most."""
         params = {"stream": stream, "tail": str(10**9 if tail is None else tail)}
         answer = await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}/logs", params=params)
         return str(answer["text"])
 
     async def stacks(self, session_id: str) -> str:
-        """Tell where each thread of a session stands, also of one that answers nothing."""
+        """Return where each thread of a session stands, also of one that answers nothing."""
         answer = await self._transport.ask("GET", f"/native/sessions/{_path(session_id)}/stacks")
         return str(answer["text"])
 

@@ -6,12 +6,14 @@ Rule: this is the only place where the notebook side speaks HTTP to the engine; 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine_process import discovery
+from jupyter_ext.engine_process.socket_transport import EngineTransport
 from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError, RequestRefused, UnknownId
 
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -26,7 +28,7 @@ class Transport:
     """
 
     def __init__(self, where: Locations) -> None:
-        self._where = where
+        self.where = where
         self._http: httpx.AsyncClient | None = None
         self._socket_path = str(where.socket)
 
@@ -38,11 +40,11 @@ class Transport:
 
     async def ensure_socket(self) -> str:
         """Make sure that an engine runs; give its socket's path."""
-        found = await asyncio.to_thread(discovery.ensure, 30.0, self._where)
+        found = await asyncio.to_thread(discovery.ensure, 30.0, self.where)
         return found.socket_path
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
-        """Make one JSON request; gives the decoded body, `None` where it is empty.
+        """Make one JSON request and return the decoded body, `None` where it is empty.
 
         Raises:
             JupyterExtError: The engine refused it, or cannot be asked.
@@ -51,7 +53,7 @@ class Transport:
         return response.json() if response.content else None
 
     async def ask_bytes(self, method: str, path: str, **options: Any) -> bytes:
-        """Make one request; gives the body as it is.
+        """Make one request and return the body as it is.
 
         Raises:
             JupyterExtError: The engine refused it, or cannot be asked.
@@ -59,7 +61,7 @@ class Transport:
         return (await self._request(method, path, **options)).content
 
     async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
-        """Pass a view's request on; gives status, content type and body as they are."""
+        """Pass a view's request on and return status, content type and body as they are."""
         headers = {"Content-Type": "application/json"} if body else {}
         response = await self.send(method, path, content=body, headers=headers)
         return response.status_code, response.headers.get("content-type", ""), response.content
@@ -79,6 +81,9 @@ class Transport:
         Raises:
             EngineUnreachable: There was none.
         """
+        if "json" in options:  # as escapes, so that the engine can say which value it does not take
+            options["content"] = json.dumps(options.pop("json")).encode()
+            options["headers"] = {"Content-Type": "application/json", **options.get("headers", {})}
         for attempt in (1, 2):
             try:
                 return await self._client().request(method, path, **options)
@@ -102,7 +107,7 @@ class Transport:
 
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            transport = httpx.AsyncHTTPTransport(uds=self._socket_path)
+            transport = EngineTransport(self._socket_path)
             self._http = httpx.AsyncClient(
                 transport=transport, base_url="http://engine", timeout=_TIMEOUT, trust_env=False
             )
@@ -110,7 +115,7 @@ class Transport:
 
 
 def error_of(response: httpx.Response) -> JupyterExtError:
-    """Give the error that a refusal of the engine's is here."""
+    """Return the error that a refusal of the engine's is here."""
     try:
         problem = response.json()
         detail = str(problem.get("detail") or problem.get("title"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,12 +61,20 @@ class SessionChannel:
         blobs = pack(params, args, positional)
         with self._connection() as connection:
             try:
-                answer, found = connection.call(op, params, blobs, timeout_s)
+                answer, found = connection.call(op, params, blobs, timeout_s, self._on_event)
             except CallError as error:
-                raise told(error, self.name) from None
+                raise error_from(error, self.name) from None
         if "value" in answer:
             answer = {**answer, "value": values.decode(answer["value"], found)}
         return answer
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        """Say what a call waits for."""
+        if event.get("kind") == "waiting":
+            print(
+                f"{event['op']} waits for {event['busy']}, in session {self.name}; an interrupt gives up.",
+                file=sys.stderr,
+            )
 
     def watch(self) -> Iterator[dict[str, Any]]:
         """Yield the session's state now and whenever it changed."""
@@ -115,7 +124,7 @@ class SessionChannel:
 
 
 def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Sequence[Any]) -> Sequence[Any]:
-    """Put arguments into a call's params; gives their blobs.
+    """Put arguments into a call's params; returns their blobs.
 
     Raises:
         CannotTravel: One cannot be sent; the text names it.
@@ -133,7 +142,7 @@ def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Seq
     return blobs
 
 
-def told(error: CallError, name: str) -> Exception:
+def error_from(error: CallError, name: str) -> Exception:
     """Turn what a session refused into an error of ours."""
     content = error.error
     code, message = content.get("code"), str(error)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.client.sessions.channel import SessionChannel
 from jupyter_ext.client.sessions.training import DebugTraining
+from jupyter_ext.client.sessions.training_source import SessionTrainings
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.sessions import DebugModel
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
@@ -21,7 +23,7 @@ class Look(dict[str, Any]):
     """What `session.look` says of a value: `type`, `text`, of arrays also `shape`, `dtype`, `min`, `max`, `mean`, `histogram` …"""
 
     def __repr__(self) -> str:
-        """Give it in a line, with the histogram from `min` to `max` drawn below it."""
+        """Return it in a line, with the histogram from `min` to `max` drawn below it."""
         mean = f"  mean {self['mean']:.4g}" if isinstance(self.get("mean"), float) else ""
         line = f"{self['name']}: {self['type']}  {self['text']}{mean}"
         histogram = self.get("histogram")
@@ -41,11 +43,11 @@ class State:
         self.keys: dict[str, int] = {one["key"]: one["bytes"] for one in answer["keys"]}
 
     def __repr__(self) -> str:
-        """Give a line that says what it is."""
+        """Return a line that says what it is."""
         return f"<State {self.id} {len(self.keys)} keys, {sum(self.keys.values()):,} bytes>"
 
     def download(self, *keys: str) -> dict[str, Any]:
-        """Give its values by key, all or those named.
+        """Return its values by key, all or those named.
 
         Raises:
             UnknownId: It has no such key.
@@ -54,16 +56,28 @@ class State:
         value: dict[str, Any] = self._channel.call("download_state", state_id=self.id, **chosen)["value"]
         return value
 
+    def save(self, path: str | Path) -> None:
+        """Write it to a .npz file: arrays and tensors as arrays, bytes as arrays of uint8."""
+        save_state(path, self.download())
+
 
 class Model:
-    """A model that lives in a session. Its own methods can be called by their names: `model.fit(x=x)` is a call there."""
+    """A model that lives in a session. Its own methods can be called by their names: `model.fit(x=x)` is a call there.
+
+    Attributes:
+        wait_s: How long a call waits for what else has the session's main thread, such as a training, before it is
+            refused, seconds; `None` for ever. A model whose class has `evaluate_beside_training = True` does not wait for
+            its training.
+    """
+
+    wait_s: float | None = 600.0
 
     def __init__(self, channel: SessionChannel, resource: DebugModel) -> None:
         self._channel = channel
         self._resource = resource
 
     def __repr__(self) -> str:
-        """Give a line that says what it is."""
+        """Return a line that says what it is."""
         return f"<Model {self._resource.type} {self.id}: {', '.join(self._resource.methods)}>"
 
     def __dir__(self) -> list[str]:
@@ -89,7 +103,7 @@ class Model:
             **params: Its arguments: numbers, text, arrays, tensors, frames, images, lists, dicts.
         """
         answer = self._channel.call("train", params, args, model_id=self.id, anomaly=anomaly)
-        return DebugTraining(self._channel, TrainingResource.model_validate(answer))
+        return DebugTraining(SessionTrainings(self._channel), TrainingResource.model_validate(answer))
 
     def evaluate(self, *args: Any, anomaly: bool = False, **params: Any) -> Any:
         """Evaluate it and give the result, in the kind that went in.
@@ -97,7 +111,9 @@ class Model:
         Raises:
             SessionCallFailed: Its code raised.
         """
-        return self._channel.call("evaluate", params, args, model_id=self.id, anomaly=anomaly)["value"]
+        return self._channel.call(
+            "evaluate", params, args, model_id=self.id, anomaly=anomaly, wait_s=self.wait_s
+        )["value"]
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Evaluate it."""
@@ -110,7 +126,9 @@ class Model:
             SessionError: It has no such method.
             SessionCallFailed: Its code raised.
         """
-        answer = self._channel.call("call", params, args, model_id=self.id, method=method, anomaly=anomaly)
+        answer = self._channel.call(
+            "call", params, args, model_id=self.id, method=method, anomaly=anomaly, wait_s=self.wait_s
+        )
         return answer["value"]
 
     def step(
@@ -134,12 +152,13 @@ class Model:
             **params: The step's arguments.
         """
         answer = self._channel.call(
-            "step", params, args, model_id=self.id, method=method, modules=modules, histograms=histograms, anomaly=anomaly
+            "step", params, args, model_id=self.id, method=method, modules=modules, histograms=histograms, anomaly=anomaly,
+            wait_s=self.wait_s,
         )  # fmt: skip
         return Step(answer)
 
     def parameters(self, *, histograms: bool = False) -> pd.DataFrame:
-        """Give parameters and gradients as a table, also while it trains."""
+        """Return parameters and gradients as a table, also while it trains."""
         import pandas as pd
 
         rows = self._channel.call("parameters", model_id=self.id, histograms=histograms)["parameters"]
@@ -154,7 +173,7 @@ class Model:
         self._channel.call("dispose", model_id=self.id)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Give one of its own methods."""
+        """Return one of its own methods."""
         if name.startswith("_") or name not in self._resource.methods:
             raise AttributeError(
                 f"{self._resource.type} has no {name!r}; it has {', '.join(self._resource.methods)}"
@@ -178,7 +197,7 @@ class Step:
         self._updates = answer["updates"]
 
     def __repr__(self) -> str:
-        """Give it as two tables."""
+        """Return it as two tables."""
         return f"step gave {self.result!r:.80}\n\n{self.activations}\n\n{self.parameters}"
 
     @property
@@ -194,19 +213,17 @@ class Step:
         import pandas as pd
 
         table = pd.DataFrame([_parameter_row(row) for row in self._parameters]).set_index("name")
-        table["update"] = pd.Series(
-            {name: told["ratio"] for name, told in self._updates.items()}, dtype=object
-        )
+        table["update"] = pd.Series({name: row["ratio"] for name, row in self._updates.items()}, dtype=object)
         return table
 
 
-def _parameter_row(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give one line of a table of parameters."""
-    value, grad = told["value"], told["grad"] or {}
+def _parameter_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one line of a table of parameters."""
+    value, grad = row["value"], row["grad"] or {}
     row = {
-        "name": told["name"],
-        "shape": tuple(told["shape"]),
-        "dtype": told["dtype"],
+        "name": row["name"],
+        "shape": tuple(row["shape"]),
+        "dtype": row["dtype"],
         "norm": value.get("norm"),
     }
     row |= {
@@ -230,3 +247,14 @@ def check_name(name: str) -> str:
     if not name or any(letter.isspace() for letter in name) or name.startswith("-"):
         raise InvalidInput(f"{name!r} cannot be a session's name; give a word such as digits.")
     return name
+
+
+def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Write a state to a .npz file: arrays and tensors as arrays, bytes as arrays of uint8."""
+    import numpy
+
+    arrays: Any = {
+        key: numpy.frombuffer(value, "u1") if isinstance(value, bytes) else numpy.asarray(value)
+        for key, value in state.items()
+    }
+    numpy.savez(path, **arrays)

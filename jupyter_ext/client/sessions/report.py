@@ -12,7 +12,7 @@ _WIDTH = 96
 
 
 def failure_text(exception: Mapping[str, Any], name: str) -> str:
-    """Give the user's own traceback, the locals of its innermost frames, and what can be done now."""
+    """Return the user's own traceback, the locals of its innermost frames, and what can be done now."""
     parts = [str(exception["text"])]
     frames = exception.get("frames") or []
     for number in range(max(0, len(frames) - MAX_SHOWN_FRAMES), len(frames)):
@@ -25,28 +25,28 @@ def failure_text(exception: Mapping[str, Any], name: str) -> str:
 
 
 def locals_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give a table of names, types and values."""
+    """Return a table of names, types and values."""
     width = min(24, max((len(one["name"]) for one in found), default=0))
     kind = min(20, max((len(one["type"]) for one in found), default=0))
     lines = [f"  {one['name']:<{width}}  {one['type']:<{kind}}  {one['text']}" for one in found]
     return [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines]
 
 
-def frames_text(told: Mapping[str, Any]) -> str:
-    """Give all frames of the last failure, the selected one marked and with its locals."""
-    lines = [f"{told['type']}: {told['message']}   (in {told['op']})"]
-    for number, frame in enumerate(told["frames"]):
-        mark = "→" if number == told["selected"] else " "
+def frames_text(answer: Mapping[str, Any]) -> str:
+    """Return all frames of the last failure, the selected one marked and with its locals."""
+    lines = [f"{answer['type']}: {answer['message']}   (in {answer['op']})"]
+    for number, frame in enumerate(answer["frames"]):
+        mark = "→" if number == answer["selected"] else " "
         lines.append(f"{mark} {number}  {frame['file']}, line {frame['line']}, in {frame['function']}")
         if frame.get("source"):
             lines.append(f"       {frame['source']}")
-        if number == told["selected"] and told.get("frame"):
-            lines += ["   " + line for line in locals_lines(told["frame"]["locals"])]
+        if number == answer["selected"] and answer.get("frame"):
+            lines += ["   " + line for line in locals_lines(answer["frame"]["locals"])]
     return "\n".join(lines)
 
 
 def stacks_text(threads: Iterable[Mapping[str, Any]]) -> str:
-    """Give where each thread stands."""
+    """Return where each thread stands."""
     lines = []
     for thread in threads:
         lines.append(f"{thread['name']}:")
@@ -58,7 +58,7 @@ def stacks_text(threads: Iterable[Mapping[str, Any]]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Give a duration as `45 s`, `12 min` or `3 h`."""
+    """Return a duration as `45 s`, `12 min` or `3 h`."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

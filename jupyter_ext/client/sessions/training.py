@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 
 from jupyter_ext.client import display_hook
-from jupyter_ext.client.requests.background_loop import loop_thread
-from jupyter_ext.client.requests.sessions import requests
-from jupyter_ext.client.sessions.channel import SessionChannel
-from jupyter_ext.errors import SessionCallFailed, SessionEnded, SessionError
-from jupyter_ext.ipc import values
+from jupyter_ext.errors import (
+    JupyterExtError,
+    SessionCallFailed,
+    SessionEnded,
+    SessionError,
+    TrainingCanceled,
+)
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
 
 if TYPE_CHECKING:
@@ -36,15 +38,59 @@ class MetricPoints:
     values: list[Any]
 
 
-class DebugTraining:
-    """A training inside of a session. How it ended and its numbers can be read when the session is gone, too."""
+class MetricRange(TypedDict):
+    """Which points of a metric are asked for: `amount` of them from index `start`, or all from there."""
 
-    def __init__(self, channel: SessionChannel, resource: TrainingResource) -> None:
-        self._channel = channel
+    name: str
+    start: NotRequired[int]
+    amount: NotRequired[int | None]
+
+
+class TrainingSource(Protocol):
+    """Where a training in a session is: what its handle asks."""
+
+    @property
+    def session_id(self) -> str:
+        """The session's id."""
+
+    @property
+    def session_name(self) -> str:
+        """What the user calls the session."""
+
+    def status(self, training_id: str, wait_s: float | None = None) -> TrainingResource:
+        """Return a training, once it is over or after `wait_s` seconds."""
+
+    def points(self, training_id: str, ranges: Sequence[MetricRange] | None) -> list[MetricPoints]:
+        """Return points of metrics; of all metrics from their beginning where `ranges` is `None`."""
+
+    def cancel(self, training_id: str, wait_s: float) -> None:
+        """Cancel a training.
+
+        Raises:
+            JupyterExtError: It has not reacted within `wait_s` seconds, or is over already.
+        """
+
+    def changes(self, training_id: str) -> Iterator[TrainingResource]:
+        """Yield a training now and whenever it changed, at least until it is over."""
+
+    def page_content(self, training: TrainingResource) -> dict[str, Any] | None:
+        """Return what a page draws it live from; `None` where no page can reach it."""
+
+
+class DebugTraining:
+    """A training inside of a session. How it ended and its numbers can be read when the session is gone, too.
+
+    Args:
+        source: Where it is.
+        resource: What is known of it.
+    """
+
+    def __init__(self, source: TrainingSource, resource: TrainingResource) -> None:
+        self._source = source
         self._resource = resource
 
     def __repr__(self) -> str:
-        """Give a line that says how it stands."""
+        """Return a line that says how it stands."""
         known = self._resource
         last = "  ".join(f"{one.name}={one.last}" for one in known.metrics if one.last is not None)
         return f"<DebugTraining {self.id} {known.state} {known.progress:.0%} {last}>"
@@ -58,21 +104,15 @@ class DebugTraining:
     def resource(self) -> TrainingResource:
         """Everything the session says of it, asked anew unless it is over."""
         if self._resource.state == "running":
-            self._take(self._asked("training_status"))
+            self._resource = self._source.status(self.id)
         return self._resource
 
-    def mime_content(self) -> dict[str, Any]:
-        """Give the content of the session's MIME type from which a page draws this training live, without any kernel."""
-        session_id = self._channel.session_id
-        session = (
-            loop_thread().run(requests().get(session_id)).model_copy(update={"trainings": [self._resource]})
-        )
-        return {
-            "version": 1,
-            "id": session_id,
-            "training": self.id,
-            "session": session.model_dump(mode="json"),
-        }
+    def mime_content(self) -> dict[str, Any] | None:
+        """Return the content of the session's MIME type from which a page draws this training live, without any kernel.
+
+        `None` where no page can reach it, as on a service.
+        """
+        return self._source.page_content(self._resource)
 
     @property
     def status(self) -> str:
@@ -89,13 +129,14 @@ class DebugTraining:
 
         Raises:
             SessionCallFailed: Its code raised.
-            SessionError: It failed otherwise, or was canceled.
+            TrainingCanceled: It was canceled.
+            SessionError: It failed otherwise.
             TimeoutError: It is not over after that many seconds.
         """
         left = timeout_s
         while self._resource.state == "running":
             wait_s = _WAIT_S if left is None else min(_WAIT_S, left)
-            self._take(self._asked("training_status", wait_s=wait_s))
+            self._resource = self._source.status(self.id, wait_s)
             if left is not None:
                 left -= wait_s
                 if left <= 0 and self._resource.state == "running":
@@ -113,25 +154,23 @@ class DebugTraining:
             SessionError: It has not reacted within `wait_s`; the text says what that means.
         """
         try:
-            told = self._channel.call("cancel_training", training_id=self.id, wait_s=wait_s)
-        except SessionError:
+            self._source.cancel(self.id, wait_s)
+        except JupyterExtError:
             if self.status != "running":
                 return self
             raise
-        if not told["ended"]:
-            raise SessionError(told["hint"])
-        self._take(self._channel.call("training_status", training_id=self.id))
+        self._resource = self._source.status(self.id)
         return self
 
     def points(self, name: str, start: int = 0, amount: int | None = None) -> MetricPoints:
-        """Give points of one metric by index."""
-        return self._points([{"name": name, "start": start, "amount": amount}])[0]
+        """Return points of one metric by index."""
+        return self._source.points(self.id, [{"name": name, "start": start, "amount": amount}])[0]
 
     def metrics(self) -> pd.DataFrame:
-        """Give every point as a DataFrame with columns `key`, `step`, `value` and `time` (UTC)."""
+        """Return every point as a DataFrame with columns `key`, `step`, `value` and `time` (UTC)."""
         import pandas as pd
 
-        found = self._points(None)
+        found = self._source.points(self.id, None)
         table = pd.DataFrame(
             {
                 "key": [one.name for one in found for _ in one.times],
@@ -145,30 +184,27 @@ class DebugTraining:
     def follow(self) -> Iterator[MetricPoints]:
         """Yield new points of each metric as they come, until it is over."""
         have: dict[str, int] = {}
-        for session in self._states():
-            mine = next((one for one in session["trainings"] if one["id"] == self.id), None)
-            if mine is None:
-                return
-            self._take(mine)
-            asked = [
+        for resource in self._source.changes(self.id):
+            self._resource = resource
+            ranges: list[MetricRange] = [
                 {"name": one.name, "start": have.get(one.name, 0)}
                 for one in self._resource.metrics
                 if one.amount > have.get(one.name, 0)
             ]
-            for found in self._points(asked) if asked else []:
+            for found in self._source.points(self.id, ranges) if ranges else []:
                 have[found.name] = found.start + len(found.times)
                 yield found
             if self._resource.state != "running":
                 return
 
     def columns(self, max_points: int | None = None) -> list[SeriesColumns]:
-        """Give the metrics that are numbers as numpy columns, every n-th point where there are more than `max_points`."""
+        """Return the metrics that are numbers as numpy columns, every n-th point where there are more than `max_points`."""
         import numpy as np
 
         from jupyter_ext.protocol.metrics_codec import SeriesColumns
 
         columns = []
-        for index, found in enumerate(self._points(None)):
+        for index, found in enumerate(self._source.points(self.id, None)):
             if all(isinstance(value, float) for value in found.values):
                 every = 1 if max_points is None else max(1, -(-len(found.times) // max_points))
                 steps, values, times = (
@@ -196,52 +232,20 @@ class DebugTraining:
         shown = Training.model_construct(name=f"debug training {self.id}", status=status, metrics=took)
         return draw(shown, self.columns(_SHOWN_POINTS))
 
-    def _points(self, asked: list[dict[str, Any]] | None) -> list[MetricPoints]:
-        import numpy as np
-
-        params: dict[str, Any] = {} if asked is None else {"metrics": asked}
-        answer = self._asked("training_metrics", **params)
-        found = []
-        for told, part in zip(answer["metrics"], answer["value"], strict=True):
-            times, steps = (np.frombuffer(part[key]).tolist() for key in ("times", "steps"))
-            values = np.frombuffer(part["numbers"]).tolist() if "numbers" in part else part["values"]
-            found.append(MetricPoints(told["name"], told["start"], times, steps, values))
-        return found
-
-    def _asked(self, op: str, **params: Any) -> dict[str, Any]:
-        """Ask the session; where that has ended, the engine reads its files."""
-        try:
-            return self._channel.call(op, training_id=self.id, **params)
-        except SessionEnded:
-            asking = requests().call(self._channel.session_id, op, {"training_id": self.id, **params})
-            answer, blobs = loop_thread().run(asking)
-            if "value" in answer:
-                answer = {**answer, "value": values.decode(answer["value"], blobs)}
-            return answer
-
-    def _states(self) -> Iterator[dict[str, Any]]:
-        """Yield the session's state whenever it changed, and as it was left where it ended."""
-        try:
-            yield from self._channel.watch()
-        except SessionEnded:
-            yield {"trainings": [{**self._asked("training_status"), "id": self.id}]}
-
-    def _take(self, told: Mapping[str, Any]) -> None:
-        self._resource = TrainingResource.model_validate(told)
-
     def _raise_for_status(self) -> DebugTraining:
         fail = self._resource.fail
         if fail is None:
             return self
-        if fail.get("code") == "exception" and "exception" in fail:
+        code, message, name = fail.get("code"), fail.get("message"), self._source.session_name
+        if code == "exception" and "exception" in fail:
             from jupyter_ext.client.sessions.report import failure_text
 
-            raise SessionCallFailed(fail["message"], failure_text(fail["exception"], self._channel.name))
-        if fail.get("code") == "session_ended":
-            raise SessionEnded(
-                f"Training {self.id} ended with its session {self._channel.name}: {fail['message']}"
-            )
-        raise SessionError(f"Training {self.id} failed ({fail.get('code')}): {fail.get('message')}")
+            raise SessionCallFailed(fail["message"], failure_text(fail["exception"], name))
+        if code == "cancelled":
+            raise TrainingCanceled(f"Training {self.id} was canceled.")
+        if code == "session_ended":
+            raise SessionEnded(f"Training {self.id} ended with its session {name}: {message}")
+        raise SessionError(f"Training {self.id} failed ({code}): {message}")
 
     def _ipython_display_(self) -> None:
         display_hook.show("debug_training", self, lambda: {"text/plain": repr(self)})

@@ -37,7 +37,7 @@ _UNSET: Any = _Unset()
 
 def train(
     function: Callable[..., Any] | str | os.PathLike[str],
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     /,
     *,
     on: str = _UNSET,
@@ -125,12 +125,12 @@ def _text(ref: object, on: str) -> str:
     return ref
 
 
-def start_remote(ref: RemoteRef, inputs: Mapping[str, Any], name: str | None = None) -> Training:
+def start_remote(ref: RemoteRef, inputs: Mapping[str, object], name: str | None = None) -> Training:
     """Start a training on a service."""
     return Training(client(), loop_thread().run(client().create_remote(ref, inputs, name)))
 
 
-def start(bundle: Bundle, inputs: Mapping[str, Any], destination: str | None = None) -> Training:
+def start(bundle: Bundle, inputs: Mapping[str, object], destination: str | None = None) -> Training:
     """Start a training of a bundle.
 
     Args:
@@ -143,7 +143,7 @@ def start(bundle: Bundle, inputs: Mapping[str, Any], destination: str | None = N
 
 
 def upload(name: str, file: IO[bytes]) -> str:
-    """Keep a file with the engine; gives a link that a training's `Path` input takes."""
+    """Keep a file with the engine and return a link that a training's `Path` input takes."""
     return loop_thread().run(client().upload(name, file))
 
 

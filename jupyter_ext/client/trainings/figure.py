@@ -1,6 +1,6 @@
 """Draw a training's metrics as a plotly figure, in the plots and colours of the panel.
 
-Rule: names are cut and coloured as `widgets/src/chart/grouping.ts` and `plan.ts` do it; a test compares them.
+Rule: names are cut and coloured as `widgets/src/chart/grouping.ts` and `layout.ts` do it; a test compares them.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.event_stream import Event
+from jupyter_ext.client.trainings.snapshot import snapshot
 from jupyter_ext.errors import TrainingCanceled, TrainingFailed
 from jupyter_ext.protocol import trainings
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
@@ -32,7 +33,7 @@ class Training:
         self._resource = resource
 
     def __repr__(self) -> str:
-        """Give a line that says what it is and how it stands."""
+        """Return a line that says what it is and how it stands."""
         return f"<Training {self._resource.name} {self.id} {self._resource.status}>"
 
     @property
@@ -146,7 +147,7 @@ class Training:
         loop_thread().run(self._client.delete(self.id))
 
     def logs(self, tail: int | None = None) -> str:
-        """Give what it printed, or the last lines of it."""
+        """Return what it printed, or the last lines of it."""
         return loop_thread().run(self._client.logs(self.id, tail))
 
     def stacks(self) -> str:
@@ -156,7 +157,7 @@ class Training:
     def columns(
         self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
     ) -> list[SeriesColumns]:
-        """Give metrics as numpy columns, one object per series.
+        """Return metrics as numpy columns, one object per series.
 
         Args:
             keys: Only these metrics.
@@ -168,7 +169,7 @@ class Training:
     def metrics(
         self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
     ) -> pd.DataFrame:
-        """Give every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
+        """Return every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
 
         Args:
             keys: Only these metrics.
@@ -219,8 +220,8 @@ class Training:
     def _raise_for_status(self, resource: trainings.Training) -> Training:
         self._resource = resource
         if resource.status == "failed":
-            told = resource.exception.text if resource.exception else resource.error
-            raise TrainingFailed(f"Training {self.name} ({self.id}) failed.\n{told}")
+            error = resource.exception.text if resource.exception else resource.error
+            raise TrainingFailed(f"Training {self.name} ({self.id}) failed.\n{error}")
         if resource.status == "canceled":
             raise TrainingCanceled(f"Training {self.name} ({self.id}) was canceled.")
         return self
@@ -236,6 +237,6 @@ async def _next(events: AsyncIterator[Event]) -> Event:
     return await anext(events)
 
 
-def mime_content(training: trainings.Training) -> dict[str, Any]:
-    """Give the content of the MIME type from which JupyterLab re-attaches to a training."""
-    return {"id": training.id, "version": 1, "training": training.model_dump(mode="json", exclude={"logs"})}
+def mime_content(training: trainings.Training) -> dict[str, object]:
+    """Return the content of the MIME type from which JupyterLab re-attaches to a training."""
+    return {"id": training.id, "version": 1, "training": snapshot(training)}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_ext.client import display_hook
 from jupyter_ext.client.trainings.handle import Training
+from jupyter_ext.client.trainings.snapshot import snapshot
 from jupyter_ext.protocol import trainings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ LOWER_IS_BETTER = (
 
 
 def duration_s(training: trainings.Training) -> float | None:
-    """Give how long a training ran or has been running, in seconds."""
+    """Return how long a training ran or has been running, in seconds."""
     if training.started_at is None:
         return None
     end = datetime.fromisoformat(training.completed_at) if training.completed_at else datetime.now(UTC)
@@ -74,7 +75,7 @@ class TrainingList(list[Training]):
         self._limit = limit
 
     def rows(self) -> list[list[str]]:
-        """Give the table's cells as text."""
+        """Return the table's cells as text."""
         rows = []
         for run in self:
             training = run.known
@@ -94,7 +95,7 @@ class TrainingList(list[Training]):
         return rows
 
     def dataframe(self) -> pd.DataFrame:
-        """Give a DataFrame, one row a training: what it is, `input.NAME`, `last.KEY` and `best.KEY`.
+        """Return a DataFrame, one row a training: what it is, `input.NAME`, `last.KEY` and `best.KEY`.
 
         The best of a metric is its smallest value where a word such as loss or error is in its name, else its largest.
         """
@@ -103,7 +104,7 @@ class TrainingList(list[Training]):
         records = []
         for run in self:
             training = run.known
-            record: dict[str, Any] = {
+            record: dict[str, object] = {
                 "id": training.id,
                 "name": training.name,
                 "status": training.status,
@@ -119,7 +120,7 @@ class TrainingList(list[Training]):
         return pd.DataFrame(records)
 
     def __repr__(self) -> str:
-        """Give the table as text."""
+        """Return the table as text."""
         if not self:
             return "No trainings yet. `%%train --help` shows how to start one."
         rows = [_COLUMNS, *self.rows()]
@@ -137,7 +138,7 @@ class TrainingList(list[Training]):
             "version": 1,
             "status": self._status,
             "limit": self._limit,
-            "trainings": [run.known.model_dump(mode="json", exclude={"logs"}) for run in self],
+            "trainings": [snapshot(run.known) for run in self],
         }
 
     def _ipython_display_(self) -> None:
@@ -176,11 +177,11 @@ def _ago(created_at: str) -> str:
 
 
 def is_lower_better(key: str) -> bool:
-    """Tell whether a metric is best where it is smallest, by the words in its name."""
+    """Return whether a metric is best where it is smallest, by the words in its name."""
     words = "".join(letter if letter.isalnum() else " " for letter in key.lower()).split()
     return any(word in LOWER_IS_BETTER or word.endswith("loss") for word in words)
 
 
 def best_of(key: str, extremes: trainings.Extremes) -> float:
-    """Give the best value of a metric."""
+    """Return the best value of a metric."""
     return extremes.min if is_lower_better(key) else extremes.max

@@ -138,7 +138,7 @@ def _range(values: Iterable[float]) -> tuple[float, float] | None:
 
 
 def _ticks(low: float, high: float, at_most: int) -> list[float]:
-    """Give round numbers within a range."""
+    """Return round numbers within a range."""
     if high <= low:
         return [low]
     rough = (high - low) / at_most

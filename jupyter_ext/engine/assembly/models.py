@@ -36,7 +36,7 @@ class ModelsPart:
         memory_bytes: What models may take together, or `None` for what the machine has.
         catalog: All trainings, for the weights that they have left.
         files: The files that are kept of trainings.
-        own_urls: Gives the addresses at which this engine itself answers as Pieces.
+        own_urls: Returns the addresses at which this engine itself answers as Pieces.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _LOOKED_AT = 500
 
 
 class CatalogTrained:
-    """Looks trainings up in the catalog; see `parts.Trained`.
+    """Looks trainings up in the catalog; see `interfaces.Trained`.
 
     Args:
         catalog: All trainings.

@@ -35,7 +35,7 @@ from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
-from jupyter_ext.engine.trainings.delivery.webhook_signature import new_secret
+from jupyter_ext.engine.trainings.delivery.webhook_signature import is_secret, new_secret
 from jupyter_ext.engine.trainings.delivery.webhooks import MAX_LOG_BYTES, Webhooks
 from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
@@ -63,7 +63,7 @@ class TrainingsPart:
         self.catalog = Catalog(where.catalog)
         self.files = FileStore(where.files_dir)
         self.links = SignedLinks(
-            bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32)))
+            bytes.fromhex(read_or_make(where.link_secret, lambda: secrets.token_hex(32), _is_key))
         )
         self._models = ModelStore(where.models_dir)
         self._pubsub: PubSub[Batch] = PubSub()
@@ -76,7 +76,7 @@ class TrainingsPart:
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
         self._serializer = Serializer(self.links, self.files)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
-        versions = Versions(where.versions_dir)
+        versions = Versions(where.versions_dir, where.blobs_dir)
         records: dict[str, Record] = {}
         monitor = RunMonitor(
             records,
@@ -140,9 +140,14 @@ class TrainingsPart:
         await self.catalog.close()
 
     def _webhook_secret(self) -> str:
-        return read_or_make(self._where.webhook_secret, new_secret)
+        return read_or_make(self._where.webhook_secret, new_secret, is_secret)
 
     async def _webhook_payload(self, run_id: str, base_url: str) -> dict[str, Any]:
         run, store = await self._trainings.get(run_id), await self._trainings.store(run_id)
         resource = self._serializer.with_logs(run, base_url, store, MAX_LOG_BYTES)
         return self._serializer.replicate(resource) if run.kind == "training" else resource
+
+
+def _is_key(text: str) -> bool:
+    """Tell whether a text is a key of 32 bytes in hexadecimal."""
+    return len(text) == 64 and frozenset("0123456789abcdef").issuperset(text)

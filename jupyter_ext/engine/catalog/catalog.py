@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_ext.engine.catalog import query as listing
 from jupyter_ext.engine.catalog.database import Database
 from jupyter_ext.engine.common.paging import Cursor
+from jupyter_ext.ipc.json_values import dump
 
 MIGRATIONS = (
     """
@@ -131,7 +132,7 @@ class Catalog:
             "resource": _to_json(resource),
             "kind": kind,
         }
-        labels = {"tags": json.dumps(tags), "notes": notes, "search": listing.search_text(id, name, tags)}
+        labels = {"tags": _to_json(tags), "notes": notes, "search": listing.search_text(id, name, tags)}
         columns = [*row, *labels]
         query = (
             f"INSERT INTO trainings ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)}) "
@@ -158,7 +159,7 @@ class Catalog:
 
     async def set_labels(self, id: str, name: str, tags: Sequence[str], notes: str) -> None:
         """Replace a training's tags and notes."""
-        row = (json.dumps(list(tags)), notes, listing.search_text(id, name, tags), id)
+        row = (_to_json(list(tags)), notes, listing.search_text(id, name, tags), id)
         query = "UPDATE trainings SET tags = ?, notes = ?, search = ? WHERE id = ?"
         await self._database.write(lambda db: db.execute(query, row))
 
@@ -241,6 +242,11 @@ class Catalog:
         query = "SELECT count(*) FROM trainings WHERE model = ?"
         return int(await self._database.read(lambda db: db.execute(query, (model,)).fetchone()[0]))
 
+    async def num_runs_of(self, version: str) -> int:
+        """Count the trainings and predictions of a version."""
+        query = "SELECT count(*) FROM trainings WHERE version = ?"
+        return int(await self._database.read(lambda db: db.execute(query, (version,)).fetchone()[0]))
+
     async def get_version(self, id: str) -> dict[str, Any] | None:
         """Return a version's row, `manifest` as an object, or `None`."""
         query = "SELECT * FROM versions WHERE id = ?"
@@ -273,16 +279,25 @@ def _newest_first(rows: list[Any], cursor: Cursor | None) -> list[Any]:
 
 def _from_training(row: sqlite3.Row) -> dict[str, Any]:
     found = _from_row(row, "resource")
-    found["resource"] |= {"tags": json.loads(row["tags"]), "notes": row["notes"]}
+    if isinstance(found["resource"], dict):
+        found["resource"] |= {"tags": _read(row["tags"]) or [], "notes": row["notes"]}
     return found
 
 
 def _from_row(row: sqlite3.Row, json_column: str) -> dict[str, Any]:
-    return {**dict(row), json_column: json.loads(row[json_column])}
+    return {**dict(row), json_column: _read(row[json_column])}
 
 
-def _to_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
+def _to_json(value: Any) -> str:
+    return dump(value).decode()
+
+
+def _read(text: str) -> Any:
+    """Read a column's JSON; `None` where somebody has damaged it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _now() -> str:

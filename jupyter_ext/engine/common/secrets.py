@@ -6,21 +6,29 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_ext.engine.common import health, records
 
-def read_or_make(path: Path, make: Callable[[], str]) -> str:
+
+def read_or_make(path: Path, make: Callable[[], str], is_good: Callable[[str], bool] = bool) -> str:
     """Return the secret in a file; where there is none, make one and keep it with mode 0600.
+
+    A file without a good secret (empty, cut, of another form, a directory) is kept beside the new one as
+    `<name>.unreadable`, and reported.
 
     Args:
         path: The file.
         make: Makes a new secret, ASCII.
+        is_good: Tells whether a text is such a secret; by default, that it is not empty.
 
     Raises:
         OSError: The file can be neither read nor written.
     """
-    try:
-        return path.read_text(encoding="ascii")
-    except FileNotFoundError:
-        pass
+    found = _read(path)
+    if found is not None and is_good(found):
+        return found
+    if records.is_there(path):
+        kept = records.move_aside(path)
+        health.report(str(path), f"{path} held no usable secret; it was replaced, and kept as {kept.name}.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     secret = make()
@@ -31,3 +39,10 @@ def read_or_make(path: Path, make: Callable[[], str]) -> str:
         os.fsync(file.fileno())
     os.replace(temporary, path)
     return secret
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
+        return None

@@ -13,9 +13,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.atomic_write import new_file
 from jupyter_ext.ipc.dataset_reader import RECORD, Reader, chunk_path
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.protocol.decthings.definitions import ParameterDefinition
 
 CHUNK_BYTES = 256 << 20
 """A chunk that has grown beyond this gets no more."""
@@ -25,6 +29,34 @@ _COPY_ENTRIES = 1024
 LISTS = ("entries", "review")
 
 Buffer = bytes | memoryview
+
+
+class _Placed(TypedDict):
+    index: str
+    count: int
+    bytes: int
+
+
+class _Head(TypedDict):
+    """What of `dataset.json` is relied upon."""
+
+    name: str
+    description: str
+    tags: list[Any]
+    created_at: float
+    keys: list[ParameterDefinition]
+    version_id: str
+    lists: dict[str, _Placed]
+    first_chunk: int
+    chunk: int
+    waiting: dict[str, int]
+
+
+def _head(content: Any) -> dict[str, Any]:
+    known = records.parse(_Head, content)
+    for name in LISTS:
+        known["lists"][name]
+    return dict(content)
 
 
 class DatasetFiles:
@@ -64,8 +96,8 @@ class DatasetFiles:
 
     @classmethod
     def open(cls, directory: Path) -> DatasetFiles | None:
-        """Open a dataset, or give `None` where a killed engine had not finished making it."""
-        head = read_json(directory / "dataset.json")
+        """Open a dataset, or return `None` where it was set aside because its description cannot be read."""
+        head = records.load(directory / "dataset.json", _head)
         return None if head is None else cls(directory, head)
 
     @property
@@ -82,7 +114,7 @@ class DatasetFiles:
         self._become({**self.head, **changes})
 
     def read(self, name: str, indexes: Iterable[int]) -> list[list[memoryview]]:
-        """Give the tensors of entries, one per key."""
+        """Return the tensors of entries, one per key."""
         readers = [Reader(self.directory, key["name"], name) for key in self.head["keys"]]
         return [[reader.read(index) for reader in readers] for index in indexes]
 

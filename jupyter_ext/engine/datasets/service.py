@@ -8,14 +8,16 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.datasets.files import Buffer, DatasetFiles
 from jupyter_ext.ids import is_training_id, new_training_id
+from jupyter_ext.ipc.dataset_reader import Reader
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, parse_keys
-from jupyter_ext.protocol.decthings.tensors import WireError, header
+from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole, header
 
 T = TypeVar("T")
 
@@ -118,7 +120,7 @@ class Dataset:
     def read(
         self, name: str, indexes: Iterable[int], version: str | None = None
     ) -> tuple[list[int], list[list[memoryview]]]:
-        """Give entries: those of the indexes that there are, and per entry one tensor per key."""
+        """Return entries: those of the indexes that there are, and per entry one tensor per key."""
 
         def look() -> tuple[list[int], list[list[memoryview]]]:
             count = self._files.count(name)
@@ -126,6 +128,22 @@ class Dataset:
             return found, self._files.read(name, found)
 
         return self._change(version, look)
+
+    def unchecked(self, key: str, wanted: ParameterDefinition | None) -> Iterator[Header]:
+        """Yield what the entries of a key are, where the key's own definition does not say that all are as wanted.
+
+        Raises:
+            DefinitionError: There is no such dataset any longer.
+        """
+        own = next(each for each in self.keys if each.name == key)
+        if wanted is None or own.implies(wanted):
+            return
+        try:
+            reader = Reader(self.directory, key)
+        except (LookupError, OSError) as error:
+            raise DefinitionError(wanted.name, f"is a dataset that cannot be read: {error}") from error
+        for index in range(len(reader)):
+            yield header(reader.read(index))
 
     def delete(self) -> None:
         """Delete it; a worker that reads it goes on."""
@@ -162,12 +180,13 @@ class Dataset:
         for key in keys:
             for index, tensor in enumerate(columns[key.name]):
                 try:
-                    found = header(tensor)
+                    found = check_whole(tensor)
                 except WireError as error:
                     raise DefinitionError(key.name, f"has a broken entry {index}: {error}") from error
-                if found.end != len(tensor):
-                    raise DefinitionError(key.name, f"has more than one tensor in entry {index}")
-                reason = key.mismatch(found.type, found.shape)
+                if len(found) != 1:
+                    number = "more than one" if found else "no"
+                    raise DefinitionError(key.name, f"has {number} tensor in entry {index}")
+                reason = key.mismatch(found[0].type, found[0].shape)
                 if reason is not None:
                     raise DefinitionError(key.name, f"{reason} (entry {index})")
         return list(zip(*(columns[name] for name in names), strict=True))
@@ -191,10 +210,9 @@ class Datasets:
         for directory in sorted(self._directory.iterdir()):
             if not is_training_id(directory.name):
                 continue
-            files = DatasetFiles.open(directory)
-            if files is None:
+            if not records.is_there(directory / "dataset.json"):
                 shutil.rmtree(directory, ignore_errors=True)
-            else:
+            elif (files := DatasetFiles.open(directory)) is not None:
                 self._datasets[directory.name] = Dataset(directory.name, files)
 
     def create(self, name: str, description: str, tags: list[dict[str, str]], keys: Any) -> Dataset:
@@ -218,7 +236,7 @@ class Datasets:
             return self._datasets[id]
 
     def get(self, id: str) -> Dataset:
-        """Give a dataset.
+        """Return a dataset.
 
         Raises:
             DatasetNotFound: None has this id.

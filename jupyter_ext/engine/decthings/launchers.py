@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.ids import new_training_id
-from jupyter_ext.ipc.json_files import read_json, write_json
 
 
 class LauncherNotFound(LookupError):
@@ -41,7 +41,8 @@ class Launchers:
 
     def open(self) -> None:
         """Read them."""
-        self._launchers = {item["id"]: Launcher(**item) for item in read_json(self._path) or []}
+        found = records.read_record(self._path, list[Launcher]) or []
+        self._launchers = {launcher.id: launcher for launcher in found}
 
     def create(self, name: str, spec: dict[str, Any]) -> Launcher:
         """Make one."""
@@ -51,7 +52,7 @@ class Launchers:
         return launcher
 
     def get(self, launcher_id: str) -> Launcher:
-        """Give one.
+        """Return one.
 
         Raises:
             LauncherNotFound: None has this id.
@@ -76,4 +77,4 @@ class Launchers:
         self._write()
 
     def _write(self) -> None:
-        write_json(self._path, [asdict(launcher) for launcher in self._launchers.values()])
+        records.replace(self._path, [asdict(launcher) for launcher in self._launchers.values()])

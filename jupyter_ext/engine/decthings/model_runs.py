@@ -11,21 +11,45 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar
 
 from jupyter_ext.engine.decthings.model_store import StoredModel
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ids import new_training_id
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.protocol.decthings.tensors import Layout
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.sessions import SessionExit
+from jupyter_ext.protocol.sessions import DebugTraining, SessionExit
 
 T = TypeVar("T")
 KEEP_EVALUATIONS_S = 600.0
 _METRICS_AT_ONCE = 1000
 _CANCEL_WAIT_S = 3.0
 _DECTHINGS = {"encoding": "decthings"}
+
+
+class RunError(TypedDict):
+    """Why a run ended before its time: `code` as on the wire, and what belongs to it; `at` is the step it happened in."""
+
+    code: str
+    at: NotRequired[str]
+    exceptionDetails: NotRequired[str]
+    exitCode: NotRequired[int | None]
+    signal: NotRequired[str | None]
+    oom: NotRequired[bool]
+    reason: NotRequired[str]
+    details: NotRequired[str]
+
+
+class SessionParameter(TypedDict):
+    """A parameter of a session's call; with `dataset` (`path`, `key`) its tensors are there, else in a blob."""
+
+    name: str
+    dataset: NotRequired[dict[str, str]]
+
+
+RunState = Literal["starting", "running", "gettingState", "completed", "failed"]
 
 
 class RunFailed(Exception):
@@ -37,7 +61,7 @@ class RunFailed(Exception):
 
     def __init__(self, code: str, at: str | None = None, **more: Any) -> None:
         super().__init__(code)
-        self.error = {"code": code, **({"at": at} if at else {}), **more}
+        self.error: RunError = {"code": code, **({"at": at} if at else {}), **more}  # type: ignore[typeddict-item]
 
 
 @dataclass
@@ -49,7 +73,7 @@ class Phases:
 
     @property
     def total(self) -> int:
-        """Give the time since the run began."""
+        """Return the time since the run began."""
         return int((time.monotonic() - self.began) * 1000)
 
 
@@ -58,21 +82,29 @@ class Run:
     """One training or evaluation.
 
     Attributes:
-        state: `starting`, `running`, `gettingState`, `completed` or `failed`.
+        location: Where it runs, as the wire has it.
+        words: The vocabulary that it was begun in.
+        from_state: The state or version that it takes; `None` for the active one.
+        new_name: What to call the state or version that comes out of a training.
+        layout: How media of its outputs are to be written.
+        reported: What its session last said of its training.
         result: Of an evaluation: the outputs and their blobs.
     """
 
     model_id: str
     location: dict[str, Any]
-    about: dict[str, Any] = field(default_factory=dict)
+    words: Literal["state", "version"] = "state"
+    from_state: str | None = None
+    new_name: str | None = None
+    layout: Layout = "new"
     id: str = field(default_factory=lambda: str(new_training_id()))
     created_at: float = field(default_factory=time.time)
     finished_at: float | None = None
-    state: str = "starting"
+    state: RunState = "starting"
     phases: Phases = field(default_factory=Phases)
-    error: dict[str, Any] | None = None
+    error: RunError | None = None
     session_id: str | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: DebugTraining | None = None
     metrics: dict[str, list[tuple[float, bytes]]] = field(default_factory=dict)
     created_state: str | None = None
     result: tuple[list[dict[str, str]], list[bytes]] | None = None
@@ -118,12 +150,13 @@ class ModelRuns:
         model: StoredModel,
         state_id: str | None,
         new_name: str,
-        params: list[dict[str, Any]],
+        params: list[SessionParameter],
         blobs: Sequence[Any],
         location: dict[str, Any],
+        words: Literal["state", "version"] = "state",
     ) -> Run:
         """Begin to train a model from a state; what comes out becomes a new state of this name."""
-        run = Run(model.id, location, {"newStateName": new_name})
+        run = Run(model.id, location, words, state_id, new_name)
         state = model.read_state(state_id)
 
         async def work() -> None:
@@ -150,21 +183,27 @@ class ModelRuns:
         return self._begin(run, model, work)
 
     def evaluate(
-        self, model: StoredModel, params: list[dict[str, Any]], blobs: Sequence[Any], location: dict[str, Any]
+        self,
+        model: StoredModel,
+        params: list[SessionParameter],
+        blobs: Sequence[Any],
+        location: dict[str, Any],
+        state_id: str | None = None,
+        words: Literal["state", "version"] = "state",
     ) -> Run:
-        """Begin to evaluate a model's active state."""
-        run = Run(model.id, location)
-        state = model.read_state()
+        """Begin to evaluate a state of a model, by default the active one."""
+        run = Run(model.id, location, words, model.state(state_id)["id"])
+        state = model.read_state(state_id)
 
         async def work() -> None:
             model_id = await self._instantiated(run, model, state)
             run.state = "running"
             asked = {"model_id": model_id, "params": params}
             async with _limit(model, "evaluate", "evaluate"):
-                told, found = await self._step(
+                answer, found = await self._step(
                     run, "evaluate", self._call(run, "evaluate", asked, blobs, "evaluate")
                 )
-            run.result = told["value"], [bytes(blob) for blob in found]
+            run.result = answer["value"], [bytes(blob) for blob in found]
 
         self.evaluations[run.id] = run
         self._forget_evaluations()
@@ -174,12 +213,13 @@ class ModelRuns:
         self,
         model: StoredModel,
         name: str,
-        params: list[dict[str, Any]],
+        params: list[SessionParameter],
         blobs: Sequence[Any],
         location: dict[str, Any],
+        words: Literal["state", "version"] = "state",
     ) -> Run:
         """Begin to make a first state."""
-        run = Run(model.id, location)
+        run = Run(model.id, location, words)
 
         async def work() -> None:
             await self._launched(run, model)
@@ -193,8 +233,8 @@ class ModelRuns:
     async def cancel(self, run: Run) -> None:
         """End a run; it has ended when this returns. A training's code hears of it first."""
         run.canceled = True
-        if run.state == "running" and run.session_id is not None and "id" in run.told:
-            asked = {"training_id": run.told["id"], "wait_s": _CANCEL_WAIT_S}
+        if run.state == "running" and run.session_id is not None and run.reported is not None:
+            asked = {"training_id": run.reported.id, "wait_s": _CANCEL_WAIT_S}
             with contextlib.suppress(RunFailed):
                 await self._call(run, "cancel_training", asked)
         if run.task is not None:
@@ -215,13 +255,15 @@ class ModelRuns:
         except (asyncio.CancelledError, TimeoutError):
             run.error = {"code": "cancelled" if run.canceled else "launcher_terminated"}
         finally:
-            if run.session_id is not None:
-                await self._service.terminate(run.session_id)
-            run.finished_at = time.time()
-            run.state = "failed" if run.error is not None else "completed"
+            try:  # a cancel may come here too, when the training has just ended by itself
+                if run.session_id is not None:
+                    await asyncio.shield(self._service.terminate(run.session_id))
+            finally:
+                run.finished_at = time.time()
+                run.state = "failed" if run.error is not None else "completed"
 
     async def _launched(self, run: Run, model: StoredModel) -> None:
-        order = SessionOrder(
+        request = SessionLaunch(
             name=model.about["name"],
             python=model.about.get("python") or sys.executable,
             folder=str(model.files),
@@ -229,7 +271,7 @@ class ModelRuns:
             keep_on_error=False,
             meta={"modelId": model.id, "executionLocation": run.location, "run": run.id},
         )
-        launching = self._service.launch(order)
+        launching = self._service.launch(request)
         session = await self._step(run, "createLauncher", launching)
         run.session_id = session.id
         async with _limit(model, "codeStartup", "codeStartup"):
@@ -242,17 +284,18 @@ class ModelRuns:
         params = {"keys": list(state)}
         async with _limit(model, "instantiateModel", "instantiateModel"):
             making = self._call(run, "instantiate", params, list(state.values()), "instantiateModel")
-            told, _ = await self._step(run, "createInstantiatedModel", making)
-        return str(told["model_id"])
+            answer, _ = await self._step(run, "createInstantiatedModel", making)
+        return str(answer["model_id"])
 
     async def _followed(self, run: Run, training_id: str) -> None:
         asked = {"training_id": training_id, "wait_s": 0.2}
         while True:
-            run.told, _ = await self._call(run, "training_status", asked)
-            if run.told["state"] == "completed":
+            answer, _ = await self._call(run, "training_status", asked)
+            run.reported = DebugTraining.model_validate(answer)
+            if run.reported.state == "completed":
                 return
-            if run.told["state"] == "failed":
-                fail = run.told.get("fail") or {}
+            if run.reported.state == "failed":
+                fail = run.reported.fail or {}
                 if fail.get("code") == "exception":
                     raise RunFailed("exception", "train", exceptionDetails=_text(fail))
                 raise RunFailed("cancelled" if fail.get("code") == "cancelled" else "unknown")
@@ -262,35 +305,36 @@ class ModelRuns:
     ) -> dict[str, bytes]:
         at = "createState" if op == "create_state" else "getState"
         kept, _ = await self._call(run, op, params, blobs, at)
-        told, found = await self._call(run, "download_state", {"state_id": kept["state_id"]}, at=at)
-        return dict(zip(told["keys"], map(bytes, found), strict=True))
+        answer, found = await self._call(run, "download_state", {"state_id": kept["state_id"]}, at=at)
+        return dict(zip(answer["keys"], map(bytes, found), strict=True))
 
     async def _take_metrics(self, run: Run, training_id: str) -> None:
         """Keep all metrics with the run: its session is about to end."""
         try:
-            run.told, _ = await self._call(run, "training_status", {"training_id": training_id})
-            for metric in run.told["metrics"]:
-                points = run.metrics.setdefault(metric["name"], [])
-                while len(points) < metric["amount"]:
-                    one = {"name": metric["name"], "start": len(points), "amount": _METRICS_AT_ONCE}
+            status, _ = await self._call(run, "training_status", {"training_id": training_id})
+            run.reported = DebugTraining.model_validate(status)
+            for metric in run.reported.metrics:
+                points = run.metrics.setdefault(metric.name, [])
+                while len(points) < metric.amount:
+                    one = {"name": metric.name, "start": len(points), "amount": _METRICS_AT_ONCE}
                     asked = {"training_id": training_id, "metrics": [one]}
-                    told, blobs = await self._call(run, "training_metrics", asked)
-                    points += zip(told["metrics"][0]["times"], map(bytes, blobs), strict=True)
+                    answer, blobs = await self._call(run, "training_metrics", asked)
+                    points += zip(answer["metrics"][0]["times"], map(bytes, blobs), strict=True)
         except RunFailed:
             return  # its session has ended, and told why
 
     async def points(self, run: Run, name: str, start: int, amount: int) -> list[tuple[float, bytes]]:
-        """Give points of a metric, of a run that is under way or over."""
-        if run.is_over or run.session_id is None or "id" not in run.told:
+        """Return points of a metric, of a run that is under way or over."""
+        if run.is_over or run.session_id is None or run.reported is None:
             return run.metrics.get(name, [])[start : start + amount]
         one = {"name": name, "start": start, "amount": amount}
         try:
-            told, blobs = await self._call(
-                run, "training_metrics", {"training_id": run.told["id"], "metrics": [one]}
+            answer, blobs = await self._call(
+                run, "training_metrics", {"training_id": run.reported.id, "metrics": [one]}
             )
         except RunFailed:
             return run.metrics.get(name, [])[start : start + amount]
-        return list(zip(told["metrics"][0]["times"], map(bytes, blobs), strict=True))
+        return list(zip(answer["metrics"][0]["times"], map(bytes, blobs), strict=True))
 
     async def _call(
         self, run: Run, op: str, params: dict[str, Any], blobs: Sequence[Any] = (), at: str = "train"
@@ -328,7 +372,7 @@ class ModelRuns:
 
 
 class _limit:  # noqa: N801  reads like asyncio.timeout
-    """Give a step of a model the time that the model allows it, and tell where it ran out."""
+    """Limit a step of a model to the time that the model allows it, and say where that ran out."""
 
     def __init__(self, model: StoredModel, name: str, at: str) -> None:
         seconds = (model.about.get("max_durations") or {}).get(name)
@@ -357,8 +401,8 @@ def _ended(exit: SessionExit, at: str) -> RunFailed:
 
 
 def _text(error: Mapping[str, Any]) -> str:
-    told = error.get("exception") or {}
-    return str(told.get("text") or error.get("message"))
+    answer = error.get("exception") or {}
+    return str(answer.get("text") or error.get("message"))
 
 
 def _ms(began: float) -> int:

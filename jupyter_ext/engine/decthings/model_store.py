@@ -20,8 +20,12 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from typing_extensions import TypedDict
+
+from jupyter_ext.engine.common import records
+from jupyter_ext.engine.common.archives import reading_archive
 from jupyter_ext.ids import is_training_id, new_training_id
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 
 MAX_FILES = 10_000
@@ -39,6 +43,23 @@ class ModelNotFound(LookupError):
 
 class StateNotFound(LookupError):
     """The model has no state of this id."""
+
+
+class StateKey(TypedDict):
+    """A key of a state and its size."""
+
+    key: str
+    byteSize: int
+
+
+class StoredState(TypedDict):
+    """A state as `model.json` has it; `operations` are the ids of the trainings that led to it."""
+
+    id: str
+    name: str
+    created_at: float
+    keys: list[StateKey]
+    operations: list[str]
 
 
 class StoredModel:
@@ -74,8 +95,8 @@ class StoredModel:
         with self._lock:
             self._write({**self.about, **changes})
 
-    def state(self, state_id: str | None = None) -> dict[str, Any]:
-        """Describe a state, or the active one: `id name created_at keys operations`.
+    def state(self, state_id: str | None = None) -> StoredState:
+        """Describe a state, or the active one.
 
         Raises:
             StateNotFound: There is none.
@@ -83,7 +104,8 @@ class StoredModel:
         wanted = self.about["active_state"] if state_id is None else state_id
         for state in self.about["states"]:
             if state["id"] == wanted:
-                return dict(state)
+                found: StoredState = state.copy()
+                return found
         raise StateNotFound(state_id or "active")
 
     def add_state(self, name: str, content: Mapping[str, Any], operations: list[str] | None = None) -> str:
@@ -91,14 +113,14 @@ class StoredModel:
         state_id = str(new_training_id())
         directory = self._directory / "states" / state_id
         directory.mkdir(parents=True, mode=0o700)
-        keys = []
+        keys: list[StateKey] = []
         for n, (key, data) in enumerate(content.items()):
             with open(directory / f"{n}.bin", "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             keys.append({"key": key, "byteSize": len(data)})
-        state = {
+        state: StoredState = {
             "id": state_id,
             "name": name,
             "created_at": time.time(),
@@ -111,7 +133,7 @@ class StoredModel:
         return state_id
 
     def read_state(self, state_id: str | None = None) -> dict[str, bytes]:
-        """Give a state, or the active one, by key.
+        """Return a state, or the active one, by key.
 
         Raises:
             StateNotFound: There is none.
@@ -121,13 +143,24 @@ class StoredModel:
         return {key["key"]: (directory / f"{n}.bin").read_bytes() for n, key in enumerate(state["keys"])}
 
     def delete_state(self, state_id: str) -> None:
-        """Delete a state."""
+        """Delete a state; where it was the active one, the newest that is left becomes that."""
         self.state(state_id)
         with self._lock:
-            self._write(
-                {**self.about, "states": [item for item in self.about["states"] if item["id"] != state_id]}
-            )
+            left = [item for item in self.about["states"] if item["id"] != state_id]
+            active = self.about["active_state"]
+            if active == state_id:
+                active = left[-1]["id"] if left else None
+            self._write({**self.about, "states": left, "active_state": active})
         shutil.rmtree(self._directory / "states" / state_id, ignore_errors=True)
+
+    def rename_state(self, state_id: str, name: str) -> None:
+        """Give a state another name."""
+        self.state(state_id)
+        with self._lock:
+            states = [
+                {**item, "name": name} if item["id"] == state_id else item for item in self.about["states"]
+            ]
+            self._write({**self.about, "states": states})
 
     def tidy(self) -> None:
         """Remove states that a killed engine did not finish."""
@@ -163,12 +196,11 @@ class ModelStore:
         for directory in sorted(self._directory.iterdir()):
             if not is_training_id(directory.name):
                 continue
-            about = read_json(directory / "model.json")
-            if about is None:
+            if not records.is_there(directory / "model.json"):
                 shutil.rmtree(directory, ignore_errors=True)
-                continue
-            self._models[directory.name] = StoredModel(directory, about)
-            self._models[directory.name].tidy()
+            elif (about := records.load(directory / "model.json", _about)) is not None:
+                self._models[directory.name] = StoredModel(directory, about)
+                self._models[directory.name].tidy()
 
     def create(
         self,
@@ -200,7 +232,7 @@ class ModelStore:
         return model
 
     def get(self, model_id: str) -> StoredModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             ModelNotFound: None has this id.
@@ -224,28 +256,43 @@ class ModelStore:
         self._models.pop(model_id).delete()
 
 
+class _About(TypedDict):
+    """What of `model.json` is relied upon."""
+
+    name: str
+    created_at: float
+    definitions: Any
+    states: list[dict[str, Any]]
+    active_state: str | None
+
+
+def _about(content: Any) -> dict[str, Any]:
+    records.parse(_About, content)
+    parse_definitions(content["definitions"])
+    for state in content["states"]:
+        state["id"], state["keys"]
+    return {"launchers": [], **content}
+
+
 def unpack(data: bytes) -> dict[str, bytes]:
-    """Give the files of an uploaded model: of a zip archive with a `main.py`, or of a `main.py` alone.
+    """Return the files of an uploaded model: of a zip archive with a `main.py`, or of a `main.py` alone.
 
     Raises:
         BadArchive: It is neither, too large, or a file's name leads out of the archive.
     """
     if not data.startswith(b"PK\x03\x04"):
         try:
-            compile(data, MAIN, "exec")
-        except (SyntaxError, ValueError) as error:
+            compile(data, MAIN, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise BadArchive(f"it is neither a zip archive nor a {MAIN}: {error}") from error
         return {MAIN: data}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
-                raise BadArchive(f"it has more than {MAX_FILES} files or {MAX_UNPACKED_BYTES >> 30} GiB")
-            for member in members:
-                _check_name(member)
-            files = {member.filename: archive.read(member) for member in members}
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError) as error:
-        raise BadArchive(f"it is no whole zip archive: {error}") from error
+    with reading_archive(BadArchive), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
+            raise BadArchive(f"it has more than {MAX_FILES} files or {MAX_UNPACKED_BYTES >> 30} GiB")
+        for member in members:
+            _check_name(member)
+        files = {member.filename: archive.read(member) for member in members}
     if MAIN not in files:
         raise BadArchive(f"it has no {MAIN} at its top")
     return files

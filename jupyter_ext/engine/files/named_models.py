@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.engine.common import records
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,9 @@ class ModelStore:
     def open(self) -> None:
         """Read all of them."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in self._directory.glob("*.json"):
-            told = read_json(path)
-            if told is not None:
-                model = StoredModel(**told)
+        for path in sorted(self._directory.glob("*.json")):
+            model = records.read_record(path, StoredModel)
+            if model is not None:
                 self._models[model.full_name] = model
 
     def get(self, full_name: str) -> StoredModel | None:
@@ -60,7 +59,7 @@ class ModelStore:
 
     def put(self, model: StoredModel) -> None:
         """Keep a model, in place of one of the same name."""
-        write_json(self._path(model.full_name), asdict(model))
+        records.replace(self._path(model.full_name), asdict(model))
         self._models[model.full_name] = model
 
     def change(self, full_name: str, changes: dict[str, Any]) -> StoredModel:

@@ -17,8 +17,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from jupyter_ext.engine.common import records
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.ids import is_training_id
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import write_json
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o400
@@ -52,12 +54,11 @@ class FileStore:
     def open(self) -> None:
         """Find what is there, and clear away what was cut."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for directory in self._directory.iterdir():
-            told = read_json(directory / "file.json")
-            if told is None:
+        for directory in records.directories(self._directory, is_training_id):
+            if not records.is_there(directory / "file.json"):
                 shutil.rmtree(directory, ignore_errors=True)
-            else:
-                self._files[directory.name] = StoredFile(**told)
+            elif (stored := records.read_record(directory / "file.json", StoredFile)) is not None:
+                self._files[directory.name] = stored
 
     def add(
         self, id: str, source: IO[bytes], name: str, content_type: str, metadata: Mapping[str, Any]
@@ -106,6 +107,24 @@ class FileStore:
         if id not in self._files or not is_training_id(id):
             raise LookupError(id)
         return self._directory / id / "content"
+
+    def named(self, id: str) -> Path:
+        """Return a path of a file's bytes that ends in the file's own name.
+
+        Raises:
+            LookupError: There is no file with this id.
+        """
+        content = self.content(id)
+        path = content.parent / "named" / safe_name(self._files[id].name)
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            try:
+                os.link(content, path)
+            except FileExistsError:
+                pass
+            except OSError:
+                shutil.copyfile(content, path)
+        return path
 
     def newest_first(self) -> list[StoredFile]:
         """List all files."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources.description import ModelDescription
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
+from jupyter_ext.errors import LoadFailed
 from jupyter_ext.protocol.models import ModelHost, ModelUser, Transfer, Unloaded
 
 Environ = Mapping[str, str]
@@ -119,6 +120,10 @@ class LoadOptions:
     user: ModelUser | None = None
 
 
+class LoadKilled(LoadFailed):
+    """A model's process was ended from outside while it loaded; nothing is wrong with what was asked for."""
+
+
 class ModelHosts(Protocol):
     """Holds models in memory, each in a process of its own."""
 
@@ -129,6 +134,7 @@ class ModelHosts(Protocol):
         """Load a model and return when it answers calls.
 
         Raises:
+            LoadKilled: Its process was killed meanwhile.
             JupyterExtError: It cannot be loaded, or does not fit; one line with the numbers.
         """
 
@@ -171,7 +177,7 @@ class Trained(Protocol):
     """Knows the weights that finished trainings have left."""
 
     async def find(self, training_id: str) -> TrainedWeights | None:
-        """Give the weights of a training, if it left any."""
+        """Return the weights of a training, if it left any."""
 
     async def all(self) -> list[TrainedWeights]:
         """List the weights that trainings have left."""

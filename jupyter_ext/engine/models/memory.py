@@ -45,12 +45,12 @@ class Estimate:
 
     @property
     def memory_bytes(self) -> int:
-        """Give the weights and the process that holds them, in bytes."""
+        """The weights and the process that holds them, in bytes."""
         return self.weights_bytes + self.process_bytes
 
 
 def dtype_name(text: str | None) -> str | None:
-    """Give a dtype's long name; `None` and "auto" are the checkpoint's own.
+    """Return a dtype's long name; `None` and "auto" are the checkpoint's own.
 
     Raises:
         InvalidInput: There is no such dtype.
@@ -91,14 +91,14 @@ def estimate(files: Sequence[WeightFile], dtype: str | None = None) -> Estimate:
 
 
 def total_bytes(root: Path = Path("/")) -> int:
-    """Give the machine's memory in bytes, or its control group's limit where that is lower."""
+    """Return the machine's memory in bytes, or its control group's limit where that is lower."""
     limit = _group_limit(root)
     total = _meminfo(root)["MemTotal"]
     return total if limit is None else min(total, limit[0])
 
 
 def available_bytes(root: Path = Path("/")) -> int:
-    """Give what a new process can use, in bytes: MemAvailable, or what its control groups leave where that is less.
+    """Return what a new process can use, in bytes: MemAvailable, or what its control groups leave where that is less.
 
     Args:
         root: Where /proc and /sys are.
@@ -114,7 +114,7 @@ def _meminfo(root: Path) -> dict[str, int]:
 
 
 def _group_limit(root: Path) -> tuple[int, int] | None:
-    """Give limit and room of the tightest control group that this process is in, in bytes."""
+    """Return limit and remainder of the tightest control group that this process is in, in bytes."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -135,13 +135,13 @@ def _group_limit(root: Path) -> tuple[int, int] | None:
         parts = [part for part in path.split("/") if part and part != ".."]
         for depth in range(len(parts), -1, -1):
             group = base.joinpath(*parts[:depth])
-            if (room := _room(group, limit, usage)) is not None:
-                found.append(room)
+            if (found_limit := _limit_of(group, limit, usage)) is not None:
+                found.append(found_limit)
     return min(found, key=lambda pair: pair[1]) if found else None
 
 
-def _room(group: Path, limit_name: str, usage_name: str) -> tuple[int, int] | None:
-    """Give a group's limit and what is left of it: cache that can be dropped is not in use."""
+def _limit_of(group: Path, limit_name: str, usage_name: str) -> tuple[int, int] | None:
+    """Return a group's limit and what is left of it: cache that can be dropped is not in use."""
     try:
         text = (group / limit_name).read_text().strip()
         usage = int((group / usage_name).read_text())
@@ -155,7 +155,7 @@ def _room(group: Path, limit_name: str, usage_name: str) -> tuple[int, int] | No
 
 
 async def device_free_bytes(device: str) -> int | None:
-    """Give the free memory of a CUDA device in bytes, or `None` where that cannot be known."""
+    """Return the free memory of a CUDA device in bytes, or `None` where that cannot be known."""
     program = shutil.which(_SMI[0])
     if not device.startswith("cuda") or program is None:
         return None

@@ -45,7 +45,7 @@ class ModelRef:
     sha256: str | None = None
 
     def __str__(self) -> str:
-        """Give it as it is written."""
+        """Return it as it is written."""
         tail = f"@{self.revision}" if self.revision else f"#sha256={self.sha256}" if self.sha256 else ""
         return f"{self.source}:{self.name}{tail}"
 

@@ -43,17 +43,17 @@ class Backend(Protocol):
     def stop(self, run_dir: Path) -> bool:
         """Begin to stop a training; tell whether somebody heard it. Asking twice is no error."""
 
-    def stacks(self, run_dir: Path) -> bool:
-        """Have the worker write where its threads stand to `stacks.txt`; tell whether somebody heard it."""
+    async def stacks(self, run_dir: Path) -> str | None:
+        """Return where each thread of the worker stands now, or `None` where that cannot be told."""
 
     def adopt(self, run_dir: Path) -> None:
         """Go on with a training that an engine before this one started."""
 
     def started_at(self, run_dir: Path) -> float | None:
-        """Give the Unix time at which it began, or `None`."""
+        """Return the Unix time at which it began, or `None`."""
 
     async def close(self) -> None:
         """Let go of everything; trainings go on."""
 
-    def outcome(self, run_dir: Path, now: float) -> Outcome | None:
-        """Tell how a training ended, or `None` while it is starting or running."""
+    def outcome(self, run_dir: Path) -> Outcome | None:
+        """Return how a training ended, or `None` while it is starting or running."""

@@ -9,18 +9,21 @@ Rule: what is started here must never depend on the engine's life; shims leave t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.start_environment import read_at_start, waiting_defaults, why_fresh
 from jupyter_ext.protocol.trainings import Environment
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 _BOOT = str(_ROOT / "worker" / "bootstrap.py")
 _READY_TIMEOUT_S = 60.0
 _FORK_TIMEOUT_S = 5.0
+_SPAWN_TIMEOUT_S = 60.0
+"""So long a fresh interpreter may take to its first line, as on a cold disk."""
+_CLAIM_POLL_S, _CLAIM_POLL_MAX_S = 0.0005, 0.02
 _RESTART_PAUSE_S = 5.0
 _CLOSE_WAIT_S = 2.0
 
@@ -63,6 +69,8 @@ class Interpreter:
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._environ = {**os.environ, **waiting_defaults(os.environ)}
+        """Of the zygote; what is forked there has read some of it for good."""
 
     def describe(self) -> Environment:
         """Describe this interpreter for people."""
@@ -85,27 +93,48 @@ class Interpreter:
             self._ready.clear()
             self._task = asyncio.create_task(self._live(), name=f"zygote {self.python}")
 
-    async def start(self, spec: dict[str, Any]) -> None:
+    async def start(self, spec: Mapping[str, Any]) -> None:
         """Start a shim with this spec, forked warm where that works, in a fresh process otherwise.
 
+        Returns once a shim has claimed the directory. Two of them may be on their way, where the zygote is late; the second to
+        come ends itself.
+
         Raises:
-            WorkerStartError: Neither way works.
+            WorkerStartError: Neither way works; the start was called off and can no longer begin.
         """
         self.warm()
+        run_dir = Path(spec["run_dir"])
+        missed = read_at_start(spec.get("environ") or self._environ, self._environ)
+        if missed:
+            spec = {**spec, "notices": [why_fresh(missed)]}
+        elif await self._start_warm(spec, run_dir):
+            return
+        try:
+            await self._spawn(spec, run_dir)
+        except WorkerStartError:
+            if run_files.call_off(run_dir):
+                raise
+            log.info("%s began after all", run_dir.name)
+
+    async def _start_warm(self, spec: Mapping[str, Any], run_dir: Path) -> bool:
+        """Have the zygote fork a shim; tell whether that one has begun."""
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
                 await self._ready.wait()
         except TimeoutError:
             log.warning("zygote of %s is not ready after %s s", self.python, _READY_TIMEOUT_S)
-        if self.state == "warm":
-            try:
+        if self.state != "warm":
+            return False
+        try:
+            async with asyncio.timeout(_FORK_TIMEOUT_S):
                 await self._fork(spec)
-                return
-            except (WorkerStartError, TimeoutError, ConnectionError) as error:
-                log.warning("fork from %s failed, starting a fresh process: %r", self.python, error)
-                if self.extra is not None:
-                    self._give_up(str(error))
-        await self._spawn(spec)
+                await _until_claimed(run_dir)
+        except (WorkerStartError, TimeoutError, ConnectionError) as error:
+            log.warning("fork from %s failed, starting a fresh process: %r", self.python, error)
+            if self.extra is not None:
+                self._give_up(str(error))
+            return False
+        return True
 
     async def close(self) -> None:
         """End the zygote; what it has forked goes on."""
@@ -153,6 +182,7 @@ class Interpreter:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
+                env=processes.with_placeholder(self._environ),
                 start_new_session=True,
             )
         self._process = process
@@ -199,28 +229,59 @@ class Interpreter:
             self._ready.set()
         self._on_change()
 
-    async def _fork(self, spec: dict[str, Any]) -> None:
-        assert self._writer is not None
+    async def _fork(self, spec: Mapping[str, Any]) -> None:
+        if self._writer is None:
+            raise WorkerStartError("the zygote has ended")
         self._next_id += 1
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[self._next_id] = future
         self._writer.write(json.dumps({"op": "fork", "id": self._next_id, "spec": spec}).encode() + b"\n")
         await self._writer.drain()
-        async with asyncio.timeout(_FORK_TIMEOUT_S):
-            answer = await future
+        answer = await future
         if "error" in answer:
             raise WorkerStartError(answer["error"])
 
-    async def _spawn(self, spec: dict[str, Any]) -> None:
+    async def _spawn(self, spec: Mapping[str, Any], run_dir: Path) -> None:
+        """Start a shim in a fresh process, and wait until it or another one has claimed the directory.
+
+        Raises:
+            WorkerStartError: It ended, or took too long.
+        """
+        environ = spec.get("environ") or os.environ
         try:
             process = await asyncio.create_subprocess_exec(
-                self.python, _BOOT, str(_ROOT), "shim", stdin=asyncio.subprocess.PIPE, cwd="/"
+                self.python,
+                _BOOT,
+                str(_ROOT),
+                "shim",
+                stdin=asyncio.subprocess.PIPE,
+                cwd="/",
+                env=processes.with_placeholder({**waiting_defaults(environ), **environ}),
             )
         except OSError as error:
             raise WorkerStartError(f"{self.python} cannot be started: {error.strerror or error}") from error
         assert process.stdin is not None
-        process.stdin.write(json.dumps(spec).encode())
-        process.stdin.close()
+        with contextlib.suppress(ConnectionError):  # it ended already, which is seen below
+            process.stdin.write(json.dumps(spec).encode())
+            process.stdin.close()
+        ended = asyncio.create_task(process.wait(), name=f"shim {run_dir.name}")
+        try:
+            async with asyncio.timeout(_SPAWN_TIMEOUT_S):
+                await _until_claimed(run_dir, ended)
+        except TimeoutError:
+            raise WorkerStartError(f"{self.python} did not begin within {_SPAWN_TIMEOUT_S:.0f} s") from None
+        if not run_files.is_claimed(run_dir):
+            raise WorkerStartError(
+                f"{self.python} ended with code {process.returncode} before it began; `%engine log` may say why"
+            )
+
+
+async def _until_claimed(run_dir: Path, ended: asyncio.Task[int] | None = None) -> None:
+    """Wait until a shim has claimed a directory, or the process that was to do so has ended."""
+    pause_s = _CLAIM_POLL_S
+    while not run_files.is_claimed(run_dir) and not (ended is not None and ended.done()):
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _CLAIM_POLL_MAX_S)
 
 
 class Environments:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_ext.engine.processes import outcome as exit
-from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.backend import Launch, StartError
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
+from jupyter_ext.engine.processes.outcome import Outcome, outcome
+from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.errors import InvalidInput
 
 
@@ -17,6 +17,7 @@ class LocalBackend:
     def __init__(self, environments: Environments, control_dir: Path) -> None:
         self._environments = environments
         self._control_dir = control_dir
+        self._processes: dict[Path, ShimProcess] = {}
 
     async def start(self, launch: Launch) -> None:
         """Start a training; see `Backend.start`."""
@@ -31,32 +32,40 @@ class LocalBackend:
             "secrets": dict(launch.secrets or {}),
         }
         try:
-            await self._environments.get(launch.python).start(spec)
+            await self._process(launch.run_dir).start(self._environments.get(launch.python), spec)
         except (WorkerStartError, InvalidInput) as error:
             raise StartError(str(error)) from error
 
     def stop(self, run_dir: Path) -> bool:
         """Begin the stop ladder."""
-        return shim_control.send(run_dir, "stop")
+        return self._process(run_dir).stop()
 
-    def stacks(self, run_dir: Path) -> bool:
-        """Ask for the stacks of all threads."""
-        return shim_control.send(run_dir, "stacks")
+    async def stacks(self, run_dir: Path) -> str | None:
+        """Return where all threads stand."""
+        return await self._process(run_dir).stacks()
+
+    def fail_start(self, run_dir: Path, message: str) -> None:
+        """Record in the run's files that it could not be started."""
+        self._process(run_dir).fail_start(message)
 
     def adopt(self, run_dir: Path) -> None:
         """Do nothing: its shim never stopped watching it."""
 
     def started_at(self, run_dir: Path) -> float | None:
-        """Give the Unix time at which its process was there, or `None`."""
-        return exit.started_at(run_dir)
+        """Return the Unix time at which its process was there, or `None`."""
+        return self._process(run_dir).started_at
 
     async def close(self) -> None:
         """End the warm interpreters."""
         await self._environments.close()
 
-    def outcome(self, run_dir: Path, now: float) -> exit.Outcome | None:
+    def outcome(self, run_dir: Path) -> Outcome | None:
         """Read the end of a run from its directory, and tidy what it leaves outside of it."""
-        ended = exit.outcome(run_dir, now)
+        ended = outcome(self._process(run_dir))
         if ended is not None:
             (self._control_dir / f"{run_dir.name}.sock").unlink(missing_ok=True)
+            self._processes.pop(run_dir, None)
         return ended
+
+    def _process(self, run_dir: Path) -> ShimProcess:
+        return self._processes.setdefault(run_dir, ShimProcess(run_dir))

@@ -86,7 +86,7 @@ class DecthingsService:
         await self._http.aclose()
 
     async def call(self, api: str, method: str, params: Any, blobs: Sequence[Any] = ()) -> Message:
-        """Call a method; gives `{"result": …}` or `{"error": …}` as the service said it, and blobs.
+        """Call a method; returns `{"result": …}` or `{"error": …}` as the service said it, and blobs.
 
         Raises:
             WireError: The call cannot be sent, as with more than 255 blobs.
@@ -220,7 +220,7 @@ class DecthingsService:
 
 
 def is_read(method: str) -> bool:
-    """Tell whether a method can be asked twice without harm."""
+    """Return whether a method can be asked twice without harm."""
     return method.startswith(("get", "download", "find", "wait")) or method in (
         "terminateDebugSession",
         "cancelTrainingSession",

@@ -33,6 +33,7 @@ _PATIENT = httpx.Timeout(None, connect=2.0)
 _HEALTH_TIMEOUT_S = 1.0
 _LONG_AGO = "1970-01-01T00:00:00Z"
 _POLL_S = 1.0
+_MOST = 2.0**63
 _KEPT = (
     "version",
     "type",
@@ -82,7 +83,7 @@ class PiecesClient:
         return [model for model in found if model is not None]
 
     async def get(self, id: str) -> LocalModel:
-        """Give a model by the service's own id.
+        """Return a model by the service's own id.
 
         Raises:
             UnknownId: The service has none such.
@@ -178,7 +179,7 @@ class PiecesClient:
             if downloading and not downloaded
             else state
         )
-        parameters = _number(raw.get("parameters"))
+        parameters = _count(_number(raw.get("parameters")), 1e9)
         return LocalModel(
             id=f"{PREFIX}{self.base_url}#{raw['id']}",
             name=_string(raw.get("name")) or raw["id"],
@@ -189,7 +190,7 @@ class PiecesClient:
             cloud=raw.get("cloud") is True,
             bytes=_size(raw.get("bytes")),
             memory_bytes=_size(raw.get("ram")),
-            num_parameters=None if parameters is None else round(parameters * 1e9),
+            num_parameters=parameters,
             dtype=_string(raw.get("quantization")),
             created_at=_time(raw.get("created")),
             meta={
@@ -200,7 +201,7 @@ class PiecesClient:
 
 
 async def discover(besides: frozenset[str] = frozenset()) -> str:
-    """Find a service in Pieces' range on this machine; gives its base URL.
+    """Find a service in Pieces' range on this machine, and return its base URL.
 
     Args:
         besides: Base URLs that do not count, as they are our own.
@@ -247,7 +248,7 @@ def normal_base_url(text: str) -> str:
 
 
 def split_id(model_id: str) -> tuple[str, str]:
-    """Give base URL and the service's own id.
+    """Return base URL and the service's own id.
 
     Raises:
         UnknownId: It is no id of a service's model.
@@ -274,10 +275,14 @@ def read_progress(message: str | bytes) -> tuple[str, float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """Give a finite number, or `None` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Return a finite number, or `None` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _quoted(id: str) -> str:
@@ -285,7 +290,7 @@ def _quoted(id: str) -> str:
 
 
 def _text(response: httpx.Response) -> str:
-    """Give a refusal's reason in one short line."""
+    """Return a refusal's reason in one short line."""
     text = response.text
     try:
         content = json.loads(text)
@@ -303,8 +308,12 @@ def _string(value: Any) -> str | None:
 
 
 def _size(value: Any) -> int | None:
-    number = _number(value.get("value") if isinstance(value, dict) else value)
-    return None if number is None or number < 0 else int(number)
+    return _count(_number(value.get("value") if isinstance(value, dict) else value))
+
+
+def _count(number: float | None, unit: float = 1.0) -> int | None:
+    """Return a whole number that anybody can have so many of, or `None`."""
+    return None if number is None or not 0 <= number * unit < _MOST else round(number * unit)
 
 
 def _time(value: Any) -> str:

@@ -1,4 +1,6 @@
-"""What can still be told of a session that has ended: how its trainings stood, and every number that they logged.
+"""What can be answered about a session that has ended: how its trainings stood, and every number that they logged.
+
+Rule: all of it is read from files that the session wrote itself, so that no engine needs to have been there.
 
 Source: docs/architecture/12-debug-sessions.md, "Truth".
 """
@@ -11,16 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.decthings_codec import encode_metric
 from jupyter_ext.ipc.journal_format import parse_journal_name
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.sessions import DebugTraining
 
+RECORD_FILE = "training.json"
+"""In each training's directory: how it stood when it began, and again when it was over."""
 
-def can_answer(op: str, params: Mapping[str, Any]) -> bool:
-    """Tell whether a call is one that `answer` answers: about a training, and in our own encoding."""
-    return op in ("training_status", "training_metrics") and params.get("encoding", "values") == "values"
+
+def can_answer(op: str) -> bool:
+    """Return whether `answer` answers a call: those about a training."""
+    return op in ("training_status", "training_metrics")
 
 
 def answer(
@@ -30,9 +38,9 @@ def answer(
 
     Args:
         session_dir: Its directory.
-        trainings: Those that the session had told of, by id.
+        trainings: Those that the session had, by id.
         op: What is asked.
-        params: As the session takes them.
+        params: As the session takes them, in either encoding.
 
     Raises:
         CallError: There was no such training.
@@ -44,17 +52,46 @@ def answer(
     if op == "training_status":
         return training.model_dump(mode="json"), []
     columns = read(session_dir, training.id)
-    told, found = [], []
-    for asked in params.get("metrics") or [{"name": name} for name in columns]:
-        points = columns.get(str(asked["name"]))
-        start, amount = max(0, int(asked.get("start", 0))), asked.get("amount")
-        stop = None if amount is None else start + max(0, int(amount))
-        parts = [np.zeros(0)] * 3 if points is None else [points.times, points.steps, points.values]
-        times, steps, numbers = (part[start:stop].tobytes() for part in parts)
-        told.append({"name": asked["name"], "start": start, "count": len(times) // 8})
-        found.append({"times": times, "steps": steps, "numbers": numbers})
+    asked = [
+        (str(one["name"]), *_span(one))
+        for one in params.get("metrics") or [{"name": name} for name in columns]
+    ]
+    cuts = [(name, start, _cut(columns.get(name), start, stop)) for name, start, stop in asked]
+    if params.get("encoding", "values") == "decthings":
+        types = (read_json(session_dir / "trainings" / training.id / RECORD_FILE) or {}).get("types", {})
+        return _as_tensors(cuts, types)
+    metrics, found = [], []
+    for name, start, points in cuts:
+        metrics.append({"name": name, "start": start, "count": len(points)})
+        parts = {"times": points.times, "steps": points.steps, "numbers": points.values}
+        found.append({key: part.tobytes() for key, part in parts.items()})
     tree, blobs = values.encode(found)
-    return {"metrics": told, "value": tree}, [memoryview(blob) for blob in blobs]
+    return {"metrics": metrics, "value": tree}, [memoryview(blob) for blob in blobs]
+
+
+def _span(asked: Mapping[str, Any]) -> tuple[int, int | None]:
+    start, amount = max(0, int(asked.get("start", 0))), asked.get("amount")
+    return start, None if amount is None else start + max(0, int(amount))
+
+
+def _cut(points: Columns | None, start: int, stop: int | None) -> Columns:
+    if points is None:
+        empty = np.zeros(0)
+        return Columns(empty, empty, empty, np.zeros(0, np.int64))
+    cut = slice(start, stop)
+    return Columns(points.steps[cut], points.values[cut], points.times[cut], points.ordinals[cut])
+
+
+def _as_tensors(
+    cuts: list[tuple[str, int, Columns]], types: Mapping[str, str]
+) -> tuple[dict[str, Any], list[memoryview]]:
+    metrics: list[dict[str, Any]] = []
+    blobs: list[memoryview] = []
+    for name, start, points in cuts:
+        metrics.append({"name": name, "start": start, "times": points.times.tolist()})
+        tensors = (encode_metric(number, types.get(name)) for number in points.values.tolist())
+        blobs += [memoryview(tensor) for tensor in tensors]
+    return {"metrics": metrics}, blobs
 
 
 def read(session_dir: Path, training_id: str) -> dict[str, Columns]:
@@ -80,20 +117,33 @@ def read(session_dir: Path, training_id: str) -> dict[str, Columns]:
     }
 
 
-def with_all_counted(session_dir: Path, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a session's last state with all that its running trainings logged until the last moment."""
-    return {**told, "trainings": [_counted(session_dir, one) for one in told.get("trainings", [])]}
+def complete(session_dir: Path, reported: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a session's last report with all trainings that it had, and all that they logged until the last moment.
+
+    Args:
+        session_dir: Its directory.
+        reported: What it last said of itself, as an engine heard it; empty where none did.
+    """
+    heard = reported.get("trainings")
+    last: dict[str, dict[str, Any]] = {
+        str(one.get("id")): one for one in (heard if isinstance(heard, list) else []) if isinstance(one, dict)
+    }
+    directory = session_dir / "trainings"
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        record = records.load(path / RECORD_FILE, DebugTraining.model_validate)
+        if record is not None and (path.name not in last or record.state != "running"):
+            last[path.name] = record.model_dump(mode="json", exclude={"types"}) | {"id": path.name}
+    trainings = sorted(last.values(), key=lambda one: str(one.get("created_at")))
+    return {**reported, "trainings": [_counted(session_dir, one) for one in trainings]}
 
 
 def _counted(session_dir: Path, training: dict[str, Any]) -> dict[str, Any]:
-    if training["state"] != "running":
-        return training
-    metrics = {one["name"]: one for one in training["metrics"]}
-    for name, points in read(session_dir, training["id"]).items():
-        last = float(points.values[-1])
-        metrics[name] = {
-            "name": name,
-            "amount": len(points),
-            "last": last if np.isfinite(last) else str(last),
-        }
-    return {**training, "metrics": list(metrics.values())}
+    metrics = [
+        {"name": name, "amount": len(points), "last": _json_number(float(points.values[-1]))}
+        for name, points in read(session_dir, training["id"]).items()
+    ]
+    return {**training, "metrics": metrics}
+
+
+def _json_number(number: float) -> float | str:
+    return number if np.isfinite(number) else str(number)

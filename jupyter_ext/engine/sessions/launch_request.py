@@ -18,7 +18,7 @@ DEFAULT_INACTIVE_S = 1800.0
 
 
 @dataclass(frozen=True)
-class SessionOrder:
+class SessionLaunch:
     """A session to be launched.
 
     Attributes:
@@ -48,7 +48,9 @@ class SessionOrder:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prepare(order: SessionOrder, sessions_dir: Path, socket_dir: Path, bundles: PendingCode) -> SessionRecord:
+def prepare(
+    request: SessionLaunch, sessions_dir: Path, socket_dir: Path, bundles: PendingCode
+) -> SessionRecord:
     """Make the directory of an ordered session.
 
     Raises:
@@ -58,28 +60,28 @@ def prepare(order: SessionOrder, sessions_dir: Path, socket_dir: Path, bundles: 
     session_dir = sessions_dir / session_id
     session_dir.mkdir(mode=0o700)
     captured: list[Any] = []
-    if order.code is not None:
-        captured = bundles.take(order.code, session_dir / "code" / "0").get("captured", [])
-    cwd = order.cwd
+    if request.code is not None:
+        captured = bundles.take(request.code, session_dir / "code" / "0").get("captured", [])
+    cwd = request.cwd
     if cwd is None:
         (session_dir / "work").mkdir(mode=0o700)
         cwd = str(session_dir / "work")
     spec = {
         "id": session_id,
         "role": "session",
-        "name": order.name,
-        "python": order.python,
+        "name": request.name,
+        "python": request.python,
         "cwd": cwd,
         "created_at": time.time(),
         "calls": str(socket_dir / f"{session_id}.call"),
         "control": str(socket_dir / f"{session_id}.sock"),
         "sockets": str(socket_dir / f"{session_id}.k"),
-        "inactive_s": order.inactive_s,
-        "code": order.code is not None,
-        "folder": order.folder,
-        "keep_on_error": order.keep_on_error,
+        "inactive_s": request.inactive_s,
+        "code": request.code is not None,
+        "folder": request.folder,
+        "keep_on_error": request.keep_on_error,
         "captured": captured,
-        "meta": dict(order.meta),
+        "meta": dict(request.meta),
     }
     for name in ("logs.txt", "stderr.txt"):
         (session_dir / name).touch(mode=0o600)
@@ -87,12 +89,12 @@ def prepare(order: SessionOrder, sessions_dir: Path, socket_dir: Path, bundles: 
     return SessionRecord(session_id, session_dir, spec)
 
 
-def worker_spec(record: SessionRecord, order: SessionOrder, threads: int) -> dict[str, Any]:
-    """Give what the session's process is started with."""
+def worker_spec(record: SessionRecord, request: SessionLaunch, threads: int) -> dict[str, Any]:
+    """Return what the session's process is started with."""
     return {
         **record.spec,
         "run_dir": str(record.session_dir),
-        "sys_path": order.sys_path,
-        "environ": None if order.environ is None else dict(order.environ),
-        "threads": order.threads or threads,
+        "sys_path": request.sys_path,
+        "environ": None if request.environ is None else dict(request.environ),
+        "threads": request.threads or threads,
     }

@@ -1,49 +1,51 @@
-"""How a debug session ended, read from its directory. No state: the same files always give the same answer."""
+"""How a debug session ended, in a session's words. No state: the same files always give the same answer."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jupyter_ext.bytes_format import format_bytes
-from jupyter_ext.engine.processes import outcome as exits
+from jupyter_ext.engine.processes.shim_process import ShimProcess, fatal_stacks, signal_name
+from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ipc.run_files import ExitFile, Lost
 from jupyter_ext.protocol.sessions import SessionExit
 from jupyter_ext.protocol.trainings import UserException
 
 _KILLED_HINT = "Its models are gone, its trainings' metrics are kept; launch it anew. get_state().download() keeps weights that matter."
+_LOST = {
+    "not_started": "The session was never started: the engine ended before it could be.",
+    "killed_at_start": "The process that guards this session (pid {pid}) was killed from outside before the session began.",
+    "killed": "The process that guards this session (pid {pid}) was killed from outside, and the session with it.",
+    "restarted": "This machine was restarted while the session ran.",
+}
 
 
-def ending(session_dir: Path, now: float) -> SessionExit | None:
-    """Tell how a session ended, or `None` while it is starting or running.
-
-    Args:
-        session_dir: Its directory.
-        now: Unix time, seconds.
-    """
-    outcome = exits.outcome(session_dir, now)
-    if outcome is None:
-        return None
-    end = read_json(session_dir / "exit.json")
+def ending(process: ShimProcess) -> SessionExit | None:
+    """Return how a session ended, or `None` while it is starting or running."""
+    end = process.end()
     if end is None:
-        cause = outcome.cause
-        assert cause is not None
-        code: Literal["start", "lost"] = "start" if cause.kind == "start" else "lost"
-        message = cause.message.replace("guards this run", "guards this session").replace(
-            "training", "session"
-        )
-        return SessionExit(code=code, message=message, hint=_KILLED_HINT, ended_at=outcome.ended_at)
-    return _from_exit(session_dir, end, outcome)
+        return None
+    if (lost := end.get("lost")) is not None:
+        return _lost(end["ended_at"], lost)
+    return _from_exit(process.run_dir, end)
 
 
-def _from_exit(session_dir: Path, end: dict[str, Any], outcome: exits.Outcome) -> SessionExit:
+def _lost(ended_at: float, lost: Lost) -> SessionExit:
+    code: Literal["start", "lost"] = "start" if lost["reason"] == "not_started" else "lost"
+    message = _LOST[lost["reason"]].format(pid=lost["pid"])
+    return SessionExit(code=code, message=message, hint=_KILLED_HINT, ended_at=ended_at)
+
+
+def _from_exit(session_dir: Path, end: ExitFile) -> SessionExit:
     ended_at = end["ended_at"]
-    told = read_json(session_dir / "error.json")
-    if told is not None and told.get("kind") == "start":
-        return SessionExit(code="start", message=told["message"], exit_code=end["code"], ended_at=ended_at)
-    if end.get("stop") is not None:
-        took = ended_at - end["stop"]["requested_at"]
+    error = run_files.read_error(session_dir)
+    if error is not None and error.get("kind") == "start":
+        return SessionExit(code="start", message=error["message"], exit_code=end["code"], ended_at=ended_at)
+    if (stop := end["stop"]) is not None:
+        took = ended_at - stop["requested_at"]
         hint = f"It took {took:.1f} s." if took > 1 else None
         return SessionExit(
             code="requested", message="Terminated on request.", hint=hint, exit_code=end["code"],
@@ -61,10 +63,11 @@ def _from_exit(session_dir: Path, end: dict[str, Any], outcome: exits.Outcome) -
         return SessionExit(
             code="exception", message=message, exception=raised, exit_code=end["code"], ended_at=ended_at
         )
-    return _by_itself(end, outcome, ended_at)
+    return _by_itself(session_dir, end)
 
 
-def _by_itself(end: dict[str, Any], outcome: exits.Outcome, ended_at: float) -> SessionExit:
+def _by_itself(session_dir: Path, end: ExitFile) -> SessionExit:
+    ended_at = end["ended_at"]
     if end["signal"] is None:
         return SessionExit(
             code="exited",
@@ -74,7 +77,8 @@ def _by_itself(end: dict[str, Any], outcome: exits.Outcome, ended_at: float) -> 
             ended_at=ended_at,
         )
     oom = bool(end.get("oom_killed"))
-    name = signal.Signals(end["signal"]).name if end["signal"] in set(signal.Signals) else "unknown"
+    name = signal_name(end["signal"])
+    stacks = "" if end["signal"] == signal.SIGKILL else fatal_stacks(session_dir)
     message = (
         "The system's out-of-memory killer ended the session (signal 9, SIGKILL)."
         if oom
@@ -87,5 +91,5 @@ def _by_itself(end: dict[str, Any], outcome: exits.Outcome, ended_at: float) -> 
         signal=end["signal"],
         oom=oom,
         ended_at=ended_at,
-        exception=outcome.exception,
+        exception=UserException(type=name, message="", frames=[], text=stacks) if stacks else None,
     )

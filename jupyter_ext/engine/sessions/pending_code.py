@@ -39,7 +39,7 @@ class PendingCode:
         self._directory = directory
 
     def add(self, bundle: bytes) -> str:
-        """Unpack a bundle; gives its id.
+        """Unpack a bundle; returns its id.
 
         Raises:
             Problem: The bytes are no bundle.
@@ -58,7 +58,7 @@ class PendingCode:
         return bundle_id
 
     def take(self, bundle_id: str, target: Path) -> dict[str, Any]:
-        """Move a bundle into a session's directory; gives its manifest.
+        """Move a bundle into a session's directory; returns its manifest.
 
         Raises:
             Problem: There is none of this id.

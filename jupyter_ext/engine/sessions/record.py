@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.common.records import why
+from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.sessions import states as state
 from jupyter_ext.ipc.channel import AsyncConnection
 from jupyter_ext.protocol.sessions import DebugSession, SessionExit, SessionStatus
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -17,7 +22,7 @@ class SessionRecord:
     """State of one session. Only the session service changes it.
 
     Attributes:
-        told: What the session last said of itself, as its `status` answers.
+        reported: What the session last said of itself, as its `status` answers.
         ready: Set once it answers and its code was loaded, or it has ended.
         over: Set once it has ended.
     """
@@ -26,7 +31,7 @@ class SessionRecord:
     session_dir: Path
     spec: dict[str, Any]
     status: SessionStatus = "starting"
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
     code_error: dict[str, Any] | None = None
     started_at: float | None = None
     exit: SessionExit | None = None
@@ -34,6 +39,11 @@ class SessionRecord:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     connection: AsyncConnection | None = None
+    process: ShimProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at its directory for the process's state."""
+        self.process = ShimProcess(self.session_dir)
 
     @property
     def calls(self) -> str:
@@ -45,35 +55,43 @@ class SessionRecord:
         self.status = state.move(self.status, then)
 
     def resource(self) -> DebugSession:
-        """Give the resource."""
-        told = dict(self.told)
+        """Return the resource."""
+        reported = dict(self.reported)
         if self.exit is not None:
-            told |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
-            told["trainings"] = [_ended_with(self.exit, training) for training in told.get("trainings", [])]
-        return DebugSession.model_validate(
-            {
-                "inactive_s": self.spec.get("inactive_s"),
-                **told,
-                "id": self.id,
-                "name": self.spec["name"],
-                "status": self.status,
-                "created_at": self.spec["created_at"],
-                "started_at": self.started_at,
-                "ended_at": None if self.exit is None else self.exit.ended_at,
-                "python": self.spec["python"],
-                "cwd": self.spec["cwd"],
-                "calls": self.calls,
-                "connection_file": str(self.session_dir / f"kernel-{self.id}.json"),
-                "code_error": self.code_error,
-                "captured": self.spec.get("captured", []),
-                "exit": self.exit,
-            }
-        )
+            reported |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
+            trainings = reported.get("trainings")
+            reported["trainings"] = [
+                _ended_with(self.exit, training)
+                for training in (trainings if isinstance(trainings, list) else [])
+                if isinstance(training, dict)
+            ]
+        known = {
+            "id": self.id,
+            "name": self.spec["name"],
+            "status": self.status,
+            "created_at": self.spec["created_at"],
+            "started_at": self.started_at,
+            "ended_at": None if self.exit is None else self.exit.ended_at,
+            "python": self.spec["python"],
+            "cwd": self.spec["cwd"],
+            "calls": self.calls,
+            "connection_file": str(self.session_dir / f"kernel-{self.id}.json"),
+            "code_error": self.code_error,
+            "captured": self.spec.get("captured", []),
+            "exit": self.exit,
+        }
+        try:
+            return DebugSession.model_validate(
+                {"inactive_s": self.spec.get("inactive_s"), **reported, **known}
+            )
+        except ValueError as error:  # what a session says of itself never costs a list
+            log.warning("what session %s says of itself cannot be read: %s", self.id, why(error))
+            return DebugSession.model_validate({**known, "code_error": None, "captured": []})
 
 
 def _ended_with(exit: SessionExit, training: dict[str, Any]) -> dict[str, Any]:
     """A training that ran when its session ended has failed with it."""
-    if training["state"] != "running":
+    if training.get("state") != "running":
         return training
     fail = {"code": "session_ended", "message": exit.message}
     return {**training, "state": "failed", "finished_at": exit.ended_at, "fail": fail}

@@ -7,28 +7,32 @@ a silence.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
-from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
-from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
+from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
 
@@ -39,10 +43,9 @@ CONNECT_INTERVAL_S = 0.01
 LOOK_INTERVAL_S = 0.05
 TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
-STACKS_WITHIN_S = 2.0
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
-_SOCKET_ENDINGS = (".call", ".sock", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
+_SOCKET_ENDINGS = (".call", ".sock", ".dap", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
 
 
 class DebugSessionService:
@@ -74,14 +77,16 @@ class DebugSessionService:
         self._sessions_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(self._bundles.clear)
         for session_dir in sorted(self._sessions_dir.iterdir()):
-            spec = read_json(session_dir / "spec.json") if is_training_id(session_dir.name) else None
-            if spec is None:
+            if not is_training_id(session_dir.name):
                 continue
-            record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
+            record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
+            if record is None:
+                continue
             self._take_load(record)
             self._records[record.id] = record
-            if read_json(session_dir / "exit.json") is not None:
-                record.told = read_json(session_dir / "last.json") or {}
+            if read_exit(session_dir) is not None:
+                last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
+                record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
                 self._end(record)
             else:
                 self._follow(record)
@@ -95,49 +100,34 @@ class DebugSessionService:
         await asyncio.gather(*self._followers.values(), return_exceptions=True)
 
     async def add_code(self, bundle: bytes) -> str:
-        """Keep a bundle of code until a session takes it; gives its id.
+        """Keep a bundle of code until a session takes it; returns its id.
 
         Raises:
             Problem: The bytes are no bundle.
         """
         return await asyncio.to_thread(self._bundles.add, bundle)
 
-    async def launch(self, order: SessionOrder) -> DebugSession:
+    async def launch(self, request: SessionLaunch) -> DebugSession:
         """Launch a session and return at once; `wait_ready` waits until it answers.
 
         Raises:
-            Problem: The order is wrong, or this engine is making way for another.
+            Problem: The request is wrong, or this engine is making way for another.
         """
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
-        if order.inactive_s is not None and not order.inactive_s > 0:
+        if request.inactive_s is not None and not request.inactive_s > 0:
             raise Problem(
-                422, "Invalid value", f"inactive_s={order.inactive_s} is not above 0; null is for never."
+                422, "Invalid value", f"inactive_s={request.inactive_s} is not above 0; null is for never."
             )
-        interpreter = self._environments.get(order.python)
+        interpreter = self._environments.get(request.python)
         record = await asyncio.to_thread(
-            launch_request.prepare, order, self._sessions_dir, self._socket_dir, self._bundles
+            launch_request.prepare, request, self._sessions_dir, self._socket_dir, self._bundles
         )
         self._records[record.id] = record
-        spec = launch_request.worker_spec(
-            record, order, max(1, (os.cpu_count() or 1) // max(1, self.num_active))
-        )
-        try:
-            await interpreter.start(spec)
-        except (WorkerStartError, InvalidInput) as error:
-            told = {
-                "kind": "start",
-                "type": "StartError",
-                "message": str(error),
-                "frames": [],
-                "text": str(error),
-            }
-            write_json(record.session_dir / "error.json", told)
-            now = time.time()
-            write_json(
-                record.session_dir / "exit.json",
-                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
-            )
+        num_threads = max(1, usable_cores() // max(1, self.num_active))
+        spec = launch_request.worker_spec(record, request, num_threads)
+        with contextlib.suppress(WorkerStartError):  # its files say why, and so its exit does
+            await record.process.start(interpreter, spec)
         self._follow(record)
         await self._forget_oldest()
         return record.resource()
@@ -154,13 +144,13 @@ class DebugSessionService:
         record.num_codes += 1
         target = record.session_dir / "code" / str(number)
         await asyncio.to_thread(self._bundles.take, code, target)
-        told, _ = await self.call(session_id, "load_code", {"directory": str(number)})
+        reported, _ = await self.call(session_id, "load_code", {"directory": str(number)})
         record.code_error = None
         self._pubsub.notify(session_id)
-        return told
+        return reported
 
     def record(self, session_id: str) -> SessionRecord:
-        """Give a session as it is held here.
+        """Return a session as it is held here.
 
         Raises:
             Problem: There is none with this id.
@@ -171,7 +161,7 @@ class DebugSessionService:
         return record
 
     def get(self, session_id: str) -> DebugSession:
-        """Give a session.
+        """Return a session.
 
         Raises:
             Problem: There is none with this id.
@@ -179,7 +169,7 @@ class DebugSessionService:
         return self.record(session_id).resource()
 
     async def wait_ready(self, session_id: str, timeout_s: float = 60.0) -> DebugSession:
-        """Give a session once it answers and its code was loaded, or it has ended, or time is up."""
+        """Return a session once it answers and its code was loaded, or it has ended, or time is up."""
         record = self.record(session_id)
         try:
             async with asyncio.timeout(timeout_s):
@@ -198,7 +188,7 @@ class DebugSessionService:
         if record.exit is not None:
             return record.resource()
         began = time.monotonic()
-        while not shim_control.send(record.session_dir, "stop") and record.exit is None:
+        while not record.process.stop() and record.exit is None:
             if time.monotonic() - began > TERMINATE_ANSWER_S:
                 break
             await asyncio.sleep(0.02)  # it is being forked right now
@@ -213,22 +203,16 @@ class DebugSessionService:
         return record.resource()
 
     async def stacks(self, session_id: str) -> str:
-        """Tell where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
+        """Return where each thread of a session stands now, by a signal: it needs no answer, not even a living interpreter.
 
         Raises:
             Problem: There is no such session, or it has ended.
         """
         record = self.record(session_id)
-        path = record.session_dir / "stacks.txt"
-        before = _size(path)
-        if record.exit is not None or not shim_control.send(record.session_dir, "stacks"):
+        text = None if record.exit is not None else await record.process.stacks()
+        if text is None:
             raise Problem(409, "Not running", f"Session {record.spec['name']} ({session_id}) is not running.")
-        deadline = time.monotonic() + STACKS_WITHIN_S
-        while _size(path) == before and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)
-        data: bytes = await asyncio.to_thread(path.read_bytes)
-        return data[before:].decode(errors="replace")
+        return text
 
     async def delete(self, session_id: str) -> None:
         """Forget a session that has ended, and delete its files.
@@ -252,10 +236,10 @@ class DebugSessionService:
         *,
         after_end: bool = False,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call a session; see `worker/session_ops.py` for what it can be asked.
+        """Call a session; see `worker/session/dispatcher.py` for what it can be asked.
 
         A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
-        `kept` answers what it can of one that has ended.
+        `archive` answers what it can of one that has ended.
 
         Raises:
             Problem: There is no such session, or it has ended, before or during the call.
@@ -269,7 +253,7 @@ class DebugSessionService:
                 return await record.connection.call(op, params, blobs)
             except ChannelClosed:
                 await _ended_or_back(record)
-        if after_end and record.exit is not None and archive.can_answer(op, params or {}):
+        if after_end and record.exit is not None and archive.can_answer(op):
             trainings = {one.id: one for one in record.resource().trainings}
             return await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, params or {})
         raise self._gone(record)
@@ -309,8 +293,10 @@ class DebugSessionService:
             log.info("a session went: %s", error)
 
     def _gone(self, record: SessionRecord) -> Problem:
-        told = "It does not answer." if record.exit is None else record.exit.message
-        return Problem(410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {told}")
+        reason = "It does not answer." if record.exit is None else record.exit.message
+        return Problem(
+            410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {reason}"
+        )
 
     def _follow(self, record: SessionRecord) -> None:
         task = asyncio.create_task(self._follow_to_the_end(record), name=f"session {record.id}")
@@ -332,12 +318,12 @@ class DebugSessionService:
             reconciling.cancel()
             if record.connection is not None:
                 record.connection.close()
-        record.told = await asyncio.to_thread(archive.with_all_counted, record.session_dir, record.told)
+        record.reported = await asyncio.to_thread(archive.complete, record.session_dir, record.reported)
         self._end(record)
 
     async def _until_ended(self, record: SessionRecord) -> None:
         """Return when the session's files say that it is over; they are looked at when its channel is closed, and each second."""
-        while ending(record.session_dir, time.time()) is None:
+        while ending(record.process) is None:
             looked_at = time.monotonic()
             while time.monotonic() - looked_at < RECONCILE_INTERVAL_S:
                 await asyncio.sleep(LOOK_INTERVAL_S)
@@ -356,9 +342,9 @@ class DebugSessionService:
         except (ChannelClosed, CallError) as error:
             log.info("session %s: %s", record.id, error)
 
-    def _take(self, record: SessionRecord, told: dict[str, Any]) -> None:
-        record.told = told
-        if told["ready"] and not record.ready.is_set():
+    def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
+        record.reported = reported
+        if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
             if record.status == "starting":
                 record.move("running")
@@ -372,9 +358,9 @@ class DebugSessionService:
             record.code_error = loaded["error"]
 
     def _end(self, record: SessionRecord) -> None:
-        record.exit = ending(record.session_dir, time.time())
+        record.exit = ending(record.process)
         record.move("ended")
-        write_json(record.session_dir / "last.json", record.told)
+        write_json(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()
@@ -388,15 +374,28 @@ class DebugSessionService:
             await self.delete(session_id)
 
 
+class _Spec(TypedDict):
+    """What of a session's spec.json is relied upon."""
+
+    name: str
+    created_at: Any
+    python: str
+    cwd: str
+    calls: str
+
+
+def _recovered(session_dir: Path, spec: Any) -> SessionRecord:
+    records.parse(_Spec, spec)
+    record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
+    record.resource()
+    return record
+
+
 async def _ended_or_back(record: SessionRecord) -> None:
     """Wait a moment for the reason why a channel closed."""
     deadline = time.monotonic() + TERMINATE_ANSWER_S
     while record.exit is None and time.monotonic() < deadline:
         await asyncio.sleep(CONNECT_INTERVAL_S)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def _num_codes(session_dir: Path) -> int:

@@ -12,7 +12,7 @@ TRANSITIONS: dict[SessionStatus, frozenset[SessionStatus]] = {
 
 
 def move(now: SessionStatus, then: SessionStatus) -> SessionStatus:
-    """Give the state to go to.
+    """Return the state to go to.
 
     Raises:
         ValueError: No way leads there.

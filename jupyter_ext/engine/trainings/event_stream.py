@@ -19,7 +19,7 @@ from jupyter_ext.protocol.trainings import End, Hello, Log, Reset, Series, State
 
 STATE_INTERVAL_S = 0.5
 """Last values and progress, which change with every batch, are sent this often; what is news is sent at once."""
-_NEWS = {"status", "stop", "cause", "notices", "started_at"}
+_NEWS = {"status", "stop", "cause", "notices", "started_at", "output"}
 
 
 class TrainingStream:

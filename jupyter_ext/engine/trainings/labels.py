@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.engine.common import records
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
 
 FILE_NAME = "labels.json"
@@ -24,14 +24,11 @@ class Labels:
     @classmethod
     def read(cls, run_dir: Path) -> Labels:
         """Read a run's labels; none where there are none."""
-        found = read_json(run_dir / FILE_NAME)
-        if not isinstance(found, dict):
-            return cls()
-        return cls(tuple(map(str, found.get("tags") or ())), str(found.get("notes") or ""))
+        return records.read_record(run_dir / FILE_NAME, cls) or cls()
 
     def write(self, run_dir: Path) -> None:
         """Keep them in the run's directory."""
-        write_json(run_dir / FILE_NAME, {"tags": list(self.tags), "notes": self.notes})
+        records.replace(run_dir / FILE_NAME, {"tags": list(self.tags), "notes": self.notes})
 
     def changed(self, tags: object = None, notes: object = None) -> Labels:
         """Return these with what is not `None` replaced.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +14,11 @@ from typing import Any, Literal
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import Version, copy_code
+from jupyter_ext.engine.trainings.delivery.webhooks import WebhookRecord
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import Resumption
-from jupyter_ext.ids import new_training_id
+from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, RunSpec
+from jupyter_ext.ids import TrainingId, new_training_id
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.schema.inputs import TrainingInput
@@ -51,7 +55,7 @@ class LaunchRequest:
     given: Mapping[str, Any]
     origin: CallerContext
     destination: str | None = None
-    webhook: Mapping[str, Any] | None = None
+    webhook: WebhookRecord | None = None
     plan: Resumption | None = None
     kind: Literal["training", "prediction"] = "training"
     cancel_after_s: float | None = None
@@ -86,7 +90,10 @@ def declared_inputs(request: LaunchRequest) -> TrainingInput | None:
     if request.kind == "training":
         return version.training_input
     if version.predictor is None:
-        detail = f"Version {version.id[:12]} of {version.model} defines neither predict() nor run(); it can only train."
+        detail = (
+            f"Version {version.id[:12]} of {version.model} defines no predict() or run(), and no Predictor class with "
+            "one; it can only train."
+        )
         raise Problem(422, "Version cannot predict", detail)
     return version.prediction_input
 
@@ -94,53 +101,61 @@ def declared_inputs(request: LaunchRequest) -> TrainingInput | None:
 def prepare(
     request: LaunchRequest, inputs: dict[str, Any], runs_dir: Path, file_inputs: FileInputs
 ) -> Record:
-    """Make the directory of a run, with all that it needs before there is a process."""
+    """Make the directory of a run, with all that it needs before there is a process; where that fails, nothing is left."""
     version, origin = request.version, request.origin
-    spec = _spec(request.kind, version.manifest["name"], version.model, version.id, inputs, origin)
-    spec |= {"captured": version.manifest.get("captured", []), "destination": request.destination}
-    spec |= {} if request.plan is None else request.plan.spec()
-    spec["notices"] = [*version.manifest.get("notices", []), *spec.get("notices", [])]
-    spec["sys_path"] = origin.sys_path
-    spec["cancel_after_s"] = request.cancel_after_s
-    record = Record(spec["id"], runs_dir / spec["id"], spec)
-    _make_run_dir(record)
-    run_dir = record.run_dir
-    copy_code(version, run_dir / "code")
+    spec = _spec(request.kind, version.manifest["name"], version.model, version.id, inputs, origin, runs_dir)
+    spec["captured"] = version.manifest.get("captured", [])
+    spec["destination"] = request.destination
+    spec["notices"] = list(version.manifest.get("notices", []))
     if request.plan is not None:
-        request.plan.hand_over(run_dir)
-    if request.kind == "prediction" and version.predictor is not None:
-        write_json(run_dir / "code" / "manifest.json", version.manifest | {"entry": version.predictor.entry})
-        spec["returns_path"] = version.predictor.returns_path
-        if version.gives_weights and version.trained is not None:
-            inputs["weights"] = file_inputs.link(str(version.trained.weights), run_dir / "weights")
-    write_json(run_dir / "spec.json", spec)
-    return record
+        spec["resumed_from"] = request.plan.resumed_from()
+        spec["notices"] += request.plan.notices
+    spec["sys_path"] = None if origin.sys_path is None else list(origin.sys_path)
+    spec["cancel_after_s"] = request.cancel_after_s
+    with _run_dir(spec, runs_dir) as run_dir:
+        copy_code(version, run_dir / "code")
+        if request.plan is not None:
+            request.plan.hand_over(run_dir)
+        if request.kind == "prediction" and version.predictor is not None:
+            manifest = version.manifest | version.predictor.manifest()
+            write_json(run_dir / "code" / "manifest.json", manifest)
+            spec["returns_path"] = version.predictor.returns_path
+            if version.gives_weights and version.trained is not None:
+                inputs["weights"] = file_inputs.link(str(version.trained.weights), run_dir / "weights")
+        write_json(run_dir / FILE_NAME, spec)
+        return Record(TrainingId(spec["id"]), run_dir, spec)
 
 
 def prepare_remote(
     backend: str,
-    remote: Mapping[str, str],
+    remote: RemoteSpec,
     name: str,
     inputs: dict[str, Any],
     origin: CallerContext,
     runs_dir: Path,
 ) -> Record:
-    """Make the directory of a run on a service."""
-    spec = _spec("training", name, remote["model"], remote["version"], inputs, origin)
-    spec |= {"backend": backend, "remote": dict(remote), "captured": [], "destination": None}
-    record = Record(spec["id"], runs_dir / spec["id"], spec)
-    _make_run_dir(record)
-    write_json(record.run_dir / "spec.json", spec)
-    return record
+    """Make the directory of a run on a service; where that fails, nothing is left."""
+    spec = _spec("training", name, remote["model"], remote["version"], inputs, origin, runs_dir)
+    spec["backend"], spec["remote"] = backend, remote
+    spec["captured"], spec["destination"] = [], None
+    with _run_dir(spec, runs_dir) as run_dir:
+        write_json(run_dir / FILE_NAME, spec)
+        return Record(TrainingId(spec["id"]), run_dir, spec)
 
 
 def _spec(
-    kind: str, name: str, model: str, version: str, inputs: dict[str, Any], origin: CallerContext
-) -> dict[str, Any]:
-    """Return what a run's directory says of it before there is a process."""
-    created = time.time()
+    kind: Literal["training", "prediction"],
+    name: str,
+    model: str,
+    version: str,
+    inputs: dict[str, Any],
+    origin: CallerContext,
+    runs_dir: Path,
+) -> RunSpec:
+    """Return what a run's directory says of it; one that was started from nowhere works in a folder of its own there."""
+    created, run_id = time.time(), new_training_id()
     return {
-        "id": new_training_id(),
+        "id": run_id,
         "kind": kind,
         "name": name,
         "model": model,
@@ -150,14 +165,28 @@ def _spec(
         "created_at": rfc3339(created),
         "created_unix": created,
         "python": origin.python,
-        "cwd": origin.cwd,
+        "cwd": str(runs_dir / run_id / "work") if origin.cwd is None else origin.cwd,
     }
 
 
-def _make_run_dir(record: Record) -> None:
-    """Make a run's directory; one that was started from nowhere works in a folder of its own there."""
-    record.run_dir.mkdir(mode=0o700)
-    (record.run_dir / "logs.txt").touch(mode=0o600)
-    if record.spec["cwd"] is None:
-        record.spec["cwd"] = str(record.run_dir / "work")
-        (record.run_dir / "work").mkdir(mode=0o700)
+def remove_half_made(run_dir: Path) -> None:
+    """Remove what a killed engine left of a run that it was making: a directory without a spec where nothing ever ran."""
+    if any((run_dir / name).exists() for name in ("start.json", "exit.json", "claim.json", "training.json")):
+        return
+    if not any(run_dir.glob("metrics-*.jnl")):
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+@contextmanager
+def _run_dir(spec: RunSpec, runs_dir: Path) -> Iterator[Path]:
+    """Make a run's directory, and remove it where it cannot be filled."""
+    run_dir = runs_dir / spec["id"]
+    run_dir.mkdir(mode=0o700)
+    try:
+        (run_dir / "logs.txt").touch(mode=0o600)
+        if spec["cwd"] == str(run_dir / "work"):
+            (run_dir / "work").mkdir(mode=0o700)
+        yield run_dir
+    except BaseException:
+        shutil.rmtree(run_dir, ignore_errors=True)
+        raise

@@ -15,11 +15,13 @@ from typing import Any
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.catalog.query import ListQuery
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
+from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ids import VersionId
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.trainings import Training, Urls
 
@@ -57,6 +59,7 @@ class TrainingList:
         """Finish the deletions that an engine's end cut short."""
         for left in self._runs_dir.glob(f"{_DELETED_PREFIX}*"):
             await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        await asyncio.to_thread(self._versions.collect)
 
     async def page(self, query: ListQuery) -> Page:
         """Return one page."""
@@ -67,7 +70,9 @@ class TrainingList:
         record = self._trainings.record(row["id"])
         if record is not None:
             return record.resource().model_dump(mode="json")
-        stored: dict[str, Any] = row["resource"]
+        stored = row["resource"]
+        if not isinstance(stored, dict) or not isinstance(stored.get("urls"), dict):
+            return training_of(row).model_dump(mode="json")
         return _DEFAULTS | stored
 
     async def label(self, training_id: str, tags: object, notes: object) -> Training:
@@ -108,7 +113,7 @@ class TrainingList:
             Problem: There is no such training, its code is gone, or an input is wrong.
         """
         training = await self._trainings.get(training_id)
-        spec = read_json(self._runs_dir / training.id / "spec.json")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
         if spec is None:
             raise Problem(
                 404, "Gone", f"The files of training {training_id} are gone; start it from its notebook."
@@ -116,7 +121,7 @@ class TrainingList:
         if origin is None:
             path = spec.get("sys_path")
             origin = CallerContext(spec["python"], spec["cwd"], None if path is None else tuple(path))
-        inputs = {**training.input, **changes}
+        inputs = {**spec.get("given", spec["input"]), **changes}
         if "remote" in spec:
             return await self._trainings.create_remote(
                 spec["backend"], spec["remote"], spec["name"], inputs, origin
@@ -161,3 +166,12 @@ class TrainingList:
             run_dir.rename(gone)
         await self._catalog.delete_training(training.id)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
+        await self._forget_large(training.version)
+
+    async def _forget_large(self, version: str) -> None:
+        """Delete a version with large captured data together with the last run of it; small ones stay to be run again."""
+        if self._versions.is_large(version) and not await self._catalog.num_runs_of(version):
+            await self._catalog.delete_version(version)
+            await asyncio.to_thread(self._versions.delete, VersionId(version))
+        else:
+            await asyncio.to_thread(self._versions.collect)

@@ -13,7 +13,7 @@ from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.monitoring.system_metrics import INTERVAL_S, SystemSampler
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.store_cache import StoreCache
-from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ipc.run_files import read_start
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class PeriodicTasks:
         for gone in set(self._samplers) - {record.id for record in records}:
             self._samplers.pop(gone).close()
         for record in records:
-            start = read_json(record.run_dir / "start.json")
+            start = read_start(record.run_dir)
             if start is not None and record.id not in self._samplers and record.status == "processing":
                 self._samplers[record.id] = SystemSampler(record.run_dir, start["worker"]["pid"])
         stores = [self._stores.get(record.id) for record in records]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.progress_parser import ProgressBars
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
+    Captured,
     Cause,
     Checkpoint,
     Extremes,
@@ -29,6 +33,13 @@ from jupyter_ext.protocol.trainings import (
     Urls,
 )
 
+log = logging.getLogger(__name__)
+
+MAX_KEYS = 1_000
+"""Metrics of one run that its resource carries; `/native/trainings/{id}/metrics` has all."""
+MAX_NOTICES = 100
+MAX_NOTICE_CHARS = 2_000
+MAX_STREAMED = 10_000
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
 
@@ -39,7 +50,7 @@ class Record:
 
     id: TrainingId
     run_dir: Path
-    spec: dict[str, Any]
+    spec: RunSpec
     status: Status = "starting"
     started_at: float | None = None
     outcome: Outcome | None = None
@@ -57,6 +68,8 @@ class Record:
 
     labels: Labels = field(init=False)
     bars: ProgressBars = field(default_factory=ProgressBars)
+    streamed: list[Any] = field(default_factory=list)
+    """Items of a prediction's output that came while it runs, at most `MAX_STREAMED` of them."""
     says_progress: bool = False
     """Whether the code calls `progress()` itself; then its bars are not looked at."""
 
@@ -104,10 +117,45 @@ class Record:
                 "unless it read the state another way, it began from the start."
             )
 
-    def take_progress(self, mark: Mapping[str, Any]) -> None:
+    def take_mark(self, mark: Mapping[str, Any]) -> None:
+        """Take over what the worker said; a mark that makes no sense is left out and told, and harms nothing else."""
+        kind = mark.get("kind")
+        take = self._takers().get(kind) if isinstance(kind, str) else None
+        try:
+            if take is not None:
+                take(mark)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            log.info("a mark %.60r of %s cannot be read: %r", kind, self.id, error)
+            self.notice(f"Something that the worker said of its {kind} cannot be read and was left out.")
+
+    def _takers(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
+        return {
+            "started": self._take_start,
+            "progress": self._take_progress,
+            "checkpoint": self._take_checkpoint,
+            "output": self._take_output,
+            "resumed": self._take_resumed,
+            "recorded": self._take_recorded,
+            "notice": lambda mark: self.notice(str(mark["text"])),
+            "dropped": lambda mark: self.notice(
+                f"{int(mark['count'])} log() calls could not be written (is the disk full?); the curve has a gap."
+            ),
+        }
+
+    def _take_start(self, mark: Mapping[str, Any]) -> None:
+        self.started_at = float(mark["time"])
+
+    def _take_recorded(self, mark: Mapping[str, Any]) -> None:
+        if mark["mode"] not in get_args(RecordMode):
+            raise ValueError(mark["mode"])
+        if len(self.recorded) < MAX_KEYS:
+            self.recorded[str(mark["key"])] = mark["mode"]
+
+    def _take_progress(self, mark: Mapping[str, Any]) -> None:
         """Take over how far the code says it is."""
         self.says_progress = True
-        self.progress = (mark["current"], mark["total"], mark["time"])
+        total = mark["total"]
+        self.progress = (float(mark["current"]), None if total is None else float(total), float(mark["time"]))
 
     def take_log(self, text: str) -> None:
         """Take over how far a progress bar in the log is."""
@@ -130,11 +178,16 @@ class Record:
         way = f"`%training {self.id} resume` goes on from step {self.checkpoint.step:g}."
         return cause.model_copy(update={"hint": f"{cause.hint} {way}" if cause.hint else way})
 
-    def take_checkpoint(self, mark: Mapping[str, Any]) -> None:
+    def _take_output(self, mark: Mapping[str, Any]) -> None:
+        """Take over an item of the output."""
+        if len(self.streamed) < MAX_STREAMED:
+            self.streamed.append(mark["value"])
+
+    def _take_checkpoint(self, mark: Mapping[str, Any]) -> None:
         """Take over that a checkpoint was saved."""
         self.checkpoint = Checkpoint(step=mark["step"], time=mark["saved_at"], bytes=mark["bytes"])
 
-    def take_resumed(self, mark: Mapping[str, Any]) -> None:
+    def _take_resumed(self, mark: Mapping[str, Any]) -> None:
         """Take over that the code has loaded a checkpoint of the run before."""
         if self.resumed_from is not None:
             self.resumed_from = ResumedFrom(
@@ -142,9 +195,12 @@ class Record:
             )
 
     def notice(self, text: str) -> None:
-        """Add a line for the user, once."""
-        if text not in self.notices:
-            self.notices.append(text)
+        """Add a line for the user, once; of very many only the first are kept."""
+        text = text[:MAX_NOTICE_CHARS]
+        if text in self.notices or len(self.notices) > MAX_NOTICES:
+            return
+        more = "There are more notices like these; they stand in the log."
+        self.notices.append(text if len(self.notices) < MAX_NOTICES else more)
 
     def resource(self) -> Training:
         """Return the resource; its URLs are paths, which the HTTP layer completes."""
@@ -160,7 +216,7 @@ class Record:
             created_at=self.spec["created_at"],
             started_at=None if self.started_at is None else rfc3339(self.started_at),
             completed_at=rfc3339(outcome.ended_at) if outcome else None,
-            output=outcome.output if outcome else None,
+            output=outcome.output if outcome else list(self.streamed) or None,
             metrics=self._durations(),
             urls=Urls(get=f"/v1/{self.kind}s/{self.id}", cancel=f"/v1/{self.kind}s/{self.id}/cancel"),
             kind=self.kind,
@@ -170,7 +226,7 @@ class Record:
             stop=None if self.is_over else self.stop,
             cause=cause,
             exception=outcome.exception if outcome else None,
-            captured=self.spec.get("captured", []),
+            captured=[Captured.model_validate(name) for name in self.spec.get("captured", [])],
             notices=list(self.notices),
             last=dict(self.last),
             recorded=dict(self.recorded),
@@ -195,7 +251,7 @@ class Record:
         if self.progress is None:
             return None
         current, total, said_at = self.progress
-        if not total:
+        if not total or not (math.isfinite(total) and math.isfinite(current)):
             return Progress(current=current, total=total)
         fraction = min(1.0, max(0.0, current / total))
         eta_s = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
-from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.engine.trainings.run_spec import ResumedSpec, read_spec
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
 from jupyter_ext.worker.sdk import checkpoint
@@ -44,18 +44,15 @@ class Resumption:
     checkpoints: list[Checkpoint]
     notices: list[str]
 
-    def spec(self) -> dict[str, Any]:
-        """Return what the new run's spec.json says of it."""
+    def resumed_from(self) -> ResumedSpec:
+        """Return what the new run's spec.json says of the checkpoint."""
         newest = self.checkpoints[-1]
         return {
-            "resumed_from": {
-                "id": self.training_id,
-                "step": newest.step,
-                "saved_at": newest.saved_at,
-                "bytes": newest.num_bytes,
-                "next_call": newest.next_call,
-            },
-            "notices": self.notices,
+            "id": self.training_id,
+            "step": newest.step,
+            "saved_at": newest.saved_at,
+            "bytes": newest.num_bytes,
+            "next_call": newest.next_call,
         }
 
     def hand_over(self, run_dir: Path) -> None:
@@ -104,7 +101,9 @@ def plan_resumption(
         raise _refusal(
             f"{name} cannot be resumed: its code {training.version[:12]} was deleted; start a new one."
         )
-    spec = read_json(run_dir / "spec.json")
+    spec = read_spec(run_dir)
+    if spec is None:
+        raise _refusal(f"{name} cannot be resumed: its spec.json is gone or cannot be read; start a new one.")
     secret = version.training_input and version.training_input.forgotten_secrets(spec["input"], changed)
     if secret:
         raise _refusal(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +16,13 @@ from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.disk import report_disk
 from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
 from jupyter_ext.engine.processes.backend import Backend, Launch, StartError
 from jupyter_ext.engine.processes.outcome import Outcome
+from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
@@ -30,8 +32,11 @@ from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.store_cache import StoreCache
-from jupyter_ext.ipc.json_files import read_json, write_json
-from jupyter_ext.protocol.trainings import Extremes, LastPoint, Stop, Training, metric_value
+from jupyter_ext.ipc.cores import usable_cores
+from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.json_values import clean_text
+from jupyter_ext.ipc.run_files import read_stop
+from jupyter_ext.protocol.trainings import Cause, Extremes, LastPoint, Stop, Training, metric_value
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,12 @@ QUIET_AFTER_S = 0.5
 """A run without news for this long is waited for by inotify instead."""
 RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
+MAX_FAILURES = 5
+"""So often in a row following a run may fail, for other reasons than the disk, before it ends as failed."""
+MAX_PAUSE_S = 30.0
+"""The pause after a failure doubles up to this."""
+STEADY_AFTER_S = 60.0
+"""A failure after so long without one counts as the first."""
 CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
 _BAR_BYTES, _BAR_LINES = 1 << 16, 100
@@ -91,6 +102,8 @@ class RunMonitor:
         self._housekeeping: asyncio.Task[None] | None = None
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
+        self._unreadable: set[str] = set()
+        """Runs whose news cannot be read any further."""
 
     async def open(self, runs_dir: Path) -> None:
         """Begin what is done once a second, and seal what an engine before this one left unsealed."""
@@ -150,7 +163,7 @@ class RunMonitor:
         """
         self.adopt(record)
         num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self.records.values())
-        threads = max(1, (os.cpu_count() or 1) // max(1, num_local))
+        threads = max(1, usable_cores() // max(1, num_local))
         launch = Launch(
             record.run_dir,
             origin.python,
@@ -182,79 +195,87 @@ class RunMonitor:
                     f"The engine failed at it ({type(error).__name__}); `%engine log` says why."
                 )
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
-            write_json(
-                record.run_dir / "error.json",
-                {
-                    "kind": "start",
-                    "type": "StartError",
-                    "message": str(error),
-                    "frames": [],
-                    "text": str(error),
-                },
-            )
-            now = time.time()
-            write_json(
-                record.run_dir / "exit.json",
-                {"code": 1, "signal": None, "started_at": now, "ended_at": now, "swept": 0, "stop": None},
-            )
+            ShimProcess(record.run_dir).fail_start(str(error))
             self._wake[record.id].set()
 
     def adopt(self, record: Record) -> None:
         """Hold a training that is not over, and follow it."""
         self.records[record.id] = record
-        store = self.stores.get(record.id)
         self._wake[record.id] = asyncio.Event()
-        for mark in store.marks():
-            self._take_mark(record, mark)
-        for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
-            record.take_log(piece["text"])
-        self._take_last(record, store)
+        store = self._open_store(record)
         self._followers[record.id] = asyncio.create_task(
             self._follow_to_the_end(record, store), name=f"follow {record.id}"
         )
 
-    async def _follow_to_the_end(self, record: Record, store: RunStore) -> None:
-        """Follow a run, whatever goes wrong: nobody else would ever see its end."""
+    def _open_store(self, record: Record) -> RunStore | None:
+        """Open what a run has written so far; `None` where that cannot be read."""
+        try:
+            store = self.stores.get(record.id)
+            for mark in store.marks():
+                record.take_mark(mark)
+            for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
+                record.take_log(piece["text"])
+            self._take_last(record, store)
+        except Exception as error:  # whatever damaged files can raise: the run is followed all the same
+            log.exception("what %s has written cannot be read", record.id)
+            record.notice(
+                f"What this run has written cannot be read ({type(error).__name__}); it has no curve here."
+            )
+            return None
+        return store
+
+    async def _follow_to_the_end(self, record: Record, store: RunStore | None) -> None:
+        """Follow a run, whatever goes wrong: nobody else would ever see its end.
+
+        A disk that takes nothing may take something again, so it is tried for as long as that lasts. What fails for another
+        reason fails again: after `MAX_FAILURES` of those in a row the run ends as `failed`, and says so.
+        """
+        failures = 0
         while True:
+            began = time.monotonic()
             try:
                 await self._follow(record, store)
                 return
-            except Exception:  # the edge of a background task: a full disk, say, may be gone in a second
-                log.exception("following %s failed; trying again", record.id)
+            except Exception as error:  # the edge of a background task
+                is_news = time.monotonic() - began > STEADY_AFTER_S
+                failures = 1 if is_news else failures + 1
+                text = f"following {record.id} failed ({type(error).__name__}: {error}), attempt {failures}"
+                log.error("%s", clean_text(text)[:500], exc_info=error if failures == 1 else None)
+                if isinstance(error, OSError):
+                    report_disk(error)
+                elif failures >= MAX_FAILURES:
+                    await self._give_up(record, error)
+                    return
                 record.notice("The engine had trouble following this run; `%engine log` says why.")
-                await asyncio.sleep(RECONCILE_INTERVAL_S)
+                await asyncio.sleep(min(MAX_PAUSE_S, RECONCILE_INTERVAL_S * 2 ** (failures - 1)))
 
-    async def _follow(self, record: Record, store: RunStore) -> None:
+    async def _follow(self, record: Record, store: RunStore | None) -> None:
         """Read what the run writes, publish it, and see its end."""
         wake = self._wake[record.id]
         quiet_since = persisted_at = looked_at = 0.0
         persisted_status = None
-        while True:
-            now = time.monotonic()
-            outcome = None
-            if wake.is_set() or now - looked_at >= RECONCILE_INTERVAL_S or record.stop is not None:
-                looked_at = now
-                wake.clear()
-                outcome = self._look(record)
-            if await self._ingest(record, store):
-                quiet_since = now
-            if outcome is not None:
-                await self._end(record, store, outcome)
-                return
-            if now - persisted_at > PERSIST_INTERVAL_S or record.status != persisted_status:
-                persisted_at, persisted_status = now, record.status
-                await self.persist(record)
-            if now - quiet_since < QUIET_AFTER_S:
-                await asyncio.sleep(INGEST_INTERVAL_S)
-                continue
-            self._watcher.arm(record.run_dir, wake)
-            if await self._ingest(record, store):  # what was written before the watch was armed
-                continue
-            try:
-                async with asyncio.timeout(RECONCILE_INTERVAL_S):
-                    await wake.wait()
-            except TimeoutError:
-                continue
+        with self._watcher.watching(record.run_dir, wake) as watch:
+            while True:
+                now = time.monotonic()
+                outcome = None
+                if wake.is_set() or now - looked_at >= RECONCILE_INTERVAL_S or record.stop is not None:
+                    looked_at = now
+                    wake.clear()
+                    outcome = self._look(record)
+                if await self._ingest(record, store):
+                    quiet_since = now
+                if outcome is not None:
+                    await self._end(record, store, outcome)
+                    return
+                if now - persisted_at > PERSIST_INTERVAL_S or record.status != persisted_status:
+                    persisted_at, persisted_status = now, record.status
+                    await self.persist(record)
+                if now - quiet_since < QUIET_AFTER_S:
+                    await watch.wait(INGEST_INTERVAL_S)
+                    continue
+                watch.arm()
+                if not await self._ingest(record, store):  # what was written before the watch was armed
+                    await watch.wait(RECONCILE_INTERVAL_S)
 
     def _look(self, record: Record) -> Outcome | None:
         """Look at the run's files for a change of its state; return its end, if it is over."""
@@ -270,21 +291,42 @@ class RunMonitor:
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
-        asked = read_json(record.run_dir / "stop")
+        asked = read_stop(record.run_dir)
         if asked is None and record.stop is not None:
             self.backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
-        return self.backend(record).outcome(record.run_dir, time.time())
+        return self.backend(record).outcome(record.run_dir)
 
-    async def _ingest(self, record: Record, store: RunStore, *, final: bool = False) -> bool:
-        """Take in all news, the last ones when `final`; tell whether there were any."""
+    async def _ingest(self, record: Record, store: RunStore | None, *, final: bool = False) -> bool:
+        """Take in all news, the last ones when `final`; tell whether there were any.
+
+        What cannot be read harms the curve alone: the run goes on, and its end is seen.
+        """
+        if store is None or record.id in self._unreadable:
+            return False
+        try:
+            return await self._take_news(record, store, final=final)
+        except OSError:
+            raise
+        except Exception as error:  # whatever a file that somebody damaged can raise
+            log.exception("what %s wrote cannot be read any further", record.id)
+            self._unreadable.add(record.id)
+            record.notice(
+                f"What this run writes cannot be read any further ({type(error).__name__}); its curve and log end here."
+            )
+            self._changed(record)
+            return False
+
+    async def _take_news(self, record: Record, store: RunStore, *, final: bool) -> bool:
         any_news = False
         while (batch := store.ingest(final=final)) is not None:
             any_news = True
             for mark in batch.marks:
-                self._take_mark(record, mark)
+                record.take_mark(mark)
+                if mark.get("kind") == "output":
+                    self._webhooks.notify(record.id, "output")
             if batch.log is not None:
                 record.take_log(batch.log[2])
             if batch.has_reports:
@@ -298,53 +340,59 @@ class RunMonitor:
             self._changed(record)
         return any_news
 
-    async def _end(self, record: Record, store: RunStore, outcome: Outcome) -> None:
+    async def _end(self, record: Record, store: RunStore | None, outcome: Outcome) -> None:
         await self._ingest(record, store, final=True)
         if outcome.status == "succeeded":
             outcome = await self._publish(record, outcome)
         record.finish(outcome)
-        training = record.resource()
+        await self._keep_end(record.resource(), record)
+        self._let_go(record)
+
+    async def _give_up(self, record: Record, error: Exception) -> None:
+        """End a run that the engine cannot follow, as truly as that can be said."""
+        cause = Cause(
+            kind="lost",
+            message=f"The engine could not follow this run to its end: {why(error)}.",
+            hint="What it wrote is kept in its directory; `%engine log` says more.",
+        )
+        try:
+            if not record.is_over:
+                record.finish(Outcome("failed", time.time(), cause))
+            await self._keep_end(record.resource(), record)
+        except Exception:  # the edge: what is left of it is let go in any case
+            log.exception("the end of %s could not be kept", record.id)
+        self._let_go(record)
+
+    async def _keep_end(self, training: Training, record: Record) -> None:
+        """Keep how a run ended: in its directory, then in the catalog."""
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
         )
         await self.put(training)
+
+    def _let_go(self, record: Record) -> None:
+        """Hold a run no longer, and tell everybody that it is over."""
         del self.records[record.id]
         del self._wake[record.id]
+        self._unreadable.discard(record.id)
         self._followers.pop(record.id, None)
         self._pubsub.notify(record.id, ended=True)
-        if training.output is not None:
+        if record.outcome is not None and record.outcome.output is not None:
             self._webhooks.notify(record.id, "output")
         self._webhooks.notify(record.id, "completed")
         self._sealer.seal(record.run_dir, final=True)
-        log.info("training %s (%s) %s", record.id, record.spec["name"], record.status)
+        log.info("training %s (%s) %s", record.id, clean_text(record.spec["name"]), record.status)
 
     async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
         """Make of the result what its destination asks for."""
-        output, notices, made = await asyncio.to_thread(self._publisher.publish, record.spec, outcome.output)
+        output, notices, made = await asyncio.to_thread(
+            self._publisher.publish, record.spec, outcome.output, outcome.output_files
+        )
         for notice in notices:
             record.notice(notice)
         if made is not None:
             await self._publisher.register(*made)
         return replace(outcome, output=output)
-
-    def _take_mark(self, record: Record, mark: Mapping[str, Any]) -> None:
-        kind = mark["kind"]
-        if kind == "started":
-            record.started_at = mark["time"]
-        elif kind == "progress":
-            record.take_progress(mark)
-        elif kind == "checkpoint":
-            record.take_checkpoint(mark)
-        elif kind == "resumed":
-            record.take_resumed(mark)
-        elif kind == "recorded":
-            record.recorded[str(mark["key"])] = mark["mode"]
-        elif kind == "notice":
-            record.notice(mark["text"])
-        elif kind == "dropped":
-            record.notice(
-                f"{mark['count']} log() calls could not be written (is the disk full?); the curve has a gap."
-            )
 
     def _take_last(self, record: Record, store: RunStore) -> None:
         record.last = {

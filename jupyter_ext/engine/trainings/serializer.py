@@ -22,6 +22,9 @@ MAX_LOG_BYTES = 4 * 2**20
 MAX_APPENDED = 10_000
 """Of a metric that is appended to, the last so many values; `/native/trainings/{id}/metrics` gives all."""
 
+SOCKET_URL = "http://engine"
+"""What clients call the engine on its Unix socket. They are on this machine: files are told to them as paths."""
+
 _FILE = re.compile(re.escape(FILE_PATH) + r"([0-9a-v]{26})")
 _VERSION = re.compile(r"[^/:\s]+/[^/:\s]+(?::[^/:\s]+)?")
 
@@ -75,16 +78,18 @@ class Serializer:
         return data
 
     def _output(self, output: Any, base: str) -> Any:
-        """Make links of the files in an output."""
+        """Make links of the files in an output, wherever they stand."""
         if isinstance(output, list):
-            return [self._link(item, base) for item in output]
+            return [self._output(item, base) for item in output]
         if isinstance(output, dict):
-            return {key: self._link(item, base) for key, item in output.items()}
+            return {key: self._output(item, base) for key, item in output.items()}
         return self._link(output, base)
 
     def _link(self, value: Any, base: str) -> Any:
         found = _FILE.fullmatch(value) if isinstance(value, str) else None
-        return base + self._links.file(found[1]) if found and self._files.get(found[1]) else value
+        if found is None or self._files.get(found[1]) is None:
+            return value
+        return str(self._files.named(found[1])) if base == SOCKET_URL else base + self._links.file(found[1])
 
 
 def _curve(key: str) -> str:

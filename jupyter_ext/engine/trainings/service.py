@@ -6,17 +6,21 @@ A run that is not over is in the hands of `run_monitor`; one that is over is wha
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
+from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.launch_request import (
@@ -25,15 +29,16 @@ from jupyter_ext.engine.trainings.launch_request import (
     declared_inputs,
     prepare,
     prepare_remote,
+    remove_half_made,
 )
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.resumed_curve import Link
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
+from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
-from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.trainings import TERMINAL, Training
+from jupyter_ext.protocol.trainings import TERMINAL, Cause, Training
 
 
 class TrainingService:
@@ -75,8 +80,8 @@ class TrainingService:
     async def open(self) -> None:
         """Adopt what runs, and end what ended while no engine was there."""
         known = await self._catalog.training_ids()
-        for run_dir in sorted(self._runs_dir.iterdir()):
-            if is_training_id(run_dir.name) and run_dir.name not in known:
+        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir):
+            if run_dir.name not in known:
                 await self._recover(run_dir)
         if self._catalog.needs_rebuild:
             for version_id in self._versions.all_ids():
@@ -86,11 +91,11 @@ class TrainingService:
         for status in ("starting", "processing"):
             for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
                 run_dir = self._runs_dir / row["id"]
-                spec = read_json(run_dir / "spec.json")
+                spec = await asyncio.to_thread(read_spec, run_dir)
                 if spec is not None:
-                    record = Record(TrainingId(row["id"]), run_dir, spec)
-                    self._monitor.backend(record).adopt(run_dir)
-                    self._monitor.adopt(record)
+                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                else:
+                    await self._end_lost(row, run_dir)
         await self._webhooks.open(self._is_over)
         await self._monitor.open(self._runs_dir)
 
@@ -146,7 +151,7 @@ class TrainingService:
             secret = declared.secrets(request.given)
             inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
         record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
-        await self._monitor.persist(record)
+        await self._persist_new(record)
         if request.webhook is not None:
             self._webhooks.add(record.id, request.webhook)
         return self._monitor.launch(record, request.origin, urls, secret)
@@ -182,7 +187,7 @@ class TrainingService:
     async def create_remote(
         self,
         backend: str,
-        remote: Mapping[str, str],
+        remote: RemoteSpec,
         name: str,
         given: Mapping[str, Any],
         origin: CallerContext,
@@ -206,7 +211,7 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._monitor.persist(record)
+        await self._persist_new(record)
         return self._monitor.launch(record, origin, ())
 
     async def get(self, training_id: str) -> Training:
@@ -221,7 +226,7 @@ class TrainingService:
         row = await self._catalog.get_training(training_id)
         if row is None:
             raise not_found("training", training_id, "`%trainings` lists those there are.")
-        return Training.model_validate(row["resource"])
+        return training_of(row)
 
     def record(self, training_id: str) -> Record | None:
         """Return a training that is not over as it is held here, or `None`."""
@@ -241,9 +246,7 @@ class TrainingService:
         """List trainings, newest first; see `Catalog.list_trainings`."""
         rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
-            record.resource()
-            if (record := self._records.get(row["id"]))
-            else Training.model_validate(row["resource"])
+            record.resource() if (record := self._records.get(row["id"])) else training_of(row)
             for row in rows
         ]
 
@@ -278,18 +281,14 @@ class TrainingService:
         """
         training = await self.get(training_id)
         record = self._records.get(training_id)
-        path = self._runs_dir / training.id / "stacks.txt"
-        before = path.stat().st_size if path.exists() else 0
-        if record is None or not self._monitor.backend(record).stacks(record.run_dir):
+        text = None
+        if record is not None:
+            text = await self._monitor.backend(record).stacks(record.run_dir)
+        if text is None:
             raise Problem(
                 409, "Not running", f"Training {training_id} is `{training.status}`; it has no stacks now."
             )
-        for _ in range(100):
-            await asyncio.sleep(0.02)
-            if path.stat().st_size > before:
-                break
-        await asyncio.sleep(0.05)
-        return path.read_bytes()[before:].decode(errors="replace")
+        return text
 
     async def store(self, training_id: str) -> RunStore:
         """Return the opened metrics and logs of a training.
@@ -312,18 +311,55 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
+    async def _persist_new(self, record: Record) -> None:
+        """Put a new run into the catalog; where that fails, nothing is left of it."""
+        try:
+            await self._monitor.persist(record)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
+            raise
+
     async def _recover(self, run_dir: Path) -> None:
         """Put a run that the catalog does not know back into it."""
-        spec, ended = read_json(run_dir / "spec.json"), read_json(run_dir / "training.json")
-        if spec is None:
+        if not records.is_there(run_dir / FILE_NAME):
+            await asyncio.to_thread(remove_half_made, run_dir)
             return
-        if ended is not None:
-            labels = Labels.read(run_dir)
-            given = {"tags": list(labels.tags), "notes": labels.notes}
-            await self._monitor.put(Training.model_validate(ended | given))
-        else:
-            await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
+        try:
+            spec = await asyncio.to_thread(read_spec, run_dir)
+            ended = records.read_record(run_dir / "training.json", Training)
+            if ended is not None:
+                labels = Labels.read(run_dir)
+                ended.tags, ended.notes = list(labels.tags), labels.notes
+                await self._monitor.put(ended)
+            elif spec is not None:
+                await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
+        except (ValueError, TypeError, KeyError, sqlite3.Error) as error:
+            records.set_aside(run_dir, records.why(error))
+
+    def _adopt(self, record: Record) -> None:
+        """Follow a run that an engine before this one started."""
+        try:
+            self._monitor.backend(record).adopt(record.run_dir)
+            self._monitor.adopt(record)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            records.set_aside(record.run_dir, records.why(error))
+
+    async def _end_lost(self, row: dict[str, Any], run_dir: Path) -> None:
+        """End a run of the catalog that was going on and whose files are gone or cannot be read."""
+        training = training_of(row)
+        training.status, training.completed_at = "failed", rfc3339(time.time())
+        training.cause = Cause(
+            kind="lost",
+            message=f"The files of this run are gone or cannot be read: {run_dir}.",
+            hint="Run it again from its notebook.",
+        )
+        training.error = training.cause.message
+        await self._monitor.put(training)
 
     def _check_open(self) -> None:
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
+
+
+def _run_dirs(runs_dir: Path) -> list[Path]:
+    return list(records.directories(runs_dir, is_training_id))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_ext.engine.common.disk import is_disk
 from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
 from jupyter_ext.protocol.problems import Problem
+
+log = logging.getLogger(__name__)
 
 NUM_OPEN_STORES = 8
 """Finished runs kept open for viewers."""
@@ -39,8 +44,7 @@ class StoreCache:
             )
         store = self._stores.get(training_id)
         if store is None:
-            store = RunStore(run_dir)
-            store.open()
+            store = _opened(run_dir)
             self._stores[training_id] = store
         self._stores.move_to_end(training_id)
         self._close_old_stores(keep=training_id)
@@ -63,3 +67,18 @@ class StoreCache:
         """Close all."""
         for store in self._stores.values():
             store.close()
+
+
+def _opened(run_dir: Path) -> RunStore:
+    store = RunStore(run_dir)
+    try:
+        store.open()
+    except Exception as error:  # whatever damaged files can raise
+        if is_disk(error):
+            raise
+        log.exception("the metrics and the log in %s cannot be read", run_dir)
+        detail = (
+            f"The metrics and the log in {run_dir} cannot be read ({why(error)}); its other files are kept."
+        )
+        raise Problem(409, "Not readable", detail) from error
+    return store

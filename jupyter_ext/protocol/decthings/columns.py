@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_ext.ipc.decthings_tensors import MEDIA
 from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Tensor, WireError, infer
 
 BATCH_BYTES = 32 << 20
@@ -36,17 +35,17 @@ class Column:
         return len(self.rows)
 
     def definition(self) -> dict[str, Any]:
-        """Give the key's definition."""
+        """Return the key's definition."""
         return {"name": self.name, "rules": {"shape": list(self.shape), "allowedTypes": [self.type]}}
 
     def encode(self, begin: int, end: int) -> bytes:
-        """Give the tensors of some rows, one behind the other."""
+        """Return the tensors of some rows, one behind the other."""
         if isinstance(self.rows, list):
-            return b"".join(encode_entry(tensor) for tensor in self.rows[begin:end])
+            return b"".join(tensor.encode_as_stored() for tensor in self.rows[begin:end])
         return _encode_rows(self.rows[begin:end], self.type)
 
     def row_bytes(self) -> float:
-        """Give about how large a row is."""
+        """Return about how large a row is."""
         if isinstance(self.rows, list):
             sample = self.rows[:: max(1, len(self.rows) // 16)]
             return float(sum(tensor.nbytes for tensor in sample) / max(1, len(sample)) + 16)
@@ -79,7 +78,7 @@ def column(name: str, value: Any) -> Column:
 
 
 def batches(columns: Sequence[Column]) -> Iterator[tuple[int, int]]:
-    """Give ranges of rows that go into one request each.
+    """Return ranges of rows that go into one request each.
 
     Raises:
         WireError: The columns differ in length.
@@ -91,12 +90,6 @@ def batches(columns: Sequence[Column]) -> Iterator[tuple[int, int]]:
     step = max(1, int(BATCH_BYTES / sum(each.row_bytes() for each in columns)))
     for begin in range(0, count, step):
         yield begin, min(count, begin + step)
-
-
-def encode_entry(tensor: Tensor) -> bytes:
-    """Give a tensor's bytes, media in the old layout wherever that has room for their format."""
-    old = tensor.type not in MEDIA or all(len(item.format.encode()) == 3 for item in tensor.items())
-    return tensor.encode("old" if old else "new")
 
 
 def _of_tensors(name: str, tensors: list[Tensor]) -> Column:
@@ -121,7 +114,7 @@ def _object_row(type: str, row: Any) -> Tensor:
 
 
 def _encode_rows(rows: Any, type: str) -> bytes:
-    """Give all rows at once: the same head before each row's elements."""
+    """Return all rows at once: the same head before each row's elements."""
     import numpy
 
     if not len(rows):

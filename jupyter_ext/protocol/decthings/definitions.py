@@ -48,7 +48,7 @@ class ParameterDefinition(_Wire):
     rules: Rules = Rules()
 
     def mismatch(self, type: str, shape: Sequence[int]) -> str | None:
-        """Tell why a tensor is not what this asks for, or `None` if it is."""
+        """Return why a tensor is not what this asks for, or `None` if it is."""
         rules = self.rules
         if rules.allowed_types and type not in rules.allowed_types:
             return f"is {type}, but {' or '.join(rules.allowed_types)} is expected"
@@ -60,8 +60,20 @@ class ParameterDefinition(_Wire):
             return f"has shape {list(shape)}, but [{wanted}] is expected"
         return None
 
+    def implies(self, other: ParameterDefinition) -> bool:
+        """Return whether every tensor that this asks for is also one that `other` asks for."""
+        ours, theirs = self.rules, other.rules
+        types = not theirs.allowed_types or (
+            bool(ours.allowed_types) and set(ours.allowed_types) <= set(theirs.allowed_types)
+        )
+        return (
+            types
+            and len(ours.shape) == len(theirs.shape)
+            and all(wanted in (-1, size) for wanted, size in zip(theirs.shape, ours.shape, strict=True))
+        )
+
     def wire(self) -> dict[str, Any]:
-        """Give its JSON."""
+        """Return its JSON."""
         return self.model_dump(by_alias=True)
 
 
@@ -74,7 +86,7 @@ class ParameterDefinitions(_Wire):
     evaluate_output: list[ParameterDefinition] = Field(default=[], alias="evaluateOutput")
 
     def wire(self) -> dict[str, Any]:
-        """Give its JSON."""
+        """Return its JSON."""
         return self.model_dump(by_alias=True)
 
 

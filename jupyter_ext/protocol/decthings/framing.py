@@ -56,7 +56,7 @@ class Event:
 
 
 def encode_request(content: Any, blobs: Sequence[Buffer] = ()) -> bytes:
-    """Give the body of a request.
+    """Return the body of a request.
 
     Raises:
         WireError: It has more than 255 blobs, or JSON has no word for a value.
@@ -100,7 +100,7 @@ def decode_request(body: Buffer) -> Message:
 
 
 def encode_response(content: Any, blobs: Sequence[Buffer] = ()) -> bytes:
-    """Give the body of a response."""
+    """Return the body of a response."""
     text = _json(content)
     parts: list[Buffer] = [varint.encode(len(text)), text]
     for blob in blobs:
@@ -133,7 +133,7 @@ def decode_response(body: Buffer, position: int = 0) -> Message:
 
 
 def encode_call(id: int, content: Any, blobs: Sequence[Buffer] = ()) -> bytes:
-    """Give a frame that asks something."""
+    """Return a frame that asks something."""
     return id.to_bytes(4, "big") + encode_request(content, blobs)
 
 
@@ -150,12 +150,12 @@ def decode_call(frame: Buffer) -> tuple[int, Message]:
 
 
 def encode_reply(id: int, content: Any, blobs: Sequence[Buffer] = ()) -> bytes:
-    """Give a frame that answers."""
+    """Return a frame that answers."""
     return b"\x00" + id.to_bytes(4, "big") + encode_response(content, blobs)
 
 
 def encode_event(api: str, name: str, params: dict[str, Any], blobs: Sequence[Buffer] = ()) -> bytes:
-    """Give a frame that tells what happened."""
+    """Return a frame that tells what happened."""
     head = b"\x01" + bytes((len(api),)) + api.encode("ascii")
     return head + encode_response({"event": name, "params": params}, blobs)
 

@@ -10,6 +10,7 @@ from jupyter_ext.ipc.decthings_tensors import Layout as Layout
 from jupyter_ext.ipc.decthings_tensors import Media as Media
 from jupyter_ext.ipc.decthings_tensors import Tensor as Tensor
 from jupyter_ext.ipc.decthings_tensors import WireError as WireError
+from jupyter_ext.ipc.decthings_tensors import check_whole as check_whole
 from jupyter_ext.ipc.decthings_tensors import header as header
 from jupyter_ext.ipc.decthings_tensors import spans as spans
 
@@ -21,6 +22,7 @@ __all__ = [
     "Media",
     "Tensor",
     "WireError",
+    "check_whole",
     "header",
     "infer",
     "spans",

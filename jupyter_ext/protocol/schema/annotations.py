@@ -31,7 +31,7 @@ _PLAIN_TYPES: dict[str, Any] = {
     "Secret": SecretStr,
     "SecretStr": SecretStr,
     "bool": bool,
-    "bytes": bytes,
+    "bytes": Any,
     "dict": dict,
     "float": float,
     "int": int,
@@ -43,7 +43,7 @@ _PLAIN_TYPES: dict[str, Any] = {
 
 
 def last_name(node: ast.expr) -> str:
-    """Give the name that an expression ends in: `Input` of `cog.Input`; of others an empty text."""
+    """Return the name that an expression ends in: `Input` of `cog.Input`; of others an empty text."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""

@@ -69,7 +69,7 @@ class TrainingInput:
         return create_model("TrainingInput", __config__=config, **fields)
 
     def json_schema(self) -> dict[str, Any]:
-        """Give the JSON schema, with Cog's `x-order` on each property."""
+        """Return the JSON schema, with Cog's `x-order` on each property."""
         schema = self.model.model_json_schema()
         for order, parameter in enumerate(self.parameters):
             entry = schema["properties"][parameter.name]
@@ -96,7 +96,7 @@ class TrainingInput:
         return checked.model_dump(mode="json", exclude_unset=True), []
 
     def secrets(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Give those of valid inputs that are secret, in clear: for the worker's memory and nowhere else."""
+        """Return those of valid inputs that are secret, in clear: for the worker's memory and nowhere else."""
         checked = self.model.model_validate(dict(given))
         return {
             parameter.name: _reveal(getattr(checked, parameter.name))

@@ -15,7 +15,7 @@ UNKNOWN = _Unknown()
 
 
 def literal_of(node: ast.expr) -> Any:
-    """Give the value of an expression that is a literal, else `UNKNOWN`."""
+    """Return the value of an expression that is a literal, else `UNKNOWN`."""
     try:
         return ast.literal_eval(node)
     except (ValueError, SyntaxError, TypeError):

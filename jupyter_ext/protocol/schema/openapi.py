@@ -18,7 +18,7 @@ _TIME = {"type": "string", "format": "date-time"}
 
 
 def document(training: TrainingInput | None, prediction: TrainingInput | None) -> dict[str, Any]:
-    """Give the OpenAPI document of a version.
+    """Return the OpenAPI document of a version.
 
     Args:
         training: Inputs of a training, or `None` for a script, which takes any.

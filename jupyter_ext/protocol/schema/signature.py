@@ -19,10 +19,10 @@ from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
 _NUMBER_CONSTRAINTS = {"ge", "le", "gt", "lt"}
 
 
-def from_source(source: str, entry: str = "train") -> TrainingInput | None:
+def from_source(source: str, entry: str = "train", method: str = "train") -> TrainingInput | None:
     """Read the inputs of function `entry` out of source text.
 
-    A class of that name stands for its `train` method, as in a Cog project.
+    A class of that name stands for its method `method`, as in a Cog project.
 
     Returns:
         The inputs, or `None` where the text defines no such thing at its top level: it is a plain script.
@@ -32,12 +32,11 @@ def from_source(source: str, entry: str = "train") -> TrainingInput | None:
     """
     tree = ast.parse(source)
     function = find_function(tree, entry)
-    method = None if function is not None else _find_method(tree, entry)
-    found = function or method
+    found = function or find_method(tree, entry, method)
     if found is None:
         return None
     _Inliner(tree).visit(found.args)
-    return _from_function(found, is_method=method is not None)
+    return _from_function(found, is_method=function is None)
 
 
 def find_function(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -48,10 +47,11 @@ def find_function(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFu
     return None
 
 
-def _find_method(tree: ast.Module, entry: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def find_method(tree: ast.Module, entry: str, method: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Find a method of the last top-level definition of class `entry`."""
     for node in reversed(tree.body):
         if isinstance(node, ast.ClassDef) and node.name == entry:
-            return find_function(ast.Module(node.body, []), "train")
+            return find_function(ast.Module(node.body, []), method)
     return None
 
 
@@ -134,7 +134,7 @@ def _declared(default: ast.expr | None) -> _Declared:
 
 
 def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
-    """Tell whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
+    """Return whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
     if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(
         constraints
     ):

@@ -24,7 +24,7 @@ MAX_KEY_BYTES = 1 << 30
 
 
 def member(thing: Any, names: Sequence[str]) -> Callable[..., Any] | None:
-    """Give the first member of these names, of an object or of a dict, or `None`."""
+    """Return the first member of these names, of an object or of a dict, or `None`."""
     for name in names:
         found: Callable[..., Any] | None = (
             thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
@@ -35,12 +35,12 @@ def member(thing: Any, names: Sequence[str]) -> Callable[..., Any] | None:
 
 
 def is_executor(thing: Any) -> bool:
-    """Tell whether something offers Decthings' contract: to make models, not to be one."""
+    """Return whether something offers Decthings' contract: to make models, not to be one."""
     return not isinstance(thing, type) and member(thing, INSTANTIATE) is not None
 
 
 async def settled(value: Any) -> Any:
-    """Give a value, or what it is to become."""
+    """Return a value, or what it is to become."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -70,11 +70,11 @@ class DataLoader:
         return len(self._entries)
 
     def total_byte_size(self) -> int:
-        """Give the bytes of all entries."""
+        """Return the bytes of all entries."""
         return self._total_bytes or 0
 
     def position(self) -> int:
-        """Give the index of the next entry."""
+        """Return the index of the next entry."""
         return self._position
 
     def set_position(self, position: int) -> None:
@@ -88,11 +88,11 @@ class DataLoader:
         return self.size() - self._position
 
     def has_next(self, n: int = 1) -> bool:
-        """Tell whether there are `n` more."""
+        """Return whether there are `n` more."""
         return self.remaining() >= n
 
     async def next(self, n: int = 1) -> list[Any]:
-        """Give up to `n` entries and go on behind them."""
+        """Return up to `n` entries and go on behind them."""
         stop = min(self.size(), self._position + n)
         chosen, self._position = range(self._position, stop), stop
         if self._order is not None:
@@ -129,7 +129,7 @@ class StateProvider:
         self.provideAll = self.provide_all
 
     def provide(self, key: str, data: bytes) -> None:
-        """Give the bytes of one key.
+        """Return the bytes of one key.
 
         Raises:
             ValueError: The key was given before, or it is too much.
@@ -146,7 +146,7 @@ class StateProvider:
         self.state[str(key)] = taken
 
     def provide_all(self, data: Iterable[Any]) -> None:
-        """Give several keys: dicts with `key` and `data`, or pairs."""
+        """Return several keys: dicts with `key` and `data`, or pairs."""
         for item in data:
             key, value = (item["key"], item["data"]) if isinstance(item, Mapping) else item
             self.provide(key, value)
@@ -160,11 +160,11 @@ class StateLoader:
         self.byteSize = self.byte_size
 
     def byte_size(self) -> int:
-        """Give its size."""
+        """Return its size."""
         return len(self._data)
 
     async def read(self) -> bytes:
-        """Give its bytes."""
+        """Return its bytes."""
         return self._data
 
 
@@ -173,28 +173,28 @@ class Outputs(dict[str, list[Any]]):
 
 
 def create_options(params: Mapping[str, DataLoader], provider: StateProvider) -> SimpleNamespace:
-    """Give the options of `createModelState`."""
+    """Return the options of `createModelState`."""
     return SimpleNamespace(params=dict(params), other_models={}, otherModels={}, **_providers(provider))
 
 
 def instantiate_options(state: Mapping[str, bytes]) -> SimpleNamespace:
-    """Give the options of `instantiateModel`."""
+    """Return the options of `instantiateModel`."""
     loaders = {key: StateLoader(data) for key, data in state.items()}
     return SimpleNamespace(state=loaders, weights=loaders, other_models={}, otherModels={})
 
 
 def train_options(params: Mapping[str, DataLoader], tracker: Any) -> SimpleNamespace:
-    """Give the options of `train`."""
+    """Return the options of `train`."""
     return SimpleNamespace(params=dict(params), tracker=tracker)
 
 
 def evaluate_options(params: Mapping[str, DataLoader]) -> SimpleNamespace:
-    """Give the options of `evaluate`."""
+    """Return the options of `evaluate`."""
     return SimpleNamespace(params=dict(params), expected_output_types=[], expectedOutputTypes=[])
 
 
 def get_state_options(provider: StateProvider) -> SimpleNamespace:
-    """Give the options of `getModelState`."""
+    """Return the options of `getModelState`."""
     return SimpleNamespace(**_providers(provider))
 
 

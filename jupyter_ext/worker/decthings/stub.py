@@ -30,11 +30,11 @@ class _Element:
         self._data = data
 
     def format(self) -> str:
-        """Give the format, such as `png`."""
+        """Return the format, such as `png`."""
         return self._format
 
     def data(self) -> bytes:
-        """Give the file's bytes."""
+        """Return the file's bytes."""
         return self._data
 
 
@@ -90,23 +90,23 @@ class DecthingsTensor:
         self._type = data_type
 
     def type(self) -> str:
-        """Give the name of the type."""
+        """Return the name of the type."""
         return self._type
 
     def shape(self) -> list[int]:
-        """Give the dimensions."""
+        """Return the dimensions."""
         return list(self._data.shape)
 
     def item(self) -> Any:
-        """Give the only element."""
+        """Return the only element."""
         return self._data.item()
 
     def numpy(self) -> Any:
-        """Give the array."""
+        """Return the array."""
         return self._data
 
     def serialize(self) -> bytes:
-        """Give its bytes."""
+        """Return its bytes."""
         return self._tensor().encode("old")
 
     def serialized_byte_size(self) -> int:
@@ -172,7 +172,7 @@ class DataLoader:
         self._inner.shuffle_in_group([other._inner for other in others])
 
     def position(self) -> int:
-        """Give the index of the next one."""
+        """Return the index of the next one."""
         return int(self._inner.position())
 
     def set_position(self, position: int) -> None:
@@ -184,11 +184,11 @@ class DataLoader:
         return int(self._inner.remaining())
 
     def has_next(self, amount: int = 1) -> bool:
-        """Tell whether there are so many more."""
+        """Return whether there are so many more."""
         return bool(self._inner.has_next(amount))
 
     async def next(self, amount: int = 1) -> list[DecthingsTensor]:
-        """Give up to so many, and go on behind them."""
+        """Return up to so many, and go on behind them."""
         return [DecthingsTensor.deserialize(data)[0] for data in await self._inner.next(amount)]
 
 
@@ -313,7 +313,7 @@ async def _settled(value: Any) -> Any:
 
 
 def speaks_bytes(executor: Any) -> bool:
-    """Tell whether an executor was made by `make_model`, the package's own or this one."""
+    """Return whether an executor was made by `make_model`, the package's own or this one."""
     if not isinstance(executor, Mapping):
         return False
     made = executor.get("instantiateModel")

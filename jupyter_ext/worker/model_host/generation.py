@@ -39,7 +39,7 @@ class _Streamer:
         self._tell(self.text())
 
     def text(self) -> str:
-        """Give the text so far."""
+        """Return the text so far."""
         if self._tokenizer is None:
             return " ".join(map(str, self.tokens))
         return str(self._tokenizer.decode(self.tokens, skip_special_tokens=True))

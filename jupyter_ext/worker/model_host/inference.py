@@ -6,7 +6,7 @@ Rule: a batch gives every caller what the call alone would have given, within th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,7 +89,7 @@ class Inference:
         return Request([item for item, _ in taken], named, leading((*(kind for _, kind in taken), kind)))
 
     def batch_key(self, request: Request) -> Any:
-        """Give what calls must have in common to be computed together, or `None` where this one cannot be."""
+        """Return what calls must have in common to be computed together, or `None` where this one cannot be."""
         if not self._batch:
             return None
         if request.texts is not None:
@@ -175,7 +175,7 @@ class Inference:
         return split
 
     def _of_texts(self, texts: list[str], options: dict[str, Any], canceled: Canceled) -> Any:
-        """Give vectors [B, D] as an array, or a label with its score per text."""
+        """Return vectors [B, D] as an array, or a label with its score per text."""
         if self.task == "embed" and self._pooling.refused:
             raise BadInput(self._pooling.refused)
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
@@ -255,21 +255,29 @@ def _max_tokens(tokenizer: Any, module: Any) -> int | None:
 
 
 def _split(result: Any, sizes: Sequence[int]) -> list[Any] | None:
-    """Cut a result along its first dimension, or give `None` where something in it has another length."""
-    total = sum(sizes)
+    """Cut a result along its first dimension, or return `None` where something in it has another length."""
     if isinstance(result, torch.Tensor):
-        return list(torch.split(result, list(sizes))) if result.ndim and result.shape[0] == total else None
+        is_batch = result.ndim > 0 and result.shape[0] == sum(sizes)
+        return list(torch.split(result, list(sizes))) if is_batch else None
     if isinstance(result, dict):
-        parts = {key: _split(item, sizes) for key, item in result.items()}
-        if any(part is None for part in parts.values()):
-            return None
-        return [{key: part[i] for key, part in parts.items() if part} for i in range(len(sizes))]
+        rows = _split_all(result.values(), sizes)
+        return None if rows is None else [dict(zip(result, row, strict=True)) for row in rows]
     if isinstance(result, list | tuple):
-        split = [_split(item, sizes) for item in result]
-        if any(part is None for part in split):
-            return None
-        return [type(result)(part[i] for part in split if part) for i in range(len(sizes))]
+        rows = _split_all(result, sizes)
+        return None if rows is None else [row if isinstance(result, list) else tuple(row) for row in rows]
     return None
+
+
+def _split_all(items: Iterable[Any], sizes: Sequence[int]) -> list[list[Any]] | None:
+    """Cut several results, and return for each size the parts of all, or `None` where one cannot be cut."""
+    rows: list[list[Any]] = [[] for _ in sizes]
+    for item in items:
+        parts = _split(item, sizes)
+        if parts is None:
+            return None
+        for row, part in zip(rows, parts, strict=True):
+            row.append(part)
+    return rows
 
 
 def _close(one: Any, other: Any, tolerance: float) -> bool:

@@ -12,34 +12,33 @@ Operations: `call`, `generate`, `preview`, `tensors`, `tensor`; `status`, `attac
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import io
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
+from jupyter_ext.ipc import model_host_messages as host_messages
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call, serve
 from jupyter_ext.ipc.frames import Buffer
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.memory_usage import device_bytes, rollup
+from jupyter_ext.ipc.model_host_messages import HostError, HostState, Memory, ReadyReport
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights.change_detection import MappedFiles
+from jupyter_ext.worker.model_host.keep_alive import KeepAlive
 from jupyter_ext.worker.model_host.scheduler import Computer, Job
 from jupyter_ext.worker.model_host.users import Users
 from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.user_code import UserCode
 
 EXIT_OK, EXIT_FAILED, EXIT_HUNG = 0, 1, 70
-KEEP_ALIVE_S = 300.0
-"""How long a host stays after its last call where nobody says otherwise."""
 FLAG_GRACE_S = 1.0
 """A call that looks for its cancel between steps gets this long before it is interrupted."""
 HUNG_AFTER_S = 5.0
@@ -61,10 +60,12 @@ def run(spec: Mapping[str, Any]) -> int:
         The exit code for the process.
     """
     run_dir = Path(spec["run_dir"])
-    stacks = open(run_dir / "stacks.txt", "w")  # noqa: SIM115  stays open for faulthandler until the process ends
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
-    _prepare_process(spec)
+    write_stacks_to(run_dir / "stacks.txt")
+    cwd = spec.get("cwd") or "/"
+    import torch  # noqa: F401  before the setup, which gives it seeds and threads
+
+    prepare_process({**spec, "cwd": cwd if os.path.isdir(cwd) else "/"})
+    sys.argv = ["model"]
     host = Host(spec)
     try:
         host.load()
@@ -84,12 +85,8 @@ class Host:
         self._run_dir = Path(spec["run_dir"])
         self._labels: dict[str, str] = {}
         self._users = Users()
-        self._pinned = bool(spec.get("pin"))
-        keep_alive_s = spec.get("keep_alive_s")
-        self._keep_alive_s = KEEP_ALIVE_S if keep_alive_s is None else float(keep_alive_s)
-        self._used_at = time.time()
+        self._keep_alive = KeepAlive(spec.get("keep_alive_s"), bool(spec.get("pin")))
         self._num_calls = 0
-        self._in_flight = 0
         self._retired: str | None = None
         self._memory: tuple[float, dict[str, int]] = 0.0, {}
 
@@ -116,7 +113,7 @@ class Host:
         self._inference = inference.Inference(self._loaded, spec.get("batch"))
         self._computer = Computer(self._inference)
         dtype = self._loaded.dtype
-        self._about = {
+        self._about: host_messages.Loaded = {
             "device": str(self._loaded.device),
             "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
             "task": self._inference.task,
@@ -154,7 +151,7 @@ class Host:
             )
         return main.__dict__[name]
 
-    def describe_failure(self, error: BaseException) -> dict[str, Any]:
+    def describe_failure(self, error: BaseException) -> HostError:
         """Describe why the model could not be loaded."""
         from jupyter_ext.weights.loader import CannotLoad
 
@@ -162,10 +159,10 @@ class Host:
             return {"code": error.code, "message": str(error)}
         if isinstance(error, model_files.BadWeights):
             return {"code": "bad_weights", "message": str(error)}
-        told = tracebacks.describe(error, self._labels, Path.cwd())
-        print(told["text"], file=sys.stderr, flush=True)
-        message = f"{told['type']}: {told['message']}" if told["message"] else told["type"]
-        return {"code": "exception", "message": message, "frames": told["frames"], "text": told["text"]}
+        failure = tracebacks.describe(error, self._labels, Path.cwd())
+        print(failure["text"], file=sys.stderr, flush=True)
+        message = f"{failure['type']}: {failure['message']}" if failure["message"] else failure["type"]
+        return {"code": "exception", "message": message, "frames": failure["frames"], "text": failure["text"]}
 
     # -- serving ----------------------------------------------------------------------------------------------------
 
@@ -181,23 +178,14 @@ class Host:
     async def _answer(self) -> None:
         self._loop = asyncio.get_running_loop()
         server = await serve(self._spec["calls"], self._handle)
-        write_json(self._run_dir / "host.json", {"state": "ready", **self._about, **self._notices()})
+        report: ReadyReport = {**self._about, "state": "ready", "notices": self._notices()}
+        write_json(self._run_dir / "host.json", report)
         while self._retired is None:
             await asyncio.sleep(_CHECK_S)
             self._users.drop_gone()
-            if self._is_expired():
+            if self._keep_alive.is_over:
                 self._retire("keep_alive")
         server.close()
-
-    def _is_expired(self) -> bool:
-        expires_at = self._expires_at()
-        return expires_at is not None and not self._in_flight and time.time() >= expires_at
-
-    def _expires_at(self) -> float | None:
-        """Give the Unix time at which nobody needs this host any more, or `None` for never or not yet."""
-        if self._pinned or self._keep_alive_s < 0 or self._in_flight:
-            return None
-        return self._used_at + self._keep_alive_s
 
     def _retire(self, reason: str) -> None:
         """Begin to end: no call is taken any more."""
@@ -239,11 +227,11 @@ class Host:
         if not isinstance(content, dict):
             raise CallError({"code": "input", "message": "a generation has a prompt and options"})
 
-        def tell(text: str, num_tokens: int) -> None:
+        def send_text(text: str, num_tokens: int) -> None:
             event = {"text": text, "num_tokens": num_tokens}
             asyncio.run_coroutine_threadsafe(call.send(event), self._loop)
 
-        job = Job.generate(content.get("prompt"), dict(content.get("options") or {}), tell)
+        job = Job.generate(content.get("prompt"), dict(content.get("options") or {}), send_text)
         return await self._compute(job, call)
 
     async def _preview(self, call: Call) -> _Answer:
@@ -267,7 +255,7 @@ class Host:
 
     async def _compute(self, job: Job, call: Call) -> _Answer:
         """Have the main thread compute, and give up when the caller does."""
-        self._in_flight += 1
+        self._keep_alive.begin_call()
         self._num_calls += 1
         if call.op != "preview" and not call.params.get("for_page"):
             # the engine that asks for a page is no user
@@ -281,8 +269,7 @@ class Host:
             outcome: _Answer | BaseException = await done
         finally:
             canceled.cancel()
-            self._in_flight -= 1
-            self._used_at = time.time()
+            self._keep_alive.end_call()
         if isinstance(outcome, BaseException):
             raise CallError(self._describe(outcome))
         return outcome
@@ -306,36 +293,39 @@ class Host:
             return {"code": "canceled", "message": "The call was canceled."}
         if isinstance(error, BadInput | values.CannotTravel):
             return {"code": "input", "message": str(error)}
-        told = tracebacks.describe(error, self._labels, Path.cwd())
-        return {"code": "exception", **told}
+        failure = tracebacks.describe(error, self._labels, Path.cwd())
+        return {"code": "exception", **failure}
 
     # -- about itself -----------------------------------------------------------------------------------------------
 
     async def _status(self, call: Call) -> _Answer:
         return self._state(), ()
 
-    def _state(self) -> dict[str, Any]:
-        state = "unloading" if self._retired else "busy" if self._in_flight else "ready"
+    def _state(self) -> HostState:
+        keep_alive, left_s = self._keep_alive, self._keep_alive.left_s
+        state: Literal["ready", "busy", "unloading"] = (
+            "unloading" if self._retired else "busy" if keep_alive.in_flight else "ready"
+        )
         return {
             **self._about,
-            **self._notices(),
             **self._measure(),
+            "notices": self._notices(),
             "state": state,
             "num_calls": self._num_calls,
             "num_batches": self._inference.num_batches,
-            "in_flight": self._in_flight,
-            "used_at": self._used_at,
-            "keep_alive_s": self._keep_alive_s,
-            "expires_at": self._expires_at(),
-            "pinned": self._pinned,
+            "in_flight": keep_alive.in_flight,
+            "used_at": keep_alive.used_at,
+            "keep_alive_s": keep_alive.seconds,
+            "expires_at": None if left_s is None else time.time() + left_s,
+            "pinned": keep_alive.pinned,
             "users": self._users.all(),
         }
 
-    def _notices(self) -> dict[str, Any]:
-        return {"notices": [*self._loaded.notices, *self._inference.notices, *self._files.notices()]}
+    def _notices(self) -> list[str]:
+        return [*self._loaded.notices, *self._inference.notices, *self._files.notices()]
 
-    def _measure(self) -> dict[str, Any]:
-        """Give the memory in bytes; walking the page tables of a large model takes milliseconds, so not each time."""
+    def _measure(self) -> Memory:
+        """Return the memory in bytes; walking the page tables of a large model takes milliseconds, so not each time."""
         measured_at, memory = self._memory
         if time.monotonic() - measured_at > _MEMORY_EVERY_S or not memory:
             memory = rollup()
@@ -349,7 +339,7 @@ class Host:
     async def _attach(self, call: Call) -> _Answer:
         user = call.params.get("user") or {}
         self._users.add(str(user.get("id")), str(user.get("name")), user.get("pid"))
-        self._used_at = time.time()
+        self._keep_alive.touch()
         return self._state(), ()
 
     async def _detach(self, call: Call) -> _Answer:
@@ -358,17 +348,18 @@ class Host:
 
     async def _settings(self, call: Call) -> _Answer:
         if call.params.get("pinned") is not None:
-            self._pinned = bool(call.params["pinned"])
+            self._keep_alive.pinned = bool(call.params["pinned"])
         if call.params.get("keep_alive_s") is not None:
-            self._keep_alive_s = float(call.params["keep_alive_s"])
-        self._used_at = time.time()
+            self._keep_alive.seconds = float(call.params["keep_alive_s"])
+        self._keep_alive.touch()
         return self._state(), ()
 
     async def _retire_if_idle(self, call: Call) -> _Answer:
         """End if nobody is in a call; `used_before` refuses also where somebody was since."""
         used_before = call.params.get("used_before")
-        if self._in_flight or (used_before is not None and self._used_at > used_before):
-            return {"retired": False, "in_flight": self._in_flight}, ()
+        in_flight = self._keep_alive.in_flight
+        if in_flight or (used_before is not None and self._keep_alive.used_at > used_before):
+            return {"retired": False, "in_flight": in_flight}, ()
         self._memory = 0.0, {}
         state = self._state()
         self._loop.call_later(0.0, self._retire, str(call.params.get("reason") or "unload"))
@@ -378,25 +369,3 @@ class Host:
 def _num_bytes(tensors: Any) -> int:
     seen = {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors}
     return sum(seen.values())
-
-
-def _prepare_process(spec: Mapping[str, Any]) -> None:
-    if spec.get("environ"):
-        os.environ.clear()
-        os.environ.update(spec["environ"])
-    cwd = spec.get("cwd") or "/"
-    os.chdir(cwd if os.path.isdir(cwd) else "/")
-    sys.path[:] = list(dict.fromkeys([*(spec.get("sys_path") or ()), cwd, *sys.path]))
-    sys.path_importer_cache.clear()
-    sys.argv = ["model"]
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = io.TextIOWrapper(
-            io.FileIO(descriptor, "wb", closefd=False), "utf-8", "replace", line_buffering=True
-        )
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-    import torch
-
-    torch.manual_seed(int.from_bytes(os.urandom(7), "big"))
-    if spec.get("threads"):
-        torch.set_num_threads(spec["threads"])

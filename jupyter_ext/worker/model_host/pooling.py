@@ -34,7 +34,7 @@ class Pooling:
     refused: str | None = None
 
     def __call__(self, tokens_BTD: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
-        """Pool token vectors of shape [B, T, D] under a mask [B, T]; gives [B, D]."""
+        """Pool token vectors of shape [B, T, D] under a mask [B, T], and return [B, D]."""
         mask_BT1 = mask_BT.unsqueeze(-1).to(tokens_BTD.dtype)
         if self.mode == "cls":
             first_B = mask_BT.to(torch.int64).argmax(dim=1)

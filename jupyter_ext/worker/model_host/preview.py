@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from jupyter_ext.weights.safetensors import MAX_RANK
+
 NUM_BINS = 40
 NUM_FIRST = 8
 MAX_OUTPUTS = 16
@@ -26,6 +28,21 @@ _DTYPES = {
     name: getattr(torch, name)
     for name in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "uint8", "bool")
 }
+_COMPUTED = frozenset(
+    {
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+    }
+    | {torch.int32, torch.int64}
+)
+_PACKED = frozenset({getattr(torch, "float4_e2m1fn_x2", None)})
+"""Dtypes whose elements hold several numbers."""
 _FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 _INTEGERS_BELOW = 100
 """What random integers are below: small enough for any vocabulary."""
@@ -36,7 +53,7 @@ class BadRequest(ValueError):
 
 
 def arguments(asked: Mapping[str, Any]) -> list[Any]:
-    """Give a call's positional arguments.
+    """Return a call's positional arguments.
 
     Args:
         asked: `{"texts": [text, …]}`, or `{"tensors": [{"shape", "dtype", "fill"} or {"literal", "dtype"}, …]}`.
@@ -54,24 +71,35 @@ def arguments(asked: Mapping[str, Any]) -> list[Any]:
     raise BadRequest("Give texts, or tensors by shape or written out.")
 
 
-def _tensor(told: Mapping[str, Any]) -> torch.Tensor:
-    name = told.get("dtype", "float32")
+def _tensor(asked: Mapping[str, Any]) -> torch.Tensor:
+    name = asked.get("dtype", "float32")
     dtype = _DTYPES.get(name) if isinstance(name, str) else None
     if dtype is None:
-        raise BadRequest(f"{name!r} is no dtype here; {', '.join(_DTYPES)} are.")
-    if "literal" in told:
+        raise BadRequest(f"{name!r:.60} is no dtype here; {', '.join(_DTYPES)} are.")
+    if "literal" in asked:
         try:
-            return torch.tensor(told["literal"], dtype=dtype)
+            return torch.tensor(asked["literal"], dtype=dtype)
         except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-            raise BadRequest(f"The values make no {name} tensor: {error}.") from None
-    shape, fill = told.get("shape"), told.get("fill", "normal")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise BadRequest(f"{shape!r} is no shape; give sizes such as [1, 3, 224, 224].")
-    if (count := math.prod(shape)) > MAX_ELEMENTS:
-        raise BadRequest(f"{shape} has {count:,} numbers; try at most {MAX_ELEMENTS:,} here.")
+            raise BadRequest(f"The values make no {name} tensor: {str(error)[:300]}.") from None
+    fill = asked.get("fill", "normal")
     if fill not in _FILLS:
-        raise BadRequest(f"{fill!r} is no way to fill a tensor; {', '.join(_FILLS)} are.")
-    return _filled(shape, dtype, fill)
+        raise BadRequest(f"{fill!r:.60} is no way to fill a tensor; {', '.join(_FILLS)} are.")
+    return _filled(_shape(asked.get("shape")), dtype, fill)
+
+
+def _shape(shape: Any) -> list[int]:
+    """Check a shape, its sizes before their product.
+
+    Raises:
+        BadRequest: It is none, or too large to try here.
+    """
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise BadRequest(f"{shape!r:.200} is no shape; give sizes such as [1, 3, 224, 224].")
+    if len(shape) > MAX_RANK or any(size > MAX_ELEMENTS for size in shape):
+        raise BadRequest(f"The shape is too large; try at most {MAX_ELEMENTS:,} numbers here.")
+    if (count := math.prod(size or 1 for size in shape)) > MAX_ELEMENTS:
+        raise BadRequest(f"{shape} has {count:,} numbers; try at most {MAX_ELEMENTS:,} here.")
+    return shape
 
 
 def _filled(shape: Sequence[int], dtype: torch.dtype, fill: str) -> torch.Tensor:
@@ -142,34 +170,44 @@ def _as_tensor(value: Any) -> torch.Tensor | None:
 
 def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> dict[str, Any]:
     tensor = tensor.cpu()
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "name": name,
         "kind": "tensor",
         "shape": list(tensor.shape),
         "dtype": str(tensor.dtype).removeprefix("torch."),
         "num_nonfinite": 0,
     }
-    flat = tensor.reshape(-1)
-    if flat.numel() == 0 or flat.is_complex():
-        return told
-    told["first"] = [_number(item) for item in flat[:NUM_FIRST].tolist()]
-    if tensor.is_floating_point():
+    flat = _numbers(tensor)
+    if flat is None or flat.numel() == 0:
+        return summary
+    summary["first"] = [_number(item) for item in flat[:NUM_FIRST].tolist()]
+    if flat.is_floating_point():
         finite = torch.isfinite(flat)
-        told["num_nonfinite"] = int(flat.numel() - finite.sum())
-        flat = flat[finite] if told["num_nonfinite"] else flat
+        summary["num_nonfinite"] = int(flat.numel() - finite.sum())
+        flat = flat[finite] if summary["num_nonfinite"] else flat
     if flat.numel() == 0:
-        return told
+        return summary
+    summary |= _statistics(flat)
+    if texts and tensor.ndim == 2 and len(tensor) == len(texts) and tensor.shape[1] <= _MAX_DIMENSIONS:
+        summary["embeddings"] = _embeddings(tensor.double())
+    return summary
+
+
+def _statistics(flat: torch.Tensor) -> dict[str, Any]:
+    """Describe finite numbers: least, most, mean, deviation, norm, and how they are spread."""
     low, high = (float(item) for item in torch.aminmax(flat))
     sample = flat[:: -(-flat.numel() // MAX_SAMPLE)].double()
-    told |= {"min": _number(low), "max": _number(high), "mean": _number(float(sample.mean()))}
-    told["std"] = _number(float(sample.std(correction=0)))
-    told["norm"] = _number(float(torch.linalg.vector_norm(sample)))
-    if flat.numel() > 1 and low < high:
+    statistics: dict[str, Any] = {
+        "min": _number(low),
+        "max": _number(high),
+        "mean": _number(float(sample.mean())),
+    }
+    statistics["std"] = _number(float(sample.std(correction=0)))
+    statistics["norm"] = _number(float(torch.linalg.vector_norm(sample)))
+    if flat.numel() > 1 and low < high and math.isfinite(high - low):
         counts = torch.histc(sample, NUM_BINS, low, high)
-        told["histogram"] = {"from": low, "to": high, "counts": [int(count) for count in counts]}
-    if texts and tensor.ndim == 2 and len(tensor) == len(texts) and tensor.shape[1] <= _MAX_DIMENSIONS:
-        told["embeddings"] = _embeddings(tensor.double())
-    return told
+        statistics["histogram"] = {"from": low, "to": high, "counts": [int(count) for count in counts]}
+    return statistics
 
 
 def _embeddings(vectors_BD: torch.Tensor) -> dict[str, Any]:
@@ -179,10 +217,22 @@ def _embeddings(vectors_BD: torch.Tensor) -> dict[str, Any]:
     units_BD = vectors_BD / norms_B.clamp(min=1e-12).unsqueeze(1)
     return {
         "dimensions": vectors_BD.shape[1],
-        "norms": [round(norm, 6) for norm in norms_B.tolist()],
-        "vectors": [[round(number, 6) for number in row] for row in vectors_BD.tolist()],
-        "similarity": [[round(number, 4) for number in row] for row in (units_BD @ units_BD.T).tolist()],
+        "norms": [_number(round(norm, 6)) for norm in norms_B.tolist()],
+        "vectors": [[_number(round(number, 6)) for number in row] for row in vectors_BD.tolist()],
+        "similarity": [
+            [_number(round(number, 4)) for number in row] for row in (units_BD @ units_BD.T).tolist()
+        ],
     }
+
+
+def _numbers(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Return a tensor's numbers in a dtype that torch computes with, or `None` where they are no real numbers."""
+    flat = tensor.reshape(-1)
+    if flat.is_complex() or flat.dtype in _PACKED:
+        return None
+    if flat.dtype in _COMPUTED:
+        return flat
+    return flat.to(torch.float32 if flat.is_floating_point() else torch.float64)
 
 
 def _number(value: float) -> float | str:

@@ -25,7 +25,7 @@ def is_text(value: Any) -> bool:
 
 
 def texts_of(value: Any) -> list[str]:
-    """Give the texts of what `is_text` accepts."""
+    """Return the texts of what `is_text` accepts."""
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
@@ -43,28 +43,41 @@ def to_tensors(value: Any, device: torch.device, dtype: torch.dtype | None) -> t
     if isinstance(value, torch.Tensor):
         return value.to(device), "tensor"
     if type(value).__module__ == "numpy" and hasattr(value, "ndim"):
-        if value.dtype.kind not in "biufc":
-            return value, "other"
-        array = torch.from_numpy(value) if value.ndim else torch.tensor(value.item())
-        return _cast(array, device, dtype), "array"
+        return _of_array(value, device, dtype)
     if hasattr(value, "to_numpy") and type(value).__module__.startswith("pandas"):
         return to_tensors(value.to_numpy(), device, dtype)
     if isinstance(value, dict):
         items = {key: to_tensors(item, device, dtype) for key, item in value.items()}
         return {key: item for key, (item, _) in items.items()}, leading(kind for _, kind in items.values())
     if isinstance(value, list | tuple):
-        if _is_numbers(value):
-            try:
-                return _cast(torch.tensor(value), device, dtype), "list"
-            except (ValueError, TypeError) as error:
-                raise BadInput(f"a list of numbers has rows of different lengths ({error}).") from None
-        pairs = [to_tensors(item, device, dtype) for item in value]
-        return type(value)(item for item, _ in pairs), leading(kind for _, kind in pairs)
+        return _of_list(value, device, dtype)
     return value, "other"
 
 
+def _of_array(value: Any, device: torch.device, dtype: torch.dtype | None) -> tuple[Any, Kind]:
+    if value.dtype.kind not in "biufc":
+        return value, "other"
+    array = torch.from_numpy(value) if value.ndim else torch.tensor(value.item())
+    return _cast(array, device, dtype), "array"
+
+
+def _of_list(
+    value: list[Any] | tuple[Any, ...], device: torch.device, dtype: torch.dtype | None
+) -> tuple[Any, Kind]:
+    if _is_numbers(value):
+        try:
+            return _cast(torch.tensor(value), device, dtype), "list"
+        except (ValueError, TypeError, RuntimeError) as error:
+            if isinstance(error, RuntimeError):  # a whole number of more than 64 bits
+                raise BadInput(f"a list holds a number that no tensor can ({error}).") from None
+            raise BadInput(f"a list of numbers has rows of different lengths ({error}).") from None
+    pairs = [to_tensors(item, device, dtype) for item in value]
+    items = [item for item, _ in pairs]
+    return items if isinstance(value, list) else tuple(items), leading(kind for _, kind in pairs)
+
+
 def leading(kinds: Any) -> Kind:
-    """Give the kind that decides about the result: tensors before arrays before lists."""
+    """Return the kind that decides about the result: tensors before arrays before lists."""
     found = set(kinds)
     for kind in ("tensor", "array", "list"):
         if kind in found:
@@ -113,7 +126,7 @@ LEFT_OUT = type("LeftOut", (), {"__repr__": lambda _: "<left out>"})()
 
 
 def of_kind(result: Any, kind: Kind) -> Any:
-    """Give a result in the kind that went in.
+    """Return a result in the kind that went in.
 
     Raises:
         BadInput: Nothing of it can be sent.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from jupyter_ext.ipc import processes
+from jupyter_ext.ipc.model_host_messages import UserState
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Users:
             if user.pid is not None and not processes.is_alive(user.pid, user.ticks):
                 del self._users[user_id]
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[UserState]:
         """List the users; `since` is Unix time in seconds."""
         return [
             {"id": user_id, "name": user.name, "pid": user.pid, "since": user.since}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from jupyter_ext.worker.runtime.conversion import as_declared, declared_types
 from jupyter_ext.worker.sdk.inputs import MISSING, InputSpec
 
 _DOWNLOAD_TIMEOUT_S = 60.0
@@ -46,12 +47,14 @@ def arguments(function: Any, inputs: Mapping[str, Any], files: Files) -> dict[st
         FileNotFoundError: An input is to be a file, and there is none of this path.
     """
     found: dict[str, Any] = dict(inputs)
+    kinds = declared_types(function)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         name = parameter.name
         if name in inputs:
-            found[name] = _declared(name, inputs[name], parameter.annotation, files)
+            value = _declared(name, inputs[name], parameter.annotation, files)
+            found[name] = as_declared(name, value, kinds.get(name))
         elif _is_field(parameter.default):
             here = Files(Path.cwd(), files.directory)
             found[name] = _declared(name, _default_of(parameter.default), parameter.annotation, here)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 
-def words_of(inputs: Mapping[str, Any], spellings: Mapping[str, Mapping[str, str]]) -> list[str]:
+
+def words_of(inputs: Mapping[str, Any], spellings: Mapping[str, OptionSpelling]) -> list[str]:
     """Return the words that give a script its inputs.
 
     Args:
         inputs: Values by the input's name. `None` is what an option has that is not given.
         spellings: By the input's name: `flag`, `off` (how its opposite is written), and `form`, see
-            `protocol.schema.script_options`. One that is missing is written `--name value`.
+            `protocol.schema.options`. One that is missing is written `--name value`.
     """
     named: list[str] = []
     positional: list[str] = []
@@ -37,7 +39,7 @@ def _form_of(value: Any) -> str:
     return "list" if isinstance(value, list | tuple) else "value"
 
 
-def _written(value: Any, how: Mapping[str, str]) -> list[str]:
+def _written(value: Any, how: OptionSpelling) -> list[str]:
     flag = how["flag"]
     match how["form"]:
         case "flag":

@@ -6,12 +6,15 @@ Standard library only; names are unpickled by cloudpickle's pickles, which need 
     code/<source>.py        the cell, with the line numbers that the notebook shows
     code/names.pkl          names of the notebook, by value
     code/function.pkl       the function of `jx.train(fn)`
+    code/inputs.pkl         inputs that JSON cannot say, by name: the JSON that stands for one, and its pickle
     code/folder/…           the files of a Cog project; see `cog_project`
 """
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import json
 import linecache
 import os
 import pickle
@@ -21,7 +24,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.worker.runtime import old_paths
 from jupyter_ext.worker.runtime.command_line import words_of
 
 
@@ -29,16 +34,21 @@ class UserCode:
     """One unpacked bundle."""
 
     def __init__(self, directory: Path) -> None:
+        old_paths.install()
         self._directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
         self.entry: str = manifest["entry"]
+        self.method: str = manifest.get("method", "train")
+        """What is called where the entry is a class."""
+        self.streams: bool = manifest.get("streams", False)
+        """Whether items of a generator are told as they come: those of a prediction."""
         self.source_name: str = (manifest.get("source") or "").removeprefix("folder/")
         self._source = directory / manifest["source"] if manifest.get("source") else None
         self.file: str | None = manifest.get("file")
         """The file that this is the text of, where it is that of a file."""
         self._arguments: list[str] = manifest.get("arguments", [])
-        self._options: dict[str, dict[str, str]] | None = manifest.get("options")
+        self._options: dict[str, OptionSpelling] | None = manifest.get("options")
         self._imports: dict[str, str] = manifest.get("imports", {})
         self.labels: dict[str, str] = dict(manifest.get("labels", {}))
         if self._source is not None:
@@ -48,6 +58,7 @@ class UserCode:
 
     def load(self, main: ModuleType) -> None:
         """Put the notebook's names into `main`; a cell that defines the entry is executed there too."""
+        vars(builtins).setdefault("display", _display)
         for alias, name in self._imports.items():
             module = importlib.import_module(name)
             setattr(main, alias, module)
@@ -62,6 +73,15 @@ class UserCode:
             sys.argv = [self.file, *self._arguments]
         if self.kind == "cell":
             self.execute(main)
+
+    def exact_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return inputs as they were given, where JSON only stands for them and was not changed since."""
+        path = self._directory / "inputs.pkl"
+        if not path.exists():
+            return dict(inputs)
+        given: dict[str, tuple[str, bytes]] = pickle.loads(path.read_bytes())
+        same = {name for name in inputs if name in given and json.loads(given[name][0]) == inputs[name]}
+        return {name: pickle.loads(given[name][1]) if name in same else inputs[name] for name in inputs}
 
     def run_as_script(self, main: ModuleType, inputs: Mapping[str, Any]) -> None:
         """Execute a script with its inputs: as its command line where it reads one, else as variables."""
@@ -80,7 +100,7 @@ class UserCode:
         if self.file is not None:
             _remember_source(filename, text)  # the file may have been changed since
         main.__dict__["__file__"] = filename
-        exec(compile(text, filename, "exec"), main.__dict__)
+        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""
@@ -88,6 +108,12 @@ class UserCode:
             with open(self._directory / "function.pkl", "rb") as file:
                 return pickle.load(file)
         return main.__dict__[self.entry]
+
+
+def _display(*things: Any, **_options: Any) -> None:
+    """Stand for the notebook's `display`: a training has no page, so what is displayed is printed."""
+    for thing in things:
+        print(repr(thing))
 
 
 def _remember_source(filename: str, text: str) -> None:

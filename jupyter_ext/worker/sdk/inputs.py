@@ -5,7 +5,9 @@ Source: Cog's Python reference, "Input(**kwargs)".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
@@ -26,6 +28,15 @@ class InputSpec:
     max_length: int | None = None
     regex: str | None = None
     choices: tuple[Any, ...] | None = None
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        """Be pickled as the call of `Input()` that made it."""
+        given = {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not field.default
+        }
+        return partial(Input, **given), ()
 
 
 def Input(  # noqa: N802  Cog's name
@@ -67,3 +78,6 @@ def Input(  # noqa: N802  Cog's name
         regex,
         tuple(choices) if choices else None,
     )
+
+
+Input.__module__ = "jupyter_ext"  # stored bundles name it by this, so it must outlive this module's path

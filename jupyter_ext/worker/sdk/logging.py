@@ -214,3 +214,9 @@ def _short(value: Any) -> str:
         return f"{float(value):.4g}"
     except (TypeError, ValueError, RuntimeError):
         return str(value)
+
+
+for _public in (log, log_many, progress, should_stop):
+    _public.__module__ = (
+        "jupyter_ext"  # stored bundles name them by it, so it must outlive this module's path
+    )

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_ext.ipc import decthings_codec, values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
-from jupyter_ext.worker.session.inspection.post_mortem import Failure
+from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
 from jupyter_ext.worker.session.runtime.trainings import Training, new_id
@@ -37,7 +37,7 @@ class CallContext:
             raise invalid("args", str(error)) from error
 
     def as_bytes(self, state: Mapping[str, Any]) -> dict[str, bytes]:
-        """Give a state as Decthings' bytes by key."""
+        """Return a state as Decthings' bytes by key."""
         try:
             return decthings_codec.encode_state(state)
         except TypeError as error:
@@ -52,7 +52,7 @@ class CallContext:
             raise CallError({"code": code, "message": f"what {op} gave cannot be sent: {error}"}) from error
 
     def source(self) -> Any:
-        """Give what models are made from."""
+        """Return what models are made from."""
         if self._state.code.source is None:
             message = (
                 "the session's code defines no class and no variable `model`; define one, or call functions"
@@ -61,7 +61,7 @@ class CallContext:
         return self._state.code.source
 
     def model(self, call: Call) -> InstantiatedModel:
-        """Give the model that a call names, or the only one."""
+        """Return the model that a call names, or the only one."""
         model_id = call.params.get("model_id")
         if model_id is None and len(self._state.models) == 1:
             return next(iter(self._state.models.values()))
@@ -73,7 +73,7 @@ class CallContext:
         return found
 
     def training(self, call: Call) -> Training:
-        """Give the training that a call names."""
+        """Return the training that a call names."""
         training_id = call.params.get("training_id")
         found = self._state.trainings.get(str(training_id))
         if found is None:
@@ -81,8 +81,8 @@ class CallContext:
             raise CallError({"code": "training_not_found", "message": message})
         return found
 
-    def failure(self) -> Failure:
-        """Give the last exception."""
+    def failure(self) -> PostMortem:
+        """Return the last exception."""
         if self._state.failure is None:
             raise CallError(
                 {
@@ -93,7 +93,7 @@ class CallContext:
         return self._state.failure
 
     async def given_state(self, call: Call) -> Mapping[str, Any] | None:
-        """Give the state that a call names or brings, or `None`."""
+        """Return the state that a call names or brings, or `None`."""
         if call.params.get("state_id") is not None:
             return self.kept_state(call)
         if call.params.get("keys") is not None:
@@ -110,14 +110,14 @@ class CallContext:
         return state
 
     def keep_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep a state; gives its id and the bytes of its keys."""
+        """Keep a state; returns its id and the bytes of its keys."""
         state_id = new_id()
         self._state.states[state_id] = dict(state)
         keys = [{"key": key, "bytes": size_of(value)} for key, value in state.items()]
         return {"state_id": state_id, "keys": keys}
 
     def kept_state(self, call: Call) -> dict[str, Any]:
-        """Give the state that a call names."""
+        """Return the state that a call names."""
         state_id = call.params.get("state_id")
         found = self._state.states.get(str(state_id))
         if found is None:
@@ -127,7 +127,7 @@ class CallContext:
 
 
 def text_of(call: Call, name: str) -> str:
-    """Give a parameter that must be a text."""
+    """Return a parameter that must be a text."""
     found = call.params.get(name)
     if found is None or not isinstance(found, str | int) or found == "":
         raise invalid(name, "it must be given")
@@ -147,6 +147,6 @@ def copied(value: Any) -> Any:
 
 
 def size_of(value: Any) -> int:
-    """Give the bytes of a value of a state."""
+    """Return the bytes of a value of a state."""
     size = getattr(value, "nbytes", None)
     return int(size) if size is not None else len(value) if isinstance(value, bytes | str) else 0

@@ -4,7 +4,8 @@ Rule: the user's code runs in the main thread and nowhere else; whatever only lo
 training has the main thread. Every refusal has a `code`:
 
     invalid_parameter · model_not_found · training_not_found · training_not_running · state_not_found ·
-    state_key_not_found · not_offered · invalid_output · exception (with `exception`) · interrupted · no_failure · unknown_op
+    state_key_not_found · not_offered · invalid_output · exception (with `exception`) · interrupted · busy · no_failure ·
+    unknown_op
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.call_context import Answer, CallContext
 from jupyter_ext.worker.session.inspection_handlers import InspectionHandlers
-from jupyter_ext.worker.session.model_handlers import ModelCalls
+from jupyter_ext.worker.session.model_handlers import ModelHandlers
 from jupyter_ext.worker.session.runtime.state import SessionState
-from jupyter_ext.worker.session.training_handlers import TrainingCalls
-from jupyter_ext.worker.session.user_code_runner import UserCode
+from jupyter_ext.worker.session.training_handlers import TrainingHandlers
+from jupyter_ext.worker.session.user_code_runner import UserCodeRunner
 
 _PASSIVE = frozenset({"status", "watch", "training_status", "training_metrics", "stacks"})
 """Calls that only look on: they do not keep a session from ending when it is inactive."""
@@ -41,12 +42,12 @@ class SessionOps:
     def __init__(self, state: SessionState, redactor: Redactor, stop: Callable[[], None]) -> None:
         self._state = state
         self._stop = stop
-        asked = CallContext(state)
-        self._user_code = UserCode(state, asked, redactor)
+        context = CallContext(state)
+        self._user_code = UserCodeRunner(state, context, redactor)
         parts: tuple[Any, ...] = (
-            ModelCalls(state, asked, self._user_code, redactor),
-            TrainingCalls(state, asked, self._user_code),
-            InspectionHandlers(state, asked, redactor),
+            ModelHandlers(state, context, self._user_code, redactor),
+            TrainingHandlers(state, context, self._user_code),
+            InspectionHandlers(state, context, redactor),
             self,
         )
         self._ops: dict[str, Callable[[Call], Awaitable[Answer]]] = {
@@ -79,7 +80,7 @@ class SessionOps:
 
     async def op_shutdown(self, call: Call) -> Answer:
         """Let models tidy up, and end the process."""
-        if not self._state.turns.is_busy:
+        if not self._state.scheduler.is_busy:
             with contextlib.suppress(CallError, TimeoutError):
                 async with asyncio.timeout(2.0):
                     for made in list(self._state.models.values()):

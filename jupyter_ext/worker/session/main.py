@@ -10,9 +10,7 @@ Rule: the state that is told is the state that is: this process tells what it do
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
-import signal
 import sys
 import threading
 import time
@@ -24,10 +22,10 @@ from jupyter_ext.ipc import channel_server
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.debugger import keep_out_of_debuggers
-from jupyter_ext.worker.session.runtime.state import WARN_BEFORE_S, SessionState
-from jupyter_ext.worker.training import main as runner
+from jupyter_ext.worker.session.runtime.state import SessionState
 
 EXIT_OK, EXIT_CODE_FAILED, EXIT_NO_KERNEL = 0, 1, 3
 _WATCH_INTERVAL_S = 0.5
@@ -44,11 +42,12 @@ class Session:
     """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
+        from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
         from jupyter_ext.worker.session.dispatcher import SessionOps
         from jupyter_ext.worker.session.inspection.post_mortem import install_in_shell
         from jupyter_ext.worker.session.runtime import kernel as session_kernel
         from jupyter_ext.worker.session.runtime.code_loader import SessionCode
-        from jupyter_ext.worker.session.runtime.main_thread import Turns
+        from jupyter_ext.worker.session.runtime.main_thread import Scheduler
 
         self._spec = spec
         self._dir = Path(spec["run_dir"])
@@ -59,25 +58,25 @@ class Session:
             self._dir,
             spec["sockets"],
             self._redactor,
-            lambda number, frame: self._turns.on_signal(number, frame),
+            lambda number, frame: self._scheduler.on_signal(number, frame),
         )
-        self.state = SessionState(
-            self._dir, spec.get("inactive_s"), SessionCode(session_kernel.main_module(self._app))
-        )
-        self._turns = Turns(self.state.changed, self._end, (self._dir / "stop").exists)
-        self.state.turns = self._turns
+        endpoint = DebugEndpoint(self._dir, f"{spec['calls'].removesuffix('.call')}.dap")
+        code = SessionCode(session_kernel.main_module(self._app))
+        self.state = SessionState(self._dir, spec.get("inactive_s"), code, endpoint)
+        self._scheduler = Scheduler(self.state.changed, self._end, (self._dir / "stop").exists)
+        self.state.scheduler = self._scheduler
         self._ops = SessionOps(self.state, self._redactor, self._end)
         install_in_shell(self._app.shell, self.state)
         self._calls = threading.Thread(target=self._serve, name="calls", daemon=True)
         keep_out_of_debuggers(self._calls)
 
     def run(self) -> int:
-        """Be the session until it is over; gives the exit code."""
+        """Be the session until it is over; returns the exit code."""
         from jupyter_ext.worker.session.runtime import kernel as session_kernel
 
         kernel: Any = self._app.kernel
         loop = session_kernel.main_loop()
-        self._turns.begin(loop, kernel._main_asyncio_lock)
+        self._scheduler.begin(loop, kernel._main_asyncio_lock)
         kernel.start()
         self._calls.start()
         while not self._stopping:
@@ -134,7 +133,7 @@ class Session:
 
         call = Call("load_code", params, [], asyncio.Event(), None, nobody)
         try:
-            told, _ = await self._ops.handle(call)
+            payload, _ = await self._ops.handle(call)
         except CallError as error:
             write_json(self._dir / "load.json", {"ok": False, "error": error.error})
             if self._spec.get("keep_on_error", True):
@@ -142,7 +141,7 @@ class Session:
             print(error.error.get("exception", {}).get("text") or error.error["message"], file=sys.__stderr__)
             self._end(EXIT_CODE_FAILED)
         else:
-            write_json(self._dir / "load.json", {"ok": True, **told})
+            write_json(self._dir / "load.json", {"ok": True, **payload})
 
     def _watch_activity(self) -> None:
         """End the session when nobody has called for long enough, and warn before."""
@@ -150,20 +149,17 @@ class Session:
             self.state.touch()
             self.state.notices.clear()
             return
-        expires_at = self.state.expires_at()
-        if expires_at is None:
-            return
-        left_s = expires_at - time.time()
-        if left_s <= 0:
+        inactivity = self.state.inactivity
+        verdict = inactivity.look()
+        if verdict == "end":
             write_json(
-                self._dir / "ending.json", {"reason": "inactive_timeout", "inactive_s": self.state.inactive_s}
+                self._dir / "ending.json",
+                {"reason": "inactive_timeout", "inactive_s": inactivity.inactive_s},
             )
             self._end()
-        warn_at_s = min(WARN_BEFORE_S, (self.state.inactive_s or 0) / 4)
-        told = [
-            f"Nobody has called for a while: this session ends at {time.strftime('%H:%M', time.localtime(expires_at))}."
-        ]
-        wanted = told if left_s <= warn_at_s else []
+        ends_at = time.strftime("%H:%M", time.localtime(time.time() + (inactivity.left_s() or 0.0)))
+        warning = f"Nobody has called for a while: this session ends at {ends_at}."
+        wanted = [warning] if verdict == "warn" else []
         if self.state.notices != wanted:
             self.state.notices[:] = wanted
             self.state.changed()
@@ -172,13 +168,11 @@ class Session:
 def run(spec: Mapping[str, Any]) -> int:
     """Be a session; see `Session`."""
     session_dir = Path(spec["run_dir"])
-    stacks = open(session_dir / "stacks.txt", "w")  # noqa: SIM115  stays open for faulthandler until the process ends
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+    write_stacks_to(session_dir / "stacks.txt")
     error_log = os.open(session_dir / "stderr.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(error_log, 2)  # a debugger's events tell the two apart
     os.close(error_log)
-    runner.prepare_process(spec)
+    prepare_process(spec)
     try:
         session = Session(spec)
     except ImportError as error:

@@ -16,19 +16,19 @@ from jupyter_ext.worker.session.inspection import torch_inspection
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.model_adapter import NotOffered
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
-from jupyter_ext.worker.session.user_code_runner import UserCode
+from jupyter_ext.worker.session.user_code_runner import UserCodeRunner
 
 STEP_METHODS = ("step", "training_step", "train_step")
 
 
-class ModelCalls:
+class ModelHandlers:
     """Answers calls about code, models and states."""
 
     def __init__(
-        self, state: SessionState, asked: CallContext, user_code: UserCode, redactor: Redactor
+        self, state: SessionState, context: CallContext, user_code: UserCodeRunner, redactor: Redactor
     ) -> None:
         self._state = state
-        self._asked = asked
+        self._context = context
         self._user_code = user_code
         self._redactor = redactor
 
@@ -43,14 +43,14 @@ class ModelCalls:
 
     async def op_create_state(self, call: Call) -> Answer:
         """Make a first state; answers `state_id` and `keys`."""
-        source, arguments = self._asked.source(), self._asked.arguments(call)
+        source, arguments = self._context.source(), self._context.arguments(call)
         state = await self._user_code.take(call, "create_state", lambda: source.create_state(arguments))
-        return self._asked.keep_state(state), ()
+        return self._context.keep_state(state), ()
 
     async def op_instantiate(self, call: Call) -> Answer:
         """Make a model, of a state by `state_id`, of one in `state` (a tree), or of none; answers `model_id`."""
-        source, arguments = self._asked.source(), self._asked.arguments(call)
-        state = await self._asked.given_state(call)
+        source, arguments = self._context.source(), self._context.arguments(call)
+        state = await self._context.given_state(call)
         model = await self._user_code.take(call, "instantiate", lambda: source.instantiate(state, arguments))
         made = InstantiatedModel(model)
         self._state.models[made.id] = made
@@ -58,14 +58,14 @@ class ModelCalls:
 
     async def op_evaluate(self, call: Call) -> Answer:
         """Evaluate a model; answers `value`, a tree."""
-        made, arguments = self._asked.model(call), self._asked.arguments(call)
+        made, arguments = self._context.model(call), self._context.arguments(call)
         return await self._user_code.called(
             call, made, "evaluate", lambda: made.model.evaluate(arguments), arguments.encoding
         )
 
     async def op_call(self, call: Call) -> Answer:
         """Call a method of a model (`model_id`, `method`), or a function of the session's code (`method`)."""
-        method, arguments = text_of(call, "method"), self._asked.arguments(call)
+        method, arguments = text_of(call, "method"), self._context.arguments(call)
         if call.params.get("model_id") is None:
             function = self._state.code.function(method)
             if function is None:
@@ -74,35 +74,35 @@ class ModelCalls:
                 raise CallError({"code": "not_offered", "message": message})
             work = partial(function, *arguments.places(), **arguments.keywords())
             return await self._user_code.called(call, None, method, work, arguments.encoding)
-        made = self._asked.model(call)
+        made = self._context.model(call)
         return await self._user_code.called(
             call, made, method, lambda: made.model.call(method, arguments), arguments.encoding
         )
 
     async def op_step(self, call: Call) -> Answer:
         """Run one step under observation; answers what it gave, activations, gradients and how far parameters went."""
-        made, arguments = self._asked.model(call), self._asked.arguments(call)
+        made, arguments = self._context.model(call), self._context.arguments(call)
         method = call.params.get("method")
         work = self._observed(
             made, arguments, method, call.params.get("modules"), bool(call.params.get("histograms"))
         )
-        told = await self._user_code.anomalous(call, made, "step", work)
-        result = told.pop("result")
+        payload = await self._user_code.anomalous(call, made, "step", work)
+        result = payload.pop("result")
         try:
             tree, blobs = values.encode(result)
         except values.CannotTravel:
             tree, blobs = self._redactor.text(repr(result)[:200]), []
-        return {"value": tree, **told}, blobs
+        return {"value": tree, **payload}, blobs
 
     async def op_get_state(self, call: Call) -> Answer:
         """Take a model's state; answers `state_id` and `keys`."""
-        made = self._asked.model(call)
+        made = self._context.model(call)
         state = await self._user_code.take(call, "get_state", made.model.get_state, subject=made.id)
-        return self._asked.keep_state({key: copied(value) for key, value in state.items()}), ()
+        return self._context.keep_state({key: copied(value) for key, value in state.items()}), ()
 
     async def op_download_state(self, call: Call) -> Answer:
-        """Give the values of a state by key (`state_id`, and `keys` or all); answers `keys` and `value`, a tree."""
-        state = self._asked.kept_state(call)
+        """Return the values of a state by key (`state_id`, and `keys` or all); answers `keys` and `value`, a tree."""
+        state = self._context.kept_state(call)
         keys = call.params.get("keys") or list(state)
         for key in keys:
             if key not in state:
@@ -110,8 +110,8 @@ class ModelCalls:
                 raise CallError({"code": "state_key_not_found", "message": message, "key": key})
         chosen = {key: state[key] for key in keys}
         if call.params.get("encoding") == "decthings":
-            return {"keys": keys}, list(self._asked.as_bytes(chosen).values())
-        tree, blobs = self._asked.encoded(chosen, "values", "get_state")
+            return {"keys": keys}, list(self._context.as_bytes(chosen).values())
+        tree, blobs = self._context.encoded(chosen, "values", "get_state")
         return {"keys": keys, "value": tree}, blobs
 
     async def op_upload_state(self, call: Call) -> Answer:
@@ -119,18 +119,18 @@ class ModelCalls:
         state = values.decode(call.params.get("state"), call.blobs)
         if not isinstance(state, dict):
             raise invalid("state", "it is no mapping of keys to values")
-        return self._asked.keep_state({str(key): copied(value) for key, value in state.items()}), ()
+        return self._context.keep_state({str(key): copied(value) for key, value in state.items()}), ()
 
     async def op_dispose(self, call: Call) -> Answer:
         """Let go of a model."""
-        made = self._asked.model(call)
+        made = self._context.model(call)
         await self._user_code.take(call, "dispose", made.model.dispose, subject=made.id)
         self._state.models.pop(made.id, None)
         return {}, ()
 
     async def op_forget_state(self, call: Call) -> Answer:
         """Let go of a state."""
-        self._asked.kept_state(call)
+        self._context.kept_state(call)
         del self._state.states[call.params["state_id"]]
         return {}, ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,28 @@ from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.call_context import Answer, CallContext
 from jupyter_ext.worker.session.inspection import torch_inspection
-from jupyter_ext.worker.session.inspection.post_mortem import Failure
-from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Turn, UserError
+from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
+from jupyter_ext.worker.session.runtime.kernel import in_call
+from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Job, UserError
 from jupyter_ext.worker.session.runtime.model_adapter import NotOffered
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
 
+TELL_AFTER_S = 1.0
+"""Somebody who waits this long for the main thread is told what has it."""
 
-class UserCode:
+
+class UserCodeRunner:
     """Runs the user's code for calls.
 
     Args:
         state: The session's.
-        asked: Finds what calls name.
+        context: Finds what calls name.
         redactor: Keeps secrets out of what is told.
     """
 
-    def __init__(self, state: SessionState, asked: CallContext, redactor: Redactor) -> None:
+    def __init__(self, state: SessionState, context: CallContext, redactor: Redactor) -> None:
         self._state = state
-        self._asked = asked
+        self._context = context
         self._redactor = redactor
 
     async def take(
@@ -42,14 +47,18 @@ class UserCode:
         subject: str | None = None,
         keep_failure: bool = False,
     ) -> Any:
-        """Run some of the user's code in the main thread; the caller's leaving interrupts it."""
-        turn = Turn(op, subject)
-        taking = asyncio.ensure_future(self._state.turns.take(turn, work))
+        """Run some of the user's code in the main thread; the caller's leaving interrupts it.
+
+        A caller who waits for the main thread is told for what, and with `wait_s` is refused once that took so long.
+        """
+        job = Job(op, subject)
+        taking = asyncio.ensure_future(self._state.scheduler.take(job, work))
         left = asyncio.ensure_future(call.canceled.wait())
         try:
+            await self._begun(call, job, taking, left)
             await asyncio.wait({taking, left}, return_when=asyncio.FIRST_COMPLETED)
             if not taking.done():
-                self._state.turns.interrupt(turn)
+                self._state.scheduler.interrupt(job)
             result = await taking
         except UserError as error:
             raise CallError(self.failed(error, op)) from None
@@ -58,6 +67,45 @@ class UserCode:
         if not keep_failure:
             self._state.forget_failure()
         return result
+
+    async def _begun(
+        self, call: Call, job: Job, taking: asyncio.Future[Any], left: asyncio.Future[Any]
+    ) -> None:
+        """Wait until a job has the main thread, or nobody wants it any longer."""
+        wait_s = call.params.get("wait_s")
+        began, is_told = time.monotonic(), False
+        while True:
+            waited_s = time.monotonic() - began
+            pause_s = (
+                TELL_AFTER_S if wait_s is None else max(0.0, min(TELL_AFTER_S, float(wait_s) - waited_s))
+            )
+            await asyncio.wait({taking, left}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            if taking.done() or left.done() or job.started_at is not None:
+                return
+            busy = self._state.scheduler.describe_busy()
+            if wait_s is not None and time.monotonic() - began >= float(wait_s):
+                self._state.scheduler.interrupt(job)  # it never begins
+                taking.add_done_callback(lambda done: done.cancelled() or done.exception())
+                message = (
+                    f"{job.op} has waited {float(wait_s):.0f} s for {busy}, which has the session's main thread; "
+                    "wait for it, cancel it, or ask again later"
+                )
+                raise CallError({"code": "busy", "message": message})
+            if not is_told:
+                is_told = True
+                await call.send({"kind": "waiting", "op": job.op, "busy": busy})
+
+    async def beside(self, call: Call, made: InstantiatedModel, op: str, work: Callable[[], Any]) -> Any:
+        """Run some of the user's code in a thread of its own, beside what has the main thread; nothing interrupts it."""
+
+        def run() -> Any:
+            in_call.set(True)
+            return asyncio.run(work())
+
+        try:
+            return await asyncio.to_thread(run)
+        except BaseException as error:  # noqa: BLE001  the edge to the user's code: all of it is theirs to see
+            raise CallError(self.failed(UserError(error), op)) from None
 
     async def called(
         self,
@@ -70,11 +118,13 @@ class UserCode:
         """Run the user's code and encode what it gives."""
         if made is not None:
             made.num_calls += 1
-        if call.params.get("anomaly"):
+        if op == "evaluate" and made is not None and made.model.evaluates_beside and self._state.is_training:
+            result = await self.beside(call, made, op, work)
+        elif call.params.get("anomaly"):
             result = await self.anomalous(call, made, op, work)
         else:
             result = await self.take(call, op, work, subject=None if made is None else made.id)
-        tree, blobs = self._asked.encoded(result, encoding, op)
+        tree, blobs = self._context.encoded(result, encoding, op)
         return {"value": tree}, blobs
 
     async def anomalous(
@@ -103,12 +153,16 @@ class UserCode:
         raised = error.error
         if isinstance(raised, NotOffered):
             return {"code": "not_offered", "message": str(raised)}
-        failure = Failure(raised, self._state.code.labels, Path(os.getcwd()), self._redactor, op)
-        told: dict[str, Any] = {"exception": failure.told, "op": op}
+        failure = PostMortem(raised, self._state.code.labels, Path(os.getcwd()), self._redactor, op)
+        payload: dict[str, Any] = {"exception": failure.payload, "op": op}
         if isinstance(error, Interrupted):
             if failure.num_frames:
                 self._state.fail(failure)
-            return {**told, "code": "interrupted", "message": f"{op} was interrupted; the session lives on"}
+            return {
+                **payload,
+                "code": "interrupted",
+                "message": f"{op} was interrupted; the session lives on",
+            }
         self._state.fail(failure)
-        kind, message = failure.told["type"], failure.told["message"]
-        return {**told, "code": "exception", "message": f"{kind}: {message}" if message else kind}
+        kind, message = failure.payload["type"], failure.payload["message"]
+        return {**payload, "code": "exception", "message": f"{kind}: {message}" if message else kind}

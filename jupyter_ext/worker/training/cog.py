@@ -8,32 +8,41 @@ Source: Cog's docs, "Training API" and "Python reference".
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import inspect
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.training import cog_stub
+from jupyter_ext.worker.training.entry import OnItem, call
 
 FOLDER = "folder"
 """Of the bundle: the project's files."""
 WORK = "work"
 
 
-def run(run_dir: Path, source: str, entry: str, inputs: Mapping[str, Any]) -> Any:
-    """Call the trainer.
+def run(
+    run_dir: Path,
+    source: str,
+    entry: str,
+    inputs: Mapping[str, Any],
+    *,
+    method: str = "train",
+    on_item: OnItem | None = None,
+) -> Any:
+    """Call the trainer or predictor.
 
     Args:
         run_dir: The run's directory, with `code/folder/`.
-        source: The trainer's file, relative to the folder.
-        entry: Its function, or class with `train()`.
+        source: Its file, relative to the folder.
+        entry: Its function or class.
         inputs: JSON values, secrets in clear.
+        method: Of a class: `train`, `predict` or `run`.
+        on_item: Told each item of a generator as it comes.
 
     Returns:
         What it returned; of a generator all of it, as a list.
@@ -44,13 +53,8 @@ def run(run_dir: Path, source: str, entry: str, inputs: Mapping[str, Any]) -> An
     os.chdir(work)
     sys.path.insert(0, str(work))
     _provide_cog()
-    target: Any = getattr(_load(work / source), entry)
-    with asyncio.Runner() as loop:
-        if inspect.isclass(target):
-            instance: Any = target()
-            _set_up(instance, loop)
-            target = instance.train
-        return _finish(target(**calling.arguments(target, inputs, files)), loop)
+    target = getattr(_load(work / source), entry)
+    return call(target, inputs, files, method=method, on_item=on_item)
 
 
 def _provide_cog() -> None:
@@ -73,26 +77,3 @@ def _load(path: Path) -> Any:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def _set_up(instance: Any, loop: asyncio.Runner) -> None:
-    setup = getattr(instance, "setup", None)
-    if setup is None:
-        return
-    weights = {}
-    if "weights" in inspect.signature(setup).parameters:
-        weights["weights"] = os.environ.get("COG_WEIGHTS")
-    _finish(setup(**weights), loop)
-
-
-def _finish(result: Any, loop: asyncio.Runner) -> Any:
-    """Give the result of a call, be it one of an async function or of a generator."""
-    if inspect.iscoroutine(result):
-        result = loop.run(result)
-    if isinstance(result, AsyncIterator):
-        return loop.run(_all(result))
-    return list(result) if isinstance(result, Iterator) else result
-
-
-async def _all(items: AsyncIterator[Any]) -> list[Any]:
-    return [item async for item in items]

@@ -6,15 +6,10 @@ types, line-buffered output, fresh random seeds, and Python's usual end of a pro
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import dataclasses
-import faulthandler
-import inspect
-import io
 import json
 import os
-import random
 import signal
 import sys
 import threading
@@ -25,12 +20,16 @@ from typing import Any
 
 from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.worker.runtime import arguments as calling
-from jupyter_ext.worker.runtime import tracebacks
+from jupyter_ext.worker.runtime import output_files, tracebacks
+from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.runtime.user_code import UserCode
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.training import cog
+from jupyter_ext.worker.training.entry import OnItem, call
 
+MAX_STREAMED_BYTES = 64 << 10
+"""Of one item of a prediction's output that is told as it comes."""
 EXIT_OK, EXIT_EXCEPTION, EXIT_INTERRUPTED = 0, 1, 130
 
 
@@ -45,14 +44,14 @@ def run(spec: Mapping[str, Any]) -> int:
         The exit code for the process.
     """
     run_dir = Path(spec["run_dir"])
-    stacks = open(run_dir / "stacks.txt", "w")  # noqa: SIM115  stays open for faulthandler until the process ends
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+    write_stacks_to(run_dir / "stacks.txt")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     prepare_process(spec)
     resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
     report = logging.Reporter(run_dir, spec.get("rank", "0"), resumed.get("next_call", 0))
     logging.activate(report)
+    for text in spec.get("notices", ()):
+        report.mark("notice", text=text)
     code = UserCode(run_dir / "code")
     try:
         exit_code = _run_user_code(code, run_dir, report, spec.get("secrets") or {})
@@ -71,15 +70,19 @@ def _run_user_code(
     try:
         main = _new_main()
         code.load(main)
-        inputs = {**read_json(run_dir / "spec.json")["input"], **secrets}
+        inputs = code.exact_inputs({**read_json(run_dir / "spec.json")["input"], **secrets})
         report.mark("started")
+        on_item = _output_marker(report, redactor) if code.streams else None
         if code.kind == "script":
             code.run_as_script(main, inputs)
             output = None
         elif code.kind == "cog":
-            output = cog.run(run_dir, code.source_name, code.entry, inputs)
+            output = cog.run(
+                run_dir, code.source_name, code.entry, inputs, method=code.method, on_item=on_item
+            )
         else:
-            output = _call(code.function(main), inputs, run_dir)
+            files = calling.Files(Path.cwd(), run_dir / "inputs")
+            output = call(code.function(main), inputs, files, method=code.method, on_item=on_item)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except SystemExit as error:
@@ -92,8 +95,20 @@ def _run_user_code(
         _flush()
         print(told["text"], file=sys.stderr)
         return EXIT_EXCEPTION
+    write_json(run_dir / output_files.NAME, output_files.places(output))
     write_json(run_dir / "output.json", redactor.json(_to_json(output)))
     return EXIT_OK
+
+
+def _output_marker(report: logging.Reporter, redactor: Redactor) -> OnItem:
+    """Return what tells the engine each item of a prediction's output as it comes; large items come with the rest."""
+
+    def mark(item: Any) -> None:
+        value = redactor.json(_to_json(item))
+        if not output_files.places(item) and len(json.dumps(value)) <= MAX_STREAMED_BYTES:
+            report.mark("output", value=value)
+
+    return mark
 
 
 def _exit_code(error: SystemExit) -> int:
@@ -101,12 +116,6 @@ def _exit_code(error: SystemExit) -> int:
         return (error.code or 0) & 0xFF
     print(error.code, file=sys.stderr)
     return 1
-
-
-def _call(function: Any, inputs: dict[str, Any], run_dir: Path) -> Any:
-    files = calling.Files(Path.cwd(), run_dir / "inputs")
-    result = function(**calling.arguments(function, inputs, files))
-    return asyncio.run(result) if inspect.iscoroutine(result) else result
 
 
 def _to_json(value: Any) -> Any:
@@ -143,45 +152,6 @@ def _new_main() -> ModuleType:
     main.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main
     return main
-
-
-def prepare_process(spec: Mapping[str, Any]) -> None:
-    """Give this process its environment, directory, import path, streams, seeds and threads."""
-    if spec.get("environ"):
-        os.environ.clear()
-        os.environ.update(spec["environ"])
-    os.environ["JUPYTER_EXT_RUN_DIR"] = spec["run_dir"]
-    os.chdir(spec["cwd"])
-    if spec.get("sys_path"):
-        known = set(sys.path)
-        sys.path[:] = [
-            *spec["sys_path"],
-            *(entry for entry in sys.path if entry not in set(spec["sys_path"])),
-        ]
-        if not known.issuperset(spec["sys_path"]):
-            sys.path_importer_cache.clear()
-    if spec["cwd"] not in sys.path:
-        sys.path.insert(0, spec["cwd"])
-    sys.argv = ["train"]
-    redactor = Redactor(spec.get("secrets"))
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = redactor.stream(io.FileIO(descriptor, "wb", closefd=False))
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-    _reseed(spec.get("threads"))
-
-
-def _reseed(threads: int | None) -> None:
-    """Undo what all children of one parent would share: the same random numbers, the parent's thread count."""
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.manual_seed(int.from_bytes(os.urandom(7), "big"))
-        if threads:
-            torch.set_num_threads(threads)
 
 
 def _end_like_python() -> None:

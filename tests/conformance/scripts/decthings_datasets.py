@@ -1,14 +1,9 @@
 """Datasets with the official client, asynchronous and synchronous; prints what came back."""
 
-import asyncio
-import inspect
-import json
-import os
-
 import numpy
-from decthings_api import DecthingsClient, DecthingsClientSync, DecthingsTensor
+from decthings_api import DecthingsTensor
+from decthings_common import connect, print_both, settled, text
 
-URL, KEY = os.environ["DECTHINGS_URL"], os.environ["DECTHINGS_KEY"]
 KEYS = [{"name": "x", "rules": {"shape": [-1], "allowedTypes": ["f32"]}}]
 TWO_KEYS = [*KEYS, {"name": "label", "required": True, "rules": {"shape": [], "allowedTypes": ["string"]}}]
 
@@ -17,13 +12,9 @@ def tensor(*values):
     return DecthingsTensor(numpy.array(values, "f4"), "f32", [len(values)])
 
 
-def text(value):
-    return DecthingsTensor([value], "string", [])
-
-
 async def tell(value):
     """Give result or error of a call, and tensors as lists."""
-    result, error = await value if inspect.isawaitable(value) else value
+    result, error = await settled(value)
     return plain(result if error is None else error)
 
 
@@ -36,9 +27,7 @@ def plain(value):
 
 
 async def main(make_client, keys):
-    client = make_client(
-        KEY, http_server_address=f"{URL}/v0", ws_server_address=f"{URL.replace('http', 'ws')}/v0/ws"
-    )
+    client = connect(make_client)
     api = client.dataset
     two = len(keys) == 2
     made = await tell(
@@ -91,16 +80,9 @@ async def main(make_client, keys):
     }
     await tell(api.delete_dataset({"datasetId": id}))
     told["deleted"] = await tell(api.delete_dataset({"datasetId": id}))
-    wrong = make_client("wrong", http_server_address=f"{URL}/v0", ws_server_address="ws://127.0.0.1:1/")
+    wrong = connect(make_client, "wrong", "ws://127.0.0.1:1/")
     told["key"] = await tell(wrong.dataset.get_datasets({}))
     return told
 
 
-async def both():
-    return [
-        await main(DecthingsClient, TWO_KEYS),
-        await asyncio.to_thread(lambda: asyncio.run(main(DecthingsClientSync, KEYS))),
-    ]
-
-
-print(json.dumps(asyncio.run(both())))
+print_both(main, [TWO_KEYS], [KEYS])

@@ -1,19 +1,26 @@
 """A whole debug session with the official client, asynchronous and synchronous; prints what came back."""
 
 import asyncio
-import inspect
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
-import numpy
-from decthings_api import DecthingsClient, DecthingsClientSync, DecthingsTensor
+from decthings_common import (
+    SPEC,
+    X,
+    Y,
+    bad,
+    connect,
+    f32,
+    good,
+    i64,
+    print_both,
+    settled,
+    text,
+)
 
-URL, KEY = os.environ["DECTHINGS_URL"], os.environ["DECTHINGS_KEY"]
 MODEL = Path(sys.argv[1]).read_bytes()
-SPEC = {"type": "temporaryLauncher", "spec": {"cpus": 1, "memoryMebibytes": 128}}
 ANY = {"shape": [-1], "allowedTypes": ["f32"]}
 DEFINITIONS = {
     "createState": [{"name": "size", "required": False, "rules": {"shape": [], "allowedTypes": ["i64"]}}],
@@ -25,40 +32,6 @@ DEFINITIONS = {
     "evaluateInput": [{"name": "x", "rules": ANY}],
     "evaluateOutput": [],
 }
-rows = numpy.random.default_rng(0).normal(size=(8, 2)).astype("f4")
-
-
-def f32(array):
-    array = numpy.asarray(array, "f4")
-    return DecthingsTensor(array, "f32", list(array.shape))
-
-
-def i64(value):
-    return DecthingsTensor(numpy.array(value), "i64", [])
-
-
-def text(value):
-    return DecthingsTensor([value], "string", [])
-
-
-X = {"name": "x", "data": [f32(row) for row in rows]}
-Y = {"name": "y", "data": [f32(row.sum()) for row in rows]}
-
-
-async def settled(value):
-    return await value if inspect.isawaitable(value) else value
-
-
-async def good(value):
-    result, error = await settled(value)
-    assert error is None, error
-    return result
-
-
-async def bad(value):
-    result, error = await settled(value)
-    assert result is None, result
-    return error
 
 
 async def over(api, training):
@@ -72,12 +45,7 @@ async def over(api, training):
 
 
 async def main(make_client):
-    def connect():
-        return make_client(
-            KEY, http_server_address=f"{URL}/v0", ws_server_address=f"{URL.replace('http', 'ws')}/v0/ws"
-        )
-
-    client = connect()
+    client = connect(make_client)
     api, told = client.debug, {}
     made = await good(
         client.model.create_model(
@@ -232,7 +200,7 @@ async def main(make_client):
         [definition["name"] for definition in listed[0]["parameterDefinitions"]["train"]],
     ]
 
-    seen, second = [], connect()
+    seen, second = [], connect(make_client)
     second.on_event(lambda event: seen.append(getattr(event, "event_name", type(event).__name__)))
     told["subscribed"] = await settled(second.debug.subscribe_to_events(ours))
     await asyncio.sleep(0)
@@ -310,7 +278,7 @@ async def main(make_client):
         "status": (await good(api.get_training_status(training)))["status"]["state"],
         "list": await good(api.get_debug_sessions({"debugSessionIds": [session]})),
     }
-    wrong = make_client("wrong", http_server_address=f"{URL}/v0", ws_server_address="ws://127.0.0.1:1/")
+    wrong = connect(make_client, "wrong", "ws://127.0.0.1:1/")
     told["errors"]["key"] = await bad(wrong.debug.get_debug_sessions({}))
     exiting = (await good(api.launch_debug_session({"modelId": made["modelId"], "executionLocation": SPEC})))[
         "debugSessionId"
@@ -327,12 +295,4 @@ async def main(make_client):
     return told
 
 
-async def both():
-    return [
-        await main(DecthingsClient),
-        await asyncio.to_thread(lambda: asyncio.run(main(DecthingsClientSync))),
-    ]
-
-
-print(json.dumps(asyncio.run(both())), flush=True)
-os._exit(0)  # the synchronous client's reader thread does not end
+print_both(main)

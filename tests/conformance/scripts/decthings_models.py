@@ -1,29 +1,15 @@
 """Models and their trainings and evaluations with the official client; prints what came back."""
 
 import asyncio
-import inspect
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
-import numpy
-from decthings_api import DecthingsClient, DecthingsClientSync, DecthingsTensor
+from decthings_api import DecthingsTensor
+from decthings_common import SPEC, X, Y, bad, connect, f32, good, print_both
 
-URL, KEY = os.environ["DECTHINGS_URL"], os.environ["DECTHINGS_KEY"]
 MODEL = Path(sys.argv[1]).read_bytes()
-SPEC = {"type": "temporaryLauncher", "spec": {"cpus": 1, "memoryMebibytes": 64}}
-rows = numpy.random.default_rng(0).normal(size=(8, 2)).astype("f4")
-
-
-def f32(array):
-    array = numpy.asarray(array, "f4")
-    return DecthingsTensor(array, "f32", list(array.shape))
-
-
-X = {"name": "x", "data": [f32(row) for row in rows]}
-Y = {"name": "y", "data": [f32(row.sum()) for row in rows]}
 ONE = {"name": "x", "data": [f32([1, 2])]}
 
 
@@ -31,24 +17,8 @@ def mode(name):
     return {"name": "mode", "data": [DecthingsTensor([name], "string", [])]}
 
 
-async def settled(value):
-    return await value if inspect.isawaitable(value) else value
-
-
-async def good(value):
-    result, error = await settled(value)
-    assert error is None, error
-    return result
-
-
-async def bad(value):
-    result, error = await settled(value)
-    assert result is None, result
-    return error
-
-
 async def main(make_client):
-    client = make_client(KEY, http_server_address=f"{URL}/v0", ws_server_address="ws://127.0.0.1:1/")
+    client = connect(make_client, ws="ws://127.0.0.1:1/")
     api, told = client.model, {}
     options = {"type": "upload", "format": "python", "data": MODEL}
     made = await good(api.create_model({"name": "linear", "description": "d", "options": options}))
@@ -84,7 +54,7 @@ async def main(make_client):
         while (found := await good(api.get_training_status({**model, **training})))["status"][
             "state"
         ] not in ("completed", "failed"):
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, found
             await asyncio.sleep(0.05)
         return found
 
@@ -207,11 +177,4 @@ async def main(make_client):
     return told
 
 
-async def both():
-    return [
-        await main(DecthingsClient),
-        await asyncio.to_thread(lambda: asyncio.run(main(DecthingsClientSync))),
-    ]
-
-
-print(json.dumps(asyncio.run(both())), flush=True)
+print_both(main)

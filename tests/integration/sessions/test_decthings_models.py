@@ -17,9 +17,9 @@ from decthings_tools import post
 from integration_tools import EngineUnderTest, until
 
 import jupyter_ext as jx
+from jupyter_ext.client import debugging
 from jupyter_ext.client.capture.capture import capture_model
 from jupyter_ext.client.requests.process_client import reset_client
-from jupyter_ext.client.sessions import session as debugging
 from jupyter_ext.config import locations
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.ipc.json_files import read_json

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import websockets.sync.client
 from dap_client import DapClient
@@ -23,6 +26,7 @@ from jupyter_client.session import Session
 from session_tools import SessionUnderTest, launch
 
 from jupyter_ext.ipc.channel import Connection
+from jupyter_ext.worker.session.attach import bridge
 
 STEPS = """
 import torch
@@ -119,10 +123,12 @@ def test_an_editor_stops_at_a_breakpoint_steps_and_sees_variables(
     session: SessionUnderTest, model: str
 ) -> None:
     told = session.call("attach")
-    assert session.call("attach")["port"] == told["port"]
+    assert session.call("attach")["socket"] == told["socket"]
+    assert told["port"] is None
+    assert stat.S_IMODE(os.stat(told["socket"]).st_mode) == 0o600
     path = next(path for path, label in told["labels"].items() if label == "Cell steps")
     line = 1 + Path(path).read_text().splitlines().index("        left = a + 1")
-    editor = DapClient(told["host"], told["port"])
+    editor = DapClient(told["socket"])
     editor.request("initialize", clientID="test", adapterID="debugpy", pathFormat="path", linesStartAt1=True)
     attaching = editor.send("attach", justMyCode=False)
     editor.event("initialized")
@@ -155,6 +161,89 @@ def test_an_editor_stops_at_a_breakpoint_steps_and_sees_variables(
     editor.close()
     answer = session.call("call", {"a": 1, "b": 1}, model_id=model, method="total")
     assert answer["value"] == 6
+
+
+def listening_ports(pids: set[int]) -> set[int]:
+    """Give the ports of TCP that processes listen on."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            found |= {
+                one.laddr.port for one in psutil.Process(pid).net_connections("tcp") if one.status == "LISTEN"
+            }
+    return found
+
+
+def test_a_port_is_open_only_where_one_was_asked_for_and_only_for_this_user(
+    session: SessionUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every port of the session and of debugpy's adapter refuses others; the one for editors exists on demand."""
+    session.call("attach")
+    pid = session.now().pid
+    assert pid is not None
+    adapters = {
+        one.pid
+        for one in psutil.process_iter(["cmdline"])
+        if session.id in " ".join(one.info["cmdline"] or [])
+    }
+    before = listening_ports(
+        {pid}
+    )  # the kernel's pipe for output of subprocesses, which has a key of its own
+    told = session.call("attach", port=True, force=True)
+    assert listening_ports({pid}) - before == {told["port"]}
+    until(lambda: any("A debugger's port is open" in one for one in session.now().notices), "the notice")
+    editor = DapClient((told["host"], told["port"]))
+    editor.request("initialize", clientID="test", adapterID="debugpy")
+    editor.close()
+    assert adapters, "debugpy's adapter runs"
+    if os.getuid() == 0:
+        for port in listening_ports({pid, *adapters}) - before:
+            assert _heard_by_another_user(port) == b"", f"port {port} serves a stranger"
+
+
+def _heard_by_another_user(port: int) -> bytes:
+    """Connect as nobody, say hello in DAP, and give what comes back before the connection is closed."""
+    script = (
+        "import os, socket, sys\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        f"s = socket.create_connection(('127.0.0.1', {port}), timeout=20)\n"
+        'body = b\'{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}\'\n'
+        "try:\n"
+        "    s.sendall(b'Content-Length: %d\\r\\n\\r\\n' % len(body) + body)\n"
+        "    sys.stdout.buffer.write(s.recv(1000))\n"
+        "except ConnectionError:\n"
+        "    pass\n"
+    )
+    return subprocess.run([sys.executable, "-I", "-c", script], stdout=subprocess.PIPE, check=True).stdout
+
+
+def test_vs_codes_way_in_is_an_adapter_on_standard_input_and_output(session: SessionUnderTest) -> None:
+    told = session.call("attach")
+    adapter = subprocess.Popen(
+        [sys.executable, "-I", told["adapter"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert adapter.stdin is not None
+    assert adapter.stdout is not None
+
+    def send(seq: int, command: str, arguments: Any) -> None:
+        message = {"seq": seq, "type": "request", "command": command, "arguments": arguments}
+        body = json.dumps(message).encode()
+        adapter.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)  # type: ignore[union-attr]
+        adapter.stdin.flush()  # type: ignore[union-attr]
+
+    send(1, "initialize", {"clientID": "vscode", "adapterID": "debugpy"})
+    send(2, "attach", {"name": "net", "justMyCode": False, "listen": {"host": "127.0.0.1", "port": 0}})
+    seen: list[str] = []
+    while "initialized" not in seen:
+        message = bridge.read(adapter.stdout)
+        assert message is not None, seen
+        assert message.get("success", True), message
+        seen.append(str(message.get("event") or message.get("command")))
+    assert "debugpySockets" not in seen
+    send(3, "disconnect", {"terminateDebuggee": False})
+    adapter.stdin.close()
+    adapter.wait(30)
+    adapter.stdout.close()
 
 
 def _variables(editor: DapClient, thread: int) -> dict[str, str]:

@@ -21,7 +21,7 @@ from jupyter_ext.engine.api.replicate.idempotency import WINDOW_S, DuplicateGuar
 from jupyter_ext.engine.api.replicate.models import _plain
 from jupyter_ext.engine.api.replicate.predictions import _wait_s
 from jupyter_ext.engine.common.paging import Cursor, window
-from jupyter_ext.engine.trainings.artifacts.file_inputs import safe_name
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.engine.trainings.delivery.signed_links import VALID_S, SignedLinks
 from jupyter_ext.protocol.log_text import plain
 from jupyter_ext.protocol.problems import Problem

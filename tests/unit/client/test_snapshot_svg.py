@@ -46,7 +46,7 @@ def test_names_are_cut_as_the_panel_cuts_them() -> None:
 
 
 def test_colours_are_the_panels() -> None:
-    theme = (WIDGETS / "src" / "chart" / "theme.ts").read_text()
+    theme = (WIDGETS / "src" / "core" / "theme.ts").read_text()
     light = re.search(r"const LIGHT = \[(.*)\]", theme)
     assert light is not None
     assert tuple(re.findall(r"#\w{6}", light[1])) == PALETTE

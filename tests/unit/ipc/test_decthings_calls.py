@@ -76,11 +76,11 @@ def test_parameters_that_are_not_there_are_named(params: Any, blobs: Any, says: 
 
 
 def test_media_reach_a_model_in_the_layout_that_its_tensors_know() -> None:
-    for name in ("png", "jpeg"):
+    for name, read in (("png", "png"), ("jpeg", "jpg"), ("webp", "webp")):
         raw = Tensor("image", [], [Media(name, b"x")]).encode("new")
         given = calls.as_model_reads(memoryview(raw))
-        assert Tensor.decode(given)[0].item() == Media(name, b"x")
-        assert (given == raw) == (name == "jpeg")
+        assert Tensor.decode(given)[0].item() == Media(read, b"x")
+        assert (given == raw) == (name == "webp")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ import pytest
 import torch
 from PIL import Image
 
-from jupyter_ext.protocol.decthings.tensors import CODES, ITEM_BYTES, Media, Tensor, WireError, infer, spans
+from jupyter_ext.protocol.decthings.tensors import (
+    CODES,
+    ITEM_BYTES,
+    Media,
+    Tensor,
+    WireError,
+    check_whole,
+    header,
+    infer,
+    spans,
+)
 
 VECTORS: list[tuple[Any, str]] = [
     (Tensor.from_array(numpy.array(1, "f4"), "f32"), "01 00 0000803f"),
@@ -42,8 +52,34 @@ def test_both_layouts_of_media_are_read(type: str) -> None:
         assert Tensor.decode(tensor.encode(layout))[0].items() == [Media("png", b"xy")]
     longer = Tensor(type, [], [Media("jpeg", b"")])
     assert Tensor.decode(longer.encode("new"))[0].item() == Media("jpeg", b"")
-    with pytest.raises(WireError, match="'jpeg' is not of three bytes"):
-        longer.encode("old")
+    assert Tensor.decode(longer.encode("old"))[0].item() == Media("jpg", b"")
+    assert longer.encode_as_stored() == longer.encode("new")
+    assert tensor.encode_as_stored() == tensor.encode("old")
+    with pytest.raises(WireError, match="'webp' is not of three bytes"):
+        Tensor(type, [], [Media("webp", b"")]).encode("old")
+    with pytest.raises(WireError, match="at most 32 can be sent"):
+        Tensor(type, [], [Media("x" * 33, b"")]).encode("new")
+
+
+@pytest.mark.parametrize("type", ["string", "binary", "image"])
+def test_lengths_inside_of_a_tensor_are_checked(type: str) -> None:
+    """A tensor of two elements whose first one says that it ends behind the tensor, or whose last one ends before it."""
+    items = {
+        "string": ["ab", "cd"],
+        "binary": [b"ab", b"cd"],
+        "image": [Media("png", b"a"), Media("jpeg", b"b")],
+    }
+    whole = Tensor(type, [2], items[type]).encode("new")
+    assert [(head.type, head.shape) for head in check_whole(whole * 2)] == [(type, (2,))] * 2
+    for damaged, says in [
+        (whole[:4] + bytes([whole[4] + 100]) + whole[5:], "says it is"),
+        (whole[:3] + bytes([whole[3] + 1]) + whole[4:] + b"\0", "bytes before that"),
+    ]:
+        assert header(damaged).end == len(damaged), "only its elements are wrong"
+        with pytest.raises(WireError, match=says):
+            check_whole(damaged)
+    with pytest.raises(WireError, match="not UTF-8"):
+        check_whole(Tensor("binary", [1], [b"\xff"]).encode().replace(b"\x0c", b"\x0b", 1))
 
 
 def arrays_of(type: str) -> list[numpy.ndarray]:

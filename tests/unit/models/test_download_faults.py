@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from download_tools import MIB, QUICK, DownloadHome, find_local, write_model, write_weights
 from hub_server import Answer, FileRequest, HubFile, HubServer, hub_file
 
+from jupyter_ext.engine.models.sources import http_range, http_rules
 from jupyter_ext.engine.models.sources.manifest import Manifest
 from jupyter_ext.errors import DownloadFailed, InvalidInput, UnknownId
 
@@ -315,6 +318,38 @@ async def test_a_file_that_would_leave_the_model_is_refused(home: DownloadHome, 
     assert not (home.cache / "models--acme--evil").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "localhost", "innocent.example"]
+)
+async def test_a_redirect_of_a_public_hub_is_not_followed_to_an_address_of_this_network(
+    home: DownloadHome, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The hub stands for a public one; where the redirect leads is told by the connection, however it is spelled."""
+    with HubServer(cdn=True) as hub:
+        hub.publish("acme/tiny", home.path / "source")
+        hub_port, cdn_port = urlsplit(hub.url).port, urlsplit(hub.cdn_url or "").port
+        peers = {hub_port: True, cdn_port: False}
+        monkeypatch.setattr(http_range, "peer_is_public", lambda sock: peers[sock.getpeername()[1]])
+        monkeypatch.setattr(http_rules, "is_local", lambda host: False)
+        resolve = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *rest, **more: resolve(
+                "127.0.0.1" if host == "innocent.example" else host, *rest, **more
+            ),
+        )
+        monkeypatch.setattr(HubServer, "cdn_url", f"http://{name}:{cdn_port}")
+        settings = replace(home.settings, endpoint=hub.url)
+        downloads = home.downloads()
+        with pytest.raises(
+            DownloadFailed, match="in this machine's own network; it was not followed"
+        ) as raised:
+            await downloads.start(await downloads.resolve("hub:acme/tiny", settings=settings)).wait()
+        one_line(raised.value)
+        assert not [request for request in hub.requests if request.on_cdn]
+
+
 ODD = [
     "a\\..\\b.json",
     "C:notes.md",
@@ -389,7 +424,7 @@ async def test_too_little_room_is_known_before_the_first_byte(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
 async def test_a_disk_that_fills_up_keeps_what_came(home: DownloadHome, tmp_path: Path) -> None:
-    """A file system of 40 MiB, filled by somebody else after the room was checked."""
+    """A small file system, filled by somebody else after the room was checked."""
     program = f"""
 import asyncio, os, subprocess, sys
 from pathlib import Path
@@ -407,10 +442,11 @@ async def main():
     manifest = await downloads.resolve("hub:acme/tiny", settings=settings)
     def fill(transfer):
         if transfer.bytes_done > 4 << 20 and not (mount / "filler").exists():
-            try:
-                with open(mount / "filler", "wb") as file:
-                    while True: file.write(bytes(1 << 20)); file.flush()
-            except OSError: pass
+            # at once: a loop of writes would race with the rest of the download on a busy machine
+            with open(mount / "filler", "wb") as file:
+                while (free := os.statvfs(mount).f_bavail * os.statvfs(mount).f_frsize):
+                    try: os.posix_fallocate(file.fileno(), file.seek(0, 2), free)
+                    except OSError: continue
     try:
         await downloads.start(manifest, fill).wait()
     except Exception as error:

@@ -273,6 +273,8 @@ def test_names_that_contradict_each_other_are_refused(names: list[str]) -> None:
         ("https://hub.example/a", "https://169.254.169.254/latest", True, "own network"),
         ("https://hub.example/a", "https://[::1]/c", True, "own network"),
         ("https://hub.example/a", "https://localhost/c", True, "own network"),
+        ("https://hub.example/a", "https://localhost./c", True, "own network"),
+        ("https://hub.example/a", "https://LOCALHOST/c", True, "own network"),
         ("https://hub.example/a", "https://[bad", True, "no address"),
         ("http://127.0.0.1:1/a", "http://127.0.0.1:2/c", True, "http://127.0.0.1:2/c"),
     ],

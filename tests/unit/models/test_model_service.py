@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from model_fakes import TOTAL, FakeDownloader, FakeHosts, FakeTrained, fake_host
 
 from jupyter_ext.engine.common.pubsub import PubSub
-from jupyter_ext.engine.models.interfaces import LoadOptions, TrainedWeights
+from jupyter_ext.engine.models.interfaces import LoadKilled, LoadOptions, TrainedWeights
+from jupyter_ext.engine.models.service.load_jobs import WAITS, LoadJobs
 from jupyter_ext.engine.models.service.record import Records
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
@@ -50,6 +52,7 @@ class World:
         """Another engine comes; the first one was killed: it wrote nothing more."""
         self.models = self.service()
         await self.models.open()
+        await self.models.opened()
         return self.models
 
     async def fetch(self, id: str = A, number: int = 0) -> Any:
@@ -520,3 +523,121 @@ async def test_a_disk_that_cannot_be_written_is_told_and_stops_nothing(
     assert model is not None
     assert "No space left" in model.notices[-1]
     assert len(model.notices) == 1
+
+
+# --- the start of an engine
+
+
+async def test_the_engine_is_ready_before_it_has_looked_at_every_model(world: World) -> None:
+    await downloaded(world)
+    world.downloader.disk_gate.clear()
+    models = world.models = world.service()
+    await models.open()
+    asked = asyncio.create_task(models.get(A))
+    listed = asyncio.create_task(models.page())
+    done, _ = await asyncio.wait({asked, listed}, timeout=0.05)
+    assert not done
+    world.downloader.disk_gate.set()
+    assert (await asked).state == "downloaded"
+    assert [model.state for model in (await listed).models] == ["downloaded"]
+
+
+async def test_a_model_whose_files_cannot_be_looked_at_hides_no_other(world: World) -> None:
+    await downloaded(world)
+    await world.models.add("org/b")
+    world.downloader.unreadable = {"hub:org/b"}
+    models = world.models = world.service()
+    await models.open()
+    found = {model.id: model for model in (await models.page()).models}
+    assert found[A].state == "downloaded"
+    assert "this disk is odd" in (found["hub:org/b"].error or "")
+
+
+async def test_an_engine_that_ends_while_it_looks_ends(world: World) -> None:
+    await downloaded(world)
+    world.downloader.disk_gate.clear()
+    models = world.service()
+    await models.open()
+    await models.close()
+
+
+# --- a load that was killed is repeated as it was
+
+
+FACTORY = LoadOptions(
+    python="/venv/bin/python",
+    cwd="/nb",
+    device="cpu",
+    keep_alive_s=60.0,
+    extra={"factory": "Zg==", "sys_path": []},
+)
+
+
+async def test_a_load_that_was_killed_is_repeated_with_its_factory(world: World) -> None:
+    await downloaded(world)
+    world.hosts.failure = LoadKilled("It was killed. It was loading.")
+    with pytest.raises(Problem, match="killed"):
+        await world.models.load(A, FACTORY)
+    world.hosts.failure = None
+    await world.models.load(A, OPTIONS)
+    _, _, options = world.hosts.loads[-1]
+    assert (options.extra, options.python, options.cwd) == (FACTORY.extra, "/venv/bin/python", "/nb")
+    assert options.keep_alive_s == 60.0
+
+
+async def test_a_loaded_model_that_ended_by_itself_is_loaded_again_as_it_was(world: World) -> None:
+    await downloaded(world)
+    await world.models.load(A, FACTORY)
+    world.hosts.hosts.pop(A)
+    world.models.host_changed(A)
+    assert world.models.known(A).state == "downloaded"  # type: ignore[union-attr]
+    await world.models.load(A, replace(OPTIONS, keep_alive_s=5.0))
+    _, _, options = world.hosts.loads[-1]
+    assert (options.extra, options.keep_alive_s) == (FACTORY.extra, 5.0)
+
+
+async def test_what_was_unloaded_or_could_not_be_built_is_loaded_as_asked(world: World) -> None:
+    await downloaded(world)
+    await world.models.load(A, FACTORY)
+    await world.models.unload(A)
+    await world.models.load(A, OPTIONS)
+    assert world.hosts.loads[-1][2].extra == {}
+    await world.models.unload(A)
+    world.hosts.failure = RequestRefused("The factory raised.")
+    with pytest.raises(Problem):
+        await world.models.load(A, FACTORY)
+    world.hosts.failure = None
+    await world.models.load(A, OPTIONS)
+    assert world.hosts.loads[-1][2].extra == {}
+
+
+# --- a load that waits for a download
+
+
+async def test_a_load_that_waits_for_a_download_says_so(world: World) -> None:
+    await world.models.download(A)
+    task = await world.fetch()
+    loading = asyncio.create_task(world.models.load(A, OPTIONS))
+    await until(lambda: WAITS in world.models.known(A).notices)  # type: ignore[union-attr]
+    assert world.models.known(A).state == "downloading"  # type: ignore[union-attr]
+    task.finish()
+    model = await loading
+    assert model.state == "loaded"
+    assert WAITS not in model.notices
+
+
+async def test_a_load_waits_no_longer_than_its_download_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LoadJobs, "patience_s", 0.01)
+    await world.models.download(A)
+    task = await world.fetch()
+    task.go(10)
+    with pytest.raises(Problem) as raised:
+        await world.models.load(A, OPTIONS)
+    assert "nothing came of its download" in raised.value.detail
+    model = world.models.known(A)
+    assert model is not None
+    assert (model.state, WAITS in model.notices) == ("downloading", False)
+    task.finish()
+    await world.state(A, "downloaded")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from jupyter_ext.client.capture.arguments import split_arguments
-from jupyter_ext.protocol.schema.script_options import ScriptOptions, read_options
+from jupyter_ext.protocol.schema.options import ScriptOptions
+from jupyter_ext.protocol.schema.script_options import read_options
 from jupyter_ext.protocol.schema.signature import from_source
 from jupyter_ext.worker.runtime.command_line import words_of
 

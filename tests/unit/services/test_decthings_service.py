@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from websockets.asyncio.server import ServerConnection, serve
 
-from jupyter_ext.client.decthings.session import encode_parameters
+from jupyter_ext.client.decthings.parameters import encode_parameters
 from jupyter_ext.client.requests.decthings import error_of
 from jupyter_ext.engine.services.decthings import AnswerLost, DecthingsService, ServiceUnreachable, is_read
 from jupyter_ext.errors import InvalidInput, RequestRefused, SessionCallFailed, SessionEnded, UnknownId

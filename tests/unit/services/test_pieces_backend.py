@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from odd_service import OddService
 
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions
 from jupyter_ext.engine.models.service.provider import ModelProvider
@@ -188,4 +189,34 @@ async def test_what_a_service_cannot_do_is_refused_by_name(
         with pytest.raises(Problem) as raised:
             await ask(remote, f"service:{base_url}#m")
         assert named in raised.value.detail
+        await remote.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"parameters": 1e300},
+        {"parameters": -5},
+        {"parameters": 10**400},
+        {"bytes": {"value": 1e308}},
+        {"bytes": {"value": 10**400}},
+        {"ram": {"value": float("nan")}},
+        {"name": "half \ud800"},
+        {"description": "\udfff", "version": "\ud800"},
+        {"capabilities": {"temporal": float("inf")}},
+        {"id": "\ud800"},
+        {"created": {"value": "\ud800"}},
+        {"quantization": ["x"] * 3},
+    ],
+)
+async def test_one_odd_value_of_a_service_costs_no_list(odd: dict[str, Any]) -> None:
+    models = [{"id": "before"}, {"id": "odd", **odd}, {"id": "after"}]
+    content = json.dumps({"iterable": models}).encode()
+    with OddService({"GET /models": (200, content)}) as service:
+        remote = RemoteModels(PubSub(), frozenset)
+        await remote.connect(service.url)
+        found = await remote.page()
+        assert [model.id.partition("#")[2] for model in found][::2] == ["before", "after"]
+        for model in found:
+            json.loads(JSONResponse(model.model_dump(mode="json")).body, parse_constant=pytest.fail)
         await remote.close()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from jupyter_ext.ipc import json_values
 from jupyter_ext.worker.model_host import preview
 from jupyter_ext.worker.model_host.preview import BadRequest, arguments, summaries
 
@@ -133,3 +134,42 @@ def test_a_large_output_is_looked_at_in_part(monkeypatch: pytest.MonkeyPatch) ->
     (told,) = summaries(torch.arange(1000.0))
     assert (told["min"], told["max"]) == (0, 999)
     assert sum(told["histogram"]["counts"]) == 100
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [[10**400, 2], [2] * 65, [1 << 26, 1 << 26], [1 << 27], [1 << 26, 1 << 26, 0], [True], [1.0], "3", None],
+)
+def test_a_shape_that_nobody_can_have_is_refused_in_one_line(shape: object) -> None:
+    with pytest.raises(BadRequest) as raised:
+        arguments({"tensors": [{"shape": shape}]})
+    assert len(str(raised.value)) < 400
+
+
+ODD_NUMBERS = [float("nan"), float("inf"), -float("inf"), 1.7e308, -1.7e308, 5e-324, 0.0, 2.0**63]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        torch.tensor(ODD_NUMBERS, dtype=torch.float64),
+        torch.tensor([ODD_NUMBERS, ODD_NUMBERS], dtype=torch.float64),
+        torch.tensor([float("nan")] * 3),
+        torch.tensor([[float("inf")], [1.0]], dtype=torch.float16),
+        torch.tensor([1.7e308, -1.7e308], dtype=torch.float64),
+        torch.arange(8, dtype=torch.uint8).view(torch.float8_e4m3fn),
+        torch.arange(8, dtype=torch.uint8).view(torch.float8_e5m2fnuz),
+        torch.arange(8, dtype=torch.uint8).view(torch.float8_e8m0fnu),
+        torch.arange(8).to(torch.uint16),
+        torch.tensor([2**64 - 1, 0], dtype=torch.uint64),
+        torch.zeros(3, dtype=torch.complex64),
+        {"score": float("nan"), "\ud800": [float("inf"), "\udfff text"]},
+        np.array([np.nan, 1e300]),
+        [None, b"\xff", float("-inf"), True],
+    ],
+)
+def test_whatever_a_call_gives_can_be_told_in_strict_json(result: object) -> None:
+    told = json_values.dump(summaries(result, ["a", "b"]))
+    again = json.loads(told, parse_constant=pytest.fail)
+    assert again
+    assert {"name", "kind"} <= again[0].keys()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from jupyter_ext.worker.session.inspection.picture import MAX_SIDE, picture
+from jupyter_ext.worker.session.inspection.value_summary import MAX_SIDE, picture
 
 
 def pixels(drawn: dict[str, object]) -> np.ndarray:

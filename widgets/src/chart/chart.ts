@@ -1,14 +1,15 @@
 // The chart of one training: plots of its metrics in one plotly figure, under HTML titles and legends.
 
-import { element, setHidden, setText } from '../dom';
-import type { SeriesStore } from '../feed/series';
-import type { Range } from '../feed/training_client';
+import { element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
+import { readTheme, type Theme, watchTheme } from '../core/theme';
+import type { Range } from '../series/downsampler';
+import type { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
 import { buildFigure, type Figure } from './figure';
+import { LayoutPlanner } from './layout';
 import { Legend } from './legend';
-import { Planner } from './plan';
 import { loadPlotly, type PlotElement, type PlotlyApi } from './plotly';
-import { readTheme, watchTheme, type Theme } from './theme';
 import { ChartToolbar } from './toolbar';
 
 /** What a chart needs. */
@@ -17,9 +18,9 @@ export interface ChartSetup {
   transport: Transport | null;
   /** Asks to be drawn. */
   requestDraw: () => void;
-  /** Told the visible range, or `null` for the whole run. */
+  /** Called with the visible range, or `null` for the whole run. */
   onZoom: (range: Range | null) => void;
-  /** Told whether the page is dark, on each draw. */
+  /** Called with whether the page is dark, on each draw. */
   onTheme: (dark: boolean) => void;
   /** Whether no more points will come, so that nothing need be loaded for them. */
   isOver: () => boolean;
@@ -28,13 +29,19 @@ export interface ChartSetup {
   signal: AbortSignal;
 }
 
-const CONFIG = { displayModeBar: false, doubleClick: false, responsive: false, showTips: false, scrollZoom: false };
+const CONFIG = {
+  displayModeBar: false,
+  doubleClick: false,
+  responsive: false,
+  showTips: false,
+  scrollZoom: false,
+};
 
 export class Chart {
   readonly node: HTMLElement;
   readonly toolbar: ChartToolbar;
   readonly #setup: ChartSetup;
-  readonly #planner: Planner;
+  readonly #planner: LayoutPlanner;
   readonly #legend: Legend;
   readonly #stage = element('div', { class: 'jx-stage' });
   readonly #plot = element('div', { class: 'jx-plot' }) as HTMLElement as PlotElement;
@@ -48,7 +55,7 @@ export class Chart {
 
   constructor(setup: ChartSetup) {
     this.#setup = setup;
-    this.#planner = new Planner(setup.runs);
+    this.#planner = new LayoutPlanner(setup.runs);
     const { signal, requestDraw } = setup;
     this.toolbar = new ChartToolbar(requestDraw, () => this.#setZoom(null), signal);
     this.#legend = new Legend(requestDraw, signal);
@@ -84,11 +91,11 @@ export class Chart {
     }
     this.#theme ??= readTheme(this.node);
     this.#setup.onTheme(this.#theme.dark);
-    const plan = this.#planner.plan(store.all, width, this.toolbar.options.showAll);
-    const empty = plan.cells.length === 0;
-    this.#stage.style.height = `${plan.height}px`;
-    this.toolbar.update(this.#zoom !== null, plan.omitted);
-    this.#legend.update(plan, this.#theme);
+    const layout = this.#planner.plan(store.all, width, this.toolbar.options.showAll);
+    const empty = layout.cells.length === 0;
+    this.#stage.style.height = `${layout.height}px`;
+    this.toolbar.update(this.#zoom !== null, layout.omitted);
+    this.#legend.update(layout, this.#theme);
     setText(this.#note, empty ? emptyText : this.#noteText());
     setHidden(this.#note, this.#note.textContent === '');
     this.toolbar.node.style.visibility = empty ? 'hidden' : '';
@@ -100,7 +107,7 @@ export class Chart {
       return;
     }
     this.#figure = buildFigure({
-      plan,
+      layout,
       options: this.toolbar.options,
       theme: this.#theme,
       hidden: this.#legend.hidden,
@@ -138,7 +145,7 @@ export class Chart {
       },
       (error: unknown) => {
         this.#loading = false;
-        this.#error = `The chart could not be loaded: ${error instanceof Error ? error.message : String(error)}`;
+        this.#error = `The chart could not be loaded: ${messageOf(error)}`;
         requestDraw();
         setTimeout(() => {
           this.#error = '';
@@ -151,14 +158,20 @@ export class Chart {
   #listen(): void {
     this.#plot.on('plotly_doubleclick', () => this.#setZoom(null));
     this.#plot.on('plotly_relayout', change => {
-      const axis = Object.keys(change).find(key => /^xaxis\d*\.range(\[0\])?$/.test(key))?.split('.')[0];
+      const axis = Object.keys(change)
+        .find(key => /^xaxis\d*\.range(\[0\])?$/.test(key))
+        ?.split('.')[0];
       if (axis === undefined || !this.#figure) {
         return;
       }
       const whole = change[`${axis}.range`] as [number, number] | undefined;
       const [from, to] = whole ?? [Number(change[`${axis}.range[0]`]), Number(change[`${axis}.range[1]`])];
       const { scale, offset } = this.#figure;
-      this.#setZoom({ axis: this.toolbar.options.axis, from: from * scale + offset, to: to * scale + offset });
+      this.#setZoom({
+        axis: this.toolbar.options.axis,
+        from: from * scale + offset,
+        to: to * scale + offset,
+      });
     });
   }
 

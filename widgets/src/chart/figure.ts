@@ -1,10 +1,11 @@
-// Turns a plan into what plotly draws: one figure, one pair of axes per plot, all positions in whole pixels.
+// Turns a chart layout into what plotly draws: one figure, one pair of axes per plot, all positions in whole
+// pixels.
 
-import type { Range } from '../feed/training_client';
-import type { Axis, Curve } from '../feed/series';
-import type { Cell, Plan } from './plan';
+import type { Theme } from '../core/theme';
+import type { Range } from '../series/downsampler';
+import type { Axis, Curve } from '../series/series_store';
+import type { Cell, ChartLayout } from './layout';
 import type { PlotData, PlotLayout } from './plotly';
-import type { Theme } from './theme';
 
 /** What the user chose in the toolbar. */
 export interface ChartOptions {
@@ -23,7 +24,7 @@ export interface TimeUnit {
 
 /** What a figure is drawn from. */
 export interface FigureInput {
-  plan: Plan;
+  layout: ChartLayout;
   options: ChartOptions;
   theme: Theme;
   /** Ids of series that the user switched off. */
@@ -53,26 +54,26 @@ const DASHES = ['solid', 'dot', 'dash', 'dashdot'];
 
 /** Build the figure. */
 export function buildFigure(input: FigureInput): Figure {
-  const { plan, options, origin } = input;
+  const { layout, options, origin } = input;
   const isTime = options.axis === 'time';
-  const unit = isTime ? timeUnit(plan, origin) : { seconds: 1, suffix: '' };
+  const unit = isTime ? timeUnit(layout, origin) : { seconds: 1, suffix: '' };
   const offset = isTime ? origin : 0;
   const data: PlotData[] = [];
-  const layout = frame(input);
-  plan.cells.forEach((cell, i) => {
+  const axes = frame(input);
+  layout.cells.forEach((cell, i) => {
     const ordinal = i === 0 ? '' : String(i + 1);
     const traces = cellTraces(cell, input, offset, unit.seconds, ordinal);
     data.push(...traces);
-    layout[`xaxis${ordinal}`] = xAxis(cell, input, unit, offset, i);
-    layout[`yaxis${ordinal}`] = yAxis(cell, input, traces, unit, offset, ordinal);
+    axes[`xaxis${ordinal}`] = xAxis(cell, input, unit, offset, i);
+    axes[`yaxis${ordinal}`] = yAxis(cell, input, traces, unit, offset, ordinal);
   });
-  return { data, layout, scale: unit.seconds, offset };
+  return { data, layout: axes, scale: unit.seconds, offset };
 }
 
-function frame({ plan, theme }: FigureInput): PlotLayout {
+function frame({ layout, theme }: FigureInput): PlotLayout {
   return {
-    width: plan.width,
-    height: plan.height,
+    width: layout.width,
+    height: layout.height,
     margin: { l: 0, r: 0, t: 0, b: 0, pad: 0, autoexpand: false },
     paper_bgcolor: 'rgba(0,0,0,0)',
     plot_bgcolor: 'rgba(0,0,0,0)',
@@ -80,13 +81,23 @@ function frame({ plan, theme }: FigureInput): PlotLayout {
     showlegend: false,
     hovermode: 'x unified',
     hoverdistance: 40,
-    hoverlabel: { bgcolor: theme.surface, bordercolor: theme.axis, font: { color: theme.text, size: 11, family: theme.font } },
+    hoverlabel: {
+      bgcolor: theme.surface,
+      bordercolor: theme.axis,
+      font: { color: theme.text, size: 11, family: theme.font },
+    },
     dragmode: 'zoom',
     uirevision: 'jupyter-ext',
   };
 }
 
-function cellTraces(cell: Cell, input: FigureInput, offset: number, unit_s: number, ordinal: string): PlotData[] {
+function cellTraces(
+  cell: Cell,
+  input: FigureInput,
+  offset: number,
+  unit_s: number,
+  ordinal: string
+): PlotData[] {
   const { options, theme, hidden } = input;
   const faint: PlotData[] = [];
   const clear: PlotData[] = [];
@@ -96,27 +107,56 @@ function cellTraces(cell: Cell, input: FigureInput, offset: number, unit_s: numb
     }
     const color = theme.palette[entry.color % theme.palette.length];
     const dash = DASHES[Math.floor(entry.color / theme.palette.length) % DASHES.length];
-    const base = { type: 'scatter', xaxis: `x${ordinal}`, yaxis: `y${ordinal}`, name: entry.label, connectgaps: false };
+    const base = {
+      type: 'scatter',
+      xaxis: `x${ordinal}`,
+      yaxis: `y${ordinal}`,
+      name: entry.label,
+      connectgaps: false,
+    };
     const raw = inUnit(entry.series.curve(options.axis, offset), unit_s);
     const few = raw.x.length <= FEW_POINTS;
     if (options.smoothing > 0 && !few) {
-      faint.push({ ...base, ...raw, mode: 'lines', line: { color, width: 1, dash }, opacity: theme.dark ? 0.3 : 0.25, hoverinfo: 'skip' });
+      faint.push({
+        ...base,
+        ...raw,
+        mode: 'lines',
+        line: { color, width: 1, dash },
+        opacity: theme.dark ? 0.3 : 0.25,
+        hoverinfo: 'skip',
+      });
       const smooth = inUnit(entry.series.smoothed(options.axis, options.smoothing, offset), unit_s);
-      clear.push({ ...base, ...smooth, mode: 'lines', line: { color, width: 1.8, dash }, hovertemplate: '%{y:.5~g}' });
+      clear.push({
+        ...base,
+        ...smooth,
+        mode: 'lines',
+        line: { color, width: 1.8, dash },
+        hovertemplate: '%{y:.5~g}',
+      });
     } else {
       const mode = few ? 'lines+markers' : 'lines';
-      clear.push({ ...base, ...raw, mode, marker: { color, size: 4 }, line: { color, width: 1.6, dash }, hovertemplate: '%{y:.5~g}' });
+      clear.push({
+        ...base,
+        ...raw,
+        mode,
+        marker: { color, size: 4 },
+        line: { color, width: 1.6, dash },
+        hovertemplate: '%{y:.5~g}',
+      });
     }
   }
   return [...faint, ...clear];
 }
 
 function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i: number): PlotLayout {
-  const { plan, options, theme, zoom } = input;
-  const range = zoom && zoom.axis === options.axis ? [(zoom.from - offset) / unit.seconds, (zoom.to - offset) / unit.seconds] : null;
+  const { layout, options, theme, zoom } = input;
+  const range =
+    zoom && zoom.axis === options.axis
+      ? [(zoom.from - offset) / unit.seconds, (zoom.to - offset) / unit.seconds]
+      : null;
   return {
     anchor: `y${i === 0 ? '' : i + 1}`,
-    domain: [(cell.x + LEFT_PX) / plan.width, (cell.x + cell.width - RIGHT_PX) / plan.width],
+    domain: [(cell.x + LEFT_PX) / layout.width, (cell.x + cell.width - RIGHT_PX) / layout.width],
     ...(i > 0 ? { matches: 'x' } : {}),
     ...(range ? { range, autorange: false } : { autorange: true }),
     ...line(theme),
@@ -125,7 +165,7 @@ function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i
     spikethickness: 1,
     spikedash: 'solid',
     nticks: Math.max(4, Math.floor(cell.width / 56)),
-    ...(options.axis === 'step' && !range && lastStep(plan) <= FEW_STEPS ? { tick0: 0, dtick: 1 } : {}),
+    ...(options.axis === 'step' && !range && lastStep(layout) <= FEW_STEPS ? { tick0: 0, dtick: 1 } : {}),
     ticksuffix: unit.suffix,
     showticksuffix: 'last',
     tickformat: options.axis === 'step' ? '~s' : '~g',
@@ -134,12 +174,22 @@ function xAxis(cell: Cell, input: FigureInput, unit: TimeUnit, offset: number, i
   };
 }
 
-function lastStep(plan: Plan): number {
-  return Math.max(0, ...plan.cells.flatMap(cell => cell.entries.map(({ series }) => series.last?.step ?? 0)));
+function lastStep(layout: ChartLayout): number {
+  return Math.max(
+    0,
+    ...layout.cells.flatMap(cell => cell.entries.map(({ series }) => series.last?.step ?? 0))
+  );
 }
 
-function yAxis(cell: Cell, input: FigureInput, traces: PlotData[], unit: TimeUnit, offset: number, ordinal: string): PlotLayout {
-  const { plan, options, theme, zoom } = input;
+function yAxis(
+  cell: Cell,
+  input: FigureInput,
+  traces: PlotData[],
+  unit: TimeUnit,
+  offset: number,
+  ordinal: string
+): PlotLayout {
+  const { layout, options, theme, zoom } = input;
   const top = cell.y + CELL_HEADER_PX + 4;
   const bottom = cell.y + cell.height - BOTTOM_PX;
   const zoomed = zoom !== null && zoom.axis === options.axis;
@@ -148,7 +198,7 @@ function yAxis(cell: Cell, input: FigureInput, traces: PlotData[], unit: TimeUni
   const range = visibleRange(traces, from, to, options.logY);
   return {
     anchor: `x${ordinal}`,
-    domain: [1 - bottom / plan.height, 1 - top / plan.height],
+    domain: [1 - bottom / layout.height, 1 - top / layout.height],
     type: options.logY ? 'log' : 'linear',
     ...(range ? { range, autorange: false } : { autorange: true }),
     fixedrange: true,
@@ -202,9 +252,9 @@ function visibleRange(traces: PlotData[], from: number, to: number, log: boolean
   return [a - pad, b + pad];
 }
 
-function timeUnit(plan: Plan, origin: number): TimeUnit {
+function timeUnit(layout: ChartLayout, origin: number): TimeUnit {
   let span = 0;
-  for (const cell of plan.cells) {
+  for (const cell of layout.cells) {
     for (const { series } of cell.entries) {
       span = Math.max(span, (series.last?.time ?? origin) - origin);
     }

@@ -8,7 +8,17 @@ export interface MetricName {
   split: string;
 }
 
-const SPLITS: ReadonlySet<string> = new Set(['train', 'training', 'val', 'valid', 'validation', 'test', 'testing', 'eval', 'dev']);
+const SPLITS: ReadonlySet<string> = new Set([
+  'train',
+  'training',
+  'val',
+  'valid',
+  'validation',
+  'test',
+  'testing',
+  'eval',
+  'dev',
+]);
 
 /** Lightning's reductions of the same metric. */
 const REDUCTIONS: ReadonlySet<string> = new Set(['step', 'epoch']);

@@ -1,10 +1,10 @@
 // Title, series names and latest values over each plot. Clicking a name switches its curve.
 
-import { button, element, setText } from '../dom';
-import { formatValue } from '../format';
-import type { Plan } from './plan';
+import { button, element, setText } from '../core/dom';
+import { formatValue } from '../core/format';
+import type { Theme } from '../core/theme';
 import { CELL_HEADER_PX } from './figure';
-import type { Theme } from './theme';
+import type { ChartLayout } from './layout';
 
 export class Legend {
   readonly node = element('div', { class: 'jx-legend' });
@@ -19,13 +19,13 @@ export class Legend {
     signal.addEventListener('abort', () => this.#listeners.abort());
   }
 
-  update(plan: Plan, theme: Theme): void {
-    const signature = `${plan.signature}${theme.dark}`;
+  update(layout: ChartLayout, theme: Theme): void {
+    const signature = `${layout.signature}${theme.dark}`;
     if (signature !== this.#signature) {
       this.#signature = signature;
-      this.#build(plan, theme);
+      this.#build(layout, theme);
     }
-    for (const cell of plan.cells) {
+    for (const cell of layout.cells) {
       for (const { id, series } of cell.entries) {
         const value = this.#values.get(id);
         const last = series.last;
@@ -37,12 +37,12 @@ export class Legend {
     }
   }
 
-  #build(plan: Plan, theme: Theme): void {
+  #build(layout: ChartLayout, theme: Theme): void {
     this.#listeners.abort();
     this.#listeners = new AbortController();
     const { signal } = this.#listeners;
     this.#values.clear();
-    const rows = plan.cells.map(cell => {
+    const rows = layout.cells.map(cell => {
       const names = element('div', { class: 'jx-legend-names' });
       for (const { id, label, short, color, series } of cell.entries) {
         const swatch = element('span', { class: 'jx-swatch' });
@@ -50,7 +50,11 @@ export class Legend {
         const value = element('span', { class: 'jx-legend-value' });
         this.#values.set(id, value);
         const toggle = button(
-          { class: 'jx-legend-name', title: `${label === short ? series.key : `${series.key}, ${label}`}: click to show or hide`, attrs: { 'aria-pressed': String(!this.hidden.has(id)) } },
+          {
+            class: 'jx-legend-name',
+            title: `${label === short ? series.key : `${series.key}, ${label}`}: click to show or hide`,
+            attrs: { 'aria-pressed': String(!this.hidden.has(id)) },
+          },
           () => {
             if (!this.hidden.delete(id)) {
               this.hidden.add(id);
@@ -64,8 +68,18 @@ export class Legend {
         toggle.append(swatch, ...(isAlone ? [] : [element('span', { text: short })]), value);
         names.append(toggle);
       }
-      const row = element('div', { class: 'jx-legend-row' }, element('span', { class: 'jx-legend-title', text: cell.group, title: cell.group }), names);
-      Object.assign(row.style, { left: `${cell.x}px`, top: `${cell.y}px`, width: `${cell.width}px`, height: `${CELL_HEADER_PX}px` });
+      const row = element(
+        'div',
+        { class: 'jx-legend-row' },
+        element('span', { class: 'jx-legend-title', text: cell.group, title: cell.group }),
+        names
+      );
+      Object.assign(row.style, {
+        left: `${cell.x}px`,
+        top: `${cell.y}px`,
+        width: `${cell.width}px`,
+        height: `${CELL_HEADER_PX}px`,
+      });
       return row;
     });
     this.node.replaceChildren(...rows);

@@ -12,7 +12,12 @@ export interface PlotElement extends HTMLElement {
 }
 
 export interface PlotlyApi {
-  react(element: HTMLElement, data: PlotData[], layout: PlotLayout, config: Record<string, unknown>): Promise<unknown>;
+  react(
+    element: HTMLElement,
+    data: PlotData[],
+    layout: PlotLayout,
+    config: Record<string, unknown>
+  ): Promise<unknown>;
   purge(element: HTMLElement): void;
 }
 
@@ -20,7 +25,7 @@ interface Cache {
   jupyterExtPlotly?: Promise<PlotlyApi>;
 }
 
-/** Load plotly.js, or give the one that another panel of the page has loaded. */
+/** Load plotly.js, or return the one that another view of the page has loaded. */
 export function loadPlotly(transport: Transport): Promise<PlotlyApi> {
   const cache = globalThis as Cache;
   cache.jupyterExtPlotly ??= transport.importPlotly().then(

@@ -1,6 +1,6 @@
 // The chart's few controls.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import type { ChartOptions } from './figure';
 
 export class ChartToolbar {
@@ -34,7 +34,11 @@ export class ChartToolbar {
       },
       signal
     );
-    this.#reset = button({ class: 'jx-toggle jx-reset', text: 'Reset zoom', title: 'Show the whole run (double click)' }, onReset, signal);
+    this.#reset = button(
+      { class: 'jx-toggle jx-reset', text: 'Reset zoom', title: 'Show the whole run (double click)' },
+      onReset,
+      signal
+    );
     this.#reset.hidden = true;
     this.#more = button(
       { class: 'jx-toggle' },
@@ -80,5 +84,11 @@ function smoothing(options: ChartOptions, onChange: () => void, signal: AbortSig
     },
     { signal }
   );
-  return element('label', { class: 'jx-slider', title: 'Exponential moving average; the raw curve stays faint' }, 'Smooth', slider, value);
+  return element(
+    'label',
+    { class: 'jx-slider', title: 'Exponential moving average; the raw curve stays faint' },
+    'Smooth',
+    slider,
+    value
+  );
 }

@@ -1,10 +1,10 @@
 // The host inside an anywidget: what the loader in live_view.py imports as "panel".
 
-import { CommTransport, type CommModel } from '../transport/comm';
+import { type CommModel, CommTransport } from '../transport/comm';
 import { ServerTransport } from '../transport/server';
 import type { Transport } from '../transport/transport';
 import { VIEWS } from '../views';
-import { ShownView, type OutputData } from '../views/view';
+import { MountedView, type OutputData } from '../views/view';
 
 /** An anywidget model of `LiveView`. */
 interface ViewModel extends CommModel {
@@ -44,7 +44,7 @@ export function render({ model, el }: RenderContext, server?: FoundServer): () =
   }
   const tunnel = new AbortController();
   const transport: Transport = server ? new ServerTransport(server) : new CommTransport(model, tunnel.signal);
-  const shown = new ShownView(view, el, transport, data => {
+  const shown = new MountedView(view, el, transport, data => {
     model.set('data', data);
     model.save_changes();
   });

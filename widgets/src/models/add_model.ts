@@ -1,11 +1,19 @@
-// The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how big it is.
+// The field that puts a model on the list by its reference. Nothing is downloaded by it but what tells how
+// big it is.
 
-import { button, element, setText } from '../dom';
+import { button, element, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 
 export class AddModel {
   readonly node: HTMLElement;
   readonly #input = element('input', {
-    attrs: { type: 'text', placeholder: 'hub:org/name, a path or a URL', 'aria-label': 'Reference of a model to add', spellcheck: 'false', autocapitalize: 'off' },
+    attrs: {
+      type: 'text',
+      placeholder: 'hub:org/name, a path or a URL',
+      'aria-label': 'Reference of a model to add',
+      spellcheck: 'false',
+      autocapitalize: 'off',
+    },
   });
   readonly #add: HTMLButtonElement;
   readonly #note = element('div', { class: 'jx-models-note', attrs: { role: 'status' } });
@@ -26,10 +34,18 @@ export class AddModel {
         this.#input.value = '';
         this.#set(false, '');
       } catch (error) {
-        this.#set(false, error instanceof Error ? error.message : String(error), true);
+        this.#set(false, messageOf(error), true);
       }
     };
-    this.#add = button({ class: 'jx-button jx-plain', text: 'Add', title: 'Look it up and put it on the list; downloads no weights yet' }, () => void start(), signal);
+    this.#add = button(
+      {
+        class: 'jx-button',
+        text: 'Add',
+        title: 'Look it up and put it on the list; downloads no weights yet',
+      },
+      () => void start(),
+      signal
+    );
     this.#input.addEventListener(
       'keydown',
       event => {

@@ -1,16 +1,17 @@
 // What is below a model's line: facts, how to load it, its files, and the playground once it is loaded.
 
-import { button, element, setHidden, setText } from '../dom';
-import { formatBytes } from '../format';
+import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
+import { formatBytes } from '../core/format';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelHost } from '../wire';
-import type { LoadWish, ModelsClient } from './models_client';
-import { parametersText, revisionText } from './model_text';
-import { keepText, ModelStaying } from './model_staying';
+import { KeepAliveControls, keepText } from './keep_alive_controls';
+import { parametersText, revisionText } from './labels';
+import type { LoadOptions, ModelsClient } from './models_client';
 import { Playground } from './playground';
 
 /** What an open row needs of the view. */
-export interface DetailsHost {
+export interface DetailsContext {
   readonly client: ModelsClient;
   readonly transport: Transport;
 }
@@ -38,26 +39,53 @@ export class ModelDetails {
   readonly #filesList = element('div');
   readonly #check: HTMLButtonElement;
   readonly #checkNote = element('span', { attrs: { role: 'status' } });
-  readonly #staying: ModelStaying;
+  readonly #keepAlive: KeepAliveControls;
   readonly #playgroundHome = element('div');
-  readonly #host: DetailsHost;
+  readonly #context: DetailsContext;
   readonly #signal: AbortSignal;
   #playground: Playground | null = null;
 
-  constructor(model: LocalModel, host: DetailsHost, signal: AbortSignal) {
-    this.#host = host;
+  constructor(model: LocalModel, context: DetailsContext, signal: AbortSignal) {
+    this.#context = context;
     this.#signal = signal;
     this.#loading = element('div', { class: 'jx-model-wish' }, 'Load on', this.#device, 'as', this.#dtype);
-    this.#staying = new ModelStaying(model, host.client, signal);
-    const copy = button({ class: 'jx-link', text: 'Copy the code for it' }, () => void copyCode(model.id, copy), signal);
-    this.#check = button({ class: 'jx-link', text: 'Look for a newer revision' }, () => void this.#checkNewer(model.id), signal);
+    this.#keepAlive = new KeepAliveControls(model, context.client, signal);
+    const copy = button(
+      { class: 'jx-link', text: 'Copy the code for it' },
+      () => void copyCode(model.id, copy),
+      signal
+    );
+    this.#check = button(
+      { class: 'jx-link', text: 'Look for a newer revision' },
+      () => void this.#checkNewer(model.id),
+      signal
+    );
     this.#files.append(this.#filesTitle, this.#filesList);
-    this.node = element('div', { class: 'jx-model-details' }, this.#playgroundHome, this.#loading, this.#staying.node, this.#facts, this.#files, element('div', { class: 'jx-model-code' }, element('code', { text: codeFor(model.id) }), copy, this.#check, this.#checkNote));
+    this.node = element(
+      'div',
+      { class: 'jx-model-details' },
+      this.#playgroundHome,
+      this.#loading,
+      this.#keepAlive.node,
+      this.#facts,
+      this.#files,
+      element(
+        'div',
+        { class: 'jx-model-code' },
+        element('code', { text: codeFor(model.id) }),
+        copy,
+        this.#check,
+        this.#checkNote
+      )
+    );
   }
 
   /** How it is to be loaded. */
-  get wish(): LoadWish {
-    return { ...(this.#device.value ? { device: this.#device.value } : {}), ...(this.#dtype.value ? { dtype: this.#dtype.value } : {}) };
+  get loadOptions(): LoadOptions {
+    return {
+      ...(this.#device.value ? { device: this.#device.value } : {}),
+      ...(this.#dtype.value ? { dtype: this.#dtype.value } : {}),
+    };
   }
 
   focusPlayground(): void {
@@ -66,20 +94,35 @@ export class ModelDetails {
 
   draw(model: LocalModel, live: boolean): void {
     const loaded = model.state === 'loaded';
-    setHidden(this.#loading, model.state !== 'downloaded' && model.state !== 'absent' && model.state !== 'partial');
+    setHidden(
+      this.#loading,
+      model.state !== 'downloaded' && model.state !== 'absent' && model.state !== 'partial'
+    );
     if (loaded && !this.#playground) {
-      this.#playground = new Playground(model, this.#host, this.#signal);
+      this.#playground = new Playground(model, this.#context, this.#signal);
       this.#playgroundHome.append(this.#playground.node);
     }
     setHidden(this.#playgroundHome, !loaded);
     this.#playground?.draw(live && loaded);
-    this.#staying.draw(model, live);
-    setHidden(this.#check, model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded));
+    this.#keepAlive.draw(model, live);
+    setHidden(
+      this.#check,
+      model.source !== 'hub' || model.newer_revision !== null || (model.state !== 'downloaded' && !loaded)
+    );
     const facts = factsOf(model);
     const key = JSON.stringify(facts);
     if (this.#facts.dataset.key !== key) {
       this.#facts.dataset.key = key;
-      this.#facts.replaceChildren(...facts.map(([name, value]) => element('div', { class: value.length > LONG ? 'jx-fact jx-fact-long' : 'jx-fact' }, element('dt', { text: name }), element('dd', { text: value }))));
+      this.#facts.replaceChildren(
+        ...facts.map(([name, value]) =>
+          element(
+            'div',
+            { class: value.length > LONG ? 'jx-fact jx-fact-long' : 'jx-fact' },
+            element('dt', { text: name }),
+            element('dd', { text: value })
+          )
+        )
+      );
     }
     this.#drawFiles(model);
   }
@@ -88,10 +131,13 @@ export class ModelDetails {
     this.#check.disabled = true;
     setText(this.#checkNote, 'asking the hub…');
     try {
-      const { newer_revision } = await this.#host.client.checkNewer(id);
-      setText(this.#checkNote, newer_revision === null ? 'this is the newest' : `${revisionText(newer_revision)} exists`);
+      const { newer_revision } = await this.#context.client.checkNewer(id);
+      setText(
+        this.#checkNote,
+        newer_revision === null ? 'this is the newest' : `${revisionText(newer_revision)} exists`
+      );
     } catch (error) {
-      setText(this.#checkNote, error instanceof Error ? error.message : String(error));
+      setText(this.#checkNote, messageOf(error));
     }
     this.#check.disabled = false;
   }
@@ -110,8 +156,17 @@ export class ModelDetails {
           'div',
           { class: 'jx-model-file' },
           element('span', { text: file.name, title: file.name }),
-          element('span', { text: file.kept_bytes > 0 && file.kept_bytes < file.bytes ? `${formatBytes(file.kept_bytes)} of ${formatBytes(file.bytes)}` : formatBytes(file.bytes) }),
-          element('span', { class: 'jx-model-hash', text: file.sha256?.slice(0, 12) ?? '', title: file.sha256 === null ? '' : `sha256 ${file.sha256}` })
+          element('span', {
+            text:
+              file.kept_bytes > 0 && file.kept_bytes < file.bytes
+                ? `${formatBytes(file.kept_bytes)} of ${formatBytes(file.bytes)}`
+                : formatBytes(file.bytes),
+          }),
+          element('span', {
+            class: 'jx-model-hash',
+            text: file.sha256?.slice(0, 12) ?? '',
+            title: file.sha256 === null ? '' : `sha256 ${file.sha256}`,
+          })
         )
       )
     );
@@ -131,19 +186,31 @@ function factsOf(model: LocalModel): [string, string][] {
   ];
   if (host) {
     facts.push(
-      ['loaded', [host.device, host.dtype, host.load_s === null ? null : `in ${host.load_s.toFixed(2)} s`].filter(Boolean).join(', ')],
+      [
+        'loaded',
+        [host.device, host.dtype, host.load_s === null ? null : `in ${host.load_s.toFixed(2)} s`]
+          .filter(Boolean)
+          .join(', '),
+      ],
       ['task', host.task === null ? null : TASKS[host.task]],
       ['process', host.pid === null ? null : `pid ${host.pid}`],
       ['calls', `${host.num_calls}${host.in_flight > 0 ? `, ${host.in_flight} under way` : ''}`],
       ['memory', memoryFact(model)],
       ['stays', host.pinned ? 'pinned' : keepText(host.keep_alive_s ?? -1)],
-      ['used by', host.users.map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join(', ') || 'nobody']
+      [
+        'used by',
+        host.users.map(user => `${user.name}${user.pid === null ? '' : ` (pid ${user.pid})`}`).join(', ') ||
+          'nobody',
+      ]
     );
   } else if (model.memory_bytes !== null) {
     facts.push(['memory', `about ${formatBytes(model.memory_bytes)} when loaded`]);
   }
   const known = facts.filter((fact): fact is [string, string] => fact[1] !== null && fact[1] !== '');
-  return [...known.filter(([, value]) => value.length <= LONG), ...known.filter(([, value]) => value.length > LONG)];
+  return [
+    ...known.filter(([, value]) => value.length <= LONG),
+    ...known.filter(([, value]) => value.length > LONG),
+  ];
 }
 
 function memoryFact(model: LocalModel): string | null {

@@ -1,11 +1,11 @@
-// One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so that a
-// button does not vanish under a click, nor a text that somebody writes.
+// One model in the list: what it is, what it does now, and what can be asked of it. It keeps its elements, so
+// that a button does not vanish under a click, nor a text that somebody writes.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import type { LocalModel } from '../wire';
-import type { LoadWish } from './models_client';
-import { ModelDetails, type DetailsHost } from './model_details';
 import {
+  type Action,
   actionsOf,
   deleteQuestion,
   doubtText,
@@ -23,8 +23,9 @@ import {
   unloadedText,
   usersText,
   usersTitle,
-  type Action,
-} from './model_text';
+} from './labels';
+import { type DetailsContext, ModelDetails } from './model_details';
+import type { LoadOptions } from './models_client';
 import type { Machine } from './models_feed';
 
 const LABELS: Record<Action, string> = {
@@ -39,16 +40,16 @@ const LABELS: Record<Action, string> = {
 const ACTIONS = Object.keys(LABELS) as Action[];
 
 /** What a row asks of the view. */
-export interface RowHost extends DetailsHost {
+export interface RowContext extends DetailsContext {
   /** Do it; rejects with what went wrong. */
-  act(model: LocalModel, action: Exclude<Action, 'run'>, wish: LoadWish): Promise<void>;
+  act(model: LocalModel, action: Exclude<Action, 'run'>, loadOptions: LoadOptions): Promise<void>;
   /** Ask to be drawn. */
   request(): void;
 }
 
 export class ModelRow {
   readonly node: HTMLElement;
-  readonly #host: RowHost;
+  readonly #context: RowContext;
   readonly #signal: AbortSignal;
   readonly #open: HTMLButtonElement;
   readonly #chip = element('span', { class: 'jx-chip', attrs: { role: 'status' } });
@@ -77,31 +78,67 @@ export class ModelRow {
   #failure = '';
   #failedIn: string | null = null;
 
-  constructor(model: LocalModel, host: RowHost, signal: AbortSignal) {
+  constructor(model: LocalModel, context: RowContext, signal: AbortSignal) {
     this.#model = model;
-    this.#host = host;
+    this.#context = context;
     this.#signal = signal;
-    this.#open = button({ class: 'jx-model-name', attrs: { 'aria-expanded': 'false' } }, () => this.toggle(!this.#isOpen), signal);
+    this.#open = button(
+      { class: 'jx-model-name', attrs: { 'aria-expanded': 'false' } },
+      () => this.toggle(!this.#isOpen),
+      signal
+    );
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
     const make = (action: Action) =>
-      button({ class: `jx-button jx-plain${action === 'download' || action === 'load' || action === 'run' ? ' jx-primary' : ''}`, text: LABELS[action] }, () => this.#press(action), signal);
-    this.#buttons = Object.fromEntries(ACTIONS.map(action => [action, make(action)])) as Record<Action, HTMLButtonElement>;
+      button(
+        {
+          class: `jx-button${action === 'download' || action === 'load' || action === 'run' ? ' jx-primary' : ''}`,
+          text: LABELS[action],
+        },
+        () => this.#press(action),
+        signal
+      );
+    this.#buttons = Object.fromEntries(ACTIONS.map(action => [action, make(action)])) as Record<
+      Action,
+      HTMLButtonElement
+    >;
     this.#confirm = element(
       'span',
       { class: 'jx-model-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Delete?' } },
       this.#question,
-      button({ class: 'jx-button jx-danger', text: 'Delete' }, () => ((this.#asked = false), void this.#do('delete')), signal),
-      button({ class: 'jx-button jx-plain', text: 'Keep' }, () => ((this.#asked = false), host.request()), signal)
+      button(
+        { class: 'jx-button jx-danger jx-danger-confirm', text: 'Delete' },
+        () => this.#answer(true),
+        signal
+      ),
+      button({ class: 'jx-button', text: 'Keep' }, () => this.#answer(false), signal)
     );
     this.#actions = element('span', { class: 'jx-model-actions' }, ...Object.values(this.#buttons));
-    this.#track = element('div', { class: 'jx-bar', attrs: { role: 'progressbar', 'aria-label': 'Download', 'aria-valuemin': '0', 'aria-valuemax': '100' } }, this.#bar);
-    this.#transfer = element('div', { class: 'jx-model-transfer' }, this.#track, element('div', { class: 'jx-progress-text' }, this.#done, this.#left));
+    this.#track = element(
+      'div',
+      {
+        class: 'jx-bar',
+        attrs: {
+          role: 'progressbar',
+          'aria-label': 'Download',
+          'aria-valuemin': '0',
+          'aria-valuemax': '100',
+        },
+      },
+      this.#bar
+    );
+    this.#transfer = element(
+      'div',
+      { class: 'jx-model-transfer' },
+      this.#track,
+      element('div', { class: 'jx-progress-text' }, this.#done, this.#left)
+    );
     this.#messages = {
       error: element('div', { class: 'jx-message', attrs: { 'data-tone': 'error', role: 'alert' } }),
       doubt: element('div', { class: 'jx-message', attrs: { 'data-tone': 'warning' } }),
       info: element('div', { class: 'jx-message', attrs: { role: 'status' } }),
     };
-    const cell = (label: string, ...inside: HTMLElement[]) => element('span', { class: 'jx-model-cell', attrs: { 'data-label': label } }, ...inside);
+    const cell = (label: string, ...inside: HTMLElement[]) =>
+      element('span', { class: 'jx-model-cell', attrs: { 'data-label': label } }, ...inside);
     this.node = element(
       'div',
       { class: 'jx-model', attrs: { role: 'group' } },
@@ -133,11 +170,11 @@ export class ModelRow {
     this.#isOpen = open;
     this.#open.setAttribute('aria-expanded', String(open));
     if (open && !this.#details) {
-      this.#details = new ModelDetails(this.#model, this.#host, this.#signal);
+      this.#details = new ModelDetails(this.#model, this.#context, this.#signal);
       this.#body.append(this.#details.node);
     }
     setHidden(this.#body, !open);
-    this.#host.request();
+    this.#context.request();
   }
 
   /** Draw a model as it is now. */
@@ -155,7 +192,10 @@ export class ModelRow {
     this.#open.title = model.description ? `${model.id}\n${model.description}` : model.id;
     const failed = model.transfer?.status === 'failed' && !model.host;
     this.#chip.dataset.status = failed ? 'failed' : model.state;
-    setText(this.#chipText, failed ? `failed${model.state === 'partial' ? ', partial' : ''}` : chipText(model));
+    setText(
+      this.#chipText,
+      failed ? `failed${model.state === 'partial' ? ', partial' : ''}` : chipText(model)
+    );
     setText(this.#size, sizeText(model));
     this.#size.title = sizeTitle(model);
     setText(this.#memory, memoryText(model));
@@ -167,7 +207,10 @@ export class ModelRow {
     setText(this.#users, usersText(model));
     this.#users.title = usersTitle(model);
     for (const shown of [this.#size, this.#memory, this.#revision, this.#users]) {
-      shown.parentElement?.toggleAttribute('data-none', shown.textContent === '' || shown.textContent === UNKNOWN);
+      shown.parentElement?.toggleAttribute(
+        'data-none',
+        shown.textContent === '' || shown.textContent === UNKNOWN
+      );
     }
     this.#drawActions(model, live);
     this.#drawTransfer(model);
@@ -186,7 +229,14 @@ export class ModelRow {
       const shown = this.#buttons[action];
       setHidden(shown, !possible.includes(action));
       shown.disabled = !live || this.#busy !== null;
-      setText(shown, this.#busy === action ? `${LABELS[action].replace('…', '')}…` : action === 'download' && model.state === 'partial' ? 'Resume' : LABELS[action]);
+      setText(
+        shown,
+        this.#busy === action
+          ? `${LABELS[action].replace('…', '')}…`
+          : action === 'download' && model.state === 'partial'
+            ? 'Resume'
+            : LABELS[action]
+      );
     }
     setHidden(this.#confirm, !this.#asked);
     setHidden(this.#actions, this.#asked);
@@ -209,7 +259,10 @@ export class ModelRow {
     } else {
       this.#track.setAttribute('aria-valuenow', String(Math.floor(100 * fraction)));
     }
-    const { done, left } = transfer && isMoving(model) ? transferText(transfer) : { done: 'loading into a process of its own', left: '' };
+    const { done, left } =
+      transfer && isMoving(model)
+        ? transferText(transfer)
+        : { done: 'loading into a process of its own', left: '' };
     setText(this.#done, fraction === null || unknown ? done : `${Math.floor(100 * fraction)} % · ${done}`);
     setText(this.#left, left);
     this.#done.title = transfer?.file ?? '';
@@ -227,9 +280,18 @@ export class ModelRow {
       this.#details?.focusPlayground();
     } else if (action === 'delete') {
       this.#asked = true;
-      this.#host.request();
+      this.#context.request();
     } else {
       void this.#do(action);
+    }
+  }
+
+  #answer(sure: boolean): void {
+    this.#asked = false;
+    if (sure) {
+      void this.#do('delete');
+    } else {
+      this.#context.request();
     }
   }
 
@@ -237,15 +299,15 @@ export class ModelRow {
     this.#busy = action;
     this.#failure = '';
     this.#failedIn = null;
-    this.#host.request();
+    this.#context.request();
     try {
-      await this.#host.act(this.#model, action, this.#details?.wish ?? {});
+      await this.#context.act(this.#model, action, this.#details?.loadOptions ?? {});
     } catch (error) {
-      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#failure = messageOf(error);
       this.#failedIn = this.#model.state;
     } finally {
       this.#busy = null;
-      this.#host.request();
+      this.#context.request();
     }
   }
 }

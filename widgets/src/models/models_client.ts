@@ -1,11 +1,17 @@
 // The requests of the models view. Paths are those of docs/architecture/08-models.md.
 
-import { bytesOf, jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
+import {
+  bytesOf,
+  jsonOf,
+  type OpenStream,
+  type StreamHandlers,
+  type Transport,
+} from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
-import type { CallInput, CallSummary } from './calls';
+import type { CallInput, CallSummary } from './playground_calls';
 
 /** How a model is to be loaded; what is absent is chosen by the engine. */
-export interface LoadWish {
+export interface LoadOptions {
   device?: string;
   dtype?: string;
 }
@@ -21,14 +27,25 @@ export class ModelsClient {
     return jsonOf<ModelPage>(await this.#transport.request('GET', '/native/models'));
   }
 
-  /** Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no weights. */
+  /**
+   * Look a reference up (`hub:org/name`, a path, a URL), and put what is found on the list. Downloads no
+   * weights.
+   */
   async add(reference: string): Promise<LocalModel> {
-    return jsonOf<LocalModel>(await this.#transport.request('POST', '/native/models', { id: reference, look: true }));
+    return jsonOf<LocalModel>(
+      await this.#transport.request('POST', '/native/models', { id: reference, look: true })
+    );
   }
 
   /** Begin it, and return at once; how it goes is told by the stream. */
   async act(id: string, action: 'download' | 'cancel' | 'unload' | 'update'): Promise<void> {
-    bytesOf(await this.#transport.request('POST', `${path(id)}/${action}`, action === 'unload' ? { wait: false } : {}));
+    bytesOf(
+      await this.#transport.request(
+        'POST',
+        `${path(id)}/${action}`,
+        action === 'unload' ? { wait: false } : {}
+      )
+    );
   }
 
   /** Ask the hub whether a newer revision exists; fetches nothing. */
@@ -37,8 +54,8 @@ export class ModelsClient {
   }
 
   /** Begin to load, and return at once. */
-  async load(id: string, wish: LoadWish): Promise<void> {
-    bytesOf(await this.#transport.request('POST', `${path(id)}/load`, { ...wish, wait: false }));
+  async load(id: string, options: LoadOptions): Promise<void> {
+    bytesOf(await this.#transport.request('POST', `${path(id)}/load`, { ...options, wait: false }));
   }
 
   /** Change how long a loaded model stays; seconds after its last use, below 0 for ever. */

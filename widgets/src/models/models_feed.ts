@@ -1,12 +1,17 @@
-// Keeps the list of models current: the engine tells the whole of it when a stream opens and each change after.
-// The rule: what is shown is what the engine said last. After a break the stream begins with the whole list again.
+// Keeps the list of models current: the engine tells the whole of it when a stream opens and each change
+// after.
+// The rule: what is shown is what the engine said last. After a break the stream begins with the whole list
+// again.
 
-import { Backoff, BROWSER_CLOCK, type Clock } from '../feed/backoff';
+import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import type { OpenStream } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import type { ModelsClient } from './models_client';
 
-type ModelsMessage = { kind: 'models'; page: ModelPage } | { kind: 'model'; model: LocalModel } | { kind: 'removed'; id: string };
+type ModelsMessage =
+  | { kind: 'models'; page: ModelPage }
+  | { kind: 'model'; model: LocalModel }
+  | { kind: 'removed'; id: string };
 
 export type ModelsFeedState = 'idle' | 'connecting' | 'live' | 'reconnecting';
 
@@ -30,7 +35,12 @@ export class ModelsFeed {
   #stopMachine: (() => void) | null = null;
 
   /** @param onChange Called after each change; cheap, draws nothing by itself. */
-  constructor(client: ModelsClient, snapshot: ModelPage | null, onChange: () => void, clock: Clock = BROWSER_CLOCK) {
+  constructor(
+    client: ModelsClient,
+    snapshot: ModelPage | null,
+    onChange: () => void,
+    clock: Clock = BROWSER_CLOCK
+  ) {
     this.#client = client;
     this.#clock = clock;
     this.#onChange = onChange;
@@ -56,7 +66,9 @@ export class ModelsFeed {
 
   /** All models, by name. */
   get models(): LocalModel[] {
-    return [...this.#models.values()].sort((a, b) => a.name.toLowerCase().localeCompare(b.name.toLowerCase()) || a.id.localeCompare(b.id));
+    return [...this.#models.values()].sort(
+      (a, b) => a.name.toLowerCase().localeCompare(b.name.toLowerCase()) || a.id.localeCompare(b.id)
+    );
   }
 
   get(id: string): LocalModel | undefined {
@@ -152,7 +164,9 @@ export class ModelsFeed {
   #replace({ models, ...machine }: ModelPage): void {
     this.#machine = machine;
     this.#models.clear();
-    models.forEach(model => this.#models.set(model.id, model));
+    for (const model of models) {
+      this.#models.set(model.id, model);
+    }
   }
 
   #set(state: ModelsFeedState): void {

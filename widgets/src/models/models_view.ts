@@ -1,20 +1,20 @@
 // The models of this machine: what is on disk, on its way, loaded; watched from as many pages as one likes.
 // The rule: a button asks the engine and nothing else; what is shown afterwards is what the engine then says.
 
-import { Pacer } from '../chart/pacer';
-import { element, setHidden, setText } from '../dom';
-import { addStyles } from '../panel/styles';
-import { addTableStyles } from '../table/styles';
+import { element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
+import { addStyles } from '../core/styles';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import { AddModel } from './add_model';
-import { MachineView } from './machine_view';
-import { ModelRow, type RowHost } from './model_row';
+import { ModelRow, type RowContext } from './model_row';
 import { ModelsClient } from './models_client';
 import { ModelsFeed } from './models_feed';
-import { addModelsStyles } from './styles';
+import { PLAYGROUND_STYLES } from './playground_styles';
+import { ResourceBars } from './resource_bars';
+import { MODELS_STYLES } from './styles';
 
-/** What a host gives. */
+/** What a host provides. */
 export interface ModelsOptions {
   element: HTMLElement;
   transport: Transport;
@@ -38,11 +38,14 @@ class ModelsView {
   readonly #options: ModelsOptions;
   readonly #client: ModelsClient;
   readonly #feed: ModelsFeed;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #root: HTMLElement;
-  readonly #machine = new MachineView();
+  readonly #resources = new ResourceBars();
   readonly #add: AddModel;
-  readonly #filter = element('input', { class: 'jx-models-filter', attrs: { type: 'search', placeholder: 'find', 'aria-label': 'Filter models' } });
+  readonly #filter = element('input', {
+    class: 'jx-models-filter',
+    attrs: { type: 'search', placeholder: 'find', 'aria-label': 'Filter models' },
+  });
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
   readonly #head: HTMLElement;
   readonly #list = element('div', { class: 'jx-models-list' });
@@ -53,30 +56,54 @@ class ModelsView {
     const { signal, modelId } = options;
     this.#options = options;
     this.#client = new ModelsClient(options.transport);
-    this.#feed = new ModelsFeed(this.#client, options.snapshot, () => this.#pacer?.request());
+    this.#feed = new ModelsFeed(this.#client, options.snapshot, () => this.#scheduler?.request());
     this.#add = new AddModel(reference => this.#addModel(reference), signal);
-    const title = element('div', { class: 'jx-models-bar' }, element('span', { class: 'jx-models-title', text: 'Models' }), this.#add.node, this.#filter, element('span', { class: 'jx-spacer' }), this.#connection);
-    const columns = element('div', { class: 'jx-model-line jx-model-columns', attrs: { 'aria-hidden': 'true' } }, ...['name', 'state', 'size', 'memory', 'revision', 'used by', ''].map(text => element('span', { text })));
+    const title = element(
+      'div',
+      { class: 'jx-models-bar' },
+      element('span', { class: 'jx-models-title', text: 'Models' }),
+      this.#add.node,
+      this.#filter,
+      element('span', { class: 'jx-spacer' }),
+      this.#connection
+    );
+    const columns = element(
+      'div',
+      { class: 'jx-model-line jx-model-columns', attrs: { 'aria-hidden': 'true' } },
+      ...['name', 'state', 'size', 'memory', 'revision', 'used by', ''].map(text => element('span', { text }))
+    );
     this.#head = columns;
-    const header = modelId === null ? [title, this.#add.note, this.#machine.node, columns] : [];
-    this.#root = element('section', { class: 'jx-panel jx-models', attrs: { role: 'region', 'aria-label': modelId === null ? 'Models' : `Model ${modelId}` } }, ...header, this.#list, this.#empty);
+    const header = modelId === null ? [title, this.#add.note, this.#resources.node, columns] : [];
+    this.#root = element(
+      'section',
+      {
+        class: 'jx-panel jx-models',
+        attrs: { role: 'region', 'aria-label': modelId === null ? 'Models' : `Model ${modelId}` },
+      },
+      ...header,
+      this.#list,
+      this.#empty
+    );
     if (modelId !== null) {
       this.#root.classList.add('jx-models-one');
       this.#root.prepend(this.#connection);
     }
     options.element.replaceChildren(this.#root);
-    for (const add of [addStyles, addTableStyles, addModelsStyles]) {
-      add(this.#root);
-    }
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    addStyles(this.#root, MODELS_STYLES, PLAYGROUND_STYLES);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => (inSight ? this.#feed.start() : this.#feed.pause()),
+      signal
+    );
     this.#filter.addEventListener('keydown', event => event.stopPropagation(), { signal });
-    this.#filter.addEventListener('input', () => this.#pacer.request(), { signal });
+    this.#filter.addEventListener('input', () => this.#scheduler.request(), { signal });
     signal.addEventListener('abort', () => {
       this.#feed.pause();
       this.#root.remove();
     });
     this.#draw();
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   async #addModel(reference: string): Promise<void> {
@@ -88,15 +115,15 @@ class ModelsView {
     this.#rows.get(model.id)?.node.scrollIntoView({ block: 'nearest' });
   }
 
-  #host(): RowHost {
+  #context(): RowContext {
     return {
       client: this.#client,
       transport: this.#options.transport,
-      request: () => this.#pacer.request(),
-      act: async (model, action, wish) => {
+      request: () => this.#scheduler.request(),
+      act: async (model, action, loadOptions) => {
         switch (action) {
           case 'load':
-            return this.#client.load(model.id, wish);
+            return this.#client.load(model.id, loadOptions);
           case 'delete':
             return this.#client.remove(model.id);
           case 'cancel':
@@ -117,7 +144,9 @@ class ModelsView {
       return all.filter(model => model.id === modelId);
     }
     setHidden(this.#filter, all.length <= MANY && wanted === '');
-    return wanted === '' ? all : all.filter(model => `${model.id} ${model.name} ${model.state}`.toLowerCase().includes(wanted));
+    return wanted === ''
+      ? all
+      : all.filter(model => `${model.id} ${model.name} ${model.state}`.toLowerCase().includes(wanted));
   }
 
   #draw(): void {
@@ -134,7 +163,7 @@ class ModelsView {
     models.forEach((model, i) => {
       let row = this.#rows.get(model.id);
       if (!row) {
-        row = new ModelRow(model, this.#host(), this.#options.signal);
+        row = new ModelRow(model, this.#context(), this.#options.signal);
         this.#rows.set(model.id, row);
         if (modelId !== null) {
           row.toggle(true);
@@ -149,7 +178,7 @@ class ModelsView {
     setHidden(this.#empty, models.length > 0);
     setText(this.#empty, this.#emptyText(live));
     this.#add.draw(live);
-    this.#machine.draw(machine, this.#feed.models);
+    this.#resources.draw(machine, this.#feed.models);
     setText(this.#connection, state === 'reconnecting' ? 'reconnecting…' : '');
     this.#connection.title = this.#feed.reason;
     setHidden(this.#connection, state !== 'reconnecting');
@@ -163,6 +192,8 @@ class ModelsView {
     if (modelId !== null) {
       return `${modelId} is not on the list any more; jx.models.get(${JSON.stringify(modelId)}) puts it back.`;
     }
-    return this.#filter.value.trim() === '' ? 'No models yet. Add one by its reference, such as hub:sentence-transformers/all-MiniLM-L6-v2.' : 'No model fits.';
+    return this.#filter.value.trim() === ''
+      ? 'No models yet. Add one by its reference, such as hub:sentence-transformers/all-MiniLM-L6-v2.'
+      : 'No model fits.';
   }
 }

@@ -1,12 +1,13 @@
-// What a model gave back, drawn: text as text, sentences as small pictures of their vectors, tensors as numbers with a
-// histogram.
+// What a model gave back, drawn: text as text, sentences as small pictures of their vectors, tensors as
+// numbers with a histogram.
 
 import { loadPlotly, type PlotElement } from '../chart/plotly';
-import { readTheme, watchTheme } from '../chart/theme';
-import { element, setText } from '../dom';
-import { formatCount, formatValue } from '../format';
+import { element, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
+import { formatCount, formatValue } from '../core/format';
+import { readTheme, watchTheme } from '../core/theme';
 import type { Transport } from '../transport/transport';
-import { shapeText, type OutputSummary } from './calls';
+import { type Embeddings, type Histogram, type OutputSummary, shapeText } from './playground_calls';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const STRIP_WIDTH = 384;
@@ -21,12 +22,13 @@ export class OutputView {
   readonly #signal: AbortSignal;
   readonly #text = element('pre', { class: 'jx-play-text' });
   readonly #written = element('span', { class: 'jx-play-written' });
-  #histograms: { plot: HTMLElement; output: OutputSummary }[] = [];
+  #histograms: { plot: HTMLElement; histogram: Histogram }[] = [];
 
   constructor(transport: Transport, signal: AbortSignal) {
     this.#transport = transport;
     this.#signal = signal;
-    const redraw = () => this.#histograms.forEach(({ plot, output }) => void this.#drawHistogram(plot, output));
+    const redraw = () =>
+      this.#histograms.forEach(({ plot, histogram }) => void this.#drawHistogram(plot, histogram));
     watchTheme(redraw, signal);
     const observer = new ResizeObserver(redraw);
     observer.observe(this.node);
@@ -57,15 +59,22 @@ export class OutputView {
 
   #draw(output: OutputSummary, texts: readonly string[]): HTMLElement {
     if (output.kind !== 'tensor') {
-      return element('div', { class: 'jx-play-item' }, heading(output.name, output.kind), element('pre', { class: 'jx-play-text', text: output.text ?? '' }));
+      return element(
+        'div',
+        { class: 'jx-play-item' },
+        heading(output.name, output.kind),
+        element('pre', { class: 'jx-play-text', text: output.text ?? '' })
+      );
     }
     const box = element('div', { class: 'jx-play-item' });
     if (output.embeddings) {
-      box.append(...this.#embeddings(output, texts));
+      box.append(...this.#embeddings(output, output.embeddings, texts));
       return box;
     }
     box.append(heading(output.name, `${shapeText(output.shape ?? [])} · ${output.dtype ?? ''}`));
-    const numbers: [string, string][] = (['min', 'mean', 'max', 'std'] as const).filter(key => output[key] != null).map(key => [key, numberText(output[key])]);
+    const numbers: [string, string][] = (['min', 'mean', 'max', 'std'] as const)
+      .filter(key => output[key] != null)
+      .map(key => [key, numberText(output[key])]);
     if (output.num_nonfinite) {
       numbers.push(['not finite', formatCount(output.num_nonfinite)]);
     }
@@ -74,18 +83,29 @@ export class OutputView {
     }
     box.append(facts(numbers, output.num_nonfinite ? 'not finite' : null));
     if (output.histogram && output.histogram.counts.length > 1) {
-      const plot = element('div', { class: 'jx-play-histogram', attrs: { role: 'img', 'aria-label': `Histogram of ${output.name}` } });
+      const plot = element('div', {
+        class: 'jx-play-histogram',
+        attrs: { role: 'img', 'aria-label': `Histogram of ${output.name}` },
+      });
       box.append(plot);
-      this.#histograms.push({ plot, output });
-      void this.#drawHistogram(plot, output);
+      this.#histograms.push({ plot, histogram: output.histogram });
+      void this.#drawHistogram(plot, output.histogram);
     }
     return box;
   }
 
-  #embeddings(output: OutputSummary, texts: readonly string[]): HTMLElement[] {
-    const { dimensions, norms, vectors, similarity } = output.embeddings!;
+  #embeddings(
+    output: OutputSummary,
+    { dimensions, norms, vectors, similarity }: Embeddings,
+    texts: readonly string[]
+  ): HTMLElement[] {
     const count = vectors.length;
-    const made = [heading(output.name, `${formatCount(count)} × ${formatCount(dimensions)} dimensions · ${output.dtype ?? ''}`)];
+    const made = [
+      heading(
+        output.name,
+        `${formatCount(count)} × ${formatCount(dimensions)} dimensions · ${output.dtype ?? ''}`
+      ),
+    ];
     const largest = Math.max(...vectors.flat().map(Math.abs), Number.MIN_VALUE);
     vectors.forEach((vector, i) => {
       const alike = similarity[i]?.map(value => value.toFixed(2)) ?? [];
@@ -106,8 +126,7 @@ export class OutputView {
     return made;
   }
 
-  async #drawHistogram(plot: HTMLElement, output: OutputSummary): Promise<void> {
-    const { from, to, counts } = output.histogram!;
+  async #drawHistogram(plot: HTMLElement, { from, to, counts }: Histogram): Promise<void> {
     try {
       const plotly = await loadPlotly(this.#transport);
       if (this.#signal.aborted || !plot.isConnected || plot.clientWidth === 0) {
@@ -116,10 +135,24 @@ export class OutputView {
       const theme = readTheme(plot);
       const width = (to - from) / counts.length;
       const x = counts.map((_count, i) => from + (i + 0.5) * width);
-      const axis = { zeroline: false, linecolor: theme.axis, tickfont: { size: 10.5, color: theme.muted }, fixedrange: true };
+      const axis = {
+        zeroline: false,
+        linecolor: theme.axis,
+        tickfont: { size: 10.5, color: theme.muted },
+        fixedrange: true,
+      };
       await plotly.react(
         plot as PlotElement,
-        [{ type: 'bar', x, y: counts, width: counts.map(() => width), marker: { color: theme.palette[0], line: { width: 0 } }, hovertemplate: '%{x:.4~g}: %{y:,}<extra></extra>' }],
+        [
+          {
+            type: 'bar',
+            x,
+            y: counts,
+            width: counts.map(() => width),
+            marker: { color: theme.palette[0], line: { width: 0 } },
+            hovertemplate: '%{x:.4~g}: %{y:,}<extra></extra>',
+          },
+        ],
         {
           width: plot.clientWidth,
           height: HISTOGRAM_HEIGHT_PX,
@@ -129,37 +162,58 @@ export class OutputView {
           font: { family: theme.font, size: 11, color: theme.muted },
           bargap: 0.06,
           showlegend: false,
-          hoverlabel: { bgcolor: theme.surface, bordercolor: theme.axis, font: { color: theme.text, size: 11 } },
-          xaxis: { ...axis, showline: true, showgrid: false, ticks: 'outside', ticklen: 3, tickcolor: theme.axis, tickangle: 0, nticks: Math.max(3, Math.floor(plot.clientWidth / 70)) },
+          hoverlabel: {
+            bgcolor: theme.surface,
+            bordercolor: theme.axis,
+            font: { color: theme.text, size: 11 },
+          },
+          xaxis: {
+            ...axis,
+            showline: true,
+            showgrid: false,
+            ticks: 'outside',
+            ticklen: 3,
+            tickcolor: theme.axis,
+            tickangle: 0,
+            nticks: Math.max(3, Math.floor(plot.clientWidth / 70)),
+          },
           yaxis: { ...axis, gridcolor: theme.grid, nticks: 4, tickformat: '~s' },
         },
         { displayModeBar: false, responsive: false, showTips: false }
       );
     } catch (error) {
-      setText(plot, `The histogram could not be drawn: ${error instanceof Error ? error.message : String(error)}`);
+      setText(plot, `The histogram could not be drawn: ${messageOf(error)}`);
       plot.classList.add('jx-play-unplotted');
     }
   }
 }
 
-// One bar a value, up for positive and down for negative; with more values than pixels, the largest of each pixel.
+// One bar a value, up for positive and down for negative; with more values than pixels, the largest of each
+// pixel.
 function strip(vector: readonly number[], largest: number): Element {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', `0 0 ${STRIP_WIDTH} ${STRIP_HEIGHT}`);
   svg.setAttribute('preserveAspectRatio', 'none');
   svg.setAttribute('class', 'jx-play-strip');
   svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', `${vector.length} values between ${formatValue(-largest)} and ${formatValue(largest)}`);
+  svg.setAttribute(
+    'aria-label',
+    `${vector.length} values between ${formatValue(-largest)} and ${formatValue(largest)}`
+  );
   const num = Math.min(vector.length, STRIP_WIDTH);
   const width = STRIP_WIDTH / num;
   const middle = STRIP_HEIGHT / 2;
   const paths = { up: '', down: '' };
   for (let i = 0; i < num; i++) {
-    const part = vector.slice(Math.floor((i * vector.length) / num), Math.floor(((i + 1) * vector.length) / num));
+    const part = vector.slice(
+      Math.floor((i * vector.length) / num),
+      Math.floor(((i + 1) * vector.length) / num)
+    );
     const value = part.reduce((most, each) => (Math.abs(each) > Math.abs(most) ? each : most), 0);
     const height = (Math.abs(value) / largest) * (middle - 1);
     const x = i * width;
-    paths[value < 0 ? 'down' : 'up'] += `M${x.toFixed(2)} ${middle}v${(value < 0 ? height : -height).toFixed(2)}h${(width * 0.85).toFixed(2)}V${middle}z`;
+    paths[value < 0 ? 'down' : 'up'] +=
+      `M${x.toFixed(2)} ${middle}v${(value < 0 ? height : -height).toFixed(2)}h${(width * 0.85).toFixed(2)}V${middle}z`;
   }
   for (const [direction, d] of Object.entries(paths)) {
     const path = document.createElementNS(SVG, 'path');
@@ -171,11 +225,27 @@ function strip(vector: readonly number[], largest: number): Element {
 }
 
 function heading(name: string, text: string): HTMLElement {
-  return element('div', { class: 'jx-play-name' }, element('span', { text: name }), element('span', { text }));
+  return element(
+    'div',
+    { class: 'jx-play-name' },
+    element('span', { text: name }),
+    element('span', { text })
+  );
 }
 
 function facts(pairs: readonly (readonly [string, string])[], bad: string | null = null): HTMLElement {
-  return element('div', { class: 'jx-play-facts' }, ...pairs.map(([name, value]) => element('span', {}, element('span', { text: name }), element('span', { class: name === bad ? 'jx-bad' : '', text: value }))));
+  return element(
+    'div',
+    { class: 'jx-play-facts' },
+    ...pairs.map(([name, value]) =>
+      element(
+        'span',
+        {},
+        element('span', { text: name }),
+        element('span', { class: name === bad ? 'jx-bad' : '', text: value })
+      )
+    )
+  );
 }
 
 function firstText(values: readonly (number | string)[]): string {

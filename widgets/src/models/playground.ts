@@ -1,28 +1,46 @@
 // A place to try a loaded model: text in, text or embedding out; tensors in, a summary and a histogram out.
 // Calls go to the engine, not to the kernel, so it works while the kernel is busy or gone.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import type { OpenStream } from '../transport/transport';
 import type { LocalModel } from '../wire';
-import { DTYPES, FILLS, parseLiteral, parseShape, writesText, type CallInput, type Fill, type GenerateEvent, type TensorInput } from './calls';
-import type { DetailsHost } from './model_details';
+import type { DetailsContext } from './model_details';
 import { OutputView } from './output_view';
+import {
+  type CallInput,
+  DTYPES,
+  FILLS,
+  type Fill,
+  type GenerateEvent,
+  parseLiteral,
+  parseShape,
+  type TensorInput,
+  writesText,
+} from './playground_calls';
 
 type Mode = 'text' | 'tensor';
 
-const EXAMPLE_TEXT = 'A cat sits on the mat.\nSomewhere a kitten sleeps on a rug.\nInterest rates went up again.';
+const EXAMPLE_TEXT =
+  'A cat sits on the mat.\nSomewhere a kitten sleeps on a rug.\nInterest rates went up again.';
 const EXAMPLE_PROMPT = 'Once upon a time';
 
 export class Playground {
   readonly node: HTMLElement;
   readonly #modelId: string;
-  readonly #host: DetailsHost;
+  readonly #context: DetailsContext;
   readonly #writes: boolean;
   readonly #modes: Record<Mode, HTMLButtonElement>;
   readonly #text: HTMLTextAreaElement;
-  readonly #maxTokens = element('input', { attrs: { type: 'number', min: '1', max: '2048', value: '60', 'aria-label': 'New tokens at most' } });
-  readonly #shape = element('input', { attrs: { value: '1, 8', 'aria-label': 'Shape', spellcheck: 'false' } });
-  readonly #literal = element('textarea', { attrs: { rows: '2', 'aria-label': 'Values', placeholder: '[[1, 2.5], [3, 4]]', spellcheck: 'false' } });
+  readonly #maxTokens = element('input', {
+    attrs: { type: 'number', min: '1', max: '2048', value: '60', 'aria-label': 'New tokens at most' },
+  });
+  readonly #shape = element('input', {
+    attrs: { value: '1, 8', 'aria-label': 'Shape', spellcheck: 'false' },
+  });
+  readonly #literal = element('textarea', {
+    attrs: { rows: '2', 'aria-label': 'Values', placeholder: '[[1, 2.5], [3, 4]]', spellcheck: 'false' },
+  });
   readonly #dtype = choice('dtype', DTYPES);
   readonly #fill = choice('Values from', [...FILLS, 'written out']);
   readonly #textForm: HTMLElement;
@@ -36,24 +54,44 @@ export class Playground {
   #calling = false;
   #live = true;
 
-  constructor(model: LocalModel, host: DetailsHost, signal: AbortSignal) {
+  constructor(model: LocalModel, context: DetailsContext, signal: AbortSignal) {
     this.#modelId = model.id;
-    this.#host = host;
+    this.#context = context;
     const task = model.host?.task ?? null;
     this.#writes = task === null ? writesText(model.architecture) : task === 'generate';
     this.#mode = model.tokenizer ? 'text' : 'tensor';
-    this.#text = element('textarea', { text: this.#writes ? EXAMPLE_PROMPT : EXAMPLE_TEXT, attrs: { rows: '3', 'aria-label': this.#writes ? 'Prompt' : 'Texts, one a line' } });
-    const tab = (mode: Mode, text: string) => button({ text, attrs: { 'aria-pressed': 'false' } }, () => this.#setMode(mode), signal);
+    this.#text = element('textarea', {
+      text: this.#writes ? EXAMPLE_PROMPT : EXAMPLE_TEXT,
+      attrs: { rows: '3', 'aria-label': this.#writes ? 'Prompt' : 'Texts, one a line' },
+    });
+    const tab = (mode: Mode, text: string) =>
+      button({ text, attrs: { 'aria-pressed': 'false' } }, () => this.#setMode(mode), signal);
     this.#modes = { text: tab('text', 'Text'), tensor: tab('tensor', 'Tensors') };
-    this.#run = button({ class: 'jx-button jx-plain jx-primary', text: 'Run' }, () => void this.#start(), signal);
-    this.#stop = button({ class: 'jx-button', text: 'Stop' }, () => this.#end('stopped'), signal);
+    this.#run = button({ class: 'jx-button jx-primary', text: 'Run' }, () => void this.#start(), signal);
+    this.#stop = button({ class: 'jx-button jx-danger', text: 'Stop' }, () => this.#end('stopped'), signal);
     const tokens = element('label', {}, 'new tokens', this.#maxTokens);
     setHidden(tokens, !this.#writes);
     this.#textForm = element('div', { class: 'jx-play-form' }, this.#text, tokens);
     const shape = element('label', {}, 'shape', this.#shape);
-    this.#tensorForm = element('div', { class: 'jx-play-form' }, element('div', { class: 'jx-play-fields' }, element('label', {}, 'values', this.#fill), shape, element('label', {}, 'dtype', this.#dtype)), this.#literal);
-    this.#output = new OutputView(host.transport, signal);
-    const head = element('div', { class: 'jx-play-head' }, element('span', { class: 'jx-section-title', text: 'Try it' }), element('span', { class: 'jx-segments jx-play-modes' }, this.#modes.text, this.#modes.tensor));
+    this.#tensorForm = element(
+      'div',
+      { class: 'jx-play-form' },
+      element(
+        'div',
+        { class: 'jx-play-fields' },
+        element('label', {}, 'values', this.#fill),
+        shape,
+        element('label', {}, 'dtype', this.#dtype)
+      ),
+      this.#literal
+    );
+    this.#output = new OutputView(context.transport, signal);
+    const head = element(
+      'div',
+      { class: 'jx-play-head' },
+      element('span', { class: 'jx-section-title', text: 'Try it' }),
+      element('span', { class: 'jx-segments jx-play-modes' }, this.#modes.text, this.#modes.tensor)
+    );
     setHidden(this.#modes.text, !model.tokenizer);
     if (model.tokenizer) {
       // a model that reads text takes tokens
@@ -61,7 +99,15 @@ export class Playground {
       this.#fill.value = 'arange';
     }
     const go = element('div', { class: 'jx-play-go' }, this.#run, this.#stop, this.#note);
-    this.node = element('section', { class: 'jx-play', attrs: { 'aria-label': 'Playground' } }, head, this.#textForm, this.#tensorForm, go, this.#output.node);
+    this.node = element(
+      'section',
+      { class: 'jx-play', attrs: { 'aria-label': 'Playground' } },
+      head,
+      this.#textForm,
+      this.#tensorForm,
+      go,
+      this.#output.node
+    );
     this.#listen(shape, signal);
     this.#setMode(this.#mode);
   }
@@ -120,17 +166,17 @@ export class Playground {
     try {
       input = this.#input();
     } catch (error) {
-      this.#say(describe(error), true);
+      this.#say(messageOf(error), true);
       return;
     }
     this.#setCalling(true);
     this.#say('calling…');
     try {
-      const summary = await this.#host.client.call(this.#modelId, input);
+      const summary = await this.#context.client.call(this.#modelId, input);
       this.#say(tookText(summary.took_s));
       this.#output.show(summary.outputs, 'texts' in input ? input.texts : []);
     } catch (error) {
-      this.#say(describe(error), true);
+      this.#say(messageOf(error), true);
     } finally {
       this.#setCalling(false);
     }
@@ -138,7 +184,10 @@ export class Playground {
 
   #input(): CallInput {
     if (this.#mode === 'text') {
-      const texts = this.#text.value.split('\n').map(line => line.trim()).filter(Boolean);
+      const texts = this.#text.value
+        .split('\n')
+        .map(line => line.trim())
+        .filter(Boolean);
       if (texts.length === 0) {
         throw new Error('Write a text first.');
       }
@@ -146,7 +195,9 @@ export class Playground {
     }
     const dtype = this.#dtype.value;
     const tensor: TensorInput =
-      this.#fill.value === 'written out' ? { literal: parseLiteral(this.#literal.value), dtype } : { shape: parseShape(this.#shape.value), dtype, fill: this.#fill.value as Fill };
+      this.#fill.value === 'written out'
+        ? { literal: parseLiteral(this.#literal.value), dtype }
+        : { shape: parseShape(this.#shape.value), dtype, fill: this.#fill.value as Fill };
     return { tensors: [tensor] };
   }
 
@@ -157,7 +208,7 @@ export class Playground {
     this.#output.beginText(prompt);
     const began = performance.now();
     let num = 0;
-    this.#stream = this.#host.client.generate(this.#modelId, prompt, Number(this.#maxTokens.value) || 60, {
+    this.#stream = this.#context.client.generate(this.#modelId, prompt, Number(this.#maxTokens.value) || 60, {
       text: data => {
         const event = JSON.parse(data) as GenerateEvent;
         if (event.kind === 'text') {
@@ -165,7 +216,9 @@ export class Playground {
           this.#output.addText(event.text);
           this.#say(`writing… ${perSecond(num, (performance.now() - began) / 1000)}`);
         } else if (event.kind === 'end') {
-          this.#end(`${event.num_tokens} tokens in ${tookText(event.took_s)}, ${perSecond(event.num_tokens, event.took_s)}`);
+          this.#end(
+            `${event.num_tokens} tokens in ${tookText(event.took_s)}, ${perSecond(event.num_tokens, event.took_s)}`
+          );
         } else {
           this.#end(event.message, true);
         }
@@ -195,7 +248,11 @@ export class Playground {
 }
 
 function choice(label: string, values: readonly string[]): HTMLSelectElement {
-  return element('select', { attrs: { 'aria-label': label } }, ...values.map(value => element('option', { text: value, attrs: { value } })));
+  return element(
+    'select',
+    { attrs: { 'aria-label': label } },
+    ...values.map(value => element('option', { text: value, attrs: { value } }))
+  );
 }
 
 function tookText(seconds: number): string {
@@ -204,8 +261,4 @@ function tookText(seconds: number): string {
 
 function perSecond(num: number, seconds: number): string {
   return seconds > 0 ? `${(num / seconds).toFixed(num / seconds < 10 ? 1 : 0)} tokens/s` : '';
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

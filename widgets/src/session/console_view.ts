@@ -1,6 +1,8 @@
-// A field for expressions: evaluated in the open frame of the last exception, else among the names of the session.
+// A field for expressions: evaluated in the open frame of the last exception, else among the names of the
+// session.
 
-import { button, element, setHidden, setText } from '../dom';
+import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
 import { NamesView } from './names_view';
 import type { SessionClient } from './session_client';
 import { valueView } from './value_view';
@@ -10,8 +12,20 @@ const MAX_ANSWERS = 30;
 export class ConsoleView {
   readonly node: HTMLElement;
   readonly #client: SessionClient;
-  readonly #input = element('input', { class: 'jx-console-input', attrs: { type: 'text', 'aria-label': 'Expression', spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off' } });
-  readonly #answers = element('div', { class: 'jx-console-answers', attrs: { role: 'log', 'aria-label': 'Answers' } });
+  readonly #input = element('input', {
+    class: 'jx-console-input',
+    attrs: {
+      type: 'text',
+      'aria-label': 'Expression',
+      spellcheck: 'false',
+      autocapitalize: 'off',
+      autocomplete: 'off',
+    },
+  });
+  readonly #answers = element('div', {
+    class: 'jx-console-answers',
+    attrs: { role: 'log', 'aria-label': 'Answers' },
+  });
   readonly #names: NamesView;
   readonly #listing: HTMLButtonElement;
   readonly #history: string[] = [];
@@ -27,7 +41,13 @@ export class ConsoleView {
     this.node = element(
       'section',
       { class: 'jx-section' },
-      element('div', { class: 'jx-section-head' }, element('span', { class: 'jx-section-title', text: 'Look at' }), this.#input, this.#listing),
+      element(
+        'div',
+        { class: 'jx-section-head' },
+        element('span', { class: 'jx-section-title', text: 'Look at' }),
+        this.#input,
+        this.#listing
+      ),
       this.#names.node,
       this.#answers
     );
@@ -38,7 +58,10 @@ export class ConsoleView {
     this.#live = live;
     this.#input.disabled = !live;
     this.#listing.disabled = !live;
-    this.#input.placeholder = inFrame === null ? 'an expression, such as model.weight.grad.norm()' : `an expression, evaluated in frame ${inFrame} of the exception`;
+    this.#input.placeholder =
+      inFrame === null
+        ? 'an expression, such as model.weight.grad.norm()'
+        : `an expression, evaluated in frame ${inFrame} of the exception`;
   }
 
   #key(event: KeyboardEvent): void {
@@ -60,7 +83,12 @@ export class ConsoleView {
     this.#history.push(expression);
     this.#at = this.#history.length;
     this.#input.value = '';
-    const answer = element('div', { class: 'jx-console-answer' }, element('code', { text: expression }), element('span', { class: 'jx-session-dim', text: ' …' }));
+    const answer = element(
+      'div',
+      { class: 'jx-console-answer' },
+      element('code', { text: expression }),
+      element('span', { class: 'jx-session-dim', text: ' …' })
+    );
     this.#answers.prepend(answer);
     while (this.#answers.childElementCount > MAX_ANSWERS) {
       this.#answers.lastElementChild?.remove();
@@ -68,7 +96,10 @@ export class ConsoleView {
     try {
       answer.replaceChildren(valueView(await this.#client.look(expression)));
     } catch (error) {
-      answer.replaceChildren(element('code', { text: expression }), element('div', { class: 'jx-bad', text: error instanceof Error ? error.message : String(error) }));
+      answer.replaceChildren(
+        element('code', { text: expression }),
+        element('div', { class: 'jx-bad', text: messageOf(error) })
+      );
     }
   }
 
@@ -78,9 +109,12 @@ export class ConsoleView {
     setHidden(this.#names.node, !show);
     if (show) {
       try {
-        this.#names.draw(await this.#client.names(), 'Nothing is defined in the session beyond its model code.');
+        this.#names.draw(
+          await this.#client.names(),
+          'Nothing is defined in the session beyond its model code.'
+        );
       } catch (error) {
-        this.#names.draw([], error instanceof Error ? error.message : String(error));
+        this.#names.draw([], messageOf(error));
       }
     }
   }

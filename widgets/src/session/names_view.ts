@@ -1,8 +1,10 @@
-// Names and values in a table: the locals of a frame, or the names of a session. A click looks at one of them closely.
+// Names and values in a table: the locals of a frame, or the names of a session. A click looks at one of them
+// closely.
 
-import { button, element, setHidden } from '../dom';
+import { button, element, setHidden } from '../core/dom';
+import { messageOf } from '../core/errors';
+import { shapeOf } from './labels';
 import type { Summary } from './session_client';
-import { shapeOf } from './session_text';
 import { valueView } from './value_view';
 
 export class NamesView {
@@ -27,12 +29,23 @@ export class NamesView {
   #row(summary: Summary): HTMLElement {
     const close = element('div', { class: 'jx-name-close' });
     setHidden(close, true);
-    const open = button({ class: 'jx-name-open', attrs: { 'aria-expanded': 'false' } }, () => void this.#toggle(summary.name, open, close), this.#signal);
+    const open = button(
+      { class: 'jx-name-open', attrs: { 'aria-expanded': 'false' } },
+      () => void this.#toggle(summary.name, open, close),
+      this.#signal
+    );
     const bad = Boolean(summary.num_nan || summary.num_inf);
     open.append(
       element('code', { class: 'jx-name-name', text: summary.name, title: summary.name }),
-      element('span', { class: 'jx-name-type', text: summary.dtype ? `${summary.dtype} ${shapeOf(summary.shape)}` : summary.type }),
-      element('span', { class: bad ? 'jx-name-value jx-bad' : 'jx-name-value', text: valueText(summary), title: summary.text })
+      element('span', {
+        class: 'jx-name-type',
+        text: summary.dtype ? `${summary.dtype} ${shapeOf(summary.shape)}` : summary.type,
+      }),
+      element('span', {
+        class: bad ? 'jx-name-value jx-bad' : 'jx-name-value',
+        text: valueText(summary),
+        title: summary.text,
+      })
     );
     return element('div', { class: 'jx-name-row' }, open, close);
   }
@@ -45,7 +58,9 @@ export class NamesView {
       try {
         close.replaceChildren(valueView(await this.#look(name)));
       } catch (error) {
-        close.replaceChildren(element('div', { class: 'jx-message', text: error instanceof Error ? error.message : String(error), attrs: { 'data-tone': 'error' } }));
+        close.replaceChildren(
+          element('div', { class: 'jx-message', text: messageOf(error), attrs: { 'data-tone': 'error' } })
+        );
       }
     }
   }

@@ -2,7 +2,7 @@
 
 import { jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
 import type { DebugSession, Frame } from '../wire';
-import { doublesOf, valueOf, type ValueTree } from './values';
+import { decodeTree, doublesOf, type ValueTree } from './values';
 
 /** A value in a line; of arrays and tensors also what they hold. Numbers that JSON cannot carry are texts. */
 export interface Summary {
@@ -93,12 +93,17 @@ export class SessionClient {
   }
 
   async logTail(stream: StreamName, lines: number): Promise<LogPiece> {
-    return jsonOf<LogPiece>(await this.#transport.request('GET', `${this.#path}/logs?stream=${stream}&tail=${lines}`));
+    return jsonOf<LogPiece>(
+      await this.#transport.request('GET', `${this.#path}/logs?stream=${stream}&tail=${lines}`)
+    );
   }
 
   /** @param offsets Bytes of each stream that are here already. */
   stream(offsets: Readonly<Record<StreamName, number>>, handlers: StreamHandlers): OpenStream {
-    return this.#transport.openStream(`${this.#path}/stream?stdout=${offsets.stdout}&stderr=${offsets.stderr}`, handlers);
+    return this.#transport.openStream(
+      `${this.#path}/stream?stdout=${offsets.stdout}&stderr=${offsets.stderr}`,
+      handlers
+    );
   }
 
   async interrupt(): Promise<void> {
@@ -107,19 +112,29 @@ export class SessionClient {
 
   /** Cancel a training; says what to do where it does not react. */
   async cancelTraining(trainingId: string): Promise<string | null> {
-    return (await this.#call<{ hint?: string }>('cancel_training', { training_id: trainingId, wait_s: 10 })).result.hint ?? null;
+    return (
+      (await this.#call<{ hint?: string }>('cancel_training', { training_id: trainingId, wait_s: 10 })).result
+        .hint ?? null
+    );
   }
 
-  /** Give the last exception; with `select`, make its frame the one that cells and expressions are evaluated in. */
+  /**
+   * Return the last exception; with `select`, make its frame the one that cells and expressions are evaluated
+   * in.
+   */
   async frames(select?: number): Promise<Failure> {
     return (await this.#call<Failure>('frames', select === undefined ? {} : { select })).result;
   }
 
   async parameters(modelId: string): Promise<Parameter[]> {
-    return (await this.#call<{ parameters: Parameter[] }>('parameters', { model_id: modelId, histograms: true })).result.parameters;
+    return (
+      await this.#call<{ parameters: Parameter[] }>('parameters', { model_id: modelId, histograms: true })
+    ).result.parameters;
   }
 
-  /** Look at an expression: in the selected frame of the last exception, else among the names of the session. */
+  /**
+   * Look at an expression: in the selected frame of the last exception, else among the names of the session.
+   */
   async look(expression: string): Promise<Summary> {
     return (await this.#call<{ summary: Summary }>('value', { expression, picture: true })).result.summary;
   }
@@ -130,15 +145,20 @@ export class SessionClient {
 
   /** Tell where each thread stands. */
   async stacks(): Promise<string> {
-    const { result } = await this.#call<{ threads: { name?: string; text?: string; frames?: Frame[] }[] | string }>('stacks');
+    const { result } = await this.#call<{
+      threads: { name?: string; text?: string; frames?: Frame[] }[] | string;
+    }>('stacks');
     return typeof result.threads === 'string' ? result.threads : result.threads.map(stackText).join('\n\n');
   }
 
-  /** Give the points of metrics that are not here yet. */
+  /** Return the points of metrics that are not here yet. */
   async points(trainingId: string, from: ReadonlyMap<string, number>): Promise<Points[]> {
     const metrics = [...from].map(([name, start]) => ({ name, start }));
-    const { result, blobs } = await this.#call<{ metrics: { name: string }[]; value: ValueTree }>('training_metrics', { training_id: trainingId, metrics });
-    const found = valueOf(result.value, blobs) as Record<string, unknown>[];
+    const { result, blobs } = await this.#call<{ metrics: { name: string }[]; value: ValueTree }>(
+      'training_metrics',
+      { training_id: trainingId, metrics }
+    );
+    const found = decodeTree(result.value, blobs) as Record<string, unknown>[];
     return result.metrics.map(({ name }, i) => {
       const { times, steps, numbers } = found[i];
       return { name, times: doublesOf(times), steps: doublesOf(steps), values: doublesOf(numbers) };
@@ -146,7 +166,9 @@ export class SessionClient {
   }
 
   async #call<T>(op: string, params: object = {}): Promise<{ result: T; blobs: Uint8Array[] }> {
-    const answer = jsonOf<{ result: T; blobs: string[] }>(await this.#transport.request('POST', `${this.#path}/call`, { op, params }));
+    const answer = jsonOf<{ result: T; blobs: string[] }>(
+      await this.#transport.request('POST', `${this.#path}/call`, { op, params })
+    );
     return { result: answer.result, blobs: answer.blobs.map(bytesOfBase64) };
   }
 }
@@ -157,6 +179,10 @@ export function bytesOfBase64(text: string): Uint8Array {
 }
 
 function stackText({ name, text, frames }: { name?: string; text?: string; frames?: Frame[] }): string {
-  const lines = frames?.map(frame => `  ${frame.file}, line ${frame.line}, in ${frame.function}${frame.source ? `\n    ${frame.source.trim()}` : ''}`) ?? [];
+  const lines =
+    frames?.map(
+      frame =>
+        `  ${frame.file}, line ${frame.line}, in ${frame.function}${frame.source ? `\n    ${frame.source.trim()}` : ''}`
+    ) ?? [];
   return [name ?? '', ...(text ? [text] : lines)].filter(Boolean).join('\n');
 }

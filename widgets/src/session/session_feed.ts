@@ -1,8 +1,9 @@
 // Keeps one debug session current: its state as the engine tells it, and what it prints.
-// The rule: what is shown is what the engine said last; after a break the stream goes on at the byte where it stopped.
+// The rule: what is shown is what the engine said last; after a break the stream goes on at the byte where it
+// stopped.
 
-import { Backoff, BROWSER_CLOCK, type Clock } from '../feed/backoff';
-import { LogText } from '../feed/log_text';
+import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
+import { LogText } from '../log/log_text';
 import type { OpenStream } from '../transport/transport';
 import type { DebugSession, SessionStreamMessage } from '../wire';
 import type { SessionClient, StreamName } from './session_client';
@@ -30,7 +31,12 @@ export class SessionFeed {
   #stopRetry: (() => void) | null = null;
 
   /** @param onChange Called after each change; cheap, draws nothing by itself. */
-  constructor(client: SessionClient, snapshot: DebugSession | null, onChange: () => void, clock: Clock = BROWSER_CLOCK) {
+  constructor(
+    client: SessionClient,
+    snapshot: DebugSession | null,
+    onChange: () => void,
+    clock: Clock = BROWSER_CLOCK
+  ) {
     this.#client = client;
     this.#session = snapshot;
     this.#onChange = onChange;
@@ -52,7 +58,13 @@ export class SessionFeed {
 
   /** Begin, or go on after `pause`. */
   start(): void {
-    if (this.#stream || this.#stopRetry || this.#starting || this.#state === 'ended' || this.#state === 'gone') {
+    if (
+      this.#stream ||
+      this.#stopRetry ||
+      this.#starting ||
+      this.#state === 'ended' ||
+      this.#state === 'gone'
+    ) {
       return;
     }
     if (this.#state === 'idle') {
@@ -80,7 +92,9 @@ export class SessionFeed {
       }
     } catch {
       // The stream says what is wrong.
-      STREAMS.forEach(name => (this.#offsets[name] = Math.max(0, this.#offsets[name])));
+      for (const name of STREAMS) {
+        this.#offsets[name] = Math.max(0, this.#offsets[name]);
+      }
     } finally {
       this.#starting = false;
     }

@@ -1,23 +1,28 @@
-// A debug session: what it does now, its models and trainings, where it stopped, and a field to look at anything in it.
+// A debug session: what it does now, its models and trainings, where it stopped, and a field to look at
+// anything in it.
 // The rule: looking never waits for the session's main thread, so it works while a training runs or hangs.
 
-import { Pacer } from '../chart/pacer';
-import { button, element, setHidden, setText } from '../dom';
-import { formatAbout } from '../format';
-import { LogView } from '../panel/log_view';
-import { addStyles } from '../panel/styles';
+import { CHART_STYLES } from '../chart/styles';
+import { button, element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
+import { ERROR_STYLES } from '../core/error_styles';
+import { messageOf } from '../core/errors';
+import { formatAbout } from '../core/format';
+import { addStyles } from '../core/styles';
+import { LogView } from '../log/log_view';
+import { LOG_STYLES } from '../log/styles';
 import type { Transport } from '../transport/transport';
 import type { DebugSession } from '../wire';
 import { ConsoleView } from './console_view';
 import { FailureView } from './failure_view';
-import { InstancesView } from './instances_view';
+import { capturedText, chipOf, noticesOf } from './labels';
+import { ModelsList } from './models_list';
 import { SessionClient } from './session_client';
 import { SessionFeed } from './session_feed';
-import { capturedText, chipOf, noticesOf } from './session_text';
-import { addSessionStyles } from './styles';
+import { SESSION_STYLES } from './styles';
 import { TrainingsView } from './trainings_view';
 
-/** What a host gives. */
+/** What a host provides. */
 export interface SessionOptions {
   element: HTMLElement;
   transport: Transport;
@@ -39,7 +44,7 @@ export function mountSession(options: SessionOptions): void {
 class SessionView {
   readonly #client: SessionClient;
   readonly #feed: SessionFeed;
-  readonly #pacer: Pacer;
+  readonly #scheduler: DrawScheduler;
   readonly #root: HTMLElement;
   readonly #name = element('span', { class: 'jx-name' });
   readonly #chip = element('span', { class: 'jx-chip', attrs: { role: 'status' } });
@@ -53,7 +58,7 @@ class SessionView {
   readonly #messages = element('div', { class: 'jx-messages' });
   readonly #stacks = element('pre', { class: 'jx-stacks', attrs: { tabindex: '0', 'aria-label': 'Stacks' } });
   readonly #failure: FailureView;
-  readonly #instances: InstancesView;
+  readonly #models: ModelsList;
   readonly #trainings: TrainingsView;
   readonly #console: ConsoleView;
   readonly #log: LogView;
@@ -62,26 +67,70 @@ class SessionView {
 
   constructor(options: SessionOptions) {
     const { element: place, transport, sessionId, snapshot, signal } = options;
-    const client = (this.#client = new SessionClient(transport, sessionId));
-    this.#feed = new SessionFeed(client, snapshot, () => this.#pacer?.request());
-    const requestDraw = () => this.#pacer.request();
+    const client = new SessionClient(transport, sessionId);
+    this.#client = client;
+    this.#feed = new SessionFeed(client, snapshot, () => this.#scheduler?.request());
+    const requestDraw = () => this.#scheduler.request();
+    const ask = (asked: boolean) => {
+      this.#asked = asked;
+      requestDraw();
+    };
     this.#failure = new FailureView(client, signal);
-    this.#instances = new InstancesView(client, signal);
-    this.#trainings = new TrainingsView({ client, transport, requestDraw, onTheme: dark => (this.#root.dataset.theme = dark ? 'dark' : 'light'), signal });
+    this.#models = new ModelsList(client, signal);
+    this.#trainings = new TrainingsView({
+      client,
+      transport,
+      requestDraw,
+      onTheme: dark => {
+        this.#root.dataset.theme = dark ? 'dark' : 'light';
+      },
+      signal,
+    });
     this.#console = new ConsoleView(client, signal);
     this.#log = new LogView(() => Promise.resolve(), signal);
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
-    this.#interrupt = button({ class: 'jx-button', text: 'Interrupt', title: 'Interrupt what runs; everything in the session lives on' }, () => void this.#do(() => client.interrupt()), signal);
-    this.#stack = button({ class: 'jx-button jx-quiet', text: 'Stacks', title: 'Where each thread stands now' }, () => void this.#showStacks(), signal);
-    this.#end = button({ class: 'jx-button', text: 'Terminate…' }, () => ((this.#asked = true), requestDraw()), signal);
+    this.#interrupt = button(
+      {
+        class: 'jx-button jx-danger',
+        text: 'Interrupt',
+        title: 'Interrupt what runs; everything in the session lives on',
+      },
+      () => void this.#do(() => client.interrupt()),
+      signal
+    );
+    this.#stack = button(
+      { class: 'jx-button', text: 'Stacks', title: 'Where each thread stands now' },
+      () => void this.#showStacks(),
+      signal
+    );
+    this.#end = button({ class: 'jx-button jx-danger', text: 'Terminate…' }, () => ask(true), signal);
     this.#confirm = element(
       'span',
       { class: 'jx-session-confirm', attrs: { role: 'alertdialog', 'aria-label': 'Terminate?' } },
       element('span', { text: 'End it and lose its models?' }),
-      button({ class: 'jx-button', text: 'Terminate' }, () => ((this.#asked = false), void this.#do(async () => void (await client.terminate()))), signal),
-      button({ class: 'jx-button jx-quiet', text: 'Keep' }, () => ((this.#asked = false), requestDraw()), signal)
+      button(
+        { class: 'jx-button jx-danger', text: 'Terminate' },
+        () => {
+          ask(false);
+          void this.#do(async () => void (await client.terminate()));
+        },
+        signal
+      ),
+      button({ class: 'jx-button', text: 'Keep' }, () => ask(false), signal)
     );
-    const title = element('div', { class: 'jx-title' }, this.#name, this.#chip, this.#facts, element('span', { class: 'jx-spacer' }), this.#connection, this.#interrupt, this.#stack, this.#end, this.#confirm);
+    const title = element(
+      'div',
+      { class: 'jx-title' },
+      this.#name,
+      this.#chip,
+      this.#facts,
+      element('span', { class: 'jx-spacer' }),
+      this.#connection,
+      this.#interrupt,
+      this.#stack,
+      this.#end,
+      this.#confirm
+    );
     this.#root = element(
       'section',
       { class: 'jx-panel jx-session', attrs: { role: 'region', 'aria-label': 'Debug session' } },
@@ -90,18 +139,22 @@ class SessionView {
       this.#stacks,
       this.#failure.node,
       this.#trainings.node,
-      this.#instances.node,
+      this.#models.node,
       this.#console.node,
       this.#log.node
     );
     this.#stacks.hidden = true;
     place.replaceChildren(this.#root);
-    addStyles(this.#root);
-    addSessionStyles(this.#root);
-    this.#pacer = new Pacer(this.#root, () => this.#draw(), inSight => (inSight ? this.#feed.start() : this.#feed.pause()), signal);
+    addStyles(this.#root, CHART_STYLES, ERROR_STYLES, LOG_STYLES, SESSION_STYLES);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => (inSight ? this.#feed.start() : this.#feed.pause()),
+      signal
+    );
     const tick = setInterval(() => {
-      if (this.#pacer.inSight && this.#feed.state === 'live') {
-        this.#pacer.request();
+      if (this.#scheduler.inSight && this.#feed.state === 'live') {
+        this.#scheduler.request();
       }
     }, TICK_MS);
     signal.addEventListener('abort', () => {
@@ -110,7 +163,7 @@ class SessionView {
       this.#root.remove();
     });
     this.#draw();
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   #draw(): void {
@@ -147,9 +200,12 @@ class SessionView {
     this.#say(this.#complaint ? [{ tone: 'error', text: this.#complaint }, ...notices] : notices);
     this.#failure.draw(session.failure, over);
     this.#trainings.draw(session, now_s, state);
-    this.#instances.draw(session, live);
+    this.#models.draw(session, live);
     setHidden(this.#console.node, over);
-    this.#console.draw(live, session.failure && session.failure.num_frames > 0 ? session.failure.selected : null);
+    this.#console.draw(
+      live,
+      session.failure && session.failure.num_frames > 0 ? session.failure.selected : null
+    );
     this.#log.draw(this.#feed.log, over, state === 'gone', true);
   }
 
@@ -157,7 +213,11 @@ class SessionView {
     const key = JSON.stringify(lines);
     if (this.#messages.dataset.key !== key) {
       this.#messages.dataset.key = key;
-      this.#messages.replaceChildren(...lines.map(({ tone, text }) => element('div', { class: 'jx-message', text, attrs: { 'data-tone': tone } })));
+      this.#messages.replaceChildren(
+        ...lines.map(({ tone, text }) =>
+          element('div', { class: 'jx-message', text, attrs: { 'data-tone': tone } })
+        )
+      );
     }
   }
 
@@ -166,9 +226,9 @@ class SessionView {
     try {
       await work();
     } catch (error) {
-      this.#complaint = error instanceof Error ? error.message : String(error);
+      this.#complaint = messageOf(error);
     }
-    this.#pacer.request();
+    this.#scheduler.request();
   }
 
   async #showStacks(): Promise<void> {

@@ -1,17 +1,18 @@
-// One training of a session: how it stands, and its curves. Points are asked for as the session tells of them, and of one
-// that has ended the engine reads them from its files.
+// One training of a session: how it stands, and its curves. Points are asked for as the session tells of
+// them, and of one that has ended the engine reads them from its files.
 
 import { Chart } from '../chart/chart';
-import { button, element, setHidden, setText } from '../dom';
-import { SeriesStore } from '../feed/series';
+import { button, element, setHidden, setText } from '../core/dom';
+import { messageOf } from '../core/errors';
+import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
 import type { DebugTraining } from '../wire';
+import { trainingChip, trainingText } from './labels';
 import type { SessionClient } from './session_client';
 import type { SessionFeedState } from './session_feed';
-import { trainingChip, trainingText } from './session_text';
 
 /** What trainings ask of their view. */
-export interface TrainingsHost {
+export interface TrainingsContext {
   client: SessionClient;
   transport: Transport;
   requestDraw(): void;
@@ -21,7 +22,7 @@ export interface TrainingsHost {
 
 export class TrainingRow {
   readonly node: HTMLElement;
-  readonly #host: TrainingsHost;
+  readonly #context: TrainingsContext;
   readonly #ended = new AbortController();
   readonly #chip = element('span', { class: 'jx-chip' });
   readonly #chipText = element('span');
@@ -43,20 +44,39 @@ export class TrainingRow {
    * @param training Any state of it.
    * @param lead What the line begins with.
    */
-  constructor(training: DebugTraining, host: TrainingsHost, ...lead: HTMLElement[]) {
-    this.#host = host;
+  constructor(training: DebugTraining, context: TrainingsContext, ...lead: HTMLElement[]) {
+    this.#context = context;
     this.#origin = training.created_at;
-    host.signal.addEventListener('abort', () => this.#ended.abort(), { signal: this.#ended.signal });
+    context.signal.addEventListener('abort', () => this.#ended.abort(), { signal: this.#ended.signal });
     const { signal } = this.#ended;
     this.#chip.append(element('span', { class: 'jx-dot' }), this.#chipText);
-    this.#cancel = button({ class: 'jx-button', text: 'Cancel', title: 'A flag, then an interrupt; the session and its models live on' }, () => void this.#stop(training.id), signal);
-    this.#open = button({ class: 'jx-link' }, () => ((this.#isOpen = !this.#isOpen), host.requestDraw()), signal);
+    this.#cancel = button(
+      {
+        class: 'jx-button jx-danger',
+        text: 'Cancel',
+        title: 'A flag, then an interrupt; the session and its models live on',
+      },
+      () => void this.#stop(training.id),
+      signal
+    );
+    this.#open = button(
+      { class: 'jx-link' },
+      () => {
+        this.#isOpen = !this.#isOpen;
+        context.requestDraw();
+      },
+      signal
+    );
     const line = element(
       'div',
       { class: 'jx-session-line' },
       ...lead,
       this.#chip,
-      element('code', { class: 'jx-session-id', text: training.model_id, title: `training ${training.id} of model ${training.model_id}` }),
+      element('code', {
+        class: 'jx-session-id',
+        text: training.model_id,
+        title: `training ${training.id} of model ${training.model_id}`,
+      }),
       this.#text,
       element('span', { class: 'jx-spacer' }),
       this.#open,
@@ -84,7 +104,8 @@ export class TrainingRow {
     this.#cancel.disabled = !live || training.cancel_stage !== null;
     setHidden(this.#track, !running);
     this.#track.classList.toggle('jx-bar-unknown', training.progress <= 0);
-    this.#bar.style.width = training.progress > 0 ? `${Math.min(100, 100 * training.progress).toFixed(1)}%` : '';
+    this.#bar.style.width =
+      training.progress > 0 ? `${Math.min(100, 100 * training.progress).toFixed(1)}%` : '';
     const open = (this.#isOpen ?? newest) && training.metrics.length > 0;
     setHidden(this.#open, training.metrics.length === 0);
     setText(this.#open, open ? 'Hide curves' : 'Curves');
@@ -106,13 +127,17 @@ export class TrainingRow {
   }
 
   async #ask(training: DebugTraining): Promise<void> {
-    const wanted = new Map(training.metrics.filter(({ name, amount }) => amount > (this.#counts.get(name) ?? 0)).map(({ name }) => [name, this.#counts.get(name) ?? 0]));
+    const wanted = new Map(
+      training.metrics
+        .filter(({ name, amount }) => amount > (this.#counts.get(name) ?? 0))
+        .map(({ name }) => [name, this.#counts.get(name) ?? 0])
+    );
     if (this.#asking || wanted.size === 0) {
       return;
     }
     this.#asking = true;
     try {
-      for (const points of await this.#host.client.points(training.id, wanted)) {
+      for (const points of await this.#context.client.points(training.id, wanted)) {
         const had = this.#counts.get(points.name);
         const count = Math.min(points.times.length, points.values.length);
         if (had === undefined) {
@@ -121,10 +146,12 @@ export class TrainingRow {
         }
         this.#counts.set(points.name, (had ?? 0) + (count || points.times.length));
         const index = [...this.#counts.keys()].indexOf(points.name);
-        const steps = points.steps.every(Number.isFinite) ? points.steps : points.times.map((_time, i) => (had ?? 0) + i);
+        const steps = points.steps.every(Number.isFinite)
+          ? points.steps
+          : points.times.map((_time, i) => (had ?? 0) + i);
         this.#store.append({ index, steps, values: points.values, times: points.times });
       }
-      this.#host.requestDraw();
+      this.#context.requestDraw();
     } catch {
       // The session tells in its state when it is gone; the next change asks again.
     } finally {
@@ -134,22 +161,22 @@ export class TrainingRow {
 
   async #stop(trainingId: string): Promise<void> {
     this.#cancel.disabled = true;
-    let told: string | null;
+    let hint: string | null;
     try {
-      told = await this.#host.client.cancelTraining(trainingId);
+      hint = await this.#context.client.cancelTraining(trainingId);
     } catch (error) {
-      told = error instanceof Error ? error.message : String(error);
+      hint = messageOf(error);
     }
-    setText(this.#hint, told ?? '');
-    setHidden(this.#hint, told === null);
+    setText(this.#hint, hint ?? '');
+    setHidden(this.#hint, hint === null);
   }
 
   #makeChart(isOver: () => boolean): Chart {
     const chart = new Chart({
-      transport: this.#host.transport,
-      requestDraw: () => this.#host.requestDraw(),
+      transport: this.#context.transport,
+      requestDraw: () => this.#context.requestDraw(),
       onZoom: () => undefined,
-      onTheme: dark => this.#host.onTheme(dark),
+      onTheme: dark => this.#context.onTheme(dark),
       isOver,
       signal: this.#ended.signal,
     });

@@ -1,22 +1,31 @@
 // The trainings of a session, newest first; the newest with its curves.
 
-import { element, setHidden } from '../dom';
+import { element, setHidden } from '../core/dom';
 import type { DebugSession } from '../wire';
 import type { SessionFeedState } from './session_feed';
-import { TrainingRow, type TrainingsHost } from './training_row';
+import { TrainingRow, type TrainingsContext } from './training_row';
 
 /** Older trainings stay in the session, but not on the page. */
 const MAX_SHOWN = 6;
 
 export class TrainingsView {
   readonly node: HTMLElement;
-  readonly #host: TrainingsHost;
+  readonly #context: TrainingsContext;
   readonly #list = element('div');
   readonly #rows = new Map<string, TrainingRow>();
 
-  constructor(host: TrainingsHost) {
-    this.#host = host;
-    this.node = element('section', { class: 'jx-section' }, element('div', { class: 'jx-section-head' }, element('span', { class: 'jx-section-title', text: 'Trainings' })), this.#list);
+  constructor(context: TrainingsContext) {
+    this.#context = context;
+    this.node = element(
+      'section',
+      { class: 'jx-section' },
+      element(
+        'div',
+        { class: 'jx-section-head' },
+        element('span', { class: 'jx-section-title', text: 'Trainings' })
+      ),
+      this.#list
+    );
   }
 
   draw(session: DebugSession, now_s: number, feed: SessionFeedState): void {
@@ -31,7 +40,7 @@ export class TrainingsView {
     shown.forEach((training, i) => {
       let row = this.#rows.get(training.id);
       if (!row) {
-        row = new TrainingRow(training, this.#host);
+        row = new TrainingRow(training, this.#context);
         this.#rows.set(training.id, row);
       }
       if (this.#list.children[i] !== row.node) {

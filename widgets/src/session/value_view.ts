@@ -1,8 +1,8 @@
 // One value, drawn: of a tensor its numbers, how they are spread, and a small picture.
 
-import { element } from '../dom';
-import { formatCount, formatValue } from '../format';
-import { factsOf, shapeOf } from './session_text';
+import { element } from '../core/dom';
+import { formatCount, formatValue } from '../core/format';
+import { factsOf, shapeOf } from './labels';
 import { bytesOfBase64, type Histogram, type Picture, type Summary } from './session_client';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -11,8 +11,24 @@ const PICTURE_PX = 128;
 
 /** Draw a value whole: what it is, its numbers, histogram and picture. */
 export function valueView(summary: Summary): HTMLElement {
-  const what = [summary.type, summary.dtype, shapeOf(summary.shape), summary.device === 'cpu' ? '' : summary.device].filter(Boolean).join(' · ');
-  const node = element('div', { class: 'jx-value' }, element('div', { class: 'jx-value-head' }, element('code', { text: summary.name }), element('span', { text: what })));
+  const what = [
+    summary.type,
+    summary.dtype,
+    shapeOf(summary.shape),
+    summary.device === 'cpu' ? '' : summary.device,
+  ]
+    .filter(Boolean)
+    .join(' · ');
+  const node = element(
+    'div',
+    { class: 'jx-value' },
+    element(
+      'div',
+      { class: 'jx-value-head' },
+      element('code', { text: summary.name }),
+      element('span', { text: what })
+    )
+  );
   const facts = factsOf(summary);
   if (facts.length > 0) {
     node.append(factsView(facts));
@@ -35,7 +51,18 @@ export function valueView(summary: Summary): HTMLElement {
 
 /** Draw numbers by name. */
 export function factsView(facts: ReturnType<typeof factsOf>): HTMLElement {
-  return element('div', { class: 'jx-value-facts' }, ...facts.map(({ name, value, bad }) => element('span', {}, element('span', { text: name }), element('span', { class: bad ? 'jx-bad' : '', text: value }))));
+  return element(
+    'div',
+    { class: 'jx-value-facts' },
+    ...facts.map(({ name, value, bad }) =>
+      element(
+        'span',
+        {},
+        element('span', { text: name }),
+        element('span', { class: bad ? 'jx-bad' : '', text: value })
+      )
+    )
+  );
 }
 
 /** Draw counts as bars; with `labels`, the range below them. */
@@ -58,17 +85,29 @@ export function histogramView({ counts, edges }: Histogram, className: string, l
   });
   const from = formatValue(edges[0]);
   const to = formatValue(edges[edges.length - 1]);
-  const node = element('div', { class: className, attrs: { role: 'img', 'aria-label': `Histogram from ${from} to ${to}` } });
+  const node = element('div', {
+    class: className,
+    attrs: { role: 'img', 'aria-label': `Histogram from ${from} to ${to}` },
+  });
   node.append(svg);
   if (labels) {
-    node.append(element('div', { class: 'jx-histogram-range', title: 'Heights are the square roots of the counts' }, element('span', { text: from }), element('span', { text: to })));
+    node.append(
+      element(
+        'div',
+        { class: 'jx-histogram-range', title: 'Heights are the square roots of the counts' },
+        element('span', { text: from }),
+        element('span', { text: to })
+      )
+    );
   }
   return node;
 }
 
 function pictureView(picture: Picture): HTMLElement {
   const { width, height, channels } = picture;
-  const canvas = element('canvas', { attrs: { role: 'img', 'aria-label': `Picture of ${picture.of || 'the tensor'}` } });
+  const canvas = element('canvas', {
+    attrs: { role: 'img', 'aria-label': `Picture of ${picture.of || 'the tensor'}` },
+  });
   canvas.width = width;
   canvas.height = height;
   const scale = Math.max(1, PICTURE_PX / Math.max(width, height));
@@ -83,5 +122,10 @@ function pictureView(picture: Picture): HTMLElement {
     image.data[4 * i + 3] = 255;
   }
   canvas.getContext('2d')?.putImageData(image, 0, 0);
-  return element('figure', { class: 'jx-picture' }, canvas, element('figcaption', { text: picture.of || `${height} × ${width}` }));
+  return element(
+    'figure',
+    { class: 'jx-picture' },
+    canvas,
+    element('figcaption', { text: picture.of || `${height} × ${width}` })
+  );
 }

@@ -8,7 +8,7 @@ export type ValueTree = null | boolean | number | string | { k: string; v?: unkn
  *
  * @throws Error for kinds that no view asks for.
  */
-export function valueOf(tree: ValueTree, blobs: readonly Uint8Array[]): unknown {
+export function decodeTree(tree: ValueTree, blobs: readonly Uint8Array[]): unknown {
   if (tree === null || typeof tree !== 'object') {
     return tree;
   }
@@ -19,9 +19,14 @@ export function valueOf(tree: ValueTree, blobs: readonly Uint8Array[]): unknown 
       return Number(tree.v);
     case 'list':
     case 'tuple':
-      return (tree.v as ValueTree[]).map(item => valueOf(item, blobs));
+      return (tree.v as ValueTree[]).map(item => decodeTree(item, blobs));
     case 'dict':
-      return Object.fromEntries((tree.v as [ValueTree, ValueTree][]).map(([key, item]) => [String(valueOf(key, blobs)), valueOf(item, blobs)]));
+      return Object.fromEntries(
+        (tree.v as [ValueTree, ValueTree][]).map(([key, item]) => [
+          String(decodeTree(key, blobs)),
+          decodeTree(item, blobs),
+        ])
+      );
     case 'bytes': {
       const blob = blobs[tree.b ?? -1];
       if (!blob) {

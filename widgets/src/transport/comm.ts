@@ -1,9 +1,15 @@
-// The way through the kernel, where the page has no server of ours (VS Code, Colab): requests and streams travel as
-// custom messages of the widget's comm. Source: docs/architecture/02-wire.md, "Through the kernel".
+// The way through the kernel, where the page has no server of ours (VS Code, Colab): requests and streams
+// travel as custom messages of the widget's comm. Source: docs/architecture/02-wire.md, "Through the kernel".
 
 import type { Bytes } from '../wire';
 import { importModule } from './import_module';
-import { ConnectionError, type Answer, type OpenStream, type StreamHandlers, type Transport } from './transport';
+import {
+  type Answer,
+  ConnectionError,
+  type OpenStream,
+  type StreamHandlers,
+  type Transport,
+} from './transport';
 
 /** The part of an anywidget model that the tunnel needs. */
 export interface CommModel {
@@ -72,7 +78,9 @@ export class CommTransport implements Transport {
   async importPlotly(): Promise<unknown> {
     const answer = await this.#ask({ kind: 'code', name: 'plotly' });
     if (answer.status !== 200) {
-      throw new ConnectionError(`The kernel has no chart code (${answer.status}); install jupyter-ext in its environment.`);
+      throw new ConnectionError(
+        `The kernel has no chart code (${answer.status}); install jupyter-ext in its environment.`
+      );
     }
     const url = URL.createObjectURL(new Blob([answer.body], { type: 'text/javascript' }));
     try {

@@ -1,7 +1,13 @@
 // The page's own Jupyter server, by its extension: `<baseUrl>jupyter-ext/engine/…`, cookie and XSRF header.
 
 import { importModule } from './import_module';
-import { ConnectionError, type Answer, type OpenStream, type StreamHandlers, type Transport } from './transport';
+import {
+  type Answer,
+  ConnectionError,
+  type OpenStream,
+  type StreamHandlers,
+  type Transport,
+} from './transport';
 
 /** What a host knows about its server. */
 export interface ServerOptions {

@@ -63,7 +63,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** Give the bytes of an answer, or throw its problem. */
+/** Return the bytes of an answer, or throw its problem. */
 export function bytesOf(answer: Answer): ArrayBuffer {
   if (answer.status >= 200 && answer.status < 300) {
     return answer.body;
@@ -71,7 +71,7 @@ export function bytesOf(answer: Answer): ArrayBuffer {
   throw problemOf(answer);
 }
 
-/** Give the JSON of an answer, or throw its problem. */
+/** Return the JSON of an answer, or throw its problem. */
 export function jsonOf<T>(answer: Answer): T {
   return JSON.parse(new TextDecoder().decode(bytesOf(answer))) as T;
 }
@@ -79,10 +79,17 @@ export function jsonOf<T>(answer: Answer): T {
 function problemOf(answer: Answer): ProblemError {
   const text = new TextDecoder().decode(answer.body);
   try {
-    const body = JSON.parse(text) as { title?: unknown; detail?: unknown; message?: unknown; invalid_fields?: { description: string }[] };
+    const body = JSON.parse(text) as {
+      title?: unknown;
+      detail?: unknown;
+      message?: unknown;
+      invalid_fields?: { description: string }[];
+    };
     const title = typeof body.title === 'string' ? body.title : `HTTP ${answer.status}`;
     // `detail` is Replicate's list of fields, for programs; for people it is said without the paths.
-    const wrong = Array.isArray(body.invalid_fields) ? body.invalid_fields.map(field => field.description).join('; ') : '';
+    const wrong = Array.isArray(body.invalid_fields)
+      ? body.invalid_fields.map(field => field.description).join('; ')
+      : '';
     const detail = wrong || (typeof body.detail === 'string' ? body.detail : body.message);
     return new ProblemError(answer.status, title, typeof detail === 'string' ? detail : '');
   } catch {

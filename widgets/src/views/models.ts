@@ -4,7 +4,10 @@ import { mountModels } from '../models/models_view';
 import type { ModelPage } from '../wire';
 import type { View } from './view';
 
-/** `{version, model, page}`: the id of the only model to show, and the models as they were when the notebook was saved. */
+/**
+ * `{version, model, page}`: the id of the only model to show, and the models as they were when the notebook
+ * was saved.
+ */
 interface ModelsData {
   version?: number;
   model?: string | null;
@@ -17,10 +20,23 @@ export const modelsView: View = {
   identity: ({ model }: ModelsData) => model || 'all models',
   mount: ({ element, transport, signal }, data) => {
     const { model, page } = data as ModelsData;
-    mountModels({ element, transport, modelId: model || null, snapshot: page && Array.isArray(page.models) ? snapshotOf(page) : null, signal });
+    mountModels({
+      element,
+      transport,
+      modelId: model || null,
+      snapshot: page && Array.isArray(page.models) ? snapshotOf(page) : null,
+      signal,
+    });
   },
 };
 
 function snapshotOf(page: Partial<ModelPage>): ModelPage {
-  return { disk_free_bytes: 0, disk_total_bytes: 0, memory_available_bytes: 0, memory_total_bytes: 0, ...page, models: page.models ?? [] };
+  return {
+    disk_free_bytes: 0,
+    disk_total_bytes: 0,
+    memory_available_bytes: 0,
+    memory_total_bytes: 0,
+    ...page,
+    models: page.models ?? [],
+  };
 }

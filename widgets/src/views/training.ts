@@ -1,6 +1,6 @@
 // The output of a training: its live panel.
 
-import { mountPanel } from '../panel/panel';
+import { mountTraining } from '../training/training_view';
 import type { Training } from '../wire';
 import type { View } from './view';
 
@@ -16,13 +16,17 @@ export const trainingView: View = {
   identity: ({ id }: TrainingData) => id || null,
   mount: ({ element, transport, signal, supersede }, data) => {
     const { id, training } = data as Required<TrainingData>;
-    mountPanel({
+    mountTraining({
       element,
       trainingId: id,
       transport,
       snapshot: training?.id === id ? training : null,
       signal,
-      onResumed: next => supersede({ id: next.id, version: 1, training: next }, `Training ${next.name} (${next.id}), resumed from ${id}`),
+      onResumed: next =>
+        supersede(
+          { id: next.id, version: 1, training: next },
+          `Training ${next.name} (${next.id}), resumed from ${id}`
+        ),
     });
   },
 };

@@ -1,6 +1,6 @@
 // The output of `%trainings`: the live table of runs.
 
-import { mountTable } from '../table/table';
+import { mountRunsTable } from '../runs/runs_table';
 import type { Status, Training } from '../wire';
 import type { View } from './view';
 
@@ -20,7 +20,7 @@ export const trainingsView: View = {
   identity: ({ status, limit }: TrainingsData) => JSON.stringify([status ?? '', limit ?? PAGE_SIZE]),
   mount: ({ element, transport, signal }, data) => {
     const { status, limit, trainings } = data as TrainingsData;
-    mountTable({
+    mountRunsTable({
       element,
       transport,
       snapshot: Array.isArray(trainings) ? trainings : [],

@@ -1,6 +1,6 @@
 // What a host can show: one view per kind of output, drawn from the output's data through a transport.
-// A new view is one file here and one line in `views/index.ts`; every host (JupyterLab's MIME renderer, the anywidget)
-// has it then. Its MIME type is `application/vnd.jupyter-ext.<name>+json`.
+// A new view is one file here and one line in `views/index.ts`; every host (JupyterLab's MIME renderer, the
+// anywidget) has it then. Its MIME type is `application/vnd.jupyter-ext.<name>+json`.
 
 import type { Transport } from '../transport/transport';
 
@@ -8,7 +8,7 @@ import type { Transport } from '../transport/transport';
 export type OutputData = Readonly<Record<string, unknown>>;
 
 /** Where and how a view draws. */
-export interface Place {
+export interface ViewContext {
   /** Where to draw; the view fills it, and the host keeps nothing in it. */
   element: HTMLElement;
   /** The way to the engine. */
@@ -16,7 +16,8 @@ export interface Place {
   /** Ends the view and all it holds: listeners, timers, streams. */
   signal: AbortSignal;
   /**
-   * Show something else here from now on, such as the run that a resumed one goes on in. The host keeps it in the saved output
+   * Show something else here from now on, such as the run that a resumed one goes on in. The host keeps it in
+   * the saved output
    * where it can.
    *
    * @param text What the output says where nothing is alive.
@@ -31,13 +32,14 @@ export interface View {
   /** One sentence for the list of plugins. */
   description: string;
   /**
-   * Say what the data show. While it stays the same, a view stays as it is when new data come; they are only another snapshot.
+   * Say what the data show. While it stays the same, a view stays as it is when new data come; they are only
+   * another snapshot.
    *
    * @returns `null` for data that this version cannot read.
    */
   identity(data: OutputData): string | null;
-  /** Draw until `place.signal` aborts. */
-  mount(place: Place, data: OutputData): void;
+  /** Draw until `context.signal` aborts. */
+  mount(context: ViewContext, data: OutputData): void;
 }
 
 /** The MIME type from which JupyterLab draws a view. */
@@ -46,18 +48,26 @@ export function mimeTypeOf(view: View): string {
 }
 
 /** One view in one element, for as long as its host lives. */
-export class ShownView {
+export class MountedView {
   readonly #view: View;
   readonly #element: HTMLElement;
   readonly #transport: Transport;
-  readonly #keep: Place['supersede'];
-  /** What was here before, by identity, and how to say what is here now: a late snapshot does not bring the old back. */
+  readonly #keep: ViewContext['supersede'];
+  /**
+   * What was here before, by identity, and how to say what is here now: a late snapshot does not bring the
+   * old back.
+   */
   readonly #superseded = new Map<string, () => void>();
   #identity: string | null = null;
   #drawn = new AbortController();
 
   /** @param keep Writes into the output what a view wants shown instead. */
-  constructor(view: View, element: HTMLElement, transport: Transport, keep: Place['supersede'] = () => undefined) {
+  constructor(
+    view: View,
+    element: HTMLElement,
+    transport: Transport,
+    keep: ViewContext['supersede'] = () => undefined
+  ) {
     this.#view = view;
     this.#element = element;
     this.#transport = transport;
@@ -78,18 +88,22 @@ export class ShownView {
     }
     this.end();
     if (identity === null) {
-      this.#element.textContent = 'This output cannot be read; it was made by another version of jupyter-ext.';
+      this.#element.textContent =
+        'This output cannot be read; it was made by another version of jupyter-ext.';
       return;
     }
     this.#identity = identity;
     this.#drawn = new AbortController();
-    const supersede: Place['supersede'] = (other, text) => {
+    const supersede: ViewContext['supersede'] = (other, text) => {
       const keep = () => this.#keep(other, text);
       this.#superseded.set(identity, keep);
       this.show(other);
       keep();
     };
-    this.#view.mount({ element: this.#element, transport: this.#transport, signal: this.#drawn.signal, supersede }, known);
+    this.#view.mount(
+      { element: this.#element, transport: this.#transport, signal: this.#drawn.signal, supersede },
+      known
+    );
   }
 
   /** End the view; a later `show` draws anew. */

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.connection import Connection
-from jupyter_ext.protocol.decthings.tensors import WireError, spans
+from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole
 
 Blobs = Sequence[bytes | memoryview]
 Answer = tuple[dict[str, Any], Blobs]
@@ -39,10 +39,11 @@ class Invalid(Refusal):
 
 @dataclass(frozen=True)
 class Provider:
-    """Where a parameter of a model's function comes from: a blob, or a key of a dataset."""
+    """Where a parameter of a model's function comes from: a blob with the tensors of `headers`, or a key of a dataset."""
 
     name: str
     blob: memoryview | None = None
+    headers: tuple[Header, ...] = ()
     dataset_id: str | None = None
     dataset_key: str | None = None
 
@@ -75,14 +76,14 @@ class Call:
         return self.client.startswith(("Python/", "python-requests/"))
 
     def text(self, name: str, *others: str) -> str:
-        """Give a text that must be there, under one of its names."""
+        """Return a text that must be there, under one of its names."""
         found = self.optional_text(name, *others)
         if found is None:
             raise Invalid(name, "is missing; it must be a text")
         return found
 
     def optional_text(self, name: str, *others: str) -> str | None:
-        """Give a text, or `None`."""
+        """Return a text, or `None`."""
         for each in (name, *others):
             value = self.params.get(each)
             if isinstance(value, str):
@@ -92,11 +93,11 @@ class Call:
         return None
 
     def integer(self, name: str, default: int | None = None, at_least: int = 0) -> int:
-        """Give a whole number."""
+        """Return a whole number."""
         return integer(self.params.get(name, default), name, at_least)
 
     def object(self, name: str) -> dict[str, Any]:
-        """Give an object, empty where there is none."""
+        """Return an object, empty where there is none."""
         value = self.params.get(name)
         if value is None:
             return {}
@@ -105,7 +106,7 @@ class Call:
         return value
 
     def array(self, name: str, default: list[Any] | None = None) -> list[Any]:
-        """Give a list."""
+        """Return a list."""
         value = self.params.get(name, default)
         if not isinstance(value, list):
             raise Invalid(
@@ -115,7 +116,7 @@ class Call:
         return value
 
     def texts(self, name: str, default: list[str] | None = None) -> list[str]:
-        """Give a list of texts."""
+        """Return a list of texts."""
         value = self.array(name, default)
         for item in value:
             if not isinstance(item, str):
@@ -123,11 +124,11 @@ class Call:
         return value
 
     def integers(self, name: str) -> list[int]:
-        """Give a list of indexes."""
+        """Return a list of indexes."""
         return [integer(item, name, 0) for item in self.array(name)]
 
     def providers(self) -> list[Provider]:
-        """Give where the parameters come from; the k-th one with data has the k-th blob."""
+        """Return where the parameters come from; the k-th one with data has the k-th blob."""
         return providers(self.array("params"), self.blobs)
 
 
@@ -144,27 +145,24 @@ def providers(entries: list[Any], blobs: list[memoryview]) -> list[Provider]:
             raise Invalid("params", f"entry {n} must be an object with a name, not {_kind(entry)}")
         name, data = entry["name"], entry.get("data")
         if name in {provider.name for provider in found}:
-            raise Invalid("params", f"{name!r} is there twice")
+            raise Invalid(name, "is there twice")
         if isinstance(data, dict) and data.get("type") == "dataset":
             dataset = data.get("datasetId", data.get("dataset_id"))
             key = data.get("datasetKey", data.get("dataset_key"))
             if not isinstance(dataset, str) or not isinstance(key, str):
-                raise Invalid("params", f"{name!r} needs a datasetId and a datasetKey")
+                raise Invalid(name, "needs a datasetId and a datasetKey")
             found.append(Provider(name, dataset_id=dataset, dataset_key=key))
             continue
         if data is not None:
-            raise Invalid(
-                "params",
-                f"{name!r} has data of no known form; leave it out and send a blob, or name a dataset",
-            )
+            raise Invalid(name, "has data of no known form; leave it out and send a blob, or name a dataset")
         if not left:
-            raise Invalid("params", f"{name!r} has no data: the request carries {len(blobs)} blobs")
+            raise Invalid(name, f"has no data: the request carries {len(blobs)} blobs")
         blob = left.pop(0)
         try:
-            spans(blob)
+            headers = tuple(check_whole(blob))
         except WireError as error:
-            raise Invalid("params", f"{name!r} is no list of tensors: {error}") from error
-        found.append(Provider(name, blob=blob))
+            raise Invalid(name, f"is no list of tensors: {error}") from error
+        found.append(Provider(name, blob=blob, headers=headers))
     if left:
         raise Invalid("params", f"the request carries {len(left)} more blobs than parameters with data")
     return found

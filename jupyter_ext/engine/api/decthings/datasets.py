@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal, integer
 from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
+from jupyter_ext.engine.api.decthings.output_layout import readable
 from jupyter_ext.engine.api.decthings.rpc import Methods
 from jupyter_ext.engine.datasets.service import (
     Dataset,
@@ -94,7 +95,7 @@ class DatasetRpc:
         names = [key.name for key in dataset.keys]
         order = sorted(range(len(names)), key=names.__getitem__)
         blobs = [entry[key] for entry in entries for key in order]
-        return {"keys": [names[key] for key in order], "indexes": found}, blobs
+        return {"keys": [names[key] for key in order], "indexes": found}, readable(call, blobs)
 
     async def _remove(self, call: Call, name: str) -> Answer:
         dataset, indexes = self._dataset(call), call.integers("entries")
@@ -133,7 +134,7 @@ async def _do(work: Callable[[], T]) -> T:
 
 
 def _columns(call: Call) -> dict[str, list[memoryview]]:
-    """Give the tensors of each key. Clients send the keys in ascending order, and blobs in the order of the keys."""
+    """Return the tensors of each key. Clients send the keys in ascending order, and blobs in the order of the keys."""
     names = call.texts("keys")
     if not names or len(set(names)) != len(names):
         raise Invalid("keys", "must name each key of the dataset once")

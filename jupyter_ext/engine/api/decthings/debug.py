@@ -17,11 +17,18 @@ from typing import Any
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.events import SessionSubscriptions
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
-from jupyter_ext.engine.api.decthings.output_layout import layout_of, rewritten
+from jupyter_ext.engine.api.decthings.output_layout import readable
 from jupyter_ext.engine.api.decthings.rpc import Method, Methods
-from jupyter_ext.engine.api.decthings.sessions import SessionCalls, details, gone, milliseconds
-from jupyter_ext.engine.decthings.model_store import MAIN, ModelNotFound, ModelStore, StoredModel
-from jupyter_ext.engine.sessions.launch_request import SessionOrder
+from jupyter_ext.engine.api.decthings.runnable import check_runnable
+from jupyter_ext.engine.api.decthings.sessions import SessionCalls, gone, milliseconds
+from jupyter_ext.engine.api.decthings.training_status import (
+    asked_metrics,
+    show_in_list,
+    show_metrics,
+    show_status,
+)
+from jupyter_ext.engine.decthings.model_store import ModelNotFound, ModelStore, StoredModel
+from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugSession, DebugTraining
@@ -29,6 +36,8 @@ from jupyter_ext.protocol.sessions import DebugSession, DebugTraining
 log = logging.getLogger(__name__)
 
 DEFAULT_INACTIVE_S = 1800
+EVALUATE_WAIT_S = 60.0
+"""An evaluation waits this long for a training that has the session, and is then refused."""
 _STATE, _WEIGHTS = "state", "weights"
 _WEIGHT_ERRORS = {
     "state_data_not_found": "weight_data_not_found",
@@ -84,7 +93,7 @@ class DebugRpc:
         inspector = _flag(options.params, "remoteInspector", True)
         subscribed = _flag(call.params, "subscribeToEvents", True)
         await asyncio.to_thread(check_runnable, model)
-        order = SessionOrder(
+        request = SessionLaunch(
             name=model.about["name"],
             python=model.about.get("python") or sys.executable,
             folder=str(model.files),
@@ -98,7 +107,7 @@ class DebugRpc:
             },
         )
         try:
-            session = await self._service.launch(order)
+            session = await self._service.launch(request)
         except Problem as problem:
             raise Refusal("server_overloaded" if problem.status == 503 else "unknown") from problem
         if subscribed and call.connection is not None:
@@ -156,26 +165,30 @@ class DebugRpc:
             params = {"keys": self._keys(call, name, data, session_id)}
         else:
             raise Invalid(name, 'must be {"type": "dataId", "dataId": …} or {"type": "data", …}')
-        told, _ = await in_words(word, self._calls.call(session_id, "instantiate", params, call.blobs))
-        return {"instantiatedModelId": told["model_id"]}, ()
+        answer, _ = await in_words(word, self._calls.call(session_id, "instantiate", params, call.blobs))
+        return {"instantiatedModelId": answer["model_id"]}, ()
 
     async def train(self, call: Call) -> Answer:
         """Begin a training; it runs on after the answer."""
         session_id, model_id = self._session(call), call.text("instantiatedModelId")
         params, blobs = await self._calls.parameters(call.providers(), self._definitions(session_id).train)
-        told, _ = await self._calls.call(session_id, "train", {"model_id": model_id, "params": params}, blobs)
-        return {"trainingSessionId": told["training_id"]}, ()
+        answer, _ = await self._calls.call(
+            session_id, "train", {"model_id": model_id, "params": params}, blobs
+        )
+        return {"trainingSessionId": answer["training_id"]}, ()
 
     async def training_status(self, call: Call) -> Answer:
         """Describe a training."""
         return show_status(await self._training(call)), ()
 
     async def training_metrics(self, call: Call) -> Answer:
-        """Give entries of metrics: one blob each."""
+        """Return entries of metrics: one blob each."""
         session_id, training_id = self._session(call), call.text("trainingSessionId")
         params = {"training_id": training_id, "metrics": asked_metrics(call)}
-        told, blobs = await no_longer(self._calls.call(session_id, "training_metrics", params))
-        return show_metrics(told), blobs
+        answer, blobs = await no_longer(
+            self._calls.call(session_id, "training_metrics", params, after_end=True)
+        )
+        return show_metrics(answer), readable(call, blobs)
 
     async def cancel_training(self, call: Call) -> Answer:
         """Cancel a training: its callbacks, then an interrupt."""
@@ -188,11 +201,13 @@ class DebugRpc:
         session_id, model_id = self._session(call), call.text("instantiatedModelId")
         definitions = self._definitions(session_id).evaluate_input
         params, blobs = await self._calls.parameters(call.providers(), definitions)
-        told, outputs = await self._calls.call(
-            session_id, "evaluate", {"model_id": model_id, "params": params}, blobs
+        answer, outputs = await self._calls.call(
+            session_id,
+            "evaluate",
+            {"model_id": model_id, "params": params, "wait_s": EVALUATE_WAIT_S},
+            blobs,
         )
-        layout = layout_of(call.blobs)
-        return {"output": told["value"]}, rewritten(outputs, layout, stacked=call.is_officials)
+        return {"output": answer["value"]}, readable(call, outputs, stacked=call.is_officials)
 
     def _download(self, word: str) -> Method:
         async def download(call: Call) -> Answer:
@@ -200,10 +215,10 @@ class DebugRpc:
             params: dict[str, Any] = {"state_id": data_id}
             if call.params.get("keys") is not None:
                 params["keys"] = call.texts("keys")
-            told, blobs = await in_words(
+            answer, blobs = await in_words(
                 word, no_longer(self._calls.call(session_id, "download_state", params))
             )
-            return {f"{word.removesuffix('s') if word == _WEIGHTS else word}KeyNames": told["keys"]}, blobs
+            return {f"{word.removesuffix('s') if word == _WEIGHTS else word}KeyNames": answer["keys"]}, blobs
 
         return download
 
@@ -235,13 +250,13 @@ class DebugRpc:
         blobs: list[memoryview],
         words: tuple[str, ...],
     ) -> Answer:
-        told, _ = await self._calls.call(session_id, op, params, blobs)
-        keys = [{"key": item["key"], "byteSize": item["bytes"]} for item in told["keys"]]
+        answer, _ = await self._calls.call(session_id, op, params, blobs)
+        keys = [{"key": item["key"], "byteSize": item["bytes"]} for item in answer["keys"]]
         self._last_keys[session_id] = [item["key"] for item in keys]
-        return {"dataId": told["state_id"], **dict.fromkeys(words, keys)}, ()
+        return {"dataId": answer["state_id"], **dict.fromkeys(words, keys)}, ()
 
     def _keys(self, call: Call, name: str, data: dict[str, Any], session_id: str) -> list[str]:
-        """Give the names of the keys that came as blobs: clients put them in different places, one sends none."""
+        """Return the names of the keys that came as blobs: clients put them in different places, one sends none."""
         for place in (data.get("stateKeyNames"), data.get("weightKeyNames")):
             if place is not None:
                 call.params.setdefault("stateKeyNames", place)
@@ -254,18 +269,11 @@ class DebugRpc:
             raise Invalid(name, f"names {len(given)} keys, but the request carries {len(call.blobs)} blobs")
         return given
 
-    async def _training(self, call: Call) -> dict[str, Any]:
+    async def _training(self, call: Call) -> DebugTraining:
         session_id, training_id = self._session(call), call.text("trainingSessionId")
-        record = self._service.record(session_id)
-        if record.exit is not None:
-            for training in record.resource().trainings:
-                if training.id == training_id:
-                    return training.model_dump()
-            raise Refusal("training_session_not_found")
         asked = {"training_id": training_id}
-        told: dict[str, Any]
-        told, _ = await no_longer(self._calls.call(session_id, "training_status", asked))
-        return told
+        answer, _ = await no_longer(self._calls.call(session_id, "training_status", asked, after_end=True))
+        return DebugTraining.model_validate(answer)
 
     def _session(self, call: Call) -> str:
         session_id = call.text("debugSessionId")
@@ -287,8 +295,8 @@ class DebugRpc:
         trainings = session.trainings
         if session.status == "running":
             try:  # what the session told last may be a tenth of a second old
-                told, _ = await self._calls.call(session.id, "status")
-                trainings = [DebugTraining.model_validate(training) for training in told["trainings"]]
+                answer, _ = await self._calls.call(session.id, "status")
+                trainings = [DebugTraining.model_validate(training) for training in answer["trainings"]]
             except Refusal as refusal:
                 log.info("session %s ends: %s", session.id, refusal)
         meta = self._service.record(session.id).spec.get("meta", {})
@@ -297,7 +305,7 @@ class DebugRpc:
             "startedAt": milliseconds(session.created_at),
             "modelId": meta.get("modelId", session.name),
             "parameterDefinitions": parse_definitions(meta.get("definitions")).wire(),
-            "trainingSessions": [_show_training(training) for training in trainings],
+            "trainingSessions": [show_in_list(training) for training in trainings],
             "executionLocation": meta.get(
                 "executionLocation", {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
             ),
@@ -323,81 +331,6 @@ async def no_longer(work: Awaitable[Any]) -> Any:
         if refusal.error["code"] == "debug_session_terminated":
             raise Refusal("debug_session_not_found") from refusal
         raise
-
-
-def check_runnable(model: StoredModel) -> None:
-    """Make sure that a model can be launched here.
-
-    Raises:
-        Refusal: It is of another language, has no `main.py`, or that is no text.
-    """
-    if model.about.get("language") not in ("python", None):
-        raise Refusal("invalid_executor_type")
-    try:
-        (model.files / MAIN).read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise Refusal("invalid_executable") from None
-    except OSError:
-        raise Refusal("read_executable_file_failed") from None
-
-
-def asked_metrics(call: Call) -> list[dict[str, Any]]:
-    """Read which entries of which metrics are asked for."""
-    asked = []
-    for item in call.array("metrics"):
-        one = Call(call.method, item if isinstance(item, dict) else {}, [])
-        asked.append(
-            {"name": one.text("name"), "start": one.integer("startIndex", 0), "amount": one.integer("amount")}
-        )
-    return asked
-
-
-def show_metrics(told: dict[str, Any]) -> dict[str, Any]:
-    """Give entries of metrics as the wire has them."""
-    return {
-        "metrics": [
-            {
-                "name": metric["name"],
-                "startIndex": metric["start"],
-                "entries": [{"timestamp": milliseconds(at)} for at in metric["times"]],
-            }
-            for metric in told["metrics"]
-        ]
-    }
-
-
-def show_status(training: dict[str, Any]) -> dict[str, Any]:
-    """Give a training's status as the wire has it."""
-    return {
-        "id": training["id"],
-        "createdAt": milliseconds(training["created_at"]),
-        "metrics": [{"name": metric["name"], "amount": metric["amount"]} for metric in training["metrics"]],
-        "status": _status(training),
-    }
-
-
-def _status(training: dict[str, Any]) -> dict[str, Any]:
-    if training["state"] == "running":
-        return {"state": "running", "progress": training["progress"]}
-    finished = {"finishedAt": milliseconds(training["finished_at"])}
-    if training.get("duration_s") is not None:
-        finished["trainDuration"] = milliseconds(training["duration_s"])
-    if training["state"] == "completed":
-        return {"state": "completed", **finished}
-    return {"state": "failed", **finished, "failReason": fail_reason(training.get("fail") or {})}
-
-
-def fail_reason(fail: dict[str, Any]) -> dict[str, Any]:
-    """Give why a training failed as the wire has it."""
-    code = fail.get("code")
-    if code in ("exception", "not_offered"):
-        return {"code": "exception", "exceptionDetails": details(fail)}
-    return {"code": "cancelled" if code in ("cancelled", "interrupted") else "unknown"}
-
-
-def _show_training(training: DebugTraining) -> dict[str, Any]:
-    state = "starting" if training.state == "running" and training.started_at is None else training.state
-    return {"id": training.id, "createdAt": milliseconds(training.created_at), "state": state}
 
 
 def _flag(params: dict[str, Any], name: str, default: bool) -> bool:

@@ -112,7 +112,7 @@ class SessionSubscriptions:
     async def _open(self, session_id: str) -> asyncio.StreamWriter:
         try:
             place, _ = await self._service.call(session_id, "attach")
-            reader, writer = await asyncio.open_connection(place["host"], place["port"])
+            reader, writer = await asyncio.open_unix_connection(place["socket"])
         except Problem as problem:
             raise gone(problem) from problem
         except (CallError, OSError) as error:
@@ -140,12 +140,12 @@ class SessionSubscriptions:
 
 
 def is_initialized(session: DebugSession) -> bool:
-    """Tell whether a session's code was loaded and its functions can be called."""
+    """Return whether a session's code was loaded and its functions can be called."""
     return session.status == "running" and session.code_error is None
 
 
 def exit_reason(exit: SessionExit, meta: dict[str, Any]) -> dict[str, Any]:
-    """Give why a session ended, as the wire has it."""
+    """Return why a session ended, as the wire has it."""
     if exit.code == "requested":
         if meta.get("launcherTerminated"):
             return {"code": "launcher_terminated"}

@@ -48,7 +48,7 @@ class LauncherRpc:
         return page(call, self._launchers.all(), self._show, "persistentLaunchers"), ()
 
     async def sysinfo(self, call: Call) -> Answer:
-        """Give what the launcher's sessions use now, and what earlier calls found: CPUs and MiB."""
+        """Return what the launcher's sessions use now, and what earlier calls found: CPUs and MiB."""
         launcher = self._launcher(call)
         begin = call.integer("fromTimestamp", 0)
         samples = self._samples.setdefault(launcher.id, deque(maxlen=MAX_SAMPLES))

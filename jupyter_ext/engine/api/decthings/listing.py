@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def page(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]], result: str) -> dict[str, Any]:
-    """Give a page of a list.
+    """Return a page of a list.
 
     Args:
         call: `offset`, `limit`, `filter` (`owners`, `ids`, `tags`, `names`, `searchName`), `sort`, `sortDirection`.

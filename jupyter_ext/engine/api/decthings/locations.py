@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import psutil
 
 from jupyter_ext.engine.api.decthings.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.decthings.launchers import LauncherNotFound, Launchers
+from jupyter_ext.ipc.cores import usable_cores
 
 LOCAL_SPEC: dict[str, Any] = {
-    "cpus": os.cpu_count() or 1,
+    "cpus": usable_cores(),
     "memoryMebibytes": psutil.virtual_memory().total >> 20,
 }
 
@@ -23,7 +23,7 @@ class Locations:
         self._launchers = launchers
 
     def of(self, call: Call) -> dict[str, Any]:
-        """Give where a call's work is to run, with its spec.
+        """Return where a call's work is to run, with its spec.
 
         Raises:
             Refusal: There is no such launcher, or not as much memory as the spec wants.

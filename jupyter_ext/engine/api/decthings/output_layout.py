@@ -4,38 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from jupyter_ext.engine.api.decthings.calls import Call, Refusal
 from jupyter_ext.ipc.decthings_tensors import MEDIA
-from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Layout, Tensor, header, spans
+from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Layout, Tensor, WireError, header, spans
 
 _FIRST_PRINTABLE = 0x21
 
 
-def layout_of(blobs: Iterable[memoryview]) -> Layout:
-    """Tell in which layout a client writes media: `new` where one of its elements is in that one."""
+def client_layout(call: Call) -> Layout:
+    """Return the layout of media that a client can read: the one that it writes, or else that of its generation.
+
+    The official Python client knows the old one only; every other that is current writes and reads the new one.
+    """
+    written = layout_written(call.blobs)
+    return written or ("old" if call.is_officials else "new")
+
+
+def layout_written(blobs: Iterable[memoryview]) -> Layout | None:
+    """Return the layout in which a client wrote media; `None` where it wrote none."""
     for blob in blobs:
         for begin, end in spans(blob):
             found = header(blob, begin)
             if found.type in MEDIA and found.num_elements:
-                raw = Tensor("binary", [], [bytes(blob[begin:end])])  # one element is enough to tell
-                return "old" if _first_is_old(bytes(raw.item()), found.start - begin) else "new"
-    return "old"
+                return "old" if _first_is_old(bytes(blob[begin:end]), found.start - begin) else "new"
+    return None
+
+
+def readable(
+    call: Call, blobs: Sequence[memoryview | bytes], *, stacked: bool = False
+) -> list[memoryview | bytes]:
+    """Return blobs of tensors as the client of a call can read them; see `rewritten`."""
+    return rewritten([memoryview(blob) for blob in blobs], client_layout(call), stacked=stacked)
 
 
 def rewritten(blobs: Sequence[memoryview], layout: Layout, *, stacked: bool) -> list[memoryview | bytes]:
-    """Give outputs as a client can read them.
+    """Return tensors as a client can read them.
 
     Args:
-        blobs: One per output, its tensors one behind the other.
+        blobs: Tensors one behind the other, in each.
         layout: How media are to be written.
         stacked: Whether several tensors of numbers, of one type and shape, are to be one with an axis more.
+
+    Raises:
+        Refusal: An image has a format that the layout has no room for.
     """
     return [_rewritten(blob, layout, stacked) for blob in blobs]
 
 
 def _rewritten(blob: memoryview, layout: Layout, stacked: bool) -> memoryview | bytes:
     heads = [header(blob, begin) for begin, _ in spans(blob)]
-    if layout == "new" and any(head.type in MEDIA for head in heads):
-        return b"".join(tensor.encode("new") for tensor in Tensor.decode_many(blob))
+    if any(head.type in MEDIA for head in heads):
+        try:
+            return b"".join(tensor.encode(layout) for tensor in Tensor.decode_many(blob))
+        except WireError as error:
+            raise Refusal(
+                "exception", exceptionDetails=f"This client cannot read the output: {error}"
+            ) from error
     alike = len({(head.type, head.shape) for head in heads}) == 1
     if stacked and len(heads) > 1 and alike and heads[0].type in ITEM_BYTES:
         elements = b"".join(blob[head.start : head.end] for head in heads)
@@ -44,7 +68,7 @@ def _rewritten(blob: memoryview, layout: Layout, stacked: bool) -> memoryview | 
 
 
 def _first_is_old(raw: bytes, position: int) -> bool:
-    """Tell the layout of the first element, whose length stands at `position`."""
+    """Return whether the first element, whose length stands at `position`, is in the old layout."""
     mark = raw[position]
     begin = position + {0xFD: 3, 0xFE: 5, 0xFF: 9}.get(mark, 1)
     return begin < len(raw) and raw[begin] >= _FIRST_PRINTABLE

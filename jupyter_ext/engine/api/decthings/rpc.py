@@ -30,7 +30,7 @@ class Rpc:
         self._apis = {name.lower(): methods for name, methods in apis.items()}
 
     def find(self, api: str, method: str) -> Method:
-        """Give a method; an API's name may be written in any case.
+        """Return a method; an API's name may be written in any case.
 
         Raises:
             UnknownMethod: There is none.
@@ -41,7 +41,7 @@ class Rpc:
         return found
 
     async def answer(self, api: str, call: Call) -> tuple[dict[str, Any], Blobs]:
-        """Carry out a call; gives `{"result": …}` or `{"error": …}`, and blobs.
+        """Carry out a call; returns `{"result": …}` or `{"error": …}`, and blobs.
 
         Raises:
             UnknownMethod: There is no such method.

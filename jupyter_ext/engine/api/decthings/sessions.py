@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Invalid, Provider, Refusal
-from jupyter_ext.engine.datasets.service import DatasetNotFound, Datasets
+from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
+from jupyter_ext.engine.decthings.model_runs import SessionParameter
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, check
-from jupyter_ext.protocol.decthings.tensors import header, spans
+from jupyter_ext.protocol.decthings.tensors import Header
 from jupyter_ext.protocol.problems import Problem
 
 DECTHINGS = {"encoding": "decthings"}
@@ -27,15 +28,23 @@ class SessionCalls:
         self._datasets = datasets
 
     async def call(
-        self, session_id: str, op: str, params: dict[str, Any] | None = None, blobs: Sequence[Any] = ()
+        self,
+        session_id: str,
+        op: str,
+        params: Mapping[str, Any] | None = None,
+        blobs: Sequence[Any] = (),
+        *,
+        after_end: bool = False,
     ) -> tuple[dict[str, Any], list[memoryview]]:
-        """Call a session.
+        """Call a session; with `after_end`, what one that has ended left is answered from its files.
 
         Raises:
             Refusal: It refused, its code failed, or it is not there.
         """
         try:
-            return await self.service.call(session_id, op, {**DECTHINGS, **(params or {})}, blobs)
+            return await self.service.call(
+                session_id, op, {**DECTHINGS, **(params or {})}, blobs, after_end=after_end
+            )
         except Problem as problem:
             raise gone(problem) from problem
         except CallError as error:
@@ -43,43 +52,47 @@ class SessionCalls:
 
     async def parameters(
         self, providers: Iterable[Provider], definitions: Sequence[ParameterDefinition]
-    ) -> tuple[list[dict[str, Any]], list[memoryview]]:
-        """Give what a session's call needs: parameters, and the blobs of those with data.
+    ) -> tuple[list[SessionParameter], list[memoryview]]:
+        """Return what a session's call needs: parameters, and the blobs of those with data. All were checked.
 
         Raises:
             Refusal: One is not what the model's function takes, or its dataset is not there.
         """
         providers = list(providers)
-        try:
-            await asyncio.to_thread(check, definitions, {each.name: _headers(each) for each in providers})
-        except DefinitionError as error:
-            raise Invalid("params", str(error)) from error
-        params: list[dict[str, Any]] = []
+        known = {definition.name: definition for definition in definitions}
+        params: list[SessionParameter] = []
         blobs: list[memoryview] = []
+        headers: dict[str, Iterable[Header]] = {}
         for each in providers:
             if each.blob is not None:
                 params.append({"name": each.name})
                 blobs.append(each.blob)
+                headers[each.name] = each.headers
             else:
-                params.append({"name": each.name, "dataset": self._dataset(each)})
+                dataset = self._dataset(each)
+                key = str(each.dataset_key)
+                params.append({"name": each.name, "dataset": {"path": str(dataset.directory), "key": key}})
+                headers[each.name] = dataset.unchecked(key, known.get(each.name))
+        try:
+            await asyncio.to_thread(check, definitions, headers)
+        except DefinitionError as error:
+            raise Invalid(error.parameter, error.reason) from error
         return params, blobs
 
-    def _dataset(self, provider: Provider) -> dict[str, str]:
-        assert provider.dataset_id is not None
-        assert provider.dataset_key is not None
+    def _dataset(self, provider: Provider) -> Dataset:
         try:
-            dataset = self._datasets.get(provider.dataset_id)
+            dataset = self._datasets.get(str(provider.dataset_id))
         except DatasetNotFound:
             raise Refusal("dataset_not_found", datasetId=provider.dataset_id) from None
         if provider.dataset_key not in {key.name for key in dataset.keys}:
             raise Refusal(
                 "dataset_key_not_found", datasetId=provider.dataset_id, datasetKey=provider.dataset_key
             )
-        return {"path": str(dataset.directory), "key": provider.dataset_key}
+        return dataset
 
 
 def gone(problem: Problem) -> Refusal:
-    """Tell that a session is not there, or no longer."""
+    """Return the refusal of a call to a session that is not there, or no longer."""
     if problem.status == 404:
         return Refusal("debug_session_not_found")
     return Refusal("debug_session_terminated" if problem.status == 410 else "unknown")
@@ -95,28 +108,23 @@ _CODES = {
 
 
 def refusal(error: dict[str, Any]) -> Refusal:
-    """Give a worker's refusal as it goes on the wire."""
+    """Return a worker's refusal as it goes on the wire."""
     code, message = str(error.get("code")), str(error.get("message", ""))
     if code in _CODES:
         return Refusal(_CODES[code])
     if code == "invalid_parameter":
-        return Invalid("params", message)
+        name = str(error.get("parameter", "params"))
+        return Invalid(name, message.removeprefix(f"{name}: "))
     return Refusal("exception", exceptionDetails=details(error))
 
 
 def details(error: dict[str, Any]) -> str:
-    """Give the traceback of a failure, or else its message."""
-    told = error.get("exception") or {}
-    text = str(told.get("text") or error.get("message") or error.get("code"))
+    """Return the traceback of a failure, or else its message."""
+    answer = error.get("exception") or {}
+    text = str(answer.get("text") or error.get("message") or error.get("code"))
     return text if len(text) <= MAX_DETAILS else f"{text[:MAX_DETAILS]}… ({len(text)} characters in all)"
 
 
 def milliseconds(time_s: float) -> int:
-    """Give a time in milliseconds since the epoch, as the wire has it."""
+    """Return a time in milliseconds since the epoch, as the wire has it."""
     return int(time_s * 1000)
-
-
-def _headers(provider: Provider) -> list[Any] | None:
-    if provider.blob is None:
-        return None
-    return [header(provider.blob, begin) for begin, _ in spans(provider.blob)]

@@ -24,9 +24,9 @@ class UserRpc:
         return {"users": [LOCAL_OWNER] if wanted in LOCAL_OWNER["username"] else []}, ()
 
     async def get(self, call: Call) -> Answer:
-        """Give users by id."""
+        """Return users by id."""
         return {"users": [LOCAL_OWNER] if LOCAL_OWNER["userId"] in call.texts("userIds") else []}, ()
 
     async def notifications(self, call: Call) -> Answer:
-        """Give notifications, of which there are none."""
+        """Return notifications, of which there are none."""
         return {"notifications": []}, ()

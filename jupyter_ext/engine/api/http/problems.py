@@ -8,9 +8,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
 from jupyter_ext.protocol.problems import Problem
 

@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.paging import Cursor, Place, window
+from jupyter_ext.ipc import json_values
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 
 PAGE_SIZE = 100
 MIN_CANCEL_AFTER_S = 5
+_CALLERS = frozenset({"jupyter_ext", "worker", "environ", "cwd", "python", "sys_path"})
+"""Names of what is no value but says where the caller is: paths and variables of a system may be any bytes."""
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", re.ASCII)
 T = TypeVar("T")
 
@@ -37,14 +40,33 @@ async def json_object(request: Request) -> dict[str, Any]:
     """Read a body that must be a JSON object.
 
     Raises:
-        Problem: It is none.
+        Problem: It is none, or has a value that no resource can carry.
     """
-    try:
-        body = json.loads(await request.body())
-    except ValueError as error:
-        raise Problem(400, "Invalid JSON", f"The body is not JSON: {error}") from error
+    body = parse_json(await request.body())
     if not isinstance(body, dict):
         raise Problem(400, "Invalid JSON", f"The body must be a JSON object, not {json.dumps(body)[:60]}")
+    return body
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse a body.
+
+    Raises:
+        Problem: It is no JSON, or has a value that no resource can carry; the field is named.
+    """
+    try:
+        body = json.loads(data)
+    except RecursionError as error:
+        raise Problem(400, "Invalid JSON", "The body is nested too deep to be read.") from error
+    except ValueError as error:
+        raise Problem(
+            400, "Invalid JSON", f"The body is not JSON: {json_values.clean_text(str(error))}"
+        ) from error
+    shown = {name: body[name] for name in body if name not in _CALLERS} if isinstance(body, dict) else body
+    wrong = json_values.fault(shown)
+    if wrong is not None:
+        field, reason = wrong
+        raise invalid_input([InvalidField("invalid", field, f"{field or 'the body'}: {reason}")])
     return body
 
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from jupyter_ext.ipc import json_values
 from jupyter_ext.protocol.problems import Problem
+
+_MAX_REASON_BYTES = 123
+"""What a closing frame can carry (RFC 6455, 5.5)."""
+
+
+async def send_json(socket: WebSocket, content: Any) -> None:
+    """Send strict JSON; what it cannot carry is replaced as `json_values` says."""
+    await socket.send_text(json_values.dump(content).decode())
 
 
 async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]) -> None:
@@ -18,7 +28,7 @@ async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]
             await send()
             await socket.close(1000)
         except Problem as problem:
-            await socket.close(4000 + problem.status, problem.detail[:120])
+            await socket.close(4000 + problem.status, _reason(problem))
         except WebSocketDisconnect:
             return
 
@@ -33,3 +43,8 @@ async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]
     results = await asyncio.gather(*tasks, return_exceptions=True)
     if isinstance(results[0], Exception):
         raise results[0]
+
+
+def _reason(problem: Problem) -> str:
+    text = json_values.clean_text(problem.detail).encode()[:_MAX_REASON_BYTES]
+    return text.decode("utf-8", "ignore")

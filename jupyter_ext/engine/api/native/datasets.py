@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
 from jupyter_ext.protocol.decthings.definitions import DefinitionError
 from jupyter_ext.protocol.decthings.framing import decode_request
@@ -29,7 +30,7 @@ class DatasetsAPI:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Give all datasets, newest first."""
+        """Return all datasets, newest first."""
         found = [describe(dataset) for dataset in reversed(self._datasets.all())]
         return JSONResponse({"datasets": found}, headers={"Cache-Control": "no-store"})
 

@@ -91,8 +91,8 @@ class DecthingsRemoteAPI:
         for service in self._services.values():
             await service.aclose()
 
-    async def _service(self, base_url: str, told: str | None) -> DecthingsService:
-        key = told or await self._tokens.find(base_url)
+    async def _service(self, base_url: str, given: str | None) -> DecthingsService:
+        key = given or await self._tokens.find(base_url)
         mark = hashlib.sha256(f"{base_url}\n{key}".encode()).hexdigest()
         if mark not in self._services:
             if len(self._services) >= MAX_SERVICES:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from jupyter_ext.engine.api.http.requests import json_object
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.models.download.manager import Downloads
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.problems import InvalidField, Problem
@@ -34,7 +35,7 @@ class DownloadsAPI:
         ]
 
     async def state(self, request: Request) -> Response:
-        """Give the rate and the partial files."""
+        """Return the rate and the partial files."""
         return self._state()
 
     async def change(self, request: Request) -> Response:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.requests import parse_json
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import EngineInfo
 
@@ -140,8 +142,5 @@ async def _body(request: Request) -> dict[str, object]:
     data = await request.body()
     if not data:
         return {}
-    try:
-        body = await request.json()
-    except ValueError as error:
-        raise Problem(400, "Invalid JSON", f"The body is not JSON: {error}") from error
+    body = parse_json(data)
     return body if isinstance(body, dict) else {}

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.responses import JSONResponse
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
@@ -46,7 +47,7 @@ class ModelCallsAPI:
         ]
 
     async def call(self, request: Request) -> Response:
-        """Call with texts or made-up tensors; gives a summary of what came out."""
+        """Call with texts or made-up tensors, and return a summary of what came out."""
         asked = await json_object(request)
         connection = await self._connect(model_id(request))
         began = time.monotonic()
@@ -78,7 +79,7 @@ class ModelCallsAPI:
             tree, blobs = values.encode({"prompt": prompt, "options": options})
             connection = await self._connect(model_id(socket))
         except Problem as problem:
-            await socket.send_json({"kind": "error", "message": problem.detail})
+            await send_json(socket, {"kind": "error", "message": problem.detail})
             return
         began, num_tokens = time.monotonic(), 0
         try:
@@ -87,12 +88,12 @@ class ModelCallsAPI:
                 if "result" in event:  # tokens that make no text are counted there only
                     num_tokens = values.decode(event["result"]["value"], event_blobs)["num_tokens"]
                 else:
-                    await socket.send_json({"kind": "text", "text": event["text"]})
+                    await send_json(socket, {"kind": "text", "text": event["text"]})
         except (CallError, ChannelClosed) as error:
-            await socket.send_json({"kind": "error", "message": problem_of(error).detail})
+            await send_json(socket, {"kind": "error", "message": problem_of(error).detail})
         else:
             took_s = time.monotonic() - began
-            await socket.send_json({"kind": "end", "num_tokens": num_tokens, "took_s": took_s})
+            await send_json(socket, {"kind": "end", "num_tokens": num_tokens, "took_s": took_s})
         finally:
             connection.close()
 
@@ -114,11 +115,11 @@ def problem_of(error: CallError | ChannelClosed) -> Problem:
     """Say in one line why a call came to nothing."""
     if isinstance(error, ChannelClosed):
         return Problem(409, "Gone", "The model's process ended during the call; load the model again.")
-    told = error.error
-    code = str(told.get("code"))
-    text = " ".join(str(told.get("message") or code).split())
+    payload = error.error
+    code = str(payload.get("code"))
+    text = " ".join(str(payload.get("message") or code).split())
     if code == "exception":
-        text = f"The model raised {told.get('type', 'an exception')}: {text}"
+        text = f"The model raised {payload.get('type', 'an exception')}: {text}"
     return Problem(_STATUS.get(code, 502), "The call failed", text[:600])
 
 

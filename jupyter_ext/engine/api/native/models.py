@@ -11,13 +11,14 @@ import time
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.requests import json_object
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.responses import JSONResponse
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.interfaces import LoadOptions
@@ -29,6 +30,8 @@ from jupyter_ext.protocol.models import LocalModel, ModelUser
 from jupyter_ext.protocol.problems import InvalidField, Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
+MAX_S = 1e9
+"""Longest keep-alive that is taken, seconds: 31 years."""
 _CHANGE_INTERVAL_S = 0.2
 """A viewer hears of one model five times a second at most."""
 
@@ -63,7 +66,7 @@ class LocalModelsAPI:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Give all models."""
+        """Return all models."""
         page = await self._models.page()
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
@@ -80,13 +83,13 @@ class LocalModelsAPI:
         return _answer(model, 201)
 
     async def services(self, request: Request) -> Response:
-        """Give the models of a service, which is known from now on."""
+        """Return the models of a service, which is known from now on."""
         body = await _body(request)
         page = await self._models.page_of(_text(body, "on") or "", _text(body, "token"))
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
     async def get(self, request: Request) -> Response:
-        """Give one model."""
+        """Return one model."""
         return _answer(await self._provider(request).get(model_id(request)))
 
     async def change(self, request: Request) -> Response:
@@ -195,12 +198,12 @@ class LocalModelsAPI:
                     if model is None
                     else {"kind": "model", "model": model.model_dump(mode="json")}
                 )
-                await socket.send_json(content)
+                await send_json(socket, content)
             await asyncio.sleep(_CHANGE_INTERVAL_S)
 
     async def _send_page(self, socket: WebSocket) -> None:
         page = await self._models.page()
-        await socket.send_json({"kind": "models", "page": page.model_dump(mode="json")})
+        await send_json(socket, {"kind": "models", "page": page.model_dump(mode="json")})
 
 
 def load_options(body: dict[str, Any]) -> LoadOptions:
@@ -280,8 +283,8 @@ def _number(body: dict[str, Any], name: str) -> float | None:
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise _invalid(name, f"must be a number of seconds, not {value!r:.60}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_S <= value <= MAX_S:
+        raise _invalid(name, f"must be a number of seconds up to {MAX_S:.0e}, or below 0 for ever")
     return float(value)
 
 

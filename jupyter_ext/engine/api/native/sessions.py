@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.requests import answer, json_object
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents, Stream
-from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionOrder
+from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionLaunch
 from jupyter_ext.engine.sessions.pending_code import MAX_BUNDLE_BYTES
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
@@ -32,7 +33,7 @@ _MAX_WAIT_S = 60.0
 _STATUS_OF = {
     "invalid_parameter": 422, "not_offered": 422, "unknown_op": 404, "model_not_found": 404, "training_not_found": 404,
     "state_not_found": 404, "state_key_not_found": 404, "no_failure": 409, "training_not_running": 409,
-    "interrupted": 409, "exception": 422,
+    "interrupted": 409, "exception": 422, "busy": 409,
 }  # fmt: skip
 
 
@@ -79,12 +80,12 @@ class DebugSessionsAPI:
     async def launch(self, request: Request) -> Response:
         """Launch a session: 201, at once or once it is ready within `wait_s`."""
         body = await json_object(request)
-        launched = await self._sessions.launch(_order(body, self._python))
+        launched = await self._sessions.launch(_launch_of(body, self._python))
         wait_s = _seconds(body.get("wait_s", 0.0), "wait_s")
         return answer(_plain(await self._sessions.wait_ready(launched.id, min(wait_s, _MAX_WAIT_S))), 201)
 
     async def get(self, request: Request) -> Response:
-        """Give a session; with `wait_s`, once it is ready or that long has passed."""
+        """Return a session; with `wait_s`, once it is ready or that long has passed."""
         session_id = request.path_params["id"]
         wait_s = _seconds(request.query_params.get("wait_s", "0"), "wait_s")
         if wait_s:
@@ -127,7 +128,7 @@ class DebugSessionsAPI:
         return answer({"result": result, "blobs": [base64.b64encode(blob).decode() for blob in found]})
 
     async def logs(self, request: Request) -> Response:
-        """Give a piece of what it printed: `stream` stdout or stderr, from `offset`, or the last `tail` lines."""
+        """Return a piece of what it printed: `stream` stdout or stderr, from `offset`, or the last `tail` lines."""
         record = self._sessions.record(request.path_params["id"])
         stream = request.query_params.get("stream", "stdout")
         if stream not in FILES:
@@ -141,7 +142,7 @@ class DebugSessionsAPI:
             raise Problem(422, "Invalid value", "offset and tail are whole numbers.") from None
 
     async def stacks(self, request: Request) -> Response:
-        """Tell where each thread stands, also where the session answers nothing."""
+        """Return where each thread stands, also where the session answers nothing."""
         return answer({"text": await self._sessions.stacks(request.path_params["id"])})
 
     async def stream(self, socket: WebSocket) -> None:
@@ -177,13 +178,13 @@ async def _send_all(socket: WebSocket, events: SessionEvents) -> None:
         await socket.send_text(message.model_dump_json())
 
 
-def _order(body: dict[str, Any], python: str) -> SessionOrder:
+def _launch_of(body: dict[str, Any], python: str) -> SessionLaunch:
     environ, paths, inactive_s = (
         body.get("environ"),
         body.get("sys_path"),
         body.get("inactive_s", DEFAULT_INACTIVE_S),
     )
-    return SessionOrder(
+    return SessionLaunch(
         name=str(body.get("name") or "session")[:200],
         python=str(body.get("python") or python),
         code=None if body.get("code") is None else str(body["code"]),
@@ -225,12 +226,12 @@ def _plain(session: DebugSession) -> dict[str, Any]:
 
 def _refused(error: CallError) -> Response:
     """Answer with what the session said, as it said it."""
-    told = error.error
-    status = _STATUS_OF.get(str(told.get("code")), 500)
+    content = error.error
+    status = _STATUS_OF.get(str(content.get("code")), 500)
     body = {
-        "title": str(told.get("code")),
+        "title": str(content.get("code")),
         "detail": str(error),
         "status": status,
-        "error": json.loads(json.dumps(told)),
+        "error": json.loads(json.dumps(content)),
     }
     return JSONResponse(body, status, {"Cache-Control": "no-store"}, media_type="application/problem+json")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from jupyter_ext.engine.api.http.requests import base_url, input_of, json_object
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.catalog.query import ListQuery, Sort
 from jupyter_ext.engine.trainings.listing import TrainingList

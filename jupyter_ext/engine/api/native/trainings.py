@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
@@ -24,6 +25,7 @@ from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resou
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.resumed_curve import Query, columns
+from jupyter_ext.engine.trainings.run_spec import RemoteSpec
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.problems import Problem
@@ -68,14 +70,16 @@ class NativeAPI:
     async def create_remote(self, request: Request) -> Response:
         """Start a training on a service: 201."""
         body = await json_object(request)
-        remote = {
-            name: str(body[name])
-            for name in ("base_url", "model", "version", "destination")
-            if body.get(name)
-        }
-        missing = [name for name in ("base_url", "model", "version") if name not in remote]
+        missing = [name for name in ("base_url", "model", "version") if not body.get(name)]
         if missing:
             raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
+        remote: RemoteSpec = {
+            "base_url": str(body["base_url"]),
+            "model": str(body["model"]),
+            "version": str(body["version"]),
+        }
+        if body.get("destination"):
+            remote["destination"] = str(body["destination"])
         if "@" in remote["base_url"]:
             detail = "base_url holds a password; return it without, and the token in REPLICATE_API_TOKEN."
             raise Problem(422, "Invalid value", detail)

@@ -19,15 +19,18 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.progress import ProgressAPI
 from jupyter_ext.engine.api.pieces.responses import answer, body_of, nothing, plain
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.models.reference import parse_ref
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.model_refs import full_id, is_hub_name
 from jupyter_ext.protocol.models import LocalModel
 from jupyter_ext.protocol.problems import Problem
 
@@ -72,14 +75,14 @@ class PiecesModelsAPI:
         ]
 
     async def all(self, request: Request) -> Response:
-        """Give all models."""
+        """Return all models."""
         content = wire.models((await self._models.page()).models)
         if request.scope.get(OPEN_PORT):
             content["iterable"].append(wire.model(_wrappers_default()))
         return answer(content)
 
     async def get(self, request: Request) -> Response:
-        """Give one model."""
+        """Return one model."""
         return answer(wire.model(await self._models.get(model_id(request))))
 
     async def download(self, request: Request) -> Response:
@@ -121,6 +124,8 @@ class PiecesModelsAPI:
         name, unique = _text(body, "name"), _text(body, "unique")
         if not name:
             raise Problem(422, "Invalid value", "name must be a text.")
+        if unique is not None and request.scope.get(OPEN_PORT):
+            _check_open(unique)
         said = wire.said_of(body)
         text = unique or f"custom:{name}" + (f"@{said['version']}" if said.get("version") else "")
         local = await self._models.add(text, name=name, description=_text(body, "description"), custom=True)
@@ -150,7 +155,7 @@ class PiecesModelsAPI:
         return answer({"schema": wire.SCHEMA, "model": {"schema": wire.SCHEMA, "id": local.id}})
 
     async def identifiers(self, request: Request) -> Response:
-        """Give all ids, for clients that ask the stream with a plain GET."""
+        """Return all ids, for clients that ask the stream with a plain GET."""
         return answer(await self._identifiers())
 
     async def stream_identifiers(self, socket: WebSocket) -> None:
@@ -163,19 +168,19 @@ class PiecesModelsAPI:
             self._pubsub.unsubscribe(TOPIC, subscriber)
 
     async def _send_identifiers(self, socket: WebSocket, subscriber: Subscriber[str]) -> None:
-        await socket.send_json(await self._identifiers())
+        await send_json(socket, await self._identifiers())
         while await subscriber.wait():
             if subscriber.lagging:
                 subscriber.lagging = False
                 subscriber.take()
-                await socket.send_json(await self._identifiers())
+                await send_json(socket, await self._identifiers())
             now = rfc3339(time.time())
             items = [
                 wire.identifier(id, updated=now, deleted=self._models.known(id) is None)
                 for id in dict.fromkeys(subscriber.take())
             ]
             if items:
-                await socket.send_json({"schema": wire.SCHEMA, "iterable": items})
+                await send_json(socket, {"schema": wire.SCHEMA, "iterable": items})
             await asyncio.sleep(_IDENTIFIERS_INTERVAL_S)
 
     async def _identifiers(self) -> dict[str, Any]:
@@ -203,8 +208,27 @@ def _text(body: dict[str, Any], name: str) -> str | None:
     return value
 
 
+def _check_open(unique: str) -> None:
+    """Take names of a hub's models only from a port without a token: the answer to anything else depends on nothing here.
+
+    Raises:
+        Problem: It is something else, whether or not it exists.
+    """
+    try:
+        source = parse_ref(full_id(unique)).source if is_hub_name(unique) else None
+    except InvalidInput:
+        source = None
+    if source != "hub":
+        raise Problem(
+            422,
+            "Invalid value",
+            "Over this port, which asks for no token, unique must be the name of a hub's model, org/name[@revision]; "
+            "paths and addresses are taken over a port of `%engine listen`.",
+        )
+
+
 def _new_description(body: dict[str, Any], local: LocalModel) -> str | None:
-    """Give a changed description; one that only echoes ours, with an error at its end, changes nothing."""
+    """Return a changed description; one that only echoes ours, with an error at its end, changes nothing."""
     text = _text(body, "description")
     return None if text == wire.model(local)["description"] else text
 

@@ -7,7 +7,6 @@ that they can do; with `Accept: application/x-ndjson` a GET is a stream that end
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,12 +16,13 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.responses import NO_STORE, answer, plain
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
+from jupyter_ext.ipc import json_values
 from jupyter_ext.protocol.problems import Problem
 
 _INTERVAL_S = 0.1
@@ -42,7 +42,7 @@ class ProgressAPI:
         return [WebSocketRoute(_PATH, self.stream), Route(_PATH, plain(self.get), methods=["GET"])]
 
     async def get(self, request: Request) -> Response:
-        """Give the progress as it is now, or a line for each change where that is accepted."""
+        """Return the progress as it is now, or a line for each change where that is accepted."""
         id = model_id(request)
         local = await self._models.get(id)
         if _NDJSON not in request.headers.get("accept", ""):
@@ -56,13 +56,13 @@ class ProgressAPI:
         async def send() -> None:
             id = (await self._models.get(model_id(socket))).id
             async for frame in self._frames(id, waits=True):
-                await socket.send_text(json.dumps(frame))
+                await send_json(socket, frame)
 
         await send_until_gone(socket, send)
 
     async def _lines(self, id: str) -> AsyncIterator[bytes]:
         async for frame in self._frames(id, waits=False):
-            yield json.dumps(frame).encode() + b"\n"
+            yield json_values.dump(frame) + b"\n"
 
     async def _frames(self, id: str, *, waits: bool) -> AsyncIterator[dict[str, Any]]:
         """Yield the progress at each change until the download is over.

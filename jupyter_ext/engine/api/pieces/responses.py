@@ -5,15 +5,17 @@ Rule: an unknown id is 410 everywhere; 2xx carries `application/json` only, ever
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+from jupyter_ext.engine.api.http.requests import parse_json
+from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.errors import InvalidInput, JupyterExtError
+from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.protocol.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -60,24 +62,21 @@ def refusal(status: int, text: str) -> Response:
         status = 410
     elif status not in _ASKED_WRONGLY:
         status = 500
-    return PlainTextResponse(text, status, NO_STORE)
+    return PlainTextResponse(clean_text(text), status, NO_STORE)
 
 
 async def body_of(request: Request) -> dict[str, Any] | None:
     """Read a body that may be missing.
 
     Raises:
-        Problem: It is too large or no JSON object.
+        Problem: It is too large, no JSON object, or has a value that no resource can carry.
     """
     if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
         raise Problem(413, "Too large", "A model is described in less than 1 MiB.")
     data = await request.body()
     if not data or data.strip() == b"null":
         return None
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        raise Problem(400, "Invalid JSON", "The body is not JSON.") from None
+    body = parse_json(data)
     if not isinstance(body, dict):
         raise Problem(400, "Invalid JSON", "The body must be a JSON object.")
     return body

@@ -39,11 +39,9 @@ _SCORES = ("priority", "reference", "reuse", "searched", "update")
 
 
 def model(local: LocalModel) -> dict[str, Any]:
-    """Give a model as Pieces' clients know it."""
+    """Return a model as Pieces' clients know it."""
     said = local.meta.get("pieces", {})
-    size, memory = local.bytes, local.memory_bytes
     transfer = local.transfer
-    is_running = transfer is not None and transfer.status == "running"
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "id": local.id,
@@ -56,39 +54,43 @@ def model(local: LocalModel) -> dict[str, Any]:
         "cloud": local.cloud,
         "custom": local.custom,
         "downloaded": local.path is not None and local.state not in ("absent", "partial", "downloading"),
-        "downloading": is_running,
+        "downloading": transfer is not None and transfer.status == "running",
         "loaded": local.state == "loaded",
         "unique": local.id.partition(":")[2] if local.source == "hub" else local.id,
     }
-    if size is not None:
-        content["bytes"] = {"schema": SCHEMA, "value": size, "readable": _readable(size, transfer)}
-    if memory is not None:
-        content["ram"] = {"schema": SCHEMA, "value": memory, "readable": format_bytes(memory)}
-    if local.num_parameters is not None:
-        content["parameters"] = local.num_parameters / 1e9
-    if local.dtype is not None:
-        content["quantization"] = local.dtype
-    if local.source == "hub":
-        content["provider"] = "HUGGING_FACE"
-    if local.host is not None:
-        content["cpu"] = local.host.device == "cpu"
-    extra = {name: said[name] for name in _KEPT if name in said}
-    for name in ("bytes", "ram"):
-        if name in content:
-            extra.pop(name, None)
-    content |= extra
+    known = _known(local)
+    measured = {"bytes", "ram"} & known.keys()
+    content |= known | {name: said[name] for name in _KEPT if name in said and name not in measured}
     if scores := local.meta.get("score"):
         content["score"] = {"schema": SCHEMA, "automatic": 0, "manual": 0, **scores}
     return content
 
 
+def _known(local: LocalModel) -> dict[str, Any]:
+    """Return the optional fields that the engine knows of a model."""
+    size, memory, parameters = local.bytes, local.memory_bytes, local.num_parameters
+    fields = {
+        "bytes": None if size is None else _size(size, _readable(size, local.transfer)),
+        "ram": None if memory is None else _size(memory, format_bytes(memory)),
+        "parameters": None if parameters is None else parameters / 1e9,
+        "quantization": local.dtype,
+        "provider": "HUGGING_FACE" if local.source == "hub" else None,
+        "cpu": None if local.host is None else local.host.device == "cpu",
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _size(num_bytes: int, readable: str) -> dict[str, Any]:
+    return {"schema": SCHEMA, "value": num_bytes, "readable": readable}
+
+
 def models(found: list[LocalModel]) -> dict[str, Any]:
-    """Give all models."""
+    """Return all models."""
     return {"schema": SCHEMA, "iterable": [model(local) for local in found]}
 
 
 def progress(local: LocalModel, *, is_first: bool = False) -> dict[str, Any]:
-    """Give how far a download is.
+    """Return how far a download is.
 
     Args:
         local: The model.
@@ -107,7 +109,7 @@ def progress(local: LocalModel, *, is_first: bool = False) -> dict[str, Any]:
 
 
 def percentage(transfer: Transfer) -> float | None:
-    """Give 0 to 100, or `None` where the size is not known yet."""
+    """Return 0 to 100, or `None` where the size is not known yet."""
     if not transfer.bytes_total:
         return None
     return round(min(100.0, 100.0 * transfer.bytes_done / transfer.bytes_total), 2)
@@ -124,7 +126,7 @@ def reset() -> dict[str, Any]:
 
 
 def identifier(model_id: str, *, updated: str | None = None, deleted: bool = False) -> dict[str, Any]:
-    """Give one item of the stream of identifiers; `updated` is an RFC 3339 time."""
+    """Return one item of the stream of identifiers; `updated` is an RFC 3339 time."""
     item: dict[str, Any] = {"model": {"schema": SCHEMA, "id": model_id}}
     if deleted:
         item["deleted"] = True
@@ -134,7 +136,7 @@ def identifier(model_id: str, *, updated: str | None = None, deleted: bool = Fal
 
 
 def said_of(body: dict[str, Any]) -> dict[str, Any]:
-    """Give what a body says of a model beside its name and description.
+    """Return what a body says of a model beside its name and description.
 
     Raises:
         Problem: A field is of another kind.

@@ -31,7 +31,7 @@ class PiecesNeighboursAPI:
     """Routes beside the models.
 
     Args:
-        os_id: Gives this installation's id, the same one after a restart.
+        os_id: Returns this installation's id, the same one after a restart.
     """
 
     def __init__(self, os_id: Callable[[], str]) -> None:
@@ -63,7 +63,7 @@ class PiecesNeighboursAPI:
         return PlainTextResponse(self._health(), headers=NO_STORE)
 
     async def version(self, request: Request) -> Response:
-        """Give the engine's version."""
+        """Return the engine's version."""
         return PlainTextResponse(__version__, headers=NO_STORE)
 
     async def connect(self, request: Request) -> Response:
@@ -93,7 +93,7 @@ class PiecesNeighboursAPI:
         return answer(context)
 
     async def user(self, request: Request) -> Response:
-        """Give this machine's user, who has no account."""
+        """Return this machine's user, who has no account."""
         return answer({"schema": SCHEMA, "user": _user(self._os_id())})
 
     async def vision(self, request: Request) -> Response:

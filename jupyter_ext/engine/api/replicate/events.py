@@ -51,7 +51,7 @@ class EventsAPI:
         return StreamingResponse(with_pings(events), media_type="text/event-stream", headers=_HEADERS)
 
     async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncGenerator[str, None]:
-        seq, ends_line = after_seq, True
+        seq, ends_line, num_sent = after_seq, True, 0
         async for told in self._messages(run_id, after_seq):
             seq = max(seq, told["seq"])
             if told["kind"] == "log":
@@ -60,7 +60,11 @@ class EventsAPI:
                     text = "\n" + text[1:]  # a bar that is drawn again is a line of its own here
                 ends_line = text.endswith("\n")
                 yield event("logs", plain(text), seq)
-        for name, data in self._ending(await self._trainings.get(run_id), base):
+            elif told["kind"] == "state":
+                for item in _items(told["training"])[num_sent:]:
+                    num_sent += 1
+                    yield event("output", _text(item), seq)
+        for name, data in self._ending(await self._trainings.get(run_id), base, num_sent):
             yield event(name, data, seq)
 
     async def _messages(self, run_id: str, after_seq: int) -> AsyncIterator[dict[str, Any]]:
@@ -71,17 +75,27 @@ class EventsAPI:
                 async for again in self._messages(run_id, 0):
                     yield again
                 return
-            if told["kind"] in ("log", "end"):
+            if told["kind"] in ("log", "state", "end"):
                 yield told
 
-    def _ending(self, run: Training, base: str) -> list[tuple[str, str]]:
+    def _ending(self, run: Training, base: str, num_sent: int) -> list[tuple[str, str]]:
         output = self._serializer.training(run, base)["output"]
         if run.status == "succeeded":
-            text = output if isinstance(output, str) else json.dumps(output)
-            return [*([("output", text)] if output is not None else []), ("done", "{}")]
+            items = output[num_sent:] if num_sent and isinstance(output, list) else [output]
+            return [*(("output", _text(item)) for item in items if item is not None), ("done", "{}")]
         if run.status == "canceled":
             return [("done", json.dumps({"reason": "canceled"}))]
         return [("error", run.error or "failed"), ("done", json.dumps({"reason": "error"}))]
+
+
+def _items(training: dict[str, Any]) -> list[Any]:
+    """Return what has come of a running prediction's output."""
+    is_running = training["kind"] == "prediction" and training["status"] == "processing"
+    return training["output"] or [] if is_running else []
+
+
+def _text(output: Any) -> str:
+    return output if isinstance(output, str) else json.dumps(output)
 
 
 def event(name: str, data: str, id: int) -> str:

@@ -134,7 +134,7 @@ async def _metadata(form: FormData) -> dict[str, Any]:
     text = (await given.read()).decode(errors="replace") if isinstance(given, UploadFile) else given
     try:
         metadata = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise invalid_input(

@@ -36,7 +36,7 @@ class Checksums:
         self._known: dict[str, str] = loaded if isinstance(loaded, dict) else {}
 
     def get(self, path: Path, algorithm: str) -> str | None:
-        """Give what a file hashed to when it was last looked at, if it is unchanged."""
+        """Return what a file hashed to when it was last looked at, if it is unchanged."""
         try:
             return self._known.get(_key(path, algorithm))
         except OSError:
@@ -61,7 +61,7 @@ class Checksums:
                 temporary.write_text(json.dumps(self._known), encoding="utf-8")
 
     def digest(self, path: Path, algorithm: str, on_bytes: Callable[[int], None] = lambda _: None) -> str:
-        """Give a file's hash, as known or by reading it.
+        """Return a file's hash, as known or by reading it.
 
         Args:
             path: The file.

@@ -24,14 +24,14 @@ from jupyter_ext.weights.json_documents import read_object
 
 
 def hub_repo_dir(ref: ModelRef, settings: HubSettings) -> Path:
-    """Give a hub model's directory in the cache."""
+    """Return a hub model's directory in the cache."""
     from huggingface_hub.file_download import repo_folder_name
 
     return settings.cache_dir / repo_folder_name(repo_id=ref.name, repo_type="model")
 
 
 def blob_path(manifest: Manifest, file: ManifestFile) -> Path:
-    """Give where a file's bytes lie when they are whole."""
+    """Return where a file's bytes lie when they are whole."""
     return manifest.repo_dir / "blobs" / file.blob
 
 
@@ -85,7 +85,7 @@ def _is_linked(directory: Path, file: ManifestFile) -> bool:
 
 
 def commit_of_ref(repo_dir: Path, ref: ModelRef) -> str | None:
-    """Give the commit that a reference means in the cache, without asking anybody."""
+    """Return the commit that a reference means in the cache, without asking anybody."""
     if ref.is_pinned:
         return ref.revision
     path = repo_dir / "refs" / Path(*PurePosixPath(ref.revision or MAIN).parts)
@@ -97,21 +97,30 @@ def commit_of_ref(repo_dir: Path, ref: ModelRef) -> str | None:
 
 
 def named(cache_dir: Path) -> list[ModelRef]:
-    """Give what a cache's directories and refs name, whole or not; what is no model of a hub is left out."""
+    """Return what a cache's directories and refs name, whole or not; what is no model of a hub is left out."""
     found = []
     for repo_dir in sorted(cache_dir.glob("models--*")) if cache_dir.is_dir() else ():
         name = repo_dir.name.removeprefix("models--").replace("--", "/")
-        refs_dir = repo_dir / "refs"
-        refs = sorted(path.relative_to(refs_dir).as_posix() for path in refs_dir.rglob("*") if path.is_file())
-        revisions = [""] if MAIN in refs else [f"@{ref}" for ref in refs]
-        if not revisions and (repo_dir / "snapshots").is_dir():
-            revisions = [f"@{path.name}" for path in sorted((repo_dir / "snapshots").iterdir())]
+        try:
+            revisions = _revisions(repo_dir)
+        except OSError:
+            continue
         for revision in revisions:
             try:
                 found.append(parse_ref(f"hub:{name}{revision}"))
             except InvalidInput:
                 continue
     return found
+
+
+def _revisions(repo_dir: Path) -> list[str]:
+    """Return what follows a model's name for each revision that its directory names; nothing for the main branch."""
+    refs_dir, snapshots = repo_dir / "refs", repo_dir / "snapshots"
+    refs = sorted(path.relative_to(refs_dir).as_posix() for path in refs_dir.rglob("*") if path.is_file())
+    revisions = [""] if MAIN in refs else [f"@{ref}" for ref in refs]
+    if not revisions and snapshots.is_dir():
+        revisions = [f"@{path.name}" for path in sorted(snapshots.iterdir())]
+    return revisions
 
 
 def is_complete(snapshot: Path) -> bool:
@@ -131,7 +140,7 @@ def is_complete(snapshot: Path) -> bool:
 
 
 def delete_revision(repo_dir: Path, commit: str) -> int:
-    """Remove a snapshot, the refs that mean it and the blobs that no other snapshot has; gives the bytes freed.
+    """Remove a snapshot, the refs that mean it and the blobs that no other snapshot has, and return the bytes freed.
 
     Whoever has a removed file mapped keeps it until they let go.
     """

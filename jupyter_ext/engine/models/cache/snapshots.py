@@ -5,6 +5,7 @@ Rule: what was fetched here is known file by file; of what others put in the cac
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources import local, url
 from jupyter_ext.engine.models.sources.hub_settings import HubSettings
 from jupyter_ext.engine.models.sources.manifest import Manifest
+
+log = logging.getLogger(__name__)
 
 FETCHED = ("hub", "url")
 """Sources whose files are fetched into a cache; others lie where the user or a training put them."""
@@ -71,7 +74,14 @@ class LocalSnapshots:
 
     def all(self, settings: HubSettings) -> list[ModelRef]:
         """List the models of a hub's cache that are whole: the main branch where it is there, else the revision that is."""
-        return [ref for ref in hf_cache.named(settings.cache_dir) if self.find(ref, settings) is not None]
+        found = []
+        for ref in hf_cache.named(settings.cache_dir):
+            try:
+                if self.find(ref, settings) is not None:
+                    found.append(ref)
+            except OSError as error:
+                log.warning("%s in the cache is passed over: %s", ref, error)
+        return found
 
     def note_whole(self, manifest: Manifest) -> None:
         """Note which files a snapshot that was fetched here consists of."""

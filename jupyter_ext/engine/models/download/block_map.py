@@ -74,7 +74,7 @@ class FileBlocks:
         return min(positions, default=self.num_bytes)
 
     def take(self, max_bytes: int) -> Range | None:
-        """Give the next bytes to fetch, at most so many; `None` if somebody fetches each of them."""
+        """Return the next bytes to fetch, at most so many; `None` if somebody fetches each of them."""
         if not self._missing:
             return None
         start, end = self._missing[0]
@@ -93,7 +93,7 @@ class FileBlocks:
         taken.end = self.num_bytes
 
     def steal(self, min_bytes: int) -> Range | None:
-        """Give the latter half of the largest piece that somebody fetches, if that half has at least so many bytes."""
+        """Return the latter half of the largest piece that somebody fetches, if that half has at least so many bytes."""
         largest = max(self.active, key=lambda active: active.left, default=None)
         if largest is None:
             return None
@@ -106,7 +106,7 @@ class FileBlocks:
         return stolen
 
     def advance(self, active: Range, num_bytes: int) -> range:
-        """Note bytes that were written at a range's position; gives the blocks that became whole."""
+        """Note bytes that were written at a range's position, and return the blocks that became whole."""
         first = active.position // BLOCK_BYTES
         active.position += num_bytes
         at_end = active.position >= self.num_bytes
@@ -142,5 +142,5 @@ class FileBlocks:
 
 
 def _aligned(position: int) -> int:
-    """Give the last start of a block at or before a position."""
+    """Return the last start of a block at or before a position."""
     return position // BLOCK_BYTES * BLOCK_BYTES

@@ -152,7 +152,7 @@ class Connections:
         return None
 
     def _request_bytes(self) -> int:
-        """Give how much one connection asks for now: a second's worth, towards the end half of its share of what is left."""
+        """Return how much one connection asks for now: a second's worth, towards the end half of its share of what is left."""
         untaken = sum(fetch.blocks.untaken_bytes for fetch in self._state.files)
         share = untaken // (2 * max(self.num_open, self._most))
         speed = self._speed / max(1, self.num_open)

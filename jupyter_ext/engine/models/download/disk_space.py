@@ -51,13 +51,13 @@ class DiskSpace:
 
 
 def free_bytes(directory: Path) -> int:
-    """Give the bytes that this user may still write where a directory is or will be."""
+    """Return the bytes that this user may still write where a directory is or will be."""
     status = os.statvfs(existing_parent(directory))
     return status.f_bavail * status.f_frsize
 
 
 def existing_parent(path: Path) -> Path:
-    """Give a path or the nearest directory above it that is there."""
+    """Return a path or the nearest directory above it that is there."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path

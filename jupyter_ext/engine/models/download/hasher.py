@@ -65,7 +65,7 @@ class Hasher:
         return True
 
     def _wait_beyond(self, fetch: FileFetch, position: int) -> int:
-        """Wait for more than what was hashed; gives how far it is here."""
+        """Wait for more than what was hashed, and return how far it is here."""
         with self._state.changed:
             while fetch.blocks.prefix <= position and not self._state.stopped.is_set():
                 self._state.changed.wait(1.0)

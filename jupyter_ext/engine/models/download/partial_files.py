@@ -37,7 +37,7 @@ class Partial:
 
 
 def listed(directory: Path) -> list[Partial]:
-    """Give all partials whose journals are in a directory, newest first; a journal without its file is removed."""
+    """Return all partials whose journals are in a directory, newest first; a journal without its file is removed."""
     found = []
     for path in directory.glob(f"*{resume_journal.SUFFIX}") if directory.is_dir() else ():
         content = resume_journal.read(path)
@@ -61,7 +61,7 @@ def listed(directory: Path) -> list[Partial]:
 
 
 def remove(directory: Path, key: str) -> int:
-    """Remove a partial and its journal; gives the bytes of disk that were freed, 0 if there was none."""
+    """Remove a partial and its journal, and return the bytes of disk that were freed, 0 if there was none."""
     for partial in listed(directory):
         if partial.key == key:
             (directory / f"{partial.key}{resume_journal.SUFFIX}").unlink(missing_ok=True)

@@ -64,7 +64,7 @@ class Progress:
         return self.transfer
 
     def end(self, status: TransferStatus, error: str | None = None) -> Transfer:
-        """Give the last picture."""
+        """Return the last picture."""
         update: dict[str, object] = {
             "status": status, "ended_at": _now(), "error": error, "eta_s": None, "file": None,
         }  # fmt: skip

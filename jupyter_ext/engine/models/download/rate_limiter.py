@@ -23,7 +23,7 @@ class RateLimiter:
 
     @property
     def bytes_per_s(self) -> float | None:
-        """Give the limit; `None` is none."""
+        """The limit; `None` is none."""
         return self._bytes_per_s
 
     @bytes_per_s.setter

@@ -62,7 +62,7 @@ def partial_key(blob: Path, directory: Path) -> str:
 
 
 def partial_path(blob: Path, key: str) -> Path:
-    """Give where the bytes go until they are whole: in the blob's file system, where no other tool looks."""
+    """Return where the bytes go until they are whole: in the blob's file system, where no other tool looks."""
     return blob.with_name(f"{blob.name}.{key[:8]}{PARTIAL_SUFFIX}")
 
 
@@ -154,7 +154,7 @@ class Journal:
             self._rewrite()
 
     def publish(self) -> None:
-        """Give the whole and checked file its name; `sync_directory` of its folder must follow."""
+        """Move the whole and checked file to its name; `sync_directory` of its folder must follow."""
         os.fsync(self.data_fd)
         os.replace(self.info.data, self.info.blob)
         self.path.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ OnBytes = Callable[[int], None]
 
 
 def digest_of(file: ManifestFile) -> tuple[str, str | None]:
-    """Give the algorithm that a file is checked with, and what must come out; `None` if nobody knows."""
+    """Return the algorithm that a file is checked with, and what must come out; `None` if nobody knows."""
     if file.sha256 is None and file.git_sha1 is not None:
         return "git", file.git_sha1
     return "sha256", file.sha256
@@ -74,7 +74,7 @@ def copy(
 
 
 def begin_from_left_over(journal: Journal, blob: Path, on_bytes: OnBytes) -> int:
-    """Take the beginning of a file from what huggingface_hub left of a broken download of it; gives its bytes."""
+    """Take the beginning of a file from what huggingface_hub left of a broken download of it, and return its bytes."""
     best: tuple[int, Path] | None = None
     for left in blob.parent.glob(f"{blob.name}*.incomplete"):
         try:

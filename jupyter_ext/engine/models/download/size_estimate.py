@@ -69,7 +69,7 @@ def _config(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> d
 
 
 def _local(manifest: Manifest, file: ManifestFile) -> bytes | None:
-    """Give a small file that is here with the right content."""
+    """Return a small file that is here with the right content."""
     algorithm, wanted = digest_of(file)
     try:
         content = hf_cache.blob_path(manifest, file).read_bytes()

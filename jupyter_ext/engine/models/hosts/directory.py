@@ -10,15 +10,20 @@ import binascii
 import hashlib
 import io
 import shutil
+import signal
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.bytes_format import format_bytes
-from jupyter_ext.engine.processes import outcome as exit
+from jupyter_ext.engine.processes.shim_process import ShimProcess, signal_name
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.model_host_messages import FailedReport, HostSpec, ReadyReport
+from jupyter_ext.ipc.run_files import ExitFile
 
 MAX_CODE_BYTES = 64 << 20
 
@@ -27,6 +32,13 @@ _REASONS = {
     "hung": "A canceled call did not come back from native code, so the model's process was ended.",
     "room": "It was unloaded to make room for another model.",
 }
+_LOST = {
+    "not_started": "The model's process was never started: the engine ended before it could be.",
+    "killed_at_start": "The process that guards this model (pid {pid}) was killed from outside before it was loaded.",
+    "killed": "The process that guards this model (pid {pid}) was killed from outside, and the model with it.",
+    "restarted": "This machine was restarted while the model was loaded.",
+}
+_LOADED_AGAIN = "The next call loads it again."
 
 
 @dataclass(frozen=True)
@@ -35,12 +47,17 @@ class HostDirectory:
 
     path: Path
 
+    @cached_property
+    def process(self) -> ShimProcess:
+        """Its process under a shim."""
+        return ShimProcess(self.path)
+
     @property
     def id(self) -> str:
         """The host's id."""
         return self.path.name
 
-    def write_spec(self, spec: dict[str, Any], code: bytes | None) -> None:
+    def write_spec(self, spec: HostSpec, code: bytes | None) -> None:
         """Make the directory with what the host is started for.
 
         Raises:
@@ -52,49 +69,45 @@ class HostDirectory:
         write_json(self.path / "spec.json", spec)
 
     @property
-    def spec(self) -> dict[str, Any]:
-        """What it was started for; empty where that is not known."""
-        return read_json(self.path / "spec.json") or {}
+    def spec(self) -> HostSpec | None:
+        """What it was started for, or `None` where that is not known."""
+        spec: HostSpec | None = read_json(self.path / "spec.json")
+        return spec if isinstance(spec, dict) and isinstance(spec.get("model_id"), str) else None
 
     @property
-    def told(self) -> dict[str, Any] | None:
+    def report(self) -> ReadyReport | FailedReport | None:
         """What the host has said of itself, or `None` while it is loading."""
-        told: dict[str, Any] | None = read_json(self.path / "host.json")
-        return told
+        report: ReadyReport | FailedReport | None = read_json(self.path / "host.json")
+        return report if isinstance(report, dict) else None
 
     @property
     def worker_pid(self) -> int | None:
         """The pid of the process with the model, or `None` before there is one."""
-        start = read_json(self.path / "start.json")
-        return None if start is None else int(start["worker"]["pid"])
+        start = run_files.read_start(self.path)
+        return None if start is None else start["worker"]["pid"]
 
-    def ended(self, now: float) -> str | None:
-        """Tell why it ended in one line, or `None` while it lives.
-
-        Args:
-            now: Unix time, seconds.
-        """
+    def ended(self) -> str | None:
+        """Return why it ended in one line, or `None` while it lives."""
         if not (self.path / "spec.json").exists():
             return "Its directory is gone."
-        outcome = exit.outcome(self.path, now)
-        if outcome is None:
+        end = self.process.end()
+        if end is None:
             return None
         reason = (read_json(self.path / "ended.json") or {}).get("reason")
         if reason is not None:
             return _REASONS.get(reason, "It was unloaded.")
-        cause = outcome.cause
-        if cause is None or cause.kind in ("canceled", "exit"):
-            return "It was unloaded." if cause is None or cause.kind == "canceled" else cause.message
-        return " ".join(
-            filter(None, (cause.message.replace("the training ran", "it was loaded"), _hint(cause)))
-        )
+        if (lost := end.get("lost")) is not None:
+            return f"{_LOST[lost['reason']].format(pid=lost['pid'])} {_LOADED_AGAIN}"
+        if end["stop"] is not None:
+            return "It was unloaded."
+        return _by_itself(self.path, end)
 
     def remove(self) -> None:
         """Remove the directory."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def last_log_line(self) -> str | None:
-        """Give the last line that the host wrote, for somebody who wonders why it ended."""
+        """Return the last line that the host wrote, for somebody who wonders why it ended."""
         try:
             lines = (self.path / "logs.txt").read_text(errors="replace").splitlines()
         except OSError:
@@ -102,12 +115,25 @@ class HostDirectory:
         return next((line.strip() for line in reversed(lines) if line.strip()), None)
 
 
-def _hint(cause: Any) -> str | None:
-    return "The next call loads it again." if cause.kind in ("signal", "lost") else None
+def _by_itself(path: Path, end: ExitFile) -> str:
+    """Return why a host ended that nobody stopped."""
+    if (error := run_files.read_error(path)) is not None:
+        return error["message"]
+    number = end["signal"]
+    if number is None:
+        return f"A call ended its process with exit code {end['code']}."
+    peak = f"Its peak memory was {format_bytes(end.get('max_rss_bytes', 0))}."
+    if end.get("oom_killed"):
+        what = "The system's out-of-memory killer ended the model's process (signal 9, SIGKILL)."
+    elif number == signal.SIGKILL:
+        what = "The model's process was killed by signal 9 (SIGKILL), from outside of it."
+    else:
+        what = f"The model's process crashed with signal {number} ({signal_name(number)}), in native code."
+    return f"{what} {peak} {_LOADED_AGAIN}"
 
 
 def decode_code(text: Any) -> bytes | None:
-    """Give the bytes of a bundle that came as base64.
+    """Return the bytes of a bundle that came as base64.
 
     Raises:
         InvalidInput: It is none.

@@ -37,8 +37,8 @@ class MemoryBudget:
         self._end = end
         self._budget_bytes = budget_bytes
 
-    async def make(self, host: RunningHost, device: str) -> None:
-        """See to it that a model fits, ending hosts that nobody needs, the longest unused first.
+    async def ensure_fits(self, host: RunningHost, device: str) -> None:
+        """Ensure that a model fits, ending hosts that nobody needs, the longest unused first.
 
         Raises:
             DoesNotFit: It does not, and nothing that could be ended would change that.
@@ -62,7 +62,7 @@ class MemoryBudget:
             await self._end(victim)
 
     def _available(self) -> int:
-        """Give what another host can take: mapped weights count as taken, though the kernel could drop their pages."""
+        """Return what another host can take: mapped weights count as taken, though the kernel could drop their pages."""
         hosts = self._hosts.values()
         mapped = sum(host.weights_bytes for host in hosts if host.estimate and host.estimate.mapped)
         available = memory.available_bytes() - mapped
@@ -71,7 +71,7 @@ class MemoryBudget:
         return available
 
     def _refusal(self, host: RunningHost, estimate: memory.Estimate, available: int) -> str:
-        kept = [
+        not_ended = [
             f"{other.model_id} ({'pinned' if other.resource.pinned else 'in a call'})"
             for other in self._hosts.values()
             if not other.may_be_ended
@@ -80,7 +80,7 @@ class MemoryBudget:
             f"{host.model_id} needs {format_bytes(estimate.memory_bytes)} of memory "
             f"(weights {format_bytes(estimate.weights_bytes)} as {estimate.dtype or 'they are'}), "
             f"{format_bytes(max(available, 0))} are there"
-            + (f"; {', '.join(kept)} cannot be ended" if kept else "")
+            + (f"; {', '.join(not_ended)} cannot be ended" if not_ended else "")
             + ". Unload a model, choose a smaller dtype, or load it anyway with force=True."
         )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory
 from jupyter_ext.ipc.channel import AsyncConnection, ChannelClosed
+from jupyter_ext.ipc.model_host_messages import HostState
 from jupyter_ext.protocol.models import ModelHost, ModelUser
 
 _ANSWER_TIMEOUT_S = 5.0
@@ -36,7 +38,7 @@ _SAME = (
 
 @dataclass
 class RunningHost:
-    """One host. `used_at` is Unix time; `ending` is set once somebody unloads it."""
+    """One host. `used_at` is when it was last used, by the machine's monotonic clock; `ending` is set once somebody unloads it."""
 
     model_id: str
     directory: HostDirectory
@@ -80,8 +82,8 @@ class RunningHost:
         else:
             await self.ask("attach", attaching(user))
 
-    async def ask(self, op: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ask something whose answer is its state, and take that over.
+    async def ask(self, op: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Ask something; where the answer is the host's state, take that over.
 
         Raises:
             ChannelClosed: It is gone, or not ready.
@@ -93,16 +95,19 @@ class RunningHost:
         async with asyncio.timeout(_ANSWER_TIMEOUT_S):
             state, _ = await self.connection.call(op, params)
         if "pid" in state:
-            self._take(state)
+            self._take(cast("HostState", state))
         return state
 
-    def _take(self, state: dict[str, Any]) -> None:
+    def _take(self, state: HostState) -> None:
         self.used_at, self.weights_bytes = state["used_at"], state["weights_bytes"]
         expires_at = state["expires_at"]
-        users = [ModelUser(**{**user, "since": rfc3339(user["since"])}) for user in state["users"]]
+        users = [
+            ModelUser(id=user["id"], name=user["name"], pid=user["pid"], since=rfc3339(user["since"]))
+            for user in state["users"]
+        ]
         self.resource = self.resource.model_copy(
             update={
-                **{name: state[name] for name in _SAME},
+                **{name: value for name, value in state.items() if name in _SAME},
                 "estimated_bytes": None if self.estimate is None else self.estimate.memory_bytes,
                 "loaded_at": rfc3339(state["loaded_at"]),
                 "expires_at": None if expires_at is None else rfc3339(expires_at),
@@ -113,10 +118,10 @@ class RunningHost:
 
     def compare(self) -> None:
         """Tell where the estimate was wrong."""
-        told, estimate = self.directory.told, self.estimate
-        if told is None or estimate is None or self.resource.device != "cpu":
+        report, estimate = self.directory.report, self.estimate
+        if report is None or report["state"] == "failed" or estimate is None or self.resource.device != "cpu":
             return
-        measured, expected = told["grown_bytes"], estimate.weights_bytes
+        measured, expected = report["grown_bytes"], estimate.weights_bytes
         wrong = abs(measured - expected)
         if wrong > max(memory.WRONG_BY * expected, _TELL_FROM_BYTES):
             self.notices.append(
@@ -128,13 +133,13 @@ class RunningHost:
 
 
 def attaching(user: ModelUser) -> dict[str, Any]:
-    """Give what attaches a user."""
+    """Return what attaches a user."""
     return {"user": {"id": user.id, "name": user.name, "pid": user.pid}}
 
 
 def shown(host: ModelHost) -> dict[str, Any]:
-    """Give what a viewer would see change: memory in steps of 10 MB."""
-    told = host.model_dump(exclude={"expires_at"})
+    """Return what a viewer would see change: memory in steps of 10 MB."""
+    report = host.model_dump(exclude={"expires_at"})
     for name in ("memory_bytes", "private_bytes", "device_bytes"):
-        told[name] = round((told[name] or 0) / 1e7)
-    return told
+        report[name] = round((report[name] or 0) / 1e7)
+    return report

@@ -6,16 +6,17 @@ import asyncio
 import time
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
 from jupyter_ext.engine.models.hosts.host import RunningHost
-from jupyter_ext.engine.models.interfaces import LoadOptions
+from jupyter_ext.engine.models.interfaces import LoadKilled, LoadOptions
 from jupyter_ext.engine.processes.interpreters import Environments, Interpreter, WorkerStartError
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id, new_training_id
+from jupyter_ext.ipc.cores import usable_cores
+from jupyter_ext.ipc.model_host_messages import HostError, HostSpec
 from jupyter_ext.protocol.models import ModelHost
 from jupyter_ext.weights import files as model_files
 
@@ -28,7 +29,7 @@ class Start:
     """A host that can be started. Only `spec` is written down; the rest stays in memory."""
 
     host: RunningHost
-    spec: dict[str, Any]
+    spec: HostSpec
     code: bytes | None
     interpreter: Interpreter
     options: LoadOptions
@@ -81,7 +82,7 @@ class HostLauncher:
             estimated_bytes=estimate.memory_bytes,
             code=digest(code),
         )
-        spec = {
+        spec: HostSpec = {
             "model_id": model_id,
             "path": str(path),
             "dtype": dtype,
@@ -92,7 +93,10 @@ class HostLauncher:
             "code": resource.code,
             "code_dir": self._code_dir(model_id, directory, code, extra["factory_name"]),
             "calls": calls,
-            **extra,
+            "weights": extra["weights"],
+            "factory_name": extra["factory_name"],
+            "sys_path": extra["sys_path"],
+            "batch": extra["batch"],
         }
         host = RunningHost(model_id, directory, resource, estimate)
         return Start(host, spec, code, interpreter, options, by_transformers)
@@ -111,11 +115,12 @@ class HostLauncher:
             "run_dir": str(directory.path),
             "control": str(self._where.socket_dir / f"{directory.id}.sock"),
             "role": "model_host",
+            "threads": usable_cores(),
             "cwd": options.cwd,
             "environ": dict(options.environ) or None,
         }
         try:
-            await start.interpreter.start(started)
+            await directory.process.start(start.interpreter, started)
         except WorkerStartError as error:
             raise LoadFailed(f"The model's process cannot be started: {error}.") from error
         await _until_ready(directory)
@@ -127,7 +132,7 @@ class HostLauncher:
     def _code_dir(
         self, model_id: str, directory: HostDirectory, code: bytes | None, factory_name: str | None
     ) -> str | None:
-        """Give the directory of the code that builds the module: the notebook's, or that of the training."""
+        """Return the directory of the code that builds the module: the notebook's, or that of the training."""
         if code is not None:
             return str(directory.path / "code")
         if factory_name is None:
@@ -143,21 +148,21 @@ class HostLauncher:
 async def _until_ready(directory: HostDirectory) -> None:
     began = time.monotonic()
     while True:
-        told = directory.told
-        if told is not None and told["state"] == "ready":
+        report = directory.report
+        if report is not None and report["state"] == "ready":
             return
-        if told is not None:
-            error = told["error"]
+        if report is not None and report["state"] == "failed":
+            error = report["error"]
             kind = DoesNotFit if error["code"] == "device_memory" else LoadFailed
             raise kind(_failure(error))
-        ended = directory.ended(time.time())
-        if ended is not None and directory.told is None:
-            raise LoadFailed(f"{ended} It was loading; {_last_words(directory)}")
+        ended = directory.ended()
+        if ended is not None and directory.report is None:
+            raise LoadKilled(f"{ended} It was loading; {_last_words(directory)}")
         await asyncio.sleep(0.003 if time.monotonic() - began < 1.0 else 0.02)
 
 
-def _failure(error: dict[str, Any]) -> str:
-    """Give a failure in one line, with the user's innermost line where their factory raised."""
+def _failure(error: HostError) -> str:
+    """Return a failure in one line, with the user's innermost line where their factory raised."""
     frames = error.get("frames") or []
     at = f" ({frames[-1]['file']}, line {frames[-1]['line']}, in {frames[-1]['function']})" if frames else ""
     return f"{error['message']}{at}"

@@ -21,11 +21,11 @@ from jupyter_ext.engine.models.hosts.eviction import MemoryBudget
 from jupyter_ext.engine.models.hosts.host import RunningHost, attaching, shown
 from jupyter_ext.engine.models.hosts.launcher import HostLauncher
 from jupyter_ext.engine.models.interfaces import LoadOptions
-from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.errors import UnknownId
 from jupyter_ext.ipc import memory_usage
 from jupyter_ext.ipc.channel import CallError, ChannelClosed
+from jupyter_ext.ipc.model_host_messages import HostSpec
 from jupyter_ext.protocol.models import ModelHost, ModelUser, Unloaded
 
 log = logging.getLogger(__name__)
@@ -56,10 +56,10 @@ class HostManager:
     ) -> None:
         self._where = where
         self._on_change = on_change
-        self._starter = HostLauncher(environments, where)
+        self._launcher = HostLauncher(environments, where)
         self._hosts: dict[str, RunningHost] = {}
         self._ended: dict[str, str] = {}
-        self._room = MemoryBudget(self._hosts, self._end_retired, budget_bytes)
+        self._budget = MemoryBudget(self._hosts, self._end_retired, budget_bytes)
         self._loading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -70,28 +70,24 @@ class HostManager:
         """Find the hosts that an earlier engine started; those that it had not seen ready are ended."""
         directories = sorted(self._where.hosts_dir.glob("*")) if self._where.hosts_dir.exists() else []
         for directory in map(HostDirectory, directories):
-            model_id = directory.spec.get("model_id")
-            if model_id is None or directory.ended(time.time()) is not None:
+            spec = directory.spec
+            if directory.ended() is not None:
                 await self._tidy(directory)
-            elif (directory.told or {}).get("state") != "ready":
-                shim_control.send(directory.path, "stop")
+            elif spec is None or (report := directory.report) is None or report.get("state") != "ready":
+                directory.process.stop()
             else:
-                await self._adopt_one(model_id, directory)
+                await self._adopt_one(directory, spec)
         self._watching = asyncio.create_task(self._watch(), name="model hosts")
         return {model_id: host.resource for model_id, host in self._hosts.items()}
 
-    async def _adopt_one(self, model_id: str, directory: HostDirectory) -> None:
-        spec = directory.spec
-        resource = ModelHost(
-            id=directory.id, state="ready", calls=spec["calls"], device="cpu", code=spec.get("code")
-        )
-        estimate = memory.Estimate(*spec["estimate"]) if spec.get("estimate") else None
-        host = RunningHost(model_id, directory, resource, estimate, notices=spec.get("notices", []))
+    async def _adopt_one(self, directory: HostDirectory, spec: HostSpec) -> None:
+        model_id = spec["model_id"]
         try:
+            host = _host_of(directory, spec)
             await host.connect()
-        except (ChannelClosed, CallError, TimeoutError) as error:
-            log.warning("the host %s of %s does not answer, ending it: %s", directory.id, model_id, error)
-            shim_control.send(directory.path, "stop")
+        except (ChannelClosed, CallError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            log.warning("the host %s of %s cannot be adopted, ending it: %r", directory.id, model_id, error)
+            directory.process.stop()
             return
         log.info("adopted the host %s of %s", directory.id, model_id)
         self._hosts[model_id] = host
@@ -114,15 +110,15 @@ class HostManager:
             DoesNotFit: It takes more memory than there is.
             LoadFailed: Weights, device or module are not what they should be; one line.
         """
-        start = await self._starter.prepare(model_id, path, options)
+        start = await self._launcher.prepare(model_id, path, options)
         host = start.host
         async with self._loading:
             if not options.force:
-                await self._room.make(host, options.device or "cpu")
+                await self._budget.ensure_fits(host, options.device or "cpu")
             self._ended.pop(model_id, None)
             self._hosts[model_id] = host
         try:
-            await self._starter.start(start)
+            await self._launcher.start(start)
         except BaseException:
             self._hosts.pop(model_id, None)
             await asyncio.shield(self._end(host))
@@ -217,11 +213,11 @@ class HostManager:
         if host.connection is not None:
             host.connection.close()
         began = time.monotonic()
-        stopped = host.resource.state == "loading" and shim_control.send(host.directory.path, "stop")
-        while (ended := host.directory.ended(time.time())) is None:
+        stopped = host.resource.state == "loading" and host.directory.process.stop()
+        while (ended := host.directory.ended()) is None:
             waited = time.monotonic() - began
             if not stopped and waited > (0.0 if host.resource.state == "loading" else _QUICK_END_S):
-                stopped = shim_control.send(host.directory.path, "stop")
+                stopped = host.directory.process.stop()
             if waited > _END_TIMEOUT_S:
                 log.error("the host %s of %s cannot be ended", host.directory.id, host.model_id)
                 return None
@@ -261,7 +257,7 @@ class HostManager:
         try:
             await host.ask("status")
         except (ChannelClosed, CallError, TimeoutError):
-            ended = host.directory.ended(time.time())
+            ended = host.directory.ended()
             if ended is not None and not host.ending:
                 log.info("the host of %s ended: %s", host.model_id, ended)
                 await self._forget(host, ended)
@@ -272,3 +268,16 @@ class HostManager:
             return
         if shown(before) != shown(host.resource):
             self._on_change(host.model_id)
+
+
+def _host_of(directory: HostDirectory, spec: HostSpec) -> RunningHost:
+    """Make what is known of a host from its directory.
+
+    Raises:
+        KeyError, TypeError, ValueError: The directory does not say what it must.
+    """
+    resource = ModelHost(
+        id=directory.id, state="ready", calls=spec["calls"], device="cpu", code=spec.get("code")
+    )
+    estimate = memory.Estimate(*spec["estimate"]) if spec.get("estimate") else None
+    return RunningHost(spec["model_id"], directory, resource, estimate, notices=spec.get("notices", []))

@@ -22,7 +22,7 @@ class BackgroundTasks:
         return len(self._tasks)
 
     def get(self, model_id: str) -> asyncio.Task[None] | None:
-        """Give what is being done for a model."""
+        """Return what is being done for a model."""
         return self._tasks.get(model_id)
 
     def begin(self, model_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

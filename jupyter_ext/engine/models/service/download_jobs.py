@@ -116,7 +116,7 @@ class DownloadJobs:
             raise Problem(502, "Not found on the hub", str(error)) from error
 
     async def check_file(self, ref: ModelRef) -> None:
-        """See to it that a path of the user's holds weights.
+        """Ensure that a path of the user's holds weights.
 
         Raises:
             InvalidInput: It does not.

@@ -6,13 +6,14 @@ Rule: a load waits for the download that runs and for the unload that runs; an u
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from jupyter_ext.engine.models import memory
-from jupyter_ext.engine.models.interfaces import LoadOptions, ModelHosts
+from jupyter_ext.engine.models.interfaces import LoadKilled, LoadOptions, ModelHosts
 from jupyter_ext.engine.models.service.background_tasks import BackgroundTasks
 from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
 from jupyter_ext.engine.models.service.record import Record
@@ -24,6 +25,10 @@ from jupyter_ext.protocol.problems import Problem
 log = logging.getLogger(__name__)
 
 
+WAITS = "It is loaded when its download is whole."
+"""What is said of a model that somebody wants to load and that is still on its way."""
+
+
 class LoadJobs:
     """What is in memory.
 
@@ -31,12 +36,18 @@ class LoadJobs:
         registry: The records.
         downloads: What is on its way.
         hosts: Holds models in memory.
+
+    Attributes:
+        patience_s: A load waits for a download of which nothing comes no longer than this.
     """
+
+    patience_s = 300.0
 
     def __init__(self, registry: ModelRegistry, downloads: DownloadJobs, hosts: ModelHosts) -> None:
         self._registry = registry
         self._downloads = downloads
         self._hosts = hosts
+        self._asked: dict[str, LoadOptions] = {}
         self._loading = BackgroundTasks()
         self._unloading = BackgroundTasks()
 
@@ -70,6 +81,7 @@ class LoadJobs:
             self._registry.touch(record)
             return
         if record.id not in self._loading:
+            options = self._asked[record.id] = self._as_before(record, options)
             self._loading.begin(record.id, self._load(record, options))
         if wait:
             await self._loading.wait(record.id)
@@ -82,6 +94,7 @@ class LoadJobs:
         """Unload a model, or join whoever does; where it is neither loaded nor loading, nothing happens."""
         if record.memory == "free" and record.id not in self._loading:
             return
+        self._asked.pop(record.id, None)
         if record.id not in self._unloading:
             self._unloading.begin(record.id, self._unload(record))
         if wait:
@@ -114,6 +127,23 @@ class LoadJobs:
         record.host = host
         self._registry.changed(record)
 
+    def _as_before(self, record: Record, options: LoadOptions) -> LoadOptions:
+        """Return what a model is loaded with that ended by itself: what built it then builds it again."""
+        before = self._asked.get(record.id)
+        if before is None or options.extra:
+            return options
+        keep_alive_s = before.keep_alive_s if options.keep_alive_s is None else options.keep_alive_s
+        return replace(
+            before,
+            device=options.device or before.device,
+            dtype=options.dtype or before.dtype,
+            keep_alive_s=keep_alive_s,
+            pin=options.pin or before.pin,
+            force=options.force,
+            hub_environ=options.hub_environ,
+            user=options.user,
+        )
+
     async def _load(self, record: Record, options: LoadOptions) -> None:
         try:
             await self._unloading.wait(record.id)
@@ -129,6 +159,8 @@ class LoadJobs:
         except Exception as error:
             if not isinstance(error, JupyterExtError | Problem | OSError):
                 log.exception("loading %s failed", record.id)
+            if not isinstance(error, LoadKilled):
+                self._asked.pop(record.id, None)
             record.error = one_line(error)
             self._not_loaded(record)
             return
@@ -138,7 +170,7 @@ class LoadJobs:
             self._registry.touch(record)
 
     async def _fetch_first(self, record: Record) -> None:
-        """See to it that the files are here.
+        """Ensure that the files are here.
 
         Raises:
             Problem: They cannot be had.
@@ -149,9 +181,35 @@ class LoadJobs:
             self._downloads.check_fetchable(record)
             self._downloads.begin(record)
         if record.disk == "downloading":
-            await self._downloads.wait(record)
+            await self._wait_for_download(record)
         if record.disk not in ("downloaded", "updating"):
             raise Problem(409, "Not downloaded", record.error or f"{record.id} was not downloaded.")
+
+    async def _wait_for_download(self, record: Record) -> None:
+        """Wait for a running download for as long as it goes on, and say so.
+
+        Raises:
+            Problem: Nothing came for a while; the download itself is not ended.
+        """
+        self._registry.notice(record, WAITS)
+        self._registry.changed(record)
+        before: object = None
+        try:
+            while self._downloads.is_running(record):
+                now = record.transfer and (record.transfer.phase, record.transfer.bytes_done)
+                if before is not None and now == before:
+                    minutes = self.patience_s / 60
+                    detail = (
+                        f"{record.id} is not loaded: nothing came of its download for {minutes:g} minutes. "
+                        "The download goes on; load it again when it is here."
+                    )
+                    raise Problem(409, "Not downloaded", detail)
+                before = now
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.patience_s):
+                        await self._downloads.wait(record)
+        finally:
+            self._registry.drop_notice(record, WAITS)
 
     def _not_loaded(self, record: Record) -> None:
         if record.memory == "loading":

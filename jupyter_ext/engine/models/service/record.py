@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service.states import Disk, Memory, move_disk, move_memory, shown
 from jupyter_ext.engine.models.sources.description import ModelDescription
-from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.protocol.model_refs import key_of
 from jupyter_ext.protocol.models import (
     LocalModel,
@@ -105,7 +105,7 @@ class Record:
         self.notices = list(found.notices)
 
     def resource(self) -> LocalModel:
-        """Give the resource."""
+        """Return the resource."""
         return LocalModel(
             id=self.id,
             name=self.name,
@@ -134,6 +134,14 @@ class Record:
         )
 
 
+def _make(content: Any) -> Record:
+    kept = {name: content[name] for name in _KEPT if name in content}
+    record = records.parse(Record, kept)
+    parse_ref(record.id)
+    record.resource()
+    return record
+
+
 _KEPT = tuple(item.name for item in fields(Record) if not item.metadata.get("live"))
 
 
@@ -152,19 +160,14 @@ class Records:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = []
         for path in sorted(self.directory.glob("*.json")):
-            told = read_json(path)
-            try:
-                record = Record(**{name: told[name] for name in _KEPT if name in told})
-                parse_ref(record.id)
-            except (TypeError, ValueError):
-                log.warning("%s is not readable; its model is left out", path)
-                continue
-            found.append(record)
+            record = records.load(path, _make)
+            if record is not None:
+                found.append(record)
         return found
 
     def put(self, record: Record) -> None:
         """Keep a record."""
-        write_json(self._path(record), {name: getattr(record, name) for name in _KEPT})
+        records.replace(self._path(record), {name: getattr(record, name) for name in _KEPT})
 
     def delete(self, record: Record) -> None:
         """Forget a record."""

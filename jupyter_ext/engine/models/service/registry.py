@@ -56,11 +56,11 @@ class ModelRegistry:
         return list(self._records.values())
 
     def get(self, model_id: str) -> Record | None:
-        """Give a record by its exact id."""
+        """Return a record by its exact id."""
         return self._records.get(model_id)
 
     def find(self, text: str) -> Record | ModelRef:
-        """Give a record by its id or a short form of it, or the reference of one that is not known.
+        """Return a record by its id or a short form of it, or the reference of one that is not known.
 
         Raises:
             Problem: It is no id.
@@ -75,7 +75,7 @@ class ModelRegistry:
         return self._records.get(str(ref)) or ref
 
     def put(self, record: Record) -> Record:
-        """Add a record, unless there is one of its id; gives the one that is there."""
+        """Add a record, unless there is one of its id, and return the one that is there."""
         return self._records.setdefault(record.id, record)
 
     def remove(self, record: Record) -> None:
@@ -100,8 +100,12 @@ class ModelRegistry:
 
     def notice(self, record: Record, text: str) -> None:
         """Tell people something of a model, once."""
-        kept = [notice for notice in record.notices if notice != text]
-        record.notices = [*kept, text][-_MAX_NOTICES:]
+        others = [notice for notice in record.notices if notice != text]
+        record.notices = [*others, text][-_MAX_NOTICES:]
+
+    def drop_notice(self, record: Record, text: str) -> None:
+        """Take a notice back that no longer holds."""
+        record.notices = [notice for notice in record.notices if notice != text]
 
     def touch(self, record: Record) -> None:
         """Note that a model was used."""
@@ -109,7 +113,7 @@ class ModelRegistry:
         self.save(record)
 
     def environ_of(self, record: Record) -> Environ:
-        """Give the variables of whoever asked for a model last; after a restart, the engine's own with the record's hub."""
+        """Return the variables of whoever asked for a model last; after a restart, the engine's own with the record's hub."""
         if (given := self._environs.get(record.id)) is not None:
             return given
         own = self.environ
@@ -136,7 +140,7 @@ def new_record(ref: ModelRef) -> Record:
 
 
 def one_line(error: BaseException) -> str:
-    """Give an error's text in one line for people."""
+    """Return an error's text in one line for people."""
     text = error.detail if isinstance(error, Problem) else str(error)
     return " ".join(text.split())[:500] or type(error).__name__
 

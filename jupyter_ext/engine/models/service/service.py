@@ -27,7 +27,7 @@ from jupyter_ext.engine.models.service import states as state
 from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
 from jupyter_ext.engine.models.service.load_jobs import LoadJobs
 from jupyter_ext.engine.models.service.record import Record, Records
-from jupyter_ext.engine.models.service.registry import ModelRegistry, missing, new_record
+from jupyter_ext.engine.models.service.registry import ModelRegistry, missing, new_record, one_line
 from jupyter_ext.protocol.model_refs import full_id
 from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
 from jupyter_ext.protocol.problems import Problem
@@ -60,27 +60,58 @@ class ModelService:
         self._downloads = DownloadJobs(self._registry, downloader)
         self._loads = LoadJobs(self._registry, self._downloads, hosts)
         self._trained = trained
+        self._looking: asyncio.Task[None] | None = None
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Read the records, find what is in the cache, adopt hosts, and go on with downloads that were cut."""
+        """Read the records, and begin to look at what is here; requests wait for that, the engine's start does not."""
         await self._registry.open()
-        for ref in await self._downloads.found():
-            self._registry.put(new_record(ref))
-        for record in self._registry.all():
-            await self._downloads.look(record)
+        self._looking = asyncio.create_task(self._look_around(), name="models: what is here")
+
+    async def _look_around(self) -> None:
+        """Find out what is here; what goes wrong with one step or model is logged and hides nothing else."""
+        for step in (self._adopt_hosts, self._find_in_cache, self._look_at_records, self._go_on):
+            try:
+                await step()
+            except Exception:
+                log.exception("models: %s failed", step.__name__.strip("_").replace("_", " "))
+
+    async def _adopt_hosts(self) -> None:
         for model_id, host in (await self._loads.adopt()).items():
             record = self._registry.get(model_id) or self._registry.put(new_record(parse_ref(model_id)))
             record.host = host
             record.move_memory("loaded")
+
+    async def _find_in_cache(self) -> None:
+        for ref in await self._downloads.found():
+            self._registry.put(new_record(ref))
+
+    async def _look_at_records(self) -> None:
+        for record in self._registry.all():
+            try:
+                await self._downloads.look(record)
+            except Exception as error:  # one model's files never hide the others
+                log.exception("the files of %s cannot be looked at", record.id)
+                record.error = one_line(error)
+            self._registry.changed(record)
+
+    async def _go_on(self) -> None:
         for record in self._registry.all():
             if record.fetching:
                 log.info("going on with the download of %s", record.id)
                 self._downloads.begin(record, updating=record.disk == "downloaded")
 
+    async def opened(self) -> None:
+        """Wait until it is known what is here."""
+        if self._looking is not None and not self._looking.done():
+            await asyncio.wait([self._looking])
+
     async def close(self) -> None:
         """Stop what runs here; what has come of a download is kept, and hosts go on."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         await self._downloads.close()
         await self._loads.close()
 
@@ -102,7 +133,8 @@ class ModelService:
     # -- looking --------------------------------------------------------------------------------------------------
 
     async def page(self) -> ModelPage:
-        """Give all models, those that trainings left included, the latest used first."""
+        """Return all models, those that trainings left included, the latest used first."""
+        await self.opened()
         await self._find_trained()
         models = [record.resource() for record in self._registry.all()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
@@ -116,7 +148,7 @@ class ModelService:
         )
 
     async def get(self, model_id: str) -> LocalModel:
-        """Give a model.
+        """Return a model.
 
         Raises:
             Problem: There is none of this id.
@@ -124,7 +156,7 @@ class ModelService:
         return (await self._record(model_id)).resource()
 
     def known(self, model_id: str) -> LocalModel | None:
-        """Give a model as it is now, or `None`."""
+        """Return a model as it is now, or `None`."""
         record = self._registry.get(model_id)
         return None if record is None else record.resource()
 
@@ -147,6 +179,7 @@ class ModelService:
             Problem: There is no such training, or it left no weights; or the hub knows none, or cannot be asked.
         """
         ref = parse_ref(full_id(text))
+        await self.opened()
         record = self._registry.get(str(ref))
         is_unknown = record is None or record.bytes is None
         described = await self._downloads.look_ahead(ref, environ) if look and is_unknown else None
@@ -255,6 +288,7 @@ class ModelService:
 
     async def unload_all(self) -> None:
         """Unload every model that nobody has pinned and that is not in a call."""
+        await self.opened()
         loaded = [
             record.id
             for record in self._registry.all()
@@ -341,6 +375,7 @@ class ModelService:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     async def _record(self, model_id: str, *, add: bool = False) -> Record:
+        await self.opened()
         found = self._registry.find(model_id)
         if isinstance(found, Record):
             return found
@@ -371,9 +406,9 @@ class ModelService:
                 raise Problem(404, "Not found", detail)
             record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
         await self._downloads.look(record)
-        kept = self._registry.put(record)
-        self._registry.save(kept)
-        return kept
+        record = self._registry.put(record)
+        self._registry.save(record)
+        return record
 
     async def _find_trained(self) -> None:
         """Know the weights that trainings have left, and no longer those that are gone."""
@@ -386,7 +421,7 @@ class ModelService:
                 await self._make(ModelRef("training", weights.training_id))
 
     async def _free(self, record: Record, *, force: bool) -> None:
-        """See to it that a model is neither in memory nor on its way.
+        """Ensure that a model is neither in memory nor on its way.
 
         Raises:
             Problem: It is in memory, and `force` is false.

@@ -88,7 +88,7 @@ def move_memory(now: Memory, then: Memory) -> Memory:
 
 
 def shown(disk: Disk, memory: Memory) -> ModelState:
-    """Give the one state that people see: memory first, and an update does not hide that the model is here."""
+    """Return the one state that people see: memory first, and an update does not hide that the model is here."""
     if memory != "free":
         return memory
     return "downloaded" if disk == "updating" else disk

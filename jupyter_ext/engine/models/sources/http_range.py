@@ -20,6 +20,7 @@ from jupyter_ext.engine.models.sources.http_rules import (
     checked_redirect,
     is_direct,
     origin,
+    peer_is_public,
     proxy_headers,
     reason_of,
     refuse_status,
@@ -47,6 +48,7 @@ class Remote:
         validator: Strong ETag of whoever serves the bytes.
         ranged: Whether ranges are served; `None` until the first answer.
         location: Where the last redirect led.
+        is_public: Whether its server is one of the public network, by the address that was connected to; `None` until then.
     """
 
     url: str
@@ -55,6 +57,7 @@ class Remote:
     validator: str | None = None
     ranged: bool | None = None
     location: str | None = None
+    is_public: bool | None = None
 
     @property
     def host(self) -> str:
@@ -85,6 +88,7 @@ class Connector:
     _open: dict[tuple[str, str, int], http.client.HTTPConnection] = field(default_factory=dict)
     _sockets: dict[tuple[str, str, int], socket.socket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _public: dict[tuple[str, str, int], bool | None] = field(default_factory=dict)
     _stopped: bool = False
 
     def open_range(self, remote: Remote, start: int, end: int) -> Body:
@@ -98,7 +102,10 @@ class Connector:
         url = remote.location or remote.url
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
-            response = self._request("GET", parts, start, end, remote.validator)
+            stays_public = url != remote.url and remote.is_public is True
+            response = self._request("GET", parts, start, end, remote.validator, stays_public=stays_public)
+            if url == remote.url:
+                remote.is_public = self._public.get(origin(parts))
             if response.status not in _REDIRECTS:
                 return self._checked(remote, url, response, start, end)
             self._drain(parts, response)
@@ -119,9 +126,12 @@ class Connector:
             DownloadFailed: As `open_range`.
         """
         url = remote_url
+        is_public: bool | None = None
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
-            response = self._request("GET", parts, 0, 1, None)
+            response = self._request("GET", parts, 0, 1, None, stays_public=is_public is True)
+            if url == remote_url:
+                is_public = self._public.get(origin(parts))
             if response.status not in _REDIRECTS:
                 self._drain(parts, response)
                 refuse_status(
@@ -157,7 +167,14 @@ class Connector:
                 continue
 
     def _request(
-        self, method: str, parts: SplitResult, start: int, end: int, validator: str | None
+        self,
+        method: str,
+        parts: SplitResult,
+        start: int,
+        end: int,
+        validator: str | None,
+        *,
+        stays_public: bool = False,
     ) -> http.client.HTTPResponse:
         headers = {
             "Host": parts.netloc.rpartition("@")[2],
@@ -174,6 +191,12 @@ class Connector:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         for is_last in (False, True):
             connection, is_new = self._connection(parts)
+            if stays_public and self._public.get(origin(parts)) is False:
+                self.drop()
+                raise DownloadFailed(
+                    f"A redirect leads to {parts.scheme}://{parts.netloc}, which is in this machine's own network; "
+                    "it was not followed."
+                )
             try:
                 connection.request(method, self._target(parts, target), headers=headers)
                 return connection.getresponse()
@@ -196,6 +219,8 @@ class Connector:
         if kept is not None and kept.sock is not None:
             return kept, False
         connection = self._connect(parts)
+        is_proxied = self._proxy(parts.scheme, parts) is not None
+        self._public[key] = None if is_proxied else peer_is_public(connection.sock)
         with self._lock:
             if self._stopped:
                 connection.close()

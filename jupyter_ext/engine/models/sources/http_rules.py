@@ -1,7 +1,8 @@
 """What a server's answer is worth: which status is tried again, where a redirect may lead, what tells versions apart.
 
 The token goes to the hub's own origin only. A redirect to another origin is followed without it, and only for bytes whose
-hash is known beforehand; never from https to http, and never from a public host into this machine or its network.
+hash is known beforehand; never from https to http, and never from a public host into this machine or its network, by the
+address that was connected to (`peer_is_public`) and not by its name alone.
 
 Source: RFC 9110 (redirects, validators, Retry-After).
 """
@@ -124,11 +125,20 @@ def origin(parts: SplitResult) -> tuple[str, str, int]:
 
 def is_local(host: str) -> bool:
     """Tell whether a host is named as this machine or one of a private network."""
+    host = host.rstrip(".").lower()
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
     return not address.is_global
+
+
+def peer_is_public(connected: socket.socket) -> bool:
+    """Tell whether a socket is connected to the public network: names and odd spellings of addresses can say anything."""
+    try:
+        return ipaddress.ip_address(connected.getpeername()[0].partition("%")[0]).is_global
+    except (OSError, ValueError):
+        return False
 
 
 def proxy_headers(proxy: SplitResult) -> dict[str, str]:

@@ -93,7 +93,7 @@ def _info(ref: ModelRef, settings: HubSettings, revision: str, *, files: bool) -
 
 
 def secret(token: SecretStr | None) -> str | None:
-    """Give what a header needs."""
+    """Return what a header needs."""
     return token.get_secret_value() if token is not None else None
 
 

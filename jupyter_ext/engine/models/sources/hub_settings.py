@@ -67,21 +67,23 @@ class HubSettings:
         home = Path(environ.get("HOME") or Path.home())
         cache_home = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
         hf_home = _path(environ.get("HF_HOME"), home) or cache_home / "huggingface"
-        cache = _path(environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"), home)
-        offline = environ.get("HF_HUB_OFFLINE") or environ.get("TRANSFORMERS_OFFLINE") or ""
+        cache = _path(_first(environ, "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"), home)
+        offline = _first(environ, "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") or ""
         return cls(
             endpoint=_endpoint(environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT),
             cache_dir=cache or hf_home / "hub",
             token=_token(environ, _path(environ.get("HF_TOKEN_PATH"), home) or hf_home / "token"),
             offline=offline.strip().lower() in _TRUE,
             proxies=_proxies(environ),
-            no_proxy=environ.get("no_proxy") or environ.get("NO_PROXY") or "",
-            ca_file=environ.get("REQUESTS_CA_BUNDLE")
-            or environ.get("CURL_CA_BUNDLE")
-            or environ.get("SSL_CERT_FILE")
-            or None,
+            no_proxy=_first(environ, "no_proxy", "NO_PROXY") or "",
+            ca_file=_first(environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
             look_in=_folders(environ.get("JUPYTER_EXT_MODEL_FOLDERS"), home),
         )
+
+
+def _first(environ: Mapping[str, str], *names: str) -> str | None:
+    """Return the first of some variables that is set to something."""
+    return next((environ[name] for name in names if environ.get(name)), None)
 
 
 def _folders(text: str | None, home: Path) -> tuple[Path, ...]:
@@ -105,7 +107,7 @@ def _endpoint(text: str) -> str:
 def _token(environ: Mapping[str, str], path: Path) -> SecretStr | None:
     if environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").strip().lower() in _TRUE:
         return None
-    text = (environ.get("HF_TOKEN") or environ.get("HUGGING_FACE_HUB_TOKEN") or "").strip()
+    text = (_first(environ, "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") or "").strip()
     where = "HF_TOKEN"
     if not text:
         where = str(path)
@@ -124,8 +126,6 @@ def _proxies(environ: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for scheme in ("http", "https"):
         name = f"{scheme}_proxy"
-        value = environ.get(name) or environ.get(name.upper())
-        value = value or environ.get("all_proxy") or environ.get("ALL_PROXY")
-        if value:
+        if value := _first(environ, name, name.upper(), "all_proxy", "ALL_PROXY"):
             found[scheme] = value if "://" in value else f"http://{value}"
     return found

@@ -135,7 +135,7 @@ class Manifest:
 
     @property
     def snapshot_dir(self) -> Path:
-        """Give where it will be whole."""
+        """Where it will be whole."""
         return self.path or self.repo_dir / "snapshots" / self.revision
 
     @property

@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def repo_dir(ref: ModelRef, directory: Path) -> Path:
-    """Give where the model of an address lies, in the same layout as a hub's."""
+    """Return where the model of an address lies, in the same layout as a hub's."""
     host = _PLAIN.sub("-", urlsplit(ref.name).hostname or "")[:60]
     return directory / "urls" / f"{host}-{hashlib.sha256(str(ref).encode()).hexdigest()[:24]}"
 
@@ -63,7 +63,7 @@ def look_up(
 
 
 def file_name(ref: ModelRef) -> str:
-    """Give what the file is called here, from the end of the address's path.
+    """Return what the file is called here, from the end of the address's path.
 
     Raises:
         InvalidInput: The path has no such end.

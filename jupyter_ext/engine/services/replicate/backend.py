@@ -118,17 +118,17 @@ class ReplicateBackend:
         stop.set()
         return True
 
-    def stacks(self, run_dir: Path) -> bool:
-        """Tell that a service shows no stacks."""
-        return False
+    async def stacks(self, run_dir: Path) -> str | None:
+        """Return `None`: a service shows no stacks."""
+        return None
 
     def started_at(self, run_dir: Path) -> float | None:
         """Give the Unix time at which the service began the training, or `None`."""
         started = read_json(run_dir / "started.json")
         return None if started is None else float(started["time"])
 
-    def outcome(self, run_dir: Path, now: float) -> Outcome | None:
-        """Tell how the service says it ended, or `None` while it goes on."""
+    def outcome(self, run_dir: Path) -> Outcome | None:
+        """Return how the service says it ended, or `None` while it goes on."""
         ended = read_json(run_dir / "exit.json")
         if ended is None:
             return None

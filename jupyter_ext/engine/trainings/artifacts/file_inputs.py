@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
@@ -27,9 +28,6 @@ MAX_FETCHED_BYTES = 10 * 2**30
 _FETCH_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 5.0
 _OURS = re.compile(r"/v1(?:/v1)?/files/([0-9a-v]{26})(?:/download)?")
-_MAX_NAME_BYTES = 200
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]+')
-"""What a file system, or a shell that is not careful, could take for something else."""
 
 
 class FetchError(Exception):
@@ -72,7 +70,7 @@ class FileInputs:
         resolved = dict(given)
         for name in names:
             value = resolved[name]
-            folder = run_dir / "inputs" / (_UNSAFE.sub("-", name) or "input")
+            folder = run_dir / "inputs" / safe_name(name)
             if isinstance(value, list):
                 resolved[name] = [
                     self._resolve(item, folder / str(number), run_dir) if _scheme(item) else item
@@ -138,15 +136,6 @@ def _is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def safe_name(name: str) -> str:
-    """Return a file name like the one that a client gave: letters of any script and the extension stay.
-
-    At most 200 bytes are kept, from the end.
-    """
-    kept = _UNSAFE.sub("-", name.replace("\\", "/").rpartition("/")[2]).strip()
-    return kept.encode()[-_MAX_NAME_BYTES:].decode(errors="ignore").lstrip(".-") or "file"
 
 
 def _link(source: Path, target: Path) -> Path:

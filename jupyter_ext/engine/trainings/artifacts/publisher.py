@@ -12,7 +12,7 @@ import mimetypes
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,8 +20,12 @@ from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
 from jupyter_ext.engine.trainings.artifacts.versions import Trained, Versions
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 
 log = logging.getLogger(__name__)
+
+Place = Sequence[str | int]
+"""Where a value stands in an output: keys and indexes."""
 
 FILE_PATH = "/v1/files/"
 """How a stored output names a file of ours; the HTTP layer makes a link of it."""
@@ -35,21 +39,26 @@ class Publisher:
         self._files = files
         self._catalog = catalog
 
-    def publish(self, spec: Mapping[str, Any], output: Any) -> tuple[Any, list[str], tuple[str, str] | None]:
+    def publish(
+        self, spec: RunSpec, output: Any, files: Sequence[Place] = ()
+    ) -> tuple[Any, list[str], tuple[str, str] | None]:
         """Keep what a run that succeeded gave. Blocks: call it in a thread.
 
         Args:
             spec: The run's spec.json.
             output: What its function returned, as JSON.
+            files: Where in it paths of files stand.
 
         Returns:
             The output for clients, lines for the user, and id and model of the new version, if there is one.
         """
         try:
-            if spec.get("kind") == "prediction":
-                return (self._file_output(spec, output) if spec.get("returns_path") else output), [], None
-            if spec.get("destination"):
-                return self._new_version(spec, output)
+            if (destination := spec.get("destination")) and spec.get("kind") != "prediction":
+                return self._new_version(spec, destination, output, files)
+            if spec.get("returns_path"):
+                files = [*files, *_top_places(output)]
+            if spec.get("kind") == "prediction" or _has_own_directory(spec):
+                return self._with_files(spec, output, files), [], None
         except OSError as error:
             log.exception("the result of %s could not be kept", spec["id"])
             return output, [f"The result could not be kept as a file or version: {error}."], None
@@ -63,7 +72,9 @@ class Publisher:
                 version_id, model=model, created_at=rfc3339(time.time()), manifest=version.manifest
             )
 
-    def _new_version(self, spec: Mapping[str, Any], output: Any) -> tuple[Any, list[str], tuple[str, str]]:
+    def _new_version(
+        self, spec: RunSpec, destination: str, output: Any, files: Sequence[Place]
+    ) -> tuple[Any, list[str], tuple[str, str]]:
         base = self._versions.find(spec["version"])
         if base is None:
             raise FileNotFoundError(f"the version {spec['version'][:12]} was deleted while it trained")
@@ -76,7 +87,7 @@ class Publisher:
             notices.append(f"weights={str(named)[:200]!r} is no file in {spec['cwd']}; the version has none.")
         weights = self._keep(spec["id"], "weights", path) if path else None
         trained = Trained(
-            spec["destination"], spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
+            destination, spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
         )
         version = self._versions.add_trained(base, trained)
         rest = (
@@ -87,22 +98,27 @@ class Publisher:
             else {"output": output}
         )
         rest.pop("weights", None)
+        if isinstance(output, dict):
+            rest = self._with_files(spec, rest, [place for place in files if place[:1] != ["weights"]])
         result = rest | {"version": f"{trained.model}:{version.id}"}
         if weights:
             result["weights"] = FILE_PATH + weights.id
         return result, notices, (version.id, trained.model)
 
-    def _file_output(self, spec: Mapping[str, Any], output: Any) -> Any:
-        """Keep each file that a function which returns paths named."""
-        if isinstance(output, list):
-            return [self._one_file(spec, str(number), item) for number, item in enumerate(output)]
-        if isinstance(output, dict):
-            return {key: self._one_file(spec, key, item) for key, item in output.items()}
-        return self._one_file(spec, "output", output)
-
-    def _one_file(self, spec: Mapping[str, Any], part: str, value: Any) -> Any:
-        path = _existing(value, spec["cwd"])
-        return value if path is None else FILE_PATH + self._keep(spec["id"], part, path).id
+    def _with_files(self, spec: RunSpec, output: Any, files: Sequence[Place]) -> Any:
+        """Keep each file that a path in an output names, and put its name there instead."""
+        for place in files:
+            try:
+                value = output
+                for key in place:
+                    value = value[key]
+            except (LookupError, TypeError):
+                continue
+            path = _existing(value, spec["cwd"])
+            if path is not None:
+                part = "/".join(map(str, place)) or "output"
+                output = _replaced(output, place, FILE_PATH + self._keep(spec["id"], part, path).id)
+        return output
 
     def _keep(self, run_id: str, part: str, path: Path) -> StoredFile:
         """Keep a copy, as the user's own code may write to that path again; of a directory, an archive."""
@@ -133,3 +149,24 @@ def _existing(value: Any, cwd: str) -> Path | None:
         return None
     path = Path(cwd) / value
     return path if path.is_file() or path.is_dir() else None
+
+
+def _has_own_directory(spec: RunSpec) -> bool:
+    """Tell whether a run's client named no directory: it cannot open paths of this machine, as a notebook can."""
+    return spec["id"] in Path(spec["cwd"]).parts
+
+
+def _top_places(output: Any) -> list[Place]:
+    """Return the places of a value itself, or of the items of a list or dict: an annotation says that they are paths."""
+    if isinstance(output, list):
+        return [[number] for number in range(len(output))]
+    return [[key] for key in output] if isinstance(output, dict) else [[]]
+
+
+def _replaced(output: Any, place: Place, value: Any) -> Any:
+    """Return a copy of an output with another value at a place."""
+    if not place:
+        return value
+    copy: Any = list(output) if isinstance(output, list) else dict(output)
+    copy[place[0]] = _replaced(output[place[0]], place[1:], value)
+    return copy

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_ext.engine.files.names import safe_name
 from jupyter_ext.engine.services.replicate.weights_download import download
-from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs, safe_name
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
+from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.errors import JupyterExtError
-from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Training
 
@@ -62,7 +63,7 @@ class WeightFiles:
             raise Problem(409, "No weights", detail)
         named = training.output.get("weights") if isinstance(training.output, dict) else training.output
         run_dir = self._runs_dir / training.id
-        spec = await asyncio.to_thread(read_json, run_dir / "spec.json")
+        spec = await asyncio.to_thread(read_spec, run_dir)
         if not isinstance(named, str) or spec is None:
             raise _none(training)
         if found := _FILE.fullmatch(named):

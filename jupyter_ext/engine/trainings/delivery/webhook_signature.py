@@ -11,11 +11,20 @@ import hmac
 import secrets
 
 PREFIX = "whsec_"
+MIN_KEY_BYTES = 16
 
 
 def new_secret() -> str:
     """Make a secret. Standard base64, because verifiers split the secret at its underscore."""
     return PREFIX + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def is_secret(text: str) -> bool:
+    """Tell whether a text is a secret that messages can be signed with."""
+    try:
+        return len(base64.b64decode(text.removeprefix(PREFIX), validate=True)) >= MIN_KEY_BYTES
+    except ValueError:
+        return False
 
 
 def signature_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:

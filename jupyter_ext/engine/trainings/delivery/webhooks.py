@@ -17,12 +17,15 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired
 from urllib.parse import urlsplit
 
+from typing_extensions import TypedDict
+
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.trainings.delivery.webhook_signature import signature_headers
 from jupyter_ext.ids import is_training_id
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
 from jupyter_ext.protocol.trainings import TERMINAL
 
@@ -39,13 +42,23 @@ ATTEMPT_TIMEOUT_S = 5.0
 MAX_LOG_BYTES = 64 << 10
 """Bodies stay below the 100 kB that common receivers accept by default."""
 
+
+class WebhookRecord(TypedDict):
+    """A webhook as it is kept on disk; `started` once its receiver was told the start."""
+
+    url: str
+    events: list[str]
+    base_url: str
+    started: NotRequired[bool]
+
+
 Payload = Callable[[str, str], Awaitable[dict[str, Any]]]
 """Gives a run's object as clients see it, from its id and the base URL it was created under."""
 Send = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 """Posts a body with headers to a URL and gives the answer's status; raises OSError where there is none."""
 
 
-def webhook_of(body: Mapping[str, Any], base_url: str) -> dict[str, Any] | None:
+def webhook_of(body: Mapping[str, Any], base_url: str) -> WebhookRecord | None:
     """Read the webhook out of a create's body.
 
     Raises:
@@ -93,17 +106,20 @@ class Webhooks:
         """Count the runs whose receivers have not heard the end."""
         return len(self._open)
 
-    def add(self, run_id: str, record: Mapping[str, Any]) -> None:
+    def add(self, run_id: str, record: WebhookRecord) -> None:
         """Begin to tell a receiver about a run."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_json(self._directory / f"{run_id}.json", dict(record))
+        records.replace(self._directory / f"{run_id}.json", record)
         self._begin(run_id, record)
 
     async def open(self, is_over: Callable[[str], Awaitable[bool | None]]) -> None:
         """Take up what another engine left; `is_over` tells how a run stands, or `None` for an unknown one."""
         for path in sorted(self._directory.glob("*.json")) if self._directory.is_dir() else []:
-            record, over = read_json(path), await is_over(path.stem) if is_training_id(path.stem) else None
-            if record is None or over is None:
+            record = records.read_record(path, WebhookRecord) if is_training_id(path.stem) else None
+            if record is None:
+                continue
+            over = await is_over(path.stem)
+            if over is None:
                 path.unlink(missing_ok=True)
                 continue
             self._begin(path.stem, record)
@@ -124,7 +140,7 @@ class Webhooks:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._http.close()
 
-    def _begin(self, run_id: str, record: Mapping[str, Any]) -> None:
+    def _begin(self, run_id: str, record: WebhookRecord) -> None:
         webhook = _Webhook(
             record,
             lambda event: self._body(run_id, record, event),
@@ -135,7 +151,7 @@ class Webhooks:
         webhook.task = asyncio.create_task(webhook.work(), name=f"webhook {run_id}")
         webhook.task.add_done_callback(lambda task: self._ended(run_id, task))
 
-    def _started(self, run_id: str, record: Mapping[str, Any]) -> None:
+    def _started(self, run_id: str, record: WebhookRecord) -> None:
         write_json(self._directory / f"{run_id}.json", {**record, "started": True})
 
     def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
@@ -146,7 +162,7 @@ class Webhooks:
         if (error := task.exception()) is not None:
             log.error("the webhook of %s failed", run_id, exc_info=error)
 
-    async def _body(self, run_id: str, record: Mapping[str, Any], event: str) -> bytes | None:
+    async def _body(self, run_id: str, record: WebhookRecord, event: str) -> bytes | None:
         """Return the body of a message, or `None` where the terminal one has overtaken it."""
         payload = await self._payload(run_id, record["base_url"])
         if event != "completed" and payload["status"] in TERMINAL:
@@ -161,7 +177,7 @@ class Webhooks:
             }
         return json.dumps(payload, separators=(",", ":")).encode()
 
-    async def _post(self, run_id: str, record: Mapping[str, Any], message_id: str, body: bytes) -> bool:
+    async def _post(self, run_id: str, record: WebhookRecord, message_id: str, body: bytes) -> bool:
         """Make one attempt; tell whether it was received."""
         headers = {
             "Content-Type": "application/json",
@@ -186,7 +202,7 @@ class _Webhook:
 
     def __init__(
         self,
-        record: Mapping[str, Any],
+        record: WebhookRecord,
         body_of: Callable[[str], Awaitable[bytes | None]],
         post: Callable[[str, bytes], Awaitable[bool]],
         on_start: Callable[[], None],

@@ -1,7 +1,4 @@
-"""Where the threads of a session stand, and a debugger's way in. Standard library; debugpy where it is asked for.
-
-Rule: debugpy listens on demand only, because a process that it traces takes half as long again for every small step.
-"""
+"""Where the threads of a session stand, and which of them a debugger leaves alone. Standard library only."""
 
 from __future__ import annotations
 
@@ -17,21 +14,6 @@ from jupyter_ext.worker.runtime import tracebacks
 _OURS = ("IOPub", "Heartbeat", "Control", "Shell channel", "calls", "asyncio_")
 
 
-def listen() -> dict[str, Any]:
-    """Have debugpy listen on a free port of 127.0.0.1.
-
-    Returns:
-        `host` and `port`.
-
-    Raises:
-        ImportError: This Python has no debugpy.
-    """
-    import debugpy
-
-    host, port = debugpy.listen(("127.0.0.1", 0))
-    return {"host": host, "port": port}
-
-
 def keep_out_of_debuggers(thread: threading.Thread) -> None:
     """Have debugpy neither stop nor trace a thread: it has to answer while the others stand at a breakpoint."""
     for name in ("pydev_do_not_trace", "is_pydev_daemon_thread"):
@@ -39,21 +21,21 @@ def keep_out_of_debuggers(thread: threading.Thread) -> None:
 
 
 def stacks(labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Tell where each of the user's threads stands, the main thread first.
+    """Return where each of the user's threads stands, the main thread first.
 
     Returns:
         For each `name`, `main`, and `frames` (outermost first: `file`, `line`, `function`, `source`), cut to the user's
         frames and the innermost one.
     """
     running = sys._current_frames()
-    told = []
+    payload = []
     for thread in threading.enumerate():
         frame = running.get(thread.ident or 0)
         if frame is None or thread is threading.current_thread() or thread.name.startswith(_OURS):
             continue
         is_main = thread is threading.main_thread()
-        told.append({"name": thread.name, "main": is_main, "frames": _frames(frame, labels)})
-    return sorted(told, key=lambda one: not one["main"])
+        payload.append({"name": thread.name, "main": is_main, "frames": _frames(frame, labels)})
+    return sorted(payload, key=lambda one: not one["main"])
 
 
 def _frames(innermost: FrameType, labels: Mapping[str, str]) -> list[dict[str, Any]]:

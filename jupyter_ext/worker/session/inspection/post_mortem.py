@@ -22,7 +22,7 @@ MAX_LOCALS = 40
 MAX_FRAMES = 40
 
 
-class Failure:
+class PostMortem:
     """One exception, stopped where it was raised.
 
     Args:
@@ -39,17 +39,23 @@ class Failure:
         self.error = error
         self.op = op
         self.at = time.time()
+        self._kept_since = time.monotonic()
         self._redactor = redactor
         self._frames = _frames(error, labels)
         self._namespaces: dict[int, dict[str, Any]] = {}
         self.selected = len(self._frames) - 1
-        told = redactor.json(tracebacks.describe(error, labels, cwd))
-        self.told: dict[str, Any] = {**told, "frames": self._with_locals(told["frames"])}
+        payload = redactor.json(tracebacks.describe(error, labels, cwd))
+        self.payload: dict[str, Any] = {**payload, "frames": self._with_locals(payload["frames"])}
 
     @property
     def num_frames(self) -> int:
         """How many frames of the user's there are."""
         return len(self._frames)
+
+    @property
+    def age_s(self) -> float:
+        """How long it has been kept, seconds."""
+        return time.monotonic() - self._kept_since
 
     def select(self, number: int) -> dict[str, Any]:
         """Choose the frame to evaluate in.
@@ -68,13 +74,13 @@ class Failure:
 
     def describe_frame(self, number: int) -> dict[str, Any]:
         """Describe a frame: place and locals, as they are now."""
-        told = dict(self.told["frames"][number])
+        payload = dict(self.payload["frames"][number])
         namespace = self._namespaces.get(number)
         values = self._frames[number].f_locals if namespace is None else self._own(number, namespace)
-        return {**told, "number": number, "locals": describe_locals(values, self._redactor)}
+        return {**payload, "number": number, "locals": describe_locals(values, self._redactor)}
 
     def namespace(self, number: int | None = None) -> dict[str, Any]:
-        """Give what code is evaluated with in a frame: its globals below its locals, kept from cell to cell."""
+        """Return what code is evaluated with in a frame: its globals below its locals, kept from cell to cell."""
         number = self.selected if number is None else number
         if number not in self._namespaces:
             frame = self._frames[number]
@@ -102,7 +108,9 @@ class Failure:
     def _with_locals(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
         values = [describe_locals(frame.f_locals, self._redactor) for frame in self._frames]
         # a syntax error's last line is a place, not a frame
-        return [{**told, "locals": values[i] if i < len(values) else []} for i, told in enumerate(frames)]
+        return [
+            {**payload, "locals": values[i] if i < len(values) else []} for i, payload in enumerate(frames)
+        ]
 
 
 def describe_locals(values: Mapping[str, Any], redactor: Redactor) -> list[dict[str, Any]]:
@@ -124,7 +132,7 @@ def _frames(error: BaseException, labels: Mapping[str, str]) -> list[FrameType]:
 
 
 def install_in_shell(shell: Any, holder: Any) -> None:
-    """Give the kernel's shell `%%jx_frame`: run a cell in the frame that is selected, of the failure that `holder` has.
+    """Register `%%jx_frame` in the kernel's shell: it runs a cell in the selected frame of the failure that `holder` has.
 
     Args:
         shell: IPython's.
@@ -133,7 +141,7 @@ def install_in_shell(shell: Any, holder: Any) -> None:
 
     def jx_frame(line: str, cell: str) -> None:
         __tracebackhide__ = True
-        failure: Failure | None = holder.failure
+        failure: PostMortem | None = holder.failure
         in_frame = failure is not None and failure.num_frames
         _run_in(shell, cell, failure.namespace() if failure is not None and in_frame else shell.user_ns)
 
@@ -148,8 +156,8 @@ def _run_in(shell: Any, cell: str, namespace: dict[str, Any]) -> None:
     tree = ast.parse(text, name)
     namespace.setdefault("get_ipython", shell.get_ipython)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, name, "exec"), namespace)
+    exec(compile(tree, name, "exec", dont_inherit=True), namespace)
     if last is not None:
-        value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+        value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), namespace)
         if not cell.rstrip().endswith(";"):
             shell.displayhook(value)

@@ -39,7 +39,7 @@ def parameters(module: Any, *, histograms: bool = False) -> list[dict[str, Any]]
         For each `name`, `shape`, `dtype`, `trainable`, `norm`, `value` and, where there is one, `grad` with `norm`
         (numbers as in `session_summary`, histograms as `counts` and `edges`).
     """
-    told = []
+    payload = []
     for name, parameter in module.named_parameters():
         entry: dict[str, Any] = {
             "name": name,
@@ -49,8 +49,8 @@ def parameters(module: Any, *, histograms: bool = False) -> list[dict[str, Any]]
             "value": _look(parameter, histograms),
             "grad": None if parameter.grad is None else _look(parameter.grad, histograms),
         }
-        told.append(entry)
-    return told
+        payload.append(entry)
+    return payload
 
 
 def histogram(tensor: Any, bins: int = NUM_BINS) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ def histogram(tensor: Any, bins: int = NUM_BINS) -> dict[str, Any] | None:
 
 
 def module_of(thing: Any) -> Any | None:
-    """Give the module of torch that a model is or holds, or `None`; of several, the one with the most parameters."""
+    """Return the module of torch that a model is or holds, or `None`; of several, the one with the most parameters."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None
@@ -90,7 +90,7 @@ def module_of(thing: Any) -> Any | None:
 
 def summary_of(name: str, value: Any, redactor: Redactor) -> dict[str, Any]:
     """Describe any value; a tensor or an array with its histogram."""
-    told = summarize(name, value, redactor)
+    payload = summarize(name, value, redactor)
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if (
         torch is not None
@@ -101,9 +101,9 @@ def summary_of(name: str, value: Any, redactor: Redactor) -> dict[str, Any]:
         value = torch.from_numpy(
             numpy.ascontiguousarray(value.astype("f4") if value.dtype.kind != "f" else value).copy()
         )
-    if torch is not None and isinstance(value, torch.Tensor) and "min" in told:
-        told["histogram"] = histogram(value)
-    return told
+    if torch is not None and isinstance(value, torch.Tensor) and "min" in payload:
+        payload["histogram"] = histogram(value)
+    return payload
 
 
 def backward_if_left(result: Any, module: Any) -> bool:
@@ -142,8 +142,8 @@ def activations(
     def listen(name: str) -> Callable[..., None]:
         def hook(child: Any, inputs: Any, output: Any) -> None:
             for place, tensor in _tensors(output):
-                told = {"module": name, "type": type(child).__name__, "output": place}
-                collected.append({**told, **_look(tensor, histograms)})
+                payload = {"module": name, "type": type(child).__name__, "output": place}
+                collected.append({**payload, **_look(tensor, histograms)})
 
         return hook
 
@@ -165,14 +165,14 @@ def snapshot(module: Any) -> dict[str, Any]:
 
 
 def updates(module: Any, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Tell how far each parameter went: `norm` of the change, and `ratio` of that to the parameter's own norm."""
-    told = {}
+    """Return how far each parameter went: `norm` of the change, and `ratio` of that to the parameter's own norm."""
+    payload = {}
     for name, parameter in module.named_parameters():
         if name in before:
             change = float((parameter.detach() - before[name]).norm())
             size = float(before[name].norm())
-            told[name] = {"norm": number(change), "ratio": number(change / size) if size else None}
-    return told
+            payload[name] = {"norm": number(change), "ratio": number(change / size) if size else None}
+    return payload
 
 
 @contextlib.contextmanager
@@ -224,10 +224,10 @@ def _text(name: str, path: list[str], forward: str | None, arguments: Any) -> st
     if forward is not None:
         where = f" in the backward pass of {forward}"
     shown = [
-        f"{told['dtype']}{told['shape']}"
-        + (f" {told['min']:.4g} … {told['max']:.4g}" if "min" in told else "")
+        f"{payload['dtype']}{payload['shape']}"
+        + (f" {payload['min']:.4g} … {payload['max']:.4g}" if "min" in payload else "")
         for _, tensor in _tensors(arguments)
-        if (told := numbers_of(tensor)) is not None
+        if (payload := numbers_of(tensor)) is not None
     ]
     return f"{name} made a NaN{where} of {'; '.join(shown[:4]) or 'its arguments'}"
 
@@ -267,12 +267,12 @@ def _has_nan(value: Any, torch: Any, but: Any = None) -> bool:
 
 
 def _look(tensor: Any, histograms: bool) -> dict[str, Any]:
-    told = numbers_of(tensor) or {}
+    payload = numbers_of(tensor) or {}
     if tensor.is_floating_point() and tensor.numel():
-        told["norm"] = number(float(tensor.detach().norm(dtype=sys.modules["torch"].float64)))
+        payload["norm"] = number(float(tensor.detach().norm(dtype=sys.modules["torch"].float64)))
     if histograms and tensor.numel():
-        told["histogram"] = histogram(tensor)
-    return told
+        payload["histogram"] = histogram(tensor)
+    return payload
 
 
 def _tensors(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,11 +1,12 @@
-"""Values in a line: what a table of locals shows instead of the values. Standard library, and what the value brings.
+"""Values in a line or as a thumbnail: what a page shows instead of the values. Standard library, and what the value brings.
 
-Rule: short, quick and never the whole of it. A tensor of a billion numbers is looked at, not printed; what a user calls a
+Rule: short, quick and never the whole of it, as text or as a thumbnail that says of which part it is. A tensor of a billion numbers is looked at, not printed; what a user calls a
 token or a password is stars.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import sys
@@ -18,6 +19,8 @@ from jupyter_ext.worker.runtime.redaction import STARS, Redactor
 MAX_TEXT = 120
 MAX_LOOKED_AT = 50_000_000
 """Elements of an array that are looked at for its extremes; of a larger one, that many from its beginning."""
+MAX_SIDE = 128
+"""Pixels of a thumbnail's side; larger planes are averaged down to it."""
 _SECRET_NAME = re.compile(r"token|secret|passw|api_?key|credential|private_?key", re.IGNORECASE)
 
 
@@ -31,15 +34,15 @@ def summarize(name: str, value: Any, redactor: Redactor) -> dict[str, Any]:
     kind = type(value).__qualname__
     if _SECRET_NAME.search(name) and isinstance(value, str | bytes):
         return {"name": name, "type": kind, "text": STARS}
-    told = {"name": name, "type": kind}
+    payload = {"name": name, "type": kind}
     try:
         numbers = numbers_of(value)
         if numbers is not None:
-            return {**told, **numbers, "text": _array_text(numbers)}
+            return {**payload, **numbers, "text": _array_text(numbers)}
         text = _short(value, redactor)
     except Exception as error:  # noqa: BLE001  a user's __repr__, or a deleted storage, may do anything
         text = f"<no text: {type(error).__name__}>"
-    return {**told, "text": redactor.text(text)[:MAX_TEXT]}
+    return {**payload, "text": redactor.text(text)[:MAX_TEXT]}
 
 
 def numbers_of(value: Any) -> dict[str, Any] | None:
@@ -47,18 +50,22 @@ def numbers_of(value: Any) -> dict[str, Any] | None:
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         shape = [int(size) for size in value.shape]
-        told = {"shape": shape, "dtype": str(value.dtype).removeprefix("torch."), "device": str(value.device)}
+        payload = {
+            "shape": shape,
+            "dtype": str(value.dtype).removeprefix("torch."),
+            "device": str(value.device),
+        }
         if value.layout is not torch.strided or value.is_meta or value.is_quantized:
-            return told
-        return {**told, **_torch_extremes(value.detach(), torch)}
+            return payload
+        return {**payload, **_torch_extremes(value.detach(), torch)}
     if numpy is not None and isinstance(value, numpy.ndarray):
-        told = {"shape": list(value.shape), "dtype": str(value.dtype), "device": "cpu"}
-        return told | (_numpy_extremes(value, numpy) if value.dtype.kind in "fiub" else {})
+        payload = {"shape": list(value.shape), "dtype": str(value.dtype), "device": "cpu"}
+        return payload | (_numpy_extremes(value, numpy) if value.dtype.kind in "fiub" else {})
     return None
 
 
 def number(value: float) -> float | str:
-    """Give a number as JSON can carry it."""
+    """Return a number as JSON can carry it."""
     return value if math.isfinite(value) else str(value)
 
 
@@ -88,26 +95,26 @@ def _numpy_extremes(array: Any, numpy: Any) -> dict[str, Any]:
 
 
 def _floats(count: int, low: Any, high: Any, mean: Any, num_nan: int, num_inf: int) -> dict[str, Any]:
-    told: dict[str, Any] = {"num_nan": num_nan, "num_inf": num_inf}
+    payload: dict[str, Any] = {"num_nan": num_nan, "num_inf": num_inf}
     if count:
-        told |= {"min": float(low()), "max": float(high()), "mean": number(float(mean()))}
-    return told
+        payload |= {"min": float(low()), "max": float(high()), "mean": number(float(mean()))}
+    return payload
 
 
-def _array_text(told: Mapping[str, Any]) -> str:
-    parts = [f"{told['dtype']}[{', '.join(str(size) for size in told['shape'])}]"]
-    if told["device"] != "cpu":
-        parts.append(told["device"])
-    if "min" in told:
-        parts.append(f"{told['min']:.4g} … {told['max']:.4g}")
+def _array_text(payload: Mapping[str, Any]) -> str:
+    parts = [f"{payload['dtype']}[{', '.join(str(size) for size in payload['shape'])}]"]
+    if payload["device"] != "cpu":
+        parts.append(payload["device"])
+    if "min" in payload:
+        parts.append(f"{payload['min']:.4g} … {payload['max']:.4g}")
     parts += [
-        f"{told[key]} {word}" for key, word in (("num_nan", "NaN"), ("num_inf", "inf")) if told.get(key)
+        f"{payload[key]} {word}" for key, word in (("num_nan", "NaN"), ("num_inf", "inf")) if payload.get(key)
     ]
     return "  ".join(parts)
 
 
 def _short(value: Any, redactor: Redactor) -> str:
-    """Give a text of a value without making that of all it holds."""
+    """Return a text of a value without making that of all it holds."""
     if isinstance(value, str | bytes):
         text = repr(value[: MAX_TEXT + 1])
         return text if len(value) <= MAX_TEXT else f"{text[: MAX_TEXT - 24]}… ({len(value):,} in all)"
@@ -138,3 +145,63 @@ def _container(value: Any, redactor: Redactor) -> str:
     more = f", … {len(value):,} in all" if len(value) > 3 else ""
     left, right = ("{", "}") if isinstance(value, dict | set | frozenset) else ("[", "]")
     return f"{left}{', '.join(shown)}{more}{right}"
+
+
+def picture(value: Any) -> dict[str, Any] | None:
+    """Draw an array or a tensor of two or more dimensions; `None` where there is nothing to see.
+
+    The last three dimensions are taken for colours where the first or the last of them is 3, otherwise the last two are
+    a plane; of all before them, the first one is shown. The smallest finite value is black and the largest is white.
+
+    Returns:
+        `width`, `height`, `channels` (1 or 3), `pixels` (base64, one byte a value, row by row), `of`.
+    """
+    torch = sys.modules.get("torch")
+    tensor = None if torch is None else _drawable(value, torch)
+    if torch is None or tensor is None:
+        return None
+    plane, of = _plane(tensor.detach())
+    if plane.shape[-1] < 2 and plane.shape[-2] < 2:
+        return None
+    plane = plane.to("cpu", torch.float32)
+    height, width = (min(MAX_SIDE, size) for size in plane.shape[-2:])
+    small = torch.nn.functional.adaptive_avg_pool2d(plane, (height, width))
+    finite = small[torch.isfinite(small)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
+    scaled = (small - low) / (high - low) if high > low else torch.full_like(small, 0.5)
+    levels = (scaled.nan_to_num(0.0, 1.0, 0.0).clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = levels.permute(1, 2, 0).contiguous().numpy().tobytes()
+    return {
+        "width": width,
+        "height": height,
+        "channels": int(plane.shape[0]),
+        "pixels": base64.b64encode(pixels).decode(),
+        "of": of,
+    }
+
+
+def _drawable(value: Any, torch: Any) -> Any:
+    """Return an array or a tensor as a dense tensor of real numbers in two or more dimensions; `None` where it is none."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind in "fiub":
+        if value.dtype.itemsize > 8:
+            return None
+        value = torch.from_numpy(numpy.array(value, dtype="f4"))
+    if not isinstance(value, torch.Tensor) or value.layout is not torch.strided or value.is_meta:
+        return None
+    if value.ndim < 2 or value.numel() == 0 or value.is_complex() or value.is_quantized:
+        return None
+    return value
+
+
+def _plane(tensor: Any) -> tuple[Any, str]:
+    """Return one plane as channels, rows, columns, and which of the tensor it is."""
+    colours = tensor.ndim >= 3 and 3 in (tensor.shape[-3], tensor.shape[-1])
+    num_kept = 3 if colours else 2
+    leading = tensor.ndim - num_kept
+    plane = tensor[(0,) * leading]
+    if not colours:
+        plane = plane[None]
+    elif tensor.shape[-3] != 3:
+        plane = plane.permute(2, 0, 1)
+    return plane, f"[{', '.join('0' * leading)}]" if leading else ""

@@ -27,7 +27,7 @@ class Argument:
     total_bytes: int | None = None
 
     def loader(self, in_bytes: bool) -> DataLoader:
-        """Give a loader of its own over the entries, as the bytes of a tensor each where `in_bytes`."""
+        """Return a loader of its own over the entries, as the bytes of a tensor each where `in_bytes`."""
         return DataLoader(
             decthings_codec.RowBytes(self.entries) if in_bytes else self.entries, self.total_bytes
         )
@@ -46,7 +46,7 @@ class TensorArgument:
         return decthings_codec.plain_value(self._tensors, lazy=self._lazy)
 
     def loader(self, in_bytes: bool) -> DataLoader:
-        """Give a loader of its own; an executor reads these tensors in bytes in any case."""
+        """Return a loader of its own; an executor reads these tensors in bytes in any case."""
         return DataLoader(self._tensors, self._tensors.nbytes)
 
 
@@ -59,15 +59,15 @@ class Arguments:
     encoding: str = "values"
 
     def keywords(self) -> dict[str, Any]:
-        """Give them as a plain function takes them."""
+        """Return them as a plain function takes them."""
         return {name: argument.value for name, argument in self.named.items()}
 
     def places(self) -> list[Any]:
-        """Give those by position."""
+        """Return those by position."""
         return [argument.value for argument in self.positional]
 
     def loaders(self, in_bytes: bool = False) -> dict[str, DataLoader]:
-        """Give them as an executor takes them; one that `make_model` made takes the bytes of tensors."""
+        """Return them as an executor takes them; one that `make_model` made takes the bytes of tensors."""
         return {name: argument.loader(in_bytes) for name, argument in self.named.items()}
 
 
@@ -150,7 +150,7 @@ def to_arrays(value: Any) -> Any:
 
 
 def holds_arrays(value: Any) -> bool:
-    """Tell whether there is a numpy array in a value."""
+    """Return whether there is a numpy array in a value."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
         return True

@@ -72,7 +72,8 @@ class SessionCode:
         path = folder / entry
         self.labels[str(path)] = entry
         vars(self._main)["__file__"] = str(path)
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), vars(self._main))
+        text = path.read_text(encoding="utf-8")
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(self._main))
         found = vars(self._main).get(MODEL_NAME)
         if found is None:
             raise NoModel(
@@ -87,7 +88,7 @@ class SessionCode:
         return None if self.source is None else {"kind": self.source.kind, "name": self.source.name}
 
     def function(self, name: str) -> Any:
-        """Give a function of the session's own namespace, or `None`."""
+        """Return a function of the session's own namespace, or `None`."""
         found = vars(self._main).get(name)
         return found if callable(found) else None
 

@@ -21,7 +21,7 @@ class InterruptWatch:
         self._handler: Any = signal.getsignal(signal.SIGINT)
         self._thread = threading.get_native_id()  # that of `main_thread()` is the zygote's after a fork
 
-    def deaf(self) -> str | None:
+    def why_not_interruptible(self) -> str | None:
         """Say why an interrupt of the main thread would do nothing now; from any thread. `None` where it would.
 
         A mask is seen on Linux only.

@@ -55,7 +55,7 @@ class SessionStream(OutStream):
             return
 
     def fileno(self) -> int:
-        """Give the descriptor that child processes write to as well."""
+        """Return the descriptor that child processes write to as well."""
         return 2 if self.name == "stderr" else 1
 
 
@@ -115,7 +115,7 @@ def start(
 
 
 def main_module(app: SessionKernelApp) -> ModuleType:
-    """Give the module that cells and the user's code share."""
+    """Return the module that cells and the user's code share."""
     shell: Any = app.shell
     module: ModuleType = shell.user_module
     sys.modules["__main__"] = module
@@ -123,6 +123,6 @@ def main_module(app: SessionKernelApp) -> ModuleType:
 
 
 def main_loop() -> asyncio.AbstractEventLoop:
-    """Give the event loop of the main thread."""
+    """Return the event loop of the main thread."""
     loop: asyncio.AbstractEventLoop = IOLoop.current().asyncio_loop  # type: ignore[attr-defined]
     return loop

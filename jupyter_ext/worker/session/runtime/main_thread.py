@@ -1,6 +1,6 @@
-"""The main thread of a session, taken by turns: calls, trainings and cells, first come, first served.
+"""The main thread of a session, scheduled: calls, trainings and cells, first come, first served.
 
-Rule: an interrupt reaches the turn that it is meant for or nobody. It is a `KeyboardInterrupt` in that turn's code;
+Rule: an interrupt reaches the job that it is meant for or nobody. It is a `KeyboardInterrupt` in that job's code;
 everything else of the process, the model first of all, stays as it is.
 """
 
@@ -28,11 +28,11 @@ class UserError(Exception):
 
 
 class Interrupted(UserError):
-    """A turn was interrupted, or given up before it began; `error` says where it was."""
+    """A job was interrupted, or given up before it began; `error` says where it was."""
 
 
 @dataclass(eq=False)
-class Turn:
+class Job:
     """One piece of the user's code that has the main thread, or waits for it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Turn:
         }
 
 
-class Turns:
+class Scheduler:
     """Who has the main thread, and who waits for it.
 
     Args:
@@ -80,8 +80,8 @@ class Turns:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock: asyncio.Lock | None = None
         self._watch: InterruptWatch | None = None
-        self.current: Turn | None = None
-        self.waiting: list[Turn] = []
+        self.current: Job | None = None
+        self.waiting: list[Job] = []
 
     def begin(self, loop: asyncio.AbstractEventLoop, lock: asyncio.Lock) -> None:
         """Use the loop of the main thread, and the lock that the kernel's cells take as well."""
@@ -98,11 +98,19 @@ class Turns:
         """Whether anything has the main thread or waits for it."""
         return self.current is not None or bool(self.waiting) or self.cell_runs
 
-    async def take(self, turn: Turn, work: Callable[[], Any]) -> Any:
-        """Do some work in the main thread when it is this turn's time; call it in another thread's loop.
+    def describe_busy(self) -> str:
+        """Say what has the main thread, for people."""
+        current = self.current
+        if current is None:
+            return "a cell" if self.cell_runs else "another call"
+        since = "" if current.started_at is None else f", since {time.time() - current.started_at:.0f} s"
+        return f"{current.op}{f' {current.subject}' if current.subject else ''}{since}"
+
+    async def take(self, job: Job, work: Callable[[], Any]) -> Any:
+        """Do some work in the main thread when the job's time has come; call it in another thread's loop.
 
         Args:
-            turn: The turn.
+            job: The job.
             work: Called in the main thread; where it gives a coroutine, that is awaited there.
 
         Raises:
@@ -110,21 +118,21 @@ class Turns:
             Exception: Whatever the work raised.
         """
         assert self._loop is not None
-        self.waiting.append(turn)
+        self.waiting.append(job)
         self._on_change()
-        future = asyncio.run_coroutine_threadsafe(self._wait_and_run(turn, work), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._wait_and_run(job, work), self._loop)
         return await asyncio.wrap_future(future)
 
-    def interrupt(self, turn: Turn) -> None:
-        """Interrupt a turn, or have it never begin; asking again interrupts again."""
-        turn.wanted = True
-        if self.current is turn and self._main.ident is not None:
+    def interrupt(self, job: Job) -> None:
+        """Interrupt a job, or have it never begin; asking again interrupts again."""
+        job.wanted = True
+        if self.current is job and self._main.ident is not None:
             signal.pthread_kill(self._main.ident, signal.SIGINT)  # also wakes it from a system call
         self._on_change()
 
-    def deaf(self) -> str | None:
+    def why_not_interruptible(self) -> str | None:
         """Say why the code that has the main thread cannot be interrupted; `None` where it can, or nothing runs."""
-        return None if self._watch is None or not self.is_busy else self._watch.deaf()
+        return None if self._watch is None or not self.is_busy else self._watch.why_not_interruptible()
 
     def interrupt_cell(self) -> None:
         """Interrupt the cell that has the main thread."""
@@ -136,81 +144,81 @@ class Turns:
         if self._is_stopping():
             self._on_stop()
             return
-        turn = self.current
-        if turn is None or not (turn.armed and turn.wanted):
+        job = self.current
+        if job is None or not (job.armed and job.wanted):
             return
-        if turn.task is not None and asyncio.current_task(self._loop) is not turn.task:
+        if job.task is not None and asyncio.current_task(self._loop) is not job.task:
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(turn.task.cancel)
+            self._loop.call_soon_threadsafe(job.task.cancel)
             return
         raise KeyboardInterrupt
 
-    async def _wait_and_run(self, turn: Turn, work: Callable[[], Any]) -> Any:
+    async def _wait_and_run(self, job: Job, work: Callable[[], Any]) -> Any:
         assert self._lock is not None
         try:
             async with self._lock:
-                if turn.wanted:
+                if job.wanted:
                     raise Interrupted(KeyboardInterrupt())
-                self.current, turn.started_at = turn, time.time()
-                self.waiting.remove(turn)
+                self.current, job.started_at = job, time.time()
+                self.waiting.remove(job)
                 self._on_change()
-                return await self._run(turn, work)
+                return await self._run(job, work)
         finally:
-            if turn in self.waiting:
-                self.waiting.remove(turn)
-            if self.current is turn:
+            if job in self.waiting:
+                self.waiting.remove(job)
+            if self.current is job:
                 self.current = None
-            turn.done.set()
+            job.done.set()
             self._on_change()
 
-    async def _run(self, turn: Turn, work: Callable[[], Any]) -> Any:
+    async def _run(self, job: Job, work: Callable[[], Any]) -> Any:
         mark = in_call.set(True)
         assert self._watch is not None
         self._watch.restore()  # a cell before may have left its own
         try:
-            result = _guarded(turn, work)
+            result = _guarded(job, work)
             if not asyncio.iscoroutine(result):
                 return result
-            turn.task = asyncio.ensure_future(_awaited(turn, result))
-            return await turn.task
+            job.task = asyncio.ensure_future(_awaited(job, result))
+            return await job.task
         except asyncio.CancelledError as error:
             raise Interrupted(error) from None
         finally:
             in_call.reset(mark)
-            turn.armed = False
+            job.armed = False
             self._watch.restore()
 
 
-def _guarded(turn: Turn, work: Callable[[], Any]) -> Any:
+def _guarded(job: Job, work: Callable[[], Any]) -> Any:
     """Call `work` so that an interrupt, whenever it comes, ends here."""
     try:
         try:
-            turn.armed = True
-            if turn.wanted:
+            job.armed = True
+            if job.wanted:
                 raise KeyboardInterrupt
             return work()
         finally:
-            turn.armed = False
+            job.armed = False
     except BaseException as error:  # noqa: BLE001  the edge to the user's code: all of it is theirs to see
-        turn.armed = False
-        raise _told(turn, error) from None
+        job.armed = False
+        raise _user_error(job, error) from None
 
 
-async def _awaited(turn: Turn, work: Any) -> Any:
+async def _awaited(job: Job, work: Any) -> Any:
     """Await a coroutine likewise: nothing of the user's may reach the event loop."""
     try:
         try:
-            turn.armed = True
+            job.armed = True
             return await work
         finally:
-            turn.armed = False
+            job.armed = False
     except BaseException as error:  # noqa: BLE001  as above
-        turn.armed = False
-        raise _told(turn, error) from None
+        job.armed = False
+        raise _user_error(job, error) from None
 
 
-def _told(turn: Turn, error: BaseException) -> UserError:
+def _user_error(job: Job, error: BaseException) -> UserError:
     interrupted = isinstance(error, KeyboardInterrupt) or (
-        turn.wanted and isinstance(error, asyncio.CancelledError)
+        job.wanted and isinstance(error, asyncio.CancelledError)
     )
     return Interrupted(error) if interrupted else UserError(error)

@@ -20,6 +20,8 @@ from jupyter_ext.worker.session.runtime.arguments import Arguments, holds_arrays
 TRAIN_METHODS = ("train", "fit", "train_model")
 EVALUATE_METHODS = ("evaluate", "predict")
 STATE_METHODS = (*contract.GET_STATE, "get_state", "state_dict")
+BESIDE = "evaluate_beside_training"
+"""A model that has this as `True` is evaluated beside a training that runs, in a thread of its own."""
 _TRACKER = "tracker"
 
 
@@ -113,6 +115,13 @@ class Model:
         """Whether its methods take Decthings' options."""
         return self.source.kind == "executor"
 
+    @property
+    def evaluates_beside(self) -> bool:
+        """Whether the model says that it can evaluate while it trains, in another thread."""
+        if isinstance(self.thing, Mapping):
+            return self.thing.get(BESIDE) is True
+        return getattr(self.thing, BESIDE, False) is True
+
     async def train(self, arguments: Arguments, tracker: Any) -> Any:
         """Train it; a plain method that has a parameter `tracker` is given one."""
         method = self._method(TRAIN_METHODS, "train")
@@ -133,7 +142,10 @@ class Model:
             in_bytes = speaks_bytes(self.source.thing)
             output = await settled(found(contract.evaluate_options(arguments.loaders(in_bytes))))
             outputs = _as_outputs(output, self._name)
-            return arrays_of(outputs) if in_bytes and arguments.encoding == "values" else outputs
+            if arguments.encoding != "values":
+                return outputs
+            values = arrays_of(outputs) if in_bytes else outputs
+            return {name: items[0] if len(items) == 1 else items for name, items in values.items()}
         if found is not None:
             return await settled(found(*arguments.places(), **arguments.keywords()))
         if not callable(self.thing):
@@ -150,13 +162,15 @@ class Model:
         """
         if name == "__call__" and callable(self.thing):
             return await settled(self.thing(*arguments.places(), **arguments.keywords()))
+        if self.by_contract and name in EVALUATE_METHODS[:1]:
+            return await self.evaluate(arguments)
         method = contract.member(self.thing, (name,)) if not name.startswith("_") else None
         if method is None:
             raise self._lacks(name, (name,))
         return await settled(method(*arguments.places(), **arguments.keywords()))
 
     async def get_state(self) -> dict[str, Any]:
-        """Give its state: bytes by key from an executor's model, tensors and values by key from others."""
+        """Return its state: bytes by key from an executor's model, tensors and values by key from others."""
         if self.by_contract:
             method = contract.member(self.thing, contract.GET_STATE)
             if method is None:

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, Failure
+from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
+from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, PostMortem
 from jupyter_ext.worker.session.runtime.code_loader import SessionCode
-from jupyter_ext.worker.session.runtime.main_thread import Turns
+from jupyter_ext.worker.session.runtime.inactivity import Inactivity
+from jupyter_ext.worker.session.runtime.main_thread import Scheduler
 from jupyter_ext.worker.session.runtime.model_adapter import Model
 from jupyter_ext.worker.session.runtime.trainings import Training, new_id
 
 NEWS_INTERVAL_S = 0.1
 MAX_ENDED_TRAININGS = 100
 """Trainings that are over and still known; the oldest are forgotten first."""
-WARN_BEFORE_S = 120.0
 
 
 @dataclass
@@ -52,20 +53,24 @@ class SessionState:
     Args:
         session_dir: Its directory.
         inactive_s: It ends after this long without a call, seconds; `None` for never.
-        turns: The main thread's.
+        scheduler: The main thread's.
         code: The user's code.
+        endpoint: Where debuggers reach it.
     """
 
-    def __init__(self, session_dir: Path, inactive_s: float | None, code: SessionCode) -> None:
+    def __init__(
+        self, session_dir: Path, inactive_s: float | None, code: SessionCode, endpoint: DebugEndpoint
+    ) -> None:
         self.session_dir = session_dir
-        self.inactive_s = inactive_s
+        self.inactivity = Inactivity(inactive_s)
         self.code = code
-        self.turns: Turns
+        self.scheduler: Scheduler
         self.models: dict[str, InstantiatedModel] = {}
         self.states: dict[str, dict[str, Any]] = {}
         self.trainings: dict[str, Training] = {}
-        self.failure: Failure | None = None
-        self.attached: dict[str, Any] | None = None
+        self.failure: PostMortem | None = None
+        self.endpoint = endpoint
+        self.open_port_notice: str | None = None
         self.ready = False
         self.active_at = time.time()
         self.num_calls = 0
@@ -88,19 +93,27 @@ class SessionState:
     def touch(self) -> None:
         """Say that somebody uses the session."""
         self.active_at = time.time()
+        self.inactivity.touch()
 
     @property
     def is_busy(self) -> bool:
         """Whether a call, a training or a cell is under way."""
         return (
             bool(self.in_flight)
-            or self.turns.is_busy
+            or self.scheduler.is_busy
             or any(not one.is_over for one in self.trainings.values())
         )
 
+    @property
+    def is_training(self) -> bool:
+        """Whether a training has the main thread."""
+        current = self.scheduler.current
+        return current is not None and current.subject in self.trainings
+
     def expires_at(self) -> float | None:
-        """Give the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
-        return None if self.inactive_s is None or self.is_busy else self.active_at + self.inactive_s
+        """Return the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
+        left_s = None if self.is_busy else self.inactivity.left_s()
+        return None if left_s is None else time.time() + left_s
 
     def add_training(self, training: Training) -> None:
         """Hold a training, and forget the oldest of those that are over."""
@@ -109,7 +122,7 @@ class SessionState:
         for training_id in over[: max(0, len(over) - MAX_ENDED_TRAININGS)]:
             shutil.rmtree(self.trainings.pop(training_id).directory, ignore_errors=True)
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: PostMortem) -> None:
         """Keep an exception, in the place of the one before."""
         if self.failure is not None:
             self.failure.drop()
@@ -119,7 +132,7 @@ class SessionState:
 
     def forget_failure(self, older_than_s: float = 0.0) -> None:
         """Let go of the last exception and all that its frames keep."""
-        if self.failure is not None and time.time() - self.failure.at >= older_than_s:
+        if self.failure is not None and self.failure.age_s >= older_than_s:
             self.failure.drop()
             self.failure = None
             self.changed()
@@ -130,13 +143,15 @@ class SessionState:
 
     def describe(self) -> dict[str, Any]:
         """Describe everything for clients."""
-        current, failure = self.turns.current, self.failure
+        current, failure = self.scheduler.current, self.failure
         return {
             "pid": os.getpid(),
             "ready": self.ready,
-            "busy": None if current is None else {**current.describe(), "deaf": self._deaf()},
-            "cell_runs": self.turns.cell_runs,
-            "queued": [turn.describe() for turn in list(self.turns.waiting)],
+            "busy": None
+            if current is None
+            else {**current.describe(), "deaf": self._why_not_interruptible()},
+            "cell_runs": self.scheduler.cell_runs,
+            "queued": [job.describe() for job in list(self.scheduler.waiting)],
             "entry": self.code.describe(),
             "functions": self.code.functions(),
             "models": [model.describe() for model in list(self.models.values())],
@@ -147,25 +162,25 @@ class SessionState:
             else {
                 "op": failure.op,
                 "at": failure.at,
-                "type": failure.told["type"],
-                "message": failure.told["message"],
+                "type": failure.payload["type"],
+                "message": failure.payload["message"],
                 "num_frames": failure.num_frames,
                 "selected": failure.selected,
             },
-            "attached": self.attached,
+            "attached": self.endpoint.describe(),
             "active_at": self.active_at,
             "expires_at": self.expires_at(),
-            "inactive_s": self.inactive_s,
+            "inactive_s": self.inactivity.inactive_s,
             "num_calls": self.num_calls,
-            "notices": list(self.notices),
+            "notices": [*self.notices, *([self.open_port_notice] if self.open_port_notice else [])],
         }
 
-    def _deaf(self) -> str | None:
-        current = self.turns.current
-        return self.turns.deaf() if current is not None and current.wanted else None
+    def _why_not_interruptible(self) -> str | None:
+        current = self.scheduler.current
+        return self.scheduler.why_not_interruptible() if current is not None and current.wanted else None
 
     async def news(self, known: int) -> int:
-        """Wait until there is something new since a version; gives the version that there is then."""
+        """Wait until there is something new since a version; returns the version that there is then."""
         while self._version == known:
             self._changed.clear()
             if self._version == known:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.ipc.decthings_codec import metric_value
+from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
-from jupyter_ext.worker.session.runtime.main_thread import Turn
+from jupyter_ext.worker.session.runtime.main_thread import Job
 
 RUNNING, COMPLETED, FAILED = "running", "completed", "failed"
 JOURNAL_STREAM = "0"
@@ -82,15 +83,16 @@ class Training:
         self.progress = 0.0
         self.series: dict[str, Series] = {}
         self.fail: dict[str, Any] | None = None
-        self.told_to_fail: str | None = None
+        self.reported_failure: str | None = None
         self.result: Any = None
         self.cancel_stage: str | None = None
         self.looks_for_stop = False
-        self.turn = Turn("train", self.id)
+        self.job = Job("train", self.id)
         self.done = threading.Event()
         self._on_change = on_change
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], Any]] = []
+        self._types: dict[str, str] = {}
 
     @property
     def is_over(self) -> bool:
@@ -125,12 +127,12 @@ class Training:
             self._callbacks.append(callback)
 
     def should_stop(self) -> bool:
-        """Tell whether a cancel was asked for."""
+        """Return whether a cancel was asked for."""
         self.looks_for_stop = True
         return self.cancel_stage is not None
 
     def begin_cancel(self) -> list[Callable[[], Any]]:
-        """Raise the flag; gives what is to be called."""
+        """Raise the flag; returns what is to be called."""
         if self.cancel_stage is None:
             self.cancel_stage = "flag"
         callbacks, self._callbacks = self._callbacks, []
@@ -139,8 +141,8 @@ class Training:
 
     def finish(self, fail: dict[str, Any] | None) -> None:
         """End it."""
-        if fail is None and self.told_to_fail is not None:
-            fail = {"code": "unknown", "message": self.told_to_fail}
+        if fail is None and self.reported_failure is not None:
+            fail = {"code": "unknown", "message": self.reported_failure}
         self.finished_at = time.time()
         self.fail = fail
         self.state = COMPLETED if fail is None else FAILED
@@ -150,8 +152,24 @@ class Training:
             journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
+        self.record()
         self.done.set()
         self._on_change()
+
+    def record(self) -> None:
+        """Write to its directory how it stands: all that is known of it when this process is gone."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            write_json(self.directory / "training.json", {**self.describe(), "types": self._types})
+        except OSError as error:
+            print(f"Training {self.id} cannot be recorded: {error}", file=sys.stderr)
+
+    def set_type(self, name: str, tensor_type: str | None) -> None:
+        """Keep the type in which Decthings' code reports a metric."""
+        self.series[name].tensor_type = tensor_type
+        if tensor_type is not None and self._types.get(name) != tensor_type:
+            self._types[name] = tensor_type
+            self.record()
 
     def _keep(self, name: str, number: float, step: float, at: float) -> None:
         """Write a point to the journal, under the lock; what a disk refuses is dropped there, and stays here."""
@@ -187,7 +205,7 @@ class Training:
         }
 
     def points(self, name: str, start: int, amount: int | None) -> dict[str, Any]:
-        """Give points of a metric by index.
+        """Return points of a metric by index.
 
         Returns:
             `times`, `steps` (arrays of doubles), and `numbers` (the same) or `values` (a list).
@@ -196,10 +214,10 @@ class Training:
             series = self.series.get(name) or Series()
             end = len(series) if amount is None else min(len(series), start + amount)
             cut = slice(min(start, end), end)
-            told: dict[str, Any] = {"times": series.times[cut], "steps": series.steps[cut]}
+            payload: dict[str, Any] = {"times": series.times[cut], "steps": series.steps[cut]}
             if series.numbers is not None:
-                return {**told, "numbers": series.numbers[cut]}
-            return {**told, "values": series.values[cut]}
+                return {**payload, "numbers": series.numbers[cut]}
+            return {**payload, "values": series.values[cut]}
 
 
 class TrainTracker:
@@ -215,7 +233,7 @@ class TrainTracker:
         for name, value in pairs:
             plain, tensor_type = metric_value(value)
             self._training.add({str(name): plain})
-            self._training.series[str(name)].tensor_type = tensor_type
+            self._training.set_type(str(name), tensor_type)
 
     def progress(self, progress: float) -> None:
         """Say how far the training is, 0 to 1."""
@@ -226,12 +244,12 @@ class TrainTracker:
         self._training.on_cancel(callback)
 
     def should_stop(self) -> bool:
-        """Tell whether somebody cancels."""
+        """Return whether somebody cancels."""
         return self._training.should_stop()
 
     def failed(self, reason: object = "the training said so") -> None:
         """Have the training end as failed, with this reason, when it returns."""
-        self._training.told_to_fail = str(reason)
+        self._training.reported_failure = str(reason)
 
 
 class SessionReporter(logging.Reporter):
@@ -279,7 +297,7 @@ class SessionReporter(logging.Reporter):
             self._training.set_progress(fields["current"] / fields["total"])
 
     def should_stop(self) -> bool:
-        """Tell whether somebody cancels."""
+        """Return whether somebody cancels."""
         return self._training.should_stop()
 
     def close(self) -> None:

@@ -1,0 +1,200 @@
+"""What a worker's process becomes before the user's code runs in it, be it a training, a session or a model's host.
+
+Rule: whatever a plain process would honour at its start is honoured here. What can be applied late is applied here; for the
+rest the engine starts a fresh process (`ipc.start_environment`). Standard library only.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import locale
+import logging
+import os
+import random
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_ext.ipc.processes import RUN_ID_VARIABLE
+from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE, waiting_defaults
+from jupyter_ext.worker.runtime.redaction import Redactor
+
+_LOCALES = ("LANG", "LC_ALL", "LC_CTYPE")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def write_stacks_to(path: Path) -> None:
+    """Have faulthandler write to a file at a crash, and on SIGUSR1."""
+    stacks = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")  # noqa: SIM115  open to the end
+    faulthandler.enable(stacks)
+    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+
+
+def prepare_process(spec: Mapping[str, Any]) -> None:
+    """Set up environment, settings, directory, import path, streams, seeds and threads.
+
+    Args:
+        spec: `run_dir`; `cwd`; `environ` (the caller's, or `None`); `sys_path` (entries of the caller's, or `None`); `threads` (for
+            torch, or `None`); `secrets` (inputs that are written nowhere).
+    """
+    settings = _take_environment(spec)
+    os.chdir(spec["cwd"])
+    _take_import_path(spec)
+    sys.argv = ["train"]
+    redactor = Redactor(spec.get("secrets"))
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = redactor.stream(io.FileIO(descriptor, "wb", closefd=False))
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    apply_settings(settings)
+    _reseed()
+    set_threads(spec.get("threads"))
+
+
+def _take_environment(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Take over the caller's environment, with what the C library and Python read from it at their start.
+
+    Returns:
+        The settings of the caller's process that travelled beside it.
+    """
+    before = dict(os.environ)
+    if spec.get("environ"):
+        os.environ.clear()
+        os.environ.update(spec["environ"])
+    settings = _settings(os.environ.pop(SETTINGS_VARIABLE, ""))
+    for name, value in waiting_defaults(os.environ).items():
+        os.environ[name] = value  # for the processes that this one starts
+    os.environ["JUPYTER_EXT_RUN_DIR"] = spec["run_dir"]
+    os.environ[RUN_ID_VARIABLE] = os.path.basename(spec["run_dir"])
+    if os.environ.get("TZ") != before.get("TZ"):
+        time.tzset()
+    if any(os.environ.get(name) != before.get(name) for name in _LOCALES):
+        try:
+            locale.setlocale(locale.LC_CTYPE, "")
+        except locale.Error:
+            print(
+                "The locale that the notebook's environment names is not installed; the C locale is used.",
+                file=sys.stderr,
+            )
+    wanted = os.environ.get("PYTHONWARNINGS", "")
+    if wanted != before.get("PYTHONWARNINGS", ""):
+        _take_warning_options([option for option in wanted.split(",") if option])
+    return settings
+
+
+def _take_warning_options(options: list[str]) -> None:
+    """Do what Python does with PYTHONWARNINGS at its start."""
+    sys.warnoptions[:] = options
+    warnings._processoptions(options)  # type: ignore[attr-defined]
+
+
+def _take_import_path(spec: Mapping[str, Any]) -> None:
+    if spec.get("sys_path"):
+        known, wanted = set(sys.path), set(spec["sys_path"])
+        sys.path[:] = [*spec["sys_path"], *(entry for entry in sys.path if entry not in wanted)]
+        if not known.issuperset(wanted):
+            sys.path_importer_cache.clear()
+    if spec["cwd"] not in sys.path:
+        sys.path.insert(0, spec["cwd"])
+
+
+# -- settings that are no variables -----------------------------------------------------------------------------------
+
+
+def apply_settings(settings: Mapping[str, Any]) -> None:
+    """Apply what the caller set in its own process; see `client.requests.process_settings`.
+
+    Args:
+        settings: `logging`, `warnings`, `default_dtype`, `umask`; each may be missing. What cannot be applied is passed over with a
+            line on stderr.
+    """
+    for name, apply in _APPLY.items():
+        if name in settings:
+            try:
+                apply(settings[name])
+            except Exception as error:  # noqa: BLE001  a setting of another version must not keep a training from starting
+                print(f"The notebook's {name} setting was not taken over: {error}", file=sys.stderr)
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _apply_logging(wanted: Mapping[str, Any]) -> None:
+    if (format_ := wanted.get("format")) is not None:
+        logging.basicConfig(
+            format=format_, datefmt=wanted.get("datefmt"), level=wanted.get("level"), force=True
+        )
+    elif (level := wanted.get("level")) is not None:
+        logging.getLogger().setLevel(level)
+    for name, level in wanted.get("loggers", {}).items():
+        logging.getLogger(name).setLevel(level)
+    if (disabled := wanted.get("disable")) is not None:
+        logging.disable(disabled)
+
+
+def _apply_warnings(filters: list[list[Any]]) -> None:
+    for action, message, category, module, line in reversed(filters):
+        found = _category(category)
+        if found is not None:
+            warnings.filterwarnings(action, message, found, module, line)
+
+
+def _category(name: str) -> type[Warning] | None:
+    """Find a warning's class; one of a module that is not imported yet can only be warned of later, and is passed over."""
+    module, _, kind = name.rpartition(".")
+    found = getattr(sys.modules.get(module), kind, None)
+    return found if isinstance(found, type) and issubclass(found, Warning) else None
+
+
+def _apply_default_dtype(name: str) -> None:
+    import torch
+
+    torch.set_default_dtype(getattr(torch, name))
+
+
+_APPLY: dict[str, Callable[[Any], object]] = {
+    "logging": _apply_logging,
+    "warnings": _apply_warnings,
+    "default_dtype": _apply_default_dtype,
+    "umask": os.umask,
+}
+
+
+# -- what children of one parent must not share -----------------------------------------------------------------------
+
+
+def _reseed() -> None:
+    """Give Python, numpy and torch other random numbers than all other children of the same parent have."""
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(int.from_bytes(os.urandom(7), "big"))
+
+
+def set_threads(threads: int | None) -> None:
+    """Set torch's number of threads, here and for what this process starts.
+
+    Args:
+        threads: What the engine grants; the user's own `OMP_NUM_THREADS` or `MKL_NUM_THREADS` wins.
+    """
+    torch = sys.modules.get("torch")
+    chosen = next((text for name in _THREADS if (text := os.environ.get(name, ""))), None)
+    if chosen is not None:
+        first = chosen.split(",")[0]
+        threads = int(first) if first.isdecimal() and int(first) > 0 else None
+    if torch is not None and threads:
+        torch.set_num_threads(threads)

@@ -1,0 +1,88 @@
+"""Call what a bundle names as its entry: a function, or a class with `setup()` and a method. Standard library only.
+
+Rule: whatever it returns is run to its end. A coroutine is awaited, a generator is drained.
+
+Source: Cog's docs, "Python reference": functions and classes, sync and async, iterators as outputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from jupyter_ext.worker.runtime import arguments
+
+WEIGHTS = "weights"
+
+OnItem = Callable[[Any], None]
+
+
+def call(
+    target: Any,
+    inputs: Mapping[str, Any],
+    files: arguments.Files,
+    *,
+    method: str = "train",
+    on_item: OnItem | None = None,
+) -> Any:
+    """Call an entry and return its result.
+
+    Args:
+        target: A function, or a class that is made, set up and asked for `method`.
+        inputs: JSON values, secrets in clear. `weights` goes to `setup()` where the method takes none.
+        files: Turns paths of inputs into files.
+        method: Of a class.
+        on_item: Told each item of a generator as it comes.
+
+    Returns:
+        What it returned; of a generator all items, as a list.
+    """
+    given = dict(inputs)
+    with asyncio.Runner() as loop:
+        if inspect.isclass(target):
+            instance: Any = target()
+            target = getattr(instance, method)
+            _set_up(instance, target, given, loop)
+        return _finish(target(**arguments.arguments(target, given, files)), loop, on_item)
+
+
+def _set_up(instance: Any, method: Any, inputs: dict[str, Any], loop: asyncio.Runner) -> None:
+    setup = getattr(instance, "setup", None)
+    weights = os.environ.get("COG_WEIGHTS")
+    if WEIGHTS in inputs and WEIGHTS not in inspect.signature(method).parameters:
+        weights = inputs.pop(WEIGHTS)
+    if setup is not None:
+        takes_weights = WEIGHTS in inspect.signature(setup).parameters
+        _finish(setup(**({WEIGHTS: weights} if takes_weights else {})), loop, None)
+
+
+def _finish(result: Any, loop: asyncio.Runner, on_item: OnItem | None) -> Any:
+    """Return the result of a call, be it one of an async function or of a generator."""
+    if inspect.isawaitable(result):
+        result = loop.run(_awaited(result))
+    if isinstance(result, AsyncIterator):
+        return loop.run(_all(result, on_item))
+    if inspect.isgenerator(result) or type(result) in _LAZY:
+        return [_passed(item, on_item) for item in result]
+    return result
+
+
+_LAZY: tuple[type, ...] = (map, filter, zip)
+"""Iterators that run the user's code only as they are read, as a generator does."""
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+async def _all(items: AsyncIterator[Any], on_item: OnItem | None) -> list[Any]:
+    return [_passed(item, on_item) async for item in items]
+
+
+def _passed(item: Any, on_item: OnItem | None) -> Any:
+    if on_item is not None:
+        on_item(item)
+    return item

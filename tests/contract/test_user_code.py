@@ -1,0 +1,39 @@
+"""The user's code is compiled as Python would compile it: none of our own `from __future__` imports reaches it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+SOURCES = Path(__file__).parents[2] / "jupyter_ext"
+
+
+def test_everything_that_is_compiled_inherits_nothing_of_ours() -> None:
+    """`compile` without `dont_inherit` gives the user's dataclasses text in the place of their types."""
+    calls = [
+        (path, node)
+        for path in SOURCES.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "compile"
+    ]
+    assert calls
+    inheriting = [
+        f"{path.relative_to(SOURCES)}:{node.lineno}"
+        for path, node in calls
+        if not any(keyword.arg == "dont_inherit" for keyword in node.keywords)
+    ]
+    assert inheriting == []
+
+
+def test_code_is_not_given_as_text_to_exec_or_eval() -> None:
+    """Text is compiled on the way, and then inherits."""
+    texts = [
+        f"{path.relative_to(SOURCES)}:{node.lineno}"
+        for path in SOURCES.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("exec", "eval")
+        and not (isinstance(node.args[0], ast.Call) and getattr(node.args[0].func, "id", "") == "compile")
+    ]
+    assert texts == []

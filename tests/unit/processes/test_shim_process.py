@@ -1,0 +1,223 @@
+"""A process under a shim: one per directory, none after it was called off, and no signal to strangers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration_tools import until
+
+import jupyter_ext
+from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
+from jupyter_ext.engine.processes.outcome import outcome
+from jupyter_ext.engine.processes.shim_process import ShimProcess
+from jupyter_ext.engine.sessions.outcome import ending
+from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.json_files import write_json
+
+ROOT = Path(jupyter_ext.__file__).parent
+WAITS = "import os, time\nopen('began', 'a').write(f'{os.getpid()}\\n')\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    path = tmp_path / "01jrun"
+    (path / "code").mkdir(parents=True)
+    manifest = {"kind": "script", "entry": "train", "label": "Cell", "source": "code.py"}
+    (path / "code" / "manifest.json").write_text(json.dumps(manifest))
+    (path / "code" / "code.py").write_text(WAITS)
+    write_json(path / "spec.json", {"input": {}})
+    return path
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    found: list[subprocess.Popen[bytes]] = []
+    yield found
+    for process in found:
+        process.kill()
+        process.wait()
+
+
+def spec(run_dir: Path) -> dict[str, Any]:
+    return {"run_dir": str(run_dir), "control": str(run_dir / "c.sock"), "cwd": str(run_dir)}
+
+
+def begin_shim(run_dir: Path, started: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Start a shim as the engine does where there is no zygote."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "worker" / "bootstrap.py"), str(ROOT), "shim"],
+        stdin=subprocess.PIPE,
+        env=processes.with_placeholder(os.environ),
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(spec(run_dir)).encode())
+    process.stdin.close()
+    started.append(process)
+    return process
+
+
+def finish(run_dir: Path, process: subprocess.Popen[bytes]) -> None:
+    (run_dir / "go").touch()
+    process.wait(20)
+
+
+def test_of_shims_for_one_directory_one_begins(run_dir: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    shims = [begin_shim(run_dir, started) for _ in range(4)]
+    until(lambda: sum(shim.poll() is None for shim in shims) == 1, "all but one to end")
+    winner = next(shim for shim in shims if shim.poll() is None)
+    until((run_dir / "began").exists, "the worker")
+    claim, start = run_files.read_claim(run_dir), run_files.read_start(run_dir)
+    assert claim is not None
+    assert start is not None
+    assert claim["shim"]["pid"] == start["shim"]["pid"] == winner.pid
+    finish(run_dir, winner)
+    assert (run_dir / "began").read_text().split() == [str(start["worker"]["pid"])]
+    end = ShimProcess(run_dir).end()
+    assert end is not None
+    assert end["code"] == 0
+
+
+def test_a_start_that_was_called_off_never_begins(
+    run_dir: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    assert run_files.call_off(run_dir)
+    assert begin_shim(run_dir, started).wait(20) == 0
+    assert not (run_dir / "start.json").exists()
+    assert not (run_dir / "began").exists()
+    ended = outcome(ShimProcess(run_dir))
+    assert ended is not None
+    assert ended.cause is not None
+    assert ended.cause.kind == "start"
+
+
+def test_a_directory_that_is_gone_ends_its_shim(
+    run_dir: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    process = spec(run_dir / "gone")
+    assert process["run_dir"] != str(run_dir)
+    assert begin_shim(run_dir / "gone", started).wait(20) == 0
+    assert not (run_dir / "gone").exists()
+
+
+def test_what_has_begun_cannot_be_called_off(run_dir: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    shim = begin_shim(run_dir, started)
+    until((run_dir / "began").exists, "the worker")
+    ShimProcess(run_dir).fail_start("too late")
+    assert ShimProcess(run_dir).end() is None
+    finish(run_dir, shim)
+    end = ShimProcess(run_dir).end()
+    assert end is not None
+    assert end["code"] == 0
+    assert not (run_dir / "error.json").exists()
+
+
+async def test_an_interpreter_that_ends_at_once_is_told(run_dir: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 7\n")
+    broken.chmod(0o700)
+    process = ShimProcess(run_dir)
+    interpreter = Interpreter(str(broken), (), lambda: None)
+    try:
+        with pytest.raises(WorkerStartError, match="ended with code 7 before it began"):
+            await process.start(interpreter, spec(run_dir))
+    finally:
+        await interpreter.close()
+    ended = outcome(process)
+    assert ended is not None
+    assert ended.cause is not None
+    assert "ended with code 7" in ended.cause.message
+
+
+@pytest.mark.parametrize("name", ["claim.json", "start.json"])
+@pytest.mark.parametrize("reused", ["pid", "session", "namespace", "boot"])
+def test_whoever_has_the_pids_of_a_lost_run_now_is_left_alone(run_dir: Path, name: str, reused: str) -> None:
+    strangers = [subprocess.Popen(["sleep", "1000"], start_new_session=reused == "session") for _ in range(2)]
+    try:
+        shim, worker = ({"pid": stranger.pid, "ticks": 1} for stranger in strangers)
+        place = dict(run_files.here())
+        if reused in ("namespace", "boot"):  # the same start times, but of another world
+            shim["ticks"] = processes.start_ticks(shim["pid"]) or 0
+            worker["ticks"] = processes.start_ticks(worker["pid"]) or 0
+            place |= {"pid_namespace": 1} if reused == "namespace" else {"boot_id": "another"}
+        content = {"by": "shim", "shim": shim, "worker": worker, "control": "", "time": 1.0, **place}
+        write_json(run_dir / name, content)
+        end = ShimProcess(run_dir).end()
+        assert end is not None
+        reason = "killed" if name == "start.json" else "killed_at_start"
+        assert end["lost"] == {"reason": "restarted" if reused == "boot" else reason, "pid": shim["pid"]}
+        assert all(stranger.poll() is None for stranger in strangers)
+        written = (run_dir / "exit.json").read_text()
+        assert ShimProcess(run_dir).end() == end
+        assert (run_dir / "exit.json").read_text() == written
+    finally:
+        for stranger in strangers:
+            stranger.kill()
+            stranger.wait()
+
+
+def test_a_run_of_another_container_that_goes_on_is_not_lost(run_dir: Path) -> None:
+    descriptor = run_files.claim(run_dir, "shim")
+    assert descriptor is not None
+    claim = json.loads((run_dir / "claim.json").read_text())
+    (run_dir / "claim.json").write_text(json.dumps(claim | {"pid_namespace": 1}))
+    assert ShimProcess(run_dir).end() is None
+    os.close(descriptor)
+    assert ShimProcess(run_dir).end() is not None
+
+
+CHILDREN = {
+    "executed": "subprocess.Popen(['setsid', 'sleep', '1000'])",
+    "forked": "os.fork() or (os.setsid(), time.sleep(1000))",
+    "twice forked": "os.fork() or (os.setsid(), os.fork() or time.sleep(1000), os._exit(0))",
+    "below it": "subprocess.Popen(['setsid', 'env', '-i', 'sh', '-c', 'sleep 1000 & wait'])",
+}
+
+
+@pytest.mark.parametrize("child", list(CHILDREN))
+def test_what_left_the_session_of_a_killed_shim_is_found(
+    run_dir: Path, started: list[subprocess.Popen[bytes]], child: str
+) -> None:
+    text = f"import os, subprocess, time\n{CHILDREN[child]}\n{WAITS}"
+    (run_dir / "code" / "code.py").write_text(text)
+    shim = begin_shim(run_dir, started)
+    until((run_dir / "began").exists, "the worker")
+    below = set(processes.descendants(shim.pid))
+    assert len(below) > 1
+    os.kill(shim.pid, signal.SIGKILL)
+    shim.wait()
+    ended = ending(ShimProcess(run_dir))
+    assert ended is not None
+    assert ended.code == "lost"
+    assert "guards this session" in ended.message
+    if child == "below it":  # an emptied environment, and nobody left above it: no proof, no signal
+        left = {pid for pid in below if processes.is_alive(pid, None)}
+        for pid in left:
+            processes.kill(pid)
+    else:
+        until(lambda: not any(processes.is_alive(pid, None) for pid in below), "the end of all that was left")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"ended_at": "now"}', '{"shim": {"pid": "x"}, "boot_id": 3}', "null", "1e999"],
+)
+@pytest.mark.parametrize("name", ["claim.json", "start.json", "exit.json", "stop", "error.json"])
+def test_a_file_of_another_shape_is_as_good_as_none(run_dir: Path, name: str, text: str) -> None:
+    (run_dir / name).write_text(text)
+    readers = (
+        run_files.read_claim,
+        run_files.read_start,
+        run_files.read_exit,
+        run_files.read_stop,
+        run_files.read_error,
+    )
+    assert [reader(run_dir) for reader in readers] == [None] * 5
+    ShimProcess(run_dir).end()

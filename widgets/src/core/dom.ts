@@ -1,0 +1,53 @@
+// Makes elements. The rule of this package: data become text nodes, never markup.
+
+/** What an element is made of besides its children. */
+export interface ElementOptions {
+  class?: string;
+  text?: string;
+  title?: string;
+  /** Attributes as they are written, such as `aria-label`. */
+  attrs?: Readonly<Record<string, string>>;
+}
+
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  options: ElementOptions = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  if (options.class) {
+    made.className = options.class;
+  }
+  if (options.title) {
+    made.title = options.title;
+  }
+  if (options.text !== undefined) {
+    made.textContent = options.text;
+  }
+  for (const [name, value] of Object.entries(options.attrs ?? {})) {
+    made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Make a button that calls `onClick` until `signal` aborts. */
+export function button(options: ElementOptions, onClick: () => void, signal: AbortSignal): HTMLButtonElement {
+  const made = element('button', options);
+  made.type = 'button';
+  made.addEventListener('click', onClick, { signal });
+  return made;
+}
+
+/** Set text only when it differs, so that nothing is laid out for nothing. */
+export function setText(target: HTMLElement, text: string): void {
+  if (target.textContent !== text) {
+    target.textContent = text;
+  }
+}
+
+export function setHidden(target: HTMLElement, hidden: boolean): void {
+  if (target.hidden !== hidden) {
+    target.hidden = hidden;
+  }
+}

@@ -1,0 +1,415 @@
+// The table of runs: a page of the engine's list, asked again once a second while somebody looks at it.
+// The rule: everything that is shown comes from one request; no run has a stream of its own here.
+
+import { CHART_STYLES } from '../chart/styles';
+import { button, element, setHidden, setText } from '../core/dom';
+import { DrawScheduler } from '../core/draw_scheduler';
+import { messageOf } from '../core/errors';
+import { formatCount } from '../core/format';
+import { addStyles } from '../core/styles';
+import { isEnded, isResumable } from '../training/labels';
+import { mountTraining } from '../training/training_view';
+import type { Transport } from '../transport/transport';
+import type { Status, Training } from '../wire';
+import { ActionBar } from './action_bar';
+import { type Best, columnsOf, defaultMetric, metricKeys } from './columns';
+import { Compare } from './compare';
+import { Grid } from './grid';
+import { ListClient, type ListPage, type ListQuery } from './list_client';
+import { RerunForm } from './rerun_form';
+import { RUNS_STYLES } from './styles';
+
+/** What a host provides. */
+export interface RunsTableOptions {
+  element: HTMLElement;
+  /** The way to the engine; without one only the snapshot is drawn. */
+  transport: Transport;
+  /** The list as it was when the notebook was saved. */
+  snapshot: readonly Training[];
+  /** Only these at first; empty for all. */
+  statuses: readonly Status[];
+  pageSize: number;
+  /** Ends the table and all it holds. */
+  signal: AbortSignal;
+}
+
+const POLL_MS = 1_000;
+const TYPING_MS = 200;
+const STATUSES: readonly Status[] = ['starting', 'processing', 'succeeded', 'failed', 'canceled'];
+
+/** Draw a table until `options.signal` aborts. */
+export function mountRunsTable(options: RunsTableOptions): void {
+  new RunsTable(options);
+}
+
+class RunsTable {
+  readonly #options: RunsTableOptions;
+  readonly #client: ListClient;
+  readonly #root: HTMLElement;
+  readonly #scheduler: DrawScheduler;
+  readonly #grid: Grid;
+  readonly #actions: ActionBar;
+  readonly #compare: Compare;
+  readonly #rerun: RerunForm;
+  readonly #search = element('input', {
+    attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' },
+  });
+  readonly #status = element('select', { attrs: { 'aria-label': 'Filter by status' } });
+  readonly #metric = element('select', { attrs: { 'aria-label': 'Metric' } });
+  readonly #best = element('select', { attrs: { 'aria-label': 'Best is' } });
+  readonly #note = element('div', { class: 'jx-runs-note', attrs: { role: 'status' } });
+  readonly #count = element('span');
+  readonly #previous: HTMLButtonElement;
+  readonly #next: HTMLButtonElement;
+  readonly #panelHost = element('div');
+  readonly #panel = element('div', { class: 'jx-runs-panel' });
+  #opened = new AbortController();
+  #openedId: string | null = null;
+  #page: ListPage;
+  #query: ListQuery;
+  #metricChosen: string | null = null;
+  #asking = false;
+  #lastRequest = 0;
+  #known = new Map<string, Training>();
+  #live = false;
+
+  constructor(options: RunsTableOptions) {
+    const { signal } = options;
+    this.#options = options;
+    this.#client = new ListClient(options.transport);
+    this.#query = {
+      statuses: options.statuses,
+      text: '',
+      sort: '-created_at',
+      limit: options.pageSize,
+      offset: 0,
+    };
+    this.#page = { trainings: [...options.snapshot], total: options.snapshot.length, counts: {}, offset: 0 };
+    this.#grid = new Grid(
+      {
+        sort: column =>
+          this.#ask({
+            sort:
+              this.#query.sort === column
+                ? `-${column}`
+                : this.#query.sort === `-${column}`
+                  ? column
+                  : firstOrder(column),
+            offset: 0,
+          }),
+        open: training => this.#open(training),
+        selected: () => this.#scheduler.request(),
+        label: (training, labels) => void this.#do(() => this.#client.label(training.id, labels)),
+      },
+      signal
+    );
+    this.#compare = new Compare(options.transport, () => this.#scheduler.request(), signal);
+    this.#actions = new ActionBar(
+      {
+        compare: () => this.#compare.show(this.#compare.isOpen ? [] : this.#selected()),
+        rerun: () => {
+          const selected = this.#selected();
+          if (selected.length === 1) {
+            this.#rerun.show(this.#rerun.isOpen ? null : selected[0]);
+          } else {
+            void this.#each(training => this.#client.rerun(training.id));
+          }
+        },
+        resume: () =>
+          void this.#each(
+            async training => this.#started(await this.#client.resume(training.id)),
+            isResumable
+          ),
+        cancel: () =>
+          void this.#each(
+            training => this.#client.cancel(training.id),
+            training => !isEnded(training.status)
+          ),
+        remove: () =>
+          void this.#each(
+            training => this.#client.remove(training.id),
+            training => isEnded(training.status)
+          ),
+        clear: () => {
+          this.#grid.selection.clear();
+          this.#compare.show([]);
+          this.#rerun.show(null);
+          this.#draw();
+        },
+      },
+      signal
+    );
+    this.#rerun = new RerunForm(
+      {
+        schema: training => this.#client.schema(training),
+        start: (training, changes) => this.#client.rerun(training.id, changes),
+        started: training => this.#started(training),
+      },
+      signal
+    );
+    const move = (by: number) =>
+      this.#ask({ offset: Math.max(0, this.#query.offset + by * options.pageSize) });
+    this.#previous = button(
+      {
+        class: 'jx-button',
+        text: '‹',
+        title: 'Previous page',
+        attrs: { 'aria-label': 'Previous page' },
+      },
+      () => move(-1),
+      signal
+    );
+    this.#next = button(
+      { class: 'jx-button', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } },
+      () => move(1),
+      signal
+    );
+    for (const [value, text] of [
+      ['auto', 'auto'],
+      ['min', 'min'],
+      ['max', 'max'],
+    ]) {
+      this.#best.append(element('option', { text, attrs: { value } }));
+    }
+    const close = button(
+      { class: 'jx-link', text: 'Close', attrs: { 'aria-label': 'Close the training' } },
+      () => this.#close(),
+      signal
+    );
+    this.#panel.append(element('div', { class: 'jx-runs-panel-head' }, close), this.#panelHost);
+    const bar = element(
+      'div',
+      { class: 'jx-runs-bar' },
+      this.#search,
+      this.#status,
+      element('label', {}, 'metric', this.#metric),
+      element('label', {}, 'best', this.#best),
+      element('span', { class: 'jx-spacer' }),
+      this.#count,
+      this.#previous,
+      this.#next
+    );
+    this.#root = element(
+      'section',
+      { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } },
+      bar,
+      this.#actions.node,
+      this.#rerun.node,
+      this.#note,
+      this.#grid.node,
+      this.#compare.node,
+      this.#panel
+    );
+    options.element.replaceChildren(this.#root);
+    addStyles(this.#root, CHART_STYLES, RUNS_STYLES);
+    this.#scheduler = new DrawScheduler(
+      this.#root,
+      () => this.#draw(),
+      inSight => inSight && void this.#refresh(),
+      signal
+    );
+    this.#listen(signal);
+    this.#draw();
+  }
+
+  #listen(signal: AbortSignal): void {
+    let typing: ReturnType<typeof setTimeout> | undefined;
+    this.#search.addEventListener('keydown', event => event.stopPropagation(), { signal });
+    this.#search.addEventListener(
+      'input',
+      () => {
+        clearTimeout(typing);
+        typing = setTimeout(() => this.#ask({ text: this.#search.value.trim(), offset: 0 }), TYPING_MS);
+      },
+      { signal }
+    );
+    const filter = () =>
+      this.#ask({
+        statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [],
+        offset: 0,
+      });
+    this.#status.addEventListener('change', filter, { signal });
+    const request = () => this.#scheduler.request();
+    this.#metric.addEventListener(
+      'change',
+      () => {
+        this.#metricChosen = this.#metric.value;
+        request();
+      },
+      { signal }
+    );
+    this.#best.addEventListener('change', request, { signal });
+    const ticker = setInterval(() => this.#scheduler.inSight && void this.#refresh(), POLL_MS);
+    signal.addEventListener('abort', () => {
+      clearInterval(ticker);
+      clearTimeout(typing);
+      this.#opened.abort();
+      this.#root.remove();
+    });
+  }
+
+  #ask(change: Partial<ListQuery>): void {
+    this.#query = { ...this.#query, ...change };
+    this.#scheduler.request();
+    void this.#refresh(true);
+  }
+
+  // A poll waits for its turn; what a person asked for is sent at once, and answers to earlier questions are
+  // dropped.
+  async #refresh(awaited = false): Promise<void> {
+    if ((this.#asking && !awaited) || this.#options.signal.aborted) {
+      return;
+    }
+    const request = ++this.#lastRequest;
+    this.#asking = true;
+    try {
+      const page = await this.#client.page(this.#query);
+      if (request !== this.#lastRequest) {
+        return;
+      }
+      this.#page = page;
+      this.#live = true;
+      this.#say('');
+      for (const training of page.trainings) {
+        this.#known.set(training.id, training);
+      }
+      if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
+        this.#compare.refresh();
+      }
+    } catch (error) {
+      if (request !== this.#lastRequest) {
+        return;
+      }
+      this.#live = false;
+      this.#say(`Not live: ${messageOf(error)}`, 'error');
+    }
+    this.#asking = false;
+    if (awaited) {
+      this.#scheduler.hurry();
+    } else {
+      this.#scheduler.request();
+    }
+  }
+
+  #selected(): Training[] {
+    return [...this.#grid.selection].flatMap(id => this.#known.get(id) ?? []);
+  }
+
+  async #each(
+    work: (training: Training) => Promise<unknown>,
+    which: (training: Training) => boolean = () => true
+  ): Promise<void> {
+    await this.#do(async () => {
+      for (const training of this.#selected().filter(which)) {
+        await work(training);
+      }
+    });
+  }
+
+  async #do(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+      this.#actions.say('');
+    } catch (error) {
+      this.#actions.say(messageOf(error));
+    }
+    this.#ask({});
+  }
+
+  #started(training: Training): void {
+    this.#openedId = null;
+    this.#open(training);
+    this.#ask({});
+  }
+
+  #close(): void {
+    this.#opened.abort();
+    this.#openedId = null;
+    this.#scheduler.request();
+  }
+
+  #open(training: Training): void {
+    this.#opened.abort();
+    this.#opened = new AbortController();
+    this.#openedId = this.#openedId === training.id ? null : training.id;
+    if (this.#openedId !== null) {
+      mountTraining({
+        element: this.#panelHost,
+        trainingId: training.id,
+        transport: this.#options.transport,
+        snapshot: training,
+        signal: this.#opened.signal,
+        onResumed: next => this.#started(next),
+      });
+    }
+    this.#scheduler.request();
+  }
+
+  #say(text: string, tone = 'info'): void {
+    setText(this.#note, text);
+    this.#note.dataset.tone = tone;
+  }
+
+  #draw(): void {
+    const { trainings, total, counts, offset } = this.#page;
+    for (const id of this.#grid.selection) {
+      if (this.#live && !trainings.some(training => training.id === id)) {
+        this.#grid.selection.delete(id); // what is not seen is not acted upon
+      }
+    }
+    const keys = metricKeys(trainings);
+    this.#metricChosen =
+      this.#metricChosen !== null && keys.includes(this.#metricChosen)
+        ? this.#metricChosen
+        : defaultMetric(keys);
+    fill(
+      this.#metric,
+      keys.map(key => [key, key]),
+      this.#metricChosen ?? ''
+    );
+    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    fill(
+      this.#status,
+      [
+        ['', `all (${formatCount(all)})`],
+        ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`]),
+      ],
+      this.#query.statuses.join(',')
+    );
+    const columns = columnsOf(trainings, this.#metricChosen, this.#best.value as Best);
+    this.#grid.draw(trainings, columns, this.#query.sort, Date.now(), this.#live, this.#openedId);
+    setText(
+      this.#count,
+      total === 0
+        ? 'no trainings'
+        : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`
+    );
+    this.#previous.disabled = !this.#live || this.#query.offset === 0;
+    this.#next.disabled = !this.#live || offset + trainings.length >= total;
+    for (const pager of [this.#previous, this.#next]) {
+      setHidden(pager, this.#query.offset === 0 && trainings.length >= total);
+    }
+    this.#actions.draw(this.#selected(), this.#compare.isOpen);
+    setHidden(this.#panel, this.#openedId === null);
+    this.#compare.draw();
+  }
+}
+
+function firstOrder(column: string): string {
+  return ['name', 'id', 'status'].includes(column) || /^(min|last|input):/.test(column)
+    ? column
+    : `-${column}`;
+}
+
+function fill(select: HTMLSelectElement, options: string[][], value: string): void {
+  const wanted = JSON.stringify(options);
+  if (select.dataset.options !== wanted && document.activeElement !== select) {
+    select.dataset.options = wanted;
+    select.replaceChildren(
+      ...options.map(([key, text]) => element('option', { text, attrs: { value: key } }))
+    );
+  }
+  if (document.activeElement !== select || select.value === '') {
+    select.value = value;
+  }
+}

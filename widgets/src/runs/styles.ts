@@ -1,0 +1,243 @@
+// What the table of runs looks like beyond the shared styles.
+
+import { css, type StyleSheet } from '../core/styles';
+
+const CSS = css`
+  .jx-runs-bar {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 8px;
+    align-items: center;
+    padding: 10px 14px 6px;
+    font-size: 12px;
+    color: var(--jx-muted);
+  }
+  .jx-runs-bar input,
+  .jx-runs-bar select,
+  .jx-runs-edit {
+    height: 26px;
+    padding: 0 8px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    font: inherit;
+    font-size: 12px;
+  }
+  .jx-runs-bar input[type='search'] {
+    width: 220px;
+  }
+  .jx-runs-bar label {
+    display: inline-flex;
+    gap: 6px;
+    align-items: center;
+  }
+  .jx-runs-bar select {
+    max-width: 180px;
+  }
+  .jx-runs :is(input, select):focus-visible {
+    outline: 2px solid var(--jx-accent);
+    outline-offset: 0;
+  }
+  .jx-runs-scroll {
+    overflow-x: auto;
+  }
+  .jx-panel .jx-table,
+  .jx-panel .jx-diff {
+    width: 100%;
+    border-collapse: collapse;
+    border: 0;
+    font-size: 12px;
+    margin: 0;
+    table-layout: auto;
+  }
+  .jx-panel :is(.jx-table, .jx-diff) :is(th, td) {
+    padding: 4px 8px;
+    text-align: left;
+    white-space: nowrap;
+    border: 0;
+    border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
+    max-width: 240px;
+    overflow: hidden;
+    text-overflow: ellipsis;
+    color: var(--jx-text);
+    background: none;
+    font-weight: normal;
+  }
+  .jx-panel .jx-table :is(th, td):first-child {
+    padding-left: 14px;
+  }
+  .jx-panel .jx-table thead th,
+  .jx-panel .jx-diff :is(thead th, th[scope='row']) {
+    color: var(--jx-muted);
+    font-weight: 600;
+  }
+  .jx-panel .jx-table .jx-num {
+    text-align: right;
+  }
+  .jx-table thead button {
+    padding: 0;
+    border: 0;
+    background: none;
+    cursor: pointer;
+    font-weight: 600;
+    font-size: 12px;
+    color: var(--jx-muted);
+  }
+  .jx-table thead button:hover {
+    color: var(--jx-text);
+  }
+  .jx-table tbody tr:hover td {
+    background: color-mix(in srgb, var(--jx-text) 4%, transparent);
+  }
+  .jx-table tbody tr[aria-selected='true'] td {
+    background: color-mix(in srgb, var(--jx-accent) 10%, transparent);
+  }
+  .jx-table .jx-open {
+    padding: 0;
+    border: 0;
+    background: none;
+    cursor: pointer;
+    font-weight: 600;
+    font-size: 12px;
+  }
+  .jx-table .jx-open[aria-expanded='true'] {
+    color: var(--jx-accent);
+  }
+  .jx-runs-panel-head {
+    display: flex;
+    justify-content: flex-end;
+    padding-top: 6px;
+    font-size: 12px;
+  }
+  .jx-table .jx-open:hover {
+    text-decoration: underline;
+  }
+  .jx-table .jx-runid {
+    font: 11px var(--jx-mono);
+    color: var(--jx-muted);
+  }
+  .jx-table .jx-label {
+    padding: 0 2px;
+    border: 0;
+    background: none;
+    cursor: text;
+    font-size: 12px;
+    max-width: 200px;
+    overflow: hidden;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+    text-align: left;
+    min-width: 40px;
+  }
+  .jx-table .jx-label-none {
+    color: var(--jx-muted);
+    opacity: 0.55;
+  }
+  .jx-table .jx-label:hover {
+    background: color-mix(in srgb, var(--jx-text) 8%, transparent);
+  }
+  .jx-runs-note {
+    padding: 4px 14px;
+    font-size: 12px;
+    color: var(--jx-muted);
+  }
+  .jx-runs-note:empty {
+    display: none;
+  }
+  .jx-runs-note[data-tone='error'] {
+    color: var(--jx-error);
+  }
+  .jx-compare {
+    border-top: 1px solid var(--jx-border);
+    padding: 8px 0 10px;
+  }
+  .jx-compare-head {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    justify-content: space-between;
+    gap: 2px 16px;
+    margin-bottom: 4px;
+  }
+  .jx-panel .jx-run-names {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 2px 16px;
+    list-style: none;
+    margin: 0;
+    padding: 0;
+    font-size: 12px;
+    font-weight: 600;
+  }
+  .jx-panel .jx-run-names li {
+    display: inline-flex;
+    align-items: center;
+    gap: 6px;
+    margin: 0;
+  }
+  .jx-compare-head .jx-toolbar {
+    flex: 1 1 auto;
+  }
+  .jx-compare .jx-diff {
+    width: auto;
+    margin: 6px 14px 0;
+  }
+  .jx-again {
+    padding: 8px 14px 12px;
+    border-bottom: 1px solid var(--jx-border);
+    background: color-mix(in srgb, var(--jx-text) 2.5%, transparent);
+    font-size: 12px;
+  }
+  .jx-again-title {
+    font-weight: 600;
+    margin-bottom: 6px;
+  }
+  .jx-again-inputs {
+    display: grid;
+    grid-template-columns: repeat(auto-fill, minmax(min(260px, 100%), 1fr));
+    gap: 6px 20px;
+  }
+  .jx-again-inputs label {
+    display: flex;
+    align-items: center;
+    gap: 8px;
+    min-width: 0;
+  }
+  .jx-again-inputs label span {
+    flex: 0 0 96px;
+    overflow: hidden;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+    color: var(--jx-muted);
+  }
+  .jx-again-inputs :is(input, select) {
+    flex: 1 1 auto;
+    min-width: 0;
+    height: 26px;
+    padding: 0 8px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    font: 12px var(--jx-mono);
+  }
+  .jx-again .jx-bad:not(:empty) {
+    margin-top: 8px;
+  }
+  .jx-again-end {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 8px;
+    align-items: center;
+    margin-top: 10px;
+  }
+  .jx-again-told {
+    color: var(--jx-muted);
+  }
+  .jx-runs-panel {
+    padding: 0 14px 8px;
+  }
+`;
+
+export const RUNS_STYLES: StyleSheet = { id: 'jupyter-ext-runs-style', text: CSS };
