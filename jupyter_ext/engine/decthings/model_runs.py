@@ -10,15 +10,13 @@ import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from jupyter_ext.engine.decthings.model_store import StoredModel
+from jupyter_ext.engine.decthings.run import Run, RunFailed, SessionParameter, Words
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.service import DebugSessionService
-from jupyter_ext.ids import new_training_id
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.protocol.decthings.tensors import Layout
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugTraining, SessionExit
 
@@ -27,95 +25,6 @@ KEEP_EVALUATIONS_S = 600.0
 _METRICS_AT_ONCE = 1000
 _CANCEL_WAIT_S = 3.0
 _DECTHINGS = {"encoding": "decthings"}
-
-
-class RunError(TypedDict):
-    """Why a run ended before its time: `code` as on the wire, and what belongs to it; `at` is the step it happened in."""
-
-    code: str
-    at: NotRequired[str]
-    exceptionDetails: NotRequired[str]
-    exitCode: NotRequired[int | None]
-    signal: NotRequired[str | None]
-    oom: NotRequired[bool]
-    reason: NotRequired[str]
-    details: NotRequired[str]
-
-
-class SessionParameter(TypedDict):
-    """A parameter of a session's call; with `dataset` (`path`, `key`) its tensors are there, else in a blob."""
-
-    name: str
-    dataset: NotRequired[dict[str, str]]
-
-
-RunState = Literal["starting", "running", "gettingState", "completed", "failed"]
-
-
-class RunFailed(Exception):
-    """A run ended before its time.
-
-    Attributes:
-        error: `code` as on the wire, and what belongs to it; `at` is where, if that is told with this code.
-    """
-
-    def __init__(self, code: str, at: str | None = None, **more: Any) -> None:
-        super().__init__(code)
-        self.error: RunError = {"code": code, **({"at": at} if at else {}), **more}  # type: ignore[typeddict-item]
-
-
-@dataclass
-class Phases:
-    """How long each step of a run took, milliseconds, and which is under way."""
-
-    done: dict[str, int] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def total(self) -> int:
-        """Return the time since the run began."""
-        return int((time.monotonic() - self.began) * 1000)
-
-
-@dataclass
-class Run:
-    """One training or evaluation.
-
-    Attributes:
-        location: Where it runs, as the wire has it.
-        words: The vocabulary that it was begun in.
-        from_state: The state or version that it takes; `None` for the active one.
-        new_name: What to call the state or version that comes out of a training.
-        layout: How media of its outputs are to be written.
-        reported: What its session last said of its training.
-        result: Of an evaluation: the outputs and their blobs.
-    """
-
-    model_id: str
-    location: dict[str, Any]
-    words: Literal["state", "version"] = "state"
-    from_state: str | None = None
-    new_name: str | None = None
-    layout: Layout = "new"
-    id: str = field(default_factory=lambda: str(new_training_id()))
-    created_at: float = field(default_factory=time.time)
-    finished_at: float | None = None
-    state: RunState = "starting"
-    phases: Phases = field(default_factory=Phases)
-    error: RunError | None = None
-    session_id: str | None = None
-    reported: DebugTraining | None = None
-    metrics: dict[str, list[tuple[float, bytes]]] = field(default_factory=dict)
-    created_state: str | None = None
-    result: tuple[list[dict[str, str]], list[bytes]] | None = None
-    task: asyncio.Task[None] | None = None
-    canceled: bool = False
-    samples: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self.state in ("completed", "failed")
 
 
 class ModelRuns:
@@ -153,7 +62,7 @@ class ModelRuns:
         params: list[SessionParameter],
         blobs: Sequence[Any],
         location: dict[str, Any],
-        words: Literal["state", "version"] = "state",
+        words: Words = "state",
     ) -> Run:
         """Begin to train a model from a state; what comes out becomes a new state of this name."""
         run = Run(model.id, location, words, state_id, new_name)
@@ -189,7 +98,7 @@ class ModelRuns:
         blobs: Sequence[Any],
         location: dict[str, Any],
         state_id: str | None = None,
-        words: Literal["state", "version"] = "state",
+        words: Words = "state",
     ) -> Run:
         """Begin to evaluate a state of a model, by default the active one."""
         run = Run(model.id, location, words, model.state(state_id)["id"])
@@ -216,7 +125,7 @@ class ModelRuns:
         params: list[SessionParameter],
         blobs: Sequence[Any],
         location: dict[str, Any],
-        words: Literal["state", "version"] = "state",
+        words: Words = "state",
     ) -> Run:
         """Begin to make a first state."""
         run = Run(model.id, location, words)

@@ -15,7 +15,7 @@ import numpy as np
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
-from jupyter_ext.ipc import values
+from jupyter_ext.ipc import json_values, values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.decthings_codec import encode_metric
 from jupyter_ext.ipc.journal_format import parse_journal_name
@@ -134,7 +134,10 @@ def complete(session_dir: Path, reported: Mapping[str, Any]) -> dict[str, Any]:
         if record is not None and (path.name not in last or record.state != "running"):
             last[path.name] = record.model_dump(mode="json", exclude={"types"}) | {"id": path.name}
     trainings = sorted(last.values(), key=lambda one: str(one.get("created_at")))
-    return {**reported, "trainings": [_counted(session_dir, one) for one in trainings]}
+    found: dict[str, Any] = json_values.clean(
+        {**reported, "trainings": [_counted(session_dir, one) for one in trainings]}
+    )
+    return found
 
 
 def _counted(session_dir: Path, training: dict[str, Any]) -> dict[str, Any]:

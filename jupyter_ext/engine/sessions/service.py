@@ -29,9 +29,10 @@ from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ids import is_training_id
+from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
@@ -79,18 +80,25 @@ class DebugSessionService:
         for session_dir in sorted(self._sessions_dir.iterdir()):
             if not is_training_id(session_dir.name):
                 continue
-            record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
-            if record is None:
-                continue
-            self._take_load(record)
-            self._records[record.id] = record
-            if read_exit(session_dir) is not None:
-                last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
-                record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
-                self._end(record)
-            else:
-                self._follow(record)
+            try:
+                await self._adopt(session_dir)
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                records.set_aside(session_dir, records.why(error))  # it harms no other
+                self._records.pop(session_dir.name, None)
         await self._forget_oldest()
+
+    async def _adopt(self, session_dir: Path) -> None:
+        record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
+        if record is None:
+            return
+        self._take_load(record)
+        self._records[record.id] = record
+        if read_exit(session_dir) is not None:
+            last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
+            record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
+            self._end(record)
+        else:
+            self._follow(record)
 
     async def close(self) -> None:
         """Stop following; every session goes on."""
@@ -343,7 +351,7 @@ class DebugSessionService:
             log.info("session %s: %s", record.id, error)
 
     def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
-        record.reported = reported
+        record.reported = json_values.clean(reported)
         if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
             if record.status == "starting":
@@ -354,13 +362,14 @@ class DebugSessionService:
 
     def _take_load(self, record: SessionRecord) -> None:
         loaded = read_json(record.session_dir / "load.json")
-        if loaded is not None and not loaded["ok"] and record.num_codes == 1:
-            record.code_error = loaded["error"]
+        if isinstance(loaded, dict) and loaded.get("ok") is False and record.num_codes == 1:
+            error = loaded.get("error")
+            record.code_error = json_values.clean(error) if isinstance(error, dict) else {"code": "internal"}
 
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.process)
         record.move("ended")
-        write_json(record.session_dir / "last.json", record.reported)
+        records.replace(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()

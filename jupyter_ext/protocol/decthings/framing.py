@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_ext.ipc import json_values
 from jupyter_ext.protocol.decthings import varint
 from jupyter_ext.protocol.decthings.varint import WireError
 
@@ -100,8 +101,8 @@ def decode_request(body: Buffer) -> Message:
 
 
 def encode_response(content: Any, blobs: Sequence[Buffer] = ()) -> bytes:
-    """Return the body of a response."""
-    text = _json(content)
+    """Return the body of a response; what JSON cannot carry is replaced as `json_values` says."""
+    text = json_values.dump(content)
     parts: list[Buffer] = [varint.encode(len(text)), text]
     for blob in blobs:
         parts += (varint.encode(_size(blob)), blob)

@@ -56,7 +56,8 @@ class UserCodeRunner:
         left = asyncio.ensure_future(call.canceled.wait())
         try:
             await self._begun(call, job, taking, left)
-            await asyncio.wait({taking, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not (taking.done() or left.done()):
+                await asyncio.wait({taking, left}, return_when=asyncio.FIRST_COMPLETED)
             if not taking.done():
                 self._state.scheduler.interrupt(job)
             result = await taking

@@ -34,6 +34,7 @@ import torch
 class Net(torch.nn.Module):
     def __init__(self):
         super().__init__()
+        torch.manual_seed(0)  # some beginnings have every unit of the first layer at zero
         self.first = torch.nn.Linear(3, 3)
         self.second = torch.nn.Linear(3, 1)
 
@@ -206,9 +207,9 @@ def _heard_by_another_user(port: int) -> bytes:
     script = (
         "import os, socket, sys\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        f"s = socket.create_connection(('127.0.0.1', {port}), timeout=20)\n"
         'body = b\'{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}\'\n'
         "try:\n"
+        f"    s = socket.create_connection(('127.0.0.1', {port}), timeout=20)\n"
         "    s.sendall(b'Content-Length: %d\\r\\n\\r\\n' % len(body) + body)\n"
         "    sys.stdout.buffer.write(s.recv(1000))\n"
         "except ConnectionError:\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jupyter_ext.engine.decthings.model_runs import ModelRuns, Run, RunFailed
+from jupyter_ext.engine.decthings.model_runs import ModelRuns
+from jupyter_ext.engine.decthings.run import Run, RunFailed
 
 
 class SlowToEnd:

@@ -7,11 +7,11 @@ asked in.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.sessions import details
-from jupyter_ext.engine.decthings.model_runs import ModelRuns, Run, RunError
+from jupyter_ext.engine.decthings.model_runs import ModelRuns
 from jupyter_ext.engine.decthings.model_store import (
     ModelNotFound,
     ModelStore,
@@ -19,8 +19,8 @@ from jupyter_ext.engine.decthings.model_store import (
     StoredModel,
     StoredState,
 )
+from jupyter_ext.engine.decthings.run import Run, RunError, Words
 
-Words = Literal["state", "version"]
 _NOT_FOUND = {"state": "state_not_found", "version": "model_version_not_found"}
 _VERSION_DURATIONS = {
     "createInstantiatedModel": "instantiateModel",

@@ -10,12 +10,12 @@ from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
-from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, Words, durations_of, error_of, finished
+from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, durations_of, error_of, finished
 from jupyter_ext.engine.api.decthings.rpc import Methods
 from jupyter_ext.engine.api.decthings.runnable import check_runnable
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls
-from jupyter_ext.engine.decthings.model_runs import Run
 from jupyter_ext.engine.decthings.model_store import StoredModel
+from jupyter_ext.engine.decthings.run import Run, Words
 
 
 class ModelStateRpc:

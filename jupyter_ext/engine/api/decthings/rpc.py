@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Answer, Blobs, Call, Invalid, Refusal
+from jupyter_ext.ipc import json_values
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Rpc:
         try:
             if not isinstance(call.params, dict):
                 raise Invalid("params", "must be an object")
+            if (wrong := json_values.fault(call.params)) is not None:
+                raise Invalid(wrong[0] or "params", wrong[1])
             result, blobs = await method(call)
         except Refusal as refusal:
             return {"error": refusal.error}, ()

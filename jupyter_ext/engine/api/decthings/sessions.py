@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_ext.engine.api.decthings.calls import Invalid, Provider, Refusal
 from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
-from jupyter_ext.engine.decthings.model_runs import SessionParameter
+from jupyter_ext.engine.decthings.run import SessionParameter
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, check

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.requests import answer, json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
-from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents, Stream
 from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionLaunch
 from jupyter_ext.engine.sessions.pending_code import MAX_BUNDLE_BYTES
@@ -175,7 +174,7 @@ async def _send_all(socket: WebSocket, events: SessionEvents) -> None:
             )
         else:
             message = SessionEnd(exit=event)
-        await socket.send_text(message.model_dump_json())
+        await send_json(socket, message.model_dump(mode="json"))
 
 
 def _launch_of(body: dict[str, Any], python: str) -> SessionLaunch:
@@ -232,6 +231,6 @@ def _refused(error: CallError) -> Response:
         "title": str(content.get("code")),
         "detail": str(error),
         "status": status,
-        "error": json.loads(json.dumps(content)),
+        "error": content,
     }
     return JSONResponse(body, status, {"Cache-Control": "no-store"}, media_type="application/problem+json")

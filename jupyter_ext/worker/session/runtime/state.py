@@ -79,16 +79,34 @@ class SessionState:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._version = 0
+        self._woken_at = 0
+        self._wakes = False
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use the loop that answers calls."""
         self._loop = loop
 
     def changed(self) -> None:
-        """Say that something changed; from any thread."""
+        """Say that something changed; from any thread.
+
+        The loop is woken at most once in `NEWS_INTERVAL_S`, as every wake-up costs the thread that reports a metric.
+        """
         self._version += 1
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._changed.set)
+        if not self._wakes and self._loop is not None and not self._loop.is_closed():
+            self._wakes = True
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        assert self._loop is not None
+        self._woken_at = self._version
+        self._changed.set()
+        self._loop.call_later(NEWS_INTERVAL_S, self._sleep)
+
+    def _sleep(self) -> None:
+        self._wakes = False
+        if self._version != self._woken_at:  # after that: whoever comes now sees `_wakes`
+            self._wakes = True
+            self._wake()
 
     def touch(self) -> None:
         """Say that somebody uses the session."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -103,6 +104,7 @@ class Training:
         """Add one point to each metric."""
         at = time.time()
         with self._lock:
+            kept: dict[float, dict[str, float]] = {}
             for name, value in values.items():
                 series = self.series.get(name)
                 if series is None:
@@ -110,13 +112,16 @@ class Training:
                 number_of_point = len(series) if step is None else step
                 plain = series.add(at, number_of_point, value)
                 if plain is not None:
-                    self._keep(name, plain, number_of_point, at)
+                    kept.setdefault(number_of_point, {})[name] = plain
+            for number_of_point, numbers in kept.items():
+                self._keep(numbers, number_of_point, at)
         self._on_change()
 
     def set_progress(self, share: float) -> None:
-        """Say how far it is, 0 to 1; what is outside is kept as it is."""
-        self.progress = float(share)
-        self._on_change()
+        """Say how far it is, 0 to 1; what is outside is kept as it is, and what is no finite number is passed over."""
+        if math.isfinite(share):
+            self.progress = float(share)
+            self._on_change()
 
     def on_cancel(self, callback: Callable[[], Any]) -> None:
         """Have a function called when a cancel is asked for; at once where it has been."""
@@ -171,15 +176,15 @@ class Training:
             self._types[name] = tensor_type
             self.record()
 
-    def _keep(self, name: str, number: float, step: float, at: float) -> None:
-        """Write a point to the journal, under the lock; what a disk refuses is dropped there, and stays here."""
+    def _keep(self, numbers: Mapping[str, float], step: float, at: float) -> None:
+        """Write points of one step to the journal, under the lock; what a disk refuses is dropped there, and stays here."""
         if self._journal is None:
             try:
                 self.directory.mkdir(parents=True, exist_ok=True)
             except OSError:
                 return
             self._journal = JournalWriter(self.directory, JOURNAL_STREAM)
-        self._journal.points({name: number}, step, at)
+        self._journal.points(numbers, step, at)
 
     def describe(self) -> dict[str, Any]:
         """Describe it for clients."""
