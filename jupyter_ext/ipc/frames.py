@@ -98,12 +98,13 @@ class Parser:
             raise MalformedFrame(
                 "descriptors are missing; the sender has too few, or this process too many open"
             )
-        header = _read_header(bytes(buffer[begin : begin + num_json]))
-        blobs = self._take_blobs(begin + num_json, lengths)
+        header = _decode_header(bytes(buffer[begin : begin + num_json]))
+        blobs = self._take_blobs(lengths, begin + num_json)
         del buffer[:end]
         return Message(header, blobs)
 
-    def _take_blobs(self, at: int, lengths: list[int]) -> list[memoryview]:
+    def _take_blobs(self, lengths: Sequence[int], at: int) -> list[memoryview]:
+        """Return the blobs of a frame, of which those in the buffer begin at `at`."""
         blobs = []
         for length in lengths:
             if length >= _IN_DESCRIPTOR:
@@ -114,16 +115,16 @@ class Parser:
         return blobs
 
 
-def _check_lengths(lengths: list[int], num_descriptors: int) -> None:
+def _check_lengths(lengths: Sequence[int], num_descriptors: int) -> None:
     if sum(length >= _IN_DESCRIPTOR for length in lengths) != num_descriptors:
         raise MalformedFrame("the number of descriptors is not that of the blobs in them")
     if any(length & ~_IN_DESCRIPTOR > MAX_BLOB_BYTES for length in lengths):
         raise MalformedFrame("a blob is longer than any memory")
 
 
-def _read_header(text: bytes) -> dict[str, Any]:
+def _decode_header(data: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text)
+        header = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise MalformedFrame(f"the header is not JSON: {error}") from error
     if not isinstance(header, dict):
@@ -147,7 +148,7 @@ _POPULATE = getattr(mmap, "MAP_POPULATE", 0)
 
 
 def pack(header: Mapping[str, Any], blobs: Sequence[Buffer]) -> tuple[list[Buffer], list[int]]:
-    """Return the pieces of a frame and the descriptors that go with its first byte."""
+    """Give the pieces of a frame and the descriptors that go with its first byte."""
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > MAX_JSON_BYTES:
         raise ValueError(

@@ -71,7 +71,7 @@ def _encode(value: Any, blobs: list[Buffer], where: str) -> Any:
     if value is None or type(value) in (bool, str):
         return value
     if type(value) in (int, float, complex):
-        return _encode_number(value, blobs, where)
+        return _encode_number(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return {"k": "bytes", "b": _add(blobs, memoryview(value).cast("B"))}
     if isinstance(value, list | tuple | dict):
@@ -87,12 +87,12 @@ def _encode(value: Any, blobs: list[Buffer], where: str) -> Any:
     )
 
 
-def _encode_number(value: complex, blobs: list[Buffer], where: str) -> Any:
+def _encode_number(value: int | float | complex) -> Any:
     if isinstance(value, int):
         return value if -_EXACT_INT < value < _EXACT_INT else {"k": "int", "v": str(value)}
     if isinstance(value, float):
         return value if math.isfinite(value) else {"k": "float", "v": str(value)}
-    return {"k": "complex", "v": [_encode(value.real, blobs, where), _encode(value.imag, blobs, where)]}
+    return {"k": "complex", "v": [_encode_number(value.real), _encode_number(value.imag)]}
 
 
 def _encode_container(
