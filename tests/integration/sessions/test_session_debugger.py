@@ -209,7 +209,9 @@ def _heard_by_another_user(port: int) -> bytes:
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         'body = b\'{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}\'\n'
         "try:\n"
-        f"    s = socket.create_connection(('127.0.0.1', {port}), timeout=20)\n"
+        "    s = socket.socket()\n"
+        "    s.settimeout(20)\n"
+        f"    s.connect(('127.0.0.1', {port}))\n"
         "    s.sendall(b'Content-Length: %d\\r\\n\\r\\n' % len(body) + body)\n"
         "    sys.stdout.buffer.write(s.recv(1000))\n"
         "except ConnectionError:\n"
