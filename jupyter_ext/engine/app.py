@@ -21,7 +21,7 @@ from jupyter_ext.engine.assembly.part import Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
-from jupyter_ext.engine.common import health
+from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.ipc.json_files import write_json
@@ -37,6 +37,7 @@ class Engine:
 
     def __init__(self, where: Locations, settings: EngineSettings) -> None:
         self._where = where
+        disk.assume(where.data_dir)
         self._settings = settings
         self._started_at = time.time()
         self._over = asyncio.Event()
@@ -109,7 +110,10 @@ class Engine:
                 opened.push_async_callback(part.close)
             opened.push_async_callback(self.ports.close)
             await self.ports.open_socket(listener)
-            write_json(self._where.engine_file, self.info().model_dump(mode="json"))
+            try:
+                write_json(self._where.engine_file, self.info().model_dump(mode="json"))
+            except OSError as error:  # for people and tests; nobody needs it to reach us
+                disk.report_disk(error, self._where.engine_file)
             on_ready()
             self.environments.get(sys.executable)
             if self._settings.pieces:

@@ -26,6 +26,11 @@ _SUMMARY = ("train_", "total_flos")
 class JupyterExtCallback(TrainerCallback):  # transformers need not be there for the type checker
     """Reports a `Trainer`'s run to the training that this process runs."""
 
+    def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note that this `Trainer` has a callback that the code gave it, so that the automatic one keeps silent."""
+        if not isinstance(self, AutomaticCallback):
+            _reported.add(id(args))
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Say how far it is; a resumed run begins in the middle."""
         _say_progress(state)
@@ -56,6 +61,37 @@ class JupyterExtCallback(TrainerCallback):  # transformers need not be there for
             checkpoint.save({"folder": folder}, step=state.global_step)
 
 
+class AutomaticCallback(JupyterExtCallback):
+    """The callback that every `Trainer` in a training has; silent where the code gave it one of its own."""
+
+    def _is_silent(self, args: Any) -> bool:
+        return logging.active() is None or id(args) in _reported
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """See `JupyterExtCallback`."""
+        if not self._is_silent(args):
+            super().on_train_begin(args, state, control, **more)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """See `JupyterExtCallback`; whether it stops is left to the code and to Cancel."""
+        if not self._is_silent(args):
+            _say_progress(state)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **more: Any
+    ) -> None:
+        """See `JupyterExtCallback`."""
+        if not self._is_silent(args):
+            super().on_log(args, state, control, logs, **more)
+
+    def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        """Announce nothing: only code that asks for it can go on from there."""
+
+
+_reported: set[int] = set()
+"""Arguments of the trainers that have a callback of the code's own; a trainer keeps them for life, and not its state."""
+
+
 def latest_folder() -> str | None:
     """Give the folder of the newest checkpoint that a `Trainer` can go on from, or `None` at a fresh start."""
     found = checkpoint.latest()
@@ -64,8 +100,8 @@ def latest_folder() -> str | None:
 
 
 def _say_progress(state: Any) -> None:
-    if state.is_world_process_zero:
-        logging.progress(state.global_step, state.max_steps if state.max_steps > 0 else None)
+    if state.is_world_process_zero and (reporter := logging.active()) is not None:
+        reporter.progress(state.global_step, state.max_steps if state.max_steps > 0 else None, automatic=True)
 
 
 def _curve(name: str) -> str:

@@ -57,14 +57,23 @@ class JupyterExtLogger(Logger):  # type: ignore[misc]  # lightning need not be t
 
 
 class JupyterExtCallback(Callback):  # type: ignore[misc]
-    """Says how far a `Trainer` is, and stops it after its step when that was asked for."""
+    """Says how far a `Trainer` is, and stops it after its step when that was asked for.
+
+    Args:
+        automatic: Whether the code has not asked for it; then nothing is stopped by it.
+    """
+
+    def __init__(self, *, automatic: bool = False) -> None:
+        super().__init__()
+        self._automatic = automatic
 
     def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         """Say how far it is."""
         total = float(trainer.estimated_stepping_batches)
-        if trainer.is_global_zero:
-            logging.progress(trainer.global_step, total if math.isfinite(total) and total > 0 else None)
-        if logging.should_stop():
+        if trainer.is_global_zero and (reporter := logging.active()) is not None:
+            whole = total if math.isfinite(total) and total > 0 else None
+            reporter.progress(trainer.global_step, whole, automatic=True)
+        if not self._automatic and logging.should_stop():
             trainer.should_stop = True
 
 

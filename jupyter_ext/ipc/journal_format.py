@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
 
+from jupyter_ext.ipc.json_values import clean, clean_text
+
 KIND_KEY, KIND_POINTS, KIND_MANY, KIND_MARK = 1, 2, 3, 4
 
 FRAME_HEAD = struct.Struct("<II")
@@ -48,12 +50,13 @@ def frame(body: bytes) -> bytes:
 
 def key_frame(key_id: int, key: str) -> bytes:
     """Make the frame that names a key."""
-    return frame(KEY_HEAD.pack(KIND_KEY, key_id) + key.encode("utf-8", "replace"))
+    return frame(KEY_HEAD.pack(KIND_KEY, key_id) + clean_text(key).encode())
 
 
 def mark_frame(time: float, fields: Mapping[str, Any]) -> bytes:
     """Make the frame of a mark; `time` in Unix seconds."""
-    return frame(MARK_HEAD.pack(KIND_MARK, time) + json.dumps(fields, default=str).encode())
+    text = json.dumps(clean(dict(fields)), default=str, ensure_ascii=False)
+    return frame(MARK_HEAD.pack(KIND_MARK, time) + text.encode("utf-8", "replace"))
 
 
 def float64_bytes(numbers: Iterable[float]) -> bytes | memoryview:

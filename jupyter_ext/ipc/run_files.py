@@ -110,13 +110,19 @@ class ErrorFrame(TypedDict):
 
 
 class ErrorFile(TypedDict):
-    """`error.json`; `kind` is `start` where nothing of the user's code ran."""
+    """`error.json`.
+
+    Attributes:
+        kind: `start` where nothing of the user's code ran, `exit` where it asked to end (`sys.exit("text")`).
+        summary: The exception in one line. Those of older versions have none.
+    """
 
     type: str
     message: str
     frames: list[ErrorFrame]
     text: str
-    kind: NotRequired[Literal["start"]]
+    kind: NotRequired[Literal["start", "exit"]]
+    summary: NotRequired[str]
 
 
 def here() -> Place:

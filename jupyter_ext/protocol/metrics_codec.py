@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,20 +69,18 @@ def decode_columns(data: bytes) -> tuple[dict[str, Any], list[SeriesColumns]]:
     Raises:
         ValueError: `data` is not such an answer or is cut short.
     """
-    magic, json_bytes = _COLUMNS_HEAD.unpack_from(data)
-    if magic != b"JXC1":
-        raise ValueError(f"not metric columns: they begin with {magic!r}, not b'JXC1'")
-    offset = _COLUMNS_HEAD.size + json_bytes
-    header = json.loads(data[_COLUMNS_HEAD.size : offset])
-    series = []
-    for item in header["series"]:
-        n = item["n"]
-        arrays = np.frombuffer(data, "<f8", 3 * n, offset).reshape(3, n)
-        offset += 24 * n
-        series.append(
-            SeriesColumns(item["index"], item["key"], item["rank"], arrays[0], arrays[1], arrays[2])
-        )
-    return header, series
+    with _decoding("metric columns"):
+        magic, json_bytes = _COLUMNS_HEAD.unpack_from(data)
+        if magic != b"JXC1":
+            raise ValueError(f"they begin with {magic!r}, not b'JXC1'")
+        offset = _COLUMNS_HEAD.size + json_bytes
+        header = json.loads(data[_COLUMNS_HEAD.size : offset])
+        series = []
+        for item in header["series"]:
+            arrays = _numbers(data, "<f8", 3 * item["n"], offset).reshape(3, item["n"])
+            offset += arrays.nbytes
+            series.append(SeriesColumns(item["index"], item["key"], item["rank"], *arrays))
+        return header, series
 
 
 def encode_batch(seq: int, blocks: Sequence[BatchBlock]) -> bytes:
@@ -91,10 +90,10 @@ def encode_batch(seq: int, blocks: Sequence[BatchBlock]) -> bytes:
     encoded = [_BATCH_HEAD.pack(b"JXM1", len(blocks), seq, base_time)]
     for block in blocks:
         steps, n = block.steps, len(block.steps)
-        delta = float(steps[1] - steps[0]) if n > 1 else 0.0
-        is_regular = bool((steps[0] + delta * np.arange(n) == steps).all())
+        start, delta = float(steps[0]), float(steps[1]) - float(steps[0]) if n > 1 else 0.0
+        is_regular = bool((_regular(start, delta, n) == steps).all())
         encoded.append(_BLOCK_HEAD.pack(block.index, _REGULAR_STEPS if is_regular else _ANY_STEPS, 0, n))
-        encoded.append(_REGULAR.pack(steps[0], delta) if is_regular else _float64(steps))
+        encoded.append(_REGULAR.pack(start, delta) if is_regular else _float64(steps))
         encoded.append(_float64(block.values))
         encoded.append((block.times - base_time).astype("<f4").tobytes() + b"\0" * (4 * (n % 2)))
     return b"".join(encoded)
@@ -109,27 +108,50 @@ def decode_batch(data: bytes) -> tuple[int, list[BatchBlock]]:
     Raises:
         ValueError: `data` is not a metric batch or is cut short.
     """
-    magic, num_blocks, seq, base_time = _BATCH_HEAD.unpack_from(data)
-    if magic != b"JXM1":
-        raise ValueError(f"not a metric batch: it begins with {magic!r}, not b'JXM1'")
-    offset = _BATCH_HEAD.size
-    blocks = []
-    for _ in range(num_blocks):
-        index, encoding, _, n = _BLOCK_HEAD.unpack_from(data, offset)
-        offset += _BLOCK_HEAD.size
-        if encoding == _REGULAR_STEPS:
-            start, delta = _REGULAR.unpack_from(data, offset)
-            steps = start + delta * np.arange(n, dtype=np.float64)
-            offset += _REGULAR.size
-        else:
-            steps = np.frombuffer(data, "<f8", n, offset)
+    with _decoding("a metric batch"):
+        magic, num_blocks, seq, base_time = _BATCH_HEAD.unpack_from(data)
+        if magic != b"JXM1":
+            raise ValueError(f"it begins with {magic!r}, not b'JXM1'")
+        offset = _BATCH_HEAD.size
+        blocks = []
+        for _ in range(num_blocks):
+            index, encoding, _, n = _BLOCK_HEAD.unpack_from(data, offset)
+            offset += _BLOCK_HEAD.size
+            steps_at, is_regular = offset, encoding == _REGULAR_STEPS
+            offset += _REGULAR.size if is_regular else 8 * n
+            values = _numbers(data, "<f8", n, offset)  # before the steps, which take n's word for it
             offset += 8 * n
-        values = np.frombuffer(data, "<f8", n, offset)
-        offset += 8 * n
-        times = base_time + np.frombuffer(data, "<f4", n, offset).astype(np.float64)
-        offset += (4 * n + 7) // 8 * 8
-        blocks.append(BatchBlock(index, steps, values, times))
-    return seq, blocks
+            times = base_time + _numbers(data, "<f4", n, offset).astype(np.float64)
+            offset += (4 * n + 7) // 8 * 8
+            if is_regular:
+                start, delta = _REGULAR.unpack_from(data, steps_at)
+                steps = _regular(start, delta, n)
+            else:
+                steps = _numbers(data, "<f8", n, steps_at)
+            blocks.append(BatchBlock(index, steps, values, times))
+        return seq, blocks
+
+
+def _regular(start: float, delta: float, n: int) -> NDArray[np.float64]:
+    """Return n steps at one distance; of steps that are not finite, whatever that makes."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return start + delta * np.arange(n, dtype=np.float64)
+
+
+@contextmanager
+def _decoding(what: str) -> Iterator[None]:
+    """Raise ValueError for whatever bytes that are no such thing make the decoder raise."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, struct.error) as error:
+        raise ValueError(f"not {what}: {error}") from error
+
+
+def _numbers(data: bytes, dtype: str, n: Any, offset: int) -> NDArray[Any]:
+    """Return n numbers as a view, once it is known that they are there."""
+    if not isinstance(n, int) or n < 0 or offset + n * np.dtype(dtype).itemsize > len(data):
+        raise ValueError(f"{n!r} numbers from byte {offset} on are more than the {len(data)} bytes hold")
+    return np.frombuffer(data, dtype, n, offset)
 
 
 def _float64(array: NDArray[np.float64]) -> bytes:

@@ -159,6 +159,8 @@ class Training(Resource):
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
     deadline: str | None = None
+    cut: list[str] = Field(default_factory=list)
+    """Places of what was left out here because it is large, such as `input.image` or `last`."""
     tags: list[str] = Field(default_factory=list)
     notes: str = ""
 

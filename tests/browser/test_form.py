@@ -110,7 +110,7 @@ def test_files_secrets_and_lists(lab, lab_server, engine, tmp_path) -> None:
     with lab.page.expect_file_chooser() as chooser:
         form.get_by_role("button", name="Upload a file for data").click()
     chooser.value.set_files(big)
-    expect(form.get_by_role("status").filter(has_text="12.0 MiB")).to_have_text("fa ces.zip, 12.0 MiB")
+    expect(form.get_by_role("status").filter(has_text="12 MiB")).to_have_text("fa ces.zip, 12 MiB")
     form.get_by_title("Choose more from the kernel's files").click()
     form.locator(".widget-select select").locator("visible=true").select_option("labels/")
     form.get_by_role("button", name="Open").locator("visible=true").click()
@@ -141,7 +141,7 @@ def test_files_secrets_and_lists(lab, lab_server, engine, tmp_path) -> None:
         lab.set_theme("JupyterLab Light")
     training = engine.get(f"/native/trainings/{panel.training_id()}")
     assert training["output"] == {
-        "name": "fa-ces.zip",
+        "name": "fa ces.zip",
         "sha256": hashlib.sha256(content).hexdigest(),
         "token_chars": len(SECRET),
         "layers": [32, 16],

@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 from integration_tools import EngineUnderTest
 
+from jupyter_ext.client.requests import process_settings
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import Locations
 from jupyter_ext.engine_process import discovery
+
+
+@pytest.fixture(autouse=True)
+def without_the_filters_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep pytest's own warnings filters, which travel as a notebook's do, from trainings."""
+    monkeypatch.setattr(process_settings, "_warnings", list)
 
 
 @pytest.fixture(scope="module")

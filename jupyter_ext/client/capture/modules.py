@@ -114,42 +114,54 @@ def changes(modules: Iterable[types.ModuleType]) -> list[str]:
 
 def _changed_names(module: types.ModuleType, tree: ast.Module, file: str) -> list[str]:
     """Name what the module has that its text does not say: other literals, other functions, and names of no statement."""
-    literals: dict[str, object] = {}
-    defined: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            defined.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            defined.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            defined.update((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-    stores = [
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    said = _Said(tree)
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("__")
+        and not isinstance(value, types.ModuleType)
+        and said.is_changed(name, value, file)
     ]
+
+
+class _Said:
+    """What a module's text says of its names.
+
+    Args:
+        tree: The text, parsed.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        nodes = list(ast.walk(tree))
+        functions = ast.FunctionDef | ast.AsyncFunctionDef
+        stored = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+        aliases = [
+            one for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for one in node.names
+        ]
+        self._defined = {node.name for node in nodes if isinstance(node, functions | ast.ClassDef)}
+        self._defined.update(stored, ((one.asname or one.name).partition(".")[0] for one in aliases))
+        self._functions = {
+            node.name for node in tree.body if isinstance(node, functions) and not node.decorator_list
+        }
+        self._literals = {
+            name: value for name, value in _literals(tree) if stored.count(name) == 1 and value is not UNKNOWN
+        }
+
+    def is_changed(self, name: str, value: object, file: str) -> bool:
+        """Return whether a name's value is another one than the text gives it."""
+        if name in self._literals:
+            return not _same(value, self._literals[name])
+        if name in self._functions:
+            code = getattr(value, "__code__", None)
+            return code is None or code.co_filename != file
+        return name not in self._defined and "*" not in self._defined
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the names that a text gives a value at its top level, with that where it is a literal."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            name, value = node.targets[0].id, literal_of(node.value)
-            if value is not UNKNOWN and stores.count(name) == 1:
-                literals[name] = value
-    functions = {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.decorator_list
-    }
-    has_star = "*" in defined
-    found = []
-    for name, value in vars(module).items():
-        if name.startswith("__") or isinstance(value, types.ModuleType):
-            continue
-        if name in literals:
-            is_changed = not _same(value, literals[name])
-        elif name in functions:
-            code = getattr(value, "__code__", None)
-            is_changed = code is None or code.co_filename != file
-        else:
-            is_changed = name not in defined and not has_star
-        found += [name] if is_changed else []
-    return found
+            yield node.targets[0].id, literal_of(node.value)
 
 
 def _same(value: Any, literal: Any) -> bool:

@@ -65,7 +65,7 @@ def _logging() -> LoggingSettings:
     if root.level != logging.WARNING:
         found["level"] = root.level
     for handler in root.handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if type(handler) is logging.StreamHandler:  # one of another kind cannot be made again there
             formatter = handler.formatter
             found["format"] = (
                 formatter._fmt or logging.BASIC_FORMAT if formatter is not None else "%(message)s"

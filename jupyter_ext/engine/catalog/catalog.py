@@ -7,6 +7,7 @@ Rule: it is an index. Run directories are the truth, and everything here can be 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.catalog import query as listing
-from jupyter_ext.engine.catalog.database import Database
+from jupyter_ext.engine.catalog.database import Database, DatabaseNotUsable
+from jupyter_ext.engine.common import health
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.ipc.json_values import dump
+
+log = logging.getLogger(__name__)
 
 MIGRATIONS = (
     """
@@ -71,8 +75,16 @@ class Catalog:
         return self._database.corrupt_path
 
     async def open(self) -> None:
-        """Open; see `Database.open` for what it raises."""
-        await self._database.open()
+        """Open; see `Database.open` for what it raises. Where the disk takes nothing, the catalog is made anew in memory."""
+        try:
+            await self._database.open()
+        except DatabaseNotUsable as error:
+            log.exception("the catalog is kept in memory")
+            health.report(
+                "catalog",
+                f"{error} Until then what there is can be looked at and deleted; nothing new is kept or started.",
+            )
+            await self._database.open_in_memory()
         self.needs_rebuild = await self.get_meta(_REBUILT) is None
 
     async def close(self) -> None:

@@ -11,6 +11,8 @@ Source: https://www.sqlite.org/wal.html
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
 import sqlite3
@@ -34,6 +36,13 @@ class DatabaseInUse(EngineStartError):
 
 _NOT_USABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN}
 """Primary result codes that speak of the disk, not of the file's content."""
+
+
+_DISK_ERRORS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
 
 
 class DatabaseNotUsable(EngineStartError):
@@ -75,6 +84,12 @@ class Database:
         """
         await self._run(self._writer, self._open)
 
+    async def open_in_memory(self) -> None:
+        """Open an empty database in memory instead, for as long as the disk takes nothing; nothing of it is kept."""
+        self._reader.shutdown()
+        self._reader = self._writer  # one connection has one thread
+        await self._run(self._writer, self._open_in_memory)
+
     async def close(self) -> None:
         """Fold the log into the file and let go of the lock. A closed database cannot be opened again."""
         await self._run(self._reader, self._close_reading)
@@ -83,12 +98,22 @@ class Database:
         self._writer.shutdown()
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in one transaction, in the writer's thread; an exception undoes it."""
+        """Do `work` in one transaction, in the writer's thread; an exception undoes it.
+
+        Raises:
+            OSError: The disk takes nothing more; nothing was written.
+        """
 
         def transaction() -> T:
             assert self._writing is not None, "open() first"
-            with self._writing:
-                return work(self._writing)
+            try:
+                with self._writing:
+                    return work(self._writing)
+            except sqlite3.OperationalError as error:
+                number = _DISK_ERRORS.get(error.sqlite_errorcode & 0xFF)
+                if number is None:
+                    raise
+                raise OSError(number, os.strerror(number), str(self._path)) from error
 
         return await self._run(self._writer, transaction)
 
@@ -108,6 +133,8 @@ class Database:
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock()
+        if self._path.is_dir():
+            self._move_aside(IsADirectoryError(f"{self._path} is a directory"))
         try:
             self._connect()
         except sqlite3.DatabaseError as error:
@@ -125,6 +152,12 @@ class Database:
             self._unlock()
             raise
 
+    def _open_in_memory(self) -> None:
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        self._migrate(connection)
+        self._writing = self._reading = connection
+
     def _lock(self) -> None:
         lock_path = self._path.with_name(f"{self._path.name}.lock")
         fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -137,8 +170,9 @@ class Database:
                 f"{self._path} is held by process {holder or '?'}; use or stop the engine that runs already, "
                 f"or set JUPYTER_EXT_DATA_DIR to another directory."
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same, without a name
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._lock_fd = fd
 
     def _unlock(self) -> None:
@@ -191,7 +225,8 @@ class Database:
 
     def _close(self) -> None:
         if self._writing is not None:
-            self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next engine reads the log
+                self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._writing.close()
             self._writing = None
         self._unlock()

@@ -18,6 +18,13 @@ REFUSES = (*FULL, errno.EROFS, errno.EIO)
 NEEDED_BYTES = 64 << 20
 """What the engine needs to work with: catalog, journals and logs of a few runs."""
 _KEY = "disk"
+_home: Path | None = None
+
+
+def assume(directory: Path) -> None:
+    """Take an error that names no file as one of the disk of this directory, the engine's own."""
+    global _home
+    _home = directory
 
 
 def is_disk(error: BaseException) -> bool:
@@ -32,7 +39,9 @@ def describe(error: OSError, directory: Path | None = None) -> str:
         error: What was raised.
         directory: On that disk, where the error names no file.
     """
-    place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else directory
+    place = (
+        Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else directory or _home
+    )
     where = "" if place is None else f" of {_existing(place)}"
     if error.errno == errno.EROFS:
         return f"The disk{where} is read-only; make it writable, or set JUPYTER_EXT_DATA_DIR to another directory."

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_ext.engine.common import health, records
+from jupyter_ext.engine.common.disk import is_disk, report_disk
 
 
 def read_or_make(path: Path, make: Callable[[], str], is_good: Callable[[str], bool] = bool) -> str:
@@ -21,7 +22,7 @@ def read_or_make(path: Path, make: Callable[[], str], is_good: Callable[[str], b
         is_good: Tells whether a text is such a secret; by default, that it is not empty.
 
     Raises:
-        OSError: The file can be neither read nor written.
+        OSError: The file can be neither read nor written, for another reason than a disk that takes nothing.
     """
     found = _read(path)
     if found is not None and is_good(found):
@@ -29,16 +30,25 @@ def read_or_make(path: Path, make: Callable[[], str], is_good: Callable[[str], b
     if records.is_there(path):
         kept = records.move_aside(path)
         health.report(str(path), f"{path} held no usable secret; it was replaced, and kept as {kept.name}.")
+    secret = make()
+    try:
+        _write(path, secret)
+    except OSError as error:
+        if not is_disk(error):
+            raise
+        report_disk(error, path)  # it holds for as long as this engine does
+    return secret
+
+
+def _write(path: Path, secret: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
-    secret = make()
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="ascii") as file:
         file.write(secret)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    return secret
 
 
 def _read(path: Path) -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from jupyter_ext.engine.metrics.journal_reader import Columns
 from jupyter_ext.engine.metrics.logs import LogPiece
+from jupyter_ext.protocol import metrics_codec as wire
+from jupyter_ext.protocol.trainings import Log
 
 
 class BatchBlock(NamedTuple):
@@ -40,3 +43,19 @@ class Batch:
     def has_points(self) -> bool:
         """Whether there is something to encode."""
         return bool(self.blocks)
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """Its points (JXM1), encoded once for all viewers."""
+        blocks = [
+            wire.BatchBlock(index, points.steps, points.values, points.times) for index, points in self.blocks
+        ]
+        return wire.encode_batch(self.metrics_seq, blocks)
+
+    @cached_property
+    def log_message(self) -> str | None:
+        """Its log as a message of a stream, made once for all viewers."""
+        if self.log is None:
+            return None
+        offset, next_offset, text = self.log
+        return Log(seq=self.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()

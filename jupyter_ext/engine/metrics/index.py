@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.segments import segments_dir
-from jupyter_ext.ipc.json_files import read_json, write_json
 from jupyter_ext.ipc.processes import boot_id
 
 RECORD = np.dtype(
@@ -37,10 +38,21 @@ NO_STREAM = 0xFFFF
 """The stream of the log's records."""
 NO_OFFSET = (1 << 64) - 1
 """End of a batch that was read from a segment: only its ordinal counts."""
+_MAX_SEQ = (1 << 53) - 1
+"""Beyond this JavaScript cannot tell neighbouring numbers apart, so none was ever given."""
+_MAX_PLACE = (1 << 63) - 1
+"""No file reaches further, so a record that says so is damaged."""
 _SEQ_JUMP = 1 << 20
 """Left out after records may have been lost."""
 _SEQS_PER_S = 1_000_000
 """A rebuilt index begins at Unix seconds times this, beyond whatever the lost one had reached; below 2**53 until 2255."""
+
+
+class StreamNames(TypedDict):
+    """`streams.json`."""
+
+    streams: list[str]
+    boot_id: str
 
 
 class CursorLost(LookupError):
@@ -85,11 +97,15 @@ class Index:
         self._ends: dict[int, End] = {}
         self.stream_names: list[str] = []
         self.seq = 0
+        self._is_named = False
 
     def open(self) -> None:
         """Load what is whole; where records may have been lost, go on with numbers that were never given."""
-        names = read_json(self._names_path)
-        self.stream_names = list(names["streams"]) if names else []
+        names = records.read_record(self._names_path, StreamNames)
+        self.stream_names = list(names["streams"]) if names is not None else []
+        if self._path.is_dir():
+            records.set_aside(self._path, "it is a directory")
+            records.move_aside(self._path)
         data = self._path.read_bytes() if self._path.exists() else b""
         was_lost = not data and (bool(self.stream_names) or segments_dir(self._path.parent).exists())
         for row in np.frombuffer(data, RECORD, len(data) // RECORD.itemsize).tolist():
@@ -97,7 +113,7 @@ class Index:
                 break
         good_bytes = len(self._records) * RECORD.itemsize
         is_torn = good_bytes < len(data)
-        is_other_boot = names is not None and names.get("boot_id") != boot_id()
+        is_other_boot = names is not None and names["boot_id"] != boot_id()
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         if was_lost or (is_torn and not self._records):
             self.renew()
@@ -105,8 +121,7 @@ class Index:
             os.ftruncate(self._fd, good_bytes)
             self.seq += _SEQ_JUMP
             self._save_names()
-        elif names is None:
-            self._save_names()
+        self._is_named = names is not None or self._is_named
 
     def renew(self) -> None:
         """Begin anew with numbers beyond all that were given."""
@@ -145,6 +160,8 @@ class Index:
         Raises:
             OSError: The disk takes nothing more; nothing was stored.
         """
+        if not self._is_named:
+            self._save_names()
         now = time.time()
         rows = [
             (self.seq + place, now, kind, 0, stream, *end)
@@ -189,7 +206,9 @@ class Index:
         seq, _, kind, _, stream, number, offset, ordinal = row
         before = self._ends.get(stream, End())
         is_known = stream == NO_STREAM if kind == LOG else stream < len(self.stream_names)
-        if seq <= self.seq or kind not in (METRICS, LOG) or not is_known:
+        if not self.seq < seq <= _MAX_SEQ or kind not in (METRICS, LOG) or not is_known:
+            return False
+        if ordinal > _MAX_PLACE or (offset > _MAX_PLACE and (kind == LOG or offset != NO_OFFSET)):
             return False
         if (number, ordinal) < (before.number, before.ordinal) or (kind == LOG and offset < before.offset):
             return False
@@ -200,4 +219,5 @@ class Index:
         return True
 
     def _save_names(self) -> None:
-        write_json(self._names_path, {"streams": self.stream_names, "boot_id": boot_id()})
+        records.replace(self._names_path, {"streams": self.stream_names, "boot_id": boot_id()})
+        self._is_named = True

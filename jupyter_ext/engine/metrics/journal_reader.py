@@ -309,7 +309,7 @@ class _Decoder:
                 fields = json.loads(bytes(body[MARK_HEAD.size :]))
                 self.marks.append(Mark(time, self.ordinal, fields))
                 return isinstance(fields, dict)
-        except (ValueError, struct.error):
+        except (ValueError, struct.error, RecursionError):
             pass  # a damaged body, told by False
         return False
 

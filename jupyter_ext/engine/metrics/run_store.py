@@ -29,7 +29,6 @@ from jupyter_ext.engine.metrics.series import Axis, Point
 from jupyter_ext.engine.metrics.series_table import SeriesTable
 from jupyter_ext.engine.metrics.stream_reader import DoesNotFit, Reading, StreamReader
 from jupyter_ext.engine.metrics.summary import PartId, SealedPart
-from jupyter_ext.protocol import metrics_codec as wire
 from jupyter_ext.protocol.trainings import SeriesInfo
 
 __all__ = ["Batch", "BatchBlock", "CursorLost", "RunStore"]
@@ -71,7 +70,7 @@ class RunStore:
         self._files.look()
         try:
             self._restore()
-        except DoesNotFit as why:
+        except (DoesNotFit, LookupError, ValueError, TypeError, OverflowError) as why:  # a damaged index
             log.warning("the index of %s is made anew: %s", self._dir, why)
             self._close_streams()
             self._begin()
@@ -242,17 +241,21 @@ class RunStore:
         """
         return replay(self._index.after(after_seq), self._index, self._files, self._series, self._logs)
 
-    def series_infos(self) -> list[SeriesInfo]:
-        """Name all series, by index; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
-        return self._series.infos()
+    def num_series(self, stream: str) -> int:
+        """Count the series of a stream."""
+        return self._series.num_series(stream)
 
-    def last_points(self, stream: str = "0") -> dict[str, Point]:
-        """Return the newest point of each series of a stream."""
-        return self._series.last_points(stream)
+    def series_infos(self, first: int = 0) -> list[SeriesInfo]:
+        """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
+        return self._series.infos(first)
 
-    def extremes(self, stream: str = "0") -> dict[str, tuple[float, float]]:
-        """Return the smallest and the largest finite value of each series of a stream."""
-        return self._series.extremes(stream)
+    def last_points(self, stream: str = "0", limit: int | None = None) -> dict[str, Point]:
+        """Return the newest point of each series of a stream, or of the first `limit` of them."""
+        return self._series.last_points(stream, limit)
+
+    def extremes(self, stream: str = "0", limit: int | None = None) -> dict[str, tuple[float, float]]:
+        """Return the smallest and the largest finite value of each series of a stream, or of the first `limit`."""
+        return self._series.extremes(stream, limit)
 
     def columns(
         self,
@@ -281,11 +284,7 @@ class RunStore:
     @staticmethod
     def encode_batch(batch: Batch) -> bytes:
         """Encode the points of a batch (JXM1)."""
-        blocks = [
-            wire.BatchBlock(index, points.steps, points.values, points.times)
-            for index, points in batch.blocks
-        ]
-        return wire.encode_batch(batch.metrics_seq, blocks)
+        return batch.encoded
 
     def logs(self, offset: int = 0, limit: int = 1 << 20) -> dict[str, Any]:
         """Return a piece of the log: `{offset, next_offset, size, text}`, all but the text in bytes.

@@ -6,6 +6,7 @@ bisection: a bucket says what it spans, and one that a border of the range cuts 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -120,15 +121,18 @@ class Series:
         self._growing.append(columns.steps, columns.values, columns.times)
         self._blocks[-1].count += n
         self.count += n
-        self._note(
-            Point(*(float(column[0]) for column in columns[:3])),
-            Point(*(float(column[-1]) for column in columns[:3])),
-        )
-        finite = np.isfinite(columns.values)
-        self._note_extremes(columns.values[finite])
-        nonfinite = np.flatnonzero(~finite)
-        if len(nonfinite):
-            self._note_nonfinite(len(nonfinite), float(columns.steps[nonfinite[0]]))
+        last = Point(float(columns.steps[-1]), float(columns.values[-1]), float(columns.times[-1]))
+        if self.first is None:
+            self.first = Point(float(columns.steps[0]), float(columns.values[0]), float(columns.times[0]))
+        self.last = last
+        if n == 1:
+            self._note_value(float(columns.steps[0]), float(columns.values[0]))
+        else:
+            finite = np.isfinite(columns.values)
+            self._note_extremes(columns.values[finite])
+            nonfinite = np.flatnonzero(~finite)
+            if len(nonfinite):
+                self._note_nonfinite(len(nonfinite), float(columns.steps[nonfinite[0]]))
         whole = (self.count - self._summarized) // BUCKET_POINTS * BUCKET_POINTS
         if whole:
             self._summarize(self._summarized + whole)
@@ -217,6 +221,15 @@ class Series:
     def _note(self, first: Point, last: Point) -> None:
         self.first = self.first or first
         self.last = last
+
+    def _note_value(self, step: float, value: float) -> None:
+        """Note one value, which numpy would take ten times as long for."""
+        if not math.isfinite(value):
+            self._note_nonfinite(1, step)
+        elif self.extremes is None:
+            self.extremes = (value, value)
+        elif not self.extremes[0] <= value <= self.extremes[1]:
+            self.extremes = (min(value, self.extremes[0]), max(value, self.extremes[1]))
 
     def _note_extremes(self, finite: Floats) -> None:
         if len(finite):

@@ -20,6 +20,8 @@ class SeriesTable:
     def __init__(self, files: RunFiles) -> None:
         self._files = files
         self._series: dict[tuple[str, str], Series] = {}
+        self._ordered: list[Series] = []
+        self._by_stream: dict[str, list[Series]] = {}
 
     def index(self, stream: str, key: str) -> int:
         """Return a series' number on the wire."""
@@ -45,25 +47,26 @@ class SeriesTable:
         for key in part.series:
             self._get(part.stream, key).seal(part.number, SealedPoints(self._files, part.id, key))
 
-    def infos(self) -> list[SeriesInfo]:
-        """Name all series, by index; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
+    def num_series(self, stream: str) -> int:
+        """Count the series of a stream."""
+        return len(self._by_stream.get(stream, ()))
+
+    def infos(self, first: int = 0) -> list[SeriesInfo]:
+        """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
         return [
             SeriesInfo(index=series.index, key=series.key, rank=series.stream)
-            for series in self._series.values()
+            for series in self._ordered[first:]
         ]
 
-    def last_points(self, stream: str) -> dict[str, Point]:
-        """Return the newest point of each series of a stream."""
-        return {
-            key: series.last
-            for (name, key), series in self._series.items()
-            if name == stream and series.last is not None
-        }
+    def last_points(self, stream: str, limit: int | None = None) -> dict[str, Point]:
+        """Return the newest point of each series of a stream, or of the first `limit` of them."""
+        found = self._by_stream.get(stream, [])[:limit]
+        return {series.key: series.last for series in found if series.last is not None}
 
-    def extremes(self, stream: str) -> dict[str, tuple[float, float]]:
-        """Return the smallest and the largest finite value of each series of a stream."""
-        found = {key: series.extremes for (name, key), series in self._series.items() if name == stream}
-        return {key: extremes for key, extremes in found.items() if extremes is not None}
+    def extremes(self, stream: str, limit: int | None = None) -> dict[str, tuple[float, float]]:
+        """Return the smallest and the largest finite value of each series of a stream, or of the first `limit`."""
+        found = self._by_stream.get(stream, [])[:limit]
+        return {series.key: series.extremes for series in found if series.extremes is not None}
 
     def columns(
         self,
@@ -94,6 +97,8 @@ class SeriesTable:
         series = self._series.get((stream, key))
         if series is None:
             series = self._series[stream, key] = Series(len(self._series), key, stream)
+            self._ordered.append(series)
+            self._by_stream.setdefault(stream, []).append(series)
         return series
 
 

@@ -8,6 +8,8 @@ Source: docs/architecture/03-run-directory.md, "segments/".
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,22 @@ PartId = tuple[str, int]
 """Stream and number of a journal."""
 
 _FORMAT = 1
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    BadZipFile,
+    zlib.error,
+    struct.error,
+    OverflowError,
+    RecursionError,
+    NotImplementedError,
+    RuntimeError,
+    MemoryError,
+)
+"""What numpy, zipfile and JSON raise of a file that somebody has damaged."""
 
 
 class SealedSeries(NamedTuple):
@@ -113,11 +131,11 @@ def load_summary(path: Path) -> list[SealedPart] | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta, buckets, raw = json.loads(arrays["meta"].tobytes()), arrays["buckets"], arrays["raw"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        if meta["format"] != _FORMAT or buckets.dtype != BUCKET or not (path.parent / meta["file"]).exists():
+            return None
+        return _parts(meta, path.parent, _Slices(buckets, raw))
+    except (*_DAMAGED, OSError):
         return None
-    if meta["format"] != _FORMAT or buckets.dtype != BUCKET or not (path.parent / meta["file"]).exists():
-        return None
-    return _parts(meta, path.parent, _Slices(buckets, raw))
 
 
 def recover_summary(path: Path) -> list[SealedPart]:

@@ -15,7 +15,7 @@ from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.processes.shim_process import ShimProcess, fatal_stacks, signal_name
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json
-from jupyter_ext.ipc.run_files import ExitFile, Lost, StopFile
+from jupyter_ext.ipc.run_files import ErrorFile, ExitFile, Lost, StopFile
 from jupyter_ext.protocol.trainings import Cause, UserException
 
 
@@ -70,15 +70,9 @@ def _canceled(end: ExitFile, stop: StopFile) -> Cause:
 
 
 def _failure(run_dir: Path, end: ExitFile) -> tuple[Cause, UserException | None]:
-    told = run_files.read_error(run_dir)
-    if told is not None and told.get("kind") == "start":
-        hint = "Nothing of your code ran; `%engine doctor` looks for the reason."
-        return Cause(
-            kind="start", message=f"The worker could not be started: {told['message']}", hint=hint
-        ), None
-    if told is not None:
-        message = f"{told['type']}: {told['message']}" if told["message"] else told["type"]
-        return Cause(kind="exception", message=message), UserException.model_validate(told)
+    error = run_files.read_error(run_dir)
+    if error is not None:
+        return _raised(error)
     peak = f"Its peak memory was {format_bytes(end.get('max_rss_bytes', 0))}."
     if end["signal"] is None:
         return Cause(
@@ -105,6 +99,20 @@ def _failure(run_dir: Path, end: ExitFile) -> tuple[Cause, UserException | None]
         message=f"The worker crashed with signal {end['signal']} ({name}), in native code.",
         hint="The stack below shows where." if stacks else "The last log lines may say more.",
     ), UserException(type=name, message="", frames=[], text=stacks) if stacks else None
+
+
+def _raised(error: ErrorFile) -> tuple[Cause, UserException | None]:
+    kind, message = error.get("kind"), error["message"]
+    if kind == "start":
+        hint = "Nothing of your code ran; `%engine doctor` looks for the reason."
+        return Cause(kind="start", message=f"The worker could not be started: {message}", hint=hint), None
+    if kind == "exit":
+        return Cause(kind="exit", message=f"The code ended itself: {error.get('summary', message)}"), None
+    line = error.get("summary") or " ".join(f"{error['type']}: {message}".split())
+    exception = UserException.model_validate(
+        {name: error[name] for name in ("type", "message", "frames", "text")}
+    )
+    return Cause(kind="exception", message=line.removesuffix(":")), exception
 
 
 _LOST = {

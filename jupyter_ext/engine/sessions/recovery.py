@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.sessions.record import SessionRecord
 

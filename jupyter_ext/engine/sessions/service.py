@@ -30,7 +30,7 @@ from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
@@ -78,18 +78,25 @@ class DebugSessionService:
         for session_dir in sorted(self._sessions_dir.iterdir()):
             if not is_training_id(session_dir.name):
                 continue
-            record = records.load(session_dir / "spec.json", partial(recovered, session_dir))
-            if record is None:
-                continue
-            self._take_load(record)
-            self._records[record.id] = record
-            if read_exit(session_dir) is not None:
-                last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
-                record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
-                self._end(record)
-            else:
-                self._follow(record)
+            try:
+                await self._adopt(session_dir)
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                records.set_aside(session_dir, records.why(error))  # it harms no other
+                self._records.pop(session_dir.name, None)
         await self._forget_oldest()
+
+    async def _adopt(self, session_dir: Path) -> None:
+        record = records.load(session_dir / "spec.json", partial(recovered, session_dir))
+        if record is None:
+            return
+        self._take_load(record)
+        self._records[record.id] = record
+        if read_exit(session_dir) is not None:
+            last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
+            record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
+            self._end(record)
+        else:
+            self._follow(record)
 
     async def close(self) -> None:
         """Stop following; every session goes on."""
@@ -360,7 +367,7 @@ class DebugSessionService:
     def _end(self, record: SessionRecord) -> None:
         record.exit = ending(record.process)
         record.move("ended")
-        write_json(record.session_dir / "last.json", record.reported)
+        records.replace(record.session_dir / "last.json", record.reported)
         for suffix in _SOCKET_ENDINGS:
             (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
         record.ready.set()

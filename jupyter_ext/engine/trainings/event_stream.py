@@ -15,7 +15,7 @@ from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.protocol.trainings import End, Hello, Log, Reset, Series, State
+from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State
 
 STATE_INTERVAL_S = 0.5
 """Last values and progress, which change with every batch, are sent this often; what is news is sent at once."""
@@ -32,7 +32,7 @@ class TrainingStream:
         self._pubsub = pubsub
         self._id = training_id
         self._after_seq = after_seq
-        self._known: set[int] = set()
+        self._num_known = 0
         self._seq = 0
 
     async def messages(self) -> AsyncIterator[str | bytes]:
@@ -47,7 +47,7 @@ class TrainingStream:
             store = await (self._service.points if does_replay else self._service.store)(self._id)
             training = await self._service.get(self._id)
             infos = store.series_infos()
-            self._known = {info.index for info in infos}
+            self._num_known = len(infos)
             self._seq = store.seq if self._after_seq is None else self._after_seq
             yield Hello(
                 protocol=PROTOCOL_VERSION, seq=store.seq, training=training, series=infos
@@ -71,7 +71,7 @@ class TrainingStream:
             yield Reset(seq=store.seq).model_dump_json()
 
     async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
-        stated_at, sent = 0.0, None
+        stated_at, sent = 0.0, object()
         while True:
             if subscriber.lagging:
                 subscriber.take()
@@ -81,18 +81,19 @@ class TrainingStream:
             for batch in subscriber.take():
                 for message in self._encode(store, batch):
                     yield message
-            training = await self._service.get(self._id)
+            record = self._service.record(self._id)
+            training = await self._service.get(self._id) if record is None else None
             now = time.monotonic()
-            over = training.status in ("succeeded", "failed", "canceled")
-            if over and self._seq >= store.seq:
+            if training is not None and training.status in TERMINAL and self._seq >= store.seq:
                 yield State(seq=self._seq, training=training).model_dump_json()
                 yield End(seq=self._seq).model_dump_json()
                 return
-            news = training.model_dump(include=_NEWS)
+            news = training.model_dump(include=_NEWS) if training is not None else record and record.news()
             interval_s = STATE_INTERVAL_S if news == sent else 0.0
             if subscriber.state_changed and now - stated_at >= interval_s:
                 stated_at, sent, subscriber.state_changed = now, news, False
-                yield State(seq=self._seq, training=training).model_dump_json()
+                text = training.model_dump_json() if training is not None else record and record.to_json()
+                yield f'{{"kind":"state","seq":{self._seq},"training":{text}}}'
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)
 
@@ -102,15 +103,12 @@ class TrainingStream:
             return []
         self._seq = batch.seq
         messages: list[str | bytes] = []
-        new = [info for info in store.series_infos() if info.index not in self._known]
+        new = store.series_infos(self._num_known)
         if new:
-            self._known.update(info.index for info in new)
+            self._num_known += len(new)
             messages.append(Series(series=new).model_dump_json())
         if batch.has_points:
             messages.append(store.encode_batch(batch))
-        if batch.log is not None:
-            offset, next_offset, text = batch.log
-            messages.append(
-                Log(seq=batch.seq, offset=offset, next_offset=next_offset, text=text).model_dump_json()
-            )
+        if batch.log_message is not None:
+            messages.append(batch.log_message)
         return messages

@@ -136,7 +136,7 @@ class TrainingList:
             )
         secret = version.training_input and version.training_input.forgotten_secrets(training.input, changes)
         if secret:
-            problem = f"{secret[0]} is secret and kept nowhere; return it again: run.again({secret[0]}=…)"
+            problem = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
             raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
         started = await self._trainings.create(LaunchRequest(version, inputs, origin))
         record = self._trainings.record(started.id)

@@ -48,7 +48,7 @@ class PeriodicTasks:
             start = read_start(record.run_dir)
             if start is not None and record.id not in self._samplers and record.status == "processing":
                 self._samplers[record.id] = SystemSampler(record.run_dir, start["worker"]["pid"])
-        stores = [self._stores.get(record.id) for record in records]
+        stores = [self._stores.get(record.id) for record in records if not record.is_queued]
         await asyncio.to_thread(_sample_and_sync, list(self._samplers.values()), self._gpus, stores)
         for record in records:
             if _has_rotated(record.run_dir):

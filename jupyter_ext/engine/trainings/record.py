@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.metrics.series import Point
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels
@@ -31,17 +32,33 @@ from jupyter_ext.protocol.trainings import (
     Stop,
     Training,
     Urls,
+    metric_value,
 )
 
 log = logging.getLogger(__name__)
 
-MAX_KEYS = 1_000
+JSON_KEPT_S = 0.2
+"""A resource is the same for all viewers for so long, unless there is news."""
+MAX_KEYS = 500
 """Metrics of one run that its resource carries; `/native/trainings/{id}/metrics` has all."""
 MAX_NOTICES = 100
 MAX_NOTICE_CHARS = 2_000
 MAX_STREAMED = 10_000
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
+
+
+class Curves(Protocol):
+    """What a run has logged."""
+
+    def num_series(self, stream: str) -> int:
+        """Count the series of a stream."""
+
+    def last_points(self, stream: str = "0", limit: int | None = None) -> Mapping[str, Point]:
+        """Return the newest point of each series of a stream, or of the first `limit` of them."""
+
+    def extremes(self, stream: str = "0", limit: int | None = None) -> Mapping[str, tuple[float, float]]:
+        """Return the smallest and the largest finite value of each series, or of the first `limit`."""
 
 
 @dataclass
@@ -58,15 +75,19 @@ class Record:
     progress: tuple[float, float | None, float] | None = None
     """Current, total, and the Unix time it was said."""
     notices: list[str] = field(default_factory=list)
-    last: dict[str, LastPoint] = field(default_factory=dict)
-    extremes: dict[str, Extremes] = field(default_factory=dict)
+    curves: Curves | None = None
+    """What it has logged so far, asked when somebody looks; `None` where that cannot be read."""
     recorded: dict[str, RecordMode] = field(default_factory=dict)
     """Metrics that the code recorded as the run's own, by Cog's name."""
     reported_at: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
 
+    is_queued: bool = False
+    """Whether it still waits for its turn to be started: nothing in its directory can say how it stands."""
+
     labels: Labels = field(init=False)
+    _json: tuple[float, tuple[object, ...], str] | None = None
     bars: ProgressBars = field(default_factory=ProgressBars)
     streamed: list[Any] = field(default_factory=list)
     """Items of a prediction's output that came while it runs, at most `MAX_STREAMED` of them."""
@@ -202,6 +223,18 @@ class Record:
         more = "There are more notices like these; they stand in the log."
         self.notices.append(text if len(self.notices) < MAX_NOTICES else more)
 
+    def news(self) -> tuple[object, ...]:
+        """Return what a viewer is told at once when it changes."""
+        stage = None if self.stop is None else self.stop.stage
+        return self.status, stage, len(self.notices), self.started_at
+
+    def to_json(self) -> str:
+        """Return the resource as JSON, made once for all who look at about the same time."""
+        now, news = time.monotonic(), self.news()
+        if self._json is None or self._json[1] != news or now - self._json[0] > JSON_KEPT_S:
+            self._json = (now, news, self.resource().model_dump_json())
+        return self._json[2]
+
     def resource(self) -> Training:
         """Return the resource; its URLs are paths, which the HTTP layer completes."""
         outcome = self.outcome
@@ -228,9 +261,12 @@ class Record:
             exception=outcome.exception if outcome else None,
             captured=[Captured.model_validate(name) for name in self.spec.get("captured", [])],
             notices=list(self.notices),
-            last=dict(self.last),
+            last=self._last(),
             recorded=dict(self.recorded),
-            extremes=dict(self.extremes),
+            extremes=self._extremes(),
+            cut=["last", "extremes"]
+            if self.curves is not None and self.curves.num_series("0") > MAX_KEYS
+            else [],
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
@@ -238,6 +274,17 @@ class Record:
             tags=list(self.labels.tags),
             notes=self.labels.notes,
         )
+
+    def _last(self) -> dict[str, LastPoint]:
+        points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)
+        return {
+            key: LastPoint.model_construct(step=step, value=metric_value(value), time=at)
+            for key, (step, value, at) in points.items()
+        }
+
+    def _extremes(self) -> dict[str, Extremes]:
+        found = {} if self.curves is None else self.curves.extremes("0", MAX_KEYS)
+        return {key: Extremes.model_construct(min=low, max=high) for key, (low, high) in found.items()}
 
     def _durations(self) -> dict[str, float]:
         if self.outcome is None:

@@ -107,7 +107,7 @@ def plan_resumption(
     secret = version.training_input and version.training_input.forgotten_secrets(spec["input"], changed)
     if secret:
         raise _refusal(
-            f"{name} had the secret input {secret[0]!r}, which is kept nowhere; return it again: "
+            f"{name} had the secret input {secret[0]!r}, which is kept nowhere; give it again: "
             f"run.resume({secret[0]}=…)."
         )
     whole = [

@@ -31,17 +31,20 @@ from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
-from jupyter_ext.protocol.trainings import Cause, Extremes, LastPoint, Stop, Training, metric_value
+from jupyter_ext.protocol.trainings import Cause, Stop, Training
 
 log = logging.getLogger(__name__)
 
 INGEST_INTERVAL_S = 0.04
 """A busy run is read this often: 25 batches a second at most, and a point is published within 40 ms."""
+_REST = 4.0
+"""After news that took long to take in, so many times as long is left to everybody else: with 20,000 metrics, say."""
 QUIET_AFTER_S = 0.5
 """A run without news for this long is waited for by inotify instead."""
 RECONCILE_INTERVAL_S = 1.0
@@ -100,8 +103,11 @@ class RunMonitor:
         self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._housekeeping: asyncio.Task[None] | None = None
+        self.starts = StartQueue()
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
+        self._turns: dict[str, asyncio.Event] = {}
+        """Of the runs that wait to be started."""
         self._unreadable: set[str] = set()
         """Runs whose news cannot be read any further."""
 
@@ -161,6 +167,7 @@ class RunMonitor:
             urls: Names of the inputs that are links, which are fetched first.
             secret: Values of the inputs that are written nowhere.
         """
+        record.is_queued, self._turns[record.id] = True, asyncio.Event()
         self.adopt(record)
         num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self.records.values())
         threads = max(1, usable_cores() // max(1, num_local))
@@ -187,7 +194,13 @@ class RunMonitor:
                 )
                 record.spec["input"] = inputs
                 await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
-            await self.backend(record).start(launch)
+            if record.spec.get("backend", LOCAL) == LOCAL:
+                async with self.starts.turn():
+                    self._leave_queue(record)
+                    await self.backend(record).start(launch)
+            else:
+                self._leave_queue(record)
+                await self.backend(record).start(launch)
         except Exception as error:
             if not isinstance(error, StartError | FetchError):
                 log.exception("starting %s failed", record.id)
@@ -195,16 +208,22 @@ class RunMonitor:
                     f"The engine failed at it ({type(error).__name__}); `%engine log` says why."
                 )
             (record.run_dir / "logs.txt").write_text(f"{error}\n")
+            self._leave_queue(record)
             ShimProcess(record.run_dir).fail_start(str(error))
             self._wake[record.id].set()
+
+    def _leave_queue(self, record: Record) -> None:
+        """From now on the run's directory says how it stands."""
+        record.is_queued = False
+        if (turn := self._turns.pop(record.id, None)) is not None:
+            turn.set()
 
     def adopt(self, record: Record) -> None:
         """Hold a training that is not over, and follow it."""
         self.records[record.id] = record
         self._wake[record.id] = asyncio.Event()
-        store = self._open_store(record)
         self._followers[record.id] = asyncio.create_task(
-            self._follow_to_the_end(record, store), name=f"follow {record.id}"
+            self._follow_to_the_end(record), name=f"follow {record.id}"
         )
 
     def _open_store(self, record: Record) -> RunStore | None:
@@ -215,7 +234,7 @@ class RunMonitor:
                 record.take_mark(mark)
             for piece in (store.logs(0, _BAR_BYTES), store.logs_tail(_BAR_LINES)):
                 record.take_log(piece["text"])
-            self._take_last(record, store)
+            record.curves = store
         except Exception as error:  # whatever damaged files can raise: the run is followed all the same
             log.exception("what %s has written cannot be read", record.id)
             record.notice(
@@ -224,12 +243,15 @@ class RunMonitor:
             return None
         return store
 
-    async def _follow_to_the_end(self, record: Record, store: RunStore | None) -> None:
+    async def _follow_to_the_end(self, record: Record) -> None:
         """Follow a run, whatever goes wrong: nobody else would ever see its end.
 
         A disk that takes nothing may take something again, so it is tried for as long as that lasts. What fails for another
         reason fails again: after `MAX_FAILURES` of those in a row the run ends as `failed`, and says so.
         """
+        if (turn := self._turns.get(record.id)) is not None:
+            await turn.wait()
+        store = self._open_store(record)
         failures = 0
         while True:
             began = time.monotonic()
@@ -252,8 +274,9 @@ class RunMonitor:
     async def _follow(self, record: Record, store: RunStore | None) -> None:
         """Read what the run writes, publish it, and see its end."""
         wake = self._wake[record.id]
-        quiet_since = persisted_at = looked_at = 0.0
-        persisted_status = None
+        quiet_since = looked_at = 0.0
+        persisted_at, persisted_status = time.monotonic(), record.status
+        interval_s = INGEST_INTERVAL_S
         with self._watcher.watching(record.run_dir, wake) as watch:
             while True:
                 now = time.monotonic()
@@ -264,6 +287,7 @@ class RunMonitor:
                     outcome = self._look(record)
                 if await self._ingest(record, store):
                     quiet_since = now
+                    interval_s = max(INGEST_INTERVAL_S, _REST * (time.monotonic() - now))
                 if outcome is not None:
                     await self._end(record, store, outcome)
                     return
@@ -271,7 +295,7 @@ class RunMonitor:
                     persisted_at, persisted_status = now, record.status
                     await self.persist(record)
                 if now - quiet_since < QUIET_AFTER_S:
-                    await watch.wait(INGEST_INTERVAL_S)
+                    await watch.wait(interval_s)
                     continue
                 watch.arm()
                 if not await self._ingest(record, store):  # what was written before the watch was armed
@@ -297,7 +321,7 @@ class RunMonitor:
         if asked is not None and (record.stop is None or record.stop.stage != asked["stage"]):
             record.stop = Stop(stage=asked["stage"], requested_at=rfc3339(asked["requested_at"]))
             self._changed(record)
-        return self.backend(record).outcome(record.run_dir)
+        return None if record.is_queued else self.backend(record).outcome(record.run_dir)
 
     async def _ingest(self, record: Record, store: RunStore | None, *, final: bool = False) -> bool:
         """Take in all news, the last ones when `final`; tell whether there were any.
@@ -331,7 +355,6 @@ class RunMonitor:
                 record.take_log(batch.log[2])
             if batch.has_reports:
                 record.reported_at = time.time()
-                self._take_last(record, store)
             if batch.log is not None:
                 self._webhooks.notify(record.id, "logs")
             self._pubsub.publish(record.id, batch)
@@ -393,13 +416,6 @@ class RunMonitor:
         if made is not None:
             await self._publisher.register(*made)
         return replace(outcome, output=output)
-
-    def _take_last(self, record: Record, store: RunStore) -> None:
-        record.last = {
-            key: LastPoint(step=step, value=metric_value(value), time=at)
-            for key, (step, value, at) in store.last_points().items()
-        }
-        record.extremes = {key: Extremes(min=low, max=high) for key, (low, high) in store.extremes().items()}
 
     def _changed(self, record: Record) -> None:
         self._pubsub.notify(record.id)

@@ -150,8 +150,9 @@ class TrainingService:
                 raise invalid_input(wrong)
             secret = declared.secrets(request.given)
             inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
-        record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
-        await self._persist_new(record)
+        with self._monitor.starts.accepting():
+            record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
+            await self._persist_new(record)
         if request.webhook is not None:
             self._webhooks.add(record.id, request.webhook)
         return self._monitor.launch(record, request.origin, urls, secret)

@@ -24,19 +24,45 @@ def read_argparse(tree: ast.Module) -> ScriptOptions | None:
     for call in calls(tree):
         by_name.setdefault(last_name(call.func), []).append(call)
     parsing = [*by_name.get("parse_args", ()), *by_name.get("parse_known_args", ())]
-    if "ArgumentParser" not in by_name or not parsing or any(map(_reads_no_command_line, parsing)):
+    if "ArgumentParser" not in by_name or not parsing or any(map(reads_no_command_line, parsing)):
         return None
     if "add_subparsers" in by_name:
         return ScriptOptions((), is_complete=False)
     defaults = {word.arg: word.value for call in by_name.get("set_defaults", ()) for word in call.keywords}
     options = [_argparse_option(call, defaults) for call in by_name.get("add_argument", ())]
     known = [option for option in options if option is not None]
-    is_complete = len(known) == len(options) and "add_argparse_args" not in by_name
+    is_complete = len(known) == len(options) and not _is_extended_elsewhere(tree)
     return ScriptOptions(tuple(known), is_complete)
 
 
-def _reads_no_command_line(call: ast.Call) -> bool:
-    """Whether a call of `parse_args` is given its words, such as `[]`, so that `sys.argv` is not looked at."""
+def _is_extended_elsewhere(tree: ast.Module) -> bool:
+    """Whether other code than this text adds options: the parser has parents, or is handed to a function of elsewhere."""
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    parsers = _parser_names(tree)
+    for call in calls(tree):
+        words = {word.arg for word in call.keywords}
+        given = {
+            one.id
+            for one in (*call.args, *(word.value for word in call.keywords))
+            if isinstance(one, ast.Name)
+        }
+        name = last_name(call.func)
+        if (name == "ArgumentParser" and "parents" in words) or (parsers & given and name not in own):
+            return True
+    return False
+
+
+def _parser_names(tree: ast.Module) -> set[str]:
+    """Return the names that parsers are kept in."""
+    assigned = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+    ]
+    made = [node for node in assigned if last_name(called(node.value)) == "ArgumentParser"]
+    return {target.id for node in made for target in node.targets if isinstance(target, ast.Name)}
+
+
+def reads_no_command_line(call: ast.Call) -> bool:
+    """Return whether a call of `parse_args` is given its words, such as `[]`, so that `sys.argv` is not looked at."""
     given = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "args")]
     return any(isinstance(one, ast.List | ast.Tuple) for one in given)
 
@@ -153,21 +179,25 @@ def _click_option(call: ast.Call) -> Option | None:
     if not written or not all(isinstance(one, str) for one in written):
         return None
     words: dict[str | None, ast.expr] = {word.arg: word.value for word in call.keywords}
-    flags = [one for one in written if one.startswith("-")]
-    named = [one for one in written if not one.startswith("-")]
+    flags, named = _parted(written)
     is_positional = last_name(call.func) == "argument"
-    long = next((one for one in flags if one.startswith("--")), (flags or named)[0])
-    long, _, off = long.partition("/")
+    long, _, off = next((one for one in flags if one.startswith("--")), (flags or named)[0]).partition("/")
     dest = (named[0] if named else long.lstrip("-")).replace("-", "_").lower()
     kind, form = _click_form(words, has_off=bool(off))
     default = words.get("default") or (ast.Constant(value=False) if kind == "bool" else None)
     _add_click_type(words)
-    is_required = _is_true(words, "required") or (
-        is_positional and default is None and "required" not in words
-    )
+    is_needed = is_positional and default is None and "required" not in words
+    is_required = is_needed or _is_true(words, "required")
     parameter = parameter_text(dest, kind, default, words, is_required=is_required)
     place = _place(long, form, is_positional=is_positional)
     return Option(dest, parameter, *place, off.strip(), tuple(flags))
+
+
+def _parted(written: list[str]) -> tuple[list[str], list[str]]:
+    """Return what begins with a dash, and what does not."""
+    return [one for one in written if one.startswith("-")], [
+        one for one in written if not one.startswith("-")
+    ]
 
 
 def _click_form(words: Mapping[str | None, ast.expr], *, has_off: bool) -> tuple[str, Form]:

@@ -6,6 +6,7 @@ Source: Cog's mapping of signatures to `TrainingInput`, docs of `cog.Input`.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
@@ -55,6 +56,12 @@ def find_method(tree: ast.Module, entry: str, method: str) -> ast.FunctionDef | 
     return None
 
 
+def with_constants(tree: ast.Module) -> ast.Module:
+    """Return a copy of a text in which names of literal constants are replaced by these."""
+    found: ast.Module = _Inliner(tree).visit(copy.deepcopy(tree))
+    return found
+
+
 class _Inliner(ast.NodeTransformer):
     """Puts the literals of a module's constants, such as `SIZES = [1, 2]`, where a signature names them."""
 
@@ -69,7 +76,7 @@ class _Inliner(ast.NodeTransformer):
         }
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._constants.get(node.id, node)
+        return self._constants.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
 
 def _from_function(

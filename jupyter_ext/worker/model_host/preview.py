@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Required, TypedDict, cast
 
 import torch
 
@@ -46,6 +46,49 @@ _PACKED = frozenset({getattr(torch, "float4_e2m1fn_x2", None)})
 _FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 _INTEGERS_BELOW = 100
 """What random integers are below: small enough for any vocabulary."""
+
+
+Number = float | str
+"""A number as JSON can carry it: `"NaN"`, `"Infinity"` and `"-Infinity"` are texts."""
+
+
+class Histogram(TypedDict("_Ends", {"from": float, "to": float})):
+    """How numbers are spread between two ends."""
+
+    counts: list[int]
+
+
+class Statistics(TypedDict, total=False):
+    """Finite numbers summed up."""
+
+    min: Number
+    max: Number
+    mean: Number
+    std: Number
+    norm: Number
+    histogram: Histogram
+
+
+class Embeddings(TypedDict):
+    """A vector for each text, and the cosine of each with each."""
+
+    dimensions: int
+    norms: list[Number]
+    vectors: list[list[Number]]
+    similarity: list[list[Number]]
+
+
+class Summary(Statistics, total=False):
+    """One value of a result. `text` is there for texts and plain values, all else for tensors."""
+
+    name: Required[str]
+    kind: Required[Literal["text", "value", "tensor"]]
+    text: str
+    shape: list[int]
+    dtype: str
+    num_nonfinite: int
+    first: list[Number]
+    embeddings: Embeddings
 
 
 class BadRequest(ValueError):
@@ -113,7 +156,7 @@ def _filled(shape: Sequence[int], dtype: torch.dtype, fill: str) -> torch.Tensor
     return (torch.randn(size) if fill == "normal" else torch.rand(size)).to(dtype)
 
 
-def summaries(result: Any, texts: Sequence[str] = ()) -> list[dict[str, Any]]:
+def summaries(result: Any, texts: Sequence[str] = ()) -> list[Summary]:
     """Describe what a call gave.
 
     Args:
@@ -123,7 +166,7 @@ def summaries(result: Any, texts: Sequence[str] = ()) -> list[dict[str, Any]]:
     Returns:
         One description for each value of it; numbers that JSON cannot carry are `"NaN"`, `"Infinity"`, `"-Infinity"`.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Summary] = []
     for name, value in _leaves(result, ""):
         if len(found) == MAX_OUTPUTS:
             break
@@ -148,7 +191,7 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def _summary(name: str, value: Any, texts: Sequence[str]) -> dict[str, Any]:
+def _summary(name: str, value: Any, texts: Sequence[str]) -> Summary:
     if isinstance(value, str):
         return {"name": name, "kind": "text", "text": value[:_MAX_TEXT]}
     tensor = _as_tensor(value)
@@ -168,9 +211,9 @@ def _as_tensor(value: Any) -> torch.Tensor | None:
         return None
 
 
-def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> dict[str, Any]:
+def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> Summary:
     tensor = tensor.cpu()
-    summary: dict[str, Any] = {
+    summary: Summary = {
         "name": name,
         "kind": "tensor",
         "shape": list(tensor.shape),
@@ -187,17 +230,17 @@ def _of_tensor(name: str, tensor: torch.Tensor, texts: Sequence[str]) -> dict[st
         flat = flat[finite] if summary["num_nonfinite"] else flat
     if flat.numel() == 0:
         return summary
-    summary |= _statistics(flat)
+    summary.update(cast("Summary", _statistics(flat)))
     if texts and tensor.ndim == 2 and len(tensor) == len(texts) and tensor.shape[1] <= _MAX_DIMENSIONS:
         summary["embeddings"] = _embeddings(tensor.double())
     return summary
 
 
-def _statistics(flat: torch.Tensor) -> dict[str, Any]:
+def _statistics(flat: torch.Tensor) -> Statistics:
     """Describe finite numbers: least, most, mean, deviation, norm, and how they are spread."""
     low, high = (float(item) for item in torch.aminmax(flat))
     sample = flat[:: -(-flat.numel() // MAX_SAMPLE)].double()
-    statistics: dict[str, Any] = {
+    statistics: Statistics = {
         "min": _number(low),
         "max": _number(high),
         "mean": _number(float(sample.mean())),
@@ -210,7 +253,7 @@ def _statistics(flat: torch.Tensor) -> dict[str, Any]:
     return statistics
 
 
-def _embeddings(vectors_BD: torch.Tensor) -> dict[str, Any]:
+def _embeddings(vectors_BD: torch.Tensor) -> Embeddings:
     """Describe a vector for each text, and how alike they are: the cosine of each with each, [B, B]."""
     vectors_BD = vectors_BD.nan_to_num()
     norms_B = torch.linalg.vector_norm(vectors_BD, dim=1)

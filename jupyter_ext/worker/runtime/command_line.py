@@ -51,10 +51,15 @@ def _written(value: Any, how: OptionSpelling) -> list[str]:
         case "count":
             return [flag] * int(value)
         case "repeated":
-            return [word for text in _texts(value) for word in (flag, text)]
+            return [word for text in _texts(value) for word in _pair(flag, text)]
         case "list":
             return [flag, *_texts(value)]
     (text,) = _texts(value) if not isinstance(value, list | tuple) else [str(value)]
+    return _pair(flag, text)
+
+
+def _pair(flag: str, text: str) -> list[str]:
+    """Return a flag and its value, in one word where the value would be taken for a flag."""
     return [f"{flag}={text}"] if text.startswith("-") and flag.startswith("--") else [flag, text]
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from time import monotonic
 from typing import Any
 
 STARS = "**********"
 MIN_CHARACTERS = 4
 """Shorter ones would blot out half of an ordinary log."""
+_PART_INTERVAL_S = 0.05
 
 
 class Redactor:
@@ -46,21 +48,39 @@ class Redactor:
         return value
 
     def stream(self, raw: io.RawIOBase) -> io.TextIOWrapper:
-        """Make a line-buffered text stream; where there are secrets, one that does not let them through."""
-        kind = RedactingText if self._texts else io.TextIOWrapper
+        """Make a text stream that is live; where there are secrets, one that does not let them through."""
+        kind = RedactingText if self._texts else LiveText
         stream = kind(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
         if isinstance(stream, RedactingText):
             stream.redactor = self
         return stream
 
 
-class RedactingText(io.TextIOWrapper):
+class LiveText(io.TextIOWrapper):
+    """A text stream that shows lines at once, and parts of lines, such as a row of dots, as soon as they do not come in a flood."""
+
+    _flushed_at = 0.0
+
+    def write(self, text: str, /) -> int:
+        """Write a text; return the characters taken."""
+        num = super().write(text)
+        if not text:  # the end of print(…, end="")
+            self.flush()
+        elif text[-1] != "\n":
+            now = monotonic()
+            if now - self._flushed_at > _PART_INTERVAL_S:
+                self._flushed_at = now
+                self.flush()
+        return num
+
+
+class RedactingText(LiveText):
     """A text stream that replaces secrets."""
 
     redactor: Redactor
 
     def write(self, text: str, /) -> int:
-        """Write a text without the secrets; gives the characters taken."""
+        """Write a text without the secrets; return the characters taken."""
         super().write(self.redactor.text(text))
         return len(text)
 

@@ -19,15 +19,21 @@ import linecache
 import os
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.worker.runtime import old_paths
 from jupyter_ext.worker.runtime.command_line import words_of
+
+_OF_THE_MODULE = frozenset(
+    {"__builtins__", "__doc__", "__file__", "__loader__", "__name__", "__package__", "__spec__"}
+)
+"""Names that each module has for itself: a spawned child's `__name__` is not the notebook's."""
 
 
 class UserCode:
@@ -35,7 +41,7 @@ class UserCode:
 
     def __init__(self, directory: Path) -> None:
         old_paths.install()
-        self._directory = directory
+        self.directory = directory
         manifest = read_json(directory / "manifest.json")
         self.kind: str = manifest["kind"]
         self.entry: str = manifest["entry"]
@@ -62,12 +68,13 @@ class UserCode:
         for alias, name in self._imports.items():
             module = importlib.import_module(name)
             setattr(main, alias, module)
-        names = self._directory / "names.pkl"
+        names = self.directory / "names.pkl"
         if names.exists():
-            with open(names, "rb") as file:
-                unpickler = pickle.Unpickler(file)
+            with unpickling_into(main, names) as unpickler:
                 for name in unpickler.load():
-                    vars(main)[name] = unpickler.load()  # one memo for all: what was shared stays shared
+                    value = unpickler.load()  # one memo for all: what was shared stays shared
+                    if name not in _OF_THE_MODULE:
+                        vars(main)[name] = value
         if self.file is not None:
             sys.path.insert(0, os.path.dirname(self.file))
             sys.argv = [self.file, *self._arguments]
@@ -76,7 +83,7 @@ class UserCode:
 
     def exact_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return inputs as they were given, where JSON only stands for them and was not changed since."""
-        path = self._directory / "inputs.pkl"
+        path = self.directory / "inputs.pkl"
         if not path.exists():
             return dict(inputs)
         given: dict[str, tuple[str, bytes]] = pickle.loads(path.read_bytes())
@@ -100,14 +107,62 @@ class UserCode:
         if self.file is not None:
             _remember_source(filename, text)  # the file may have been changed since
         main.__dict__["__file__"] = filename
-        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
+        execute(text, filename, main)
 
     def function(self, main: ModuleType) -> Any:
         """Give the function to call."""
         if self.kind == "function":
-            with open(self._directory / "function.pkl", "rb") as file:
-                return pickle.load(file)
+            with unpickling_into(main, self.directory / "function.pkl") as unpickler:
+                return unpickler.load()
         return main.__dict__[self.entry]
+
+
+def new_main() -> ModuleType:
+    """Make the `__main__` in which the user's code runs."""
+    main = ModuleType("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = main
+    return main
+
+
+def execute(text: str, filename: str, module: ModuleType) -> None:
+    """Execute the user's text in a module, as Python would: without the `from __future__` imports of this file."""
+    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)
+
+
+@contextmanager
+def unpickling_into(main: ModuleType, path: Path) -> Iterator[pickle.Unpickler]:
+    """Open a pickle of the notebook; functions and classes of its `__main__` become names of `main`.
+
+    They travel by value, but what pickles them here (`torch.save`, `multiprocessing`) does so by name.
+    """
+    with open(path, "rb") as file:
+        unpickler = _Unpickler(file)
+        yield unpickler
+    for thing in unpickler.made:
+        name = getattr(thing, "__qualname__", "")
+        if getattr(thing, "__module__", None) == "__main__" and name.isidentifier():
+            vars(main).setdefault(name, thing)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Notes the functions and classes that cloudpickle makes; only afterwards do they know their names."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.made: list[Any] = []
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        found = super().find_class(module, name)
+        if not module.startswith("cloudpickle") or not name.startswith("_make_"):
+            return found
+
+        def make(*args: Any, **kwargs: Any) -> Any:
+            made = found(*args, **kwargs)
+            self.made.append(made)
+            return made
+
+        return make
 
 
 def _display(*things: Any, **_options: Any) -> None:

@@ -9,18 +9,18 @@ used: the one before it is. One process of a training saves (rank 0); any may lo
 
 from __future__ import annotations
 
-import errno
 import hashlib
+import math
 import os
 import pickle
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from jupyter_ext.ipc import processes
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.ipc.json_files import NO_ROOM, read_json, write_json
 from jupyter_ext.worker.sdk import logging
 
 FORMAT = 1
@@ -29,7 +29,6 @@ KEEP = 2
 """Newest checkpoints that stay."""
 _PREFIX = "checkpoint-"
 _BEST = "best"
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _HASH_BYTES = 1 << 20
 
 _intact: dict[Path, tuple[int, int, int]] = {}
@@ -100,43 +99,23 @@ def save(
     where.mkdir(mode=0o700, parents=True, exist_ok=True)
     began, report = time.time(), logging.active()
     number = 1 + max((_number(path) for path in where.glob(f"{_PREFIX}*")), default=0)
-    if step is None:
-        step = number if report is None else report.last_step
-    torch = sys.modules.get("torch")
-    path = where / f"{_PREFIX}{number}.{'pkl' if torch is None else 'pt'}"
-    temporary = where / f".{path.name}.{os.getpid()}"
-    writer: _HashingWriter | None = None
-    try:
-        with open(temporary, "wb") as file:
-            writer = _HashingWriter(file)
-            if torch is None:
-                pickle.dump(state, writer, protocol=5)
-            else:
-                torch.save(state, writer)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        saved = Checkpoint(
-            path,
-            number,
-            _plain(step),
-            began,
-            writer.num_bytes,
-            (best if isinstance(best, str) else _BEST) if best else None,
-            None if report is None else report.run_dir.name,
-            0 if report is None else report.num_calls,
-            writer.sha256.hexdigest(),
-        )
-        write_manifest(saved)
-    except Exception as error:
-        cause = writer.error if writer is not None and writer.error is not None else error
-        if not isinstance(cause, OSError) or cause.errno not in _FULL_DISK:
-            raise
-        path.unlink(missing_ok=True)
-        logging.tell(f"checkpoint.save: the disk is full, so nothing was saved at step {_plain(step)}.")
+    at = _step_of(step, number, report)
+    suffix = "pkl" if sys.modules.get("torch") is None else "pt"
+    planned = Checkpoint(
+        path=where / f"{_PREFIX}{number}.{suffix}",
+        number=number,
+        step=at,
+        saved_at=began,
+        num_bytes=0,
+        best=(best if isinstance(best, str) else _BEST) if best else None,
+        run=None if report is None else report.run_dir.name,
+        next_call=0 if report is None else report.num_calls,
+        sha256="",
+    )
+    saved = _write(state, planned)
+    if saved is None:
+        logging.tell(f"checkpoint.save: the disk is full, so nothing was saved at step {at}.")
         return None
-    finally:
-        temporary.unlink(missing_ok=True)
     _prune(where, keep)
     if report is not None:
         report.mark(
@@ -268,6 +247,34 @@ def write_manifest(checkpoint: Checkpoint) -> None:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
+def _write(state: Any, planned: Checkpoint) -> Checkpoint | None:
+    """Write a state and its manifest; return the checkpoint, or `None` where the disk is full."""
+    path = planned.path
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    writer: _HashingWriter | None = None
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            writer = _HashingWriter(file)
+            if path.suffix == ".pkl":
+                pickle.dump(state, writer, protocol=5)
+            else:
+                sys.modules["torch"].save(state, writer)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        saved = replace(planned, num_bytes=writer.num_bytes, sha256=writer.sha256.hexdigest())
+        write_manifest(saved)
+    except Exception as error:
+        cause = writer.error if writer is not None and writer.error is not None else error
+        if not isinstance(cause, OSError) or cause.errno not in NO_ROOM:
+            raise
+        path.unlink(missing_ok=True)
+        return None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return saved
+
+
 class _HashingWriter:
     """Passes bytes on to a file and follows their sha256; remembers why the file refused them."""
 
@@ -377,9 +384,18 @@ def _number(path: Path) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _plain(step: Any) -> float:
-    number = float(step.item() if hasattr(step, "item") else step)
-    return int(number) if number.is_integer() else number
+def _step_of(step: Any, number: int, report: logging.Reporter | None) -> float:
+    """Return the step to save at: the one given, where that is a finite number, or that of the last `log()`."""
+    if step is not None:
+        try:
+            given = float(step.item() if hasattr(step, "item") else step)
+        except (OverflowError, TypeError, ValueError):
+            given = math.nan
+        if math.isfinite(given):
+            return int(given) if given.is_integer() else given
+        logging.tell(f"checkpoint.save: step={step!r:.40} is not one finite number; the last step is taken.")
+    last = float(number if report is None else report.last_step)
+    return int(last) if last.is_integer() else last
 
 
 __all__ = ["Checkpoint", "latest", "load", "save"]

@@ -22,6 +22,7 @@ import time as clock
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -39,6 +40,7 @@ from jupyter_ext.ipc.journal_format import (
     parse_journal_name,
 )
 from jupyter_ext.ipc.journal_format import frame as make_frame
+from jupyter_ext.ipc.json_files import ReservedFile
 from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler, others_are_in
 
 if sys.platform != "win32":
@@ -47,6 +49,7 @@ if sys.platform != "win32":
 ROTATE_BYTES = 16 << 20
 MAX_KEYS = 65_535
 _MAX_LAYOUTS = 4_096
+_RESERVED_BYTES = 4_096
 _GRACE_S = 0.5
 """So long a call in another thread is waited for before the file is changed: a signal handler's may never end."""
 _now = clock.time
@@ -69,7 +72,7 @@ _Layout = tuple[list[str] | None, Callable[..., bytes], list[Any]]
 _NO_LAYOUT: _Layout = (None, struct.pack, [])
 
 
-class _Known:
+class _LayoutCache:
     """What the file that is written to has declared. Thrown away as a whole when the file changes.
 
     Attributes:
@@ -100,6 +103,7 @@ class JournalWriter:
         stream: The rank as text (`0`), or `system`.
         rotate_bytes: Size after which the next file is begun, bytes.
         first_call: What `points` without a step counts on from.
+        keeps_room: Whether to take room on the disk now for telling at the end what a full disk did not take.
     """
 
     _calls: int
@@ -115,6 +119,7 @@ class JournalWriter:
         *,
         rotate_bytes: int = ROTATE_BYTES,
         first_call: int = 0,
+        keeps_room: bool = False,
     ) -> None:
         self._directory = os.fspath(directory)
         self._base = stream
@@ -124,6 +129,8 @@ class JournalWriter:
         self._calls = first_call
         self.last_step: float = first_call - 1
         """Step of the last call."""
+        room = Path(self._directory, f"last-of-{stream}")
+        self._reserve = ReservedFile(room, _RESERVED_BYTES) if keeps_room else None
         _writers.add(self)
         with self._lock:
             self._open()
@@ -175,26 +182,26 @@ class JournalWriter:
         call = self._calls
         self._calls = call + 1
         try:
-            if self._size >= self._rotate_at:
+            if self._size >= self._rotate_at or (step is not None and step - step != 0):  # NaN or infinite
                 raise _NeedsSlowPath
-            known = self._known
+            cache = self._layouts
             if len(values) == 1:
                 for key, value in values.items():  # noqa: B007 - the quickest way to the only item
                     pass
                 if value.__class__ is not float and value.__class__ not in plain_numbers:
                     raise _NeedsSlowPath
                 self.last_step = step = call if step is None else step
-                body = _pack_one(KIND_POINTS, _now(), step, known.ids[key], value)
+                body = _pack_one(KIND_POINTS, _now(), step, cache.ids[key], value)
             else:
-                layout = known.recent
+                layout = cache.recent
                 keys, pack, row = layout
                 if list(values) != keys:
-                    known.recent = layout = known.layouts[tuple(values)]
+                    cache.recent = layout = cache.layouts[tuple(values)]
                     _, pack, row = layout
                 numbers = values.values()
                 # A sum is quicker than a look at each, and a tensor or an array among them makes it one too.
                 if sum(numbers).__class__ not in plain_numbers:
-                    known.set_apart(tuple(values), layout)
+                    cache.set_apart(tuple(values), layout)
                     raise _NeedsSlowPath
                 row = row.copy()
                 row[1] = _now()
@@ -270,14 +277,16 @@ class JournalWriter:
             self._write(frame)
 
     def close(self) -> None:
-        """Close the file; what was dropped and not yet told is told, if the disk allows it."""
+        """Close the file; what was dropped and not yet told is told, in the room kept for it where the disk is full."""
         with self._lock:
             if self._closed:
                 return
-            if self._dropped:
-                self._write(b"", calls=0)
+            if self._dropped and not self._write(b"", calls=0):
+                self._tell_in_reserve()
             self._closed = True
             self._leave_file()
+            if self._reserve is not None:
+                self._reserve.release()
 
     # -- all below is called under the lock ---------------------------------------------------------------------
 
@@ -298,7 +307,7 @@ class JournalWriter:
 
     def _forget_layouts(self) -> None:
         """Send every call the slow way, until its keys are declared again."""
-        self._known = _Known()
+        self._layouts = _LayoutCache()
 
     def _points(self, values: dict[str, float], step: float, time: float) -> None:
         """Write a call; declare its keys where they were not seen together before in this file."""
@@ -308,8 +317,8 @@ class JournalWriter:
         if self._size >= self._rotate_at:
             self._rotate()
         keys = tuple(values)
-        known = self._known
-        layout = known.layouts.get(keys) or known.apart.get(keys)
+        cache = self._layouts
+        layout = cache.layouts.get(keys) or cache.apart.get(keys)
         if layout is not None:
             _, pack, row = layout
             row = row.copy()
@@ -331,12 +340,12 @@ class JournalWriter:
         # Keys are declared again with each new layout: no state has to be right about what the file already holds.
         # A signal handler's call within a rotation keeps none, as the next file may lack its keys.
         if self._write(b"".join(frames)) and self._rotate_at != sys.maxsize:
-            known = self._known
-            if len(known.layouts) + len(known.apart) >= _MAX_LAYOUTS:
-                known = self._known = _Known()
-            known.layouts[keys] = (list(keys), pack, row)
+            cache = self._layouts
+            if len(cache.layouts) + len(cache.apart) >= _MAX_LAYOUTS:
+                cache = self._layouts = _LayoutCache()
+            cache.layouts[keys] = (list(keys), pack, row)
             for key in keys:
-                known.ids[key] = self._ids[key]
+                cache.ids[key] = self._ids[key]
 
     def _key_id(self, key: str) -> int | None:
         """Give a key's id, which is never given to another, or `None` where all are used up."""
@@ -383,6 +392,15 @@ class JournalWriter:
             return False
         return True
 
+    def _tell_in_reserve(self) -> None:
+        """Write what was dropped as the next file of the stream, into room that was taken at the start."""
+        if self._reserve is None:
+            return
+        self._reserve.path = Path(self._directory, journal_name(self._stream, self._next_number()))
+        with contextlib.suppress(OSError):
+            self._reserve.write(mark_frame(_now(), {"kind": "dropped", "count": self._dropped}))
+            self._dropped = 0
+
     def _drop(self, calls: int) -> None:
         """Count calls as dropped; the next one goes the slow way, to tell of them."""
         self._dropped += calls
@@ -410,7 +428,7 @@ class JournalWriter:
         """Send every call the slow way, and wait until no other thread is in `try_fast_append`."""
         self._forget_layouts()
         deadline = clock.monotonic() + _GRACE_S
-        while others_are_in(_QUICKLY) and clock.monotonic() < deadline:
+        while others_are_in(_FAST_APPEND) and clock.monotonic() < deadline:
             clock.sleep(0.0002)
 
     def _open(self) -> bool:
@@ -506,6 +524,7 @@ class JournalWriter:
             os.close(fd)
 
     def _begin_in_child(self) -> None:
+        self._reserve = None  # the parent's
         self._leave_file()
         closed = self._closed
         self._begin(f"{self._base}.{os.getpid()}")
@@ -522,7 +541,7 @@ def _try_lock(fd: int) -> bool:
     return True
 
 
-_QUICKLY = JournalWriter.try_fast_append.__code__
+_FAST_APPEND = JournalWriter.try_fast_append.__code__
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
 
 

@@ -6,18 +6,24 @@ plain numbers, no lock; nothing that can stall a training. Outside of one (the f
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.journal_format import float64_bytes
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter, plain_numbers
 from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler
 
 _PRINT_INTERVAL_S = 1.0
+STREAM_VARIABLE = "JUPYTER_EXT_STREAM"
+"""Environment variable with the rank of the training's worker, for the processes that it starts."""
 
 
 class Reporter:
@@ -25,9 +31,10 @@ class Reporter:
 
     def __init__(self, run_dir: Path, rank: str, first_call: int = 0) -> None:
         self.run_dir = run_dir
-        self._journal = JournalWriter(run_dir, rank, first_call=first_call)
+        self._journal = JournalWriter(run_dir, rank, first_call=first_call, keeps_room=True)
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
+        self._says_progress = False
         self._complained: set[str] = set()
         self.try_fast_append = self._journal.try_fast_append
 
@@ -41,8 +48,39 @@ class Reporter:
         self._journal.points(self._numbers(values), None if step is None else self._step(step))
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
-        """Write many points of one key."""
-        self._journal.many(key, steps, values)
+        """Write many points of one key; those whose step is not finite are left out and told of."""
+        step_bytes, value_bytes = float64_bytes(steps), float64_bytes(values)
+        at = memoryview(step_bytes).cast("B").cast("d")
+        if len(step_bytes) == len(value_bytes) and not math.isfinite(sum(at)):
+            read = memoryview(value_bytes).cast("B").cast("d")
+            kept = [(step, value) for step, value in zip(at, read, strict=True) if math.isfinite(step)]
+            if len(kept) < len(at):
+                text = f"log_many: {len(at) - len(kept)} steps of {key} are not finite; those points were left out."
+                self._complain(f"{key} steps", text)
+                self._journal.many(
+                    key, array("d", (step for step, _ in kept)), array("d", (value for _, value in kept))
+                )
+                return
+        self._journal.many(key, _as_floats(step_bytes), _as_floats(value_bytes))
+
+    def progress(self, current: Any, total: Any = None, *, automatic: bool = False) -> None:
+        """Write how far it is; what is no finite number is left out, and named once.
+
+        Args:
+            current: Units done.
+            total: Units in all, or `None`.
+            automatic: Whether a library says so, and not the code itself; then only while the code does not.
+        """
+        if automatic and self._says_progress:
+            return
+        self._says_progress = self._says_progress or not automatic
+        done, whole = _finite(current), None if total is None else _finite(total)
+        if done is None or (total is not None and whole is None):
+            self._complain(
+                "progress()", f"progress({current!r:.40}, {total!r:.40}) is not finite; it was left out."
+            )
+        if done is not None:
+            self._journal.mark("progress", current=done, total=whole)
 
     def mark(self, kind: str, **fields: Any) -> None:
         """Write something that is not a point."""
@@ -63,7 +101,7 @@ class Reporter:
         if not self._polls_stop:
             self._polls_stop = True
             self._journal.mark("polls_stop")
-            (Path(self._stop_file).parent / "polls_stop").touch()
+            (Path(self._stop_file).parent / "polls_stop").touch(mode=0o600)
         return os.path.exists(self._stop_file)
 
     def close(self) -> None:
@@ -91,14 +129,11 @@ class Reporter:
         return numbers
 
     def _step(self, step: Any) -> float | None:
-        try:
-            return float(step.item() if hasattr(step, "item") else step)
-        except Exception as error:
-            if is_from_signal_handler(error):
-                raise
-            kind = type(step).__name__
-            self._complain("step", f"log: step is a {kind}, not one number; calls are counted instead.")
-            return None
+        number = _finite(step)
+        if number is None:
+            kind = str(step) if isinstance(step, float) else f"a {type(step).__name__}"
+            self._complain("step", f"log: step is {kind}, not one finite number; calls are counted instead.")
+        return number
 
     def _complain(self, about: str, text: str) -> None:
         """Tell the user once, in the panel and in the log."""
@@ -112,6 +147,8 @@ _active: Reporter | None = None
 _try_fast_append: Callable[[Mapping[str, Any], float | None], bool] | None = None
 _last_print = 0.0
 _told: set[str] = set()
+_has_looked = False
+"""Whether this process knows that it is, or is not, one that a training has started."""
 
 
 def activate(reporter: Reporter | None) -> None:
@@ -122,11 +159,31 @@ def activate(reporter: Reporter | None) -> None:
 
 
 def active() -> Reporter | None:
-    """Give the reporter of this process's training, or `None` outside of one."""
+    """Return the reporter of this process's training, or `None` outside of one.
+
+    A process that a training has started (a spawned rank, a script) gets one that writes a stream of its own.
+    """
+    global _has_looked
+    if _active is None and not _has_looked:
+        _has_looked = True
+        if (reporter := _of_a_child()) is not None:
+            activate(reporter)
     return _active
 
 
-def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None, **metrics: Any) -> None:
+def _of_a_child() -> Reporter | None:
+    """Return a reporter for the training whose process, or whose process's process, has started this one."""
+    run_dir, rank = os.environ.get("JUPYTER_EXT_RUN_DIR"), os.environ.get(STREAM_VARIABLE)
+    if run_dir is None or rank is None:
+        return None
+    start = run_files.read_start(Path(run_dir))
+    if start is None or not run_files.is_here(start) or not processes.is_alive(**start["worker"]):
+        return None  # it is over: what it has started and outlived it has nobody to report to
+    own_rank = os.environ.get("RANK", "")
+    return Reporter(Path(run_dir), own_rank if own_rank.isdecimal() else rank)
+
+
+def log(values: Mapping[str, Any] | None = None, /, step: float | None = None, **metrics: Any) -> None:
     """Record one point of each given metric.
 
     Nothing that this returned from is lost when the process is killed. A value that is no single number is left out
@@ -143,8 +200,8 @@ def log(values: Mapping[str, Any] | None = None, /, *, step: float | None = None
         values = {**values, **metrics}
     if _try_fast_append is not None and _try_fast_append(values, step):
         return
-    if _active is not None:
-        _active.points(values, step)
+    if (reporter := active()) is not None:
+        reporter.points(values, step)
     else:
         _print(values, step)
 
@@ -160,8 +217,8 @@ def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
     Raises:
         ValueError: `steps` and `values` differ in length.
     """
-    if _active is not None:
-        _active.many(key, steps, values)
+    if (reporter := active()) is not None:
+        reporter.many(key, steps, values)
 
 
 def tell(text: str) -> None:
@@ -169,8 +226,8 @@ def tell(text: str) -> None:
     if text in _told:
         return
     _told.add(text)
-    if _active is not None:
-        _active.mark("notice", text=text)
+    if (reporter := active()) is not None:
+        reporter.mark("notice", text=text)
     print(text, file=sys.stderr)
 
 
@@ -187,8 +244,8 @@ def progress(current: float, total: float | None = None) -> None:
         current: Units done, from 0.
         total: Units in all, or `None` where nobody knows.
     """
-    if _active is not None:
-        _active.mark("progress", current=float(current), total=None if total is None else float(total))
+    if (reporter := active()) is not None:
+        reporter.progress(current, total)
 
 
 def should_stop() -> bool:
@@ -196,7 +253,8 @@ def should_stop() -> bool:
 
     Code that asks is given a second to act before it is interrupted. Costs about 2 microseconds.
     """
-    return _active is not None and _active.should_stop()
+    reporter = active()
+    return reporter is not None and reporter.should_stop()
 
 
 def _print(values: Mapping[str, Any], step: float | None) -> None:
@@ -207,6 +265,21 @@ def _print(values: Mapping[str, Any], step: float | None) -> None:
     _last_print = now
     shown = "  ".join(f"{name}={_short(value)}" for name, value in values.items())
     print(shown if step is None else f"step {step}  {shown}")
+
+
+def _as_floats(data: bytes | memoryview) -> Any:
+    return memoryview(data).cast("B").cast("d")
+
+
+def _finite(value: Any) -> float | None:
+    """Return a finite number, or `None` where it is none."""
+    try:
+        number = float(value.item() if hasattr(value, "item") else value)
+    except Exception as error:
+        if is_from_signal_handler(error):
+            raise
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _short(value: Any) -> str:

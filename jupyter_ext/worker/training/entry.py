@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from jupyter_ext.worker.runtime import arguments
 
 WEIGHTS = "weights"
+
+MAX_KEPT = 10_000
+"""Items of a training's generator that are its result."""
 
 OnItem = Callable[[Any], None]
 
@@ -38,7 +41,7 @@ def call(
         on_item: Told each item of a generator as it comes.
 
     Returns:
-        What it returned; of a generator all items, as a list.
+        What it returned; of a generator what that returned, or else all items as a list, of a flood of them the last.
     """
     given = dict(inputs)
     with asyncio.Runner() as loop:
@@ -66,7 +69,7 @@ def _finish(result: Any, loop: asyncio.Runner, on_item: OnItem | None) -> Any:
     if isinstance(result, AsyncIterator):
         return loop.run(_all(result, on_item))
     if inspect.isgenerator(result) or type(result) in _LAZY:
-        return [_passed(item, on_item) for item in result]
+        return _drained(result, on_item)
     return result
 
 
@@ -74,15 +77,31 @@ _LAZY: tuple[type, ...] = (map, filter, zip)
 """Iterators that run the user's code only as they are read, as a generator does."""
 
 
+def _drained(items: Iterator[Any], on_item: OnItem | None) -> Any:
+    kept: list[Any] = []
+    while True:
+        try:
+            item = next(items)
+        except StopIteration as end:
+            return kept if end.value is None else end.value
+        _keep(kept, item, on_item)
+
+
 async def _awaited(result: Any) -> Any:
     return await result
 
 
 async def _all(items: AsyncIterator[Any], on_item: OnItem | None) -> list[Any]:
-    return [_passed(item, on_item) async for item in items]
+    kept: list[Any] = []
+    async for item in items:
+        _keep(kept, item, on_item)
+    return kept
 
 
-def _passed(item: Any, on_item: OnItem | None) -> Any:
+def _keep(kept: list[Any], item: Any, on_item: OnItem | None) -> None:
+    """Add an item. Those of a prediction are its output; a training that yields for ever must not fill the memory."""
+    kept.append(item)
     if on_item is not None:
         on_item(item)
-    return item
+    elif len(kept) > MAX_KEPT:
+        del kept[0]

@@ -7,7 +7,6 @@ types, line-buffered output, fresh random seeds, and Python's usual end of a pro
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import json
 import os
 import signal
@@ -15,22 +14,32 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.integrations import automatic
+from jupyter_ext.ipc import run_files
+from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.runtime.user_code import UserCode
-from jupyter_ext.worker.sdk import logging
-from jupyter_ext.worker.training import cog
+from jupyter_ext.worker.runtime.spawning import let_children_find
+from jupyter_ext.worker.runtime.user_code import UserCode, new_main
+from jupyter_ext.worker.sdk import checkpoint, logging
+from jupyter_ext.worker.training import cog, results
 from jupyter_ext.worker.training.entry import OnItem, call
+from jupyter_ext.worker.training.plain_process import forget_notebook
 
 MAX_STREAMED_BYTES = 64 << 10
 """Of one item of a prediction's output that is told as it comes."""
 EXIT_OK, EXIT_EXCEPTION, EXIT_INTERRUPTED = 0, 1, 130
+_OUTPUT_BYTES, _ERROR_BYTES = 256 << 10, 64 << 10
+"""Room kept for result and exception; larger ones need a disk that has more."""
+_FULL_DISK_PATIENCE_S = 600.0
+_SMALL_STATE_BYTES, _MAX_STATE_BYTES = 1 << 20, 1 << 30
+"""Returned weights within these are saved."""
+_MAX_EXIT_TEXT = 300
+_MAX_PREDICTED_TEXT = 64 << 20
 
 
 def run(spec: Mapping[str, Any]) -> int:
@@ -46,15 +55,20 @@ def run(spec: Mapping[str, Any]) -> int:
     run_dir = Path(spec["run_dir"])
     write_stacks_to(run_dir / "stacks.txt")
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    files = _ResultFiles(run_dir)
+    forget_notebook()
     prepare_process(spec)
     resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
-    report = logging.Reporter(run_dir, spec.get("rank", "0"), resumed.get("next_call", 0))
+    rank = spec.get("rank", "0")
+    report = logging.Reporter(run_dir, rank, resumed.get("next_call", 0))
     logging.activate(report)
+    os.environ[logging.STREAM_VARIABLE] = rank
+    automatic.install()
     for text in spec.get("notices", ()):
         report.mark("notice", text=text)
     code = UserCode(run_dir / "code")
     try:
-        exit_code = _run_user_code(code, run_dir, report, spec.get("secrets") or {})
+        exit_code = _run_user_code(code, files, report, spec.get("secrets") or {})
         _end_like_python()
     except KeyboardInterrupt:
         exit_code = EXIT_INTERRUPTED
@@ -63,95 +77,123 @@ def run(spec: Mapping[str, Any]) -> int:
     return exit_code
 
 
+class _ResultFiles:
+    """Where the end of a run is written; the room is taken at its start."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self._output = ReservedFile(run_dir / "output.json", _OUTPUT_BYTES)
+        self._error = ReservedFile(run_dir / run_files.ERROR, _ERROR_BYTES)
+
+    def write_output(self, content: Any) -> None:
+        self._output.write_json(content, _FULL_DISK_PATIENCE_S)
+
+    def write_error(self, error: run_files.ErrorFile) -> None:
+        self._error.write_json(error, _FULL_DISK_PATIENCE_S)
+
+    @property
+    def stop_was_asked(self) -> bool:
+        return (self.run_dir / run_files.STOP).exists()
+
+
 def _run_user_code(
-    code: UserCode, run_dir: Path, report: logging.Reporter, secrets: Mapping[str, Any]
+    code: UserCode, files: _ResultFiles, report: logging.Reporter, secrets: Mapping[str, Any]
 ) -> int:
     redactor = Redactor(secrets)
     try:
-        main = _new_main()
-        code.load(main)
-        inputs = code.exact_inputs({**read_json(run_dir / "spec.json")["input"], **secrets})
-        report.mark("started")
-        on_item = _output_marker(report, redactor) if code.streams else None
-        if code.kind == "script":
-            code.run_as_script(main, inputs)
-            output = None
-        elif code.kind == "cog":
-            output = cog.run(
-                run_dir, code.source_name, code.entry, inputs, method=code.method, on_item=on_item
-            )
-        else:
-            files = calling.Files(Path.cwd(), run_dir / "inputs")
-            output = call(code.function(main), inputs, files, method=code.method, on_item=on_item)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        output = _result(code, files.run_dir, report, redactor, secrets)
     except SystemExit as error:
-        if exit_code := _exit_code(error):
+        if exit_code := _exit_code(error, redactor, files):
             return exit_code
         output = None
     except BaseException as error:  # noqa: BLE001  the edge to the user's code: all of it is theirs to see
-        told = redactor.json(tracebacks.describe(error, code.labels, Path.cwd()))
-        write_json(run_dir / "error.json", told)
+        if isinstance(error, KeyboardInterrupt) and files.stop_was_asked:
+            return EXIT_INTERRUPTED
+        described = redactor.json(tracebacks.describe(error, code.labels, Path.cwd(), files.run_dir))
+        files.write_error(described)
         _flush()
-        print(told["text"], file=sys.stderr)
+        print(described["text"], file=sys.stderr)
         return EXIT_EXCEPTION
-    write_json(run_dir / output_files.NAME, output_files.places(output))
-    write_json(run_dir / "output.json", redactor.json(_to_json(output)))
+    output = _without_weights(output)
+    write_json(files.run_dir / output_files.NAME, output_files.places(output))
+    files.write_output(redactor.json(results.summarize(output, _max_text(code))))
     return EXIT_OK
+
+
+def _result(
+    code: UserCode, run_dir: Path, report: logging.Reporter, redactor: Redactor, secrets: Mapping[str, Any]
+) -> Any:
+    """Run the user's code; return what `train()` gave back."""
+    main = new_main()
+    loaded = read_json(run_dir / "spec.json")["input"]
+    let_children_find(code.directory, loaded if code.kind == "script" else {})
+    code.load(main)
+    inputs = code.exact_inputs({**loaded, **secrets})
+    report.mark("started")
+    on_item = _output_marker(report, redactor) if code.streams else None
+    if code.kind == "script":
+        code.run_as_script(main, inputs)
+        return None
+    if code.kind == "cog":
+        return cog.run(run_dir, code.source_name, code.entry, inputs, method=code.method, on_item=on_item)
+    files = calling.Files(Path.cwd(), run_dir / "inputs")
+    return call(code.function(main), inputs, files, method=code.method, on_item=on_item)
+
+
+def _max_text(code: UserCode) -> int:
+    """Return how long a text in an output may be; that of a prediction is what was asked for, such as a data URI."""
+    return _MAX_PREDICTED_TEXT if code.streams else results.MAX_TEXT
 
 
 def _output_marker(report: logging.Reporter, redactor: Redactor) -> OnItem:
     """Return what tells the engine each item of a prediction's output as it comes; large items come with the rest."""
 
     def mark(item: Any) -> None:
-        value = redactor.json(_to_json(item))
+        value = redactor.json(results.summarize(item))
         if not output_files.places(item) and len(json.dumps(value)) <= MAX_STREAMED_BYTES:
             report.mark("output", value=value)
 
     return mark
 
 
-def _exit_code(error: SystemExit) -> int:
+def _exit_code(error: SystemExit, redactor: Redactor, files: _ResultFiles) -> int:
     if error.code is None or isinstance(error.code, int):
         return (error.code or 0) & 0xFF
-    print(error.code, file=sys.stderr)
+    text = redactor.text(str(error.code))
+    print(text, file=sys.stderr)
+    if not files.stop_was_asked:
+        line = " ".join(text.split())[:_MAX_EXIT_TEXT]
+        files.write_error(
+            {
+                "kind": "exit",
+                "type": "SystemExit",
+                "message": text,
+                "summary": line,
+                "frames": [],
+                "text": text,
+            }
+        )
     return 1
 
 
-def _to_json(value: Any) -> Any:
-    """Give the returned value as JSON: models by field, 0-d tensors as numbers, the rest as its repr.
-
-    Paths become absolute text, as whoever reads them is in another directory.
-    """
-
-    def default(item: Any) -> Any:
-        return os.path.abspath(item) if isinstance(item, os.PathLike) else _default(item)
-
-    return json.loads(json.dumps(value, default=default, skipkeys=True))
-
-
-def _default(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if callable(getattr(value, "model_dump", None)):
-        return value.model_dump()
-    for attribute in ("item", "tolist"):
-        method = getattr(value, attribute, None)
-        if callable(method) and getattr(value, "size", None) is not None:
-            try:
-                plain = method()
-            except (TypeError, ValueError, RuntimeError):
-                continue
-            if isinstance(plain, int | float | bool) or len(str(plain)) < 10_000:
-                return plain
-    return repr(value)[:1000]
-
-
-def _new_main() -> ModuleType:
-    main = ModuleType("__main__")
-    main.__dict__["__builtins__"] = __builtins__
-    sys.modules["__main__"] = main
-    return main
+def _without_weights(output: Any) -> Any:
+    """Save returned weights, which are too large for a result, as a checkpoint; their shapes are the result."""
+    if not results.is_state_dict(output):
+        return output
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in output.values())
+    if num_bytes < _SMALL_STATE_BYTES:
+        return output
+    if num_bytes > _MAX_STATE_BYTES:
+        logging.tell(
+            "train() returned weights, which are not kept with the result: checkpoint.save() keeps them."
+        )
+        return results.shapes(output)
+    try:
+        if checkpoint.save(output) is not None:
+            logging.tell("train() returned weights; they are saved as this training's newest checkpoint.")
+    except Exception as error:  # noqa: BLE001  a training that has finished never fails for its return value
+        logging.tell(f"train() returned weights, which could not be saved: {tracebacks.summary_of(error)}")
+    return results.shapes(output)
 
 
 def _end_like_python() -> None:

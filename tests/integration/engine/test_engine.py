@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -242,7 +243,9 @@ async def test_pages_of_trainings_neither_repeat_nor_lose(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_on_a_full_disk_the_engine_starts_to_look_and_names_the_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(
@@ -251,10 +254,15 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         pytest.skip("mounting is not allowed here")
     try:
         monkeypatch.setenv("JUPYTER_EXT_DATA_DIR", str(disk / "data"))
-        with pytest.raises(
-            EngineStartError, match=r"catalog\.sqlite cannot be used .* is the disk full"
-        ) as caught:
-            discovery.ensure()
-        assert "\n" not in str(caught.value)
+        discovery.ensure()
+        async with AsyncClient(locations()) as client:
+            (problem,) = [line for line in (await client.engine()).problems if "catalog" in line]
+            assert re.search(r"catalog\.sqlite cannot be used .* is the disk full", problem)
+            assert "\n" not in problem
+            assert (await client.page()).total == 0
+            with pytest.raises(RequestRefused, match=f"The disk of {disk}.* is full: .* are needed"):
+                await finish(client, "def train(): pass")
+        assert any("catalog.sqlite" in line for line in control.doctor())
+        control.stop(force=True)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)

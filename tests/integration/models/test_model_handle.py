@@ -140,3 +140,28 @@ def test_a_model_that_was_unloaded_elsewhere_is_loaded_again(kernel: Kernel, eng
         cell = kernel.run("m('x').shape")
     assert (cell.error, cell.result) == (None, "(384,)")
     assert "killed by signal 9" in cell.text or cell.text == ""
+
+
+def test_a_killed_model_is_loaded_again_with_its_factory_by_whoever_calls(
+    kernel: Kernel, engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    path = save(
+        tmp_path / "net.safetensors", {"linear.weight": torch.eye(4) * 3, "linear.bias": torch.ones(4)}
+    )
+    kernel.run("import torch\n" + NET)
+    assert kernel.run(f"n = jx.models.get({str(path)!r}).load(factory=Net, keep_alive='1h')").error is None
+    models, id = ModelsUnderTest(engine), f"file:{path}"
+    killed = models.get(id).host
+    assert killed is not None
+    os.kill(killed.pid or 0, signal.SIGKILL)
+    until(lambda: models.get(id).state == "downloaded", "the engine to see the end")
+    other = kernel.run(f"o = jx.models.get({str(path)!r}); o(torch.ones(1, 4)).tolist()")
+    assert (other.error, other.result) == (None, "[[4.0, 4.0, 4.0, 4.0]]")
+    host = models.get(id).host
+    assert host is not None
+    assert (host.code, host.keep_alive_s) == (killed.code, 3600.0)
+    kernel.run("n.unload()")
+    plain = kernel.run("o.load(); o(torch.ones(1, 4))")
+    assert plain.error is not None
+    assert "Only its tensors are loaded" in plain.error
+    kernel.run("o.unload()")

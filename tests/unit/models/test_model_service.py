@@ -435,9 +435,9 @@ async def test_hosts_of_an_earlier_engine_are_adopted(world: World) -> None:
     models = await world.again()
     assert models.known(A).state == "loaded"  # type: ignore[union-attr]
     assert models.known("hub:org/b").state == "loaded"  # type: ignore[union-attr]
-    assert models.num_busy == 2
+    assert (models.num_fetching, models.num_loaded) == (0, 2)
     await models.unload_all()
-    assert models.num_busy == 0
+    assert (models.num_fetching, models.num_loaded) == (0, 0)
 
 
 async def test_weights_of_trainings_are_models(world: World, tmp_path: Path) -> None:
@@ -641,3 +641,31 @@ async def test_a_load_waits_no_longer_than_its_download_goes_on(
     assert (model.state, WAITS in model.notices) == ("downloading", False)
     task.finish()
     await world.state(A, "downloaded")
+
+
+# --- what is said of a model
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": " \n "}, "name"),
+        ({"name": "n" * 301}, "name"),
+        ({"description": "d" * 10_001}, "description"),
+    ],
+)
+async def test_what_is_said_of_a_model_is_bounded(world: World, said: dict[str, str], named: str) -> None:
+    await world.models.add(A, name="first")
+    with pytest.raises(InvalidInput, match=f"^{named}: "):
+        await world.models.change(A, **said)
+    with pytest.raises(InvalidInput, match=f"^{named}: "):
+        await world.models.add("org/other", **said)
+    assert world.models.known("hub:org/other") is None
+    assert (await world.models.get(A)).name == "first"
+
+
+async def test_a_name_is_one_line(world: World) -> None:
+    await world.models.add(A)
+    model = await world.models.change(A, name="two\nlines\tof it", description="")
+    assert (model.name, model.description) == ("two lines of it", "")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +168,11 @@ def test_what_reads_no_command_line_has_no_options(text: str) -> None:
         "import argparse\np = argparse.ArgumentParser()\nfor n in names: p.add_argument(n)\np.parse_args()\n",
         "import click\n@click.group()\ndef cli(): ...\n@cli.command()\ndef a(): ...\n",
         "import tyro\ntyro.cli(imported.Config)\n",
+        "from common import extend\nimport argparse\np = argparse.ArgumentParser()\nextend(p)\np.parse_args()\n",
+        "import argparse\np = argparse.ArgumentParser(parents=[other])\np.parse_args()\n",
+        "from options import parser\nargs = parser.parse_args()\n",
+        "import sys\nprint(sys.argv[1])\n",
+        "import fire\nfire.Fire(main)\n",
     ],
 )
 def test_what_cannot_be_read_whole_takes_any_input(text: str) -> None:
@@ -191,3 +199,40 @@ def test_a_command_line_becomes_inputs_as_far_as_its_options_are_known(
     options = _read(ARGPARSE)
     training_input = from_source(options.signature("main"), "main")
     assert split_arguments(words.split(), options, training_input) == (inputs, rest.split())
+
+
+REAL = {
+    "argparse": (
+        ARGPARSE + "print(vars(parse()))\n",
+        {"data": "-x", "sizes": [3, 4], "learning_rate": -0.5, "amp": False},
+    ),
+    "argparse, positional": (
+        ARGPARSE + "print(vars(parse()))\n",
+        {"data": "d", "sizes": [3, 4], "tag": ["a", "-b"]},
+    ),
+    "click": (
+        CLICK.replace("path): ...", "path): print(locals())\nmain()"),
+        {"path": "-p", "lr": -0.1, "fast": True, "n": 4},
+    ),
+    "typer": (TYPER.replace("= 2): ...", "= 2): print(locals())"), {"path": "p", "fast": True, "n": 3}),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_program_reads_from_its_command_line_what_was_given(tmp_path: Path, name: str) -> None:
+    pytest.importorskip(name.partition(",")[0])
+    text, inputs = REAL[name]
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    words = words_of(inputs, _read(text).spellings())
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    read = ast.literal_eval(done.stdout)
+    assert {key: read[key] for key in inputs} == inputs
+
+
+def test_constants_of_a_script_are_its_defaults() -> None:
+    text = "import argparse\nLR = 0.5\np = argparse.ArgumentParser()\np.add_argument('--lr', default=LR)\np.parse_args()\n"
+    training_input = from_source(_read(text).signature("main"), "main")
+    assert training_input is not None
+    assert (training_input.parameters[0].default, training_input.parameters[0].type) == (0.5, float)

@@ -37,6 +37,9 @@ class OneTraining:
             urls=urls,  # type: ignore[arg-type]
         )
 
+    def record(self, training_id: str) -> None:
+        return None
+
     async def store(self, training_id: str) -> RunStore:
         return self._store
 

@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from jupyter_ext.worker.runtime import arguments as calling
-from jupyter_ext.worker.runtime.redaction import Redactor
+from jupyter_ext.worker.runtime.redaction import LiveText, Redactor
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.training import cog_stub
 from jupyter_ext.worker.training.cog_stub import BaseModel, Input, Secret, current_scope
@@ -117,4 +117,39 @@ def test_secrets_are_blotted_out_of_text_streams_and_json() -> None:
     stream.flush()
     assert raw.getvalue() == b"token is **********\n"
     stream.detach()
-    assert type(Redactor().stream(io.BytesIO())) is io.TextIOWrapper  # type: ignore[arg-type]
+    assert type(Redactor().stream(io.BytesIO())) is LiveText  # type: ignore[arg-type]
+
+
+class Raw(io.RawIOBase):
+    """Keeps what was written, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.writes.append(bytes(data))
+        return len(data)
+
+
+@pytest.mark.parametrize("end", ["", " ", ". "])
+@pytest.mark.parametrize("secrets", [{}, {"token": "very-secret"}])
+def test_a_part_of_a_line_is_live(end: str, secrets: dict[str, str]) -> None:
+    raw = Raw()
+    stream = Redactor(secrets).stream(raw)  # type: ignore[arg-type]
+    print(".", end=end, file=stream)
+    assert b"".join(raw.writes).startswith(b".")
+    stream.detach()
+
+
+def test_a_flood_of_parts_is_written_in_pieces() -> None:
+    raw = Raw()
+    stream = Redactor().stream(raw)  # type: ignore[arg-type]
+    for _ in range(1000):
+        stream.write("x")
+    stream.write("\n")
+    assert b"".join(raw.writes) == b"x" * 1000 + b"\n"
+    assert len(raw.writes) < 500
+    stream.detach()

@@ -20,6 +20,7 @@ from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 
 PAGE_SIZE = 100
 MIN_CANCEL_AFTER_S = 5
+MAX_WHOLE_NUMBER = 1 << 53
 _CALLERS = frozenset({"jupyter_ext", "worker", "environ", "cwd", "python", "sys_path"})
 """Names of what is no value but says where the caller is: paths and variables of a system may be any bytes."""
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", re.ASCII)
@@ -84,6 +85,19 @@ def input_of(body: dict[str, Any]) -> dict[str, Any]:
             [InvalidField("type", "input", f"must be an object, not {json.dumps(given)[:60]}")]
         )
     return given
+
+
+def whole_number(text: str | None, name: str, default: int) -> int:
+    """Read a whole number from 0 to 2^53 out of a query.
+
+    Raises:
+        Problem: It is none.
+    """
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > MAX_WHOLE_NUMBER:
+        raise Problem(422, "Invalid value", f"{name}={text[:40]!r} is not a whole number from 0 to 2^53.")
+    return int(text)
 
 
 def cancel_after_s(request: Request) -> float | None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from jupyter_ext.engine.api.http.requests import base_url, input_of, json_object
+from jupyter_ext.engine.api.http.requests import base_url, input_of, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.catalog.query import ListQuery, Sort
@@ -93,15 +93,7 @@ def _query(request: Request) -> ListQuery:
     except ValueError as error:
         raise Problem(422, "Invalid value", f"{error}.") from None
     limit, offset = (
-        _integer(asked.get("limit"), "limit", _DEFAULT_LIMIT),
-        _integer(asked.get("offset"), "offset", 0),
+        whole_number(asked.get("limit"), "limit", _DEFAULT_LIMIT),
+        whole_number(asked.get("offset"), "offset", 0),
     )
     return ListQuery(statuses, asked.get("q", ""), sort, limit, offset)
-
-
-def _integer(text: str | None, name: str, default: int) -> int:
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise Problem(422, "Invalid value", f"{name}={text[:40]!r} is not a whole number from 0 on.")
-    return int(text)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object
+from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.replicate.trainings import origin_of
@@ -32,6 +32,10 @@ from jupyter_ext.protocol.problems import Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _DEFAULT_LOG_BYTES = 1 << 20
+_MAX_LOG_BYTES = 8 << 20
+"""One answer has at most so many bytes of log; `next_offset` says where the next piece begins."""
+_MAX_LOG_LINES = 100_000
+_MAX_BUCKETS = 1 << 20
 
 
 class NativeAPI:
@@ -101,9 +105,10 @@ class NativeAPI:
         """Return a piece of the log."""
         store = await self._trainings.store(request.path_params["id"])
         if "tail" in request.query_params:
-            chunk = store.logs_tail(_integer(request, "tail", 400))
+            chunk = store.logs_tail(min(_integer(request, "tail", 400), _MAX_LOG_LINES))
         else:
-            chunk = store.logs(_integer(request, "offset", 0), _integer(request, "limit", _DEFAULT_LOG_BYTES))
+            limit = min(_integer(request, "limit", _DEFAULT_LOG_BYTES), _MAX_LOG_BYTES)
+            chunk = store.logs(_integer(request, "offset", 0), limit)
         return JSONResponse(chunk, headers=_NO_STORE)
 
     async def metrics(self, request: Request) -> Response:
@@ -111,7 +116,7 @@ class NativeAPI:
         query, trainings, training_id = request.query_params, self._trainings, request.path_params["id"]
         asked = Query(
             keys=query["keys"].split(",") if query.get("keys") else None,
-            buckets=_integer(request, "buckets", 1) if "buckets" in query else None,
+            buckets=min(_integer(request, "buckets", 1), _MAX_BUCKETS) if "buckets" in query else None,
             axis=_axis(query.get("x", "step")),
             lo=_number(request, "from"),
             hi=_number(request, "to"),
@@ -147,9 +152,9 @@ class NativeAPI:
         await socket.accept()
         text = socket.query_params.get("after_seq")
         try:
-            after_seq = None if text is None else int(text)
-        except ValueError:
-            await socket.close(4422, f"after_seq={text!r} is not a whole number")
+            after_seq = None if text is None else whole_number(text, "after_seq", 0)
+        except Problem as problem:
+            await socket.close(4422, problem.detail)
             return
         stream = TrainingStream(self._trainings, self._pubsub, socket.path_params["id"], after_seq)
         await send_until_gone(socket, lambda: _send_all(socket, stream))
@@ -186,14 +191,7 @@ def _axis(text: str) -> Literal["step", "time"]:
 
 
 def _integer(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    try:
-        value = default if text is None else int(text)
-    except ValueError:
-        value = -1
-    if value < 0:
-        raise Problem(422, "Invalid value", f"{name}={text!r} is not a whole number from 0 on.")
-    return value
+    return whole_number(request.query_params.get(name), name, default)
 
 
 def _number(request: Request, name: str) -> float | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +23,7 @@ from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gon
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.progress import ProgressAPI
 from jupyter_ext.engine.api.pieces.responses import answer, body_of, nothing, plain
+from jupyter_ext.engine.api.pieces.types import Identifiers, Said
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.models.interfaces import LoadOptions
@@ -183,7 +184,7 @@ class PiecesModelsAPI:
                 await send_json(socket, {"schema": wire.SCHEMA, "iterable": items})
             await asyncio.sleep(_IDENTIFIERS_INTERVAL_S)
 
-    async def _identifiers(self) -> dict[str, Any]:
+    async def _identifiers(self) -> Identifiers:
         page = await self._models.page()
         return {"schema": wire.SCHEMA, "iterable": [wire.identifier(local.id) for local in page.models]}
 
@@ -195,13 +196,13 @@ class PiecesModelsAPI:
             )
         return local
 
-    async def _merge(self, local: LocalModel, said: dict[str, Any]) -> LocalModel:
+    async def _merge(self, local: LocalModel, said: Said) -> LocalModel:
         if not said:
             return await self._models.get(local.id)
         return await self._models.change(local.id, meta={"pieces": {**local.meta.get("pieces", {}), **said}})
 
 
-def _text(body: dict[str, Any], name: str) -> str | None:
+def _text(body: Mapping[str, object], name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise Problem(422, "Invalid value", f"{name} has the value {value!r:.60}, which is no text.")
@@ -227,7 +228,7 @@ def _check_open(unique: str) -> None:
         )
 
 
-def _new_description(body: dict[str, Any], local: LocalModel) -> str | None:
+def _new_description(body: Mapping[str, object], local: LocalModel) -> str | None:
     """Return a changed description; one that only echoes ours, with an error at its end, changes nothing."""
     text = _text(body, "description")
     return None if text == wire.model(local)["description"] else text

@@ -19,6 +19,7 @@ from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.api.pieces import wire
 from jupyter_ext.engine.api.pieces.responses import NO_STORE, answer, plain
+from jupyter_ext.engine.api.pieces.types import Progress
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.service import ModelService
@@ -64,7 +65,7 @@ class ProgressAPI:
         async for frame in self._frames(id, waits=False):
             yield json_values.dump(frame) + b"\n"
 
-    async def _frames(self, id: str, *, waits: bool) -> AsyncIterator[dict[str, Any]]:
+    async def _frames(self, id: str, *, waits: bool) -> AsyncIterator[Progress]:
         """Yield the progress at each change until the download is over.
 
         Args:
@@ -73,7 +74,7 @@ class ProgressAPI:
         """
         subscriber = self._pubsub.subscribe(TOPIC)
         try:
-            last: dict[str, Any] | None = None
+            last: Progress | None = None
             seen_running, bytes_done = False, 0
             while True:
                 local = self._models.known(id)

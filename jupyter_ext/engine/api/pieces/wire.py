@@ -9,13 +9,24 @@ Source: Pieces' OpenAPI description, "Model", "SeededModel", "ModelDownloadProgr
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import cast
 
 from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.engine.api.pieces.types import (
+    Identifier,
+    PiecesModel,
+    PiecesModels,
+    Progress,
+    Said,
+    Schema,
+    Size,
+)
+from jupyter_ext.ipc import json_values
 from jupyter_ext.protocol.models import LocalModel, Transfer
 from jupyter_ext.protocol.problems import Problem
 
-SCHEMA = {"migration": 0, "semantic": "MAJOR_0_MINOR_0_PATCH_1"}
+SCHEMA: Schema = {"migration": 0, "semantic": "MAJOR_0_MINOR_0_PATCH_1"}
 
 _KEPT: dict[str, type | tuple[type, ...]] = {
     "version": str,
@@ -35,61 +46,78 @@ _KEPT: dict[str, type | tuple[type, ...]] = {
 }
 """What a client may say of a custom model beside its name and description, with the kind of each."""
 
+MAX_SAID_BYTES = 16 << 10
+"""Most that is kept of what a client says of a model, as JSON: every list carries it."""
 _SCORES = ("priority", "reference", "reuse", "searched", "update")
 
 
-def model(local: LocalModel) -> dict[str, Any]:
+def model(local: LocalModel) -> PiecesModel:
     """Return a model as Pieces' clients know it."""
-    said = local.meta.get("pieces", {})
+    stored = local.meta.get("pieces")
+    said: Said = cast("Said", stored) if isinstance(stored, dict) else {}
     transfer = local.transfer
-    content: dict[str, Any] = {
+    fields = {
         "schema": SCHEMA,
         "id": local.id,
         "name": local.name,
         "description": _description(local),
-        "version": said.get("version") or (local.revision or "0.0.0")[:12],
         "created": {"schema": SCHEMA, "value": local.created_at},
-        "type": said.get("type") or "UNKNOWN",
-        "usage": said.get("usage") or _usage(local),
         "cloud": local.cloud,
         "custom": local.custom,
         "downloaded": local.path is not None and local.state not in ("absent", "partial", "downloading"),
         "downloading": transfer is not None and transfer.status == "running",
         "loaded": local.state == "loaded",
         "unique": local.id.partition(":")[2] if local.source == "hub" else local.id,
+        **_known(local),
+        **_kept(said, local),
+        "version": said.get("version") or (local.revision or "0.0.0")[:12],
+        "type": said.get("type") or "UNKNOWN",
+        "usage": said.get("usage") or _usage(local),
     }
-    known = _known(local)
-    measured = {"bytes", "ram"} & known.keys()
-    content |= known | {name: said[name] for name in _KEPT if name in said and name not in measured}
-    if scores := local.meta.get("score"):
+    content = cast("PiecesModel", fields)
+    if isinstance(scores := local.meta.get("score"), dict) and scores:
         content["score"] = {"schema": SCHEMA, "automatic": 0, "manual": 0, **scores}
     return content
 
 
-def _known(local: LocalModel) -> dict[str, Any]:
+def _kept(said: Said, local: LocalModel) -> Said:
+    """Return what a client said; sizes that the engine knows are the engine's."""
+    kept = cast("Said", {name: value for name, value in said.items() if name in _KEPT})
+    if local.bytes is not None:
+        kept.pop("bytes", None)
+    if local.memory_bytes is not None:
+        kept.pop("ram", None)
+    return kept
+
+
+def _known(local: LocalModel) -> Said:
     """Return the optional fields that the engine knows of a model."""
-    size, memory, parameters = local.bytes, local.memory_bytes, local.num_parameters
-    fields = {
-        "bytes": None if size is None else _size(size, _readable(size, local.transfer)),
-        "ram": None if memory is None else _size(memory, format_bytes(memory)),
-        "parameters": None if parameters is None else parameters / 1e9,
-        "quantization": local.dtype,
-        "provider": "HUGGING_FACE" if local.source == "hub" else None,
-        "cpu": None if local.host is None else local.host.device == "cpu",
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+    known: Said = {}
+    if (size := local.bytes) is not None:
+        known["bytes"] = _size(size, _readable(size, local.transfer))
+    if (memory := local.memory_bytes) is not None:
+        known["ram"] = _size(memory, format_bytes(memory))
+    if (parameters := local.num_parameters) is not None:
+        known["parameters"] = parameters / 1e9
+    if local.dtype is not None:
+        known["quantization"] = local.dtype
+    if local.source == "hub":
+        known["provider"] = "HUGGING_FACE"
+    if local.host is not None:
+        known["cpu"] = local.host.device == "cpu"
+    return known
 
 
-def _size(num_bytes: int, readable: str) -> dict[str, Any]:
+def _size(num_bytes: int, readable: str) -> Size:
     return {"schema": SCHEMA, "value": num_bytes, "readable": readable}
 
 
-def models(found: list[LocalModel]) -> dict[str, Any]:
+def models(found: list[LocalModel]) -> PiecesModels:
     """Return all models."""
     return {"schema": SCHEMA, "iterable": [model(local) for local in found]}
 
 
-def progress(local: LocalModel, *, is_first: bool = False) -> dict[str, Any]:
+def progress(local: LocalModel, *, is_first: bool = False) -> Progress:
     """Return how far a download is.
 
     Args:
@@ -120,14 +148,14 @@ def is_over(local: LocalModel) -> bool:
     return local.transfer is None or local.transfer.status != "running"
 
 
-def reset() -> dict[str, Any]:
+def reset() -> Progress:
     """Say that a download began from its beginning again."""
     return _progress("RESET", 0.0)
 
 
-def identifier(model_id: str, *, updated: str | None = None, deleted: bool = False) -> dict[str, Any]:
+def identifier(model_id: str, *, updated: str | None = None, deleted: bool = False) -> Identifier:
     """Return one item of the stream of identifiers; `updated` is an RFC 3339 time."""
-    item: dict[str, Any] = {"model": {"schema": SCHEMA, "id": model_id}}
+    item: Identifier = {"model": {"schema": SCHEMA, "id": model_id}}
     if deleted:
         item["deleted"] = True
     if updated is not None:
@@ -135,13 +163,13 @@ def identifier(model_id: str, *, updated: str | None = None, deleted: bool = Fal
     return item
 
 
-def said_of(body: dict[str, Any]) -> dict[str, Any]:
+def said_of(body: Mapping[str, object]) -> Said:
     """Return what a body says of a model beside its name and description.
 
     Raises:
         Problem: A field is of another kind.
     """
-    said = {}
+    said: dict[str, object] = {}
     for name, kind in _KEPT.items():
         value = body.get(name)
         if value is None:
@@ -157,10 +185,16 @@ def said_of(body: dict[str, Any]) -> dict[str, Any]:
             raise Problem(
                 422, "Invalid value", f"{name} must hold an integer as value and a text as readable."
             )
-    return said
+    if (size := len(json_values.dump(said))) > MAX_SAID_BYTES:
+        raise Problem(
+            422,
+            "Invalid value",
+            f"{size:,} bytes are said of the model; {MAX_SAID_BYTES:,} are kept at most.",
+        )
+    return cast("Said", said)
 
 
-def scored(before: dict[str, int], body: dict[str, Any]) -> dict[str, int]:
+def scored(before: dict[str, int], body: Mapping[str, object]) -> dict[str, int]:
     """Add a `SeededScoreIncrement` to a model's scores: each kind that is true anywhere in it counts one."""
     score = {"automatic": 0, "manual": 0, **before}
     for part in body.values():
@@ -171,8 +205,8 @@ def scored(before: dict[str, int], body: dict[str, Any]) -> dict[str, int]:
     return score
 
 
-def _progress(status: str, percent: float | None) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": SCHEMA, "status": status}
+def _progress(status: str, percent: float | None) -> Progress:
+    content: Progress = {"schema": SCHEMA, "status": status}
     if percent is not None:
         content["percentage"] = percent
     return content
@@ -206,6 +240,8 @@ def _usage(local: LocalModel) -> str:
     return "TEXT_EMBEDDING" if name.endswith("Model") and local.tokenizer else "UNKNOWN"
 
 
-def _is_size(value: dict[str, Any]) -> bool:
+def _is_size(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
     number = value.get("value")
     return isinstance(number, int) and not isinstance(number, bool) and isinstance(value.get("readable"), str)

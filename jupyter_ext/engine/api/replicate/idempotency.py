@@ -25,6 +25,7 @@ _NUM_KEPT = 1000
 @dataclass
 class _Made:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    maker: Request | None = None
     id: str | None = None
     at: float = 0.0
     delivered: bool = True
@@ -49,7 +50,10 @@ class DuplicateGuard:
         body = await request.body()
         key = hashlib.sha256(f"{who}\n{request.url.path}\n".encode() + body).hexdigest()
         made = self._made.setdefault(key, _Made())
+        if made.lock.locked() and not _is_retry(request) and await _is_waited_for(made.maker):
+            return await make()  # somebody who wants two, and whose first is on its way
         async with made.lock:
+            made.maker = request
             if made.id is not None and (_is_retry(request) or not made.delivered):
                 made.delivered = not await request.is_disconnected()
                 return await find(made.id)
@@ -63,6 +67,11 @@ class DuplicateGuard:
         for key, made in list(self._made.items()):
             if (made.at < limit or len(self._made) > _NUM_KEPT) and not made.lock.locked():
                 del self._made[key]
+
+
+async def _is_waited_for(request: Request | None) -> bool:
+    """Tell whether the client of a request that is being answered is still there."""
+    return request is not None and not await request.is_disconnected()
 
 
 def _is_retry(request: Request) -> bool:

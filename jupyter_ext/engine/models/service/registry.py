@@ -28,6 +28,9 @@ TOPIC = "models"
 _KEPT_VARIABLES = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE")
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _MAX_NOTICES = 3
+MAX_NAME = 300
+MAX_DESCRIPTION = 10_000
+"""Characters of what somebody says of a model."""
 
 
 class ModelRegistry:
@@ -148,3 +151,22 @@ def one_line(error: BaseException) -> str:
 def missing(ref: ModelRef) -> Problem:
     """Make the problem for a model that is not known."""
     return Problem(404, "Not found", f"There is no model {str(ref)!r}; `%models` lists those there are.")
+
+
+def checked_texts(name: str | None, description: str | None) -> tuple[str | None, str | None]:
+    """Check what somebody says of a model; every list carries it.
+
+    Returns:
+        Name and description; the name in one line.
+
+    Raises:
+        InvalidInput: The name is empty, or a text is too long.
+    """
+    if name is not None:
+        name = " ".join(name.split())
+        if not name:
+            raise InvalidInput("name: it is empty; give one, or leave it out.")
+    for field, text, limit in (("name", name, MAX_NAME), ("description", description, MAX_DESCRIPTION)):
+        if text is not None and len(text) > limit:
+            raise InvalidInput(f"{field}: it has {len(text):,} characters, and {limit:,} are kept at most.")
+    return name, description

@@ -9,14 +9,13 @@ from __future__ import annotations
 import ast
 import gc
 import os
-import pickle
 import sys
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 from jupyter_ext.worker.decthings import stub
-from jupyter_ext.worker.runtime.user_code import UserCode
+from jupyter_ext.worker.runtime.user_code import UserCode, execute, unpickling_into
 from jupyter_ext.worker.session.runtime.model_adapter import Source
 
 MODEL_NAME = "model"
@@ -72,8 +71,7 @@ class SessionCode:
         path = folder / entry
         self.labels[str(path)] = entry
         vars(self._main)["__file__"] = str(path)
-        text = path.read_text(encoding="utf-8")
-        exec(compile(text, str(path), "exec", dont_inherit=True), vars(self._main))
+        execute(path.read_text(encoding="utf-8"), str(path), self._main)
         found = vars(self._main).get(MODEL_NAME)
         if found is None:
             raise NoModel(
@@ -124,8 +122,8 @@ class SessionCode:
         return (names[classes[-1]], classes[-1]) if classes else (None, "")
 
     def _unpickled(self, directory: Path) -> Any:
-        with open(directory / "object.pkl", "rb") as file:
-            found = pickle.load(file)
+        with unpickling_into(self._main, directory / "object.pkl") as unpickler:
+            found = unpickler.load()
         kind = found if isinstance(found, type) else type(found)
         for base in kind.__mro__:
             if base.__module__ == "__main__":

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from jupyter_ext.ipc.run_files import ErrorFrame
+
 HostTask = Literal["embed", "classify", "generate", "forward", "tensors"]
 EndReason = Literal["keep_alive", "hung", "room", "unload"]
 
@@ -58,7 +60,7 @@ class HostError(TypedDict):
 
     code: str
     message: str
-    frames: NotRequired[list[dict[str, Any]]]
+    frames: NotRequired[list[ErrorFrame]]
     text: NotRequired[str]
 
 
