@@ -435,9 +435,9 @@ async def test_hosts_of_an_earlier_engine_are_adopted(world: World) -> None:
     models = await world.again()
     assert models.known(A).state == "loaded"  # type: ignore[union-attr]
     assert models.known("hub:org/b").state == "loaded"  # type: ignore[union-attr]
-    assert models.num_busy == 2
+    assert (models.num_fetching, models.num_loaded) == (0, 2)
     await models.unload_all()
-    assert models.num_busy == 0
+    assert (models.num_fetching, models.num_loaded) == (0, 0)
 
 
 async def test_weights_of_trainings_are_models(world: World, tmp_path: Path) -> None:
