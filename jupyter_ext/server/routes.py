@@ -1,22 +1,23 @@
 """The extension's HTTP and WebSocket routes below `<base_url>jupyter-ext/`.
 
-Rule: every method is authenticated *and* authorized by itself. `authorized` remembers the action of the first request
-it sees, so no two HTTP methods may share one decorated function.
+Rule: every method is authenticated *and* `permitted`, which asks Jupyter's authorizer for what `actions` says of this request.
+Jupyter's own `authorized` is not used: it remembers the action of the first request that it sees.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 import tornado.web
-from jupyter_server.auth.decorator import authorized, ws_authenticated
+from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.utils import ensure_async, url_path_join
@@ -30,6 +31,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.errors import EngineError
+from jupyter_ext.server.actions import action_of
 from jupyter_ext.server.proxy import (
     MAX_BODY_BYTES,
     MAX_MESSAGE_BYTES,
@@ -46,6 +48,24 @@ PROBLEM_TYPE = "application/problem+json"
 
 UNSENDABLE_CLOSE_CODES = {1005: 1000, 1006: 1012, 1015: 1012}
 """RFC 6455 section 7.4.1: they say that no code came. 1012 (restarted) tells the page to try again."""
+
+
+def permitted(method: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Let a handler's method run only where Jupyter's authorizer allows its user what this request does."""
+
+    @wraps(method)
+    async def checked(self: JupyterHandler, *args: Any) -> None:
+        request = self.request
+        is_websocket = isinstance(self, WebSocketHandler)
+        verb = "WEBSOCKET" if is_websocket else request.method or ""
+        action = action_of(verb, _engine_path(request) or "/")
+        if not self.current_user or not await ensure_async(
+            self.authorizer.is_authorized(self, self.current_user, action, AUTH_RESOURCE)
+        ):
+            raise tornado.web.HTTPError(403, f"You are not allowed to {action} on {AUTH_RESOURCE}.")
+        await method(self, *args)
+
+    return checked
 
 
 class JupyterExtHandler(APIHandler):
@@ -86,37 +106,37 @@ class EngineHandler(JupyterExtHandler):
             self.passing.cancel()
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def get(self, _path: str) -> None:
         """Pass through."""
         await self._pass_through()
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def head(self, _path: str) -> None:
         """Pass through."""
         await self._pass_through()
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def post(self, _path: str) -> None:
         """Pass through."""
         await self._pass_through()
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def put(self, _path: str) -> None:
         """Pass through."""
         await self._pass_through()
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def patch(self, _path: str) -> None:
         """Pass through."""
         await self._pass_through()
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def delete(self, _path: str) -> None:
         """Pass through."""
         await self._pass_through()
@@ -193,12 +213,9 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         """Set none: a handshake has no content."""
 
     @ws_authenticated
+    @permitted
     async def get(self, _path: str) -> None:
         """Open the engine's side, then the page's."""
-        if not await ensure_async(
-            self.authorizer.is_authorized(self, self.current_user, "read", self.auth_resource)
-        ):
-            raise tornado.web.HTTPError(403)
         if not self.check_origin():
             raise tornado.web.HTTPError(403)
         try:
@@ -275,7 +292,7 @@ class InfoHandler(JupyterExtHandler):
         self.static_files = static_files
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def get(self) -> None:
         """Answer with versions and the names of the static files."""
         self.set_header("Cache-Control", "no-store")
@@ -292,7 +309,7 @@ class StaticHandler(JupyterExtHandler):
         self.directory = directory
 
     @tornado.web.authenticated
-    @authorized
+    @permitted
     async def get(self, name: str) -> None:
         """Answer with the file, compressed where that was prepared and the browser takes it."""
         path = _listed(self.directory, name)
@@ -326,9 +343,12 @@ def _listed(directory: Path, name: str) -> Path | None:
     return next((entry for entry in directory.iterdir() if entry.name == name and entry.is_file()), None)
 
 
+def _engine_path(request: HTTPServerRequest) -> str:
+    return request.path.partition(ENGINE_PREFIX)[2]
+
+
 def _target(request: HTTPServerRequest) -> str:
-    _, _, path = request.path.partition(ENGINE_PREFIX)
-    return engine_target(path, request.query)
+    return engine_target(_engine_path(request), request.query)
 
 
 class WebSocketMatches(PathMatches):

@@ -122,7 +122,10 @@ test('what a person should know is a line each', () => {
     texts({ code_error: { message: 'SyntaxError: x' } })[0],
     /could not be loaded: SyntaxError: x/
   );
-  assert.match(texts({ attached: { host: '127.0.0.1', port: 5678 } })[0], /127\.0\.0\.1:5678/);
+  assert.match(
+    texts({ attached: { socket: null, adapter: null, host: '127.0.0.1', port: 5678 } })[0],
+    /127\.0\.0\.1:5678/
+  );
 });
 
 test('a training tells how it stands', () => {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,20 +12,19 @@ from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.client.models import downloads
 from jupyter_ext.client.models.calls import Generation, ModelCalls
 from jupyter_ext.client.models.downloads import Partial
+from jupyter_ext.client.models.keep_alive import seconds
 from jupyter_ext.client.models.listing import ModelList, describe
 from jupyter_ext.client.models.module_factory import host_options, notebook_label, torch_module
+from jupyter_ext.client.models.names import chosen
 from jupyter_ext.client.models.page_holders import holders, weight_files
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.models import ModelEvent, ModelRequests
 from jupyter_ext.client.requests.process_client import client
-from jupyter_ext.client.requests.resolve import check_text, choose
-from jupyter_ext.errors import InvalidInput, JupyterExtError, UnknownId
-from jupyter_ext.protocol.model_refs import full_id, is_reference, short_id
+from jupyter_ext.client.requests.resolve import check_text
+from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.protocol.model_refs import full_id, is_reference
 from jupyter_ext.protocol.models import LocalModel, Unloaded
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?")
-_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-FOREVER = -1.0
 _ABOUT_THE_PROCESS = ("device", "dtype", "keep_alive", "pin", "force")
 
 
@@ -324,7 +321,8 @@ class Models:
             return Model(exact)
         if full.startswith("training:"):
             return Model(_run(_models().get(full)))
-        return None if is_reference(text) else _chosen(text, known)
+        found = None if is_reference(text) else chosen(text, known)
+        return None if found is None else Model(found)
 
     def add(
         self, text: str, *, name: str | None = None, description: str | None = None, look: bool = False
@@ -362,56 +360,6 @@ class Models:
     @download_limit.setter
     def download_limit(self, rate: float | str | None) -> None:
         downloads.set_limit(rate)
-
-
-def _chosen(text: str, known: builtins.list[LocalModel]) -> Model | None:
-    """Return the model of the list that a name or the beginning of an id means, or `None` where nothing comes close.
-
-    Raises:
-        UnknownId: Several fit, or none and others come close.
-    """
-
-    def name_of(model: LocalModel) -> str:
-        short = short_id(model.id)
-        name = (
-            short if short.startswith(f"{model.name}@") else model.name
-        )  # of two revisions, neither is the name
-        return text if text in (name, short.rpartition("/")[2]) else name
-
-    try:
-        return Model(
-            choose(
-                text,
-                known,
-                kind="model",
-                list_with="%models",
-                name_of=name_of,
-                id_of=lambda model: short_id(model.id),
-            )
-        )
-    except UnknownId as error:
-        if not error.has_candidates:
-            return None
-        raise UnknownId(f"{error} The hub's own model of that name is hub:{text}.") from None
-
-
-def seconds(keep_alive: float | str | None) -> float | None:
-    """Read how long a model stays loaded without a call: seconds, "10m", "2h", "forever".
-
-    Raises:
-        InvalidInput: It is none of these.
-    """
-    if keep_alive is None:
-        return None
-    if isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool) and keep_alive == keep_alive:
-        return FOREVER if keep_alive == math.inf else float(keep_alive)
-    text = str(keep_alive).strip().lower()
-    if text == "forever":
-        return FOREVER
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise InvalidInput(f"keep_alive={keep_alive!r} is no time; give seconds, '10m', '2h' or 'forever'.")
-    return float(found[1]) * _SECONDS[found[2]]
 
 
 def _models() -> ModelRequests:

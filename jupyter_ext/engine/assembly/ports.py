@@ -17,9 +17,19 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from jupyter_ext.config import EngineSettings, RateLimits
 from jupyter_ext.engine.api.http.auth import Aliases, LoopbackOnly, SameUserProtocol, TokenRequired
+from jupyter_ext.engine.api.http.connections import (
+    BACKLOG,
+    KEEP_ALIVE_S,
+    MAX_FRAME_BYTES,
+    KeyedWebSocket,
+    PortProtocol,
+    PortWebSocket,
+)
 from jupyter_ext.engine.api.http.forwarded import Forwarded
 from jupyter_ext.engine.api.http.path_ids import RawIds
 from jupyter_ext.engine.api.http.problems import HANDLERS
@@ -31,8 +41,6 @@ from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 PIECES_PORTS = range(39300, 39334)
 """Where Pieces' wrapper looks for its service."""
 _CLOSE_TIMEOUT_S = 2
-_MAX_FRAME_BYTES = 1 << 28
-"""A call of Decthings' may bring its tensors over the WebSocket."""
 
 
 class _Server(uvicorn.Server):
@@ -82,7 +90,7 @@ class Ports:
     async def open_socket(self, listener: socket.socket) -> None:
         """Answer on a bound Unix socket, to this user only."""
         app = _limited(self._app, self._settings.socket_limits)
-        await self._serve(listener, app, SameUserProtocol)
+        await self._serve(listener, app, SameUserProtocol, WebSocketsSansIOProtocol, 256)
 
     async def listen(self, port: int) -> tuple[str, str]:
         """Open a loopback port, or give the one that is open.
@@ -98,7 +106,8 @@ class Ports:
             token = secrets.token_urlsafe(32)
             _write_secret(self.token_file, token)
             app = _limited(self._app, self._settings.port_limits)
-            await self._serve(listener, TokenRequired(app, token, self._links), None)
+            guarded = TokenRequired(app, token, self._links)
+            await self._serve(listener, guarded, PortProtocol, KeyedWebSocket, BACKLOG)
             self._listening = (_url_of(listener), token)
         return self._listening
 
@@ -113,7 +122,8 @@ class Ports:
         """
         if self.pieces_url is None:
             listener = _bind_in_range(PIECES_PORTS)
-            await self._serve(listener, LoopbackOnly(self._pieces_app, OPEN_PORT), None)
+            guarded = LoopbackOnly(self._pieces_app, OPEN_PORT)
+            await self._serve(listener, guarded, PortProtocol, PortWebSocket, BACKLOG)
             self.pieces_url = _url_of(listener)
         return self.pieces_url
 
@@ -124,12 +134,22 @@ class Ports:
         await asyncio.gather(*(task for _, task in self._servers), return_exceptions=True)
         self.token_file.unlink(missing_ok=True)
 
-    async def _serve(self, listener: socket.socket, app: ASGIApp, protocol: type | None) -> None:
+    async def _serve(
+        self,
+        listener: socket.socket,
+        app: ASGIApp,
+        http: type[H11Protocol],
+        ws: type[WebSocketsSansIOProtocol],
+        backlog: int,
+    ) -> None:
         config = uvicorn.Config(
             self._note_time(app),
-            http=protocol or "h11",
-            ws="websockets-sansio",
-            ws_max_size=_MAX_FRAME_BYTES,
+            http=http,
+            ws=ws,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,  # nobody is far away, and a small frame would become a large one
+            timeout_keep_alive=KEEP_ALIVE_S,
+            backlog=backlog,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -21,17 +21,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from jupyter_ext.ipc import model_host_messages as host_messages
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call, serve
 from jupyter_ext.ipc.frames import Buffer
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.memory_usage import device_bytes, rollup
-from jupyter_ext.ipc.model_host_messages import HostError, HostState, Memory, ReadyReport
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights.change_detection import MappedFiles
+from jupyter_ext.worker.model_host import messages as host_messages
 from jupyter_ext.worker.model_host.keep_alive import KeepAlive
+from jupyter_ext.worker.model_host.messages import HostError, HostState, Memory, ReadyReport
 from jupyter_ext.worker.model_host.scheduler import Computer, Job
 from jupyter_ext.worker.model_host.users import Users
 from jupyter_ext.worker.runtime import tracebacks

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from jupyter_ext.ipc import processes
-from jupyter_ext.ipc.model_host_messages import UserState
+from jupyter_ext.worker.model_host.messages import UserState
 
 
 @dataclass

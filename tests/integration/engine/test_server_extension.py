@@ -25,6 +25,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
+from tornado.websocket import WebSocketHandler
 from traitlets.config import Config
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -370,24 +371,79 @@ async def test_authorizer_is_asked(tmp_path: Path, engine: Engine) -> None:
         assert refusal.value.response.status_code == 403
 
 
-@pytest.mark.parametrize("method", METHODS)
-async def test_authorizer_sees_the_action_of_each_method(tmp_path: Path, engine: Engine, method: str) -> None:
-    """`authorized` keeps the first request's action for ever; a shared function would make a POST a "read"."""
+async def test_authorizer_sees_the_action_of_each_request(tmp_path: Path, engine: Engine) -> None:
+    """One user may look, another may also change, a third may run code; order must not matter."""
     asked: list[str] = []
 
     class Recorder(Authorizer):
         def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
             if resource == "jupyter_ext":
                 asked.append(action)
-            return True
+            return action != "execute"
 
     async with (
         running_server(tmp_path, engine, authorizer_class=Recorder) as server,
         server.client() as client,
     ):
-        await client.get("engine/native/trainings")
-        await client.request(method, "engine/native/trainings")
-    assert asked == ["read", "read" if method in ("GET", "HEAD") else "write"]
+        wanted = {
+            ("GET", "native/trainings"): ("read", 200),
+            ("HEAD", "native/trainings"): ("read", 200),
+            ("PATCH", "native/trainings/7f3"): ("write", 200),
+            ("DELETE", "native/trainings/7f3"): ("write", 200),
+            ("POST", "v1/trainings/7f3/cancel"): ("write", 201),
+            ("POST", "native/trainings/7f3/resume"): ("execute", 403),
+            ("POST", "native/sessions/7f3/call"): ("execute", 403),
+            ("PUT", "native/trainings"): ("execute", 403),
+            ("GET", "v1/webhooks/default/secret"): ("execute", 403),
+        }
+        for (method, path), (action, status) in wanted.items():
+            assert (await client.request(method, f"engine/{path}")).status_code == status, path
+            assert asked.pop() == action, path
+        for path in ("v0/ws", "native/models/m/generate", "native/repeat", "native/trainings/a%2Fb/stream"):
+            with pytest.raises(InvalidStatus) as refusal:
+                await server.websocket(f"engine/{path}")
+            assert (refusal.value.response.status_code, asked.pop()) == (403, "execute"), path
+        with pytest.raises(InvalidStatus):  # the stand-in has no such stream, but it was asked
+            await server.websocket("engine/native/trainings/7f3/stream")
+        assert asked.pop() == "read"
+
+
+METHOD_NAMES = ("get", "head", "post", "put", "patch", "delete")
+
+
+def own_requests(server: Server) -> list[tuple[str, str, bool]]:
+    """List every method of every route of ours: HTTP method, path, whether it is a WebSocket."""
+    from jupyter_ext.server.routes import routes
+
+    found = []
+    for rule in routes("/", None, Path(), dict):  # type: ignore[arg-type]
+        path = rule.matcher.regex.pattern.removeprefix("/jupyter-ext/").removesuffix("$")
+        path = path.replace("(/.*)", "/native/repeat").replace("([^/]+)", "panel.js")
+        is_socket = issubclass(rule.target, WebSocketHandler)
+        names = [name for name in METHOD_NAMES if name in vars(rule.target)]
+        assert names, rule
+        found += [(name.upper(), path, is_socket) for name in names]
+    return found
+
+
+async def test_no_route_answers_strangers_the_forbidden_or_forgers(tmp_path: Path, engine: Engine) -> None:
+    async def status_of(client: httpx.AsyncClient, method: str, path: str, is_socket: bool) -> int:
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        headers |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": "http://evil.example"}
+        answer = await client.request(method, path, headers=headers if is_socket else {})
+        return answer.status_code
+
+    async with running_server(tmp_path, engine) as server:
+        wanted = own_requests(server)
+        assert len(wanted) == 9
+        async with server.client(token=False) as stranger, logged_in(server) as page:
+            for method, path, is_socket in wanted:
+                assert await status_of(stranger, method, path, is_socket) == 403, (method, path)
+                if is_socket or method not in ("GET", "HEAD"):
+                    assert await status_of(page, method, path, is_socket) == 403, (method, path)
+    async with running_server(tmp_path, engine, authorizer_class=Nobody) as server, server.client() as client:
+        for method, path, is_socket in wanted:
+            assert await status_of(client, method, path, is_socket) == 403, (method, path)
 
 
 async def test_every_method_is_decorated(tmp_path: Path, engine: Engine) -> None:

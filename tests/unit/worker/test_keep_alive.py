@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from jupyter_ext.client.models.handle import FOREVER, seconds
+from jupyter_ext.client.models.keep_alive import FOREVER, seconds
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.worker.model_host.keep_alive import DEFAULT_S, KeepAlive
 

@@ -19,6 +19,7 @@ from jupyter_ext.engine.api.decthings.calls import Call
 from jupyter_ext.engine.api.decthings.connection import Connection
 from jupyter_ext.engine.api.decthings.rpc import Rpc, UnknownMethod
 from jupyter_ext.engine.api.http.auth import KEY_OF_MESSAGES
+from jupyter_ext.engine.api.http.connections import trust
 from jupyter_ext.protocol.decthings.framing import (
     Message,
     decode_call,
@@ -89,6 +90,7 @@ class WebSocketAPI:
             isinstance(key, str) and hmac.compare_digest(key.encode(), token.encode())
         ):
             return {"error": {"code": "bad_credentials"}}, ()
+        trust(socket.scope)
         api, method, params = request.get("api"), request.get("method"), request.get("params")
         if not isinstance(api, str) or not isinstance(method, str):
             return {"error": {"code": "unknown"}}, ()

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from jupyter_ext.engine.api.http.connections import trust
 from jupyter_ext.engine.api.http.problems import answer
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.protocol.decthings.framing import encode_response
@@ -62,13 +63,14 @@ class TokenRequired:
             return
         problem = self._refusal(scope)
         if problem is None:
+            trust(scope)
             await self._app(scope, receive, send)
         elif problem.status == 401 and scope["path"].startswith("/v0/"):
             await self._refuse_decthings(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
         else:
-            await answer(problem)(scope, receive, send)
+            await closing(answer(problem))(scope, receive, send)
 
     async def _refuse_decthings(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a WebSocket open whose messages must carry the token; answer a call as its clients understand it."""
@@ -76,7 +78,7 @@ class TokenRequired:
             await self._app({**scope, KEY_OF_MESSAGES: self._token}, receive, send)
             return
         body = encode_response({"error": {"code": "bad_credentials"}})
-        await Response(body, media_type="application/octet-stream")(scope, receive, send)
+        await closing(Response(body, media_type="application/octet-stream"))(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -119,7 +121,13 @@ class LoopbackOnly:
         elif scope["type"] == "websocket":
             await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
         else:
-            await answer(problem)(scope, receive, send)
+            await closing(answer(problem))(scope, receive, send)
+
+
+def closing(refusal: Response) -> Response:
+    """Let a refusal end its connection: a body that was announced is not waited for."""
+    refusal.headers["Connection"] = "close"
+    return refusal
 
 
 def web_page_refusal(headers: Headers) -> Problem | None:

@@ -22,8 +22,8 @@ from jupyter_ext.engine.processes.shim_process import ShimProcess, signal_name
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json, write_json
-from jupyter_ext.ipc.model_host_messages import FailedReport, HostSpec, ReadyReport
 from jupyter_ext.ipc.run_files import ExitFile
+from jupyter_ext.worker.model_host.messages import FailedReport, HostSpec, ReadyReport
 
 MAX_CODE_BYTES = 64 << 20
 

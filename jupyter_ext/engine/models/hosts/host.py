@@ -12,8 +12,8 @@ from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory
 from jupyter_ext.ipc.channel import AsyncConnection, ChannelClosed
-from jupyter_ext.ipc.model_host_messages import HostState
 from jupyter_ext.protocol.models import ModelHost, ModelUser
+from jupyter_ext.worker.model_host.messages import HostState
 
 _ANSWER_TIMEOUT_S = 5.0
 _TELL_FROM_BYTES = 64 << 20

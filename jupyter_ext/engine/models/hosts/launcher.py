@@ -16,9 +16,9 @@ from jupyter_ext.engine.processes.interpreters import Environments, Interpreter,
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id, new_training_id
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.model_host_messages import HostError, HostSpec
 from jupyter_ext.protocol.models import ModelHost
 from jupyter_ext.weights import files as model_files
+from jupyter_ext.worker.model_host.messages import HostError, HostSpec
 
 _PRELOAD = "jupyter_ext.worker.model_host.preload"
 _OPTIONS = ("weights", "factory", "factory_name", "sys_path", "batch")

@@ -25,8 +25,8 @@ from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.errors import UnknownId
 from jupyter_ext.ipc import memory_usage
 from jupyter_ext.ipc.channel import CallError, ChannelClosed
-from jupyter_ext.ipc.model_host_messages import HostSpec
 from jupyter_ext.protocol.models import ModelHost, ModelUser, Unloaded
+from jupyter_ext.worker.model_host.messages import HostSpec
 
 log = logging.getLogger(__name__)
 

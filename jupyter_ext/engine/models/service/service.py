@@ -7,7 +7,6 @@ it: a client that goes away cancels nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,19 +25,17 @@ from jupyter_ext.engine.models.reference import ModelRef, parse_ref
 from jupyter_ext.engine.models.service import states as state
 from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
 from jupyter_ext.engine.models.service.load_jobs import LoadJobs
+from jupyter_ext.engine.models.service.look_around import LookAround
 from jupyter_ext.engine.models.service.record import Record, Records
 from jupyter_ext.engine.models.service.registry import (
     ModelRegistry,
     checked_texts,
     missing,
     new_record,
-    one_line,
 )
 from jupyter_ext.protocol.model_refs import full_id
 from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
 from jupyter_ext.protocol.problems import Problem
-
-log = logging.getLogger(__name__)
 
 
 class ModelService:
@@ -66,65 +63,24 @@ class ModelService:
         self._downloads = DownloadJobs(self._registry, downloader)
         self._loads = LoadJobs(self._registry, self._downloads, hosts)
         self._trained = trained
-        self._looking: asyncio.Task[None] | None = None
+        self._look_around = LookAround(self._registry, self._downloads, self._loads)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Read the records, and begin to look at what is here; requests wait for that, the engine's start does not."""
         await self._registry.open()
-        self._looking = asyncio.create_task(self._look_around(), name="models: what is here")
-
-    async def _look_around(self) -> None:
-        """Find out what is here; what goes wrong with one step or model is logged and hides nothing else."""
-        for step in (self._adopt_hosts, self._find_in_cache, self._look_at_records, self._go_on):
-            try:
-                await step()
-            except Exception:
-                log.exception("models: %s failed", step.__name__.strip("_").replace("_", " "))
-
-    async def _adopt_hosts(self) -> None:
-        for model_id, host in (await self._loads.adopt()).items():
-            record = self._registry.get(model_id) or self._registry.put(new_record(parse_ref(model_id)))
-            record.host = host
-            record.move_memory("loaded")
-
-    async def _find_in_cache(self) -> None:
-        for ref in await self._downloads.found():
-            self._registry.put(new_record(ref))
-
-    async def _look_at_records(self) -> None:
-        for record in self._registry.all():
-            try:
-                await self._downloads.look(record)
-            except Exception as error:  # one model's files never hide the others
-                log.exception("the files of %s cannot be looked at", record.id)
-                record.error = one_line(error)
-            self._registry.changed(record)
-
-    async def _go_on(self) -> None:
-        for record in self._registry.all():
-            if record.fetching:
-                log.info("going on with the download of %s", record.id)
-                self._downloads.begin(record, updating=record.disk == "downloaded")
+        self._look_around.begin()
 
     async def opened(self) -> None:
         """Wait until it is known what is here."""
-        if self._looking is not None and not self._looking.done():
-            await asyncio.wait([self._looking])
+        await self._look_around.wait()
 
     async def close(self) -> None:
         """Stop what runs here; what has come of a download is kept, and hosts go on."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._look_around.close()
         await self._downloads.close()
         await self._loads.close()
-
-    @property
-    def num_busy(self) -> int:
-        """Count the models that are on their way or in memory."""
-        return self.num_fetching + self.num_loaded
 
     @property
     def num_fetching(self) -> int:
@@ -429,13 +385,14 @@ class ModelService:
                 await self._make(ModelRef("training", weights.training_id))
 
     async def _free(self, record: Record, *, force: bool) -> None:
-        """Ensure that a model is neither in memory nor on its way.
+        """Ensure that a model is neither in memory nor on its way, nor loaded later as it was.
 
         Raises:
             Problem: It is in memory, and `force` is false.
         """
         await self._downloads.cancel(record)
         if state.answer("delete", record.state) != "refuse" and not self._loads.is_loading(record):
+            self._loads.forget(record)
             return
         if not force:
             users = ", ".join(user.name for user in record.host.users) if record.host else ""
