@@ -222,7 +222,7 @@ def log_many(key: str, steps: Iterable[float], values: Iterable[float]) -> None:
 
 
 def tell(text: str) -> None:
-    """Give the user a line about this training, once: in the panel, and in the log."""
+    """Tell the user a line about this training, once: in the panel, and in the log."""
     if text in _told:
         return
     _told.add(text)
