@@ -85,7 +85,7 @@ class NativeAPI:
         if body.get("destination"):
             remote["destination"] = str(body["destination"])
         if "@" in remote["base_url"]:
-            detail = "base_url holds a password; return it without, and the token in REPLICATE_API_TOKEN."
+            detail = "base_url holds a password; give it without, and the token in REPLICATE_API_TOKEN."
             raise Problem(422, "Invalid value", detail)
         training = await self._trainings.create_remote(
             str(body.get("backend")),
