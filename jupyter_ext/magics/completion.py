@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +71,7 @@ def complete(shell: Any, event: Any) -> list[str]:
     if magic == "train" and before[-1] in ("-i", "--input"):
         return [f"{name}=" for name in _input_names(shell, words)]
     if len(before) == 1 and (first := _FIRST.get(head)) is not None:
-        return first(shell)
+        return first(shell, "".join(begun))
     if head == "%%debug_session":
         return ["--entry", "--inactive", "--new", "--as", "--help"]
     return _OPTIONS.get(magic, [])
@@ -106,17 +108,34 @@ def _call_targets() -> list[str]:
 
 
 def _input_names(shell: Any, words: list[str]) -> list[str]:
+    """List the inputs of the function or the file that a line names; nothing of it is run."""
     import inspect
 
-    function = shell.user_ns.get(words[1]) if len(words) > 1 else None
-    return list(inspect.signature(function).parameters) if inspect.isfunction(function) else []
+    named = words[1] if len(words) > 1 else ""
+    function = shell.user_ns.get(named)
+    if inspect.isfunction(function):
+        return list(inspect.signature(function).parameters)
+    if not named.endswith(".py"):
+        return []
+    from jupyter_ext.client.trainings.api import capture_path
+    from jupyter_ext.errors import JupyterExtError
+
+    try:
+        found = capture_path(named).training_input
+    except JupyterExtError:
+        return []
+    return [] if found is None else [parameter.name for parameter in found.parameters]
 
 
-def _function_names(shell: Any) -> list[str]:
-    return [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
+def _to_train(shell: Any, begun: str) -> list[str]:
+    """List the notebook's functions, and Python files and folders that begin so."""
+    names = [name for name, value in shell.user_ns.items() if callable(value) and not name.startswith("_")]
+    places = [path for path in glob.glob(f"{glob.escape(begun)}*") if not path.startswith((".", "_"))]
+    files = [shlex.quote(path) for path in places if path.endswith(".py")]
+    return [*names, *files, *(f"{shlex.quote(path)}/" for path in places if os.path.isdir(path))]
 
 
-def _training_names(_shell: Any) -> list[str]:
+def _training_names(_shell: Any, _begun: str) -> list[str]:
     """List the names of recent trainings, then their ids."""
     from jupyter_ext.client.trainings.api import trainings
     from jupyter_ext.errors import JupyterExtError
@@ -129,23 +148,23 @@ def _training_names(_shell: Any) -> list[str]:
     return [*names, *(training.id for training in recent)]
 
 
-def _model_ids(_shell: Any) -> list[str]:
+def _model_ids(_shell: Any, _begun: str) -> list[str]:
     from jupyter_ext.client.models.handle import known_ids
 
     return known_ids()
 
 
-def _session_names(_shell: Any) -> list[str]:
+def _session_names(_shell: Any, _begun: str) -> list[str]:
     return [session.name for session in _sessions()]
 
 
-_FIRST: dict[str, Callable[[Any], list[str]]] = {
-    "%train": _function_names,
+_FIRST: dict[str, Callable[[Any, str], list[str]]] = {
+    "%train": _to_train,
     "%training": _training_names,
     "%model": _model_ids,
     "%debug_session": _session_names,
     "%%debug_session": _session_names,
     "%%in_session": _session_names,
-    "%debug_call": lambda _shell: _call_targets(),
+    "%debug_call": lambda _shell, _begun: _call_targets(),
 }
 """What the first word after a magic can be."""

@@ -27,6 +27,8 @@ _PICTURE_BUCKETS = 150
 _WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
 _VIEWED_WITHIN_S = 3.0
 """A page that draws the widget has said so by then."""
+_LOADED_WITHIN_S = 60.0
+_LOOK_INTERVAL_S = 0.25
 
 
 def show(run: Training) -> None:
@@ -99,7 +101,15 @@ async def _drop_unviewed(shown: LiveOutput) -> None:
     await asyncio.sleep(_VIEWED_WITHIN_S)
     if not shown.widget.is_viewed:
         shown.slot.update(shown.bundle(), raw=True)
-        shown.widget.close()
+        await _close_when_loaded(shown.widget)
+
+
+async def _close_when_loaded(widget: Any) -> None:
+    """Close a widget once a page has read its code, or none seems to: anywidget throws where one closes before."""
+    deadline = time.monotonic() + _LOADED_WITHIN_S
+    while not widget.is_loaded and time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK_INTERVAL_S)
+    widget.close()
 
 
 def show_table(runs: TrainingList) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from IPython.display import DisplayHandle, display
@@ -26,6 +28,7 @@ class Form:
         initial: Mapping[str, str] | None = None,
         destination: str | None = None,
     ) -> None:
+        from jupyter_ext_widgets.form_fields import text_of
         from jupyter_ext_widgets.training_form import TrainingForm
 
         self._capture = capture
@@ -38,7 +41,8 @@ class Form:
         self.run: Training | None = None
         self._slot: DisplayHandle | None = None
         self._keeping: concurrent.futures.Future[None] | None = None
-        self._form = TrainingForm(bundle.name, bundle.training_input, self._start, line, initial, api.upload)
+        shown = {**{name: text_of(value) for name, value in bundle.given.items()}, **(initial or {})}
+        self._form = TrainingForm(bundle.name, bundle.training_input, self._start, line, shown, api.upload)
 
     @property
     def values(self) -> dict[str, object] | None:
@@ -52,7 +56,8 @@ class Form:
 
     def _start(self, values: dict[str, object]) -> None:
         # Captured anew: names of the notebook travel as they are now, not as they were when the form was drawn.
-        self.run = api.start(self._capture(), values, self._destination)
+        # What the code itself gives is in the form already, where it may have been changed.
+        self.run = api.start(replace(self._capture(), given={}), values, self._destination)
         if self._slot is not None:
             if self._keeping is not None:
                 self._keeping.cancel()
@@ -65,22 +70,31 @@ class Form:
         self._slot = slot if isinstance(slot, DisplayHandle) else None
 
 
-def form(function: Callable[..., Any], name: str | None = None) -> Form:
+def form(function: Callable[..., Any] | str | os.PathLike[str], name: str | None = None) -> Form:
     """Draw a form for the inputs of a function; its button starts a training and shows the panel below.
 
     Args:
-        function: A plain function, also one of the notebook.
-        name: What to call its trainings; by default the function's name.
+        function: A plain function, also one of the notebook; or the path of a Python file, whose options are its inputs,
+            or of a Cog project folder.
+        name: What to call its trainings; by default the function's, the file's or the folder's name.
 
     Raises:
-        InvalidInput: It is no function.
+        InvalidInput: It is no function and no such file, or has no inputs that could be read.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     from jupyter_ext_widgets.form_fields import call_line
 
-    written = getattr(function, "__name__", "function")
+    if isinstance(function, str | os.PathLike):
+        written = repr(os.fspath(function))
+    else:
+        written = getattr(function, "__name__", "function")
 
     def line(values: dict[str, object]) -> str:
         return call_line(written if name is None else f"{written}, name={name!r}", values)
 
-    return Form(lambda: capture_function(function, name), line)
+    def capture() -> Bundle:
+        if isinstance(function, str | os.PathLike):
+            return api.capture_path(function, name)
+        return capture_function(function, name)
+
+    return Form(capture, line)

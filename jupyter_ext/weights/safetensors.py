@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 16 << 20
-"""Most JSON that is parsed; the format allows 100 MB. The 91,000 tensors of DeepSeek-V3 would take 10 MB in one file, and
-JSON of this size takes a quarter of a second and 300 MB at worst."""
+"""Most JSON that is parsed; the format allows 100 MB. The 91,000 tensors of DeepSeek-V3 would take 11 MB in one file."""
+MAX_TENSORS = 250_000
+"""Most tensors of one file. Counted by brackets and colons before the JSON is parsed: 16 MiB of nothing but lists would take
+half a gigabyte."""
 MAX_RANK = 64
 """Most dimensions of a tensor; torch's own kernels take no more."""
 LIMIT = 1 << 63
@@ -149,6 +151,9 @@ def parse_header(head: bytes) -> Header:
     text = head[LENGTH_BYTES : LENGTH_BYTES + length]
     if len(text) < length:
         raise BadHeader(f"its header has {length} bytes and is cut short after {len(text)}")
+    num_containers = text.count(b"[") + text.count(b"{")
+    if num_containers > 3 * MAX_TENSORS + 2 or text.count(b":") > 5 * MAX_TENSORS:
+        raise BadHeader(f"its header describes more than {MAX_TENSORS:,} tensors")
     try:
         entries = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError):

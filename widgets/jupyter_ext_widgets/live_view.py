@@ -1,7 +1,7 @@
 """The live views as widgets: the panel of a training, the table of runs, and what else `widgets/src/views` has.
 
 Its code is imported from the page's Jupyter server once, or asked of the kernel once where there is no such server;
-what travels with each widget is a loader of less than 1 kB.
+what travels with each widget is a loader of about 1 kB.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ async function load(model) {
  return [await import(URL.createObjectURL(new Blob([data], {type: "text/javascript"})))];
 }
 export default () => ({
+ initialize: ({ model }) => model.send({ kind: "loaded" }),
  async render({ model, el }) {
   try {
    const [m, server] = await (globalThis.jxPanel ??= load(model));
@@ -46,6 +47,7 @@ export default () => ({
 """
 
 
+_LOADED = {"kind": "loaded"}
 _VIEWED = {"kind": "viewed"}
 
 
@@ -60,6 +62,7 @@ class LiveView(anywidget.AnyWidget):
             snapshot only.
 
     Attributes:
+        is_loaded: Whether a page has read its code. Closed before that, it makes anywidget throw in that page.
         is_viewed: Whether a page has drawn it: one that knows our MIME type draws that instead.
     """
 
@@ -69,6 +72,7 @@ class LiveView(anywidget.AnyWidget):
     data = traitlets.Dict().tag(sync=True)
 
     def __init__(self, view: str, data: Mapping[str, object], *, bridge: EngineBridge | None = None) -> None:
+        self.is_loaded = False
         self.is_viewed = False
         self._send_lock = threading.Lock()
         self._tunnel = Tunnel(bridge or _NoDoor(), self._send_custom)
@@ -81,6 +85,9 @@ class LiveView(anywidget.AnyWidget):
         super().close()
 
     def _on_custom(self, _widget: object, content: object, _buffers: object) -> None:
+        self.is_loaded = True
+        if content == _LOADED:
+            return
         self.is_viewed = True
         if content != _VIEWED:
             self._tunnel.handle(content)

@@ -296,7 +296,7 @@ class Environments:
         self._interpreters: dict[tuple[str, str | None], Interpreter] = {}
 
     def get(self, python: str, extra: str | None = None) -> Interpreter:
-        """Give the interpreter at a path, warming it.
+        """Return the interpreter at a path, warming it.
 
         Args:
             python: Its path.
@@ -317,7 +317,7 @@ class Environments:
         return interpreter
 
     def warmest(self, python: str, extra: str) -> Interpreter:
-        """Give the interpreter that has a module imported if it is warm, the plain one otherwise.
+        """Return the interpreter that has a module imported if it is warm, the plain one otherwise.
 
         Raises:
             InvalidInput: There is no such program.

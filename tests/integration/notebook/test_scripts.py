@@ -106,6 +106,35 @@ def test_options_of_a_file_are_inputs_however_they_are_given(kernel: Kernel, tmp
     assert _logs(kernel).splitlines()[-1] == "whole script done True"
 
 
+def test_forms_and_completion_know_the_options_of_a_file(kernel: Kernel, tmp_path: Path) -> None:
+    script = tmp_path / "mnist.py"
+    script.write_text(MNIST)
+    cell = kernel.run(
+        f"form = jx.form({str(script)!r}); print(form.values); form.launch().wait()\nrun = form.run"
+    )
+    assert (cell.error, cell.text) == (None, "{}\n"), cell.traceback
+    assert _logs(kernel).splitlines()[-1] == "whole script done False"
+    text = "%%train once --form\ndef train(epochs: int = 3): print('ran', epochs)\ntrain(epochs=5)"
+    assert kernel.run(text).error is None
+    for line, wanted in ((f"%train {tmp_path}/mn", "mnist.py"), (f"%train {script} -i ", "no_cuda=")):
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
+        assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])
+
+
+def test_a_file_that_only_defines_train_has_its_inputs(kernel: Kernel, tmp_path: Path) -> None:
+    script = tmp_path / "defines.py"
+    script.write_text(
+        "from pathlib import Path\nclass Box: ...\n"
+        "def train(epochs: int, where: Path = Path('x')):\n    print(epochs, Path(__file__).name, where.name)\n"
+    )
+    assert kernel.run(f"%train {script} -i epochs=2 --as run").error is None
+    assert _logs(kernel) == "2 defines.py x\n"
+    assert kernel.run(f"run = jx.train({str(script)!r}, epochs=3, where='a/b')").error is None
+    assert _logs(kernel) == "3 defines.py b\n"
+    assert "epochs (int) is required" in (kernel.run(f"%train {script}").error or "")
+    assert "give 'x' as -i name=value" in (kernel.run(f"%train {script} -i epochs=1 -- x").error or "")
+
+
 def test_a_failure_in_a_file_names_its_line(kernel: Kernel, tmp_path: Path) -> None:
     script = tmp_path / "broken.py"
     script.write_text("def f():\n    return 1 / 0\nf()\n")

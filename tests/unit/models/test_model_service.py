@@ -596,6 +596,18 @@ async def test_a_loaded_model_that_ended_by_itself_is_loaded_again_as_it_was(wor
     assert (options.extra, options.keep_alive_s) == (FACTORY.extra, 5.0)
 
 
+async def test_a_deleted_model_is_not_loaded_as_the_one_before(world: World) -> None:
+    await downloaded(world)
+    await world.models.load(A, FACTORY)
+    world.hosts.hosts.pop(A)
+    world.models.host_changed(A)
+    await world.models.delete(A)
+    loading = asyncio.create_task(world.models.load(A, OPTIONS))
+    (await world.fetch(number=1)).finish()
+    await loading
+    assert world.hosts.loads[-1][2].extra == {}
+
+
 async def test_what_was_unloaded_or_could_not_be_built_is_loaded_as_asked(world: World) -> None:
     await downloaded(world)
     await world.models.load(A, FACTORY)

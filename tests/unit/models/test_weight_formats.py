@@ -23,6 +23,7 @@ from jupyter_ext.weights.safetensors import (
     DTYPES,
     LIMIT,
     MAX_HEADER_BYTES,
+    MAX_TENSORS,
     BadHeader,
     header_length,
     parse_header,
@@ -92,6 +93,16 @@ def test_a_header_beyond_the_limit_is_not_read(tmp_path: Path, length: int) -> N
         file.truncate(1 << 40)  # a hole: reading it would not end
     with pytest.raises(BadHeader):
         read_header(path)
+
+
+@pytest.mark.parametrize("piece", ["[],", "{},", '"a":0,'])
+def test_more_lists_and_fields_than_any_model_has_are_not_parsed(
+    monkeypatch: pytest.MonkeyPatch, piece: str
+) -> None:
+    text = "{" + piece * (5 * MAX_TENSORS + 1) + "}"
+    monkeypatch.setattr(json, "loads", pytest.fail)
+    with pytest.raises(BadHeader, match="more than 250,000 tensors"):
+        parse_header(head(text[:MAX_HEADER_BYTES]))
 
 
 def test_a_header_longer_than_its_file_is_not_read(tmp_path: Path) -> None:

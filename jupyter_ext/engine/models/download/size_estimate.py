@@ -35,7 +35,7 @@ _ATTEMPTS = 3
 
 
 def look_ahead(
-    manifest: Manifest, fetching: HttpSettings
+    manifest: Manifest, http_settings: HttpSettings
 ) -> tuple[dict[str, Any] | None, WeightsSummary | None]:
     """Read the config and the headers of all safetensors files, here or at the server.
 
@@ -49,18 +49,18 @@ def look_ahead(
     config_file = next((file for file in manifest.files if file.name == "config.json"), None)
     weights = [file for file in manifest.files if file.name.endswith(".safetensors")]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="models-ahead") as pool:
-        config = pool.submit(_config, manifest, config_file, fetching) if config_file else None
-        headers = list(pool.map(lambda file: _header(manifest, file, fetching), weights))
+        config = pool.submit(_config, manifest, config_file, http_settings) if config_file else None
+        headers = list(pool.map(lambda file: _header(manifest, file, http_settings), weights))
     known = [header for header in headers if header is not None]
     summary = summarize(known) if known and len(known) == len(headers) else None
     return config.result() if config else None, summary
 
 
-def _config(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> dict[str, Any] | None:
+def _config(manifest: Manifest, file: ManifestFile, http_settings: HttpSettings) -> dict[str, Any] | None:
     if not 0 < file.bytes <= MAX_CONFIG_BYTES:
         return None
     try:
-        content = _local(manifest, file) or _first_bytes(manifest, file, file.bytes, fetching)
+        content = _local(manifest, file) or _first_bytes(manifest, file, file.bytes, http_settings)
         parsed = parse_document(content)
     except (BadJson, TryAgain, Changed) as error:
         log.info("the config of %s could not be read ahead (%s)", manifest.ref, type(error).__name__)
@@ -80,7 +80,7 @@ def _local(manifest: Manifest, file: ManifestFile) -> bytes | None:
     return content if hasher.hexdigest() == wanted else None
 
 
-def _header(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> Header | None:
+def _header(manifest: Manifest, file: ManifestFile, http_settings: HttpSettings) -> Header | None:
     blob = hf_cache.blob_path(manifest, file)
     try:
         header = read_header(blob)
@@ -90,12 +90,12 @@ def _header(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> H
         # Not here, or wrong: then the transfer will find that out by its hash.
         pass
     try:
-        head = _first_bytes(manifest, file, min(file.bytes, FIRST_READ_BYTES), fetching)
+        head = _first_bytes(manifest, file, min(file.bytes, FIRST_READ_BYTES), http_settings)
         needed = LENGTH_BYTES + header_length(head)
         if needed > file.bytes:
             raise BadHeader("its header would be longer than the file")
         if needed > len(head):
-            head = _first_bytes(manifest, file, needed, fetching)
+            head = _first_bytes(manifest, file, needed, http_settings)
         header = parse_header(head)
     except (TryAgain, Changed) as error:
         log.info("the header of %s could not be read ahead (%s)", file.name, error)
@@ -110,7 +110,9 @@ def _header(manifest: Manifest, file: ManifestFile, fetching: HttpSettings) -> H
     return header
 
 
-def _first_bytes(manifest: Manifest, file: ManifestFile, num_bytes: int, fetching: HttpSettings) -> bytes:
+def _first_bytes(
+    manifest: Manifest, file: ManifestFile, num_bytes: int, http_settings: HttpSettings
+) -> bytes:
     """Ask the server for a file's first bytes.
 
     Raises:
@@ -119,7 +121,7 @@ def _first_bytes(manifest: Manifest, file: ManifestFile, num_bytes: int, fetchin
         DownloadFailed: It refuses.
     """
     remote = Remote(file.url, file.bytes, file.has_hash, validator=None if file.has_hash else file.validator)
-    connector = Connector(manifest.settings, fetching.stall_s)
+    connector = Connector(manifest.settings, http_settings.stall_s)
     try:
         for attempt in range(_ATTEMPTS):
             try:

@@ -100,6 +100,10 @@ class LoadJobs:
         if wait:
             await self._unloading.wait(record.id)
 
+    def forget(self, record: Record) -> None:
+        """Forget how a model was loaded that is deleted."""
+        self._asked.pop(record.id, None)
+
     def keep(self, record: Record, *, pinned: bool | None, keep_alive_s: float | None) -> None:
         """Change how long a loaded model stays."""
         self._hosts.change(record.id, pinned=pinned, keep_alive_s=keep_alive_s)

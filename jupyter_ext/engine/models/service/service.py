@@ -385,13 +385,14 @@ class ModelService:
                 await self._make(ModelRef("training", weights.training_id))
 
     async def _free(self, record: Record, *, force: bool) -> None:
-        """Ensure that a model is neither in memory nor on its way.
+        """Ensure that a model is neither in memory nor on its way, nor loaded later as it was.
 
         Raises:
             Problem: It is in memory, and `force` is false.
         """
         await self._downloads.cancel(record)
         if state.answer("delete", record.state) != "refuse" and not self._loads.is_loading(record):
+            self._loads.forget(record)
             return
         if not force:
             users = ", ".join(user.name for user in record.host.users) if record.host else ""

@@ -31,7 +31,7 @@ def repo_dir(ref: ModelRef, directory: Path) -> Path:
 
 
 def look_up(
-    ref: ModelRef, settings: HubSettings, fetching: HttpSettings, weights: Sequence[str]
+    ref: ModelRef, settings: HubSettings, http_settings: HttpSettings, weights: Sequence[str]
 ) -> tuple[str, ManifestFile]:
     """Ask for size and version of the file at an address.
 
@@ -51,7 +51,7 @@ def look_up(
         raise InvalidInput(f"{name!r} is no safetensors file; give the address of one.")
     if settings.offline:
         raise DownloadFailed(f"{ref} cannot be looked up: HF_HUB_OFFLINE is set.")
-    num_bytes, validator = _ask(ref, settings, fetching)
+    num_bytes, validator = _ask(ref, settings, http_settings)
     if ref.sha256 is None and validator is None:
         raise DownloadFailed(
             f"{_where(ref)} says nothing that tells versions of the file apart; add #sha256=… to the address."
@@ -76,8 +76,8 @@ def file_name(ref: ModelRef) -> str:
     return name
 
 
-def _ask(ref: ModelRef, settings: HubSettings, fetching: HttpSettings) -> tuple[int, str | None]:
-    connector = Connector(settings, fetching.stall_s)
+def _ask(ref: ModelRef, settings: HubSettings, http_settings: HttpSettings) -> tuple[int, str | None]:
+    connector = Connector(settings, http_settings.stall_s)
     try:
         for attempt in range(_ATTEMPTS):
             try:
@@ -87,7 +87,7 @@ def _ask(ref: ModelRef, settings: HubSettings, fetching: HttpSettings) -> tuple[
                     raise DownloadFailed(
                         f"{_where(ref)} could not be asked: {problem}; try again later."
                     ) from None
-                time.sleep(max(min(problem.pause_s, 10.0), fetching.first_pause_s * 2**attempt))
+                time.sleep(max(min(problem.pause_s, 10.0), http_settings.first_pause_s * 2**attempt))
                 continue
             total = response.getheader("Content-Range", "").rpartition("/")[2]
             size = total if response.status == 206 else response.getheader("Content-Length", "")
