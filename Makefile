@@ -29,6 +29,8 @@ BROWSER_SOURCES := $(shell find widgets/src widgets/*.mjs widgets/*.json labexte
 	labextension/style labextension/*.json package.json -type f 2>/dev/null)
 PYTHON_SOURCES := jupyter_ext widgets/jupyter_ext_widgets tests benchmarks .ci
 
+BENCHES_IN_BROWSER := $(basename $(notdir $(shell grep -l benchmarks.support.lab benchmarks/*.py)))
+
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 HAS_SCREEN := $(or $(DISPLAY),$(WAYLAND_DISPLAY),$(filter Darwin,$(shell uname -s)))
 CHROMIUM = $(or $(JUPYTER_EXT_CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
@@ -76,8 +78,8 @@ format: env ## let ruff and biome format and repair what they can
 types: env ## write widgets/src/wire/types.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
-bench: env .venv/.bench ## measure against peers and physical limits, and print one table
-	@$(PY) -m benchmarks
+bench: env .venv/.bench $(if $(filter $(or $(ONLY),%),$(BENCHES_IN_BROWSER)),chromium) ## measure beside peers and limits (some: ONLY="models table"; against earlier ones: COMPARE=FILE)
+	@$(PY) -m benchmarks $(if $(COMPARE),--compare $(COMPARE)) $(ONLY)
 
 wheel: env ## build sdist and wheel into dist/ from freshly built browser files
 	rm -rf dist $(dir $(BUILT)) jupyter_ext/labextension

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 
 from benchmarks.many_runs import NUM_RUNS, fill
-from benchmarks.own_engine import own_engine, stop
-from benchmarks.rows import Row, median, percentile
+from benchmarks.support.own_engine import own_engine, stop, warm
+from benchmarks.support.peers import new_python
+from benchmarks.support.rows import Row, at_most, median, percentile
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
@@ -53,13 +54,13 @@ def train(rounds: int = 400):
 
 
 def unix(text: str | None) -> float:
-    """Give the Unix time of a timestamp."""
+    """Return the Unix time of a timestamp."""
     assert text is not None
     return datetime.fromisoformat(text).timestamp()
 
 
 async def creates(client: AsyncClient) -> list[float]:
-    """Give the milliseconds from each create, sent one after the other, to `processing`, by the engine's clock."""
+    """Return the milliseconds from each create, sent one after the other, to `processing`, by the engine's clock."""
     took = []
     for _ in range(NUM_CREATES):
         asked_at = time.time()
@@ -69,18 +70,8 @@ async def creates(client: AsyncClient) -> list[float]:
     return took
 
 
-def new_python() -> list[float]:
-    """Give the milliseconds that a new Python takes to do nothing."""
-    took = []
-    for _ in range(10):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-        took.append(1000 * (time.perf_counter() - began))
-    return took
-
-
 async def fixed(client: AsyncClient, webhook: str | None) -> float:
-    """Give the seconds that a fixed training takes, by its own clock."""
+    """Return the seconds that a fixed training takes, by its own clock."""
     version = await client.transport.ask(
         "POST", "/native/versions", content=capture_cell(FIXED, {}, "fixed").data, timeout=60
     )
@@ -92,7 +83,7 @@ async def fixed(client: AsyncClient, webhook: str | None) -> float:
     return float((await client.wait(made["id"], 120)).output)
 
 
-async def webhooks(client: AsyncClient) -> list[Row]:
+async def webhooks(client: AsyncClient) -> AsyncIterator[Row]:
     """Measure a training with a receiver that hears of every line, and the same without, in turns."""
     receiver = Receiver()
     with_it, without = [], []
@@ -101,12 +92,11 @@ async def webhooks(client: AsyncClient) -> list[Row]:
         with_it.append(await fixed(client, receiver.url))
     told = len(receiver.messages) / WEBHOOK_ROUNDS
     receiver.close()
-    ratio = median(with_it) / median(without)
-    return [
-        Row("fixed training with a webhook", median(with_it), "s", "without", median(without), "<= 1.05x", ratio <= 1.05),
-        Row("the same, spread of the rounds without", statistics.stdev(without), "s", "", None, "", None),
-        Row("messages of one such training", told, "", "", None, "", None),
-    ]  # fmt: skip
+    label = "fixed training with a webhook"
+    yield Row(label, median(with_it), "s", "without", median(without), at_most(1.05))
+    spread = median(without) + statistics.stdev(without)
+    yield Row("the same without, one standard deviation up", spread, "s", "its median", median(without))
+    yield Row("messages of one such training", told, "")
 
 
 async def memory(client: AsyncClient, pid: int) -> Row:
@@ -121,12 +111,11 @@ async def memory(client: AsyncClient, pid: int) -> Row:
         await client.cancel(training.id)
     for training in made:
         await client.wait(training.id, 60)
-    return Row(
-        f"engine with {NUM_RUNS:,} runs stored and {NUM_RUNNING} running, resident", rss, "MiB", "", None, "<= 120 MiB", rss <= 120
-    )  # fmt: skip
+    label = f"engine with {NUM_RUNS:,} runs stored and {NUM_RUNNING} running, resident"
+    return Row(label, rss, "MiB", goal=at_most(120, "MiB"))
 
 
-def sampling(directory: Path) -> list[Row]:
+def sampling(directory: Path) -> Iterator[Row]:
     """Measure one sample of a process's system metrics, beside reading its smaps_rollup, which most of it is."""
     import torch
 
@@ -145,35 +134,28 @@ def sampling(directory: Path) -> list[Row]:
         psutil.Process().io_counters()
         disk.append(1000 * (time.perf_counter() - began))
     sampler.close()
-    return [
-        Row("system metrics of one process with torch, p50", median(ours), "ms", "reading smaps_rollup", median(peer), "<= 2x", median(ours) <= 2 * median(peer)),
-        Row("of that, for the disk, p50", median(disk), "ms", "", None, "<= 0.1x of all", median(disk) <= 0.1 * median(ours)),
-        Row("system metrics of one process with torch, p99", percentile(ours, 0.99), "ms", "", None, "", None),
-    ]  # fmt: skip
+    label, all_, reading = "system metrics of one process with torch", median(ours), median(peer)
+    yield Row(f"{label}, p50", all_, "ms", "reading smaps_rollup", reading, at_most(2))
+    yield Row(f"{label}, p99", percentile(ours, 0.99), "ms", "reading smaps_rollup", reading)
+    yield Row("of that, for the disk, p50", median(disk), "ms", "all of it", all_, at_most(0.1))
 
 
-async def measure(directory: Path) -> list[Row]:
-    """Measure everything."""
-    discovery.ensure()
-    stop()
-    fill(locations().catalog)
-    pid = int(discovery.ensure().info["pid"])
-    async with AsyncClient() as client:
-        await client.warm()
-        while not any(found.state == "warm" for found in (await client.engine()).environments):
-            await asyncio.sleep(0.1)
-        took, peer = await creates(client), median(new_python())
-        p50, p95 = median(took), percentile(took, 0.95)
-        rows = [
-            Row("create to `processing`, p50", p50, "ms", "python -c pass", peer, "<= 4x", p50 <= 4 * peer),
-            Row("create to `processing`, p95", p95, "ms", "python -c pass", peer, "<= 8x", p95 <= 8 * peer),
-            *(await webhooks(client)),
-            await memory(client, pid),
-        ]
-    return [*rows, *sampling(directory)]
-
-
-def run() -> list[Row]:
+async def run() -> AsyncIterator[Row]:
     """Measure in directories of its own."""
     with own_engine() as directory:
-        return asyncio.run(measure(directory))
+        discovery.ensure()
+        stop()
+        fill(locations().catalog)
+        pid = int(discovery.ensure().info["pid"])
+        async with AsyncClient() as client:
+            await warm(client)
+            took = await creates(client)
+            python = median([new_python() for _ in range(10)])
+            for share, bound in ((0.5, 4), (0.95, 8)):
+                label = f"create to `processing`, p{100 * share:g}"
+                yield Row(label, percentile(took, share), "ms", "python -c pass", python, at_most(bound))
+            async for row in webhooks(client):
+                yield row
+            yield await memory(client, pid)
+        for row in sampling(directory):
+            yield row

@@ -1,6 +1,7 @@
 """An engine with 10,000 stored runs: how quickly it answers, and how much memory it takes.
 
-The peer is SQLite itself: one row by its key, out of the same file, in this process.
+The peers are an engine without runs, a request that reads nothing, and SQLite itself: one row by its key, out of the same
+file, in this process.
 """
 
 from __future__ import annotations
@@ -8,20 +9,22 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import psutil
 
-from benchmarks.own_engine import own_engine, stop
-from benchmarks.rows import Row, median, percentile
-from jupyter_ext.config import locations
+from benchmarks.support.own_engine import own_engine, stop
+from benchmarks.support.rows import Row, at_most, median, percentile
+from jupyter_ext.config import Locations, locations
 from jupyter_ext.engine.catalog.query import put_values, values_of
 from jupyter_ext.engine_process import discovery
 
 NUM_RUNS = 10_000
 ROUNDS = 100
+STARTS = 5
 PAGE = 50
 LISTS = {
     "newest": "",
@@ -34,7 +37,7 @@ LISTS = {
 
 
 def fill(catalog: Path) -> str:
-    """Put ended runs into a catalog that no engine holds; give the id of one."""
+    """Put ended runs into a catalog that no engine holds; return the id of one."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     with sqlite3.connect(catalog) as db:
         for number in range(NUM_RUNS):
@@ -83,7 +86,7 @@ def put(db: sqlite3.Connection, number: int, begin: datetime) -> None:
 
 
 def asked(client: httpx.Client, path: str) -> list[float]:
-    """Give the milliseconds of each of many answers."""
+    """Return the milliseconds of each of many answers."""
     took = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -93,7 +96,7 @@ def asked(client: httpx.Client, path: str) -> list[float]:
 
 
 def by_key(path: Path, id_: str) -> list[float]:
-    """Give the milliseconds of reading one row by its key in this process."""
+    """Return the milliseconds of reading one row by its key in this process."""
     took = []
     with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as db:
         for _ in range(ROUNDS):
@@ -104,57 +107,53 @@ def by_key(path: Path, id_: str) -> list[float]:
     return took
 
 
-def measure() -> list[Row]:
+def start_times(filled: Locations, empty: Locations) -> Iterator[tuple[float, float]]:
+    """Return the seconds from asking for an engine to its answer, with runs and without, in turns."""
+    for _ in range(STARTS):
+        took = []
+        for where in (filled, empty):
+            began = time.perf_counter()
+            discovery.ensure(where=where)
+            took.append(time.perf_counter() - began)
+            stop(where)
+        yield took[0], took[1]
+
+
+def run() -> Iterator[Row]:
+    """Measure in directories of its own."""
+    with own_engine() as directory:
+        yield from measure(directory)
+
+
+def measure(directory: Path) -> Iterator[Row]:
     """Measure everything."""
     where = locations()
     discovery.ensure()
     stop()
     id_ = fill(where.catalog)
-    began = time.perf_counter()
+    starts = list(start_times(where, Locations(directory / "empty", directory / "empty-run")))
+    filled, empty = (median(took) for took in zip(*starts, strict=True))
+    yield Row("engine start with 10,000 runs", filled, "s", "with none", empty, at_most(1.5))
     found = discovery.ensure()
-    rows = [Row("engine start with 10,000 runs", time.perf_counter() - began, "s", "", None, "", None)]
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=found.socket_path), base_url="http://engine"
     ) as client:
-        plain = median(asked(client, "/native/engine"))
-        rows.append(Row("a plain request beside them, p50", plain, "ms", "", None, "", None))
-        got, row = asked(client, f"/native/trainings/{id_}"), median(by_key(where.catalog, id_))
-        rows.append(
-            Row(
-                "get one of 10,000 runs, p50",
-                median(got),
-                "ms",
-                "SQLite, one row",
-                row,
-                "<= 5 ms",
-                median(got) <= 5,
-            )
-        )
-        rows.append(Row("get one of 10,000 runs, p99", percentile(got, 0.99), "ms", "", None, "", None))
-        for name, query in LISTS.items():
-            took = asked(client, f"/native/trainings?limit={PAGE}{query}")
-            rows.append(
-                Row(
-                    f"list {PAGE} of 10,000, {name}, p50",
-                    median(took),
-                    "ms",
-                    "SQLite, 50 rows",
-                    50 * row,
-                    "<= 10 ms",
-                    median(took) <= 10,
-                )
-            )
-            rows.append(
-                Row(f"list {PAGE} of 10,000, {name}, p99", percentile(took, 0.99), "ms", "", None, "", None)
-            )
+        yield from requests(client, where.catalog, id_)
     memory = psutil.Process(found.info["pid"]).memory_info().rss / 2**20
-    return [
-        *rows,
-        Row("engine with 10,000 runs, resident", memory, "MiB", "", None, "<= 80 MiB", memory <= 80),
-    ]
+    yield Row("engine with 10,000 runs, resident", memory, "MiB", goal=at_most(80, "MiB"))
 
 
-def run() -> list[Row]:
-    """Measure in directories of its own."""
-    with own_engine():
-        return measure()
+def requests(client: httpx.Client, catalog: Path, id_: str) -> Iterator[Row]:
+    """Measure requests beside what each needs at least: a plain request, and its rows out of SQLite."""
+    plain, row = median(asked(client, "/native/engine")), median(by_key(catalog, id_))
+    yield Row("a plain request to it, p50", plain, "ms", "SQLite, one row", row)
+    got = asked(client, f"/native/trainings/{id_}")
+    peer, floor = "a plain request, one row", plain + row
+    yield Row("get one of 10,000 runs, p50", median(got), "ms", peer, floor, at_most(3))
+    yield Row("get one of 10,000 runs, p99", percentile(got, 0.99), "ms", peer, floor)
+    peer, floor = f"a plain request, {PAGE} rows", plain + PAGE * row
+    for name, query in LISTS.items():
+        took = asked(client, f"/native/trainings?limit={PAGE}{query}")
+        label = f"list {PAGE} of 10,000, {name}"
+        yield Row(f"{label}, p50", median(took), "ms", peer, floor, at_most(6))
+        yield Row(f"{label}, p99", percentile(took, 0.99), "ms", peer, floor)

@@ -5,6 +5,7 @@ The checkpoint is made here: a decoder of bfloat16 linear layers, about 1.4 GB. 
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import shutil
@@ -12,15 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import torch
 
-from benchmarks.decoder import LAYERS, WIDTH, Decoder
-from benchmarks.rows import Row, median
+from benchmarks.support.decoder import LAYERS, WIDTH, Decoder
+from benchmarks.support.peers import kernel_execute, plain_http
+from benchmarks.support.rows import Goal, Row, at_least, at_most, median
 from jupyter_ext.client.models.calls import ModelCalls
 from jupyter_ext.client.models.module_factory import host_options, torch_module
 from jupyter_ext.config import Locations
@@ -35,18 +37,16 @@ LARGE_BYTES = 100 << 20
 _FILE = "model.safetensors"
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Row]:
     """Measure everything with one checkpoint and one engine."""
     directory = Path(tempfile.mkdtemp(prefix="jx-bench-models-"))
     try:
         path = _checkpoint(directory)
         engine = _Engine(directory)
         try:
-            return [
-                *_loading(engine, path),
-                *_calling(engine, path),
-                *_sharing(engine, path),
-            ]
+            yield from _loading(engine, path)
+            yield from _calling(engine, path)
+            yield from _sharing(engine, path)
         finally:
             engine.close()
     finally:
@@ -116,7 +116,7 @@ def _checkpoint(directory: Path) -> Path:
 # -- loading ----------------------------------------------------------------------------------------------------------
 
 
-def _loading(engine: _Engine, path: Path) -> list[Row]:
+def _loading(engine: _Engine, path: Path) -> Iterator[Row]:
     _settle(engine, path)
     took: dict[str, list[float]] = {
         name: [] for name in ("read", "host", "inside", "safetensors", "torch", "mmap")
@@ -133,24 +133,11 @@ def _loading(engine: _Engine, path: Path) -> list[Row]:
         took["mmap"].append(_fresh(path.with_suffix(".bin"), "mmap"))
         took["torch"].append(_fresh(path.with_suffix(".bin"), "torch"))
     base = median(took["read"])
-    rows = [
-        _row(
-            "model ready, warm: weights mapped and their pages in, module built",
-            took["inside"],
-            base,
-            "<= 0.15x",
-            0.15,
-        ),
-        _row(
-            "model ready, warm: from the request to the answer, a process of its own included",
-            took["host"],
-            base,
-            "fork + 0.15x",
-        ),
-        _row("safetensors load_file, every page touched", took["safetensors"], base, "peer"),
-        _row("torch.load(mmap=True), every page touched", took["mmap"], base, "peer"),
-        _row("torch.load, every page touched", took["torch"], base, "peer"),
-    ]
+    yield _row("model ready, warm: inside its process", took["inside"], base, at_most(0.15))
+    yield _row("model ready, warm: request to answer", took["host"], base)
+    yield _row("safetensors load_file, every page touched", took["safetensors"], base)
+    yield _row("torch.load(mmap=True), every page touched", took["mmap"], base)
+    yield _row("torch.load, every page touched", took["torch"], base)
     cold_read, cold_host = [], []
     for _ in range(COLD_ROUNDS):
         _drop(path)
@@ -160,10 +147,7 @@ def _loading(engine: _Engine, path: Path) -> list[Row]:
         model = engine.load(path)
         cold_host.append(time.perf_counter() - began)
         engine.unload(model.id)
-    rows.append(
-        _row("model ready, file not in the page cache", cold_host, median(cold_read), "the disk's speed")
-    )
-    return rows
+    yield _row("model ready, file not in the page cache", cold_host, median(cold_read))
 
 
 def _settle(engine: _Engine, path: Path) -> None:
@@ -171,10 +155,8 @@ def _settle(engine: _Engine, path: Path) -> None:
     engine.unload(engine.load(path).id)
 
 
-def _row(name: str, took: list[float], base: float, goal: str, at_most: float | None = None) -> Row:
-    measured = median(took)
-    met = None if at_most is None else measured / base <= at_most
-    return Row(name, measured * 1e3, "ms", "read() of the file into one buffer", base * 1e3, goal, met)
+def _row(name: str, took: list[float], base: float, goal: Goal | None = None) -> Row:
+    return Row(name, 1e3 * median(took), "ms", "read() of the file", 1e3 * base, goal)
 
 
 def _timed(work: Callable[[], Any]) -> float:
@@ -222,7 +204,7 @@ def _drop(path: Path) -> None:
 # -- calling ----------------------------------------------------------------------------------------------------------
 
 
-def _calling(engine: _Engine, path: Path) -> list[Row]:
+def _calling(engine: _Engine, path: Path) -> Iterator[Row]:
     model = engine.load(path)
     calls = engine.calls(model)
     tiny = torch.zeros(1, 4, dtype=torch.bfloat16)
@@ -242,14 +224,16 @@ def _calling(engine: _Engine, path: Path) -> list[Row]:
     calls = engine.calls(engine.get(model.id))
     later = [_timed(lambda: calls.call(x)) for _ in range(5)]
     engine.unload(model.id)
-    p50 = median(round_trips) * 1e3
-    each_way = median(both_ways) / 2
-    return [
-        Row("call with a tiny tensor, from the notebook, p50", p50, "ms", "the same in process", median(inside) * 1e3, "<= 1 ms", p50 <= 1.0),
-        Row("call with 100 MB, each way", each_way * 1e3, "ms", "memcpy into fresh memory", median(copies) * 1e3, "<= 2.5x",
-            each_way <= 2.5 * median(copies)),
-        Row("first call through all layers", first * 1e3, "ms", "a later one", median(later) * 1e3, "1.0-2.7x (mapped)"),
-    ]  # fmt: skip
+    p50 = 1e3 * median(round_trips)
+    name = "call with a tiny tensor, p50"
+    yield Row(name, p50, "ms", "Jupyter execute", kernel_execute(100), at_most(0.2))
+    yield Row(name, p50, "ms", "plain HTTP POST", plain_http("/", bytes(16), 300))
+    yield Row(name, p50, "ms", "the same in process", 1e3 * median(inside))
+    each_way, copy = 1e3 * median(both_ways) / 2, 1e3 * median(copies)
+    yield Row("call with 100 MB, each way", each_way, "ms", "memcpy into fresh memory", copy, at_most(2.5))
+    yield Row(
+        "first call through all layers", 1e3 * first, "ms", "a later one", 1e3 * median(later), at_most(2.7)
+    )
 
 
 def _first_call(engine: _Engine, model: LocalModel, x: torch.Tensor) -> float:
@@ -261,20 +245,8 @@ def _first_call(engine: _Engine, model: LocalModel, x: torch.Tensor) -> float:
 
 # -- sharing ----------------------------------------------------------------------------------------------------------
 
-_USER = """
-import sys
-import torch
-from pathlib import Path
-from jupyter_ext.worker import model_loading, model_mapping
-from benchmarks.decoder import Decoder
-loaded = model_loading.load(Path(sys.argv[1]), Decoder)
-model_mapping.populate(loaded.files)
-print("ready", flush=True)
-sys.stdin.readline()
-"""
 
-
-def _sharing(engine: _Engine, path: Path) -> list[Row]:
+def _sharing(engine: _Engine, path: Path) -> Iterator[Row]:
     size = path.stat().st_size / 1e6
     model = engine.load(path)
     assert model.host is not None
@@ -285,10 +257,14 @@ def _sharing(engine: _Engine, path: Path) -> list[Row]:
     users = []
     for _ in range(2):
         user = subprocess.Popen(
-            [sys.executable, "-c", _USER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.support.model_user", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert user.stdout is not None
-        user.stdout.readline()
+        if user.stdout.readline() != "ready\n":
+            raise RuntimeError(f"a second user of the model ended with exit code {user.wait()}")
         users.append(user)
         pids.append(user.pid)
         sums.append(_pss(pids))
@@ -305,16 +281,15 @@ def _sharing(engine: _Engine, path: Path) -> list[Row]:
     left = rollup(model.host.pid)["pss"] if Path(f"/proc/{model.host.pid}/smaps_rollup").exists() else 0
     share = 100.0 * (held - left) / held
     gained = (after.unloaded.available_after_bytes - after.unloaded.available_before_bytes) / 1e6
-    return [
-        Row("memory of the model's process, one user", sums[0] / 1e6, "MB", "the file", size, ""),
-        Row("memory of a second user with the module in its own process", (sums[1] - sums[0]) / 1e6, "MB", "a copy of the weights", size,
-            "<= 160 MB + torch", None),
-        Row("memory of a third", (sums[2] - sums[1]) / 1e6, "MB", "a copy of the weights", size, "", None),
-        Row("private memory that m.torch() adds where torch is there", grown, "MB", "a copy of the weights", size, "<= 160 MB", grown <= 160),
-        Row("memory of the process given back by unload", share, "%", "", None, ">= 99.9 %", share >= 99.9),
-        Row("available memory gained by unload (mapped pages count as available before)", gained, "MB", "", None, ""),
-        Row("unload, until the process is gone", after.unloaded.took_s * 1e3, "ms", "", None, ""),
-    ]  # fmt: skip
+    first, second, third = (1e-6 * (now - before) for before, now in itertools.pairwise([0.0, *sums]))
+    copy = "a copy of the weights"
+    yield Row("memory of the model's process, one user", first, "MB", "the file", size)
+    yield Row("memory of a second user with its own process", second, "MB", copy, size)
+    yield Row("memory of a third", third, "MB", copy, size)
+    yield Row("private memory that m.torch() adds", grown, "MB", copy, size, at_most(160, "MB"))
+    yield Row("memory of the process given back by unload", share, "%", goal=at_least(99.9, "%"))
+    yield Row("available memory gained by unload", gained, "MB")
+    yield Row("unload, until the process is gone", after.unloaded.took_s * 1e3, "ms")
 
 
 def _pss(pids: list[int]) -> float:

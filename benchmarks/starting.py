@@ -6,19 +6,23 @@ Everything is real: a kernel with the extension loaded, the engine, a subscriber
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 
 import psutil
-from jupyter_client.manager import KernelManager
 
-from benchmarks.own_engine import own_engine
-from benchmarks.rows import Row, median, percentile
+from benchmarks.support.own_engine import own_engine, warm
+from benchmarks.support.peers import Kernel, fresh_kernel, fresh_process
+from benchmarks.support.rows import Row, at_most, median, percentile
+from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
 
 ROUNDS = 7
+TOLD = "print(time.perf_counter() - began)"
 CELL = """%%train first --as run
 import time
 FIRST = time.time()
@@ -36,37 +40,8 @@ def train():
 """
 
 
-class Kernel:
-    """A kernel to run cells in."""
-
-    def __init__(self) -> None:
-        self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel()
-        self.client = self.manager.blocking_client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
-
-    def run(self, code: str) -> str:
-        """Run a cell; give its text."""
-        parts: list[str] = []
-
-        def on_output(message: dict) -> None:  # type: ignore[type-arg]
-            content = message["content"]
-            if message["msg_type"] == "error":
-                raise RuntimeError("\n".join(content["traceback"]))
-            parts.append(content.get("text") or content.get("data", {}).get("text/plain", ""))
-
-        self.client.execute_interactive(code, timeout=60, output_hook=on_output)
-        return "".join(parts)
-
-    def close(self) -> None:
-        """End the kernel."""
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-
-
 async def first_metric(client: AsyncClient, training_id: str) -> float:
-    """Give the Unix time at which the first metric of the user is seen here."""
+    """Return the Unix time at which the first metric of the user is seen here."""
     async for event in client.follow(training_id, after_seq=0):
         if any(points.key == "loss" for points in event.points):
             return time.time()
@@ -74,7 +49,7 @@ async def first_metric(client: AsyncClient, training_id: str) -> float:
 
 
 async def newest(client: AsyncClient, known: set[str]) -> str:
-    """Wait for a training that is not known yet; give its id."""
+    """Wait for a training that is not known yet; return its id."""
     while True:
         for training in await client.list(limit=1):
             if training.id not in known:
@@ -83,88 +58,64 @@ async def newest(client: AsyncClient, known: set[str]) -> str:
         await asyncio.sleep(0.002)
 
 
-def fresh_process() -> float:
-    """Give the seconds from starting a process to the line after `import torch`."""
-    began = time.time()
-    code = "import torch, time; print(time.time())"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return float(told) - began
+def import_times(code: str, peer: str) -> tuple[float, float]:
+    """Return the median milliseconds of two pieces of code, each in fresh interpreters, in turns."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for times, program in zip(took, (code, peer), strict=True):
+            text = program.format(began="import time; began = time.perf_counter()", told=TOLD)
+            done = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)
+            times.append(1000 * float(done.stdout.split()[-1]))
+    return median(took[0]), median(took[1])
 
 
-def fresh_kernel() -> float:
-    """Give the seconds from starting a kernel to the line after `import torch`."""
-    began = time.time()
-    kernel = Kernel()
-    try:
-        return float(kernel.run("import torch, time; print(time.time())")) - began
-    finally:
-        kernel.close()
-
-
-def bare_import(code: str) -> float:
-    """Give the milliseconds that some code takes in a fresh interpreter, over an empty one."""
-    took = []
-    for program in (code, "pass"):
-        runs = []
-        for _ in range(5):
-            began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-            runs.append(time.perf_counter() - began)
-        took.append(median(runs))
-    return 1000 * (took[0] - took[1])
-
-
-async def measure() -> list[Row]:
-    """Measure everything."""
-    lines, metrics, processes, kernels = [], [], [], []
-    kernel = Kernel()
-    try:
-        kernel.run("%load_ext jupyter_ext")
-        async with AsyncClient() as client:
-            while not any(item.state == "warm" for item in (await client.engine()).environments):
-                await asyncio.sleep(0.05)
-            kernel.run(CELL)
-            known = {training.id for training in await client.list(limit=1)}
-            for _ in range(ROUNDS):
-                began = time.time()
-                running = asyncio.create_task(asyncio.to_thread(kernel.run, CELL))
-                training_id = await newest(client, known)
-                metrics.append(await first_metric(client, training_id) - began)
-                await running
-                lines.append(float((await client.wait(training_id, 30)).output) - began)
-                processes.append(await asyncio.to_thread(fresh_process))
-                kernels.append(await asyncio.to_thread(fresh_kernel))
-            latencies = await subscriber_latency(client)
-            rows = await memory(client)
-    finally:
-        kernel.close()
-    load = (
-        "from IPython.testing.globalipapp import start_ipython as s; s().run_line_magic('load_ext', 'jupyter_ext')",
-        "from IPython.testing.globalipapp import start_ipython as s; s()",
+async def run() -> AsyncIterator[Row]:
+    """Measure in directories of its own."""
+    with own_engine():
+        kernel = Kernel()
+        try:
+            kernel.run("%load_ext jupyter_ext")
+            async with AsyncClient() as client:
+                await warm(client)
+                for part in (cells(client, kernel), latencies(client, kernel), memory(client)):
+                    async for row in part:
+                        yield row
+        finally:
+            kernel.close()
+    imported, peer = import_times("{began}; import jupyter_ext; {told}", "{began}; import numpy; {told}")
+    yield Row("import jupyter_ext", imported, "ms", "import numpy", peer, at_most(0.5))
+    shell = "from IPython.testing.globalipapp import start_ipython as start; {began}; shell = start(); "
+    loaded, peer = import_times(
+        shell + "{began}; shell.run_line_magic('load_ext', 'jupyter_ext'); {told}", shell + "{told}"
     )
-    imported, loaded = bare_import("import jupyter_ext"), bare_import(load[0]) - bare_import(load[1])
-    line, metric = 1000 * median(lines), 1000 * median(metrics)
-    return [
-        Row("cell to first user line", line, "ms", "fresh process, import torch", 1000 * median(processes),
-            "<= 100 ms", line <= 100),
-        Row("cell to first user line", line, "ms", "fresh kernel, import torch", 1000 * median(kernels), "", None),
-        Row("cell to first metric seen", metric, "ms", "fresh process, import torch", 1000 * median(processes),
-            "<= 200 ms", metric <= 200),
-        Row("log() to subscriber, p50", percentile(latencies, 0.5), "ms", "", None, "", None),
-        Row("log() to subscriber, p95", percentile(latencies, 0.95), "ms", "", None, "<= 50 ms",
-            percentile(latencies, 0.95) <= 50),
-        *rows,
-        Row("import jupyter_ext", imported, "ms", "", None, "<= 50 ms", imported <= 50),
-        Row("%load_ext jupyter_ext", loaded, "ms", "", None, "<= 150 ms", loaded <= 150),
-    ]  # fmt: skip
+    yield Row("%load_ext jupyter_ext", loaded, "ms", "starting IPython", peer, at_most(0.5))
 
 
-async def subscriber_latency(client: AsyncClient) -> list[float]:
-    """Give the milliseconds from `log()` to a subscriber in this process, for 300 points 5 ms apart."""
-    from jupyter_ext.client.capture.capture import capture_cell
+async def cells(client: AsyncClient, kernel: Kernel) -> AsyncIterator[Row]:
+    """Measure from running a cell to its first line and its first metric seen here."""
+    lines, metrics, processes, kernels = [], [], [], []
+    kernel.run(CELL)
+    known = {training.id for training in await client.list(limit=1)}
+    for _ in range(ROUNDS):
+        began = time.time()
+        running = asyncio.create_task(asyncio.to_thread(kernel.run, CELL))
+        training_id = await newest(client, known)
+        metrics.append(1000 * (await first_metric(client, training_id) - began))
+        await running
+        lines.append(1000 * (float((await client.wait(training_id, 30)).output) - began))
+        processes.append(await asyncio.to_thread(fresh_process))
+        kernels.append(await asyncio.to_thread(fresh_kernel))
+    line, metric, process = median(lines), median(metrics), median(processes)
+    peer = "fresh process, import torch"
+    yield Row("cell to first user line", line, "ms", peer, process, at_most(0.05))
+    yield Row("cell to first user line", line, "ms", "fresh kernel, import torch", median(kernels))
+    yield Row("cell to first metric seen", metric, "ms", peer, process, at_most(0.1))
 
-    text = "import time\nfrom jupyter_ext import log\ndef train():\n    for i in range(300):\n"
-    text += "        log(t=time.time())\n        time.sleep(0.005)"
+
+async def latencies(client: AsyncClient, kernel: Kernel) -> AsyncIterator[Row]:
+    """Measure from `log()` to a subscriber in this process, beside a kernel's print() to its client."""
+    body = "    for i in range(300):\n        {0}\n        time.sleep(0.005)"
+    text = f"import time\nfrom jupyter_ext import log\ndef train():\n{body.format('log(t=time.time())')}"
     training = await client.create(capture_cell(text, {}, "latency"), {})
     took = []
     async for event in client.follow(training.id, after_seq=0):
@@ -172,13 +123,17 @@ async def subscriber_latency(client: AsyncClient) -> list[float]:
         took += [
             1000 * (now - value) for points in event.points if points.key == "t" for value in points.values
         ]
-    return took
+    printing = f"import time\nif True:\n{body.format('print(time.time(), flush=True)')}"
+    seen = await asyncio.to_thread(kernel.printed_at, printing)
+    printed = [1000 * (now - then) for then, now in seen]
+    for share, goal in ((0.5, None), (0.95, at_most(10))):
+        name = f"log() to subscriber, p{100 * share:g}"
+        beside = f"a kernel's print(), p{100 * share:g}"
+        yield Row(name, percentile(took, share), "ms", beside, percentile(printed, share), goal)
 
 
-async def memory(client: AsyncClient) -> list[Row]:
+async def memory(client: AsyncClient) -> AsyncIterator[Row]:
     """Measure engine, zygote and an idle worker."""
-    from jupyter_ext.client.capture.capture import capture_cell
-
     training = await client.create(
         capture_cell("import time\ndef train():\n    time.sleep(3)", {}, "idle"), {}
     )
@@ -186,25 +141,15 @@ async def memory(client: AsyncClient) -> list[Row]:
     while not start.exists():
         await asyncio.sleep(0.01)
     await asyncio.sleep(1)
-    import json
-
     pids = json.loads(start.read_text())
     info = await client.engine()
     engine = psutil.Process(info.pid).memory_info().rss / 2**20
-    warm = next(item for item in info.environments if item.pid)
+    zygote = next(item for item in info.environments if item.pid)
     worker = psutil.Process(pids["worker"]["pid"]).memory_full_info().uss / 2**20
     shim = psutil.Process(pids["shim"]["pid"]).memory_full_info().uss / 2**20
     await client.cancel(training.id)
     await client.wait(training.id, 20)
-    return [
-        Row("engine, resident", engine, "MiB", "", None, "<= 60 MiB", engine <= 60),
-        Row("zygote, resident", warm.memory_mib or 0, "MiB", "", None, "", None),
-        Row("worker before work, private", worker, "MiB", "", None, "<= 25 MiB", worker <= 25),
-        Row("shim, private", shim, "MiB", "", None, "", None),
-    ]
-
-
-def run() -> list[Row]:
-    """Measure in directories of its own."""
-    with own_engine():
-        return asyncio.run(measure())
+    yield Row("engine, resident", engine, "MiB", goal=at_most(60, "MiB"))
+    yield Row("zygote, resident", zygote.memory_mib or 0, "MiB")
+    yield Row("worker before work, private", worker, "MiB", goal=at_most(25, "MiB"))
+    yield Row("shim, private", shim, "MiB")

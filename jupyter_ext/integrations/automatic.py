@@ -83,14 +83,14 @@ def _watch_rich(module: ModuleType) -> None:
 
 
 def _watch_transformers(module: ModuleType) -> None:
-    """Give every `Trainer` our callback; one that the code adds itself goes first."""
+    """Add our callback to every `Trainer`; one that the code adds itself goes first."""
     from jupyter_ext.integrations.hf import AutomaticCallback
 
     module.DEFAULT_CALLBACKS = [*module.DEFAULT_CALLBACKS, AutomaticCallback]  # type: ignore[attr-defined]
 
 
 def _watch_lightning(module: ModuleType) -> None:
-    """Give every `Trainer` our callback and our logger, unless it has them."""
+    """Add our callback and our logger to every `Trainer`, unless it has them."""
     from jupyter_ext.integrations.lightning import JupyterExtCallback, JupyterExtLogger
 
     trainer = module.Trainer

@@ -93,7 +93,7 @@ _reported: set[int] = set()
 
 
 def latest_folder() -> str | None:
-    """Give the folder of the newest checkpoint that a `Trainer` can go on from, or `None` at a fresh start."""
+    """Return the folder of the newest checkpoint that a `Trainer` can go on from, or `None` at a fresh start."""
     found = checkpoint.latest()
     folder = None if found is None else found.load().get("folder")
     return folder if folder is not None and os.path.isdir(folder) else None

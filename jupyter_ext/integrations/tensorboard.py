@@ -94,7 +94,7 @@ class SummaryWriter:
         return leave_out
 
     def get_logdir(self) -> str:
-        """Give the directory that was named at the beginning."""
+        """Return the directory that was named at the beginning."""
         return self.log_dir
 
     def flush(self) -> None:

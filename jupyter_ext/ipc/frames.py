@@ -90,33 +90,46 @@ class Parser:
         if len(buffer) < begin:
             return None
         lengths = [_LENGTH.unpack_from(buffer, _HEAD.size + i * _LENGTH.size)[0] for i in range(num_blobs)]
-        if sum(length >= _IN_DESCRIPTOR for length in lengths) != num_descriptors:
-            raise MalformedFrame("the number of descriptors is not that of the blobs in them")
-        inline = [length for length in lengths if length < _IN_DESCRIPTOR]
-        if any(length & ~_IN_DESCRIPTOR > MAX_BLOB_BYTES for length in lengths):
-            raise MalformedFrame("a blob is longer than any memory")
-        end = begin + num_json + sum(inline)
+        _check_lengths(lengths, num_descriptors)
+        end = begin + num_json + sum(length for length in lengths if length < _IN_DESCRIPTOR)
         if len(buffer) < end:
             return None
         if len(self._descriptors) < num_descriptors:
             raise MalformedFrame(
                 "descriptors are missing; the sender has too few, or this process too many open"
             )
-        try:
-            header = json.loads(bytes(buffer[begin : begin + num_json]))
-        except ValueError as error:
-            raise MalformedFrame(f"the header is not JSON: {error}") from error
-        if not isinstance(header, dict):
-            raise MalformedFrame("the header is no JSON object")
-        at, blobs = begin + num_json, []
+        header = _decode_header(bytes(buffer[begin : begin + num_json]))
+        blobs = self._take_blobs(lengths, begin + num_json)
+        del buffer[:end]
+        return Message(header, blobs)
+
+    def _take_blobs(self, lengths: Sequence[int], at: int) -> list[memoryview]:
+        """Return the blobs of a frame, of which those in the buffer begin at `at`."""
+        blobs = []
         for length in lengths:
             if length >= _IN_DESCRIPTOR:
                 blobs.append(_map(self._descriptors.popleft(), length & ~_IN_DESCRIPTOR))
             else:
-                blobs.append(memoryview(bytearray(buffer[at : at + length])))
+                blobs.append(memoryview(bytearray(self._buffer[at : at + length])))
                 at += length
-        del buffer[:end]
-        return Message(header, blobs)
+        return blobs
+
+
+def _check_lengths(lengths: Sequence[int], num_descriptors: int) -> None:
+    if sum(length >= _IN_DESCRIPTOR for length in lengths) != num_descriptors:
+        raise MalformedFrame("the number of descriptors is not that of the blobs in them")
+    if any(length & ~_IN_DESCRIPTOR > MAX_BLOB_BYTES for length in lengths):
+        raise MalformedFrame("a blob is longer than any memory")
+
+
+def _decode_header(data: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MalformedFrame(f"the header is not JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise MalformedFrame("the header is no JSON object")
+    return header
 
 
 def _map(descriptor: int, length: int) -> memoryview:

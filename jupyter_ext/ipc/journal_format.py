@@ -34,7 +34,7 @@ def journal_name(stream: str, number: int) -> str:
 
 
 def parse_journal_name(name: str) -> tuple[str, int] | None:
-    """Give stream and number of a file name that is a journal's, or `None`."""
+    """Return stream and number of a file name that is a journal's, or `None`."""
     stem, dot, extension = name.rpartition(".")
     kind, _, rest = stem.partition("-")
     stream, _, number = rest.rpartition("-")
@@ -60,7 +60,7 @@ def mark_frame(time: float, fields: Mapping[str, Any]) -> bytes:
 
 
 def float64_bytes(numbers: Iterable[float]) -> bytes | memoryview:
-    """Give little-endian float64; what is that already (numpy, array) is not copied."""
+    """Return little-endian float64; what is that already (numpy, array) is not copied."""
     if sys.byteorder == "little":
         try:
             view = memoryview(numbers)  # type: ignore[arg-type]

@@ -65,7 +65,7 @@ class ReservedFile:
             os.close(descriptor)
 
     def release(self) -> None:
-        """Give the room back."""
+        """Free the room."""
         with contextlib.suppress(OSError):
             self._reserved.unlink()
 

@@ -7,7 +7,7 @@ import sys
 
 
 def rollup(pid: int | None = None) -> dict[str, int]:
-    """Give `rss`, `pss` and `private` memory in bytes.
+    """Return `rss`, `pss` and `private` memory in bytes.
 
     PSS counts a page that n processes map as 1/n; private is what the end of the process gives back at the least.
 
@@ -29,7 +29,7 @@ def rollup(pid: int | None = None) -> dict[str, int]:
 
 
 def device_bytes(device: str) -> int | None:
-    """Give what torch has taken of a CUDA device in this process, bytes."""
+    """Return what torch has taken of a CUDA device in this process, bytes."""
     torch = sys.modules.get("torch")
     if torch is None or not device.startswith("cuda"):
         return None

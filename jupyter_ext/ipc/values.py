@@ -70,23 +70,12 @@ def _encode(value: Any, blobs: list[Buffer], where: str) -> Any:
         return value.session_tree()
     if value is None or type(value) in (bool, str):
         return value
-    if type(value) is int:
-        return value if -_EXACT_INT < value < _EXACT_INT else {"k": "int", "v": str(value)}
-    if type(value) is float:
-        return value if math.isfinite(value) else {"k": "float", "v": str(value)}
-    if type(value) is complex:
-        return {"k": "complex", "v": [_encode(value.real, blobs, where), _encode(value.imag, blobs, where)]}
+    if type(value) in (int, float, complex):
+        return _encode_number(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return {"k": "bytes", "b": _add(blobs, memoryview(value).cast("B"))}
-    if isinstance(value, list | tuple):
-        kind = "list" if isinstance(value, list) else "tuple"
-        return {"k": kind, "v": [_encode(item, blobs, f"{where}[{i}]") for i, item in enumerate(value)]}
-    if isinstance(value, dict):
-        pairs = [
-            [_encode(key, blobs, f"a key of {where}"), _encode(item, blobs, f"{where}[{key!r}]")]
-            for key, item in value.items()
-        ]
-        return {"k": "dict", "v": pairs}
+    if isinstance(value, list | tuple | dict):
+        return _encode_container(value, blobs, where)
     for package, encoder in _FOREIGN.items():
         if package in sys.modules and (tree := encoder(value, blobs, where)) is not None:
             return tree
@@ -96,6 +85,27 @@ def _encode(value: Any, blobs: list[Buffer], where: str) -> Any:
         f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which cannot be sent; "
         "give tensors, arrays, frames, images, numbers, text, bytes, or lists and dicts of them."
     )
+
+
+def _encode_number(value: int | float | complex) -> Any:
+    if isinstance(value, int):
+        return value if -_EXACT_INT < value < _EXACT_INT else {"k": "int", "v": str(value)}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"k": "float", "v": str(value)}
+    return {"k": "complex", "v": [_encode_number(value.real), _encode_number(value.imag)]}
+
+
+def _encode_container(
+    value: list[Any] | tuple[Any, ...] | dict[Any, Any], blobs: list[Buffer], where: str
+) -> Any:
+    if isinstance(value, dict):
+        pairs = [
+            [_encode(key, blobs, f"a key of {where}"), _encode(item, blobs, f"{where}[{key!r}]")]
+            for key, item in value.items()
+        ]
+        return {"k": "dict", "v": pairs}
+    kind = "list" if isinstance(value, list) else "tuple"
+    return {"k": kind, "v": [_encode(item, blobs, f"{where}[{i}]") for i, item in enumerate(value)]}
 
 
 def _plain(value: Any) -> Any:

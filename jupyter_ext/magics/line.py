@@ -1,6 +1,6 @@
 r"""A magic's line in words, with the notebook's values in them.
 
-Rule: what a person wrote arrives as it was written. Only `{expression}` and `$name` that read names of the notebook are
+Rule: what a person wrote arrives as it was written. Only `{expression}` and `$name` whose names are there are
 replaced, after the line was split, so that a value with spaces stays one word; `$5`, `C:\data`, `\d{4}` and `{"a": 1}`
 stay as they are.
 """
@@ -8,10 +8,12 @@ stay as they are.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Mapping
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
 
 _OPENING, _CLOSING = "([{", ")]}"
 _DOLLAR = re.compile(r"\$(?:\$|([^\W\d]\w*)(?:\.[^\W\d]\w*)*)")
@@ -88,12 +90,12 @@ def _value_of_name(found: re.Match[str], namespace: Mapping[str, object]) -> str
 
 
 def _value_of_group(group: str, namespace: Mapping[str, object]) -> str:
-    """Return the value of `{expression}` or `{expression:format}`; braces that read no name of the notebook stay."""
+    """Return the value of `{expression}` or `{expression:format}`; braces that are no such thing stay."""
     expression = group
     try:
         tree = ast.parse(group, mode="eval").body
         if isinstance(tree, ast.Set) and len(tree.elts) == 1:
-            expression = group[1:-1].strip()
+            tree, expression = tree.elts[0], group[1:-1].strip()
         is_format = isinstance(tree, ast.Dict) and not all(isinstance(key, ast.Constant) for key in tree.keys)
     except SyntaxError:
         is_format = True  # such as {lr:.3f}
@@ -103,11 +105,19 @@ def _value_of_group(group: str, namespace: Mapping[str, object]) -> str:
             tree = ast.parse(expression, mode="eval").body
         except SyntaxError:
             return group
-    return _evaluated(expression, namespace, group) if _reads(tree, namespace) else group
+    return _evaluated(expression, namespace, group) if _is_computed(tree, namespace) else group
 
 
-def _reads(tree: ast.expr, namespace: Mapping[str, object]) -> bool:
-    return any(isinstance(node, ast.Name) and node.id in namespace for node in ast.walk(tree))
+def _is_computed(tree: ast.expr, namespace: Mapping[str, object]) -> bool:
+    """Return whether an expression is to be evaluated: it is no literal, and all its names are there."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    read = {node.id for node in names} - bound
+    if not read:
+        return literal_of(tree) is UNKNOWN and not isinstance(tree, ast.JoinedStr)
+    if isinstance(tree, ast.Name | ast.JoinedStr):
+        return read <= namespace.keys()  # {id} in a file's pattern is no function of Python's
+    return all(name in namespace or hasattr(builtins, name) for name in read)
 
 
 def _evaluated(expression: str, namespace: Mapping[str, object], written: str) -> str:

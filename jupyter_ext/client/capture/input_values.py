@@ -72,9 +72,14 @@ def with_inputs(bundle: Bundle, inputs: Mapping[str, object]) -> tuple[Bundle, d
     found: dict[str, object] = {}
     exact: dict[str, tuple[str, bytes]] = {}
     for name, value in inputs.items():
-        if _is_secret(name, value, bundle.training_input):
+        if _is_declared_secret(name, bundle.training_input):
             found[name] = _revealed(value)
             continue
+        if _holds_secret(value):
+            raise InvalidInput(
+                f"{name} holds a secret, but nothing says that it is one, so it would be kept in clear; declare it: "
+                f"{name}: SecretStr."
+            )
         is_open = _is_open(name, bundle.training_input)
         form = _form(value)
         if is_open and form.is_exact and len(shown := json.dumps(form.json)) > _MAX_SHOWN_CHARS:
@@ -97,11 +102,28 @@ def _added(bundle: Bundle, exact: Mapping[str, tuple[str, bytes]]) -> Bundle:
     return dataclasses.replace(bundle, data=added(bundle.data, FILE, content))
 
 
-def _is_secret(name: str, value: Any, training_input: TrainingInput | None) -> bool:
-    if callable(getattr(value, "get_secret_value", None)):
-        return True
+def _is_declared_secret(name: str, training_input: TrainingInput | None) -> bool:
     parameters = training_input.parameters if training_input is not None else ()
     return any(parameter.name == name and parameter.is_secret for parameter in parameters)
+
+
+def _holds_secret(value: Any, depth: int = 0) -> bool:
+    """Return whether a value, or something in it, hides itself as a secret."""
+    if depth > _MAX_DEPTH:
+        return False
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return any(
+            _holds_secret(getattr(value, one.name, None), depth + 1) for one in dataclasses.fields(value)
+        )
+    if isinstance(value, Mapping):
+        return any(_holds_secret(item, depth + 1) for item in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_holds_secret(item, depth + 1) for item in value)
+    return _reveals(value)
+
+
+def _reveals(value: Any) -> bool:
+    return not isinstance(value, type) and callable(getattr(value, "get_secret_value", None))
 
 
 def _revealed(value: Any) -> Any:

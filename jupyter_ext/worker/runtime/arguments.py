@@ -41,7 +41,7 @@ class Files:
 
 
 def arguments(function: Any, inputs: Mapping[str, Any], files: Files) -> dict[str, Any]:
-    """Give the keyword arguments to call a function with.
+    """Return the keyword arguments to call a function with.
 
     Raises:
         FileNotFoundError: An input is to be a file, and there is none of this path.
@@ -75,7 +75,7 @@ def _default_of(field: Any) -> Any:
 
 
 def _declared(name: str, value: Any, annotation: Any, files: Files) -> Any:
-    """Give a `Path` or a secret where the signature says so; JSON has carried it as text."""
+    """Return a `Path` or a secret where the signature says so; JSON has carried it as text."""
     if isinstance(value, list):
         return [_declared(name, item, annotation, files) for item in value]
     if not isinstance(value, str):

@@ -29,14 +29,14 @@ class Redactor:
         self._texts = sorted(found, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Give a text without the secrets."""
+        """Return a text without the secrets."""
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, STARS)
         return text
 
     def json(self, value: Any) -> Any:
-        """Give a JSON value without the secrets."""
+        """Return a JSON value without the secrets."""
         if not self._texts:
             return value
         if isinstance(value, str):

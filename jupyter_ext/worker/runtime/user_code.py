@@ -110,7 +110,7 @@ class UserCode:
         execute(text, filename, main)
 
     def function(self, main: ModuleType) -> Any:
-        """Give the function to call."""
+        """Return the function to call."""
         if self.kind == "function":
             with unpickling_into(main, self.directory / "function.pkl") as unpickler:
                 return unpickler.load()

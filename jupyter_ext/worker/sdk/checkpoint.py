@@ -62,7 +62,7 @@ class Checkpoint:
     sha256: str
 
     def load(self, map_location: Any = "cpu") -> Any:
-        """Give the saved state; see `checkpoint.load`."""
+        """Return the saved state; see `checkpoint.load`."""
         return load(self, map_location=map_location)
 
 
@@ -130,7 +130,7 @@ def save(
 
 
 def latest(directory: str | os.PathLike[str] | None = None) -> Checkpoint | None:
-    """Give the newest checkpoint that is whole, in a resumed training also that of the run before; else `None`.
+    """Return the newest checkpoint that is whole, in a resumed training also that of the run before; else `None`.
 
     Args:
         directory: Where to look; by default in the run.
@@ -149,7 +149,7 @@ def load(
     map_location: Any = "cpu",
     directory: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """Give a saved state.
+    """Return a saved state.
 
     Args:
         which: A checkpoint or its file, or the name of a best (`"best"`); by default the latest.
@@ -187,7 +187,7 @@ def listing(directory: Path) -> list[Checkpoint]:
 
 
 def newest(directory: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Give the newest whole checkpoint of a directory, and a line on each newer one that is damaged."""
+    """Return the newest whole checkpoint of a directory, and a line on each newer one that is damaged."""
     damaged: list[str] = []
     for found in reversed(listing(directory)):
         reason = why_damaged(found)

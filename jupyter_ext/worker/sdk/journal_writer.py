@@ -348,7 +348,7 @@ class JournalWriter:
                 cache.ids[key] = self._ids[key]
 
     def _key_id(self, key: str) -> int | None:
-        """Give a key's id, which is never given to another, or `None` where all are used up."""
+        """Return a key's id, which is never given to another, or `None` where all are used up."""
         key_id = self._ids.get(key)
         if key_id is None:
             if len(self._ids) >= MAX_KEYS or len(key) > MAX_FRAME_BYTES // 8:
@@ -459,7 +459,7 @@ class JournalWriter:
             return fd
 
     def _next_number(self) -> int:
-        """Give the number after the newest journal of this stream, be it sealed (`.parquet`, `.sealed`) or not."""
+        """Return the number after the newest journal of this stream, be it sealed (`.parquet`, `.sealed`) or not."""
         newest = -1
         for directory in (self._directory, os.path.join(self._directory, "segments")):
             try:

@@ -32,7 +32,7 @@ class Secret:
         self._value = secret_value
 
     def get_secret_value(self) -> str | None:
-        """Give the text."""
+        """Return the text."""
         return self._value
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ _scope = Scope()
 
 
 def current_scope() -> Scope:
-    """Give the training's scope, to record metrics in."""
+    """Return the training's scope, to record metrics in."""
     return _scope
 
 

@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jupyter_ext.integrations import automatic
 from jupyter_ext.ipc import run_files
-from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
+from jupyter_ext.ipc.json_files import ReservedFile, read_json
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
@@ -33,7 +34,7 @@ from jupyter_ext.worker.training.plain_process import forget_notebook
 MAX_STREAMED_BYTES = 64 << 10
 """Of one item of a prediction's output that is told as it comes."""
 EXIT_OK, EXIT_EXCEPTION, EXIT_INTERRUPTED = 0, 1, 130
-_OUTPUT_BYTES, _ERROR_BYTES = 256 << 10, 64 << 10
+_OUTPUT_BYTES, _ERROR_BYTES, _PLACES_BYTES = 256 << 10, 64 << 10, 4 << 10
 """Room kept for result and exception; larger ones need a disk that has more."""
 _FULL_DISK_PATIENCE_S = 600.0
 _SMALL_STATE_BYTES, _MAX_STATE_BYTES = 1 << 20, 1 << 30
@@ -67,6 +68,7 @@ def run(spec: Mapping[str, Any]) -> int:
     for text in spec.get("notices", ()):
         report.mark("notice", text=text)
     code = UserCode(run_dir / "code")
+    _show_by_label(code, run_dir)
     try:
         exit_code = _run_user_code(code, files, report, spec.get("secrets") or {})
         _end_like_python()
@@ -77,16 +79,40 @@ def run(spec: Mapping[str, Any]) -> int:
     return exit_code
 
 
+def _show_by_label(code: UserCode, run_dir: Path) -> None:
+    """Have what Python itself prints, of threads and of warnings, name the user's cells and not our files."""
+
+    def of_thread(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is not None and not isinstance(told.exc_value, SystemExit):
+            name = told.thread.name if told.thread is not None else "a thread"
+            described = tracebacks.describe(told.exc_value, code.labels, Path.cwd(), run_dir)
+            print(f"Exception in thread {name}:\n{described['text']}", file=sys.stderr)
+
+    plain_format = warnings.formatwarning
+
+    def format_warning(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        return plain_format(message, category, code.labels.get(filename, filename), lineno, line)
+
+    threading.excepthook = of_thread
+    warnings.formatwarning = format_warning
+
+
 class _ResultFiles:
     """Where the end of a run is written; the room is taken at its start."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self._output = ReservedFile(run_dir / "output.json", _OUTPUT_BYTES)
+        self._places = ReservedFile(run_dir / output_files.NAME, _PLACES_BYTES)
         self._error = ReservedFile(run_dir / run_files.ERROR, _ERROR_BYTES)
 
     def write_output(self, content: Any) -> None:
         self._output.write_json(content, _FULL_DISK_PATIENCE_S)
+
+    def write_places(self, places: list[output_files.Place]) -> None:
+        self._places.write_json(places, _FULL_DISK_PATIENCE_S)
 
     def write_error(self, error: run_files.ErrorFile) -> None:
         self._error.write_json(error, _FULL_DISK_PATIENCE_S)
@@ -115,7 +141,7 @@ def _run_user_code(
         print(described["text"], file=sys.stderr)
         return EXIT_EXCEPTION
     output = _without_weights(output)
-    write_json(files.run_dir / output_files.NAME, output_files.places(output))
+    files.write_places(output_files.places(output))
     files.write_output(redactor.json(results.summarize(output, _max_text(code))))
     return EXIT_OK
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from integration_tools import EngineUnderTest, holding
 from kernel_tools import Kernel
 
 SETUP = """
@@ -145,6 +146,28 @@ def test_what_cannot_be_sent_is_refused_by_name_in_one_line(ready: Kernel, code:
     cell = ready.run(code)
     assert says in (cell.error or "")
     assert len(cell.traceback.strip().splitlines()) == 1, cell.traceback
+
+
+@pytest.mark.parametrize(
+    "value", ["S(text)", "[S(text)]", "{'a': [S(text)]}", "(1, {'b': S(text)})", "Held(S(text))"]
+)
+def test_a_secret_that_nothing_declares_is_refused_and_kept_nowhere(
+    ready: Kernel, engine: EngineUnderTest, value: str
+) -> None:
+    text = "open-sesame-4711"
+    ready.run(f"from pydantic import SecretStr; S = SecretStr; text = {text!r}")
+    ready.run("@dataclasses.dataclass\nclass Held:\n    token: S")
+    cell = ready.run(f"jx.train(got, x={value})")
+    assert "x holds a secret" in (cell.error or "")
+    assert text not in cell.traceback
+    assert not holding(text, engine.where.data_dir, engine.where.runtime_dir)
+    assert (
+        ready.run(
+            "def f(x: SecretStr): return len(x.get_secret_value())\nback(jx.train(f, x=S(text)))"
+        ).result
+        == "16"
+    )
+    assert not holding(text, engine.where.data_dir, engine.where.runtime_dir)
 
 
 def test_a_notebook_keeps_the_beginning_of_a_long_input_and_the_training_gets_it_whole(ready: Kernel) -> None:

@@ -105,6 +105,8 @@ NAMES = {"lr": 1e-3, "text": "two words", "price": 7, "cfg": {"lr": 0.5}, "items
             ["-i", "y=0.5", "1.0e-03", "0.002", "1", "2"],
         ),
         ("{folder}/x.py an{open", ["a b/x.py", "an{open"]),
+        ("{0.5 * 2} {2**5} {list(range(3))} {[i for i in items]}", ["1.0", "32", "[0, 1, 2]", "[1, 2]"]),
+        ("img_{id}.png {4} {'a'} {-1} {x + lr}", ["img_{id}.png", "{4}", "{'a'}", "{-1}", "{x + lr}"]),
     ],
 )
 def test_words_arrive_as_they_were_written_and_only_names_of_the_notebook_are_replaced(
@@ -113,7 +115,7 @@ def test_words_arrive_as_they_were_written_and_only_names_of_the_notebook_are_re
     assert split_words(line, NAMES) == words
 
 
-@pytest.mark.parametrize("line", ["{cfg['lrr']}", "$lr.missing", "{lr / 0}", "{price:.3q}"])
+@pytest.mark.parametrize("line", ["{cfg['lrr']}", "$lr.missing", "{lr / 0}", "{1/0}", "{price:.3q}"])
 def test_an_expression_that_raises_is_refused_and_named(line: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         split_words(line, NAMES)

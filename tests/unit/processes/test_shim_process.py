@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import os
 import signal
@@ -15,12 +17,13 @@ import pytest
 from integration_tools import until
 
 import jupyter_ext
+from jupyter_ext.engine.metrics.journal_reader import JournalTail
 from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
 from jupyter_ext.engine.processes.outcome import outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.sessions.outcome import ending
-from jupyter_ext.ipc import processes, run_files
-from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc import json_files, processes, run_files
+from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
 
 ROOT = Path(jupyter_ext.__file__).parent
 WAITS = "import os, time\nopen('began', 'a').write(f'{os.getpid()}\\n')\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
@@ -221,3 +224,136 @@ def test_a_file_of_another_shape_is_as_good_as_none(run_dir: Path, name: str, te
     )
     assert [reader(run_dir) for reader in readers] == [None] * 5
     ShimProcess(run_dir).end()
+
+
+def test_the_end_is_written_into_its_room_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, large = ReservedFile(tmp_path / "exit.json", 4096), ReservedFile(tmp_path / "output.json", 64)
+    plain_open = os.open
+
+    def full(path: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return plain_open(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", full)
+    end.write_json({"code": 0}, 0)
+    assert read_json(tmp_path / "exit.json") == {"code": 0}
+    assert not list(tmp_path.glob(".exit.json*"))
+    with pytest.raises(OSError, match="No space"):
+        large.write_json(["x" * 1000], 0)
+    monkeypatch.undo()
+    large.write_json(["x" * 1000], 0)
+    assert len(read_json(tmp_path / "output.json")[0]) == 1000
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ReservedFile(tmp_path / "output.json", 1)
+    refused = []
+    plain_write = file.write
+
+    def write(data: bytes) -> None:
+        if len(refused) < 2:
+            refused.append(len(data))
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        plain_write(data)
+
+    monkeypatch.setattr(file, "write", write)
+    monkeypatch.setattr(json_files, "_RETRY_PAUSE_S", 0.0)
+    file.write_json([1, 2, 3], 60)
+    assert (len(refused), read_json(tmp_path / "output.json")) == (2, [1, 2, 3])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts a small file system")
+def test_a_run_whose_disk_is_full_at_its_end_tells_how_it_ended(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True
+    ).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        run_dir = disk / "01jrun"
+        (run_dir / "code").mkdir(parents=True)
+        manifest = {"kind": "cell", "entry": "train", "label": "Cell", "source": "code.py"}
+        (run_dir / "code" / "manifest.json").write_text(json.dumps(manifest))
+        text = "from jupyter_ext import log\ndef train():\n    log(x=1.0)\n"
+        text += "    try:\n        with open('filler', 'wb', 0) as f:\n            while True: f.write(b'x' * 4096)\n"
+        text += (
+            "    except OSError: pass\n    for n in range(3000): log(x=n, step=n)\n    return {'score': 5}\n"
+        )
+        (run_dir / "code" / "code.py").write_text(text)
+        write_json(run_dir / "spec.json", {"input": {}})
+        assert begin_shim(run_dir, started).wait(60) == 0
+        ended = outcome(ShimProcess(run_dir))
+        assert ended is not None
+        assert (ended.status, ended.output) == ("succeeded", {"score": 5})
+        marks = []
+        for path in sorted(run_dir.glob("metrics-0-*.jnl")):
+            tail = JournalTail(path)
+            marks += [mark.fields for mark in tail.read().marks]
+            tail.close()
+        assert sum(mark["count"] for mark in marks if mark["kind"] == "dropped") > 0
+        assert not list(run_dir.glob(".*.reserved"))
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def test_our_files_are_the_owners_alone(run_dir: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    (run_dir / "code" / "code.py").write_text("open('own', 'w').close()")
+    before = set(run_dir.iterdir())
+    previous = os.umask(0o002)
+    try:
+        shim = begin_shim(run_dir, started)
+    finally:
+        os.umask(previous)
+    assert shim.wait(20) == 0
+    modes = {
+        path.name: path.stat().st_mode & 0o777
+        for path in run_dir.iterdir()
+        if path not in before and path.is_file()
+    }
+    assert modes.pop("own") == 0o664, "the user's file has the user's umask"
+    assert set(modes) >= {
+        "claim.json",
+        "start.json",
+        "exit.json",
+        "output.json",
+        "logs.txt",
+        "stacks.txt",
+        "metrics-0-0.jnl",
+    }
+    assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}
+
+
+async def test_an_interpreter_that_ended_at_once_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, python = tmp_path / "broken", tmp_path / "python"
+    broken.touch()
+    python.write_text(f'#!/bin/sh\n[ -e {broken} ] && exit 1\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    changed = asyncio.Event()
+    interpreter = Interpreter(str(python), ("json",), changed.set)
+
+    async def becomes(state: str) -> None:
+        async with asyncio.timeout(60):
+            while interpreter.state != state:
+                changed.clear()
+                await changed.wait()
+
+    try:
+        interpreter.warm()
+        await becomes("cold")
+        broken.unlink()
+        interpreter.warm()
+        assert interpreter.state == "cold", "not at once"
+        monkeypatch.setattr(interpreter, "_retry_at", 0.0)
+        await asyncio.sleep(0)
+        interpreter.warm()
+        await becomes("warm")
+    finally:
+        await interpreter.close()

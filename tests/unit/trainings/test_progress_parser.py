@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,31 @@ def test_of_nested_bars_the_outer_one_is_followed() -> None:
     told = told_by(out.getvalue(), 20)
     assert {total for _, total in told} == {3}
     assert told[-1] == (3, 3)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+@pytest.mark.parametrize("leave", [True, False])
+@pytest.mark.parametrize("piece", ["refreshes", 7, 64])
+def test_nested_bars_of_equal_totals_do_not_jump(depth: int, leave: bool, piece: int | str) -> None:
+    out = io.StringIO()
+
+    def loop(level: int) -> None:
+        for _ in tqdm(range(4), file=out, leave=leave or level == 0, **ALWAYS):
+            if level + 1 < depth:
+                loop(level + 1)
+
+    loop(0)
+    text = out.getvalue()
+    bars = ProgressBars()
+    pieces = (
+        re.findall(r"[^\r]*(?:\r|$)", text)
+        if piece == "refreshes"
+        else re.findall(f"(?s).{{1,{piece}}}", text)
+    )
+    told = [found for part in pieces if (found := bars.feed(part)) is not None]
+    assert told[-1] == (4, 4)
+    if piece == "refreshes":
+        assert told == sorted(told), told
 
 
 def test_bars_one_after_the_other_are_each_followed() -> None:

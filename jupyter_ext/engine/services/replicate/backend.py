@@ -253,7 +253,7 @@ class ReplicateBackend:
             try:
                 if stop.is_set() and wants_cancel:
                     wants_cancel = not await self._cancel(client, remote_id, mirror)
-                told = await client.get(remote_id, None if stop.is_set() else stop)
+                record = await client.get(remote_id, None if stop.is_set() else stop)
             except Stopped:
                 continue
             except TokenRefused:
@@ -265,31 +265,33 @@ class ReplicateBackend:
                     mirror.end({"status": "failed", "kind": "lost", "error": text})
                     return True
                 pause_s = min(MAX_POLL_S, 1.5 * pause_s)
-            except (
-                ServiceUnreachable
-            ) as error:  # it may come back; the training there is none the worse for it
-                mirror.notice(str(error))
-                pause_s = MAX_POLL_S
             except JupyterExtError as error:
-                mirror.notice(f"{error} The training goes on there and is asked about again.")
+                # it may come back; the training there is none the worse for it
+                goes_on = (
+                    ""
+                    if isinstance(error, ServiceUnreachable)
+                    else " The training goes on there and is asked about again."
+                )
+                mirror.notice(f"{error}{goes_on}")
                 pause_s = MAX_POLL_S
             else:
                 num_unknown = 0
-                ahead_s = client.ahead_s or 0.0
-                news = await asyncio.to_thread(mirror.take, told, ahead_s)
-                status = told.get("status")
-                if isinstance(status, str) and status in TERMINAL:
-                    mirror.end(told, ahead_s)
+                news, is_over = await _take(mirror, record, client.ahead_s or 0.0)
+                if is_over:
                     return True
                 pause_s = self._first_poll_s if news else min(MAX_POLL_S, 1.5 * pause_s)
-            if stop.is_set():
-                await asyncio.sleep(self._first_poll_s)
-                continue
-            try:
-                async with asyncio.timeout(pause_s):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await self._pause(pause_s, stop)
+
+    async def _pause(self, pause_s: float, stop: asyncio.Event) -> None:
+        """Wait until it is time to ask again, or a stop is wanted."""
+        if stop.is_set():
+            await asyncio.sleep(self._first_poll_s)
+            return
+        try:
+            async with asyncio.timeout(pause_s):
+                await stop.wait()
+        except TimeoutError:
+            return
 
     async def _cancel(self, client: ReplicateClient, remote_id: str, mirror: Mirror) -> bool:
         """Have the service cancel a training; tell whether it will."""
@@ -330,3 +332,13 @@ def _canceled(run_dir: Path, ended: dict[str, Any]) -> Cause:
     if not (run_dir / "stop").exists():
         return Cause(kind="canceled", message="Canceled at the service, not from here.", hint=ended["error"])
     return Cause(kind="canceled", message="Canceled.")
+
+
+async def _take(mirror: Mirror, record: dict[str, Any], ahead_s: float) -> tuple[bool, bool]:
+    """Hand what the service said to the mirror; return whether there was news, and whether the training is over."""
+    news = await asyncio.to_thread(mirror.take, record, ahead_s)
+    status = record.get("status")
+    is_over = isinstance(status, str) and status in TERMINAL
+    if is_over:
+        mirror.end(record, ahead_s)
+    return bool(news), is_over

@@ -78,29 +78,19 @@ class Publisher:
         base = self._versions.find(spec["version"])
         if base is None:
             raise FileNotFoundError(f"the version {spec['version'][:12]} was deleted while it trained")
-        named = output.get("weights") if isinstance(output, dict) else output
-        path = _existing(named, spec["cwd"])
-        if path is not None and path.is_dir() and not isinstance(output, dict):
-            path = None  # a word that happens to be a folder's name
-        notices = []
-        if path is None and isinstance(output, dict) and named is not None:
-            notices.append(f"weights={str(named)[:200]!r} is no file in {spec['cwd']}; the version has none.")
+        path, notices = _weights_path(output, spec["cwd"])
         weights = self._keep(spec["id"], "weights", path) if path else None
         trained = Trained(
             destination, spec["id"], weights.id if weights else None, spec["python"], spec["cwd"]
         )
         version = self._versions.add_trained(base, trained)
-        rest = (
-            dict(output)
-            if isinstance(output, dict)
-            else {}
-            if weights or output is None
-            else {"output": output}
-        )
-        rest.pop("weights", None)
+        result: dict[str, Any] = {}
         if isinstance(output, dict):
-            rest = self._with_files(spec, rest, [place for place in files if place[:1] != ["weights"]])
-        result = rest | {"version": f"{trained.model}:{version.id}"}
+            rest = {key: value for key, value in output.items() if key != "weights"}
+            result = self._with_files(spec, rest, [place for place in files if place[:1] != ["weights"]])
+        elif output is not None and weights is None:
+            result = {"output": output}
+        result = result | {"version": f"{trained.model}:{version.id}"}
         if weights:
             result["weights"] = FILE_PATH + weights.id
         return result, notices, (version.id, trained.model)
@@ -149,6 +139,19 @@ def _existing(value: Any, cwd: str) -> Path | None:
         return None
     path = Path(cwd) / value
     return path if path.is_file() or path.is_dir() else None
+
+
+def _weights_path(output: Any, cwd: str) -> tuple[Path | None, list[str]]:
+    """Return the weights that a result names, and a line for the user where it names some that are not there."""
+    if not isinstance(output, dict):
+        path = _existing(output, cwd)
+        # a word that happens to be a folder's name is none
+        return (None if path is not None and path.is_dir() else path), []
+    named = output.get("weights")
+    path = _existing(named, cwd)
+    if path is None and named is not None:
+        return None, [f"weights={str(named)[:200]!r} is no file in {cwd}; the version has none."]
+    return path, []
 
 
 def _has_own_directory(spec: RunSpec) -> bool:
