@@ -49,7 +49,9 @@ class Training:
     @property
     def resource(self) -> trainings.Training:
         """Everything the engine says of it, asked anew unless it is over."""
-        if self._resource.status not in trainings.TERMINAL:
+        if (
+            self._resource.status not in trainings.TERMINAL or self._resource.cut
+        ):  # a list carries only a part
             self._resource = loop_thread().run(self._client.get(self.id))
         return self._resource
 

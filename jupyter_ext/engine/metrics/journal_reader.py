@@ -42,6 +42,7 @@ READ_BYTES = 1 << 20
 _HEAD_BYTES = FRAME_HEAD.size
 _POINTS_HEAD_BYTES = 17
 _ID_AND_VALUE_BYTES = 10
+_ID_AND_VALUE = np.dtype([("id", "<u2"), ("value", "<f8")])
 _RUN_AFTER = 4
 """Equal lengths in a row before a run of them is looked for; a look costs as much as ten frames one by one."""
 _MIN_RUN = 64
@@ -276,6 +277,9 @@ class _Decoder:
         num_keys = _num_keys(rows.shape[1], int(positions[0]))
         times = clean_times(_column(rows, _HEAD_BYTES + 1, "<f8"))
         steps = _column(rows, _HEAD_BYTES + 9, "<f8").copy()
+        if len(rows) == 1:
+            self._one_frame(rows[0], int(positions[0]), int(first_ordinals[0]), steps, times)
+            return
         for column in range(num_keys):
             at = _HEAD_BYTES + _POINTS_HEAD_BYTES + column * _ID_AND_VALUE_BYTES
             ids, values = _column(rows, at, "<u2"), _column(rows, at + 2, "<f8").copy()
@@ -290,6 +294,19 @@ class _Decoder:
                 self._known(int(key_id), positions[chosen])
                 part = Columns(steps[chosen], values[chosen], times[chosen], ordinals[chosen])
                 self._add(int(key_id), part)
+
+    def _one_frame(
+        self, row: NDArray[np.uint8], position: int, first_ordinal: int, steps: Floats, times: Floats
+    ) -> None:
+        """Decode a points frame by itself, all of its keys at once: there may be thousands."""
+        pairs = row[_HEAD_BYTES + _POINTS_HEAD_BYTES :].view(_ID_AND_VALUE)
+        values = pairs["value"].copy()
+        ordinals = np.arange(first_ordinal, first_ordinal + len(pairs), dtype=np.int64)
+        for column, key_id in enumerate(pairs["id"].tolist()):
+            if key_id not in self._keys:
+                raise _BadFrame(position)
+            own = slice(column, column + 1)
+            self._add(key_id, Columns(steps, values[own], times, ordinals[own]))
 
     def _known(self, key_id: int, positions: Ints) -> None:
         if key_id not in self._keys:

@@ -1,6 +1,6 @@
 """Seal what no longer grows: journals into Parquet, in a short process of low priority.
 
-    python -m jupyter_ext.engine.metrics.sealing RUN_DIR [--final]
+    python -m jupyter_ext.engine.metrics.sealing RUN_DIR... [--final]
 
 A journal `metrics-<stream>-<n>.jnl` becomes `segments/metrics-<stream>-<n>.parquet`, sorted by key, then ordinal, and
 beside it `.npz`: what is known of it without opening Parquet (`SealedPart`). `--final` merges all of a run's into
@@ -13,6 +13,7 @@ replaces unlinked. So a sealer may be killed at any moment, and the next one goe
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,8 @@ from jupyter_ext.engine.metrics.summary import (
     write_summary,
 )
 from jupyter_ext.ipc.journal_format import journal_name, parse_journal_name
+
+log = logging.getLogger(__name__)
 
 
 def seal_run(run_dir: Path, *, final: bool = False) -> None:
@@ -138,14 +141,22 @@ def _is_free(journal: Path) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Seal one run from the command line."""
+    """Seal runs from the command line; the exit code is 1 where one of them could not be sealed."""
     parser = argparse.ArgumentParser(prog="python -m jupyter_ext.engine.metrics.sealing", description=__doc__)
-    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("run_dirs", type=Path, nargs="+")
     parser.add_argument("--final", action="store_true", help="the run is over: seal everything and merge it")
     given = parser.parse_args(arguments)
     os.nice(10)
-    seal_run(given.run_dir, final=given.final)
-    return 0
+    failed = False
+    for run_dir in given.run_dirs:
+        try:
+            seal_run(run_dir, final=given.final)
+        except FileNotFoundError:
+            failed = failed or run_dir.is_dir()  # else it was deleted meanwhile
+        except Exception:  # the edge: one run harms no other
+            log.exception("sealing %s failed", run_dir)
+            failed = True
+    return int(failed)
 
 
 if __name__ == "__main__":

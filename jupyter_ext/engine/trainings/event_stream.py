@@ -15,6 +15,7 @@ from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State
 
 STATE_INTERVAL_S = 0.5
@@ -45,7 +46,7 @@ class TrainingStream:
         try:
             does_replay = self._after_seq is not None
             store = await (self._service.points if does_replay else self._service.store)(self._id)
-            training = await self._service.get(self._id)
+            training = shortened(await self._service.get(self._id))
             infos = store.series_infos()
             self._num_known = len(infos)
             self._seq = store.seq if self._after_seq is None else self._after_seq
@@ -82,7 +83,7 @@ class TrainingStream:
                 for message in self._encode(store, batch):
                     yield message
             record = self._service.record(self._id)
-            training = await self._service.get(self._id) if record is None else None
+            training = shortened(await self._service.get(self._id)) if record is None else None
             now = time.monotonic()
             if training is not None and training.status in TERMINAL and self._seq >= store.seq:
                 yield State(seq=self._seq, training=training).model_dump_json()

@@ -21,6 +21,7 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchReq
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.engine.trainings.shortening import shorten
 from jupyter_ext.ids import VersionId
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.trainings import Training, Urls
@@ -64,7 +65,7 @@ class TrainingList:
     async def page(self, query: ListQuery) -> Page:
         """Return one page."""
         rows, counts = await self._catalog.page(query)
-        return Page([self._json(row) for row in rows], counts)
+        return Page([shorten(self._json(row)) for row in rows], counts)
 
     def _json(self, row: dict[str, Any]) -> dict[str, Any]:
         record = self._trainings.record(row["id"])

@@ -17,6 +17,7 @@ from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.progress_parser import ProgressBars
 from jupyter_ext.engine.trainings.run_spec import RunSpec
+from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
@@ -232,7 +233,7 @@ class Record:
         """Return the resource as JSON, made once for all who look at about the same time."""
         now, news = time.monotonic(), self.news()
         if self._json is None or self._json[1] != news or now - self._json[0] > JSON_KEPT_S:
-            self._json = (now, news, self.resource().model_dump_json())
+            self._json = (now, news, shortened(self.resource()).model_dump_json())
         return self._json[2]
 
     def resource(self) -> Training:

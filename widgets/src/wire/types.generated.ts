@@ -124,6 +124,7 @@ export interface Training {
   checkpoint: Checkpoint | null;
   resumed_from: ResumedFrom | null;
   deadline: string | null;
+  cut: string[];
   tags: string[];
   notes: string;
 }

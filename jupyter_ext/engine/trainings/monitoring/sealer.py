@@ -1,21 +1,36 @@
-"""Seal journals into Parquet in a short process of its own, so that its libraries' memory never stays here."""
+"""Seal journals into Parquet in a short process of its own, so that its libraries' memory never stays here.
+
+Rules: one process at a time seals what waits, many runs of it together, as its libraries take longer to load than a run to
+seal. A process that fails or is killed is tried again, each run by itself, so that one that cannot be sealed keeps back no
+other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sys
+from collections import deque
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+NUM_TOGETHER = 32
+"""Runs sealed by one process."""
+MAX_ATTEMPTS = 3
+"""Then a run's journals stay as they are until the next engine; nothing of them is lost."""
+
+Job = tuple[Path, bool]
+"""A run's directory, and whether the run is over."""
+
 
 class Sealer:
-    """Seals one run after another."""
+    """Seals the runs that it is asked to."""
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[tuple[Path, bool]] = asyncio.Queue()
-        self._asked: set[tuple[Path, bool]] = set()
+        self._waiting: deque[Job] = deque()
+        self._attempts: dict[Job, int] = {}
+        self._is_news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -26,10 +41,11 @@ class Sealer:
 
     def seal(self, run_dir: Path, *, final: bool = False) -> None:
         """Seal what no longer grows in a run; `final` once the run is over. Asking twice is asking once."""
-        if (run_dir, final) not in self._asked:
-            self._asked.add((run_dir, final))
-            self._waiting.put_nowait((run_dir, final))
+        if (run_dir, final) not in self._attempts:
+            self._attempts[run_dir, final] = 0
+            self._waiting.append((run_dir, final))
             self._idle.clear()
+            self._is_news.set()
 
     async def wait_idle(self, timeout_s: float) -> None:
         """Wait until nothing is left to seal."""
@@ -47,33 +63,53 @@ class Sealer:
 
     async def _work(self) -> None:
         while True:
-            run_dir, final = await self._waiting.get()
-            if not run_dir.is_dir():  # deleted meanwhile
-                self._done(run_dir, final)
-                continue
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "jupyter_ext.engine.metrics.sealing",
-                str(run_dir),
-                *(["--final"] if final else []),
-                stdin=asyncio.subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
-            )
-            try:
-                if await process.wait():
-                    log.error(
-                        "sealing %s failed with exit code %s; its journals stay", run_dir, process.returncode
-                    )
-            except asyncio.CancelledError:
-                if process.returncode is None:
-                    process.terminate()
-                    await process.wait()
-                raise
-            self._done(run_dir, final)
-
-    def _done(self, run_dir: Path, final: bool) -> None:
-        self._asked.discard((run_dir, final))
-        if self._waiting.empty():
+            await self._is_news.wait()
+            while self._waiting:
+                jobs = self._next()
+                there = [job for job in jobs if job[0].is_dir()]  # others were deleted meanwhile
+                exit_code = await self._seal(there) if there else 0
+                for job in jobs:
+                    self._done(job, exit_code if job in there else 0)
             self._idle.set()
+            self._is_news.clear()
+
+    def _next(self) -> list[Job]:
+        """Take what the next process seals: a run that failed before by itself, else all of one kind that wait."""
+        jobs = [self._waiting.popleft()]
+        is_final = jobs[0][1]
+        while self._waiting and len(jobs) < NUM_TOGETHER and not self._attempts[jobs[0]]:
+            if self._waiting[0][1] != is_final or self._attempts[self._waiting[0]]:
+                break
+            jobs.append(self._waiting.popleft())
+        return jobs
+
+    async def _seal(self, jobs: list[Job]) -> int:
+        """Seal some runs in one process; return its exit code."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "jupyter_ext.engine.metrics.sealing",
+            *(str(run_dir) for run_dir, _ in jobs),
+            *(["--final"] if jobs[0][1] else []),
+            stdin=asyncio.subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+            raise
+
+    def _done(self, job: Job, exit_code: int) -> None:
+        """Forget what was sealed, and put what was not at the end of the queue."""
+        attempts = self._attempts.pop(job) + 1
+        if not exit_code:
+            return
+        if attempts < MAX_ATTEMPTS:
+            self._attempts[job] = attempts
+            self._waiting.append(job)
+        else:
+            log.error("sealing %s failed with exit code %s; its journals stay", job[0], exit_code)

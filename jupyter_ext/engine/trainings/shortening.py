@@ -1,0 +1,35 @@
+"""What lists and streams carry of large values: their beginning, and the places of what was cut.
+
+Rule: nothing is cut without being named in `cut`; the training by itself (`GET /native/trainings/{id}`) has all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_ext.ipc.json_values import Limits, bounded
+from jupyter_ext.protocol.trainings import Training
+
+LIMITS = Limits(depth=16, items=1_000, chars=16_000, text_chars=4_000)
+"""Of the inputs and of the output of each training: a hundred of them stay below some megabytes."""
+_LARGE = ("input", "output")
+
+
+def shortened(training: Training) -> Training:
+    """Return a training with its large values cut."""
+    values, cut = _shorten({name: getattr(training, name) for name in _LARGE})
+    return training.model_copy(update={**values, "cut": [*training.cut, *cut]}) if cut else training
+
+
+def shorten(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a training's JSON with its large values cut."""
+    values, cut = _shorten({name: data.get(name) for name in _LARGE})
+    return {**data, **values, "cut": [*(data.get("cut") or []), *cut]}
+
+
+def _shorten(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    kept, cut = {}, list[str]()
+    for name, value in values.items():
+        kept[name], places = bounded(value, LIMITS, name)
+        cut += places
+    return kept, cut
