@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
+import itertools
 
 import pytest
 from kernel_tools import Kernel
@@ -35,7 +35,8 @@ def test_an_id_and_a_unique_beginning_of_it(kernel: Kernel, ids: dict[str, str])
 
 
 def test_what_fits_several_or_none_is_refused_in_one_line(kernel: Kernel, ids: dict[str, str]) -> None:
-    shared = os.path.commonprefix([ids["other"], ids[LONG]])
+    pairs = zip(ids["other"], ids[LONG], strict=True)
+    shared = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
     for text, says in (
         (shared, "Write more of the id." if len(shared) >= 6 else "Of an id, write at least 6 characters: "),
         (ids["g"][:4], "Of an id, write at least 6 characters: "),
