@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import psutil
 
+from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.start_environment import read_at_start, waiting_defaults, why_fresh
@@ -187,6 +188,7 @@ class Interpreter:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
+                umask=user_umask(),
                 env=processes.with_placeholder(self._environ),
                 start_new_session=True,
             )
@@ -261,6 +263,7 @@ class Interpreter:
                 "shim",
                 stdin=asyncio.subprocess.PIPE,
                 cwd="/",
+                umask=user_umask(),
                 env=processes.with_placeholder({**waiting_defaults(environ), **environ}),
             )
         except OSError as error:
