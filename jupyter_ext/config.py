@@ -161,6 +161,30 @@ class Locations:
         """Where a session or a model's host answers calls."""
         return self.socket_dir / f"{worker_id}.call"
 
+    @property
+    def own(self) -> list[Path]:
+        """What lies in the data directory itself and is this user's alone; nothing below needs to be looked at."""
+        files = (self.catalog, self.webhook_secret, self.pieces_id, self.link_secret)
+        return [
+            *(
+                self.runs_dir,
+                self.versions_dir,
+                self.blobs_dir,
+                self.files_dir,
+                self.models_dir,
+                self.hosts_dir,
+            ),
+            *(
+                self.local_models_dir,
+                self.sessions_dir,
+                self.debug_models_dir,
+                self.datasets_dir,
+                self.webhooks_dir,
+            ),
+            *files,
+            *(self.catalog.with_name(f"{self.catalog.name}{end}") for end in ("-wal", "-shm")),
+        ]
+
     def make(self) -> None:
         """Make the directories, private to the user.
 

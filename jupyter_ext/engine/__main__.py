@@ -18,8 +18,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from jupyter_ext.config import Locations, engine_settings, locations
+from jupyter_ext.engine.common import private_files
 from jupyter_ext.engine.common.log_limits import Repeats
 from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.ipc import private_sockets
 
 _MAX_LOG_BYTES = 10 * 2**20
 
@@ -39,13 +41,15 @@ def main() -> int:
     where = locations()
     try:
         settings = engine_settings()
+        private_files.write_privately()
         where.make()
+        private_files.tighten([*where.own, where.engine_log])
         lock = _lock(where)
         if lock is None:
             tell(f"an engine already holds {where.engine_lock}; `%engine status` shows it")
             return 3
         _set_up_logging(where.engine_log)
-        listener = _bind(where.socket)
+        listener = private_sockets.listen(where.socket)
     except OSError as error:
         tell(f"{error.strerror or error}: {error.filename or where.runtime_dir}")
         return 1
@@ -109,18 +113,6 @@ def _lock(where: Locations) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-def _bind(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    previous = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(previous)
-    listener.listen(256)
-    return listener
 
 
 def _set_up_logging(path: Path) -> None:

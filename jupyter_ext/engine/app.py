@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import psutil
 
@@ -24,12 +25,22 @@ from jupyter_ext.engine.assembly.trainings import TrainingsPart
 from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.trainings import EngineInfo
 
 log = logging.getLogger(__name__)
 
 _IDLE_CHECK_S = 5.0
+_SOCKET_CHECK_S = 1.0
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Engine:
@@ -122,9 +133,13 @@ class Engine:
                 except OSError as error:
                     log.warning("not listening as Pieces: %s", error)
             log.info("engine %s ready on %s", __version__, self._where.socket)
-            watch = asyncio.create_task(self._end_when_idle(), name="idle check")
+            watches = [
+                asyncio.create_task(self._end_when_idle(), name="idle check"),
+                asyncio.create_task(self._keep_socket(), name="socket check"),
+            ]
             await self._over.wait()
-            watch.cancel()
+            for watch in watches:
+                watch.cancel()
         log.info("engine ended")
 
     async def _end_when_idle(self) -> None:
@@ -137,6 +152,25 @@ class Engine:
             elif time.monotonic() - max(busy_at, self.ports.asked_at) > self._settings.idle_s:
                 self.end(f"idle for {self._settings.idle_s:.0f} s")
                 return
+
+    async def _keep_socket(self) -> None:
+        """Bind the Unix socket again where somebody has removed it: no client could ever ask this engine again."""
+        path, bound = self._where.socket, _identity(self._where.socket)
+        while True:
+            await asyncio.sleep(_SOCKET_CHECK_S)
+            if _identity(path) == bound is not None:
+                continue
+            if not self._where.engine_lock.exists():  # whoever asks next starts another
+                self.end(f"{self._where.runtime_dir} was removed")
+                return
+            try:
+                private_sockets.make_directory(path.parent)
+                await self.ports.open_socket(private_sockets.listen(path))
+            except OSError as error:
+                log.warning("the socket %s is gone and cannot be bound again: %s", path, error)
+                continue
+            bound = _identity(path)
+            log.warning("the socket %s was gone; it was bound again", path)
 
     def _own_urls(self) -> frozenset[str]:
         return frozenset({self.ports.pieces_url} if self.ports.pieces_url else ())

@@ -30,6 +30,9 @@ CONNECT_TIMEOUT_S = 5.0
 _START_ATTEMPTS = 3
 """An engine that is killed between its first breath and its first answer gets a successor."""
 
+_SOCKET_WAIT_S = 10.0
+"""An engine looks every second whether its socket is still there; a busy one is late."""
+
 _OF_A_RUN = ("JUPYTER_EXT_RUN_DIR", "JUPYTER_EXT_RUN_ID")
 """An engine that a training's code has started is none of that training's processes."""
 
@@ -142,13 +145,34 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
         if connection is not None and _is_older(connection):
             _drain(connection, where, deadline)
             connection = None
-        for _ in range(_START_ATTEMPTS):
+        for left in reversed(range(_START_ATTEMPTS)):
+            if connection is None and is_running(where):
+                connection = _await_socket(where, deadline)
             if connection is None:
-                _start(where, deadline)
+                try:
+                    _start(where, deadline)
+                except _EndedSilently:
+                    if not left:
+                        raise
                 connection = find(where)
     if connection is None:
         raise EngineStartError(f"The engine started and ended at once; see {where.engine_log}.")
     return connection
+
+
+class _EndedSilently(EngineStartError):
+    """It was killed, or crashed, before it could say whether it is ready."""
+
+
+def _await_socket(where: Locations, deadline: float) -> Connection | None:
+    """Wait for an engine that runs but has lost its socket, and binds it again, or is just ending."""
+    until = min(deadline, time.monotonic() + _SOCKET_WAIT_S)
+    while is_running(where) and time.monotonic() < until:
+        connection = find(where)
+        if connection is not None:
+            return connection
+        time.sleep(0.02)
+    return None
 
 
 def is_running(where: Locations) -> bool:
@@ -220,7 +244,7 @@ def _start(where: Locations, deadline: float) -> None:
     environment["JUPYTER_EXT_DATA_DIR"] = str(where.data_dir)
     environment["JUPYTER_EXT_RUNTIME_DIR"] = str(where.runtime_dir)
     try:
-        with open(where.engine_log, "ab") as log:
+        with open(where.engine_log, "ab", opener=_private) as log:
             subprocess.run(  # returns at once: the engine leaves this process by a fork of its own
                 [sys.executable, "-m", "jupyter_ext.engine", "--ready-fd", str(ready_write)],
                 stdin=subprocess.DEVNULL,
@@ -245,9 +269,13 @@ def _start(where: Locations, deadline: float) -> None:
         return
     if answer:
         raise EngineStartError(f"The engine cannot be started: {answer}")
-    raise EngineStartError(
+    raise _EndedSilently(
         f"The engine ended while starting; the last lines of {where.engine_log}: {_tail(where.engine_log)}"
     )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _read_line(descriptor: int, deadline: float) -> str:

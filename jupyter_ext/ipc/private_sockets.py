@@ -75,6 +75,27 @@ def check_peer(peer: socket.socket) -> None:
         raise NotPrivate(f"what answers (pid {pid}) belongs to uid {uid}, not to you (uid {os.getuid()})")
 
 
+def listen(path: str | os.PathLike[str], backlog: int = 256) -> socket.socket:
+    """Return a listening socket that only this user may connect to; one that was at its place is replaced.
+
+    Raises:
+        OSError: It cannot be bound.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)
+    try:
+        if os.path.lexists(path):
+            os.unlink(path)
+        listener.bind(os.fspath(path))
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(previous)
+    return listener
+
+
 def connect(path: str | os.PathLike[str], timeout_s: float | None = None) -> socket.socket:
     """Return a stream socket that is connected to a process of this user.
 

@@ -145,3 +145,18 @@ def test_every_make_target_is_documented() -> None:
     named = set(re.findall(r"(?:`|^)make ([a-z]+)", _documented(), re.MULTILINE))
     assert targets - named == set(), "of the Makefile, and documented nowhere"
     assert named - targets == set(), "documented, and not in the Makefile"
+
+
+def test_changelog_says_each_thing_once() -> None:
+    """Git merges the file by union, which keeps both sides of a conflict."""
+    versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    for version in versions:
+        kinds = re.split(r"^### ", version, flags=re.MULTILINE)[1:]
+        _once_each([kind.partition("\n")[0] for kind in kinds])
+        for kind in kinds:
+            _once_each(re.findall(r"^#### .*", kind, re.MULTILINE))
+        _once_each([entry[:60] for entry in re.findall(r"^- .*", version, re.MULTILINE)])
+
+
+def _once_each(lines: list[str]) -> None:
+    assert sorted(line for line in set(lines) if lines.count(line) > 1) == [], "twice in CHANGELOG.md"

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.errors import InvalidInput, RequestRefused, SessionCallFailed, SessionEnded, UnknownId
+from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.decthings.framing import decode_response, encode_request
 from jupyter_ext.protocol.decthings.varint import WireError
 
@@ -64,12 +65,14 @@ def service(on: str) -> Service:
     `keyring set jupyter-ext api.decthings.com` keeps it.
     """
     base_url = (os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL) if on == "decthings" else on
-    if not base_url.startswith(("http://", "https://")):
+    if not base_url.lower().startswith(("http://", "https://")):
         raise InvalidInput(
-            f"on={on!r} is none of local, decthings, or a base URL such as {DEFAULT_BASE_URL}."
+            f"on={shown(on)!r} is none of local, decthings, or a base URL such as {DEFAULT_BASE_URL}."
         )
+    name = BASE_URL_VARIABLE if on == "decthings" else "on"
+    base_url = checked_base_url(base_url, name, DEFAULT_BASE_URL, f"the key in {KEY_VARIABLE}")
     key = os.environ.get(KEY_VARIABLE, "").strip()
-    return Service(base_url.rstrip("/"), SecretStr(key) if key else None)
+    return Service(base_url, SecretStr(key) if key else None)
 
 
 def error_of(method: str, error: dict[str, Any]) -> Exception:

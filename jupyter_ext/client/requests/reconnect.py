@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from websockets.asyncio.client import connect as Connection  # noqa: N812  it is a class
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from jupyter_ext.errors import EngineError, UnknownId
+from jupyter_ext.errors import EngineError, ProtocolMismatch, UnknownId
 from jupyter_ext.ipc import private_sockets
 
+_MAX_FAILED_STARTS = 4
+"""An engine may be killed while it starts, and again; one that fails so often in a row has a reason that the user must know."""
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.05, 5.0
 _MAX_MESSAGE_BYTES = 64 << 20
 _CONNECT_TIMEOUT_S = 5.0
@@ -45,11 +47,13 @@ async def messages(
         UnknownId: The engine does not know what the path names.
         EngineError: The engine cannot be started again.
     """
-    pause_s = _FIRST_PAUSE_S
+    pause_s, num_failed = _FIRST_PAUSE_S, 0
     while True:
         code = None
         try:
-            async with connect(await find_socket(), path()) as socket:
+            socket_path = await find_socket()
+            num_failed = 0
+            async with connect(socket_path, path()) as socket:
                 async for message in socket:
                     pause_s = _FIRST_PAUSE_S
                     yield message
@@ -58,7 +62,9 @@ async def messages(
             code = error.rcvd.code if error.rcvd is not None else None
         except (OSError, InvalidHandshake, TimeoutError) as error:
             if isinstance(error, EngineError):
-                raise
+                num_failed += 1
+                if isinstance(error, ProtocolMismatch) or num_failed >= _MAX_FAILED_STARTS:
+                    raise
         if code == _NOT_FOUND_CODE:
             raise UnknownId(unknown)
         await asyncio.sleep(pause_s)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.addresses import checked_base_url
 
 DEFAULT_BASE_URL = "https://api.replicate.com/v1"
 _REF = re.compile(r"([\w.-]+/[\w.-]+):([0-9a-f]{64})")
@@ -27,7 +28,7 @@ class RemoteRef:
 
 def is_remote(on: str) -> bool:
     """Return whether `--on` names a service: `replicate`, or a base URL."""
-    return on == "replicate" or on.startswith(("http://", "https://"))
+    return on == "replicate" or on.lower().startswith(("http://", "https://"))
 
 
 def split_model(destination: str) -> tuple[str, str]:
@@ -61,10 +62,8 @@ def remote_ref(ref: str, on: str, destination: str | None) -> RemoteRef:
     if destination is not None:
         split_model(destination)
     base_url = os.environ.get("REPLICATE_BASE_URL") or DEFAULT_BASE_URL if on == "replicate" else on
-    if "@" in base_url:
-        raise InvalidInput(
-            f"The base URL of {base_url.rpartition('@')[2]} holds a password; give it without, and the token in REPLICATE_API_TOKEN."
-        )
-    if not base_url.rstrip("/").endswith("/v1"):
-        base_url = f"{base_url.rstrip('/')}/v1"
+    name = "REPLICATE_BASE_URL" if on == "replicate" else "on"
+    base_url = checked_base_url(base_url, name, DEFAULT_BASE_URL, "the token in REPLICATE_API_TOKEN")
+    if not base_url.endswith("/v1"):
+        base_url = f"{base_url}/v1"
     return RemoteRef("replicate", base_url, found[1], found[2], destination)

@@ -19,6 +19,7 @@ from jupyter_ext.client.requests.service_ref import RemoteRef, is_remote, remote
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.client.trainings.listing import TrainingList
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.addresses import shown
 from jupyter_ext.protocol.trainings import EngineInfo, Listening
 
 BACKENDS = ("local", "replicate", "a base URL")
@@ -155,7 +156,7 @@ def check_backend(name: str) -> None:
     """
     if name != "local":
         raise InvalidInput(
-            f"There is no backend {name!r}; this version runs trainings on: {', '.join(BACKENDS)}."
+            f"There is no backend {shown(name)!r}; this version runs trainings on: {', '.join(BACKENDS)}."
         )
 
 

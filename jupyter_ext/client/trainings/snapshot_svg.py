@@ -6,8 +6,9 @@ Pure text: no plotting library is imported, so that it can be drawn in the backg
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from html import escape as escape_html
 
 from jupyter_ext.client.trainings.figure import Curve, plots_of
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
@@ -21,6 +22,15 @@ _INK, _MUTED, _GRID, _AXIS = "#212121", "#616161", "#ebebeb", "#bdbdbd"
 _STATUS_COLOURS = {"succeeded": "#2e7d32", "failed": "#c62828", "canceled": "#616161"}
 _LETTER = 6.2
 """Mean width of a letter at font size 11."""
+
+
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML document may hold, not even escaped. Source: XML 1.0, production 2 (Char)."""
+
+
+def escape(text: str) -> str:
+    """Return a text as it stands in a document: marked up, and with a mark where XML has no word for a character."""
+    return escape_html(_NOT_XML.sub("\ufffd", text))
 
 
 def draw(training: Training, series: Sequence[SeriesColumns]) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import psutil
 
+from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.start_environment import read_at_start, waiting_defaults, why_fresh
@@ -36,6 +37,7 @@ _SPAWN_TIMEOUT_S = 60.0
 """So long a fresh interpreter may take to its first line, as on a cold disk."""
 _CLAIM_POLL_S, _CLAIM_POLL_MAX_S = 0.0005, 0.02
 _RESTART_PAUSE_S = 5.0
+_RETRY_COLD_S = 60.0
 _CLOSE_WAIT_S = 2.0
 
 
@@ -69,6 +71,8 @@ class Interpreter:
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._retry_at: float | None = None
+        """When a zygote that ended at once is tried again; what cannot be forked safely never is."""
         self._environ = {**os.environ, **waiting_defaults(os.environ)}
         """Of the zygote; what is forked there has read some of it for good."""
 
@@ -89,7 +93,9 @@ class Interpreter:
     def warm(self) -> None:
         """Begin to start the zygote, unless it runs or is being started."""
         self.used_at = time.monotonic()
-        if (self._task is None or self._task.done()) and self.state != "cold" and not self._closed:
+        is_due = self.state != "cold" or (self._retry_at is not None and self.used_at >= self._retry_at)
+        if (self._task is None or self._task.done()) and is_due and not self._closed:
+            self._retry_at = None
             self._ready.clear()
             self._task = asyncio.create_task(self._live(), name=f"zygote {self.python}")
 
@@ -164,9 +170,9 @@ class Interpreter:
                 self._become("starting", "the zygote ended; starting another")
                 self._ready.clear()
                 if time.monotonic() - began < _RESTART_PAUSE_S:
-                    self._become(
-                        "cold", "the zygote ends as soon as it starts; runs start in fresh processes"
-                    )
+                    self._retry_at = time.monotonic() + _RETRY_COLD_S
+                    why = f"the zygote ends as soon as it starts; runs start in fresh processes for {_RETRY_COLD_S:.0f} s"
+                    self._become("cold", why)
                     return
 
     async def _run_once(self) -> None:
@@ -182,6 +188,7 @@ class Interpreter:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
+                umask=user_umask(),
                 env=processes.with_placeholder(self._environ),
                 start_new_session=True,
             )
@@ -256,6 +263,7 @@ class Interpreter:
                 "shim",
                 stdin=asyncio.subprocess.PIPE,
                 cwd="/",
+                umask=user_umask(),
                 env=processes.with_placeholder({**waiting_defaults(environ), **environ}),
             )
         except OSError as error:

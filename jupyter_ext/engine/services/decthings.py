@@ -20,6 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from jupyter_ext.errors import InvalidInput, RequestRefused
+from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.decthings.framing import (
     Event,
     Message,
@@ -69,9 +70,14 @@ class DecthingsService:
         pause: Pause = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._base = httpx.URL(base_url.rstrip("/"))
-        if self._base.scheme not in ("http", "https") or not self._base.host:
-            raise InvalidInput(f"{base_url!r} is no base URL; give one such as {DEFAULT_BASE_URL}.")
+        try:
+            self._base = httpx.URL(
+                checked_base_url(base_url, "base_url", DEFAULT_BASE_URL, "the key in DECTHINGS_API_KEY")
+            )
+        except httpx.InvalidURL:
+            raise InvalidInput(
+                f"base_url {shown(base_url)!r} is no base URL; give one such as {DEFAULT_BASE_URL}."
+            ) from None
         self._key = key
         self._pause = pause
         headers = {"Content-Type": "application/octet-stream"}

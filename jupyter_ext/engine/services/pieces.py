@@ -21,6 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
+from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.models import LocalModel, ModelState
 
 log = logging.getLogger(__name__)
@@ -236,15 +237,13 @@ def normal_base_url(text: str) -> str:
     Raises:
         InvalidInput: It is none.
     """
+    address = checked_base_url(text, "on", "http://127.0.0.1:39300, or pieces")
     try:
-        url = httpx.URL(text)
+        return str(httpx.URL(address)).rstrip("/")
     except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
         raise InvalidInput(
-            f"{text[:100]!r} is no base URL; give one such as http://127.0.0.1:39300, or pieces."
-        )
-    return str(url).rstrip("/")
+            f"on {shown(text)!r} is no base URL; give one such as http://127.0.0.1:39300."
+        ) from None
 
 
 def split_id(model_id: str) -> tuple[str, str]:

@@ -17,8 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import TypedDict
-
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
@@ -28,6 +26,7 @@ from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
+from jupyter_ext.engine.sessions.recovery import recovered
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
@@ -88,7 +87,7 @@ class DebugSessionService:
         await self._forget_oldest()
 
     async def _adopt(self, session_dir: Path) -> None:
-        record = records.load(session_dir / "spec.json", partial(_recovered, session_dir))
+        record = records.load(session_dir / "spec.json", partial(recovered, session_dir))
         if record is None:
             return
         self._take_load(record)
@@ -383,34 +382,8 @@ class DebugSessionService:
             await self.delete(session_id)
 
 
-class _Spec(TypedDict):
-    """What of a session's spec.json is relied upon."""
-
-    name: str
-    created_at: Any
-    python: str
-    cwd: str
-    calls: str
-
-
-def _recovered(session_dir: Path, spec: Any) -> SessionRecord:
-    records.parse(_Spec, spec)
-    record = SessionRecord(session_dir.name, session_dir, spec, num_codes=_num_codes(session_dir))
-    record.resource()
-    return record
-
-
 async def _ended_or_back(record: SessionRecord) -> None:
     """Wait a moment for the reason why a channel closed."""
     deadline = time.monotonic() + TERMINATE_ANSWER_S
     while record.exit is None and time.monotonic() < deadline:
         await asyncio.sleep(CONNECT_INTERVAL_S)
-
-
-def _num_codes(session_dir: Path) -> int:
-    code = session_dir / "code"
-    return (
-        max([int(path.name) + 1 for path in code.iterdir() if path.name.isdigit()], default=1)
-        if code.exists()
-        else 1
-    )

@@ -5,6 +5,7 @@ Source: Decthings' API reference, "ParameterDefinitions"; `required` and `annota
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -129,7 +130,7 @@ def parse_keys(content: Any) -> list[ParameterDefinition]:
     except ValidationError as error:
         raise _first(error) from error
     names = [key.name for key in keys]
-    twice = {name for name in names if names.count(name) > 1}
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DefinitionError("keys", f"has {min(twice)!r} twice")
     return keys

@@ -80,7 +80,7 @@ class Reporter:
                 "progress()", f"progress({current!r:.40}, {total!r:.40}) is not finite; it was left out."
             )
         if done is not None:
-            self._journal.mark("progress", current=done, total=whole)
+            self.mark("progress", current=done, total=whole)
 
     def mark(self, kind: str, **fields: Any) -> None:
         """Write something that is not a point."""

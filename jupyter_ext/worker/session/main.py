@@ -67,6 +67,8 @@ class Session:
         self.state.scheduler = self._scheduler
         self._ops = SessionOps(self.state, self._redactor, self._end)
         install_in_shell(self._app.shell, self.state)
+        if (debugger := getattr(self._app.kernel, "debugger", None)) is not None:
+            endpoint.guard(debugger)
         self._calls = threading.Thread(target=self._serve, name="calls", daemon=True)
         keep_out_of_debuggers(self._calls)
 

@@ -175,6 +175,15 @@ def listening_ports(pids: set[int]) -> set[int]:
     return found
 
 
+def processes_of(session: SessionUnderTest) -> set[int]:
+    """Give the pids of debugpy's adapters of a session."""
+    return {
+        one.pid
+        for one in psutil.process_iter(["cmdline"])
+        if f"{session.id}.dap" in " ".join(one.info["cmdline"] or [])
+    }
+
+
 def test_a_port_is_open_only_where_one_was_asked_for_and_only_for_this_user(
     session: SessionUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,11 +191,7 @@ def test_a_port_is_open_only_where_one_was_asked_for_and_only_for_this_user(
     session.call("attach")
     pid = session.now().pid
     assert pid is not None
-    adapters = {
-        one.pid
-        for one in psutil.process_iter(["cmdline"])
-        if session.id in " ".join(one.info["cmdline"] or [])
-    }
+    adapters = processes_of(session)
     before = listening_ports(
         {pid}
     )  # the kernel's pipe for output of subprocesses, which has a key of its own
@@ -209,7 +214,9 @@ def _heard_by_another_user(port: int) -> bytes:
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         'body = b\'{"seq": 1, "type": "request", "command": "initialize", "arguments": {}}\'\n'
         "try:\n"
-        f"    s = socket.create_connection(('127.0.0.1', {port}), timeout=20)\n"
+        "    s = socket.socket()\n"
+        "    s.settimeout(20)\n"
+        f"    s.connect(('127.0.0.1', {port}))\n"
         "    s.sendall(b'Content-Length: %d\\r\\n\\r\\n' % len(body) + body)\n"
         "    sys.stdout.buffer.write(s.recv(1000))\n"
         "except ConnectionError:\n"
@@ -276,6 +283,11 @@ def test_a_console_and_jupyterlabs_debugger_reach_the_kernel(engine: EngineUnder
             reply = kernel.get_control_msg(timeout=60)["content"]
             assert reply["success"], reply
         assert "another debugger" in session.refused("attach")["message"]
+        adapters = processes_of(session)
+        assert adapters, "JupyterLab's debugger has an adapter of debugpy as well"
+        if os.getuid() == 0:
+            for port in listening_ports(adapters):
+                assert _heard_by_another_user(port) == b"", f"port {port} serves a stranger"
     finally:
         kernel.stop_channels()
         session.terminate()

@@ -72,10 +72,11 @@ class Bad:
         lock.acquire()
 
     def train(self, tracker, how):
+        done = threading.Event()
+        if how == "polite":
+            tracker.on_cancel(done.set)  # before whoever waits for the metric can cancel
         tracker.metrics([("x", 1.0)])
         if how == "polite":
-            done = threading.Event()
-            tracker.on_cancel(done.set)
             done.wait()
         while how == "deaf":
             try:

@@ -75,3 +75,11 @@ def test_picture_of_odd_values(values: list[float]) -> None:
     for node in root.iter():
         for name in ("x", "y", "points", "d", "cx", "cy"):
             assert "nan" not in node.attrib.get(name, "")
+
+
+def test_names_with_control_characters_leave_the_picture_readable() -> None:
+    odd = "".join(map(chr, [*range(32), 0x7F, 0xFFFE, 0xFFFF, 0xD800, 0x1F600])) + "<end>"
+    named = training().model_copy(update={"name": odd})
+    root = ElementTree.fromstring(draw(named, [series(odd, [1.0, 2.0])]).encode())
+    texts = [text.text or "" for text in root.iter(f"{SVG}text")]
+    assert any(text.endswith("\U0001f600<end>") for text in texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -326,3 +327,33 @@ def test_our_files_are_the_owners_alone(run_dir: Path, started: list[subprocess.
         "metrics-0-0.jnl",
     }
     assert {name: mode for name, mode in modes.items() if mode & 0o077} == {}
+
+
+async def test_an_interpreter_that_ended_at_once_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, python = tmp_path / "broken", tmp_path / "python"
+    broken.touch()
+    python.write_text(f'#!/bin/sh\n[ -e {broken} ] && exit 1\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    changed = asyncio.Event()
+    interpreter = Interpreter(str(python), ("json",), changed.set)
+
+    async def becomes(state: str) -> None:
+        async with asyncio.timeout(60):
+            while interpreter.state != state:
+                changed.clear()
+                await changed.wait()
+
+    try:
+        interpreter.warm()
+        await becomes("cold")
+        broken.unlink()
+        interpreter.warm()
+        assert interpreter.state == "cold", "not at once"
+        monkeypatch.setattr(interpreter, "_retry_at", 0.0)
+        await asyncio.sleep(0)
+        interpreter.warm()
+        await becomes("warm")
+    finally:
+        await interpreter.close()

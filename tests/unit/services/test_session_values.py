@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+import jupyter_ext as jx
 from jupyter_ext.engine.api.decthings.calls import Call
 from jupyter_ext.engine.api.decthings.rpc import Rpc
 from jupyter_ext.engine.sessions import archive
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ipc import json_values
 from jupyter_ext.protocol.decthings.framing import decode_response, encode_response
-from jupyter_ext.worker.session.runtime.trainings import SessionReporter, Training, TrainTracker
+from jupyter_ext.worker.sdk import logging
+from jupyter_ext.worker.session.runtime.trainings import SessionReporter, Training, TrainTracker, reporting
 
 ODD_TEXT = b"caf\xe9.png".decode(errors="surrogateescape")
 DEEP: Any = []
@@ -55,8 +57,27 @@ def test_progress_that_is_no_number_is_passed_over(tmp_path: Path, share: float)
     tracker, reporter = TrainTracker(training), SessionReporter(training, tmp_path)
     tracker.progress(0.5)
     tracker.progress(share)
-    reporter.mark("progress", current=share, total=1)
+    reporter.progress(share, 1)
+    reporter.progress(1, share)
     assert training.describe()["progress"] == 0.5
+    reporter.progress(3, 4)
+    assert training.describe()["progress"] == 0.75
+
+
+def test_everything_that_training_code_calls_reaches_its_session(tmp_path: Path) -> None:
+    """The reporter of a session has no journal; whatever the one of a training gains has to work without."""
+    training = Training("m", lambda: None, tmp_path)
+    with reporting(training, tmp_path):
+        jx.log({"loss": 1.0})
+        jx.log(loss=2.0, step=5)
+        jx.log_many("many", [0, 1, float("inf")], [1.0, 2.0, 3.0])
+        jx.progress(1, 2)
+        jx.progress(3)
+        assert jx.should_stop() is False
+        logging.tell("a notice")
+    found = training.describe()
+    assert {one["name"]: one["amount"] for one in found["metrics"]} == {"loss": 2, "many": 2}
+    assert found["progress"] == 0.5
 
 
 def test_odd_points_are_kept_as_texts(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_ext.engine.services.replicate import weights_download
 from jupyter_ext.engine.services.replicate.weights_download import download
 from jupyter_ext.errors import RequestRefused
 
@@ -146,3 +147,17 @@ async def test_a_service_elsewhere_cannot_have_this_machine_asked(tmp_path: Path
     with pytest.raises(RequestRefused, match="this machine itself"):
         await fetch(f"{other.url}/w", "https://example.org", tmp_path / "w")
     assert other.seen == []
+
+
+@pytest.mark.parametrize("is_rebound", [False, True])
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "127.0.0.1"])
+async def test_a_public_service_leads_nobody_into_this_network(
+    site: Site, tmp_path: Path, host: str, is_rebound: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_rebound:  # the name leads inside only once it is connected to
+        monkeypatch.setattr(weights_download, "resolves_inside", lambda _: False)
+    port = site.url.rsplit(":", 1)[1].split("/")[0]
+    with pytest.raises(RequestRefused, match="own network"):
+        await fetch(f"http://{host}:{port}/w", "https://api.example.com/v1", tmp_path / "w")
+    assert list(tmp_path.iterdir()) == []
+    assert is_rebound or site.seen == []

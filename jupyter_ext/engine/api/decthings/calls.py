@@ -139,13 +139,15 @@ def providers(entries: list[Any], blobs: list[memoryview]) -> list[Provider]:
         Invalid: One is none, two have one name, or there are more or fewer blobs than they need.
     """
     found: list[Provider] = []
+    seen: set[str] = set()
     left = list(blobs)
     for n, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise Invalid("params", f"entry {n} must be an object with a name, not {_kind(entry)}")
         name, data = entry["name"], entry.get("data")
-        if name in {provider.name for provider in found}:
+        if name in seen:
             raise Invalid(name, "is there twice")
+        seen.add(name)
         if isinstance(data, dict) and data.get("type") == "dataset":
             dataset = data.get("datasetId", data.get("dataset_id"))
             key = data.get("datasetKey", data.get("dataset_key"))

@@ -28,6 +28,7 @@ from jupyter_ext.engine.trainings.resumed_curve import Query, columns
 from jupyter_ext.engine.trainings.run_spec import RemoteSpec
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.protocol.addresses import checked_base_url
 from jupyter_ext.protocol.problems import Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -78,15 +79,17 @@ class NativeAPI:
         if missing:
             raise Problem(422, "Invalid value", f"{', '.join(missing)} must be given.")
         remote: RemoteSpec = {
-            "base_url": str(body["base_url"]),
+            "base_url": checked_base_url(
+                str(body["base_url"]),
+                "base_url",
+                "https://api.replicate.com/v1",
+                "the token in REPLICATE_API_TOKEN",
+            ),
             "model": str(body["model"]),
             "version": str(body["version"]),
         }
         if body.get("destination"):
             remote["destination"] = str(body["destination"])
-        if "@" in remote["base_url"]:
-            detail = "base_url holds a password; return it without, and the token in REPLICATE_API_TOKEN."
-            raise Problem(422, "Invalid value", detail)
         training = await self._trainings.create_remote(
             str(body.get("backend")),
             remote,

@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.addresses import checked_base_url
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -97,11 +97,7 @@ def _path(text: str | None, home: Path) -> Path | None:
 
 
 def _endpoint(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        shown = text if parts.username is None else f"{parts.scheme}://…@{parts.hostname}"
-        raise InvalidInput(f"HF_ENDPOINT is {shown!r}; give an address such as {DEFAULT_ENDPOINT}.")
-    return text.rstrip("/")
+    return checked_base_url(text, "HF_ENDPOINT", DEFAULT_ENDPOINT, "the token in HF_TOKEN")
 
 
 def _token(environ: Mapping[str, str], path: Path) -> SecretStr | None:

@@ -24,6 +24,7 @@ from jupyter_ext.engine.services.replicate.clock import asked_pause_s, clock_ahe
 from jupyter_ext.engine.services.replicate.create_recovery import Wanted
 from jupyter_ext.engine.services.tls import tls_context
 from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
+from jupyter_ext.protocol.addresses import checked_base_url, shown
 
 log = logging.getLogger(__name__)
 
@@ -328,15 +329,10 @@ def _check(stop: asyncio.Event | None) -> None:
 
 
 def _base(base_url: str) -> httpx.URL:
+    address = checked_base_url(base_url, "base_url", DEFAULT_BASE_URL, "the token in REPLICATE_API_TOKEN")
     try:
-        url = httpx.URL(base_url.rstrip("/"))
+        return httpx.URL(address)
     except (httpx.InvalidURL, ValueError):
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidInput(f"{base_url[:200]!r} is no base URL; give one such as {DEFAULT_BASE_URL}.")
-    if url.userinfo or url.query or url.fragment:
         raise InvalidInput(
-            f"The base URL of {url.host} holds a password, a query or a fragment; give one such as {DEFAULT_BASE_URL}, "
-            "and the token in REPLICATE_API_TOKEN."
-        )
-    return url
+            f"base_url {shown(base_url)!r} is no base URL; give one such as {DEFAULT_BASE_URL}."
+        ) from None

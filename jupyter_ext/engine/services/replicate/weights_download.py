@@ -13,13 +13,13 @@ from typing import IO
 
 import httpx
 
+from jupyter_ext.engine.services.networks import answered_inside, resolves_inside
 from jupyter_ext.engine.services.tls import tls_context
 from jupyter_ext.errors import RequestRefused
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _MAX_ATTEMPTS = 5
 _MAX_REDIRECTS = 5
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHUNK_BYTES = 1 << 20
 
 Progress = Callable[[int, int | None], None]
@@ -39,16 +39,15 @@ async def download(
     partial.unlink(missing_ok=True)
     base = httpx.URL(base_url)
     tls = await asyncio.to_thread(tls_context)
+    is_inside = await asyncio.to_thread(resolves_inside, base.host)
     why, etag = "", ""
     try:
-        async with httpx.AsyncClient(
-            verify=tls, timeout=_TIMEOUT, trust_env=base.host not in _LOOPBACK
-        ) as http:
+        async with httpx.AsyncClient(verify=tls, timeout=_TIMEOUT, trust_env=not is_inside) as http:
             for attempt in range(_MAX_ATTEMPTS):
                 if attempt:
                     await asyncio.sleep(pause_s * 2**attempt)
                 try:
-                    async with await _follow(http, url, base, token, partial, etag) as response:
+                    async with await _follow(http, url, base, is_inside, token, partial, etag) as response:
                         if response.status_code >= 500 or response.status_code == 429:
                             why = f"answered {response.status_code}"
                             continue
@@ -70,15 +69,20 @@ async def download(
 
 
 async def _follow(
-    http: httpx.AsyncClient, url: str, base: httpx.URL, token: str | None, partial: Path, etag: str
+    http: httpx.AsyncClient,
+    url: str,
+    base: httpx.URL,
+    is_inside: bool,
+    token: str | None,
+    partial: Path,
+    etag: str,
 ) -> _Open:
     """Send the request, also to where it is redirected; give the answer with its body unread."""
     target = base.join(url)
     for _ in range(_MAX_REDIRECTS):
-        if target.host in _LOOPBACK and base.host not in _LOOPBACK:
-            raise RequestRefused(
-                f"{base.host} sent for the weights to this machine itself, which is not followed."
-            )
+        refusal = f"{base.host} sent for the weights by {target.host} to this machine itself or its own network; nothing was taken."
+        if not is_inside and await asyncio.to_thread(resolves_inside, target.host):
+            raise RequestRefused(refusal)
         headers = {}
         if token and _origin(target) == _origin(base):
             headers["Authorization"] = f"Bearer {token}"
@@ -86,6 +90,9 @@ async def _follow(
         if size and etag and not etag.startswith("W/"):
             headers |= {"Range": f"bytes={size}-", "If-Range": etag}
         response = await http.send(http.build_request("GET", target, headers=headers), stream=True)
+        if not is_inside and answered_inside(http, response):  # its name has led elsewhere a moment ago
+            await response.aclose()
+            raise RequestRefused(refusal)
         if not response.is_redirect:
             return _Open(response)
         await response.aclose()

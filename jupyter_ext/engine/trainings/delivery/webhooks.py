@@ -26,6 +26,7 @@ from jupyter_ext.engine.common import records
 from jupyter_ext.engine.trainings.delivery.webhook_signature import signature_headers
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.protocol.addresses import secret_in, shown
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
 from jupyter_ext.protocol.trainings import TERMINAL
 
@@ -68,9 +69,8 @@ def webhook_of(body: Mapping[str, Any], base_url: str) -> WebhookRecord | None:
     if url is None:
         return None
     wrong = []
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        wrong.append(InvalidField("uri", "webhook", f"webhook={str(url)[:60]!r} is no http(s) URL"))
+    if (refused := _refusal(url)) is not None:
+        wrong.append(InvalidField("uri", "webhook", refused))
     events = [] if events is None else events if isinstance(events, list) else [events]
     for event in events:
         if event not in EVENTS:
@@ -79,6 +79,22 @@ def webhook_of(body: Mapping[str, Any], base_url: str) -> WebhookRecord | None:
     if wrong:
         raise invalid_input(wrong)
     return {"url": url, "events": events or list(EVENTS), "base_url": base_url}
+
+
+def _refusal(url: Any) -> str | None:
+    """Say what is wrong with a receiver's address, without what may be secret in it."""
+    if not isinstance(url, str):
+        return "webhook is no http(s) URL"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        return f"webhook={shown(url)!r} is no http(s) URL"
+    if (secret := secret_in(url)) is not None:
+        return f"webhook={shown(url)!r} holds {secret}; messages are signed instead (GET /v1/webhooks/default/secret)"
+    return None
 
 
 class Webhooks:

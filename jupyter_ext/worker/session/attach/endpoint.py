@@ -8,6 +8,7 @@ Rule: a debugger runs code. So the socket is this user's alone, and the port tak
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import socket
@@ -60,6 +61,29 @@ class DebugEndpoint:
         """
         if self._is_open:
             return
+        self._prepare()
+        import debugpy
+
+        debugpy.listen((self._socket_path, 0))
+        self._is_open = True
+
+    def guard(self, debugger: Any) -> None:
+        """Have the kernel's own debugger, JupyterLab's, listen for this user only whenever it starts.
+
+        Args:
+            debugger: ipykernel's; its `start` has debugpy listen on a port of 127.0.0.1.
+        """
+        start = debugger.start
+
+        def guarded() -> Any:
+            with contextlib.suppress(ImportError):  # it says so itself
+                self._prepare()
+            return start()
+
+        debugger.start = guarded
+
+    def _prepare(self) -> None:
+        """Have whatever debugpy listens on from now on, here and in its adapter, take this user's connections only."""
         import debugpy
         from debugpy.common import sockets
 
@@ -71,14 +95,8 @@ class DebugEndpoint:
         )
         python.chmod(0o700)
         self._write("debug-adapter.py", _BRIDGE, bridge.__file__, self._socket_path)
-        before = sockets.create_server
         sockets.create_server = create_server
-        try:
-            debugpy.configure(python=str(python))
-            debugpy.listen((self._socket_path, 0))
-        finally:
-            sockets.create_server = before
-        self._is_open = True
+        debugpy.configure(python=str(python))
 
     async def open_port(self, *, force: bool = False) -> None:
         """Pass connections to a free port of 127.0.0.1 on to the socket; those of this user.

@@ -264,6 +264,7 @@ class SessionReporter(logging.Reporter):
         self.run_dir = run_dir
         self._training = training
         self._complained: set[str] = set()
+        self._says_progress = False
         self._num_calls = 0
         self._last_step = -1.0
         self.try_fast_append = self._try_fast_append
@@ -292,9 +293,15 @@ class SessionReporter(logging.Reporter):
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
         """Add many points of one key."""
-        pairs = list(zip(steps, values, strict=True))
-        for step, value in pairs:
-            self._training.add({key: float(value)}, float(step))
+        pairs = [(float(step), float(value)) for step, value in zip(steps, values, strict=True)]
+        kept = [pair for pair in pairs if math.isfinite(pair[0])]
+        if len(kept) < len(pairs):
+            self._complain(
+                f"{key} steps",
+                f"log_many: {len(pairs) - len(kept)} steps of {key} are not finite; those points were left out.",
+            )
+        for step, value in kept:
+            self._training.add({key: value}, step)
 
     def mark(self, kind: str, **fields: Any) -> None:
         """Take over how far the code says it is; a session keeps no other marks."""
