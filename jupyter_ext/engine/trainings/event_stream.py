@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator
 from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
+from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.shortening import shortened
-from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State
+from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State, Training
 
 STATE_INTERVAL_S = 0.5
 """Last values and progress, which change with every batch, are sent this often; what is news is sent at once."""
@@ -82,19 +83,17 @@ class TrainingStream:
             for batch in subscriber.take():
                 for message in self._encode(store, batch):
                     yield message
-            record = self._service.record(self._id)
-            training = shortened(await self._service.get(self._id)) if record is None else None
+            current = self._service.record(self._id) or shortened(await self._service.get(self._id))
             now = time.monotonic()
-            if training is not None and training.status in TERMINAL and self._seq >= store.seq:
-                yield State(seq=self._seq, training=training).model_dump_json()
+            if isinstance(current, Training) and current.status in TERMINAL and self._seq >= store.seq:
+                yield State(seq=self._seq, training=current).model_dump_json()
                 yield End(seq=self._seq).model_dump_json()
                 return
-            news = training.model_dump(include=_NEWS) if training is not None else record and record.news()
+            news = _news(current)
             interval_s = STATE_INTERVAL_S if news == sent else 0.0
             if subscriber.state_changed and now - stated_at >= interval_s:
                 stated_at, sent, subscriber.state_changed = now, news, False
-                text = training.model_dump_json() if training is not None else record and record.to_json()
-                yield f'{{"kind":"state","seq":{self._seq},"training":{text}}}'
+                yield f'{{"kind":"state","seq":{self._seq},"training":{_to_json(current)}}}'
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)
 
@@ -113,3 +112,16 @@ class TrainingStream:
         if batch.log_message is not None:
             messages.append(batch.log_message)
         return messages
+
+
+def _news(current: Record | Training) -> object:
+    """Return what a viewer is told at once when it changes."""
+    if isinstance(current, Training):
+        return current.model_dump(include=_NEWS)
+    return current.news()
+
+
+def _to_json(current: Record | Training) -> str:
+    if isinstance(current, Training):
+        return current.model_dump_json()
+    return current.to_json()
