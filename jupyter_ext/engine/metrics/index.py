@@ -121,6 +121,7 @@ class Index:
         self._is_named = names is not None or self._is_named
 
     def _read(self) -> bytes:
+        """Return what the file holds; a directory in its place is set aside."""
         if self._path.is_dir():
             records.set_aside(self._path, "it is a directory")
             records.move_aside(self._path)
