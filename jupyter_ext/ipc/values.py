@@ -290,7 +290,7 @@ def _decode_int(tree: dict[str, Any]) -> int:
 
 
 def _decode_dataset(tree: dict[str, Any]) -> Any:
-    from jupyter_ext.ipc.decthings_codec import DatasetTensors, Values
+    from jupyter_ext.ipc.decthings.codec import DatasetTensors, Values
 
     try:
         return Values(DatasetTensors(tree["path"], tree["key"]))

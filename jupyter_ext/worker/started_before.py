@@ -15,7 +15,7 @@ from pathlib import Path
 
 _NOW = {
     "jupyter_ext.worker.checkpoint": "jupyter_ext.checkpoint",
-    "jupyter_ext.worker.decthings_calls": "jupyter_ext.ipc.decthings_codec",
+    "jupyter_ext.worker.decthings_calls": "jupyter_ext.ipc.decthings.codec",
     "jupyter_ext.worker.model_generation": "jupyter_ext.worker.model_host.generation",
 }
 _SHARED = {

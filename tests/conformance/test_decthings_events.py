@@ -394,7 +394,7 @@ def test_a_dataset_is_checked_against_what_the_function_takes(
 
 
 PICTURES = b"""
-from jupyter_ext.ipc.decthings_tensors import Media, Tensor
+from jupyter_ext.ipc.decthings.tensors import Media, Tensor
 
 class Pictures:
     def createModelState(self, options):

@@ -172,7 +172,7 @@ def test_files(resources: Any) -> None:
         ("webhook", 422, "webhook='ftp://x' is no http(s) URL"),
         ("events", 422, "'never' is none of start, output, logs, completed"),
         ("far_file", 422, "the engine does not fetch from 'example.com'"),
-        ("cannot_predict", 422, "defines neither predict() nor run()"),
+        ("cannot_predict", 422, "defines no predict() or run(), and no Predictor class"),
         ("no_version", 422, "The specified version does not exist"),
         ("token", 401, "You did not pass a valid authentication token"),
         ("duplicate_model", 422, "exists already"),

@@ -14,7 +14,7 @@ from jupyter_ext.client.datasets.sources import columns_of_folder, columns_of_ta
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
-from jupyter_ext.ipc.decthings_codec import as_value
+from jupyter_ext.ipc.decthings.codec import as_value
 from jupyter_ext.protocol.decthings.columns import Column, batches, column
 from jupyter_ext.protocol.decthings.framing import decode_response, encode_request
 from jupyter_ext.protocol.decthings.tensors import Tensor, WireError

@@ -10,7 +10,7 @@ from jupyter_ext.client.decthings.training_source import Asking
 from jupyter_ext.client.sessions.model import save_state
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import InvalidInput, UnknownId
-from jupyter_ext.ipc.decthings_codec import as_value
+from jupyter_ext.ipc.decthings.codec import as_value
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinition, ParameterDefinitions
 from jupyter_ext.protocol.decthings.tensors import Tensor
 

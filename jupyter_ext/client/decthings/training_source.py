@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 from jupyter_ext.client.sessions.training import MetricPoints, MetricRange
 from jupyter_ext.errors import SessionError
-from jupyter_ext.ipc.decthings_codec import as_value
+from jupyter_ext.ipc.decthings.codec import as_value
 from jupyter_ext.protocol.decthings.tensors import Tensor
 from jupyter_ext.protocol.sessions import DebugMetric, DebugTraining
 

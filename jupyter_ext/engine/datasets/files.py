@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.atomic_write import new_file
-from jupyter_ext.ipc.dataset_reader import RECORD, Reader, chunk_path
+from jupyter_ext.ipc.decthings.dataset_reader import RECORD, Reader, chunk_path
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinition
 

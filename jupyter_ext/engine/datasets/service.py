@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.datasets.files import Buffer, DatasetFiles
 from jupyter_ext.ids import is_training_id, new_training_id
-from jupyter_ext.ipc.dataset_reader import Reader
+from jupyter_ext.ipc.decthings.dataset_reader import Reader
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, parse_keys
 from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole, header
 

@@ -103,10 +103,7 @@ class Index:
         """Load what is whole; where records may have been lost, go on with numbers that were never given."""
         names = records.read_record(self._names_path, StreamNames)
         self.stream_names = list(names["streams"]) if names is not None else []
-        if self._path.is_dir():
-            records.set_aside(self._path, "it is a directory")
-            records.move_aside(self._path)
-        data = self._path.read_bytes() if self._path.exists() else b""
+        data = self._read()
         was_lost = not data and (bool(self.stream_names) or segments_dir(self._path.parent).exists())
         for row in np.frombuffer(data, RECORD, len(data) // RECORD.itemsize).tolist():
             if not self._add(row):
@@ -122,6 +119,13 @@ class Index:
             self.seq += _SEQ_JUMP
             self._save_names()
         self._is_named = names is not None or self._is_named
+
+    def _read(self) -> bytes:
+        """Return what the file holds; a directory in its place is set aside."""
+        if self._path.is_dir():
+            records.set_aside(self._path, "it is a directory")
+            records.move_aside(self._path)
+        return self._path.read_bytes() if self._path.exists() else b""
 
     def renew(self) -> None:
         """Begin anew with numbers beyond all that were given."""

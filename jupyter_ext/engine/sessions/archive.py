@@ -17,7 +17,7 @@ from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
 from jupyter_ext.ipc import json_values, values
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.decthings_codec import encode_metric
+from jupyter_ext.ipc.decthings.codec import encode_metric
 from jupyter_ext.ipc.journal_format import parse_journal_name
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.sessions import DebugTraining

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
 from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.shortening import shortened
-from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State
+from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State, Training
 
 STATE_INTERVAL_S = 0.5
 """Last values and progress, which change with every batch, are sent this often; what is news is sent at once."""
 _NEWS = {"status", "stop", "cause", "notices", "started_at", "output"}
+
+
+class _Seen(NamedTuple):
+    """A training as it is now; `ended` is the resource once it is over."""
+
+    ended: Training | None
+    news: object
+    to_json: Callable[[], str]
 
 
 class TrainingStream:
@@ -74,29 +83,40 @@ class TrainingStream:
     async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
         stated_at, sent = 0.0, object()
         while True:
-            if subscriber.lagging:
-                subscriber.take()
-                subscriber.lagging = False
-                async for message in self._catch_up(store):
-                    yield message
-            for batch in subscriber.take():
-                for message in self._encode(store, batch):
-                    yield message
-            record = self._service.record(self._id)
-            training = shortened(await self._service.get(self._id)) if record is None else None
-            now = time.monotonic()
-            if training is not None and training.status in TERMINAL and self._seq >= store.seq:
-                yield State(seq=self._seq, training=training).model_dump_json()
+            async for message in self._news_of(store, subscriber):
+                yield message
+            seen = await self._look()
+            if seen.ended is not None and self._seq >= store.seq:
+                yield State(seq=self._seq, training=seen.ended).model_dump_json()
                 yield End(seq=self._seq).model_dump_json()
                 return
-            news = training.model_dump(include=_NEWS) if training is not None else record and record.news()
-            interval_s = STATE_INTERVAL_S if news == sent else 0.0
+            now = time.monotonic()
+            interval_s = STATE_INTERVAL_S if seen.news == sent else 0.0
             if subscriber.state_changed and now - stated_at >= interval_s:
-                stated_at, sent, subscriber.state_changed = now, news, False
-                text = training.model_dump_json() if training is not None else record and record.to_json()
-                yield f'{{"kind":"state","seq":{self._seq},"training":{text}}}'
+                stated_at, sent, subscriber.state_changed = now, seen.news, False
+                yield f'{{"kind":"state","seq":{self._seq},"training":{seen.to_json()}}}'
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)
+
+    async def _news_of(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
+        """Yield what has come; a viewer that lagged behind replays."""
+        if subscriber.lagging:
+            subscriber.take()
+            subscriber.lagging = False
+            async for message in self._catch_up(store):
+                yield message
+        for batch in subscriber.take():
+            for message in self._encode(store, batch):
+                yield message
+
+    async def _look(self) -> _Seen:
+        """Return the training as it is now: its record's own words while it runs, else the resource."""
+        record = self._service.record(self._id)
+        if record is not None:
+            return _Seen(None, record.news(), record.to_json)
+        training = shortened(await self._service.get(self._id))
+        ended = training if training.status in TERMINAL else None
+        return _Seen(ended, training.model_dump(include=_NEWS), training.model_dump_json)
 
     def _encode(self, store: RunStore, batch: Batch) -> list[str | bytes]:
         """Encode a batch that the viewer has not seen; series new to it are named first."""

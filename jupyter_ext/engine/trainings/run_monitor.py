@@ -222,8 +222,10 @@ class RunMonitor:
         """Hold a training that is not over, and follow it."""
         self.records[record.id] = record
         self._wake[record.id] = asyncio.Event()
+        # What an engine before this one has left is read at once: only after that are requests answered.
+        store = None if record.is_queued else self._open_store(record)
         self._followers[record.id] = asyncio.create_task(
-            self._follow_to_the_end(record), name=f"follow {record.id}"
+            self._follow_to_the_end(record, store), name=f"follow {record.id}"
         )
 
     def _open_store(self, record: Record) -> RunStore | None:
@@ -243,7 +245,7 @@ class RunMonitor:
             return None
         return store
 
-    async def _follow_to_the_end(self, record: Record) -> None:
+    async def _follow_to_the_end(self, record: Record, store: RunStore | None) -> None:
         """Follow a run, whatever goes wrong: nobody else would ever see its end.
 
         A disk that takes nothing may take something again, so it is tried for as long as that lasts. What fails for another
@@ -251,7 +253,7 @@ class RunMonitor:
         """
         if (turn := self._turns.get(record.id)) is not None:
             await turn.wait()
-        store = self._open_store(record)
+        store = store or self._open_store(record)
         failures = 0
         while True:
             began = time.monotonic()

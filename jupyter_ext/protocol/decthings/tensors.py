@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from jupyter_ext.ipc.decthings_inference import infer as infer
-from jupyter_ext.ipc.decthings_tensors import CODES as CODES
-from jupyter_ext.ipc.decthings_tensors import ITEM_BYTES as ITEM_BYTES
-from jupyter_ext.ipc.decthings_tensors import Header as Header
-from jupyter_ext.ipc.decthings_tensors import Layout as Layout
-from jupyter_ext.ipc.decthings_tensors import Media as Media
-from jupyter_ext.ipc.decthings_tensors import Tensor as Tensor
-from jupyter_ext.ipc.decthings_tensors import WireError as WireError
-from jupyter_ext.ipc.decthings_tensors import check_whole as check_whole
-from jupyter_ext.ipc.decthings_tensors import header as header
-from jupyter_ext.ipc.decthings_tensors import spans as spans
+from jupyter_ext.ipc.decthings.inference import infer as infer
+from jupyter_ext.ipc.decthings.tensors import CODES as CODES
+from jupyter_ext.ipc.decthings.tensors import ITEM_BYTES as ITEM_BYTES
+from jupyter_ext.ipc.decthings.tensors import Header as Header
+from jupyter_ext.ipc.decthings.tensors import Layout as Layout
+from jupyter_ext.ipc.decthings.tensors import Media as Media
+from jupyter_ext.ipc.decthings.tensors import Tensor as Tensor
+from jupyter_ext.ipc.decthings.tensors import WireError as WireError
+from jupyter_ext.ipc.decthings.tensors import check_whole as check_whole
+from jupyter_ext.ipc.decthings.tensors import header as header
+from jupyter_ext.ipc.decthings.tensors import spans as spans
 
 __all__ = [
     "CODES",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_ext.ipc.decthings_varint import WireError as WireError
-from jupyter_ext.ipc.decthings_varint import decode as decode
-from jupyter_ext.ipc.decthings_varint import encode as encode
+from jupyter_ext.ipc.decthings.varint import WireError as WireError
+from jupyter_ext.ipc.decthings.varint import decode as decode
+from jupyter_ext.ipc.decthings.varint import encode as encode
 
 __all__ = ["WireError", "decode", "encode"]

@@ -14,7 +14,7 @@ from math import prod
 from types import ModuleType
 from typing import Any
 
-from jupyter_ext.ipc.decthings_tensors import DTYPES, ITEM_BYTES, Media, Tensor
+from jupyter_ext.ipc.decthings.tensors import DTYPES, ITEM_BYTES, Media, Tensor
 
 SPOKEN_IN_BYTES = "decthings_model"
 """Executors whose functions come from a module of this name take and give tensors as bytes; see `speaks_bytes`."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyter_ext.ipc import decthings_codec, values
+from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
+from jupyter_ext.ipc.decthings import codec
 from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
@@ -39,7 +40,7 @@ class CallContext:
     def as_bytes(self, state: Mapping[str, Any]) -> dict[str, bytes]:
         """Return a state as Decthings' bytes by key."""
         try:
-            return decthings_codec.encode_state(state)
+            return codec.encode_state(state)
         except TypeError as error:
             raise CallError({"code": "not_offered", "message": str(error)}) from error
 
@@ -98,7 +99,7 @@ class CallContext:
             return self.kept_state(call)
         if call.params.get("keys") is not None:
             given = dict(zip(call.params["keys"], map(bytes, call.blobs), strict=True))
-            return given if self.source().kind == "executor" else decthings_codec.decode_state(given)
+            return given if self.source().kind == "executor" else codec.decode_state(given)
         if call.params.get("state") is None:
             return None
         try:

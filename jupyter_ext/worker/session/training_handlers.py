@@ -8,9 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyter_ext.ipc import decthings_codec
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
+from jupyter_ext.ipc.decthings import codec
 from jupyter_ext.worker.session.call_context import Answer, CallContext
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Scheduler, UserError
@@ -131,8 +131,7 @@ def _points_as_tensors(training: Training, asked: Sequence[Mapping[str, Any]]) -
         payload.append({"name": one["name"], "start": one["start"], "times": list(points["times"])})
         found = points["numbers"] if "numbers" in points else points["values"]
         blobs += [
-            decthings_codec.encode_metric(value, None if series is None else series.tensor_type)
-            for value in found
+            codec.encode_metric(value, None if series is None else series.tensor_type) for value in found
         ]
     return {"metrics": payload}, blobs
 

@@ -9,8 +9,8 @@ from decthings_api import DecthingsElementImage, DecthingsTensor
 from decthings_api import protocol as theirs
 
 sys.path.insert(0, sys.argv[1])
-from jupyter_ext.ipc.decthings_tensors import DTYPES, Media, Tensor
-from jupyter_ext.ipc.decthings_varint import encode
+from jupyter_ext.ipc.decthings.tensors import DTYPES, Media, Tensor
+from jupyter_ext.ipc.decthings.varint import encode
 
 rng = random.Random(3)
 generator = numpy.random.default_rng(3)

@@ -18,8 +18,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from jupyter_ext.config import EngineSettings
-from jupyter_ext.engine.api.decthings.rpc import Rpc
-from jupyter_ext.engine.api.decthings.websocket import WebSocketAPI
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc
+from jupyter_ext.engine.api.decthings.rpc.websocket import WebSocketAPI
 from jupyter_ext.engine.api.http import connections
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks

@@ -17,7 +17,7 @@ from jupyter_ext.engine.datasets.service import (
     IndexOutOfRange,
     WrongVersion,
 )
-from jupyter_ext.ipc.dataset_reader import Reader
+from jupyter_ext.ipc.decthings.dataset_reader import Reader
 from jupyter_ext.protocol.decthings.definitions import DefinitionError
 from jupyter_ext.protocol.decthings.tensors import Tensor, infer
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy
 import pytest
 
-from jupyter_ext.ipc import decthings_codec as calls
+from jupyter_ext.ipc.decthings import codec as calls
 from jupyter_ext.protocol.decthings.tensors import Media, Tensor, infer
 from jupyter_ext.worker.decthings import stub as stand_in
 from jupyter_ext.worker.decthings.executor import DataLoader, Outputs

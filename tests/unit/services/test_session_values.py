@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import jupyter_ext as jx
-from jupyter_ext.engine.api.decthings.calls import Call
-from jupyter_ext.engine.api.decthings.rpc import Rpc
+from jupyter_ext.engine.api.decthings.rpc.calls import Call
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc
 from jupyter_ext.engine.sessions import archive
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ipc import json_values

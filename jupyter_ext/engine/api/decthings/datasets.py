@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal, integer
 from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
 from jupyter_ext.engine.api.decthings.output_layout import readable
-from jupyter_ext.engine.api.decthings.rpc import Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Invalid, Refusal, integer
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.datasets.service import (
     Dataset,
     DatasetNotFound,

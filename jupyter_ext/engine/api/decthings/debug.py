@@ -14,11 +14,11 @@ import sys
 from collections.abc import Awaitable
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.events import SessionSubscriptions
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
 from jupyter_ext.engine.api.decthings.output_layout import readable
-from jupyter_ext.engine.api.decthings.rpc import Method, Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Method, Methods
 from jupyter_ext.engine.api.decthings.runnable import check_runnable
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, gone, milliseconds
 from jupyter_ext.engine.api.decthings.training_status import (

@@ -10,8 +10,8 @@ import asyncio
 import logging
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Call, Refusal
-from jupyter_ext.engine.api.decthings.connection import Connection
+from jupyter_ext.engine.api.decthings.rpc.calls import Call, Refusal
+from jupyter_ext.engine.api.decthings.rpc.connection import Connection
 from jupyter_ext.engine.api.decthings.sessions import details, gone
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents
 from jupyter_ext.engine.sessions.service import DebugSessionService

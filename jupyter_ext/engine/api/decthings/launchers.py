@@ -9,10 +9,10 @@ from typing import Any
 
 import psutil
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call, Refusal
 from jupyter_ext.engine.api.decthings.listing import page
 from jupyter_ext.engine.api.decthings.locations import read_spec
-from jupyter_ext.engine.api.decthings.rpc import Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Refusal
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.sessions import milliseconds
 from jupyter_ext.engine.decthings.launchers import Launcher, LauncherNotFound, Launchers
 from jupyter_ext.engine.sessions.service import DebugSessionService

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from jupyter_ext.engine.api.decthings.calls import Call, Invalid
+from jupyter_ext.engine.api.decthings.rpc.calls import Call, Invalid
 
 LOCAL_OWNER = {"userId": "local", "username": "local"}
 """Everything here belongs to the user who runs the engine."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import psutil
 
-from jupyter_ext.engine.api.decthings.calls import Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.decthings.launchers import LauncherNotFound, Launchers
 from jupyter_ext.ipc.cores import usable_cores
 

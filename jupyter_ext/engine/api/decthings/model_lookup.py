@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.sessions import details
 from jupyter_ext.engine.decthings.model_runs import ModelRuns
 from jupyter_ext.engine.decthings.model_store import (

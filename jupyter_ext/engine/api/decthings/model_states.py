@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, durations_of, error_of, finished
-from jupyter_ext.engine.api.decthings.rpc import Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.runnable import check_runnable
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls
 from jupyter_ext.engine.decthings.model_store import StoredModel

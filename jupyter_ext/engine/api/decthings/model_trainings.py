@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call, Refusal
 from jupyter_ext.engine.api.decthings.locations import Locations
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, durations_of, error_of
 from jupyter_ext.engine.api.decthings.output_layout import readable
-from jupyter_ext.engine.api.decthings.rpc import Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Refusal
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.runnable import check_runnable
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, milliseconds
 from jupyter_ext.engine.api.decthings.training_status import asked_metrics

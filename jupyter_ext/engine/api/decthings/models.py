@@ -12,14 +12,14 @@ import asyncio
 import sys
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
 from jupyter_ext.engine.api.decthings.model_evaluations import ModelEvaluationRpc
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup
 from jupyter_ext.engine.api.decthings.model_states import ModelStateRpc
 from jupyter_ext.engine.api.decthings.model_trainings import ModelTrainingRpc
-from jupyter_ext.engine.api.decthings.rpc import Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, milliseconds
 from jupyter_ext.engine.decthings.model_runs import ModelRuns
 from jupyter_ext.engine.decthings.model_store import (

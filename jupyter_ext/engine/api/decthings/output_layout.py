@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from jupyter_ext.engine.api.decthings.calls import Call, Refusal
-from jupyter_ext.ipc.decthings_tensors import MEDIA
+from jupyter_ext.engine.api.decthings.rpc.calls import Call, Refusal
+from jupyter_ext.ipc.decthings.tensors import MEDIA
 from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Layout, Tensor, WireError, header, spans
 
 _FIRST_PRINTABLE = 0x21

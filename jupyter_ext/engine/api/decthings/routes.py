@@ -8,14 +8,14 @@ from jupyter_ext.config import Locations as Places
 from jupyter_ext.engine.api.decthings.datasets import DatasetRpc
 from jupyter_ext.engine.api.decthings.debug import DebugRpc
 from jupyter_ext.engine.api.decthings.events import SessionSubscriptions
-from jupyter_ext.engine.api.decthings.http import HttpAPI
 from jupyter_ext.engine.api.decthings.launchers import LauncherRpc, usage_of
 from jupyter_ext.engine.api.decthings.locations import Locations
 from jupyter_ext.engine.api.decthings.models import ModelRpc
-from jupyter_ext.engine.api.decthings.rpc import Rpc
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc
+from jupyter_ext.engine.api.decthings.rpc.http import HttpAPI
+from jupyter_ext.engine.api.decthings.rpc.websocket import WebSocketAPI
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls
 from jupyter_ext.engine.api.decthings.users import UserRpc
-from jupyter_ext.engine.api.decthings.websocket import WebSocketAPI
 from jupyter_ext.engine.datasets.service import Datasets
 from jupyter_ext.engine.decthings.launchers import Launchers
 from jupyter_ext.engine.decthings.model_runs import ModelRuns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_ext.engine.api.decthings.calls import Refusal
+from jupyter_ext.engine.api.decthings.rpc.calls import Refusal
 from jupyter_ext.engine.decthings.model_store import MAIN, StoredModel
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Invalid, Provider, Refusal
+from jupyter_ext.engine.api.decthings.rpc.calls import Invalid, Provider, Refusal
 from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
 from jupyter_ext.engine.decthings.run import SessionParameter
 from jupyter_ext.engine.sessions.service import DebugSessionService

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-from jupyter_ext.engine.api.decthings.calls import Call
+from jupyter_ext.engine.api.decthings.rpc.calls import Call
 from jupyter_ext.engine.api.decthings.sessions import details, milliseconds
 from jupyter_ext.protocol.sessions import DebugTraining
 

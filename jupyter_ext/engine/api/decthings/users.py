@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Call
 from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER
-from jupyter_ext.engine.api.decthings.rpc import Methods
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 
 
 class UserRpc:

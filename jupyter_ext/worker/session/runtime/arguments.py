@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_ext.ipc import decthings_codec, values
-from jupyter_ext.ipc.decthings_codec import DatasetTensors, Tensors
+from jupyter_ext.ipc import values
+from jupyter_ext.ipc.decthings import codec
+from jupyter_ext.ipc.decthings.codec import DatasetTensors, Tensors
 from jupyter_ext.worker.decthings.executor import DataLoader, Outputs
 
 
@@ -28,9 +29,7 @@ class Argument:
 
     def loader(self, in_bytes: bool) -> DataLoader:
         """Return a loader of its own over the entries, as the bytes of a tensor each where `in_bytes`."""
-        return DataLoader(
-            decthings_codec.RowBytes(self.entries) if in_bytes else self.entries, self.total_bytes
-        )
+        return DataLoader(codec.RowBytes(self.entries) if in_bytes else self.entries, self.total_bytes)
 
 
 class TensorArgument:
@@ -43,7 +42,7 @@ class TensorArgument:
     @property
     def value(self) -> Any:
         """What plain code is given."""
-        return decthings_codec.plain_value(self._tensors, lazy=self._lazy)
+        return codec.plain_value(self._tensors, lazy=self._lazy)
 
     def loader(self, in_bytes: bool) -> DataLoader:
         """Return a loader of its own; an executor reads these tensors in bytes in any case."""
@@ -78,7 +77,7 @@ Encoder = Callable[[Any], tuple[Any, Sequence[Any]]]
 def of_value(value: Any) -> Argument:
     """Make an argument of a value: an array's entries are its rows, a list's its items, of anything else it is one."""
     shape = getattr(value, "shape", None)
-    if isinstance(value, decthings_codec.Values):
+    if isinstance(value, codec.Values):
         return Argument(value, value, value.nbytes)
     if isinstance(value, list | tuple):
         entries: Sequence[Any] = value
@@ -103,13 +102,13 @@ def _encode_values(value: Any) -> tuple[Any, Sequence[Any]]:
 
 def _decode_decthings(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:
     lazy = {entry["name"] for entry in params.get("params") or [] if entry.get("dataset")}
-    found = decthings_codec.decode_parameters(params, blobs)
+    found = codec.decode_parameters(params, blobs)
     named = {name: TensorArgument(tensors, lazy=name in lazy) for name, tensors in found.items()}
     return Arguments(named, encoding="decthings")
 
 
 def _encode_decthings(value: Any) -> tuple[Any, Sequence[Any]]:
-    return decthings_codec.encode_outputs(value, named=isinstance(value, Outputs))
+    return codec.encode_outputs(value, named=isinstance(value, Outputs))
 
 
 DECODERS: dict[str, Decoder] = {"values": _decode_values, "decthings": _decode_decthings}

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jupyter_ext.ipc.decthings_codec import arrays_of
+from jupyter_ext.ipc.decthings.codec import arrays_of
 from jupyter_ext.worker.decthings import executor as contract
 from jupyter_ext.worker.decthings.executor import settled
 from jupyter_ext.worker.decthings.stub import speaks_bytes

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.ipc.decthings_codec import metric_value
+from jupyter_ext.ipc.decthings.codec import metric_value
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter

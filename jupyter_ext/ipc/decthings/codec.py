@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from jupyter_ext.ipc.dataset_reader import Reader
-from jupyter_ext.ipc.decthings_inference import infer
-from jupyter_ext.ipc.decthings_tensors import MEDIA, Tensor, WireError, header, spans
+from jupyter_ext.ipc.decthings.dataset_reader import Reader
+from jupyter_ext.ipc.decthings.inference import infer
+from jupyter_ext.ipc.decthings.tensors import MEDIA, Tensor, WireError, header, spans
 
 DEFAULT_OUTPUT = "output"
 """What the answer of code without named outputs is called."""
@@ -269,7 +269,7 @@ def encode_metric(value: Any, type: str | None) -> bytes:
     if type is not None and isinstance(value, int | float):
         import numpy
 
-        from jupyter_ext.ipc.decthings_tensors import DTYPES
+        from jupyter_ext.ipc.decthings.tensors import DTYPES
 
         return Tensor.from_array(numpy.array(value, DTYPES[type]), type).encode()
     return infer(value, "a metric").encode_as_stored()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_ext.ipc.decthings_tensors import Media, Tensor, WireError
+from jupyter_ext.ipc.decthings.tensors import Media, Tensor, WireError
 
 _NUMPY_TYPES = {
     "f2": "f32", "f4": "f32", "f8": "f64", "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64",

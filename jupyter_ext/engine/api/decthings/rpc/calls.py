@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.connection import Connection
+from jupyter_ext.engine.api.decthings.rpc.connection import Connection
 from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole
 
 Blobs = Sequence[bytes | memoryview]

@@ -15,9 +15,9 @@ from typing import Any
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jupyter_ext.engine.api.decthings.calls import Call
-from jupyter_ext.engine.api.decthings.connection import Connection
-from jupyter_ext.engine.api.decthings.rpc import Rpc, UnknownMethod
+from jupyter_ext.engine.api.decthings.rpc.calls import Call
+from jupyter_ext.engine.api.decthings.rpc.connection import Connection
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc, UnknownMethod
 from jupyter_ext.engine.api.http.auth import KEY_OF_MESSAGES
 from jupyter_ext.engine.api.http.connections import trust
 from jupyter_ext.protocol.decthings.framing import (

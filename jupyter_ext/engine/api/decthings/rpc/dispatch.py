@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from jupyter_ext.engine.api.decthings.calls import Answer, Blobs, Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Blobs, Call, Invalid, Refusal
 from jupyter_ext.ipc import json_values
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.decthings.calls import Call
-from jupyter_ext.engine.api.decthings.rpc import Rpc, UnknownMethod
+from jupyter_ext.engine.api.decthings.rpc.calls import Call
+from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc, UnknownMethod
 from jupyter_ext.protocol.decthings.framing import decode_request, encode_response
 from jupyter_ext.protocol.decthings.varint import WireError
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
-from jupyter_ext.ipc import decthings_varint as varint
-from jupyter_ext.ipc.decthings_varint import WireError as WireError
+from jupyter_ext.ipc.decthings import varint
+from jupyter_ext.ipc.decthings.varint import WireError as WireError
 
 CODES = {
     "f32": 1, "f64": 2, "i8": 3, "i16": 4, "i32": 5, "i64": 6, "u8": 7, "u16": 8, "u32": 9, "u64": 10,

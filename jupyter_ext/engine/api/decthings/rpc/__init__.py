@@ -1,0 +1,1 @@
+"""Calls and events of Decthings' RPC, over HTTP and WebSocket."""
