@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help env lab demo test check lint house pictures format types bench wheel chromium clean
+.PHONY: help env lab demo test check lint house pictures format types bench faults soak wheel chromium clean
 
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
@@ -51,6 +51,12 @@ demo: env ## run the quickstart notebook without a browser and print what it tra
 
 test: env chromium ## run all tests, also those in a browser (some of them: TESTS=tests/unit)
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
+
+faults: env ## kill processes at random moments and check what is left (SEED=… ROUNDS=…; one alone: ROUND=…)
+	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND),--rounds $(or $(ROUNDS),100))
+
+soak: env ## train for MINUTES=60 and watch the engine's memory, descriptors and threads
+	$(PY) -m tests.faults --minutes $(or $(MINUTES),60)
 
 check: lint ## lint, types, import directions, unit and contract tests; about a minute
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
