@@ -110,6 +110,7 @@ export function training(change: Partial<Training> = {}): Training {
     extremes: {},
     tags: [],
     notes: '',
+    cut: [],
     silent_s: 0,
     deadline: null,
     checkpoint: null,

@@ -64,3 +64,12 @@ test('the oldest lines go, and earlier ones can come back', () => {
   log.write('6\n', 12);
   assert.equal(lines(log).at(-1), '6');
 });
+
+test('a log that begins with a bar has nothing before it', () => {
+  for (const begin of ['\r  0%|   |', '\x1b[2K\r  0%|', '\x1b[?25l 0%|']) {
+    const log = new LogText();
+    log.reset(0);
+    log.write(`${begin}\r100%|███|\ndone\n`, 100);
+    assert.equal(log.firstOffset, 0);
+  }
+});

@@ -25,6 +25,7 @@ export class LogText {
   #row = 0;
   #rewrite = false;
   #partial = '';
+  #firstOffset = 0;
   #nextOffset = 0;
   #changedFrom = 0;
   #dropped = 0;
@@ -45,9 +46,9 @@ export class LogText {
     return this.#nextOffset;
   }
 
-  /** Byte of the first line that is held. */
+  /** Byte at which what is held begins: of the first line, also where that begins with control characters. */
   get firstOffset(): number {
-    return this.lines[0]?.offset ?? this.#nextOffset;
+    return this.#firstOffset;
   }
 
   /** Forget everything and begin at a byte offset. */
@@ -56,6 +57,7 @@ export class LogText {
     this.#row = 0;
     this.#rewrite = false;
     this.#partial = '';
+    this.#firstOffset = offset;
     this.#nextOffset = offset;
     this.#beginEpoch();
   }
@@ -96,6 +98,7 @@ export class LogText {
       lines.pop();
     }
     this.lines.unshift(...lines);
+    this.#firstOffset = offset;
     this.#row += lines.length;
     this.maxLines = Math.max(this.maxLines, this.lines.length + MAX_LINES);
     this.#beginEpoch();
@@ -118,6 +121,7 @@ export class LogText {
     const extra = Math.min(this.lines.length - this.maxLines, this.#row);
     if (extra > 0) {
       this.lines.splice(0, extra);
+      this.#firstOffset = this.lines[0]?.offset ?? this.#nextOffset;
       this.#row -= extra;
       this.#dropped += extra;
       this.#changedFrom = Math.max(0, this.#changedFrom - extra);
