@@ -62,6 +62,8 @@ class Run:
     acks: Path
     killed: bool = False
     canceled: bool = False
+    engine_killed: bool = False
+    resumed: bool = False
 
 
 @dataclass
@@ -135,6 +137,8 @@ class Campaign:
         for _ in range(chance.randint(1, 3)):
             await asyncio.sleep(chance.uniform(0.0, 0.6))
             run, what = chance.choice(runs), chance.choice((*VICTIMS, "cancel"))
+            for other in runs if what == "engine" else ():
+                other.engine_killed = True
             await self._strike(client, run, what)
         began = time.monotonic()
         for run in runs:
@@ -198,7 +202,7 @@ class Campaign:
         except RequestRefused:  # it has no checkpoint
             return None
         self.report.resumed += 1
-        return Run(await client.wait(resumed.id), acks)
+        return Run(await client.wait(resumed.id), acks, resumed=True)
 
     async def _check(self, client: AsyncClient, run: Run, where: str) -> None:
         """Hold a training's state and records against what happened to it."""
@@ -216,15 +220,18 @@ class Campaign:
             report.violations.append(f"{where}: {len(told)} acknowledged, {len(steps)} kept; lost {lost}")
         if values != [3 * step + 1 for step in steps]:
             report.violations.append(f"{where}: values are not those that were logged")
-        is_whole = bool(told) and told[-1] == NUM_STEPS - 1
+        # One that goes on from a checkpoint of the last step has nothing left to log.
+        is_whole = told[-1] == NUM_STEPS - 1 if told else run.resumed
+        never_started = run.engine_killed and not told and "never started" in (known.error or "")
         truths = {
             "succeeded": is_whole and known.output == NUM_STEPS,
-            "failed": run.killed and known.error is not None,
+            "failed": (run.killed and known.error is not None) or never_started,
             "canceled": run.canceled,
         }
         if not truths.get(known.status, False):
             report.violations.append(
-                f"{where}: is {known.status} ({known.error}), after {run.killed=}, {run.canceled=}"
+                f"{where}: is {known.status} ({known.error}) with output {known.output}, {len(told)} acknowledged, {run.killed=}, "
+                f"{run.canceled=}, {run.engine_killed=}, {run.resumed=}"
             )
 
     async def _check_nothing_left(self, where: str) -> None:
