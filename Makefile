@@ -67,6 +67,7 @@ lint: env ## the part of `make check` that runs no tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(PY) .ci/wire_types.py --check
+	$(PY) .ci/house.py --check
 	npm run check
 	npm test
 
