@@ -145,19 +145,26 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
         if connection is not None and _is_older(connection):
             _drain(connection, where, deadline)
             connection = None
-        for left in reversed(range(_START_ATTEMPTS)):
-            if connection is None and is_running(where):
-                connection = _await_socket(where, deadline)
-            if connection is None:
-                try:
-                    _start(where, deadline)
-                except _EndedSilently:
-                    if not left:
-                        raise
-                connection = find(where)
+        connection = connection or _start_until_it_answers(where, deadline)
     if connection is None:
         raise EngineStartError(f"The engine started and ended at once; see {where.engine_log}.")
     return connection
+
+
+def _start_until_it_answers(where: Locations, deadline: float) -> Connection | None:
+    """Start an engine, and another one where it ends at once; wait for one that runs without a socket."""
+    for left in reversed(range(_START_ATTEMPTS)):
+        connection = _await_socket(where, deadline) if is_running(where) else None
+        if connection is None:
+            try:
+                _start(where, deadline)
+            except _EndedSilently:
+                if not left:
+                    raise
+            connection = find(where)
+        if connection is not None:
+            return connection
+    return None
 
 
 class _EndedSilently(EngineStartError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import httpx
 import pytest
 from conformance_tools import DIGITS, SLEEPS, Opened
 from integration_tools import until
@@ -101,6 +102,21 @@ def test_a_list_carries_no_logs(trained: dict[str, dict[str, Any]]) -> None:
     assert "logs" not in trained["listed"]
     assert trained["got"]["source"] in ("api", "web")
     assert trained["got"]["status"] in ("starting", "processing", "succeeded", "failed", "canceled")
+
+
+def test_a_long_text_among_the_inputs_is_shown_as_the_link_of_a_file(opened: Opened) -> None:
+    cell = "def train(text: str, short: str = 'x'):\n    return len(text)\n"
+    model, version = opened.upload("long-text", cell).split(":")
+    text = "ä" * (64 << 10) + "end"
+    path = f"/v1/models/{model}/versions/{version}/trainings"
+    created = opened.json("POST", path, json={"input": {"text": text}})
+    get = f"/v1/trainings/{created['id']}"
+    until(lambda: opened.json("GET", get)["status"] == "succeeded", "the end", 90)
+    assert opened.json("GET", get)["output"] == len(text)
+    page = opened.json("GET", "/v1/trainings")
+    listed = next(item for item in page["results"] if item["id"] == created["id"])
+    for answer in (created, opened.json("GET", get), listed):
+        assert httpx.get(answer["input"]["text"], trust_env=False).content.decode() == text
 
 
 PIECES_MODEL = {

@@ -1,7 +1,9 @@
-"""Names of files that came from elsewhere."""
+"""Names and ids of files that came from elsewhere."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 
 _MAX_NAME_BYTES = 200
@@ -16,3 +18,9 @@ def safe_name(name: str) -> str:
     """
     kept = _UNSAFE.sub("-", name.replace("\\", "/").rpartition("/")[2]).strip()
     return kept.encode()[-_MAX_NAME_BYTES:].decode(errors="ignore").lstrip(".-") or "file"
+
+
+def file_id(run_id: str, part: str) -> str:
+    """Return the id of a file that a run leaves, always the same one."""
+    digest = hashlib.sha256(f"{run_id} {part}".encode()).digest()[:16]
+    return base64.b32hexencode(digest).decode().rstrip("=").lower()

@@ -122,6 +122,7 @@ def prepare(
             spec["returns_path"] = version.predictor.returns_path
             if version.gives_weights and version.trained is not None:
                 inputs["weights"] = file_inputs.link(str(version.trained.weights), run_dir / "weights")
+        file_inputs.keep_large(spec["id"], spec["given"])
         write_json(run_dir / FILE_NAME, spec)
         return Record(TrainingId(spec["id"]), run_dir, spec)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.trainings.artifacts.file_inputs import MAX_SHOWN_CHARACTERS, large_input_id
 from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.protocol.log_text import plain
@@ -49,6 +50,10 @@ class Serializer:
         data["urls"] = {name: f"{base}{path}" for name, path in data["urls"].items()}
         data["urls"]["stream"] = base + self._links.stream(training.kind, training.id)
         data["output"] = self._output(data["output"], base)
+        data["input"] = {
+            name: self._link_of_large(training.id, name, base) or value if _is_large(value) else value
+            for name, value in data["input"].items()
+        }
         for key, mode in training.recorded.items():
             if mode != "append" and (last := training.last.get(_curve(key))) is not None:
                 _put(data["metrics"], key.split("."), last.value)
@@ -85,11 +90,20 @@ class Serializer:
             return {key: self._output(item, base) for key, item in output.items()}
         return self._link(output, base)
 
+    def _link_of_large(self, run_id: str, name: str, base: str) -> str | None:
+        """Return the link of the file that a long text among the inputs is kept in; `None` for runs of older versions."""
+        id = large_input_id(run_id, name)
+        return self._link(FILE_PATH + id, base) if self._files.get(id) else None
+
     def _link(self, value: Any, base: str) -> Any:
         found = _FILE.fullmatch(value) if isinstance(value, str) else None
         if found is None or self._files.get(found[1]) is None:
             return value
         return str(self._files.named(found[1])) if base == SOCKET_URL else base + self._links.file(found[1])
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS
 
 
 def _curve(key: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import ipaddress
 import mimetypes
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from jupyter_ext.engine.files.names import safe_name
+from jupyter_ext.engine.files.names import file_id, safe_name
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
@@ -28,6 +29,9 @@ MAX_FETCHED_BYTES = 10 * 2**30
 _FETCH_TIMEOUT_S = 30.0
 _KEEP_ALIVE_S = 5.0
 _OURS = re.compile(r"/v1(?:/v1)?/files/([0-9a-v]{26})(?:/download)?")
+
+MAX_SHOWN_CHARACTERS = 64 << 10
+"""A longer text among the inputs is shown to clients of `/v1` as the URL of a file."""
 
 
 class FetchError(Exception):
@@ -80,6 +84,15 @@ class FileInputs:
                 resolved[name] = self._resolve(value, folder, run_dir)
         return resolved
 
+    def keep_large(self, run_id: str, given: Mapping[str, Any]) -> None:
+        """Keep a file of each long text among a run's inputs, so that lists of runs need not carry it. Blocks."""
+        for name, value in given.items():
+            if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
+                text = value.encode("utf-8", "replace")
+                self._files.add(
+                    large_input_id(run_id, name), io.BytesIO(text), f"{name}.txt", "text/plain", {}
+                )
+
     def link(self, file_id: str, folder: Path) -> str:
         """Put a stored file into a run's folder under the name that it was stored with; return its path.
 
@@ -117,6 +130,11 @@ class FileInputs:
             return str(_fetch(url, folder, run_dir))
         except (OSError, LookupError) as error:
             raise FetchError(f"{url[:100]} could not be made a file: {error}") from error
+
+
+def large_input_id(run_id: str, name: str) -> str:
+    """Return the id of the file that a long text among a run's inputs is kept in."""
+    return file_id(run_id, f"input/{name}")
 
 
 def takes_path(parameter: Parameter) -> bool:

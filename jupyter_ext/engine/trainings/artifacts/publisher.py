@@ -5,8 +5,6 @@ Rule: doing it a second time, because an engine was killed in between, gives the
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
 import mimetypes
 import tarfile
@@ -18,6 +16,7 @@ from typing import IO, Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.files.names import file_id
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
 from jupyter_ext.engine.trainings.artifacts.versions import Trained, Versions
 from jupyter_ext.engine.trainings.run_spec import RunSpec
@@ -125,12 +124,6 @@ class Publisher:
     def _add(self, id: str, source: IO[bytes], name: str) -> StoredFile:
         content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return self._files.add(id, source, name, content_type, {})
-
-
-def file_id(run_id: str, part: str) -> str:
-    """Return the id of a file that a run leaves, always the same one."""
-    digest = hashlib.sha256(f"{run_id} {part}".encode()).digest()[:16]
-    return base64.b32hexencode(digest).decode().rstrip("=").lower()
 
 
 def _existing(value: Any, cwd: str) -> Path | None:
