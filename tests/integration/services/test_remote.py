@@ -134,6 +134,8 @@ def test_what_is_no_reference_is_named(text: str, on: str, destination: str | No
 
 
 def test_a_password_in_a_base_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(InvalidInput, match=r"base URL of example\.org/v1 holds a password") as caught:
+    with pytest.raises(
+        InvalidInput, match=r"'https://example\.org' is no base URL, as it holds a password"
+    ) as caught:
         remote_ref("o/n:" + "a" * 64, "https://me:hunter2@example.org/v1", None)
     assert "hunter2" not in str(caught.value)

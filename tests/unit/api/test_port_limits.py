@@ -79,6 +79,12 @@ async def ended(peer: socket.socket) -> bytes:
         return await asyncio.to_thread(read)
 
 
+async def exchange(socket: Any, data: bytes) -> Any:
+    """Send and wait for the answer; either may find that the other side has closed."""
+    await socket.send(data)
+    return await socket.recv()
+
+
 async def own_answer(engine_home: Any) -> int:
     transport = httpx.AsyncHTTPTransport(uds=str(engine_home.runtime_dir / "engine.sock"))
     async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=10) as client:
@@ -139,13 +145,12 @@ def test_the_cap_leaves_half_of_the_descriptors(monkeypatch: pytest.MonkeyPatch)
 async def test_frames_are_small_until_a_key_was_shown(ports: Ports) -> None:
     url, token = await ports.listen(0)
     address = url.replace("http", "ws") + "/v0/ws"
-    large = encode_call(1, {"api": "User", "method": "x", "apiKey": "wrong", "params": {}}, [bytes(2 << 20)])
+    large = encode_call(1, {"api": "User", "method": "x", "apiKey": "wrong", "params": {}}, [bytes(17 << 20)])
     async with connect(address, proxy=None) as socket:
         assert socket.response is not None
         assert "Sec-WebSocket-Extensions" not in socket.response.headers, "nothing is inflated"
-        await socket.send(large)
         with pytest.raises(ConnectionClosed):
-            await socket.recv()
+            await exchange(socket, large)
         assert socket.close_code == 1009
     async with connect(address, proxy=None, max_size=None) as socket:
         await socket.send(encode_call(1, {"api": "User", "method": "x", "apiKey": token, "params": {}}, []))
@@ -169,9 +174,8 @@ async def test_pieces_port_has_small_frames_for_good(ports: Ports) -> None:
     async with connect(url.replace("http", "ws") + "/native/sizes", proxy=None) as socket:
         await socket.send(bytes(1000))
         assert await socket.recv() == "1000"
-        await socket.send(bytes(2 << 20))
         with pytest.raises(ConnectionClosed):
-            await socket.recv()
+            await exchange(socket, bytes(2 << 20))
 
 
 async def test_a_websocket_without_a_key_ends(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,3 +192,24 @@ async def test_the_users_socket_keeps_idle_connections_longer_than_clients_do(po
 
     assert {server.config.timeout_keep_alive for server, _ in ports._servers} == {connections.KEEP_ALIVE_S}
     assert connections.KEEP_ALIVE_S > 5 > socket_transport.KEEP_ALIVE_S, "httpx and aiohttp keep 5 and 15 s"
+
+
+async def test_strangers_may_send_only_so_much_together(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, token = await ports.listen(0)
+    address = url.replace("http", "ws") + "/v0/ws"
+
+    def call(key: str) -> bytes:
+        return encode_call(1, {"api": "User", "method": "x", "apiKey": key, "params": {}}, [bytes(700_000)])
+
+    monkeypatch.setattr(connections, "STRANGERS_BYTES", 1_000_000)
+    async with connect(address, proxy=None) as known, connect(address, proxy=None) as other:
+        for _ in range(3):  # whoever has shown the key is no stranger
+            await known.send(call(token))
+            await known.recv()
+        await other.send(call("wrong"))
+        assert b"bad_credentials" in await other.recv()
+        async with connect(address, proxy=None) as third:
+            with pytest.raises(ConnectionClosed):
+                await exchange(third, call("wrong"))

@@ -20,8 +20,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 MAX_FRAME_BYTES = 1 << 28
 """A call of Decthings' may bring its tensors over the WebSocket."""
-STRANGER_FRAME_BYTES = 1 << 20
-"""Until a key was shown: a first call with its key fits, and what all strangers hold together stays below 256 MiB."""
+KEYLESS_FRAME_BYTES = 1 << 20
+"""On Pieces' port, where nobody shows a key."""
+STRANGER_FRAME_BYTES = 16 << 20
+"""Until a key was shown: Decthings' clients show it in each message, and their first may bring some tensors."""
+STRANGERS_BYTES = 64 << 20
+"""What all connections that have shown no key may have sent together."""
 HEADERS_TIMEOUT_S = 10.0
 """From a connection's beginning, or a later request's first byte, to the end of its headers."""
 KEY_TIMEOUT_S = 60.0
@@ -99,16 +103,37 @@ class PortProtocol(H11Protocol):
 class PortWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket on a TCP port where nobody shows a key: frames are small for good."""
 
+    frame_bytes = KEYLESS_FRAME_BYTES
+
     def connection_made(self, transport: Any) -> None:
         """Set the limit of a stranger."""
         super().connection_made(transport)
-        self.conn.max_message_size = STRANGER_FRAME_BYTES
+        self.conn.max_message_size = self.frame_bytes
 
 
 class KeyedWebSocket(PortWebSocket):
     """A WebSocket on the port with a token."""
 
+    frame_bytes = STRANGER_FRAME_BYTES
+    num_strange_bytes = 0
+    """Of all connections that have shown no key."""
     _key_timer: asyncio.TimerHandle | None = None
+    _is_trusted = False
+    _num_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take no more from strangers than they may send, each and together."""
+        if not self._is_trusted:
+            self._count(len(data))
+            too_much = self._num_bytes > 2 * STRANGER_FRAME_BYTES
+            if too_much or KeyedWebSocket.num_strange_bytes > STRANGERS_BYTES:
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    def _count(self, num_bytes: int) -> None:
+        self._num_bytes += num_bytes
+        KeyedWebSocket.num_strange_bytes += num_bytes
 
     def handle_connect(self, event: Any) -> None:
         """Let the application tell when a key was shown, and wait for it only so long."""
@@ -120,10 +145,13 @@ class KeyedWebSocket(PortWebSocket):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._count(-self._num_bytes)
         super().connection_lost(exc)
 
     def _trust(self) -> None:
         self._stop_waiting()
+        self._is_trusted = True
+        self._count(-self._num_bytes)
         self.conn.max_message_size = MAX_FRAME_BYTES
 
     def _give_up(self) -> None:
