@@ -38,7 +38,7 @@ def test_an_exception(lab, lab_server) -> None:
     expect(frames.nth(1).locator("code")).to_have_text('return rows["label"]')
     expect(error).not_to_contain_text("jupyter_ext/")
     panel.wait_points("loss/loss", 30)
-    assert panel.log_lines()[0] == "about to fail"
+    expect(panel.part(".jx-log-row").first).to_have_text("about to fail")
     lab.screenshot("exception", panel.root)
     assert lab.errors == []
 

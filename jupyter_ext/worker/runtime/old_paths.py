@@ -15,7 +15,6 @@ from types import ModuleType
 MOVED = {
     "jupyter_ext.client.aio": "jupyter_ext.client.requests.async_client",
     "jupyter_ext.client.dataset_handles": "jupyter_ext.client.datasets.handle",
-    "jupyter_ext.client.debugging": "jupyter_ext.client.sessions.session",
     "jupyter_ext.client.facade": "jupyter_ext.client.trainings.api",
     "jupyter_ext.client.handles": "jupyter_ext.client.trainings.handle",
     "jupyter_ext.client.local_models": "jupyter_ext.client.models.handle",

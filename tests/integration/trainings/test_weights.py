@@ -50,7 +50,7 @@ async def test_a_destination_gets_a_version_with_the_weights(
         versions.append(ended.output["version"].partition(":")[2])
         kept = await client.weights(made.id)
         (tmp_path / "my weights.pt").write_text("changed since")
-        assert (kept.name, kept.read_text()) == ("my-weights.pt", text)
+        assert (kept.name, kept.read_text()) == ("my weights.pt", text)
         assert await client.weights(made.id) == kept
     listed = await ask(client, "GET", "/v1/models/me/kept/versions")
     assert [item["id"] for item in listed["results"]] == versions[::-1]
