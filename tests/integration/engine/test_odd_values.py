@@ -34,12 +34,17 @@ ODD = {
 def everything(engine: EngineUnderTest) -> set[str]:
     """Ask for all lists, and return the ids of the trainings in both of theirs."""
     socket = discovery.ensure(where=engine.where).socket_path
-    ids = set()
-    for path, key in (("/native/trainings?limit=500", "trainings"), ("/v1/trainings", "results")):
+    status, body = discovery.request(socket, "GET", "/native/trainings?limit=1000")
+    assert status == 200, body
+    found = {item["id"] for item in body["trainings"]}
+    paged: set[str] = set()
+    path: str | None = "/v1/trainings"
+    while path is not None:
         status, body = discovery.request(socket, "GET", path)
         assert status == 200, body
-        ids.add(frozenset(item["id"] for item in body[key]))
-    (found,) = ids  # both tell of the same
+        paged |= {item["id"] for item in body["results"]}
+        path = body["next"] and body["next"].removeprefix("http://engine")
+    assert paged == found
     return set(found)
 
 
