@@ -70,6 +70,7 @@ def main(target: Path) -> int:
             lab.open(server.write_notebook("digits", *CELLS))
             lab.run_cell(0)
             lab.run_cell(1)
+            lab.command("application:toggle-left-area")
             panel = lab.panel(1)
             panel.wait_status("succeeded", 120)
             panel.wait_drawn()

@@ -79,7 +79,7 @@ def test_from_the_form_to_the_table(page_of_own, lab_server, engine) -> None:
     resumed = panel.training_id()
     until(lambda: panel.num_points("loss/train") == 120, "one curve over both runs")
     assert panel.curves()["loss/train"].x == list(range(120))
-    expect(panel.part(".jx-messages")).to_contain_text(f"Resumed from …{first[-6:]} at step 59.")
+    expect(panel.part(".jx-messages")).to_contain_text(f"Resumed from {first[:10]} at step 59.")
     assert engine.get(f"/native/trainings/{resumed}")["resumed_from"]["id"] == first
     panel.root.get_by_role("button", name="Show it").click()
     before = PanelPage(panel.part(".jx-before .jx-panel"))

@@ -90,3 +90,8 @@ export function formatBytes(bytes: number): string {
 function pad(value: number): string {
   return String(value).padStart(2, '0');
 }
+
+/** The beginning of an id that tells it from others; `%training` takes it. Ids begin with their time, to the millisecond here. */
+export function shortId(id: string): string {
+  return id.slice(0, 10);
+}

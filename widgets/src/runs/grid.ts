@@ -2,6 +2,7 @@
 // is edited.
 
 import { button, element } from '../core/dom';
+import { shortId } from '../core/format';
 import { isEnded } from '../training/labels';
 import type { Training } from '../wire';
 import type { Column } from './columns';
@@ -175,7 +176,7 @@ export class Grid {
       element('td', {}, box),
       element('td', {}, chip),
       element('td', {}, name),
-      element('td', { class: 'jx-runid', text: `…${training.id.slice(-6)}`, title: training.id }),
+      element('td', { class: 'jx-runid', text: shortId(training.id), title: training.id }),
       ...cells,
       tags,
       notes

@@ -3,6 +3,7 @@
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
+import { shortId } from '../core/format';
 import type { Training } from '../wire';
 import { changesOf, fieldsOf, type RerunField, type VersionSchema } from './rerun_fields';
 
@@ -101,7 +102,7 @@ export class RerunForm {
     this.node.replaceChildren(
       element('div', {
         class: 'jx-again-title',
-        text: `Run ${training.name} …${training.id.slice(-6)} again`,
+        text: `Run ${training.name} ${shortId(training.id)} again`,
       }),
       rows.length > 0
         ? element('div', { class: 'jx-again-inputs' }, ...rows)

@@ -2,7 +2,7 @@
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
-import { formatAbout, formatClock, formatCount } from '../core/format';
+import { formatAbout, formatClock, formatCount, shortId } from '../core/format';
 import type { StopStage, Training } from '../wire';
 import { checkpointText, isEnded, isResumable } from './labels';
 import type { TrainingFeedState } from './training_feed';
@@ -117,7 +117,7 @@ export class Header {
     const ended = isEnded(status);
     this.#canceling &&= !ended;
     setText(this.#name, training.name || training.model || 'training');
-    setText(this.#id, training.id.slice(0, 8));
+    setText(this.#id, shortId(training.id));
     this.#id.title = training.id;
     const stopping = !ended && (stop !== null || this.#canceling);
     this.#chip.dataset.status = stopping ? 'stopping' : status;

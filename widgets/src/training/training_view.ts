@@ -6,7 +6,7 @@ import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { ERROR_STYLES } from '../core/error_styles';
 import { messageOf } from '../core/errors';
-import { formatCount, formatDuration } from '../core/format';
+import { formatCount, formatDuration, shortId } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
@@ -249,7 +249,7 @@ class TrainingView {
   }
 
   #drawBlank(state: TrainingFeedState | null): void {
-    const id = this.#options.trainingId.slice(0, 8);
+    const id = shortId(this.#options.trainingId);
     const text = !state
       ? `Training ${id}: not connected, and nothing is known of it here.`
       : state.kind === 'unavailable'
@@ -310,7 +310,7 @@ class TrainingView {
   }
 
   #resumedLine({ id, step }: ResumedFrom): Message {
-    const text = `Resumed from …${id.slice(-6)} at step ${formatCount(step)}.`;
+    const text = `Resumed from ${shortId(id)} at step ${formatCount(step)}.`;
     return {
       tone: 'info',
       text,
