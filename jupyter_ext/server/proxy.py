@@ -167,15 +167,19 @@ async def _resend(
 async def _connect(socket_path: str, target: str) -> ClientConnection:
     peer = await asyncio.to_thread(private_sockets.connect, socket_path, CONNECT_TIMEOUT_S)
     peer.setblocking(False)
-    return await connect(
-        f"ws://engine{target}",
-        sock=peer,
-        proxy=None,
-        compression=None,
-        max_size=MAX_MESSAGE_BYTES,
-        max_queue=MAX_QUEUED_MESSAGES,
-        # The page's connection is watched by Jupyter; a Unix socket tells by itself when its peer has ended.
-        ping_interval=None,
-        close_timeout=2,
-        user_agent_header=None,
-    )
+    try:
+        return await connect(
+            f"ws://engine{target}",
+            sock=peer,
+            proxy=None,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            max_queue=MAX_QUEUED_MESSAGES,
+            # The page's connection is watched by Jupyter; a Unix socket tells by itself when its peer has ended.
+            ping_interval=None,
+            close_timeout=2,
+            user_agent_header=None,
+        )
+    except BaseException:
+        peer.close()
+        raise

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
-from websockets.asyncio.client import connect as Connection  # noqa: N812  it is a class
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_connection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from jupyter_ext.errors import EngineError, ProtocolMismatch, UnknownId
@@ -19,8 +21,9 @@ _CONNECT_TIMEOUT_S = 5.0
 _NOT_FOUND_CODE = 4404
 
 
-def connect(socket_path: str, path: str) -> Connection:
-    """Return a connection to a stream of the engine's, to be used with `async with`.
+@asynccontextmanager
+async def connect(socket_path: str, path: str) -> AsyncIterator[ClientConnection]:
+    """Connect to a stream of the engine's, and close the connection at the end.
 
     Args:
         socket_path: The engine's socket.
@@ -28,9 +31,15 @@ def connect(socket_path: str, path: str) -> Connection:
     """
     peer = private_sockets.connect(socket_path, _CONNECT_TIMEOUT_S)
     peer.setblocking(False)
-    return Connection(
-        f"ws://engine{path}", sock=peer, max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
-    )
+    try:
+        connection = await open_connection(
+            f"ws://engine{path}", sock=peer, max_size=_MAX_MESSAGE_BYTES, compression=None, proxy=None
+        )
+    except BaseException:
+        peer.close()
+        raise
+    async with connection:
+        yield connection
 
 
 async def messages(

@@ -192,8 +192,9 @@ def test_what_left_the_session_of_a_killed_shim_is_found(
     (run_dir / "code" / "code.py").write_text(text)
     shim = begin_shim(run_dir, started)
     until((run_dir / "began").exists, "the worker")
-    below = set(processes.descendants(shim.pid))
-    assert len(below) > 1
+    below = until(
+        lambda: found if len(found := set(processes.descendants(shim.pid))) > 1 else None, "a child"
+    )
     os.kill(shim.pid, signal.SIGKILL)
     shim.wait()
     ended = ending(ShimProcess(run_dir))
