@@ -94,13 +94,14 @@ def changes(modules: Iterable[types.ModuleType]) -> list[str]:
     notices = []
     for module in modules:
         file = getattr(module, "__file__", None)
-        if _is_library(module) or not isinstance(file, str) or not is_importable(module):
+        is_ours = module.__name__.partition(".")[0] == "jupyter_ext"
+        if is_ours or _is_library(module) or not isinstance(file, str) or not is_importable(module):
             continue
         try:
             with open(file, encoding="utf-8") as opened:
                 tree = ast.parse(opened.read())
-        except (OSError, SyntaxError, ValueError):
-            continue
+        except (OSError, SyntaxError, ValueError, RecursionError, SystemError):
+            continue  # what cannot be read cannot be compared
         found = _changed_names(module, tree, file)
         if found:
             more = f" and {len(found) - _MAX_TOLD} more" if len(found) > _MAX_TOLD else ""
