@@ -116,8 +116,11 @@ def test_a_model_is_debugged_from_its_cell_to_the_end_of_its_session(lab, engine
     assert lab.kernel_status() == "busy"
     expect(training.get_by_role("button", name="Cancel")).to_be_hidden()
     lab.interrupt_kernel()
-    still = lab.output_data(notebook.place("train"))
-    assert "<polyline" in "".join(still["image/svg+xml"])
+    until(
+        lambda: "<polyline" in "".join(lab.output_data(notebook.place("train"))["image/svg+xml"]),
+        "the picture of the curve as it ended",
+        40,
+    )
 
     expect(notebook.run("fail").first).to_contain_text("ValueError: the scores are not numbers")
     view = notebook.view("code")
