@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -166,21 +167,22 @@ class DebugSessionsAPI:
 
 
 async def _send_all(socket: WebSocket, events: SessionEvents) -> None:
-    async for event in events.events():
-        if isinstance(event, DebugSession):
-            message: Any = SessionMessage(session=event)
-        elif isinstance(event, Printed):
-            text = event.data.decode(errors="replace")
-            message = SessionLog(
-                stream=event.stream,
-                offset=event.offset,
-                next_offset=event.next_offset,
-                skipped=event.skipped,
-                text=text,
-            )
-        else:
-            message = SessionEnd(exit=event)
-        await send_json(socket, message.model_dump(mode="json"))
+    async with contextlib.aclosing(events.events()) as stream:
+        async for event in stream:
+            if isinstance(event, DebugSession):
+                message: Any = SessionMessage(session=event)
+            elif isinstance(event, Printed):
+                text = event.data.decode(errors="replace")
+                message = SessionLog(
+                    stream=event.stream,
+                    offset=event.offset,
+                    next_offset=event.next_offset,
+                    skipped=event.skipped,
+                    text=text,
+                )
+            else:
+                message = SessionEnd(exit=event)
+            await send_json(socket, message.model_dump(mode="json"))
 
 
 def _launch_of(body: dict[str, Any], python: str) -> SessionLaunch:

@@ -6,6 +6,7 @@ Source: docs/architecture/02-wire.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Literal
 
@@ -172,12 +173,13 @@ class NativeAPI:
 
 
 async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
-    async for message in stream.messages():
-        if isinstance(message, bytes):
-            await socket.send_bytes(message)
-        else:
-            await socket.send_text(message)
-        await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
+    async with contextlib.aclosing(stream.messages()) as messages:
+        async for message in messages:
+            if isinstance(message, bytes):
+                await socket.send_bytes(message)
+            else:
+                await socket.send_text(message)
+            await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
 
 
 def _made_in(request: Request) -> MadeIn | None:
