@@ -17,6 +17,7 @@ import psutil
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
 from jupyter_ext.engine.api.native.engine import EngineAPI
+from jupyter_ext.engine.api.native.lists import ListsAPI, Watching
 from jupyter_ext.engine.assembly.models import ModelsPart
 from jupyter_ext.engine.assembly.part import Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
@@ -27,6 +28,7 @@ from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.protocol.lists import EngineSummary, ListName
 from jupyter_ext.protocol.trainings import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -65,10 +67,14 @@ class Engine:
         )
         sessions = SessionsPart(where, self.environments)
         self._parts: tuple[Part, ...] = (trainings, models, sessions)
-        apis = [api for part in self._parts for api in part.apis]
-        self.ports = Ports(
-            settings, where.token_file, trainings.links, [*apis, EngineAPI(self)], models.pieces
-        )
+        watches: dict[ListName, Watching] = {
+            "trainings": trainings.watch,
+            "sessions": sessions.watch,
+            "models": models.watch,
+        }
+        lists = ListsAPI(trainings.list, sessions.sessions, models.router, watches, self._summary)
+        self.apis = (*(api for part in self._parts for api in part.apis), lists, EngineAPI(self))
+        self.ports = Ports(settings, where.token_file, trainings.links, list(self.apis), models.pieces)
 
     @property
     def work(self) -> Work:
@@ -97,6 +103,10 @@ class Engine:
             problems=health.lines(),
             environments=self.environments.describe(),
         )
+
+    def _summary(self) -> EngineSummary:
+        memory_mib = self._process.memory_info().rss / 2**20
+        return EngineSummary(version=__version__, memory_mib=round(memory_mib), problems=health.lines())
 
     def end(self, reason: str) -> None:
         """Begin to end; trainings go on."""

@@ -40,6 +40,7 @@ TABLE = (
     _row("read", "WEBSOCKET", "/native/trainings/ID/stream"),
     _row("read", "WEBSOCKET", "/native/sessions/ID/stream"),
     _row("read", "WEBSOCKET", "/native/models/stream"),
+    _row("read", "WEBSOCKET", "/native/lists/stream"),
     # A key with which webhooks and links could be forged.
     _row("execute", ANY, "/v1/webhooks/.*"),
     _row("read", SAFE, "/.*"),

@@ -235,6 +235,10 @@ class TrainingService:
         """Return a training that is not over as it is held here, or `None`."""
         return self._records.get(training_id)
 
+    def running(self) -> list[Training]:
+        """Return the trainings that are not over, the oldest first; no predictions."""
+        return [record.resource() for record in self._records.values() if record.kind == "training"]
+
     def forget(self, training_id: str) -> None:
         """Close what is held of a training that is over; its files can then go."""
         self._stores.forget(training_id)
