@@ -66,6 +66,7 @@ class Engine:
             self._own_urls,
         )
         sessions = SessionsPart(where, self.environments)
+        self._trainings, self._models = trainings, models
         self._parts: tuple[Part, ...] = (trainings, models, sessions)
         watches: dict[ListName, Watching] = {
             "trainings": trainings.watch,
@@ -105,8 +106,13 @@ class Engine:
         )
 
     def _summary(self) -> EngineSummary:
-        memory_mib = self._process.memory_info().rss / 2**20
-        return EngineSummary(version=__version__, memory_mib=round(memory_mib), problems=health.lines())
+        return EngineSummary(
+            version=__version__,
+            memory_mib=round(self._process.memory_info().rss / 2**20),
+            trainings_mib=round(self._trainings.memory_mib),
+            models_mib=round(self._models.memory_mib),
+            problems=health.lines(),
+        )
 
     def end(self, reason: str) -> None:
         """Begin to end; trainings go on."""

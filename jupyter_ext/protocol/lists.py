@@ -25,11 +25,14 @@ class TrainingsPage(Resource):
 
 
 class EngineSummary(Resource):
-    """What an engine says of itself as often as it changes. `problems` are what is worked around, one line each."""
+    """What an engine says of itself. Memory of its own, of the trainings that run and of the models that are loaded, MiB."""
 
     version: str
     memory_mib: float
+    trainings_mib: float = 0
+    models_mib: float = 0
     problems: list[str] = Field(default_factory=list)
+    """What is worked around, one line each."""
 
 
 class ListsMessage(Resource):

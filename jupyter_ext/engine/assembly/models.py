@@ -76,6 +76,11 @@ class ModelsPart:
             *self.pieces,
         )
 
+    @property
+    def memory_mib(self) -> float:
+        """Return what the models that are loaded take."""
+        return self._local.host_bytes / 2**20
+
     def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:
         """Hear which models have news."""
         return self._pubsub.watch(wake)

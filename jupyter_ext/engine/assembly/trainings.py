@@ -114,6 +114,11 @@ class TrainingsPart:
             SourcesAPI(),
         )
 
+    @property
+    def memory_mib(self) -> float:
+        """Return what the trainings that run were last seen to take."""
+        return self._trainings.memory_mib
+
     def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:
         """Hear which trainings have news."""
         return self._pubsub.watch(wake)

@@ -474,10 +474,12 @@ export interface TrainingsPage {
   counts: { [key: string]: number };
 }
 
-/** What an engine says of itself as often as it changes. `problems` are what is worked around, one line each. */
+/** What an engine says of itself. Memory of its own, of the trainings that run and of the models that are loaded, MiB. */
 export interface EngineSummary {
   version: string;
   memory_mib: number;
+  trainings_mib: number;
+  models_mib: number;
   problems: string[];
 }
 

@@ -9,6 +9,7 @@ Source: docs/architecture/02-wire.md, "Lists".
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
@@ -130,26 +131,36 @@ class ListsAPI:
         return [WebSocketRoute("/native/lists/stream", self.stream)]
 
     async def stream(self, socket: WebSocket) -> None:
-        """Send the lists named in `lists` (all, if it is absent), then what changes. It keeps no idle engine alive."""
+        """Send the lists named in `lists` (all, if it is absent), then what changes; with `quiet=1` only what `news_of` names.
+
+        It keeps no idle engine alive.
+        """
         await socket.accept()
         names = [name for name in socket.query_params.get("lists", ",".join(LIST_NAMES)).split(",") if name]
-        await send_until_gone(socket, lambda: self._send(socket, names))
+        is_quiet = socket.query_params.get("quiet") == "1"
+        await send_until_gone(socket, lambda: self._send(socket, names, is_quiet))
 
-    async def _send(self, socket: WebSocket, names: list[str]) -> None:
+    async def _send(self, socket: WebSocket, names: list[str], is_quiet: bool) -> None:
         lists = {name: self._list(name) for name in names}
         wake = asyncio.Event()
         with ExitStack() as watching:
             watches = {name: watching.enter_context(one.watch(wake)) for name, one in lists.items()}
             first = await self._first(names)
             await send_json(socket, first.model_dump(mode="json"))
-            told = first.engine
+            news: dict[str, object] = {}
+            looked_at = time.monotonic()
             while True:
                 for name, watch in watches.items():
                     for id in watch.take():
-                        await send_json(socket, (await lists[name].change(id)).model_dump(mode="json"))
-                if (engine := self._engine()) != told:
-                    told = engine
-                    await send_json(socket, EngineChanged(engine=engine).model_dump(mode="json"))
+                        message = await lists[name].change(id)
+                        if not is_quiet or news.get(id) != news_of(message):
+                            await send_json(socket, message.model_dump(mode="json"))
+                        news[id] = news_of(message)
+                if time.monotonic() - looked_at >= ENGINE_INTERVAL_S:
+                    looked_at = time.monotonic()
+                    if (engine := self._engine()) != first.engine:
+                        first.engine = engine
+                        await send_json(socket, EngineChanged(engine=engine).model_dump(mode="json"))
                 await asyncio.sleep(INTERVAL_S)
                 await _within(wake.wait(), ENGINE_INTERVAL_S)
                 wake.clear()
@@ -173,6 +184,19 @@ class ListsAPI:
         raise Problem(
             422, "Invalid value", f"There is no list {name[:40]!r}; there are {', '.join(LIST_NAMES)}."
         )
+
+
+def news_of(message: BaseModel) -> object:
+    """Return what of a change a viewer wants to know who does not look: ends, failures, loads; no progress."""
+    match message:
+        case TrainingChanged(training=training):
+            return training.status, len(training.notices)
+        case SessionChanged(session=session):
+            return session.status, session.failure is not None and session.failure.at
+        case ModelChanged(model=model):
+            return model.state, model.transfer and model.transfer.status, model.error
+        case _:
+            return None
 
 
 async def _within(waiting: Awaitable[object], seconds: float) -> None:
