@@ -464,6 +464,7 @@ export interface LaunchForm {
   notice: string;
   missing: string[];
   cwd: string | null;
+  python: string;
 }
 
 export type StreamMessage = Hello | State | Series | Log | Reset | End;
