@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Unpack
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
 from jupyter_ext.client.capture.large import keep_in
 from jupyter_ext.client.requests.caller_context import origin
@@ -67,7 +67,7 @@ class AsyncClient:
         """
         bundle, values = with_inputs(bundle, inputs)
         keep_in(bundle.large.values(), self.transport.where.blobs_dir)
-        made_in = {name: value for name, value in origin().items() if name != "environ"}
+        made_in = {name: value for name, value in origin().items() if name in ("python", "cwd", "sys_path")}
         version = await self.transport.ask(
             "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.requests import answer, json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
+from jupyter_ext.engine.api.native.sources import is_json, read_source, session_bundle
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents, Stream
 from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionLaunch
 from jupyter_ext.engine.sessions.pending_code import MAX_BUNDLE_BYTES
@@ -67,7 +68,18 @@ class DebugSessionsAPI:
         ]
 
     async def add_code(self, request: Request) -> Response:
-        """Keep a bundle of code until a session takes it: 201."""
+        """Keep a bundle of code, or what a page says of a source, until a session takes it: 201."""
+        if is_json(request):
+            source = await read_source(request)
+            bundle = await session_bundle(source)
+            content = {
+                "id": await self._sessions.add_code(bundle.data),
+                "name": bundle.name,
+                "missing": bundle.unknown_names,
+                "cwd": source.directory,
+                "python": source.interpreter,
+            }
+            return answer(content, 201)
         if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; send larger data with a call.")
         return answer({"id": await self._sessions.add_code(await request.body())}, 201)

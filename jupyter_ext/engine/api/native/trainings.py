@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.native.sources import is_json, made_in_of, read_source, training_bundle
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
@@ -66,10 +67,17 @@ class NativeAPI:
         ]
 
     async def add_version(self, request: Request) -> Response:
-        """Keep a code bundle: 201."""
+        """Keep a code bundle, or what a page without a kernel says of a source: 201."""
+        if is_json(request):
+            source = await read_source(request)
+            bundle, made_in = (await training_bundle(source)).data, made_in_of(source)
+            return await self._keep_version(bundle, made_in)
         if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; load larger data inside train().")
-        version = await self._trainings.add_version(await request.body(), _made_in(request))
+        return await self._keep_version(await request.body(), _made_in(request))
+
+    async def _keep_version(self, bundle: bytes, made_in: MadeIn | None) -> Response:
+        version = await self._trainings.add_version(bundle, made_in)
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
 
