@@ -62,7 +62,8 @@ class LaunchForm(Resource):
         line: What one would type to start the same.
         notice: What its user is told of it.
         missing: Names of the notebook that only its kernel has.
-        cwd: The directory that it is to run in.
+        cwd: The directory that it is to run in; `None` for one of its own.
+        python: The interpreter that it is to run in.
     """
 
     name: str
@@ -74,6 +75,7 @@ class LaunchForm(Resource):
     notice: str = ""
     missing: list[str]
     cwd: str | None = None
+    python: str
 
 
 class CheckedInputs(Resource):

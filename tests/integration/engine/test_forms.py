@@ -89,7 +89,8 @@ def test_files_and_cog_folders_are_started_from_their_path(ask: Callable[..., An
     )
     form = ask("POST", "/native/forms", {"path": "fit.py", "cwd": str(tmp_path), "input": {"lr": ".5"}})
     assert (form["name"], form["values"], form["line"]) == ("fit", {"lr": 0.5}, "%train fit.py -i lr=0.5")
-    version = ask("POST", "/native/versions", {"path": str(script), "python": sys.executable})
+    assert form["python"] == sys.executable
+    version = ask("POST", "/native/versions", {"path": str(script), "python": "python"})
     training = ended(ask, start(ask, version, form["values"], cwd=form["cwd"])["id"])
     assert training["status"] == "succeeded", training["error"]
     assert "lr 0.5" in ask("GET", f"/native/trainings/{training['id']}/logs?tail=5")["text"]

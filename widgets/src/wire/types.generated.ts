@@ -466,6 +466,7 @@ export interface LaunchForm {
   notice: string;
   missing: string[];
   cwd: string | null;
+  python: string;
 }
 
 /** The newest trainings and all that are not over; `counts` is of all there are, by status. */

@@ -72,8 +72,14 @@ class DebugSessionsAPI:
         if is_json(request):
             source = await read_source(request)
             bundle = await session_bundle(source)
-            content = {"name": bundle.name, "missing": bundle.unknown_names, "cwd": source.directory}
-            return answer({"id": await self._sessions.add_code(bundle.data), **content}, 201)
+            content = {
+                "id": await self._sessions.add_code(bundle.data),
+                "name": bundle.name,
+                "missing": bundle.unknown_names,
+                "cwd": source.directory,
+                "python": source.interpreter,
+            }
+            return answer(content, 201)
         if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; send larger data with a call.")
         return answer({"id": await self._sessions.add_code(await request.body())}, 201)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class Source(BaseModel):
         before: The cells above it, whose imports, definitions and literals it may use.
         name: What to call the run; by default what the file, the folder or the cell's magic line says.
         cwd: Directory that it runs in.
-        python: Interpreter that it runs in.
+        python: Interpreter that it runs in; where it is no absolute path, the engine's own.
         input: What the form's controls hold, by the input's name.
     """
 
@@ -77,6 +78,12 @@ class Source(BaseModel):
         if self.cwd is None and self.path is None:
             return None
         return str(self.file.parent if self.cwd is None else Path(self.cwd).expanduser())
+
+    @property
+    def interpreter(self) -> str:
+        """Where it runs: an interpreter's path, or this one, which a kernel spec calls `python`."""
+        named = self.python or ""
+        return named if os.path.isabs(named) else sys.executable
 
     @property
     def cell(self) -> Cell:
@@ -122,9 +129,7 @@ def is_json(request: Request) -> bool:
 
 def made_in_of(source: Source) -> MadeIn | None:
     """Return where a source is from, as far as it says."""
-    if source.python is None or source.directory is None:
-        return None
-    return MadeIn(source.python, source.directory)
+    return None if source.directory is None else MadeIn(source.interpreter, source.directory)
 
 
 async def training_bundle(source: Source) -> Bundle:
@@ -174,6 +179,7 @@ def _form(source: Source) -> LaunchForm:
         notice=bundle.notice,
         missing=list(bundle.unknown_names),
         cwd=source.directory,
+        python=source.interpreter,
     )
 
 
