@@ -4,22 +4,12 @@
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import { messageOf } from '../core/errors';
-import { type OpenStream, ProblemError, type Transport } from '../transport/transport';
-import type {
-  DebugSession,
-  EngineSummary,
-  ListName,
-  ListsStreamMessage,
-  LocalModel,
-  ModelPage,
-  Training,
-} from '../wire';
+import { jsonOf, type OpenStream, type Transport } from '../transport/transport';
+import type { ListName, ListsStreamMessage, LocalModel, ModelPage } from '../wire';
+import { ListsData } from './lists_data';
 
 /** `stopped`: no engine runs, and none is started because somebody looks. */
 export type ListsState = 'idle' | 'connecting' | 'live' | 'reconnecting' | 'stopped' | 'starting';
-
-/** The machine, without its models; bytes. */
-export type Machine = Omit<ModelPage, 'models'>;
 
 /** What has changed, for who keeps something of it. `null` is everything. */
 export type ListsChange = Exclude<ListsStreamMessage, { kind: 'lists' | 'engine' }> | null;
@@ -29,41 +19,45 @@ export type Closeness = 'all' | 'news';
 
 /** Somebody who looks. */
 export interface Follower {
-  /** Look on, or look away; nothing is heard then. */
-  look(closeness: Closeness | null): void;
+  /**
+   * Look on, or look away; nothing is heard then.
+   *
+   * @param needsEngine Whether an engine is started, once, where none runs: an output is looked at that needs it.
+   */
+  look(closeness: Closeness | null, needsEngine?: boolean): void;
 }
 
 /** While nobody starts an engine, it is looked for so often, as long as somebody looks. */
 const LOOK_MS = 3_000;
+/** After a model's state changed, the machine's free memory is asked for again, but not more often than this. */
+const MACHINE_MS = 400;
 /** Those who look away and back within this time, as when tabs are switched, keep the stream. */
 const LINGER_MS = 200;
 
 interface Following {
   names: readonly ListName[];
   closeness: Closeness | null;
+  needsEngine: boolean;
   onChange(change: ListsChange): void;
 }
 
 const feeds = new WeakMap<Transport, ListsFeed>();
 
 export class ListsFeed {
+  /** What is known. */
+  readonly data = new ListsData();
   readonly #transport: Transport;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
   readonly #followers = new Set<Following>();
-  readonly #trainings = new Map<string, Training>();
-  readonly #sessions = new Map<string, DebugSession>();
-  readonly #models = new Map<string, LocalModel>();
-  #counts: Record<string, number> = {};
-  #machine: Machine | null = null;
-  #engine: EngineSummary | null = null;
   #state: ListsState = 'idle';
   #reason = '';
   #query = '';
   #stream: OpenStream | null = null;
   #cancelTimer: (() => void) | null = null;
   #cancelLinger: (() => void) | null = null;
-  #version = 0;
+  #cancelMachine: (() => void) | null = null;
+  #isConnecting = false;
 
   /** @param clock Of the browser, replaced in tests. */
   constructor(transport: Transport, clock: Clock = BROWSER_CLOCK) {
@@ -91,37 +85,6 @@ export class ListsFeed {
     return this.#reason;
   }
 
-  /** Grows when a training appeared, is gone, or has another status: what pages of trainings depend on. */
-  get version(): number {
-    return this.#version;
-  }
-
-  /** Trainings by id: the newest hundred at the stream's beginning, all that run, and all that changed since. */
-  get trainings(): ReadonlyMap<string, Training> {
-    return this.#trainings;
-  }
-
-  get sessions(): ReadonlyMap<string, DebugSession> {
-    return this.#sessions;
-  }
-
-  get models(): ReadonlyMap<string, LocalModel> {
-    return this.#models;
-  }
-
-  /** How many trainings there are, by status. */
-  get counts(): Readonly<Record<string, number>> {
-    return this.#counts;
-  }
-
-  get machine(): Machine | null {
-    return this.#machine;
-  }
-
-  get engine(): EngineSummary | null {
-    return this.#engine;
-  }
-
   /**
    * Take part; nothing is heard until `look`.
    *
@@ -130,31 +93,27 @@ export class ListsFeed {
    * @param signal Ends it.
    */
   follow(names: readonly ListName[], onChange: (change: ListsChange) => void, signal: AbortSignal): Follower {
-    const following: Following = { names, closeness: null, onChange };
+    const following: Following = { names, closeness: null, needsEngine: false, onChange };
     this.#followers.add(following);
     signal.addEventListener('abort', () => {
       this.#followers.delete(following);
       this.#plan();
     });
     return {
-      look: closeness => {
+      look: (closeness, needsEngine = false) => {
         if (following.closeness !== closeness && !signal.aborted) {
           following.closeness = closeness;
+          following.needsEngine = needsEngine;
           this.#plan();
         }
       },
     };
   }
 
-  /** Put in what an answer said, without waiting for the stream. */
+  /** Put in what an answer said of a model, without waiting for the stream. */
   putModel(model: LocalModel): void {
-    this.#models.set(model.id, model);
+    this.data.models.set(model.id, model);
     this.#tell({ kind: 'model', model });
-  }
-
-  putMachine(machine: Machine): void {
-    this.#machine = machine;
-    this.#tell(null);
   }
 
   /** Try at once: somebody knows, or has reason to think, that an engine runs now. */
@@ -170,11 +129,8 @@ export class ListsFeed {
     this.#stopTimer();
     this.#set('starting');
     try {
-      const { status, body } = await this.#transport.request('GET', '/native/engine');
-      if (status !== 200) {
-        const problem = JSON.parse(new TextDecoder().decode(body)) as { detail?: string };
-        throw new ProblemError(status, `HTTP ${status}`, problem.detail ?? '');
-      }
+      jsonOf<unknown>(await this.#transport.request('GET', '/native/engine'));
+      this.#set('connecting');
       this.#open();
     } catch (error) {
       this.#reason = messageOf(error);
@@ -228,34 +184,55 @@ export class ListsFeed {
   }
 
   async #connect(): Promise<void> {
+    if (this.#isConnecting) {
+      return;
+    }
     if (this.#state === 'idle') {
       this.#set('connecting');
     }
-    const running = this.#transport.isEngineRunning;
-    if (running && this.#stream === null && !(await this.#looksRunning())) {
-      return;
+    if (this.#stream === null && this.#transport.isEngineRunning) {
+      this.#isConnecting = true;
+      const isRunning = await this.#looksRunning();
+      this.#isConnecting = false;
+      if (!isRunning) {
+        return;
+      }
     }
-    if (this.#wanted() !== '') {
-      this.#open();
-    }
+    this.#open();
   }
 
   // Whether to open a stream; without an engine it is looked for again later.
   async #looksRunning(): Promise<boolean> {
     try {
       const isRunning = await this.#transport.isEngineRunning?.();
-      if (isRunning === false) {
+      if (isRunning === false && !this.#isNeeded()) {
         this.#reason = '';
         this.#set('stopped');
         this.#lookLater();
+        return false;
       }
-      return isRunning !== false;
+      if (isRunning === false) {
+        void this.start();
+        return false;
+      }
+      return true;
     } catch (error) {
       this.#reason = messageOf(error);
       this.#set('reconnecting');
       this.#retryLater();
       return false;
     }
+  }
+
+  // Whether an output needs an engine that was not started for it yet.
+  #isNeeded(): boolean {
+    const needing = [...this.#followers].filter(
+      ({ closeness, needsEngine }) => closeness !== null && needsEngine
+    );
+    for (const following of needing) {
+      following.needsEngine = false;
+    }
+    return needing.length > 0;
   }
 
   #open(): void {
@@ -301,64 +278,31 @@ export class ListsFeed {
   }
 
   #apply(message: ListsStreamMessage): void {
-    switch (message.kind) {
-      case 'lists':
-        this.#backoff.connected();
-        this.#replace(message);
-        this.#state = 'live';
-        this.#reason = '';
-        this.#tell(null);
-        return;
-      case 'training': {
-        const { training, counts } = message;
-        const before = this.#trainings.get(training.id);
-        this.#trainings.set(training.id, training);
-        this.#counts = counts ?? this.#counts;
-        if (before?.status !== training.status || counts) {
-          this.#version += 1;
-        }
-        break;
-      }
-      case 'session':
-        this.#sessions.set(message.session.id, message.session);
-        break;
-      case 'model':
-        this.#models.set(message.model.id, message.model);
-        break;
-      case 'removed': {
-        const lists = { trainings: this.#trainings, sessions: this.#sessions, models: this.#models };
-        lists[message.list].delete(message.id);
-        this.#counts = message.counts ?? this.#counts;
-        this.#version += 1;
-        break;
-      }
-      case 'engine':
-        this.#engine = message.engine;
-        this.#tell(null);
-        return;
-      default:
-        // A message of a newer engine.
-        message satisfies never;
-        return;
+    if (this.data.apply(message)) {
+      this.#askMachine();
     }
-    this.#tell(message);
+    if (message.kind === 'lists') {
+      this.#backoff.connected();
+      this.#state = 'live';
+      this.#reason = '';
+    }
+    this.#tell(message.kind === 'lists' || message.kind === 'engine' ? null : message);
   }
 
-  #replace({ trainings, sessions, models, engine }: Extract<ListsStreamMessage, { kind: 'lists' }>): void {
-    this.#engine = engine;
-    if (trainings) {
-      fill(this.#trainings, trainings.trainings);
-      this.#counts = trainings.counts;
-      this.#version += 1;
-    }
-    if (sessions) {
-      fill(this.#sessions, sessions);
-    }
-    if (models) {
-      const { models: all, ...machine } = models;
-      fill(this.#models, all);
-      this.#machine = machine;
-    }
+  #askMachine(): void {
+    this.#cancelMachine ??= this.#clock.after(MACHINE_MS, () => {
+      this.#cancelMachine = null;
+      (this.#transport.running ?? this.#transport)
+        .request('GET', '/native/models')
+        .then(jsonOf<ModelPage>)
+        .then(
+          ({ models: _models, ...machine }) => {
+            this.data.machine = machine;
+            this.#tell(null);
+          },
+          () => undefined // the stream tells that the engine is gone
+        );
+    });
   }
 
   #set(state: ListsState): void {
@@ -377,6 +321,8 @@ export class ListsFeed {
   #close(): void {
     const stream = this.#stream;
     this.#stream = null;
+    this.#cancelMachine?.();
+    this.#cancelMachine = null;
     stream?.close();
   }
 
@@ -395,11 +341,4 @@ function covers(query: string, wanted: string): 'exactly' | 'more' | 'no' {
   const names = (of: URLSearchParams) => (of.get('lists') ?? '').split(',');
   const isCloseEnough = !has.has('quiet') || wants.has('quiet');
   return isCloseEnough && names(wants).every(name => names(has).includes(name)) ? 'more' : 'no';
-}
-
-function fill<T extends { id: string }>(map: Map<string, T>, all: readonly T[]): void {
-  map.clear();
-  for (const one of all) {
-    map.set(one.id, one);
-  }
 }
