@@ -13,12 +13,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from jupyter_ext.protocol import media, sessions, trainings
 from jupyter_ext.protocol import models as local_models
-from jupyter_ext.protocol import sessions, trainings
 
 TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire" / "types.generated.ts"
 ALIASES = {
-    **{name: getattr(trainings, name) for name in ("Status", "StopStage", "CauseKind", "MetricValue")},
+    **{
+        name: getattr(trainings, name)
+        for name in ("Status", "StopStage", "CauseKind", "MetricValue", "AlertLevel")
+    },
     **{
         name: getattr(local_models, name)
         for name in ("ModelState", "ModelSource", "TransferPhase", "TransferStatus", "HostState")
@@ -30,11 +33,12 @@ ALIASES = {
 }
 MODELS = (
     "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Extremes", "Checkpoint",
-    "ResumedFrom", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
+    "ResumedFrom", "Alert", "Rule", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 LOCAL_MODELS = (
     "Transfer", "ModelUser", "ModelHost", "Unloaded", "ModelFile", "LocalModel", "ModelPage",
 )  # fmt: skip
+MEDIA = ("MediaItem", "MediaPage")
 SESSIONS = (
     "SessionTurn", "DebugMetric", "DebugTraining", "DebugModel", "SessionFailure", "SessionEntry", "SessionExit",
     "Endpoint", "DebugSession", "SessionMessage", "SessionLog", "SessionEnd",
@@ -87,6 +91,7 @@ def generate() -> str:
     aliases = "\n".join(f"export type {name} = {plain_type_of(alias)};" for name, alias in ALIASES.items())
     interfaces = [interface_of(getattr(trainings, name)) for name in MODELS]
     interfaces += [interface_of(getattr(local_models, name)) for name in LOCAL_MODELS]
+    interfaces += [interface_of(getattr(media, name)) for name in MEDIA]
     interfaces += [interface_of(getattr(sessions, name)) for name in SESSIONS]
     messages = f"export type StreamMessage = {plain_type_of(trainings.StreamMessage)};\n"
     return "\n".join([HEAD, aliases + "\n", *interfaces, messages])
