@@ -115,6 +115,7 @@ export function training(change: Partial<Training> = {}): Training {
     deadline: null,
     checkpoint: null,
     resumed_from: null,
+    started_from: null,
     ...change,
   };
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.api.native.media import MediaAPI
+from jupyter_ext.engine.api.native.sources import SourcesAPI
 from jupyter_ext.engine.api.native.training_list import ListingAPI
 from jupyter_ext.engine.api.native.trainings import NativeAPI
 from jupyter_ext.engine.api.replicate.account import AccountAPI
@@ -109,6 +110,7 @@ class TrainingsPart:
             NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
             ListingAPI(self._list, serializer),
             MediaAPI(self._trainings),
+            SourcesAPI(),
         )
 
     @property

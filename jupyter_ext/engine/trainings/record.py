@@ -31,6 +31,7 @@ from jupyter_ext.protocol.trainings import (
     RecordMode,
     ResumedFrom,
     Rule,
+    StartedFrom,
     Status,
     Stop,
     Training,
@@ -296,6 +297,7 @@ class Record:
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
+            started_from=self._started_from(),
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
@@ -303,6 +305,10 @@ class Record:
             rules=list(self.rules),
             num_media=sum(self.media.values()),
         )
+
+    def _started_from(self) -> StartedFrom | None:
+        place = self.spec.get("started_from")
+        return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
 
     def _last(self) -> dict[str, LastPoint]:
         points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)
