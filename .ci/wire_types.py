@@ -29,7 +29,7 @@ ALIASES = {
     },
 }
 MODELS = (
-    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Extremes", "Checkpoint",
+    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Sweep", "Extremes", "Checkpoint",
     "ResumedFrom", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 LOCAL_MODELS = (

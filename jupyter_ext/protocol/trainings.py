@@ -112,6 +112,13 @@ class ResumedFrom(Resource):
     loaded: bool = False
 
 
+class Sweep(Resource):
+    """The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id."""
+
+    id: str
+    trial: int | None = None
+
+
 class Extremes(Resource):
     """The smallest and the largest finite value of a series."""
 
@@ -163,6 +170,8 @@ class Training(Resource):
     """Places of what was left out here because it is large, such as `input.image` or `last`."""
     tags: list[str] = Field(default_factory=list)
     notes: str = ""
+    workers: int = 1
+    sweep: Sweep | None = None
 
 
 class TrainingPage(Resource):

@@ -33,6 +33,7 @@ class Resumption:
         sys_path: The same import path, where the old run's is known.
         checkpoints: The old run's whole checkpoints, oldest first; the last is the one to go on from.
         notices: Lines about checkpoints that are damaged.
+        workers: As many processes.
     """
 
     training_id: str
@@ -43,6 +44,7 @@ class Resumption:
     sys_path: tuple[str, ...] | None
     checkpoints: list[Checkpoint]
     notices: list[str]
+    workers: int = 1
 
     def resumed_from(self) -> ResumedSpec:
         """Return what the new run's spec.json says of the checkpoint."""
@@ -125,6 +127,7 @@ def plan_resumption(
         None if paths is None else tuple(paths),
         whole,
         damaged,
+        spec.get("workers", 1),
     )
 
 
