@@ -119,6 +119,13 @@ class Sweep(Resource):
     trial: int | None = None
 
 
+class StartedFrom(Resource):
+    """The notebook's cell that a training was started from; the path is empty where it is not known."""
+
+    notebook: str
+    cell: str
+
+
 class Extremes(Resource):
     """The smallest and the largest finite value of a series."""
 
@@ -165,6 +172,7 @@ class Training(Resource):
     silent_s: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    started_from: StartedFrom | None = None
     deadline: str | None = None
     cut: list[str] = Field(default_factory=list)
     """Places of what was left out here because it is large, such as `input.image` or `last`."""

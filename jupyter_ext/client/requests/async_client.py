@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Unpack
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
 from jupyter_ext.client.capture.large import keep_in
 from jupyter_ext.client.requests.caller_context import origin
@@ -77,7 +78,7 @@ class AsyncClient:
     async def add_version(self, bundle: Bundle) -> VersionRef:
         """Keep a bundle with the engine, once."""
         keep_in(bundle.large.values(), self.transport.where.blobs_dir)
-        made_in = {name: value for name, value in origin().items() if name != "environ"}
+        made_in = {name: value for name, value in origin().items() if name in ("python", "cwd", "sys_path")}
         version = await self.transport.ask(
             "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )
@@ -173,9 +174,10 @@ class AsyncClient:
             TimeoutError: It is not, after that many seconds.
         """
         async with asyncio.timeout(timeout_s):
-            async for event in self.follow(training_id, after_seq=None):
-                if event.kind == "end":
-                    break
+            async with contextlib.aclosing(self.follow(training_id, after_seq=None)) as stream:
+                async for event in stream:
+                    if event.kind == "end":
+                        break
         return await self.get(training_id)
 
     async def logs(self, training_id: str, tail: int | None = None) -> str:
@@ -232,7 +234,7 @@ class AsyncClient:
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, 1.5 * pause_s)
 
-    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
+    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncGenerator[Event]:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
         return follow(self.transport.ensure_socket, _path(training_id), after_seq)
 

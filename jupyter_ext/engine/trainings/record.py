@@ -29,6 +29,7 @@ from jupyter_ext.protocol.trainings import (
     Progress,
     RecordMode,
     ResumedFrom,
+    StartedFrom,
     Status,
     Stop,
     Sweep,
@@ -280,12 +281,17 @@ class Record:
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
+            started_from=self._started_from(),
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
             workers=self.spec.get("workers", 1),
             sweep=Sweep.model_validate(self.spec["sweep"]) if "sweep" in self.spec else None,
         )
+
+    def _started_from(self) -> StartedFrom | None:
+        place = self.spec.get("started_from")
+        return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
 
     def _last(self) -> dict[str, LastPoint]:
         points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)

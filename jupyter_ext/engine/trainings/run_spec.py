@@ -41,6 +41,13 @@ class SweepSpec(TypedDict):
     trial: int | None
 
 
+class StartedFromSpec(TypedDict):
+    """The notebook's cell that a run was started from; the path is empty where it is not known."""
+
+    notebook: str
+    cell: str
+
+
 class CapturedSpec(TypedDict):
     """A notebook name that travelled by value."""
 
@@ -63,6 +70,7 @@ class RunSpec(TypedDict):
         workers: How many processes train; one where it is not said.
         sweep: The sweep that it is a trial of, or that it drives.
         returns_path: Whether a prediction's function returns paths of files.
+        started_from: The notebook's cell, where there is one.
     """
 
     id: str
@@ -87,6 +95,7 @@ class RunSpec(TypedDict):
     returns_path: NotRequired[bool]
     workers: NotRequired[int]
     sweep: NotRequired[SweepSpec]
+    started_from: NotRequired[StartedFromSpec]
 
 
 def read_spec(run_dir: Path) -> RunSpec | None:

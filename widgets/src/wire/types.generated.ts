@@ -13,6 +13,7 @@ export type SessionStatus = 'starting' | 'running' | 'ended';
 export type ExitCode = 'requested' | 'inactive' | 'exception' | 'exited' | 'lost' | 'start';
 export type DebugTrainingState = 'running' | 'completed' | 'failed';
 export type SessionStreamMessage = SessionMessage | SessionLog | SessionEnd;
+export type FieldKind = 'text' | 'choice' | 'choices' | 'checkbox' | 'path' | 'paths' | 'list' | 'secret';
 
 /** How far a training says it is. */
 export interface Progress {
@@ -92,6 +93,12 @@ export interface ResumedFrom {
   loaded: boolean;
 }
 
+/** The notebook's cell that a training was started from; the path is empty where it is not known. */
+export interface StartedFrom {
+  notebook: string;
+  cell: string;
+}
+
 /** Where the training can be asked for and canceled. */
 export interface Urls {
   get: string;
@@ -129,6 +136,7 @@ export interface Training {
   silent_s: number | null;
   checkpoint: Checkpoint | null;
   resumed_from: ResumedFrom | null;
+  started_from: StartedFrom | null;
   deadline: string | null;
   cut: string[];
   tags: string[];
@@ -422,6 +430,49 @@ export interface SessionLog {
 export interface SessionEnd {
   kind: 'exit';
   exit: SessionExit;
+}
+
+/** A slider beside a text box; the ends of a `log` one are powers of ten. */
+export interface LaunchSlider {
+  low: number;
+  high: number;
+  step: number;
+  scale: 'integer' | 'linear' | 'log';
+}
+
+/** One input: its control, and what that holds at first. */
+export interface LaunchField {
+  name: string;
+  kind: FieldKind;
+  type_text: string;
+  required: boolean;
+  nullable: boolean;
+  description: string;
+  tooltip: string;
+  placeholder: string;
+  choices: unknown[];
+  slider: LaunchSlider | null;
+  value: unknown;
+}
+
+/** What is wrong with one input. */
+export interface LaunchError {
+  name: string;
+  message: string;
+}
+
+/** What can be started, and with what. */
+export interface LaunchForm {
+  name: string;
+  fields: LaunchField[];
+  takes_any: boolean;
+  values: { [key: string]: unknown };
+  errors: LaunchError[];
+  line: string;
+  notice: string;
+  missing: string[];
+  cwd: string | null;
+  python: string;
 }
 
 export type StreamMessage = Hello | State | Series | Log | Reset | End;
