@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Unpack
+from urllib.parse import quote
 
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
@@ -22,6 +23,7 @@ from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import UnknownId
+from jupyter_ext.protocol.media import MediaItem, MediaPage
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns
 from jupyter_ext.protocol.trainings import EngineInfo, Listening, Training, TrainingPage
 
@@ -212,6 +214,22 @@ class AsyncClient:
             params["buckets"] = str(buckets)
         path = f"/native/trainings/{_path(training_id)}/metrics"
         return decode_columns(await self.transport.ask_bytes("GET", path, params=params))[1]
+
+    async def media(self, training_id: str) -> Sequence[MediaItem]:
+        """Return what a training has logged besides numbers, in the order in which it was stored."""
+        pages: dict[int, Sequence[MediaItem]] = {}
+        after, more = 0, True
+        while more:
+            path = f"/native/trainings/{_path(training_id)}/media"
+            page = MediaPage.model_validate(await self.transport.ask("GET", path, params={"after": after}))
+            pages[after] = page.items
+            after, more = page.next, page.more
+        return [item for page_items in pages.values() for item in page_items]
+
+    async def medium(self, training_id: str, file: str) -> bytes:
+        """Return the bytes of a file of a training's media."""
+        path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
+        return await self.transport.ask_bytes("GET", path)
 
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""
