@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from jupyter_ext.client.trainings.media import MediaList
 
+Ranks = Collection[int] | Literal["all"] | None
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
 
 
@@ -159,7 +160,12 @@ class Training:
         return loop_thread().run(self._client.stacks(self.id))
 
     def columns(
-        self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
+        self,
+        keys: list[str] | None = None,
+        buckets: int | None = None,
+        *,
+        chain: bool = True,
+        ranks: Ranks = None,
     ) -> list[SeriesColumns]:
         """Return metrics as numpy columns, one object per series.
 
@@ -167,11 +173,23 @@ class Training:
             keys: Only these metrics.
             buckets: At most twice so many real points of each series, spikes kept; by default all points.
             chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+            ranks: Of a group of workers, as of `metrics`.
         """
-        return loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+        found = loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+        if ranks is None and self._resource.workers > 1:
+            ranks = (0,)
+        if ranks is None or ranks == "all":
+            return found
+        wanted = {str(rank) for rank in ranks}
+        return [one for one in found if one.rank in wanted or one.key.startswith("system/")]
 
     def metrics(
-        self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
+        self,
+        keys: list[str] | None = None,
+        *,
+        system: bool = False,
+        chain: bool = True,
+        ranks: Ranks = None,
     ) -> pd.DataFrame:
         """Return every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
 
@@ -179,12 +197,16 @@ class Training:
             keys: Only these metrics.
             system: Also CPU and memory of the training's processes.
             chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+            ranks: Of a group of workers, which ranks: numbers, or "all"; by default rank 0. Of one process, all that it has
+                started besides.
         """
         import numpy as np
         import pandas as pd
 
         series = [
-            item for item in self.columns(keys, chain=chain) if system or not item.key.startswith("system/")
+            item
+            for item in self.columns(keys, chain=chain, ranks=ranks)
+            if system or not item.key.startswith("system/")
         ]
         codes = np.repeat(np.arange(len(series)), [len(item.steps) for item in series])
 

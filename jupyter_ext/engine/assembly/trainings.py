@@ -43,8 +43,8 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.record import Record
-from jupyter_ext.engine.trainings.run_monitor import LOCAL, RunMonitor
+from jupyter_ext.engine.trainings.record import LOCAL, Record
+from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.store_cache import StoreCache

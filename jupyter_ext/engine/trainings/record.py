@@ -34,6 +34,7 @@ from jupyter_ext.protocol.trainings import (
     StartedFrom,
     Status,
     Stop,
+    Sweep,
     Training,
     Urls,
     metric_value,
@@ -48,6 +49,8 @@ MAX_KEYS = 500
 MAX_NOTICES = 100
 MAX_NOTICE_CHARS = 2_000
 MAX_STREAMED = 10_000
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
 MAX_ALERTS = 200
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
@@ -125,6 +128,12 @@ class Record:
     def kind(self) -> Literal["training", "prediction"]:
         """What it is; the worker makes no difference."""
         return "prediction" if self.spec.get("kind") == "prediction" else "training"
+
+    @property
+    def computes_here(self) -> bool:
+        """Whether it takes this machine's cores: what drives a sweep only waits."""
+        drives = "sweep" in self.spec and self.spec["sweep"]["trial"] is None
+        return self.spec.get("backend", LOCAL) == LOCAL and not drives
 
     def move(self, then: Status) -> None:
         """Go to another state by the table in `state`."""
@@ -301,6 +310,8 @@ class Record:
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
+            workers=self.spec.get("workers", 1),
+            sweep=Sweep.model_validate(self.spec["sweep"]) if "sweep" in self.spec else None,
             alerts=list(self.alerts),
             rules=list(self.rules),
             num_media=sum(self.media.values()),

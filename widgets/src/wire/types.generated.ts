@@ -67,6 +67,12 @@ export interface LastPoint {
   time: number;
 }
 
+/** The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id. */
+export interface Sweep {
+  id: string;
+  trial: number | null;
+}
+
 /** The smallest and the largest finite value of a series. */
 export interface Extremes {
   min: number;
@@ -158,6 +164,8 @@ export interface Training {
   cut: string[];
   tags: string[];
   notes: string;
+  workers: number;
+  sweep: Sweep | null;
   alerts: Alert[];
   rules: Rule[];
   num_media: number;
