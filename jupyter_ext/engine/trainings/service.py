@@ -172,7 +172,9 @@ class TrainingService:
         origin = CallerContext(
             plan.python, plan.cwd, paths, None if asker is None else asker.environ, plan.cell
         )
-        return await self.create(LaunchRequest(plan.version, plan.given, origin, plan=plan))
+        return await self.create(
+            LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
+        )
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.

@@ -190,7 +190,7 @@ def news_of(message: BaseModel) -> object:
     """Return what of a change a viewer wants to know who does not look: ends, failures, loads; no progress."""
     match message:
         case TrainingChanged(training=training):
-            return training.status, len(training.notices)
+            return training.status, len(training.notices), len(training.alerts)
         case SessionChanged(session=session):
             return session.status, session.failure is not None and session.failure.at
         case ModelChanged(model=model):
