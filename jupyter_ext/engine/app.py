@@ -73,14 +73,16 @@ class Engine:
             "sessions": sessions.watch,
             "models": models.watch,
         }
-        lists = ListsAPI(trainings.list, sessions.sessions, models.router, watches, self._summary)
+        self._lists = lists = ListsAPI(
+            trainings.list, sessions.sessions, models.router, watches, self._summary
+        )
         self.apis = (*(api for part in self._parts for api in part.apis), lists, EngineAPI(self))
         self.ports = Ports(settings, where.token_file, trainings.links, list(self.apis), models.pieces)
 
     @property
     def work(self) -> Work:
         """What there is to do now; while there is any, the engine does not end by itself."""
-        return sum((part.work for part in self._parts), Work())
+        return sum((part.work for part in self._parts), Work(viewers=self._lists.num_viewers))
 
     def info(self) -> EngineInfo:
         """Describe this engine."""

@@ -1,5 +1,6 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { LAZY_VIEWS } from '../../widgets/src/views/lazy';
+import { commandsPlugin } from './commands/plugin';
 import { enginePlugin } from './connection/plugin';
 import { outputPlugin } from './outputs/output_plugin';
 import { panelPlugin } from './panel/plugin';
@@ -9,6 +10,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   enginePlugin,
   tabsPlugin,
   panelPlugin,
+  commandsPlugin,
   ...LAZY_VIEWS.map(outputPlugin),
 ];
 

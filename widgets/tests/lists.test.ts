@@ -160,19 +160,27 @@ test('a person starts the engine, or is told why it does not start', async () =>
   assert.equal(server.open.length, 1);
 });
 
-test('an output that needs the engine starts it once, not again after it has ended', async () => {
+test('an output that is looked at starts the engine, keeps it, and starts it again after it was killed', async () => {
   const { server, clock, feed, follow } = setUp();
   server.isRunning = false;
-  follow('models').look('all', true);
+  const output = follow('models');
+  output.look('all', true);
   await settle();
   assert.deepEqual(server.requests, ['GET /native/engine']);
-  assert.equal(server.open.length, 1);
+  assert.deepEqual(server.open, ['lists=models&keep=1']);
   server.isRunning = server.canStart = false;
-  server.streams[0].handlers.closed(1001);
+  server.streams[0].closed = true;
+  server.streams[0].handlers.closed(1012);
   clock.pass(20_000);
   await settle();
-  assert.equal(feed.state, 'stopped');
-  assert.equal(server.requests.length, 1);
+  assert.deepEqual([feed.state, feed.reason], ['stopped', 'No room for it.']);
+  server.canStart = true;
+  clock.pass(20_000);
+  await settle();
+  assert.deepEqual(server.open, ['lists=models&keep=1']);
+  output.look(null);
+  clock.pass(60_000);
+  assert.deepEqual(server.open, []);
 });
 
 test('what changes is told, and a change of status makes pages of trainings old', async () => {

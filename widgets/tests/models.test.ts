@@ -301,7 +301,7 @@ test('a list shows what was saved until the page has heard of the engine, then w
   assert.equal(feed.machine?.disk_free_bytes, 100 * MIB);
   feed.start();
   await settle();
-  assert.equal(engine.streams[0].path, '/native/lists/stream?lists=models');
+  assert.equal(engine.streams[0].path, '/native/lists/stream?lists=models&keep=1');
   assert.equal(feed.state, 'connecting');
   const first = (models: ModelPage) => ({
     kind: 'lists',

@@ -108,8 +108,11 @@ async def test_an_unknown_list_is_refused(client: AsyncClient) -> None:
     assert (closed.value.rcvd.code, "'cats'" in closed.value.rcvd.reason) == (4422, True)
 
 
-async def test_a_page_that_looks_on_does_not_keep_the_engine(client: AsyncClient) -> None:
+async def test_only_an_output_that_is_looked_at_keeps_the_engine(client: AsyncClient) -> None:
     before = (await client.engine()).viewers
     async with lists(client) as heard:
         await heard.next("lists")
         assert (await client.engine()).viewers == before
+    async with lists(client, "?lists=models&keep=1") as heard:
+        await heard.next("lists")
+        assert (await client.engine()).viewers == before + 1

@@ -1,6 +1,6 @@
 // The lists of a page, kept current by one stream whoever looks at them: tables, side panel, tabs, status bar.
 // The rule: what is shown is what the engine said last. The stream is open only while somebody looks, carries only the
-// lists that are looked at, and never starts an engine.
+// lists that are looked at, and starts no engine unless an output is looked at, which needs one.
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import { messageOf } from '../core/errors';
@@ -22,7 +22,7 @@ export interface Follower {
   /**
    * Look on, or look away; nothing is heard then.
    *
-   * @param needsEngine Whether an engine is started, once, where none runs: an output is looked at that needs it.
+   * @param needsEngine Whether an engine is started where none runs, and kept from ending: an output is looked at.
    */
   look(closeness: Closeness | null, needsEngine?: boolean): void;
 }
@@ -101,7 +101,8 @@ export class ListsFeed {
     });
     return {
       look: (closeness, needsEngine = false) => {
-        if (following.closeness !== closeness && !signal.aborted) {
+        const isOther = following.closeness !== closeness || following.needsEngine !== needsEngine;
+        if (isOther && !signal.aborted) {
           following.closeness = closeness;
           following.needsEngine = needsEngine;
           this.#plan();
@@ -135,7 +136,7 @@ export class ListsFeed {
     } catch (error) {
       this.#reason = messageOf(error);
       this.#set('stopped');
-      this.#lookLater();
+      this.#lookLater(this.#isNeeded() ? this.#backoff.next() : LOOK_MS);
     }
   }
 
@@ -147,7 +148,7 @@ export class ListsFeed {
     }
     const names = [...new Set(active.flatMap(({ names }) => names))].sort();
     const quiet = active.every(({ closeness }) => closeness === 'news');
-    return `lists=${names.join(',')}${quiet ? '&quiet=1' : ''}`;
+    return `lists=${names.join(',')}${quiet ? '&quiet=1' : ''}${this.#isNeeded() ? '&keep=1' : ''}`;
   }
 
   #plan(): void {
@@ -224,15 +225,8 @@ export class ListsFeed {
     }
   }
 
-  // Whether an output needs an engine that was not started for it yet.
   #isNeeded(): boolean {
-    const needing = [...this.#followers].filter(
-      ({ closeness, needsEngine }) => closeness !== null && needsEngine
-    );
-    for (const following of needing) {
-      following.needsEngine = false;
-    }
-    return needing.length > 0;
+    return [...this.#followers].some(({ closeness, needsEngine }) => closeness !== null && needsEngine);
   }
 
   #open(): void {
@@ -340,5 +334,8 @@ function covers(query: string, wanted: string): 'exactly' | 'more' | 'no' {
   const [has, wants] = [query, wanted].map(text => new URLSearchParams(text));
   const names = (of: URLSearchParams) => (of.get('lists') ?? '').split(',');
   const isCloseEnough = !has.has('quiet') || wants.has('quiet');
-  return isCloseEnough && names(wants).every(name => names(has).includes(name)) ? 'more' : 'no';
+  const isKeptEnough = has.has('keep') || !wants.has('keep');
+  return isCloseEnough && isKeptEnough && names(wants).every(name => names(has).includes(name))
+    ? 'more'
+    : 'no';
 }

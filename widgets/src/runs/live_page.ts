@@ -76,7 +76,7 @@ export class LivePage {
   /** Somebody looks, or nobody does. */
   look(inSight: boolean): void {
     this.#inSight = inSight;
-    this.#follower.look(inSight ? 'all' : null);
+    this.#follower.look(inSight ? 'all' : null, inSight);
     if (inSight) {
       void this.#refresh(false);
     }

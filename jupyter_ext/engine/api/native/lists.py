@@ -125,6 +125,7 @@ class ListsAPI:
         self._models = models
         self._watches = watches
         self._engine = engine
+        self.num_viewers = 0
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -133,12 +134,17 @@ class ListsAPI:
     async def stream(self, socket: WebSocket) -> None:
         """Send the lists named in `lists` (all, if it is absent), then what changes; with `quiet=1` only what `news_of` names.
 
-        It keeps no idle engine alive.
+        It keeps an idle engine alive only with `keep=1`: while an output is looked at.
         """
         await socket.accept()
         names = [name for name in socket.query_params.get("lists", ",".join(LIST_NAMES)).split(",") if name]
         is_quiet = socket.query_params.get("quiet") == "1"
-        await send_until_gone(socket, lambda: self._send(socket, names, is_quiet))
+        keeps = socket.query_params.get("keep") == "1"
+        self.num_viewers += keeps
+        try:
+            await send_until_gone(socket, lambda: self._send(socket, names, is_quiet))
+        finally:
+            self.num_viewers -= keeps
 
     async def _send(self, socket: WebSocket, names: list[str], is_quiet: bool) -> None:
         lists = {name: self._list(name) for name in names}
