@@ -79,7 +79,8 @@ class SidePanel {
         trans.__('Open the Table of Trainings'),
         {
           text: trans.__(
-            'Nothing was trained yet. A cell that begins with %%train goes on without the notebook.'
+            'Nothing was trained yet. A cell that begins with %1 goes on without the notebook.',
+            '%%train'
           ),
           button: trans.__('Insert a first training'),
         }

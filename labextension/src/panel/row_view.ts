@@ -4,7 +4,7 @@ import { element, setHidden, setText } from '../../../widgets/src/core/dom';
 import type { Row } from './rows';
 
 const NS = 'http://www.w3.org/2000/svg';
-export const CURVE_WIDTH = 64;
+export const CURVE_WIDTH = 48;
 export const CURVE_HEIGHT = 18;
 
 export class RowView {

@@ -85,7 +85,7 @@ function trainingRow(training: Training, chosen: string, now_ms: number, trans: 
       facts.push(`${Math.floor(100 * progress.fraction)} %`);
     }
     if (progress?.eta_s != null) {
-      facts.push(trans.__('%1 left', formatAbout(progress.eta_s)));
+      facts.push(leftText(progress.eta_s, trans));
     } else if (training.started_at) {
       facts.push(formatClock((now_ms - Date.parse(training.started_at)) / 1000));
     }
@@ -114,6 +114,11 @@ function trainingRow(training: Training, chosen: string, now_ms: number, trans: 
     fraction: isActive ? (progress?.fraction ?? (status === 'processing' ? 'unknown' : null)) : null,
     isActive,
   };
+}
+
+// In a narrow place.
+function leftText(eta_s: number, trans: TranslationBundle): string {
+  return trans.__('%1 left', eta_s < 5 ? '< 5 s' : formatAbout(eta_s));
 }
 
 function statusName(status: Training['status'], trans: TranslationBundle): string {
@@ -186,7 +191,7 @@ function modelRow(model: LocalModel, trans: TranslationBundle): Row {
     facts.push(`${Math.floor(100 * fraction)} %`);
   }
   if (isComing && transfer?.eta_s != null) {
-    facts.push(trans.__('%1 left', formatAbout(transfer.eta_s)));
+    facts.push(leftText(transfer.eta_s, trans));
   }
   const users = model.host?.users.length ?? 0;
   if (users > 0) {

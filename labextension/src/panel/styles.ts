@@ -239,7 +239,7 @@ const CSS = css`
   }
   .jx-side-curve {
     flex: none;
-    width: 64px;
+    width: 48px;
     height: 18px;
     overflow: visible;
   }
