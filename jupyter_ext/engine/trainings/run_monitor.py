@@ -103,7 +103,7 @@ class RunMonitor:
         self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._housekeeping: asyncio.Task[None] | None = None
-        self.starts = StartQueue()
+        self.starts = StartQueue(lambda: len(records))
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._turns: dict[str, asyncio.Event] = {}
@@ -158,7 +158,7 @@ class RunMonitor:
         origin: CallerContext,
         urls: Sequence[str],
         secret: Mapping[str, Any] | None = None,
-    ) -> Training:
+    ) -> None:
         """Hold a run that was made, and have its backend start it in the background.
 
         Args:
@@ -184,7 +184,6 @@ class RunMonitor:
         task = asyncio.create_task(self._start(record, launch, urls), name=name)
         self._followers[name] = task
         task.add_done_callback(lambda _: self._followers.pop(name, None))
-        return record.resource()
 
     async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
         try:
@@ -422,9 +421,11 @@ class RunMonitor:
     def _changed(self, record: Record) -> None:
         self._pubsub.notify(record.id)
 
-    async def persist(self, record: Record) -> None:
-        """Put a run as it is now into the catalog."""
-        await self.put(record.resource())
+    async def persist(self, record: Record) -> Training:
+        """Put a run as it is now into the catalog, and return it so."""
+        training = record.resource()
+        await self.put(training)
+        return training
 
     async def put(self, training: Training) -> None:
         """Put a run as clients see it into the catalog."""

@@ -152,10 +152,11 @@ class TrainingService:
             inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
         with self._monitor.starts.accepting():
             record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
-            await self._persist_new(record)
+            training = await self._persist_new(record)
         if request.webhook is not None:
             self._webhooks.add(record.id, request.webhook)
-        return self._monitor.launch(record, request.origin, urls, secret)
+        self._monitor.launch(record, request.origin, urls, secret)
+        return training
 
     async def resume(
         self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
@@ -212,8 +213,9 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._persist_new(record)
-        return self._monitor.launch(record, origin, ())
+        training = await self._persist_new(record)
+        self._monitor.launch(record, origin, ())
+        return training
 
     async def get(self, training_id: str) -> Training:
         """Return a training.
@@ -297,7 +299,8 @@ class TrainingService:
         Raises:
             Problem: There is none with this id, or its files were deleted.
         """
-        await self.get(training_id)
+        if training_id not in self._records:
+            await self.get(training_id)
         return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
@@ -312,10 +315,10 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
-    async def _persist_new(self, record: Record) -> None:
+    async def _persist_new(self, record: Record) -> Training:
         """Put a new run into the catalog; where that fails, nothing is left of it."""
         try:
-            await self._monitor.persist(record)
+            return await self._monitor.persist(record)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
             raise
