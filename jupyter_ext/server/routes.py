@@ -42,6 +42,8 @@ from jupyter_ext.server.proxy import (
     response_headers,
 )
 
+Seen = Callable[[HTTPServerRequest], None]
+
 AUTH_RESOURCE = "jupyter_ext"
 ENGINE_PREFIX = "/jupyter-ext/engine"
 PROBLEM_TYPE = "application/problem+json"
@@ -95,9 +97,10 @@ class JupyterExtHandler(APIHandler):
 class EngineHandler(JupyterExtHandler):
     """Anything `engine/…` that is not a WebSocket."""
 
-    def initialize(self, engine: EngineProxy) -> None:
+    def initialize(self, engine: EngineProxy, seen: Seen) -> None:
         """Take what the route was given."""
         self.engine = engine
+        self.seen = seen
         self.passing: asyncio.Task[None] | None = None
 
     def on_connection_close(self) -> None:
@@ -159,6 +162,7 @@ class EngineHandler(JupyterExtHandler):
         headers = request_headers(self.request.headers.get_all())
         try:
             async with self.engine.request(method, target, headers, body) as response:
+                self.seen(self.request)
                 await self._send_on(response)
         except EngineError as error:
             self.write_problem(503, str(error))
@@ -203,9 +207,10 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
     auth_resource = AUTH_RESOURCE
     max_message_size = MAX_MESSAGE_BYTES
 
-    def initialize(self, engine: EngineProxy) -> None:
+    def initialize(self, engine: EngineProxy, seen: Seen) -> None:
         """Take what the route was given."""
         self.engine = engine
+        self.seen = seen
         self.upstream: ClientConnection | None = None
         self.pump: asyncio.Task[None] | None = None
 
@@ -229,6 +234,7 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         except (OSError, InvalidHandshake, TimeoutError) as error:
             self._answer_problem(503, f"The engine did not take the connection ({error}); try again.")
             return
+        self.seen(self.request)
         try:
             await super().get(_path)
         finally:
@@ -362,7 +368,11 @@ class WebSocketMatches(PathMatches):
 
 
 def routes(
-    base_url: str, engine: EngineProxy, static_dir: Path, static_files: Callable[[], Mapping[str, object]]
+    base_url: str,
+    engine: EngineProxy,
+    static_dir: Path,
+    static_files: Callable[[], Mapping[str, object]],
+    seen: Seen = lambda _: None,
 ) -> list[Rule]:
     """Make the routes of one server.
 
@@ -371,11 +381,12 @@ def routes(
         engine: The way to the engine.
         static_dir: The folder of the widget's built code.
         static_files: Gives the current names in that folder by role (`panel`, `plotly`).
+        seen: Told each request that was let in and has reached the engine.
     """
     everything = url_path_join(base_url, "jupyter-ext/engine(/.*)")
     return [
-        Rule(WebSocketMatches(everything), EngineWebSocketHandler, {"engine": engine}),
-        Rule(PathMatches(everything), EngineHandler, {"engine": engine}),
+        Rule(WebSocketMatches(everything), EngineWebSocketHandler, {"engine": engine, "seen": seen}),
+        Rule(PathMatches(everything), EngineHandler, {"engine": engine, "seen": seen}),
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/info")),
             InfoHandler,
