@@ -30,7 +30,7 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
-from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
@@ -60,8 +60,6 @@ CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
 _BAR_BYTES, _BAR_LINES = 1 << 16, 100
 """What of an adopted run's log is looked through for progress bars: its beginning and its end."""
-LOCAL = "local"
-"""The backend of a run whose spec names none."""
 
 
 class RunMonitor:
@@ -170,7 +168,7 @@ class RunMonitor:
         """
         record.is_queued, self._turns[record.id] = True, asyncio.Event()
         self.adopt(record)
-        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self.records.values())
+        num_local = sum(other.computes_here for other in self.records.values())
         threads = max(1, usable_cores() // max(1, num_local))
         launch = Launch(
             record.run_dir,
@@ -180,6 +178,7 @@ class RunMonitor:
             origin.sys_path,
             origin.environ,
             secret,
+            record.spec.get("workers", 1),
         )
         name = f"start {record.id}"
         task = asyncio.create_task(self._start(record, launch, urls), name=name)
