@@ -10,7 +10,7 @@ import os
 import struct
 from pathlib import Path
 
-VARIABLE = "JUPYTER_EXT_TESTS_CLOCK"
+VARIABLE = "STEPPED_CLOCK"
 
 _SITE = f"""
 import mmap, os, struct, time

@@ -23,6 +23,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import TypeVar
 
+from jupyter_ext.engine.common.disk import is_disk
 from jupyter_ext.errors import EngineStartError
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ class Database:
         """Have an empty database in memory instead, for as long as the disk takes nothing; nothing of it is kept."""
         await self._run(self._reader, self._close_reading)
         await self._run(self._writer, self._close)
-        self._reader.shutdown()
+        if self._reader is not self._writer:
+            self._reader.shutdown()
         self._reader = self._writer  # one connection has one thread
         await self._run(self._writer, self._open_in_memory)
 
@@ -141,7 +143,7 @@ class Database:
                 self._move_aside(IsADirectoryError(f"{self._path} is a directory"))
         except OSError as error:
             self._unlock()
-            if error.errno not in _DISK_ERRORS.values():
+            if not is_disk(error):
                 raise
             raise self._not_usable(error.strerror or str(error)) from error
         try:
