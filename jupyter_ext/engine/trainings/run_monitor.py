@@ -35,10 +35,11 @@ from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.json_files import remove_unfinished, write_json
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
+from jupyter_ext.worker.sdk import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -425,7 +426,9 @@ class RunMonitor:
         self._let_go(record)
 
     async def _keep_end(self, training: Training, record: Record) -> None:
-        """Keep how a run ended: in its directory, then in the catalog."""
+        """Keep how a run ended: in its directory, then in the catalog; what it left half written goes."""
+        for directory in (record.run_dir, record.run_dir / checkpoint.DIRECTORY):
+            await asyncio.to_thread(remove_unfinished, directory)
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
         )
