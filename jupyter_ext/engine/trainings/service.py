@@ -35,6 +35,7 @@ from jupyter_ext.engine.trainings.launch_request import (
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
@@ -287,6 +288,23 @@ class TrainingService:
             return await self.get(training_id)
         await self._monitor.stop(record)
         return await self.get(training_id)
+
+    async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
+        """Hold a rule against a running training's points.
+
+        Raises:
+            Problem: There is no such training, it is over, or the rule is none.
+        """
+        record = self._records.get(training_id)
+        if record is None:
+            training = await self.get(training_id)
+            raise Problem(
+                409,
+                "Not running",
+                f"Training {training_id} is `{training.status}`; a rule is for one that runs.",
+            )
+        self._monitor.add_rule(record, new_rule(body, len(record.rules)))
+        return record.resource()
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Return a training once it is over, or as it is after that many seconds."""
