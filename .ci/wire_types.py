@@ -13,13 +13,16 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from jupyter_ext.protocol import launch_forms, sessions, trainings
+from jupyter_ext.protocol import launch_forms, media, sessions, trainings
 from jupyter_ext.protocol import models as local_models
 from jupyter_ext.protocol.schema import form_fields
 
 TARGET = Path(__file__).parents[1] / "widgets" / "src" / "wire" / "types.generated.ts"
 ALIASES = {
-    **{name: getattr(trainings, name) for name in ("Status", "StopStage", "CauseKind", "MetricValue")},
+    **{
+        name: getattr(trainings, name)
+        for name in ("Status", "StopStage", "CauseKind", "MetricValue", "AlertLevel")
+    },
     **{
         name: getattr(local_models, name)
         for name in ("ModelState", "ModelSource", "TransferPhase", "TransferStatus", "HostState")
@@ -31,12 +34,13 @@ ALIASES = {
     "FieldKind": form_fields.Kind,
 }
 MODELS = (
-    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Extremes", "Checkpoint",
-    "ResumedFrom", "StartedFrom", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
+    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Sweep", "Extremes", "Checkpoint",
+    "ResumedFrom", "StartedFrom", "Alert", "Rule", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 LOCAL_MODELS = (
     "Transfer", "ModelUser", "ModelHost", "Unloaded", "ModelFile", "LocalModel", "ModelPage",
 )  # fmt: skip
+MEDIA = ("MediaItem", "MediaPage")
 SESSIONS = (
     "SessionTurn", "DebugMetric", "DebugTraining", "DebugModel", "SessionFailure", "SessionEntry", "SessionExit",
     "Endpoint", "DebugSession", "SessionMessage", "SessionLog", "SessionEnd",
@@ -90,6 +94,7 @@ def generate() -> str:
     aliases = "\n".join(f"export type {name} = {plain_type_of(alias)};" for name, alias in ALIASES.items())
     interfaces = [interface_of(getattr(trainings, name)) for name in MODELS]
     interfaces += [interface_of(getattr(local_models, name)) for name in LOCAL_MODELS]
+    interfaces += [interface_of(getattr(media, name)) for name in MEDIA]
     interfaces += [interface_of(getattr(sessions, name)) for name in SESSIONS]
     interfaces += [interface_of(getattr(launch_forms, name)) for name in LAUNCH_FORMS]
     messages = f"export type StreamMessage = {plain_type_of(trainings.StreamMessage)};\n"

@@ -116,6 +116,8 @@ export function training(change: Partial<Training> = {}): Training {
     checkpoint: null,
     resumed_from: null,
     started_from: null,
+    workers: 1,
+    sweep: null,
     ...change,
   };
 }

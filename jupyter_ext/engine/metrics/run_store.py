@@ -83,6 +83,11 @@ class RunStore:
         self._index.close()
 
     @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return self._dir
+
+    @property
     def needs_loading(self) -> bool:
         """Whether to read points may mean to `load` first."""
         return bool(self._files.parts) and not segment_file.is_loaded()
@@ -244,6 +249,15 @@ class RunStore:
     def num_series(self, stream: str) -> int:
         """Count the series of a stream."""
         return self._series.num_series(stream)
+
+    def num_points(self, stream: str) -> dict[str, int]:
+        """Count the points of each series of a stream."""
+        return self._series.num_points(stream)
+
+    @property
+    def log_offset(self) -> int:
+        """How far the log was read, bytes."""
+        return self._log_offset
 
     def series_infos(self, first: int = 0) -> list[SeriesInfo]:
         """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.metrics.series import Point
@@ -16,11 +16,13 @@ from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.progress_parser import ProgressBars
+from jupyter_ext.engine.trainings.rules import read_rules
 from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
+    Alert,
     Captured,
     Cause,
     Checkpoint,
@@ -29,15 +31,19 @@ from jupyter_ext.protocol.trainings import (
     Progress,
     RecordMode,
     ResumedFrom,
+    Rule,
     StartedFrom,
     Status,
     Stop,
+    Sweep,
     Training,
     Urls,
     metric_value,
 )
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 JSON_KEPT_S = 0.2
 """A resource is the same for all viewers for so long, unless there is news."""
@@ -46,6 +52,9 @@ MAX_KEYS = 500
 MAX_NOTICES = 100
 MAX_NOTICE_CHARS = 2_000
 MAX_STREAMED = 10_000
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
+MAX_ALERTS = 200
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
 
@@ -84,6 +93,12 @@ class Record:
     reported_at: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    """What the code or a rule has told, at most `MAX_ALERTS`."""
+    rules: list[Rule] = field(default_factory=list)
+    """What a person asked to be told of, or to be stopped for; `RuleWatch` keeps them."""
+    media: dict[str, int] = field(default_factory=dict)
+    """How many media each stream has stored."""
 
     is_queued: bool = False
     """Whether it still waits for its turn to be started: nothing in its directory can say how it stands."""
@@ -99,6 +114,7 @@ class Record:
     def __post_init__(self) -> None:
         """Take over what the spec says of the time before the run, and the labels that a person gave it."""
         self.labels = Labels.read(self.run_dir)
+        self.rules = read_rules(self.run_dir)
         self.notices += self.spec.get("notices", [])
         resumed = self.spec.get("resumed_from")
         if resumed is not None:
@@ -116,6 +132,12 @@ class Record:
     def kind(self) -> Literal["training", "prediction"]:
         """What it is; the worker makes no difference."""
         return "prediction" if self.spec.get("kind") == "prediction" else "training"
+
+    @property
+    def computes_here(self) -> bool:
+        """Whether it takes this machine's cores: what drives a sweep only waits."""
+        drives = "sweep" in self.spec and self.spec["sweep"]["trial"] is None
+        return self.spec.get("backend", LOCAL) == LOCAL and not drives
 
     def move(self, then: Status) -> None:
         """Go to another state by the table in `state`."""
@@ -159,6 +181,8 @@ class Record:
             "output": self._take_output,
             "resumed": self._take_resumed,
             "recorded": self._take_recorded,
+            "alert": self._take_alert,
+            "media": self._take_media,
             "notice": lambda mark: self.notice(str(mark["text"])),
             "dropped": lambda mark: self.notice(
                 f"{int(mark['count'])} log() calls could not be written (is the disk full?); the curve has a gap."
@@ -174,6 +198,20 @@ class Record:
         if len(self.recorded) < MAX_KEYS:
             self.recorded[str(mark["key"])] = mark["mode"]
 
+    def _take_alert(self, mark: Mapping[str, Any]) -> None:
+        if len(self.alerts) < MAX_ALERTS:
+            self.alerts.append(
+                Alert(
+                    text=str(mark["text"])[:MAX_NOTICE_CHARS],
+                    level=mark["level"],
+                    step=float(mark["step"]),
+                    time=float(mark["time"]),
+                )
+            )
+
+    def _take_media(self, mark: Mapping[str, Any]) -> None:
+        self.media[str(mark["stream"])] = int(mark["count"])
+
     def _take_progress(self, mark: Mapping[str, Any]) -> None:
         """Take over how far the code says it is."""
         self.says_progress = True
@@ -186,8 +224,13 @@ class Record:
             self.progress = (*progress, time.time())
 
     def _with_reason(self, cause: Cause | None) -> Cause | None:
-        """Say of a run that nobody canceled but its deadline, that it was so."""
-        if cause is None or cause.kind != "canceled" or not (self.run_dir / OUT_OF_TIME).exists():
+        """Say of a run that nobody canceled but its deadline or a rule, that it was so."""
+        if cause is None or cause.kind != "canceled":
+            return cause
+        for rule in self.rules:
+            if rule.fired is not None and rule.action == "stop":
+                return cause.model_copy(update={"message": rule.fired})
+        if not (self.run_dir / OUT_OF_TIME).exists():
             return cause
         message = (
             f"Canceled: it was not over {self.spec['cancel_after_s']:g} s after its creation (Cancel-After)."
@@ -228,7 +271,7 @@ class Record:
     def news(self) -> tuple[object, ...]:
         """Return what a viewer is told at once when it changes."""
         stage = None if self.stop is None else self.stop.stage
-        return self.status, stage, len(self.notices), self.started_at
+        return self.status, stage, len(self.notices), self.started_at, len(self.alerts), len(self.rules)
 
     def to_json(self) -> str:
         """Return the resource as JSON, made once for all who look at about the same time."""
@@ -276,6 +319,11 @@ class Record:
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
+            workers=self.spec.get("workers", 1),
+            sweep=Sweep.model_validate(self.spec["sweep"]) if "sweep" in self.spec else None,
+            alerts=list(self.alerts),
+            rules=list(self.rules),
+            num_media=sum(self.media.values()),
         )
 
     def _started_from(self) -> StartedFrom | None:
@@ -283,14 +331,20 @@ class Record:
         return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
 
     def _last(self) -> dict[str, LastPoint]:
-        points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)
+        points = {} if self.curves is None else self._of_both(self.curves.last_points)
         return {
             key: LastPoint.model_construct(step=step, value=metric_value(value), time=at)
             for key, (step, value, at) in points.items()
         }
 
+    @staticmethod
+    def _of_both(ask: Callable[[str, int | None], Mapping[str, _T]]) -> dict[str, _T]:
+        """Return what is known of the metrics that the code logs, and of those that are read from its lines."""
+        own = ask("0", MAX_KEYS)
+        return {**(ask("log", MAX_KEYS - len(own)) if len(own) < MAX_KEYS else {}), **own}
+
     def _extremes(self) -> dict[str, Extremes]:
-        found = {} if self.curves is None else self.curves.extremes("0", MAX_KEYS)
+        found = {} if self.curves is None else self._of_both(self.curves.extremes)
         return {key: Extremes.model_construct(min=low, max=high) for key, (low, high) in found.items()}
 
     def _durations(self) -> dict[str, float]:

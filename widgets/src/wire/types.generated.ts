@@ -4,6 +4,7 @@ export type Status = 'starting' | 'processing' | 'succeeded' | 'failed' | 'cance
 export type StopStage = 'flag' | 'interrupt' | 'terminate' | 'kill';
 export type CauseKind = 'exception' | 'signal' | 'exit' | 'lost' | 'out_of_memory' | 'canceled' | 'start';
 export type MetricValue = number | 'NaN' | 'Infinity' | '-Infinity';
+export type AlertLevel = 'info' | 'warning' | 'error';
 export type ModelState = 'absent' | 'partial' | 'downloading' | 'downloaded' | 'loading' | 'loaded' | 'unloading';
 export type ModelSource = 'hub' | 'url' | 'file' | 'training' | 'service';
 export type TransferPhase = 'queued' | 'resolve' | 'transfer' | 'verify' | 'publish';
@@ -66,6 +67,12 @@ export interface LastPoint {
   time: number;
 }
 
+/** The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id. */
+export interface Sweep {
+  id: string;
+  trial: number | null;
+}
+
 /** The smallest and the largest finite value of a series. */
 export interface Extremes {
   min: number;
@@ -93,10 +100,33 @@ export interface StartedFrom {
   cell: string;
 }
 
-/** Where the training can be asked for and canceled. */
+/** What the code or a rule told whoever watches; `time` is Unix seconds. */
+export interface Alert {
+  text: string;
+  level: AlertLevel;
+  step: number;
+  time: number;
+}
+
+/** What a person asked to be told of, or to be stopped for. */
+export interface Rule {
+  id: string;
+  kind: 'threshold' | 'nan' | 'patience';
+  action: 'tell' | 'stop';
+  metric: string | null;
+  op: '<' | '<=' | '>' | '>=' | null;
+  value: number | null;
+  patience: number | null;
+  mode: 'min' | 'max';
+  min_delta: number;
+  fired: string | null;
+}
+
+/** Where the training can be asked for and canceled; `web` is the page that shows it in JupyterLab, where one is known. */
 export interface Urls {
   get: string;
   cancel: string;
+  web: string | null;
 }
 
 /** One training. Times are RFC 3339 UTC with `Z`. */
@@ -135,6 +165,11 @@ export interface Training {
   cut: string[];
   tags: string[];
   notes: string;
+  workers: number;
+  sweep: Sweep | null;
+  alerts: Alert[];
+  rules: Rule[];
+  num_media: number;
 }
 
 /** Names the series that an index stands for on one stream or in one set of columns. */
@@ -290,6 +325,28 @@ export interface ModelPage {
   disk_total_bytes: number;
   memory_available_bytes: number;
   memory_total_bytes: number;
+}
+
+/** One picture, histogram, table or the like at one step. `time` is Unix seconds. */
+export interface MediaItem {
+  key: string;
+  kind: string;
+  step: number;
+  time: number;
+  rank: string;
+  index: number;
+  caption: string | null;
+  file: string | null;
+  bytes: number;
+  data: unknown;
+  facts: { [key: string]: unknown };
+}
+
+/** Items in the order in which they were stored; `next` is what the next page is asked with, `more` whether there is one now. */
+export interface MediaPage {
+  items: MediaItem[];
+  next: number;
+  more: boolean;
 }
 
 /** A piece of the user's code that has the main thread, or waits for it. `deaf`: why an interrupt cannot reach it. */
