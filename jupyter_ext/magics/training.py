@@ -20,7 +20,7 @@ from IPython.core.magic import (
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.capture.bundle import Bundle
+    from jupyter_ext.bundles.bundle import Bundle
     from jupyter_ext.client.trainings.handle import Training
 
 _TRAIN_TEXT = """\
@@ -211,9 +211,8 @@ class TrainingMagics(Magics):
         capture: Callable[[], Bundle],
         texts: dict[str, str],
     ) -> Any:
-        from jupyter_ext_widgets.form_fields import magic_line
-
         from jupyter_ext.magics.form import Form
+        from jupyter_ext.protocol.schema.form_fields import magic_line
 
         if arguments.wait or arguments.variable:
             parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")

@@ -110,11 +110,15 @@ export function training(change: Partial<Training> = {}): Training {
     extremes: {},
     tags: [],
     notes: '',
+    alerts: [],
+    rules: [],
+    num_media: 0,
     cut: [],
     silent_s: 0,
     deadline: null,
     checkpoint: null,
     resumed_from: null,
+    started_from: null,
     ...change,
   };
 }

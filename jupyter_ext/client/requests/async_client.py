@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Unpack
+from urllib.parse import quote
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
 from jupyter_ext.client.capture.large import keep_in
 from jupyter_ext.client.requests.caller_context import origin
@@ -20,6 +22,7 @@ from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import UnknownId
+from jupyter_ext.protocol.media import MediaItem, MediaPage
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns
 from jupyter_ext.protocol.trainings import EngineInfo, Listening, Training, TrainingPage
 
@@ -66,7 +69,7 @@ class AsyncClient:
         """
         bundle, values = with_inputs(bundle, inputs)
         keep_in(bundle.large.values(), self.transport.where.blobs_dir)
-        made_in = {name: value for name, value in origin().items() if name != "environ"}
+        made_in = {name: value for name, value in origin().items() if name in ("python", "cwd", "sys_path")}
         version = await self.transport.ask(
             "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )
@@ -137,9 +140,10 @@ class AsyncClient:
             TimeoutError: It is not, after that many seconds.
         """
         async with asyncio.timeout(timeout_s):
-            async for event in self.follow(training_id, after_seq=None):
-                if event.kind == "end":
-                    break
+            async with contextlib.aclosing(self.follow(training_id, after_seq=None)) as stream:
+                async for event in stream:
+                    if event.kind == "end":
+                        break
         return await self.get(training_id)
 
     async def logs(self, training_id: str, tail: int | None = None) -> str:
@@ -175,6 +179,22 @@ class AsyncClient:
         path = f"/native/trainings/{_path(training_id)}/metrics"
         return decode_columns(await self.transport.ask_bytes("GET", path, params=params))[1]
 
+    async def media(self, training_id: str) -> Sequence[MediaItem]:
+        """Return what a training has logged besides numbers, in the order in which it was stored."""
+        pages: dict[int, Sequence[MediaItem]] = {}
+        after, more = 0, True
+        while more:
+            path = f"/native/trainings/{_path(training_id)}/media"
+            page = MediaPage.model_validate(await self.transport.ask("GET", path, params={"after": after}))
+            pages[after] = page.items
+            after, more = page.next, page.more
+        return [item for page_items in pages.values() for item in page_items]
+
+    async def medium(self, training_id: str, file: str) -> bytes:
+        """Return the bytes of a file of a training's media."""
+        path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
+        return await self.transport.ask_bytes("GET", path)
+
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""
         return str(
@@ -196,7 +216,7 @@ class AsyncClient:
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, 1.5 * pause_s)
 
-    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
+    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncGenerator[Event]:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
         return follow(self.transport.ensure_socket, _path(training_id), after_seq)
 

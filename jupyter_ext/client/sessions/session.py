@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, cast
 
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client import display_hook
-from jupyter_ext.client.capture.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_object
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.sessions import requests

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Unpack
 
-from jupyter_ext.client.capture.bundle import Bundle
-from jupyter_ext.client.capture.capture import capture_file, capture_function
-from jupyter_ext.client.capture.cog_project import capture_folder
+from jupyter_ext.bundles.bundle import Bundle
+from jupyter_ext.bundles.cog_project import capture_folder
+from jupyter_ext.bundles.script_file import capture_file
+from jupyter_ext.client.capture.capture import capture_function
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.process_client import client

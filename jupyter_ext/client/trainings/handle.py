@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
+    from jupyter_ext.client.trainings.media import MediaList
+
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
 
 
@@ -198,6 +200,20 @@ class Training:
                 "rank": pd.Categorical(np.array([item.rank for item in series], object)[codes]),
             }
         )
+
+    def media(
+        self, key: str | None = None, *, kind: str | None = None, step: float | None = None
+    ) -> MediaList:
+        """Return what it has logged besides numbers, by step: pictures, histograms, tables and the like.
+
+        Args:
+            key: Only of this name.
+            kind: Only of this kind, such as `image`.
+            step: Only of this step.
+        """
+        from jupyter_ext.client.trainings import media
+
+        return media.read(self._client, self.id, key, kind, step)
 
     def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
         """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.native.media import MediaAPI
+from jupyter_ext.engine.api.native.sources import SourcesAPI
 from jupyter_ext.engine.api.native.training_list import ListingAPI
 from jupyter_ext.engine.api.native.trainings import NativeAPI
 from jupyter_ext.engine.api.replicate.account import AccountAPI
@@ -107,6 +109,8 @@ class TrainingsPart:
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
             ListingAPI(self._list, serializer),
+            MediaAPI(self._trainings),
+            SourcesAPI(),
         )
 
     @property

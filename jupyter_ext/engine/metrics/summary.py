@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from jupyter_ext.engine.metrics.journal_reader import Columns, Mark
+from jupyter_ext.engine.metrics.marks import REPLACED
 from jupyter_ext.engine.metrics.pyramid import BUCKET, Buckets
 from jupyter_ext.engine.metrics.segment_file import SegmentFile, read_description
 from jupyter_ext.engine.metrics.series import Point, Raw, SeriesSummary, summary_of
@@ -157,10 +158,10 @@ def recover_summary(path: Path) -> list[SealedPart]:
 
 
 def worth_keeping(marks: Iterable[Mark]) -> list[Mark]:
-    """Leave out progress that later progress has replaced."""
+    """Leave out progress that later progress has replaced, and the like."""
     marks = list(marks)
-    newest = max((i for i, mark in enumerate(marks) if mark.fields.get("kind") == "progress"), default=None)
-    return [mark for i, mark in enumerate(marks) if mark.fields.get("kind") != "progress" or i == newest]
+    newest = {kind: i for i, mark in enumerate(marks) if (kind := mark.fields.get("kind")) in REPLACED}
+    return [mark for i, mark in enumerate(marks) if newest.get(mark.fields.get("kind"), i) == i]
 
 
 def _describe_series(key: str, held: SealedSeries) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from jupyter_ext.engine.trainings.artifacts.versions import Version, copy_code
 from jupyter_ext.engine.trainings.delivery.webhooks import WebhookRecord
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import Resumption
-from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, RunSpec
+from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, RunSpec, StartedFromSpec
 from jupyter_ext.ids import TrainingId, new_training_id
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.problems import Problem
@@ -27,13 +27,14 @@ from jupyter_ext.protocol.schema.inputs import TrainingInput
 @dataclass(frozen=True)
 class CallerContext:
     """Where a training is started from. `environ` holds secrets and is never stored; without `cwd` the run gets a
-    directory of its own.
+    directory of its own. `cell` is the notebook's.
     """
 
     python: str
     cwd: str | None = None
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
+    cell: StartedFromSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def prepare(
         spec["notices"] += request.plan.notices
     spec["sys_path"] = None if origin.sys_path is None else list(origin.sys_path)
     spec["cancel_after_s"] = request.cancel_after_s
+    if origin.cell is not None:
+        spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:
         copy_code(version, run_dir / "code")
         if request.plan is not None:
@@ -139,6 +142,8 @@ def prepare_remote(
     spec = _spec("training", name, remote["model"], remote["version"], inputs, origin, runs_dir)
     spec["backend"], spec["remote"] = backend, remote
     spec["captured"], spec["destination"] = [], None
+    if origin.cell is not None:
+        spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:
         write_json(run_dir / FILE_NAME, spec)
         return Record(TrainingId(spec["id"]), run_dir, spec)

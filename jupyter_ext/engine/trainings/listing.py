@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,8 @@ class TrainingList:
         if origin is None:
             path = spec.get("sys_path")
             origin = CallerContext(spec["python"], spec["cwd"], None if path is None else tuple(path))
+        if origin.cell is None:
+            origin = replace(origin, cell=spec.get("started_from"))
         inputs = {**spec.get("given", spec["input"]), **changes}
         if "remote" in spec:
             return await self._trainings.create_remote(

@@ -21,6 +21,7 @@ from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
+    Alert,
     Captured,
     Cause,
     Checkpoint,
@@ -29,6 +30,8 @@ from jupyter_ext.protocol.trainings import (
     Progress,
     RecordMode,
     ResumedFrom,
+    Rule,
+    StartedFrom,
     Status,
     Stop,
     Training,
@@ -45,6 +48,7 @@ MAX_KEYS = 500
 MAX_NOTICES = 100
 MAX_NOTICE_CHARS = 2_000
 MAX_STREAMED = 10_000
+MAX_ALERTS = 200
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
 
@@ -83,6 +87,12 @@ class Record:
     reported_at: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    """What the code or a rule has told, at most `MAX_ALERTS`."""
+    rules: list[Rule] = field(default_factory=list)
+    """What a person asked to be told of, or to be stopped for; `RuleWatch` keeps them."""
+    media: dict[str, int] = field(default_factory=dict)
+    """How many media each stream has stored."""
 
     is_queued: bool = False
     """Whether it still waits for its turn to be started: nothing in its directory can say how it stands."""
@@ -158,6 +168,8 @@ class Record:
             "output": self._take_output,
             "resumed": self._take_resumed,
             "recorded": self._take_recorded,
+            "alert": self._take_alert,
+            "media": self._take_media,
             "notice": lambda mark: self.notice(str(mark["text"])),
             "dropped": lambda mark: self.notice(
                 f"{int(mark['count'])} log() calls could not be written (is the disk full?); the curve has a gap."
@@ -172,6 +184,20 @@ class Record:
             raise ValueError(mark["mode"])
         if len(self.recorded) < MAX_KEYS:
             self.recorded[str(mark["key"])] = mark["mode"]
+
+    def _take_alert(self, mark: Mapping[str, Any]) -> None:
+        if len(self.alerts) < MAX_ALERTS:
+            self.alerts.append(
+                Alert(
+                    text=str(mark["text"])[:MAX_NOTICE_CHARS],
+                    level=mark["level"],
+                    step=float(mark["step"]),
+                    time=float(mark["time"]),
+                )
+            )
+
+    def _take_media(self, mark: Mapping[str, Any]) -> None:
+        self.media[str(mark["stream"])] = int(mark["count"])
 
     def _take_progress(self, mark: Mapping[str, Any]) -> None:
         """Take over how far the code says it is."""
@@ -227,7 +253,7 @@ class Record:
     def news(self) -> tuple[object, ...]:
         """Return what a viewer is told at once when it changes."""
         stage = None if self.stop is None else self.stop.stage
-        return self.status, stage, len(self.notices), self.started_at
+        return self.status, stage, len(self.notices), self.started_at, len(self.alerts), len(self.rules)
 
     def to_json(self) -> str:
         """Return the resource as JSON, made once for all who look at about the same time."""
@@ -271,10 +297,18 @@ class Record:
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
+            started_from=self._started_from(),
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
+            alerts=list(self.alerts),
+            rules=list(self.rules),
+            num_media=sum(self.media.values()),
         )
+
+    def _started_from(self) -> StartedFrom | None:
+        place = self.spec.get("started_from")
+        return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
 
     def _last(self) -> dict[str, LastPoint]:
         points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)

@@ -34,6 +34,13 @@ class RemoteSpec(TypedDict):
     destination: NotRequired[str]
 
 
+class StartedFromSpec(TypedDict):
+    """The notebook's cell that a run was started from; the path is empty where it is not known."""
+
+    notebook: str
+    cell: str
+
+
 class CapturedSpec(TypedDict):
     """A notebook name that travelled by value."""
 
@@ -54,6 +61,7 @@ class RunSpec(TypedDict):
         cancel_after_s: It is canceled so many seconds after it was made; `None` for never.
         backend: What runs it, `local` where it is not said.
         returns_path: Whether a prediction's function returns paths of files.
+        started_from: The notebook's cell, where there is one.
     """
 
     id: str
@@ -76,6 +84,7 @@ class RunSpec(TypedDict):
     backend: NotRequired[str]
     remote: NotRequired[RemoteSpec]
     returns_path: NotRequired[bool]
+    started_from: NotRequired[StartedFromSpec]
 
 
 def read_spec(run_dir: Path) -> RunSpec | None:

@@ -169,7 +169,9 @@ class TrainingService:
         run_dir = self._runs_dir / training.id
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
-        origin = CallerContext(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
+        origin = CallerContext(
+            plan.python, plan.cwd, paths, None if asker is None else asker.environ, plan.cell
+        )
         return await self.create(LaunchRequest(plan.version, plan.given, origin, plan=plan))
 
     async def lineage(self, training_id: str) -> list[Link]:

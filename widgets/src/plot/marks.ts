@@ -26,20 +26,13 @@ export function marksOf(training: Training, checkpoints: readonly CheckpointMark
     const { step, time } = resumed_from;
     marks.push({ ...PLAIN, kind: 'resume', step, time, text: `from ${resumed_from.id}` });
   }
-  for (const { step, time, text, level } of alertsOf(training)) {
+  for (const { step, time, text, level } of training.alerts ?? []) {
     marks.push({ kind: 'alert', step, time, text, level });
   }
   return marks;
 }
 
 const PLAIN = { text: '', level: null };
-
-type Alert = Pick<ChartMark, 'step' | 'time' | 'text'> & { level: 'info' | 'warning' | 'error' };
-
-// An engine of an earlier version tells of none.
-function alertsOf(training: Training): readonly Alert[] {
-  return (training as { alerts?: readonly Alert[] }).alerts ?? [];
-}
 
 /** Say a mark in words. */
 export function markText({ kind, step, text }: ChartMark): string {

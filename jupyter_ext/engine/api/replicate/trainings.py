@@ -26,8 +26,10 @@ from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
+from jupyter_ext.engine.trainings.run_spec import StartedFromSpec
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
+from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.protocol.problems import not_found
 from jupyter_ext.protocol.trainings import Training
 
@@ -126,4 +128,15 @@ def origin_of(body: dict[str, Any]) -> CallerContext | None:
         environ={str(name): str(value) for name, value in environ.items()}
         if isinstance(environ, dict)
         else None,
+        cell=_cell_of(extra.get("started_from")),
     )
+
+
+def _cell_of(place: object) -> StartedFromSpec | None:
+    """Read which cell it was; what is not understood is not known."""
+    if not isinstance(place, dict) or not isinstance(place.get("cell"), str):
+        return None
+    return {
+        "notebook": clean_text(str(place.get("notebook") or ""))[:4096],
+        "cell": clean_text(place["cell"])[:200],
+    }
