@@ -107,8 +107,14 @@ export class Compare {
     this.refresh();
   }
 
-  /** Fetch the curves of what still runs anew. */
-  refresh(): void {
+  /**
+   * Fetch the curves of what still runs anew.
+   *
+   * @param known How the trainings stand by now.
+   */
+  refresh(known: readonly Training[] = []): void {
+    const now = new Map(known.map(training => [training.id, training]));
+    this.#shown = this.#shown.map(training => now.get(training.id) ?? training);
     const { signal } = this.#ended;
     if (this.#asking || !this.isOpen) {
       return;
