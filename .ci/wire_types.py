@@ -34,7 +34,7 @@ ALIASES = {
     "FieldKind": form_fields.Kind,
 }
 MODELS = (
-    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Extremes", "Checkpoint",
+    "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Sweep", "Extremes", "Checkpoint",
     "ResumedFrom", "StartedFrom", "Alert", "Rule", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 LOCAL_MODELS = (

@@ -21,6 +21,7 @@ from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
     from jupyter_ext.bundles.bundle import Bundle
+    from jupyter_ext.client.requests.place import Place
     from jupyter_ext.client.trainings.handle import Training
 
 _TRAIN_TEXT = """\
@@ -28,6 +29,7 @@ Start a training in a background process; the cell returns at once and shows its
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a script
   %%train digits --destination me/digits    its weights become a version of the model me/digits
+  %%train digits --workers 2                two processes train as one group, as torchrun starts them
   %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
   %train path/to/train.py -i lr=1e-3        a file, run as __main__; its options are inputs
@@ -62,10 +64,29 @@ def _train_parser(magic: str) -> MagicParser:
         help="local (default), replicate, or the base URL of a service like it",
     )
     parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many processes on this machine, the ranks of one group (default: 1)",
+    )
+    parser.add_argument(
         "--destination", metavar="MODEL", help="owner/name of the model that gets a version with the weights"
     )
     parser.add_argument(
         "--form", action="store_true", help="draw a form for the inputs; its button starts it"
+    )
+    parser.add_argument(
+        "--stop-on-nan", action="store_true", help="stop it at a value that is NaN or infinite"
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop it once --metric has not improved for N values in a row",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME", help="of --patience, such as val/loss; or max:NAME, where more is better"
     )
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
@@ -174,18 +195,26 @@ class TrainingMagics(Magics):
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client.requests import service_ref
+        from jupyter_ext.client.requests.place import Place
         from jupyter_ext.client.trainings import api
 
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
+        if (arguments.patience is None) != (arguments.metric is None):
+            parser.error("--patience and --metric go together, as in --patience 5 --metric val/loss")
+        if arguments.patience is not None and arguments.patience < 1:
+            parser.error(f"--patience {arguments.patience} is below 1")
         texts = parse_inputs(arguments.input, parser.prog)
+        place = Place(arguments.workers)
         if service_ref.is_remote(arguments.on):
+            if place.workers > 1:
+                parser.error(f"--workers goes with trainings on this machine, not on {arguments.on}")
             return self._finish(arguments, _start_remote(arguments, texts, is_cell=cell is not None))
         api.check_backend(arguments.on)
         capture = self._capture(arguments, cell, texts)
         if arguments.form:
             return self._form(parser, arguments, capture, texts)
-        return self._finish(arguments, _start_here(capture(), texts, arguments.destination))
+        return self._finish(arguments, _start_here(capture(), texts, arguments.destination, place))
 
     def _capture(
         self, arguments: argparse.Namespace, cell: str | None, texts: Mapping[str, str]
@@ -226,6 +255,8 @@ class TrainingMagics(Magics):
         from jupyter_ext.magics.form import Form
         from jupyter_ext.protocol.schema.form_fields import magic_line
 
+        if arguments.workers > 1:
+            parser.error("--form starts one process; start a group with -i and without a form")
         if arguments.wait or arguments.variable:
             parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")
         start = f"{parser.prog} {shlex.quote(arguments.name)}"
@@ -238,6 +269,14 @@ class TrainingMagics(Magics):
         from jupyter_ext.magics import display
 
         assert self.shell is not None
+        if arguments.stop_on_nan:
+            run.stop_on_nan()
+        if arguments.metric is not None:
+            mode, _, metric = arguments.metric.rpartition(":")
+            is_mode = mode in ("min", "max")
+            run.stop_early(
+                metric if is_mode else arguments.metric, arguments.patience, mode=mode if is_mode else "min"
+            )
         if arguments.variable:
             self.shell.user_ns[arguments.variable] = run
         if arguments.wait:
@@ -261,7 +300,7 @@ def _start_remote(arguments: argparse.Namespace, texts: Mapping[str, str], *, is
     return api.start_remote(ref, {name: parse_literal(text) for name, text in texts.items()})
 
 
-def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | None) -> Training:
+def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | None, place: Place) -> Training:
     """Start a training on this machine."""
     from jupyter_ext.client.trainings import api
     from jupyter_ext.protocol.schema.literals import parse_literal
@@ -274,4 +313,4 @@ def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | Non
         print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
     if bundle.notice:
         print(bundle.notice)
-    return api.start(bundle, inputs, destination)
+    return api.start(bundle, inputs, destination, place)

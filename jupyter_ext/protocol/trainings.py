@@ -113,6 +113,13 @@ class ResumedFrom(Resource):
     loaded: bool = False
 
 
+class Sweep(Resource):
+    """The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id."""
+
+    id: str
+    trial: int | None = None
+
+
 class StartedFrom(Resource):
     """The notebook's cell that a training was started from; the path is empty where it is not known."""
 
@@ -157,10 +164,11 @@ class Rule(Resource):
 
 
 class Urls(Resource):
-    """Where the training can be asked for and canceled."""
+    """Where the training can be asked for and canceled; `web` is the page that shows it in JupyterLab, where one is known."""
 
     get: str
     cancel: str
+    web: str | None = None
 
 
 class Training(Resource):
@@ -201,6 +209,8 @@ class Training(Resource):
     """Places of what was left out here because it is large, such as `input.image` or `last`."""
     tags: list[str] = Field(default_factory=list)
     notes: str = ""
+    workers: int = 1
+    sweep: Sweep | None = None
     alerts: list[Alert] = Field(default_factory=list)
     rules: list[Rule] = Field(default_factory=list)
     num_media: int = 0

@@ -95,7 +95,7 @@ export function training(change: Partial<Training> = {}): Training {
     output: null,
     metrics: {},
     source: 'api',
-    urls: { get: '', cancel: '' },
+    urls: { get: '', cancel: '', web: '' },
     kind: 'training',
     destination: null,
     name: 'x',
@@ -119,6 +119,8 @@ export function training(change: Partial<Training> = {}): Training {
     checkpoint: null,
     resumed_from: null,
     started_from: null,
+    workers: 1,
+    sweep: null,
     ...change,
   };
 }

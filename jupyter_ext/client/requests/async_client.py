@@ -18,6 +18,7 @@ from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.models import ModelRequests
+from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
 from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.config import Locations, locations
@@ -55,7 +56,11 @@ class AsyncClient:
     # -- trainings ------------------------------------------------------------------------------------------------
 
     async def create(
-        self, bundle: Bundle, inputs: Mapping[str, object], destination: str | None = None
+        self,
+        bundle: Bundle,
+        inputs: Mapping[str, object],
+        destination: str | None = None,
+        place: Place | None = None,
     ) -> Training:
         """Start a training of a bundle; see `capture` for making one.
 
@@ -63,21 +68,52 @@ class AsyncClient:
             bundle: The code.
             inputs: Its arguments.
             destination: `owner/name` of the model that gets a version with the weights; made where there is none.
+            place: How it runs; by default as one process on this machine.
 
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
         bundle, values = with_inputs(bundle, inputs)
+        version = await self.add_version(bundle)
+        return await self.create_from(version, values, destination, place)
+
+    async def add_version(self, bundle: Bundle) -> VersionRef:
+        """Keep a bundle with the engine, once."""
         keep_in(bundle.large.values(), self.transport.where.blobs_dir)
         made_in = {name: value for name, value in origin().items() if name in ("python", "cwd", "sys_path")}
         version = await self.transport.ask(
             "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )
-        body: dict[str, object] = {"input": values, "jupyter_ext": origin()}
+        return VersionRef(version["model"], version["id"])
+
+    async def create_from(
+        self,
+        version: VersionRef,
+        values: Mapping[str, object],
+        destination: str | None = None,
+        place: Place | None = None,
+        sweep: SweepRef | None = None,
+    ) -> Training:
+        """Start a training of a version that the engine keeps.
+
+        Args:
+            version: Which.
+            values: Its inputs as JSON.
+            destination: As of `create`.
+            place: As of `create`.
+            sweep: The sweep that it is a trial of, or that it drives.
+
+        Raises:
+            InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
+        """
+        extra: dict[str, object] = {**origin(), **({} if place is None else place.as_json())}
+        if sweep is not None:
+            extra["sweep"] = vars(sweep)
+        body: dict[str, object] = {"input": values, "jupyter_ext": extra}
         if destination is not None:
             await self._make_model(destination)
             body["destination"] = destination
-        path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
+        path = f"/v1/models/{version.model}/versions/{version.id}/trainings"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def _make_model(self, destination: str) -> None:
@@ -194,6 +230,16 @@ class AsyncClient:
         """Return the bytes of a file of a training's media."""
         path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
         return await self.transport.ask_bytes("GET", path)
+
+    async def add_rule(self, training_id: str, rule: Mapping[str, object]) -> Training:
+        """Hold a rule against a running training's points; see `Rule` for its fields.
+
+        Raises:
+            InvalidInput: It is no rule.
+            RequestRefused: The training is over.
+        """
+        path = f"/native/trainings/{_path(training_id)}/rules"
+        return Training.model_validate(await self.transport.ask("POST", path, json=dict(rule)))
 
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""

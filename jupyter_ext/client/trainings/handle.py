@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_ext.client.trainings.curves.smoothing import Smoothing
     from jupyter_ext.client.trainings.media import MediaList
 
+Ranks = Collection[int] | Literal["all"] | None
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
 
 
@@ -160,7 +161,12 @@ class Training:
         return loop_thread().run(self._client.stacks(self.id))
 
     def columns(
-        self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
+        self,
+        keys: list[str] | None = None,
+        buckets: int | None = None,
+        *,
+        chain: bool = True,
+        ranks: Ranks = None,
     ) -> list[SeriesColumns]:
         """Return metrics as numpy columns, one object per series.
 
@@ -168,11 +174,23 @@ class Training:
             keys: Only these metrics.
             buckets: At most twice so many real points of each series, spikes kept; by default all points.
             chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+            ranks: Of a group of workers, as of `metrics`.
         """
-        return loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+        found = loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+        if ranks is None and self._resource.workers > 1:
+            ranks = (0,)
+        if ranks is None or ranks == "all":
+            return found
+        wanted = {str(rank) for rank in ranks}
+        return [one for one in found if one.rank in wanted or one.key.startswith("system/")]
 
     def metrics(
-        self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
+        self,
+        keys: list[str] | None = None,
+        *,
+        system: bool = False,
+        chain: bool = True,
+        ranks: Ranks = None,
     ) -> pd.DataFrame:
         """Return every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
 
@@ -180,12 +198,16 @@ class Training:
             keys: Only these metrics.
             system: Also CPU and memory of the training's processes.
             chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+            ranks: Of a group of workers, which ranks: numbers, or "all"; by default rank 0. Of one process, all that it has
+                started besides.
         """
         import numpy as np
         import pandas as pd
 
         series = [
-            item for item in self.columns(keys, chain=chain) if system or not item.key.startswith("system/")
+            item
+            for item in self.columns(keys, chain=chain, ranks=ranks)
+            if system or not item.key.startswith("system/")
         ]
         codes = np.repeat(np.arange(len(series)), [len(item.steps) for item in series])
 
@@ -215,6 +237,55 @@ class Training:
         from jupyter_ext.client.trainings import media
 
         return media.read(self._client, self.id, key, kind, step)
+
+    @property
+    def alerts(self) -> list[trainings.Alert]:
+        """What its code or a rule told whoever watches."""
+        return list(self.resource.alerts)
+
+    @property
+    def rules(self) -> list[trainings.Rule]:
+        """What it is watched for; `fired` says what was found."""
+        return list(self.resource.rules)
+
+    def tell_me_when(self, metric: str, op: str, value: float) -> Training:
+        """Have an alert at the first point of a metric that is so: `run.tell_me_when("val/loss", "<", 0.1)`.
+
+        Args:
+            metric: Its name.
+            op: `<`, `<=`, `>` or `>=`.
+            value: What it is compared with.
+
+        Raises:
+            RequestRefused: It is over.
+        """
+        return self._add_rule(kind="threshold", action="tell", metric=metric, op=op, value=value)
+
+    def stop_when(self, metric: str, op: str, value: float) -> Training:
+        """Stop it at the first point of a metric that is so; see `tell_me_when`."""
+        return self._add_rule(kind="threshold", action="stop", metric=metric, op=op, value=value)
+
+    def stop_on_nan(self, metric: str | None = None) -> Training:
+        """Stop it at the first value that is NaN or infinite, of one metric or of any."""
+        return self._add_rule(kind="nan", action="stop", metric=metric)
+
+    def stop_early(
+        self, metric: str, patience: int, *, mode: str = "min", min_delta: float = 0.0
+    ) -> Training:
+        """Stop it once a metric has not improved for `patience` values in a row.
+
+        Args:
+            metric: Its name.
+            patience: How many, from 1.
+            mode: Whether `min` or `max` is better.
+            min_delta: By how much a value must be better to count.
+        """
+        rule = {"metric": metric, "patience": patience, "mode": mode, "min_delta": min_delta}
+        return self._add_rule(kind="patience", action="stop", **rule)
+
+    def _add_rule(self, **rule: object) -> Training:
+        self._resource = loop_thread().run(self._client.add_rule(self.id, rule))
+        return self
 
     def figure(
         self,

@@ -14,7 +14,8 @@ from jupyter_ext.engine.processes.outcome import Outcome
 class Launch:
     """A training to start. `environ` and `secrets` are handed over in memory and never stored or logged.
 
-    `threads` is how many torch may use: two trainings that both want every core run far slower than half as fast.
+    `threads` is how many torch may use: two trainings that both want every core run far slower than half as fast. More than one
+    of `workers` are the ranks of a group.
     """
 
     run_dir: Path
@@ -24,6 +25,7 @@ class Launch:
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
     secrets: Mapping[str, object] | None = None
+    workers: int = 1
 
 
 class StartError(Exception):

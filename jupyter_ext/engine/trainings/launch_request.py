@@ -17,7 +17,13 @@ from jupyter_ext.engine.trainings.artifacts.versions import Version, copy_code
 from jupyter_ext.engine.trainings.delivery.webhooks import WebhookRecord
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import Resumption
-from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, RunSpec, StartedFromSpec
+from jupyter_ext.engine.trainings.run_spec import (
+    FILE_NAME,
+    RemoteSpec,
+    RunSpec,
+    StartedFromSpec,
+    SweepSpec,
+)
 from jupyter_ext.ids import TrainingId, new_training_id
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.problems import Problem
@@ -50,6 +56,8 @@ class LaunchRequest:
         plan: What it takes over from a run that it resumes, if any.
         kind: What it is.
         cancel_after_s: It is canceled so many seconds after it was made, unless it is over; `None` for never.
+        workers: How many processes train; more than one are the ranks of a group.
+        sweep: The sweep that it is a trial of, or drives, if any; a new one has no id yet, and gets the run's.
     """
 
     version: Version
@@ -60,6 +68,8 @@ class LaunchRequest:
     plan: Resumption | None = None
     kind: Literal["training", "prediction"] = "training"
     cancel_after_s: float | None = None
+    workers: int = 1
+    sweep: SweepSpec | None = None
 
 
 def origin_where_made(version: Version, default: CallerContext) -> CallerContext:
@@ -113,6 +123,10 @@ def prepare(
         spec["notices"] += request.plan.notices
     spec["sys_path"] = None if origin.sys_path is None else list(origin.sys_path)
     spec["cancel_after_s"] = request.cancel_after_s
+    if request.workers > 1:
+        spec["workers"] = request.workers
+    if request.sweep is not None:
+        spec["sweep"] = {**request.sweep, "id": request.sweep["id"] or spec["id"]}
     if origin.cell is not None:
         spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:

@@ -141,7 +141,9 @@ class TrainingList:
         if secret:
             problem = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
             raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
-        started = await self._trainings.create(LaunchRequest(version, inputs, origin))
+        started = await self._trainings.create(
+            LaunchRequest(version, inputs, origin, workers=spec.get("workers", 1))
+        )
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:
             record.notice("Run again without the notebook's own environment variables, which are not stored.")

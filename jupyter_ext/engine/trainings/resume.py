@@ -33,6 +33,7 @@ class Resumption:
         sys_path: The same import path, where the old run's is known.
         checkpoints: The old run's whole checkpoints, oldest first; the last is the one to go on from.
         notices: Lines about checkpoints that are damaged.
+        workers: As many processes.
         cell: The same cell of the notebook, where it is known.
     """
 
@@ -44,6 +45,7 @@ class Resumption:
     sys_path: tuple[str, ...] | None
     checkpoints: list[Checkpoint]
     notices: list[str]
+    workers: int = 1
     cell: StartedFromSpec | None = None
 
     def resumed_from(self) -> ResumedSpec:
@@ -127,6 +129,7 @@ def plan_resumption(
         None if paths is None else tuple(paths),
         whole,
         damaged,
+        spec.get("workers", 1),
         spec.get("started_from"),
     )
 

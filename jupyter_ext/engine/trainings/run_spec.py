@@ -34,6 +34,13 @@ class RemoteSpec(TypedDict):
     destination: NotRequired[str]
 
 
+class SweepSpec(TypedDict):
+    """The sweep that a run belongs to: its id, and the number of the trial; the run that drives it has none."""
+
+    id: str
+    trial: int | None
+
+
 class StartedFromSpec(TypedDict):
     """The notebook's cell that a run was started from; the path is empty where it is not known."""
 
@@ -60,6 +67,8 @@ class RunSpec(TypedDict):
         cwd: Working directory.
         cancel_after_s: It is canceled so many seconds after it was made; `None` for never.
         backend: What runs it, `local` where it is not said.
+        workers: How many processes train; one where it is not said.
+        sweep: The sweep that it is a trial of, or that it drives.
         returns_path: Whether a prediction's function returns paths of files.
         started_from: The notebook's cell, where there is one.
     """
@@ -84,6 +93,8 @@ class RunSpec(TypedDict):
     backend: NotRequired[str]
     remote: NotRequired[RemoteSpec]
     returns_path: NotRequired[bool]
+    workers: NotRequired[int]
+    sweep: NotRequired[SweepSpec]
     started_from: NotRequired[StartedFromSpec]
 
 

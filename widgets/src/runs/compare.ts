@@ -3,6 +3,7 @@
 import { Chart } from '../chart/chart';
 import { button, element } from '../core/dom';
 import { messageOf } from '../core/errors';
+import { MediaView } from '../media/media_view';
 import { SeriesStore } from '../series/series_store';
 import { isEnded } from '../training/labels';
 import { TrainingClient } from '../training/training_client';
@@ -35,6 +36,7 @@ export class Compare {
   readonly #keys: ReadonlySet<string> | null;
   #fetched = new Map<string, Fetched>();
   #chart: Chart | null = null;
+  #media: MediaView | null = null;
   #store = new SeriesStore();
   #shown: readonly Training[] = [];
   #origins = new Map<string, number>();
@@ -92,6 +94,12 @@ export class Compare {
       signal: this.#ended.signal,
     });
     this.#chart = chart;
+    this.#media = new MediaView(
+      this.#shown.map(({ id }) => ({ id, name: names.get(id) ?? id })),
+      this.#transport,
+      this.#requestDraw,
+      this.#ended.signal
+    );
     const more =
       trainings.length > MAX_RUNS ? `The first ${MAX_RUNS} of ${trainings.length} are compared.` : '';
     this.node.append(
@@ -102,6 +110,7 @@ export class Compare {
         element('div', { class: 'jx-compare-head' }, chart.legend?.node ?? '', chart.toolbar.node),
         chart.node
       ),
+      this.#media.node,
       inputDiff(this.#shown, names, this.#ended.signal)
     );
     this.refresh();
@@ -138,6 +147,7 @@ export class Compare {
         marks: [],
         emptyText: this.#note,
       });
+      this.#media?.draw(this.#shown.map(training => training.num_media ?? 0));
     }
   }
 

@@ -5,6 +5,7 @@ import { element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { messageOf } from '../core/errors';
 import { addStyles } from '../core/styles';
+import { MEDIA_STYLES } from '../media/styles';
 import { isEnded } from '../training/labels';
 import { TrainingClient } from '../training/training_client';
 import type { Transport } from '../transport/transport';
@@ -37,7 +38,7 @@ export function mountCompare(options: CompareOptions): void {
     compare.node
   );
   place.replaceChildren(root);
-  addStyles(root, CHART_STYLES, RUNS_STYLES);
+  addStyles(root, CHART_STYLES, MEDIA_STYLES, RUNS_STYLES);
   let trainings: Training[] = [];
   let asking = false;
   const scheduler: DrawScheduler = new DrawScheduler(

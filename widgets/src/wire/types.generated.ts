@@ -67,6 +67,12 @@ export interface LastPoint {
   time: number;
 }
 
+/** The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id. */
+export interface Sweep {
+  id: string;
+  trial: number | null;
+}
+
 /** The smallest and the largest finite value of a series. */
 export interface Extremes {
   min: number;
@@ -116,10 +122,11 @@ export interface Rule {
   fired: string | null;
 }
 
-/** Where the training can be asked for and canceled. */
+/** Where the training can be asked for and canceled; `web` is the page that shows it in JupyterLab, where one is known. */
 export interface Urls {
   get: string;
   cancel: string;
+  web: string | null;
 }
 
 /** One training. Times are RFC 3339 UTC with `Z`. */
@@ -158,6 +165,8 @@ export interface Training {
   cut: string[];
   tags: string[];
   notes: string;
+  workers: number;
+  sweep: Sweep | null;
   alerts: Alert[];
   rules: Rule[];
   num_media: number;
