@@ -7,6 +7,7 @@ the engine, and the engine decides what to do about a slow reader.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -102,6 +103,30 @@ class EngineProxy:
     async def is_running(self) -> bool:
         """Look whether there is an engine; starts none."""
         return await self._process.is_running()
+
+    @property
+    def engine(self) -> tuple[int, int] | None:
+        """Which engine is known, by its socket: another one binds another; `None` where none is."""
+        path = self._process.known_path
+        try:
+            found = None if path is None else os.stat(path)
+        except OSError:
+            return None
+        return None if found is None else (found.st_ino, found.st_ctime_ns)
+
+    async def tell(self, method: str, target: str, headers: Headers, body: bytes) -> bool:
+        """Send a request to the engine that is known, if one is; tell whether it took it.
+
+        Raises:
+            httpx.HTTPError: It could not be sent, or was not answered.
+        """
+        path = self._process.known_path
+        if path is None:
+            return False
+        async with _client(path) as client:
+            response = await _send(client, method, target, headers, body)
+            await response.aclose()
+            return response.is_success
 
     @asynccontextmanager
     async def request(

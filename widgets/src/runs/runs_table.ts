@@ -266,7 +266,7 @@ class RunsTable {
 
   #refreshComparison(): void {
     if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
-      this.#compare.refresh();
+      this.#compare.refresh(this.#selected());
     }
   }
 

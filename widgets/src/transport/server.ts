@@ -4,6 +4,7 @@ import { importModule } from './import_module';
 import {
   type Answer,
   ConnectionError,
+  jsonOf,
   type OpenStream,
   type StreamHandlers,
   type Transport,
@@ -85,6 +86,11 @@ export class ServerTransport implements Transport {
   /** Look whether an engine runs; rejects where the server cannot say. */
   async isEngineRunning(): Promise<boolean> {
     return (await this.#info()).engine !== 'stopped';
+  }
+
+  /** Return JSON of the server's own half, such as `info`; `path` is below `jupyter-ext/`. */
+  async serverJson(path: string): Promise<unknown> {
+    return jsonOf(await this.#fetch(`${this.#root}${path}`, 'GET'));
   }
 
   async importPlotly(): Promise<unknown> {
