@@ -3,9 +3,12 @@ import { LAZY_VIEWS } from '../../widgets/src/views/lazy';
 import { commandsPlugin } from './commands/plugin';
 import { enginePlugin } from './connection/plugin';
 import { doctorPlugin } from './doctor/plugin';
+import { notificationsPlugin } from './notifications/plugin';
 import { outputPlugin } from './outputs/output_plugin';
 import { panelPlugin } from './panel/plugin';
+import { runningPlugin } from './running/plugin';
 import { startPlugin } from './start/plugin';
+import { statusPlugin } from './status/plugin';
 import { tabsPlugin } from './tabs/plugin';
 import { templatesPlugin } from './templates/plugin';
 
@@ -14,6 +17,9 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   tabsPlugin,
   panelPlugin,
   commandsPlugin,
+  statusPlugin,
+  runningPlugin,
+  notificationsPlugin,
   startPlugin,
   templatesPlugin,
   doctorPlugin,
