@@ -40,6 +40,13 @@ _HOMES = {
     "models": "jupyter_ext.client.models.handle",
     "progress": "jupyter_ext.worker.sdk.logging",
     "should_stop": "jupyter_ext.worker.sdk.logging",
+    "sweep": "jupyter_ext.client.sweeps.api",
+    "sweeps": "jupyter_ext.client.sweeps.api",
+    "choice": "jupyter_ext.client.sweeps.space",
+    "integer": "jupyter_ext.client.sweeps.space",
+    "logint": "jupyter_ext.client.sweeps.space",
+    "loguniform": "jupyter_ext.client.sweeps.space",
+    "uniform": "jupyter_ext.client.sweeps.space",
     "train": "jupyter_ext.client.trainings.api",
     "trainings": "jupyter_ext.client.trainings.api",
 }
@@ -50,6 +57,8 @@ if TYPE_CHECKING:
     from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.models.handle import models
     from jupyter_ext.client.requests.async_client import AsyncClient
+    from jupyter_ext.client.sweeps.api import sweep, sweeps
+    from jupyter_ext.client.sweeps.space import choice, integer, logint, loguniform, uniform
     from jupyter_ext.client.trainings.api import engine, train, trainings
     from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form
@@ -75,18 +84,25 @@ __all__ = [
     "__version__",
     "alert",
     "checkpoint",
+    "choice",
     "datasets",
     "debug",
     "debug_sessions",
     "engine",
     "form",
+    "integer",
     "log",
     "log_many",
+    "logint",
+    "loguniform",
     "models",
     "progress",
     "should_stop",
+    "sweep",
+    "sweeps",
     "train",
     "trainings",
+    "uniform",
 ]
 
 

@@ -107,7 +107,7 @@ class TrainingsPart:
             ModelsAPI(models),
             FilesAPI(self.files, self.links),
             AccountAPI(self._webhook_secret),
-            NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
+            NativeAPI(self._trainings, models, self._pubsub, serializer, self._weights),
             ListingAPI(self._list, serializer),
             MediaAPI(self._trainings),
             SourcesAPI(),
