@@ -130,7 +130,12 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
         EngineUnreachable: One runs but does not answer; or none runs, and this is code of a training.
     """
     where = where or locations()
-    connection = find(where)
+    try:
+        connection = find(where)
+    except EngineUnreachable:
+        if not _is_held(where.start_lock):
+            raise
+        connection = None  # somebody is starting it; it reads its directories before it answers
     if connection is not None and not _is_older(connection):
         return connection
     if processes.RUN_ID_VARIABLE in os.environ:
@@ -199,8 +204,12 @@ def _await_socket(where: Locations, deadline: float) -> Connection | None:
 
 def is_running(where: Locations) -> bool:
     """Tell whether an engine holds the lock, also one that does not answer."""
+    return _is_held(where.engine_lock)
+
+
+def _is_held(lock: Path) -> bool:
     try:
-        descriptor = os.open(where.engine_lock, os.O_RDWR)
+        descriptor = os.open(lock, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:

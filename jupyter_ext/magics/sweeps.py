@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_ext.magics.arguments import MagicParser
 
@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from jupyter_ext.bundles.bundle import Bundle
     from jupyter_ext.client.sweeps.handle import Sweep
 
+Direction = Literal["minimize", "maximize"]
 EXAMPLE = """\
   %train fit -i lr=loguniform(1e-4,1e-1) -i width=choice(64,128) --trials 20 --metric val/loss      a sweep
 """
-_NEEDS_TRIALS = ("parallel", "metric", "direction")
+_SENSES: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
+_FOR_ONE = ("form", "destination", "patience", "stop_on_nan")
+_NEEDS_TRIALS = ("parallel", "direction")
 
 
 def add_options(parser: MagicParser) -> None:
@@ -25,9 +28,6 @@ def add_options(parser: MagicParser) -> None:
     )
     parser.add_argument(
         "--parallel", type=int, metavar="N", help="of a sweep: so many at a time (default: 1)"
-    )
-    parser.add_argument(
-        "--metric", metavar="NAME", help="of a sweep: what is compared (default: what the function returns)"
     )
     parser.add_argument(
         "--direction",
@@ -53,8 +53,8 @@ def is_sweep(parser: MagicParser, arguments: argparse.Namespace, texts: Mapping[
         return False
     if not ranges:
         parser.error("--trials needs an input to vary, such as -i lr=loguniform(1e-4,1e-1)")
-    if arguments.form or arguments.destination:
-        option = "form" if arguments.form else "destination"
+    if option := next((name for name in _FOR_ONE if getattr(arguments, name)), None):
+        option = option.replace("_", "-")
         parser.error(
             f"--{option} goes with one training, not with a sweep; `sweep.promote(…)` keeps its best"
         )
@@ -73,11 +73,14 @@ def start(arguments: argparse.Namespace, bundle: Bundle, texts: Mapping[str, str
         fixed = {name: parse_literal(text) for name, text in rest.items()}
     else:
         fixed = bundle.training_input.parse_text(rest)
+    sense, colon, name = (arguments.metric or "").partition(":")
+    has_sense = colon and sense in _SENSES
+    direction = _SENSES[sense] if has_sense else None
     options = SweepOptions(
         trials=arguments.trials,
         parallel=1 if arguments.parallel is None else arguments.parallel,
-        metric=arguments.metric,
-        direction=arguments.direction,
+        metric=name if has_sense else arguments.metric,
+        direction=arguments.direction or direction,
         workers=arguments.workers,
     )
     return start_sweep(bundle, space, fixed, options)

@@ -5,6 +5,7 @@ import { element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { messageOf } from '../core/errors';
 import { addStyles } from '../core/styles';
+import { MEDIA_STYLES } from '../media/styles';
 import { isEnded } from '../training/labels';
 import { TrainingClient } from '../training/training_client';
 import type { Transport } from '../transport/transport';
@@ -34,7 +35,7 @@ export function mountCompare({ element: place, transport, ids, signal }: Compare
     compare.node
   );
   place.replaceChildren(root);
-  addStyles(root, CHART_STYLES, RUNS_STYLES);
+  addStyles(root, CHART_STYLES, MEDIA_STYLES, RUNS_STYLES);
   let trainings: Training[] = [];
   let asking = false;
   const scheduler: DrawScheduler = new DrawScheduler(

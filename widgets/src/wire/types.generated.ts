@@ -122,10 +122,11 @@ export interface Rule {
   fired: string | null;
 }
 
-/** Where the training can be asked for and canceled. */
+/** Where the training can be asked for and canceled; `web` is the page that shows it in JupyterLab, where one is known. */
 export interface Urls {
   get: string;
   cancel: string;
+  web: string | null;
 }
 
 /** One training. Times are RFC 3339 UTC with `Z`. */

@@ -67,6 +67,7 @@ class NativeAPI:
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
+            Route("/native/trainings/{id}/rules", self.add_rule, methods=["POST"]),
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
             Route("/native/trainings/{id}/weights", self.weights, methods=["POST"]),
             Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
@@ -162,6 +163,11 @@ class NativeAPI:
         destination = await self._models.require_destination((await json_object(request)).get("destination"))
         version = await self._trainings.promote(request.path_params["id"], destination)
         return JSONResponse({"version": version}, 201)
+
+    async def add_rule(self, request: Request) -> Response:
+        """Hold a rule against a running training's points: 201."""
+        training = await self._trainings.add_rule(request.path_params["id"], await json_object(request))
+        return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def stacks(self, request: Request) -> Response:
         """Tell where each thread of the worker stands."""
