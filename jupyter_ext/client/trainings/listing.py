@@ -127,6 +127,8 @@ class TrainingList(list[Training]):
 
     def __repr__(self) -> str:
         """Return the table as text."""
+        if not self and self._text:
+            return "No trial has begun yet."
         if not self:
             return "No trainings yet. `%%train --help` shows how to start one."
         rows = [_COLUMNS, *self.rows()]
