@@ -30,6 +30,7 @@ _HOMES = {
     "Video": "jupyter_ext.worker.sdk.media.types",
     "alert": "jupyter_ext.worker.sdk.logging",
     "checkpoint": "jupyter_ext.checkpoint",
+    "compare": "jupyter_ext.client.trainings.comparison",
     "datasets": "jupyter_ext.client.datasets.handle",
     "debug": "jupyter_ext.client.debugging",
     "debug_sessions": "jupyter_ext.client.debugging",
@@ -39,6 +40,7 @@ _HOMES = {
     "log_many": "jupyter_ext.worker.sdk.logging",
     "models": "jupyter_ext.client.models.handle",
     "progress": "jupyter_ext.worker.sdk.logging",
+    "runs": "jupyter_ext.client.trainings.api",
     "should_stop": "jupyter_ext.worker.sdk.logging",
     "sweep": "jupyter_ext.client.sweeps.api",
     "sweeps": "jupyter_ext.client.sweeps.api",
@@ -59,7 +61,8 @@ if TYPE_CHECKING:
     from jupyter_ext.client.requests.async_client import AsyncClient
     from jupyter_ext.client.sweeps.api import sweep, sweeps
     from jupyter_ext.client.sweeps.space import choice, integer, logint, loguniform, uniform
-    from jupyter_ext.client.trainings.api import engine, train, trainings
+    from jupyter_ext.client.trainings.api import engine, runs, train, trainings
+    from jupyter_ext.client.trainings.comparison import compare
     from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form
     from jupyter_ext.worker.sdk.inputs import Input
@@ -85,6 +88,7 @@ __all__ = [
     "alert",
     "checkpoint",
     "choice",
+    "compare",
     "datasets",
     "debug",
     "debug_sessions",
@@ -97,6 +101,7 @@ __all__ = [
     "loguniform",
     "models",
     "progress",
+    "runs",
     "should_stop",
     "sweep",
     "sweeps",

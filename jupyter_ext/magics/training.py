@@ -119,6 +119,14 @@ def _trainings_parser() -> MagicParser:
     parser.add_argument(
         "-n", "--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)"
     )
+    parser.add_argument("--plot", action="store_true", help="compare their curves in one chart")
+    parser.add_argument(
+        "-m",
+        "--metric",
+        action="append",
+        metavar="KEY",
+        help="with --plot: only this metric; can be repeated",
+    )
     return parser
 
 
@@ -178,6 +186,10 @@ class TrainingMagics(Magics):
         from jupyter_ext.client.trainings.listing import TrainingList
 
         found = trainings.list(arguments.status, arguments.limit)
+        if arguments.plot and found:
+            from jupyter_ext.client.trainings.comparison import compare
+
+            return compare(found, arguments.metric)
         return TrainingList(found, arguments.status, arguments.limit)
 
     def _names(self, local_ns: Mapping[str, object] | None) -> dict[str, object]:
