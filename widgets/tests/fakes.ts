@@ -95,7 +95,7 @@ export function training(change: Partial<Training> = {}): Training {
     output: null,
     metrics: {},
     source: 'api',
-    urls: { get: '', cancel: '' },
+    urls: { get: '', cancel: '', web: '' },
     kind: 'training',
     destination: null,
     name: 'x',

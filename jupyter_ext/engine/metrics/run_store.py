@@ -293,7 +293,7 @@ class RunStore:
         """
         if buckets is not None and buckets < 1:
             raise ValueError(f"buckets={buckets}; ask for 1 or more, or leave it out for all points.")
-        return self._series.columns(self.seq, keys, buckets, axis, lo, hi)
+        return self._series.columns(self.seq, keys, buckets, axis, lo, hi, self._marks.checkpoints())
 
     @staticmethod
     def encode_batch(batch: Batch) -> bytes:

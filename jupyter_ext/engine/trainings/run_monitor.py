@@ -32,12 +32,14 @@ from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import remove_unfinished, write_json
+from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
+from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
 from jupyter_ext.worker.sdk import checkpoint
 
@@ -105,7 +107,7 @@ class RunMonitor:
         self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._housekeeping: asyncio.Task[None] | None = None
-        self.starts = StartQueue()
+        self.starts = StartQueue(lambda: len(records))
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._turns: dict[str, asyncio.Event] = {}
@@ -162,7 +164,7 @@ class RunMonitor:
         origin: CallerContext,
         urls: Sequence[str],
         secret: Mapping[str, Any] | None = None,
-    ) -> Training:
+    ) -> None:
         """Hold a run that was made, and have its backend start it in the background.
 
         Args:
@@ -189,7 +191,6 @@ class RunMonitor:
         task = asyncio.create_task(self._start(record, launch, urls), name=name)
         self._followers[name] = task
         task.add_done_callback(lambda _: self._followers.pop(name, None))
-        return record.resource()
 
     async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
         try:
@@ -460,12 +461,29 @@ class RunMonitor:
             await self._publisher.register(*made)
         return replace(outcome, output=output)
 
+    async def promote(self, run_dir: Path, spec: RunSpec, destination: str) -> str:
+        """Make a version of a model of what a run that succeeded has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: Its code is gone, or its weights cannot be kept.
+        """
+        output = await asyncio.to_thread(read_json, run_dir / "output.json")
+        places = await asyncio.to_thread(read_json, run_dir / "output_files.json") or []
+        chosen: RunSpec = {**spec, "destination": destination}
+        _, notices, made = await asyncio.to_thread(self._publisher.publish, chosen, output, places)
+        if made is None:
+            raise Problem(409, "Cannot be kept", notices[0] if notices else "There is nothing to keep.")
+        await self._publisher.register(*made)
+        return f"{made[1]}:{made[0]}"
+
     def _changed(self, record: Record) -> None:
         self._pubsub.notify(record.id)
 
-    async def persist(self, record: Record) -> None:
-        """Put a run as it is now into the catalog."""
-        await self.put(record.resource())
+    async def persist(self, record: Record) -> Training:
+        """Put a run as it is now into the catalog, and return it so."""
+        training = record.resource()
+        await self.put(training)
+        return training
 
     async def put(self, training: Training) -> None:
         """Put a run as clients see it into the catalog."""
@@ -478,6 +496,8 @@ class RunMonitor:
             created_at=training.created_at,
             started_at=training.started_at,
             completed_at=training.completed_at,
-            kind=training.kind,
+            kind="trial"
+            if training.sweep is not None and training.sweep.trial is not None
+            else training.kind,
             resource=training.model_dump(mode="json", exclude_none=True),
         )

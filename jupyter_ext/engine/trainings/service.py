@@ -172,10 +172,11 @@ class TrainingService:
             inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
         with self._monitor.starts.accepting():
             record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
-            await self._persist_new(record)
+            training = await self._persist_new(record)
         if request.webhook is not None:
             self._webhooks.add(record.id, request.webhook)
-        return self._monitor.launch(record, request.origin, urls, secret)
+        self._monitor.launch(record, request.origin, urls, secret)
+        return training
 
     async def resume(
         self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
@@ -187,6 +188,8 @@ class TrainingService:
         """
         training = await self.get(training_id)
         run_dir = self._runs_dir / training.id
+        if training.sweep is not None and training.sweep.trial is None:
+            return await self._go_on_with_sweep(training, changed, asker)
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
         origin = CallerContext(
@@ -195,6 +198,36 @@ class TrainingService:
         return await self.create(
             LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
         )
+
+    async def _go_on_with_sweep(
+        self, training: Training, changed: Mapping[str, Any], asker: CallerContext | None
+    ) -> Training:
+        """Start another training that drives the same sweep: its study is its checkpoint."""
+        if training.status not in TERMINAL:
+            raise Problem(409, "Cannot be resumed", f"Sweep {training.name} runs; stop it first, or wait.")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        version = self._versions.find(training.version)
+        if spec is None or version is None or "sweep" not in spec:
+            raise Problem(404, "Gone", f"The files of sweep {training.id} are gone; start a new one.")
+        paths = spec.get("sys_path")
+        origin = asker or CallerContext(spec["python"], spec["cwd"], None if paths is None else tuple(paths))
+        inputs = {**spec.get("given", spec["input"]), **changed}
+        return await self.create(LaunchRequest(version, inputs, origin, sweep=spec["sweep"]))
+
+    async def promote(self, training_id: str, destination: str) -> str:
+        """Make a version of a model of what a training has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: It has not succeeded, or its files are gone.
+        """
+        training = await self.get(training_id)
+        if training.status != "succeeded":
+            text = f"Training {training_id} is `{training.status}`; only one that succeeded has a result."
+            raise Problem(409, "No result", text)
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        if spec is None:
+            raise Problem(404, "Gone", f"The files of training {training_id} are gone; run it again.")
+        return await self._monitor.promote(self._runs_dir / training.id, spec, destination)
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.
@@ -236,8 +269,9 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._persist_new(record)
-        return self._monitor.launch(record, origin, ())
+        training = await self._persist_new(record)
+        self._monitor.launch(record, origin, ())
+        return training
 
     async def get(self, training_id: str) -> Training:
         """Return a training.
@@ -338,7 +372,8 @@ class TrainingService:
         Raises:
             Problem: There is none with this id, or its files were deleted.
         """
-        await self.get(training_id)
+        if training_id not in self._records:
+            await self.get(training_id)
         return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
@@ -353,10 +388,10 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
-    async def _persist_new(self, record: Record) -> None:
+    async def _persist_new(self, record: Record) -> Training:
         """Put a new run into the catalog; where that fails, nothing is left of it."""
         try:
-            await self._monitor.persist(record)
+            return await self._monitor.persist(record)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
             raise
