@@ -372,6 +372,10 @@ class RunMonitor:
             found = self._derived[record.id] = Derived(record, store, reads_log=is_local)
         return found
 
+    def seal(self, run_dir: Path) -> None:
+        """Seal a run that writes no more."""
+        self._sealer.seal(run_dir, final=True)
+
     def add_rule(self, record: Record, rule: Rule) -> None:
         """Hold a rule against a run's points, those there are and those to come."""
         self._derived_of(record, self.stores.get(record.id)).add(rule)
