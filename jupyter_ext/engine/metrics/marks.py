@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import cast
 
 from jupyter_ext.engine.metrics.journal_reader import Mark
+from jupyter_ext.ipc.journal_marks import WireMark
 
 _MAX_MARKS = 10_000
 """More of one run are not held in memory; they stand in its journals."""
@@ -15,8 +16,8 @@ class Marks:
     """All marks of a run; of progress only the latest of each stream."""
 
     def __init__(self) -> None:
-        self._marks: list[dict[str, Any]] = []
-        self._progress: dict[str, dict[str, Any]] = {}
+        self._marks: list[WireMark] = []
+        self._progress: dict[str, WireMark] = {}
 
     def add(self, stream: str, marks: Iterable[Mark]) -> None:
         """Take in marks of one stream, in their order."""
@@ -27,11 +28,11 @@ class Marks:
             elif len(self._marks) < _MAX_MARKS:
                 self._marks.append(payload)
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[WireMark]:
         """Return `{kind, time (Unix s), stream, …}` of each, by time."""
         return sorted([*self._marks, *self._progress.values()], key=lambda mark: float(mark["time"]))
 
 
-def wire_mark(stream: str, mark: Mark) -> dict[str, Any]:
+def wire_mark(stream: str, mark: Mark) -> WireMark:
     """Return a mark as the rest of the engine sees it."""
-    return {"kind": "", **mark.fields, "time": mark.time, "stream": stream}
+    return cast("WireMark", {"kind": "", **mark.fields, "time": mark.time, "stream": stream})

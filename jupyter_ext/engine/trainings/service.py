@@ -11,9 +11,9 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.paging import Cursor
@@ -37,6 +37,7 @@ from jupyter_ext.engine.trainings.resumed_curve import Link
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
 from jupyter_ext.protocol.trainings import TERMINAL, Cause, Training
 
@@ -141,9 +142,9 @@ class TrainingService:
         self._check_open()
         declared = declared_inputs(request)
         urls = self._file_inputs.check(declared, request.given)
-        secret: dict[str, Any] = {}
+        secret: JsonObject = {}
         if declared is None:
-            inputs: dict[str, Any] = dict(request.given)
+            inputs: JsonObject = dict(request.given)
         else:
             inputs, wrong = declared.validate(request.given)
             if wrong:
@@ -158,7 +159,7 @@ class TrainingService:
         return self._monitor.launch(record, request.origin, urls, secret)
 
     async def resume(
-        self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
+        self, training_id: str, changed: Mapping[str, JsonValue], asker: CallerContext | None
     ) -> Training:
         """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
 
@@ -190,7 +191,7 @@ class TrainingService:
         backend: str,
         remote: RemoteSpec,
         name: str,
-        given: Mapping[str, Any],
+        given: Mapping[str, JsonValue],
         origin: CallerContext,
     ) -> Training:
         """Start a training on a service and return at once.
@@ -345,7 +346,7 @@ class TrainingService:
         except (ValueError, TypeError, KeyError, OSError) as error:
             records.set_aside(record.run_dir, records.why(error))
 
-    async def _end_lost(self, row: dict[str, Any], run_dir: Path) -> None:
+    async def _end_lost(self, row: TrainingRow, run_dir: Path) -> None:
         """End a run of the catalog that was going on and whose files are gone or cannot be read."""
         training = training_of(row)
         training.status, training.completed_at = "failed", rfc3339(time.time())

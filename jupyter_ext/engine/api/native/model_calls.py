@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.worker.model_host.messages import GenerateEnd
 
 CALL_TIMEOUT_S = 100.0
 """How long a page waits; a Jupyter server gives up on a silent answer after 120 s."""
@@ -86,7 +87,8 @@ class ModelCallsAPI:
             params = {"value": tree, "for_page": True}
             async for event, event_blobs in connection.stream("generate", params, blobs):
                 if "result" in event:  # tokens that make no text are counted there only
-                    num_tokens = values.decode(event["result"]["value"], event_blobs)["num_tokens"]
+                    told = cast("GenerateEnd", event)["result"]
+                    num_tokens = values.decode(told["value"], event_blobs)["num_tokens"]
                 else:
                     await send_json(socket, {"kind": "text", "text": event["text"]})
         except (CallError, ChannelClosed) as error:
@@ -123,7 +125,7 @@ def problem_of(error: CallError | ChannelClosed) -> Problem:
     return Problem(_STATUS.get(code, 502), "The call failed", text[:600])
 
 
-def _asked(query: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+def _asked(query: Mapping[str, str]) -> tuple[str, dict[str, int]]:
     prompt, num = query.get("prompt", ""), query.get("max_new_tokens", "60")
     if not prompt.strip():
         raise Problem(422, "Invalid value", "Give a prompt.")
