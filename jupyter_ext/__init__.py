@@ -16,8 +16,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncClient": "jupyter_ext.client.requests.async_client",
+    "Audio": "jupyter_ext.worker.sdk.media.types",
+    "ConfusionMatrix": "jupyter_ext.worker.sdk.media.evaluation",
+    "Histogram": "jupyter_ext.worker.sdk.media.types",
+    "Html": "jupyter_ext.worker.sdk.media.types",
+    "Image": "jupyter_ext.worker.sdk.media.types",
     "Input": "jupyter_ext.worker.sdk.inputs",
+    "PRCurve": "jupyter_ext.worker.sdk.media.evaluation",
+    "Plotly": "jupyter_ext.worker.sdk.media.types",
+    "Table": "jupyter_ext.worker.sdk.media.types",
+    "Text": "jupyter_ext.worker.sdk.media.types",
     "Training": "jupyter_ext.client.trainings.handle",
+    "Video": "jupyter_ext.worker.sdk.media.types",
+    "alert": "jupyter_ext.worker.sdk.logging",
     "checkpoint": "jupyter_ext.checkpoint",
     "datasets": "jupyter_ext.client.datasets.handle",
     "debug": "jupyter_ext.client.debugging",
@@ -25,8 +36,8 @@ _HOMES = {
     "engine": "jupyter_ext.client.trainings.api",
     "form": "jupyter_ext.magics.form",
     "log": "jupyter_ext.worker.sdk.logging",
-    "models": "jupyter_ext.client.models.handle",
     "log_many": "jupyter_ext.worker.sdk.logging",
+    "models": "jupyter_ext.client.models.handle",
     "progress": "jupyter_ext.worker.sdk.logging",
     "should_stop": "jupyter_ext.worker.sdk.logging",
     "train": "jupyter_ext.client.trainings.api",
@@ -43,13 +54,26 @@ if TYPE_CHECKING:
     from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form
     from jupyter_ext.worker.sdk.inputs import Input
-    from jupyter_ext.worker.sdk.logging import log, log_many, progress, should_stop
+    from jupyter_ext.worker.sdk.logging import alert, log, log_many, progress, should_stop
+    from jupyter_ext.worker.sdk.media.evaluation import ConfusionMatrix, PRCurve
+    from jupyter_ext.worker.sdk.media.types import Audio, Histogram, Html, Image, Plotly, Table, Text, Video
 
 __all__ = [
     "AsyncClient",
+    "Audio",
+    "ConfusionMatrix",
+    "Histogram",
+    "Html",
+    "Image",
     "Input",
+    "PRCurve",
+    "Plotly",
+    "Table",
+    "Text",
     "Training",
+    "Video",
     "__version__",
+    "alert",
     "checkpoint",
     "datasets",
     "debug",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_object
 from jupyter_ext.client.decthings import launch as decthings_sessions
 from jupyter_ext.client.requests.background_loop import loop_thread

@@ -45,6 +45,7 @@ class Manifest(TypedDict, total=False):
         imports: Modules by the name that the code knows them by.
         captured: Names of the notebook that travel with it: `name`, `type`, `bytes`.
         sources: Texts of notebook code by its file name: files in the bundle.
+        before: Those of them that are executed before the text, for the names that they define.
         labels: What tracebacks call these.
         notices: What its user is told.
         predict: What predicts, where that lies elsewhere.
@@ -63,6 +64,7 @@ class Manifest(TypedDict, total=False):
     imports: dict[str, str]
     captured: list[Captured]
     sources: dict[str, str]
+    before: list[str]
     labels: dict[str, str]
     notices: list[str]
     predict: Predictor

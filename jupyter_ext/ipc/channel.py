@@ -11,10 +11,11 @@ Each is a frame (see `frames`) with blobs of its own. The answering end is `chan
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 from jupyter_ext.ipc import private_sockets
@@ -237,14 +238,15 @@ class AsyncConnection:
             ChannelClosed: The other side went away.
         """
         answer: tuple[JsonObject, list[memoryview]] = {}, []
-        async for event, event_blobs in self.stream(op, params, blobs):
-            if "result" in event:
-                answer = cast("JsonObject", event["result"]), event_blobs
+        async with contextlib.aclosing(self.stream(op, params, blobs)) as items:
+            async for event, event_blobs in items:
+                if "result" in event:
+                    answer = cast("JsonObject", event["result"]), event_blobs
         return answer
 
     async def stream(
         self, op: str, params: Mapping[str, object] | None = None, blobs: Sequence[Buffer] = ()
-    ) -> AsyncIterator[tuple[JsonObject, list[memoryview]]]:
+    ) -> AsyncGenerator[tuple[JsonObject, list[memoryview]]]:
         """Call and yield each event; the last one is `{"result": {…}}`. Leaving early cancels the call.
 
         Raises:

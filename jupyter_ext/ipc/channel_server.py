@@ -21,12 +21,12 @@ P = TypeVar("P")
 
 @dataclass
 class Call(Generic[P]):
-    """A request as its handler sees it. `canceled` is set when the caller gives up or goes away."""
+    """A request as its handler sees it. `left` is done once the caller has given up or gone away; wait for it beside the work."""
 
     op: str
     params: P
     blobs: list[memoryview]
-    canceled: asyncio.Event
+    left: asyncio.Future[None]
     peer_pid: int | None
     _send: Callable[[Header, Sequence[Buffer]], Awaitable[None]] = field(repr=False)
 
@@ -76,7 +76,7 @@ class _Served(Generic[P]):
     def __init__(self, accepted: socket.socket, handle: Handler[P], peers: set[Peer]) -> None:
         self._handle = handle
         self._peers = peers
-        self._running: dict[int, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        self._running: dict[int, tuple[asyncio.Task[None], asyncio.Future[None]]] = {}
         self._pid = _peer_pid(accepted)
         self._peer = Peer(accepted, self._receive, self._end)
         peers.add(self._peer)
@@ -89,10 +89,10 @@ class _Served(Generic[P]):
             return
         if header.get("cancel"):
             if call_id in self._running:
-                self._running[call_id][1].set()
+                _settle(self._running[call_id][1])
             return
         params = header.get("params")
-        canceled = asyncio.Event()
+        left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def send(content: Header, blobs: Sequence[Buffer]) -> None:
             await self._peer.send({"id": call_id, **content}, blobs)
@@ -101,12 +101,12 @@ class _Served(Generic[P]):
             str(header.get("op")),
             cast("P", params if isinstance(params, dict) else {}),
             message.blobs,
-            canceled,
+            left,
             self._pid,
             send,
         )
         task = asyncio.ensure_future(self._run(call))
-        self._running[call_id] = task, canceled
+        self._running[call_id] = task, left
         task.add_done_callback(lambda _: self._running.pop(call_id, None))
 
     async def _run(self, call: Call[P]) -> None:
@@ -125,8 +125,8 @@ class _Served(Generic[P]):
 
     def _end(self) -> None:
         self._peers.discard(self._peer)
-        for _, canceled in self._running.values():
-            canceled.set()
+        for _, left in self._running.values():
+            _settle(left)
 
 
 async def serve(path: str, handle: Handler[P]) -> Server[P]:
@@ -143,6 +143,11 @@ async def serve(path: str, handle: Handler[P]) -> Server[P]:
     os.chmod(path, 0o600)
     listener.listen(64)
     return Server(listener, path, handle)
+
+
+def _settle(left: asyncio.Future[None]) -> None:
+    if not left.done():
+        left.set_result(None)
 
 
 def _peer_pid(peer: socket.socket) -> int | None:

@@ -35,7 +35,7 @@ MAX_BLOB_BYTES = 1 << 46
 _HEAD = struct.Struct("<IHH")
 _LENGTH = struct.Struct("<Q")
 _IN_DESCRIPTOR = 1 << 63
-_CHUNK = 256 << 10
+_CHUNK = 64 << 10
 _MAX_DESCRIPTORS = 200
 """Linux passes at most 253 with one message."""
 _SHARED_DIR = "/dev/shm" if os.path.isdir("/dev/shm") else None

@@ -11,6 +11,7 @@ from typing import Literal, TypedDict
 from jupyter_ext.ipc.json_types import JsonValue
 
 RecordMode = Literal["replace", "incr", "append"]
+AlertLevel = Literal["info", "warning", "error"]
 
 
 class WireMark(TypedDict):
@@ -64,5 +65,19 @@ class NoticeMark(WireMark):
 
 class DroppedMark(WireMark):
     """How many `log()` calls could not be written."""
+
+    count: int
+
+
+class AlertMark(WireMark):
+    """Something that the user should look at."""
+
+    text: str
+    level: AlertLevel
+    step: float
+
+
+class MediaMark(WireMark):
+    """How many media of a stream there are."""
 
     count: int

@@ -113,7 +113,8 @@ class ErrorFile(TypedDict):
     """`error.json`.
 
     Attributes:
-        kind: `start` where nothing of the user's code ran, `exit` where it asked to end (`sys.exit("text")`).
+        kind: `start` where nothing of the user's code ran, `exit` where it asked to end (`sys.exit("text")`), `signal` where a
+            `rank` of a group was killed by `signal`.
         summary: The exception in one line. Those of older versions have none.
     """
 
@@ -121,7 +122,9 @@ class ErrorFile(TypedDict):
     message: str
     frames: list[ErrorFrame]
     text: str
-    kind: NotRequired[Literal["start", "exit"]]
+    kind: NotRequired[Literal["start", "exit", "signal"]]
+    signal: NotRequired[int]
+    rank: NotRequired[int]
     summary: NotRequired[str]
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from jupyter_ext.ipc.json_types import JsonValue
 
-WorkerRole = Literal["training", "session", "model_host"]
+WorkerRole = Literal["training", "group", "session", "model_host"]
 
 
 class WorkerSpec(TypedDict):
@@ -41,9 +41,10 @@ class WorkerSpec(TypedDict):
 
 
 class TrainingWorkerSpec(WorkerSpec):
-    """A training or a prediction; `rank` is its stream's name."""
+    """A training or a prediction; `rank` is its stream's name, `workers` the number of processes of a group."""
 
     rank: NotRequired[str]
+    workers: NotRequired[int]
 
 
 class SessionWorkerSpec(WorkerSpec):

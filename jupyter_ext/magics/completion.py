@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 _OPTIONS = {
-    "train": ["-i", "--form", "--on", "--wait", "--as", "--help"],
+    "train": ["-i", "--form", "--on", "--workers", "--wait", "--as", "--help"],
     "training": ["show", "logs", "metrics", "cancel", "resume", "stacks", "--tail", "--help"],
     "trainings": ["--status", "--limit", "--help"],
     "models": ["--on", "--unload", "--help"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -179,31 +180,32 @@ async def _keep_saved_output_current(
 
     shown_at = drawn_at = time.monotonic()
     try:
-        async for event in client().follow(run.id, after_seq=None):
-            if event.training is not None:
-                training = event.training
-            is_last = event.kind == "end"
-            if not is_last and (
-                time.monotonic() - drawn_at < SAVED_PICTURE_INTERVAL_S
-                or _is_viewed(widget)  # an update would draw it anew before its reader's eyes
-            ):
-                continue
-            drawn_at = time.monotonic()
-            picture = draw(training, await client().metrics(run.id, buckets=_PICTURE_BUCKETS))
-            content = {
-                MIME_TYPE: mime_content(training),
-                "text/plain": summary(training),
-                "image/svg+xml": picture,
-            }
-            shown.update({**data, **content}, raw=True)
-            if widget is None:
-                continue
-            widget.data = mime_content(training)
-            if is_last:
-                await asyncio.sleep(max(0.0, shown_at + _VIEWED_WITHIN_S - time.monotonic()))
-                if not widget.is_viewed:
-                    data.pop(_WIDGET_TYPE)
-                    shown.update({**data, **content}, raw=True)
+        async with contextlib.aclosing(client().follow(run.id, after_seq=None)) as stream:
+            async for event in stream:
+                if event.training is not None:
+                    training = event.training
+                is_last = event.kind == "end"
+                if not is_last and (
+                    time.monotonic() - drawn_at < SAVED_PICTURE_INTERVAL_S
+                    or _is_viewed(widget)  # an update would draw it anew before its reader's eyes
+                ):
+                    continue
+                drawn_at = time.monotonic()
+                picture = draw(training, await client().metrics(run.id, buckets=_PICTURE_BUCKETS))
+                content = {
+                    MIME_TYPE: mime_content(training),
+                    "text/plain": summary(training),
+                    "image/svg+xml": picture,
+                }
+                shown.update({**data, **content}, raw=True)
+                if widget is None:
+                    continue
+                widget.data = mime_content(training)
+                if is_last:
+                    await asyncio.sleep(max(0.0, shown_at + _VIEWED_WITHIN_S - time.monotonic()))
+                    if not widget.is_viewed:
+                        data.pop(_WIDGET_TYPE)
+                        shown.update({**data, **content}, raw=True)
     except JupyterExtError as error:
         log.info("the saved output of %s stays as it is: %s", run.id, error)
 

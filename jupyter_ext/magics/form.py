@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.display import DisplayHandle, display
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_function
 from jupyter_ext.client.trainings import api
 from jupyter_ext.client.trainings.handle import Training
@@ -28,8 +28,9 @@ class Form:
         initial: Mapping[str, str] | None = None,
         destination: str | None = None,
     ) -> None:
-        from jupyter_ext_widgets.form_fields import text_of
         from jupyter_ext_widgets.training_form import TrainingForm
+
+        from jupyter_ext.protocol.schema.form_fields import text_of
 
         self._capture = capture
         self._destination = destination
@@ -82,7 +83,7 @@ def form(function: Callable[..., Any] | str | os.PathLike[str], name: str | None
         InvalidInput: It is no function and no such file, or has no inputs that could be read.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
-    from jupyter_ext_widgets.form_fields import call_line
+    from jupyter_ext.protocol.schema.form_fields import call_line
 
     if isinstance(function, str | os.PathLike):
         written = repr(os.fspath(function))

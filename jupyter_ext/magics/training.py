@@ -20,7 +20,8 @@ from IPython.core.magic import (
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
-    from jupyter_ext.client.capture.bundle import Bundle
+    from jupyter_ext.bundles.bundle import Bundle
+    from jupyter_ext.client.requests.place import Place
     from jupyter_ext.client.trainings.handle import Training
 
 _TRAIN_TEXT = """\
@@ -28,6 +29,7 @@ Start a training in a background process; the cell returns at once and shows its
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a script
   %%train digits --destination me/digits    its weights become a version of the model me/digits
+  %%train digits --workers 2                two processes train as one group, as torchrun starts them
   %%train digits --form                     a form for the inputs, with a button that starts it
   %train fit -i lr={best_lr}                fit is a function of this notebook
   %train path/to/train.py -i lr=1e-3        a file, run as __main__; its options are inputs
@@ -60,6 +62,13 @@ def _train_parser(magic: str) -> MagicParser:
         default="local",
         metavar="BACKEND",
         help="local (default), replicate, or the base URL of a service like it",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many processes on this machine, the ranks of one group (default: 1)",
     )
     parser.add_argument(
         "--destination", metavar="MODEL", help="owner/name of the model that gets a version with the weights"
@@ -162,18 +171,22 @@ class TrainingMagics(Magics):
 
     def _start(self, parser: MagicParser, arguments: argparse.Namespace, cell: str | None) -> Any:
         from jupyter_ext.client.requests import service_ref
+        from jupyter_ext.client.requests.place import Place
         from jupyter_ext.client.trainings import api
 
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
         texts = parse_inputs(arguments.input, parser.prog)
+        place = Place(arguments.workers)
         if service_ref.is_remote(arguments.on):
+            if place.workers > 1:
+                parser.error(f"--workers goes with trainings on this machine, not on {arguments.on}")
             return self._finish(arguments, _start_remote(arguments, texts, is_cell=cell is not None))
         api.check_backend(arguments.on)
         capture = self._capture(arguments, cell, texts)
         if arguments.form:
             return self._form(parser, arguments, capture, texts)
-        return self._finish(arguments, _start_here(capture(), texts, arguments.destination))
+        return self._finish(arguments, _start_here(capture(), texts, arguments.destination, place))
 
     def _capture(
         self, arguments: argparse.Namespace, cell: str | None, texts: Mapping[str, str]
@@ -211,10 +224,11 @@ class TrainingMagics(Magics):
         capture: Callable[[], Bundle],
         texts: dict[str, str],
     ) -> Any:
-        from jupyter_ext_widgets.form_fields import magic_line
-
         from jupyter_ext.magics.form import Form
+        from jupyter_ext.protocol.schema.form_fields import magic_line
 
+        if arguments.workers > 1:
+            parser.error("--form starts one process; start a group with -i and without a form")
         if arguments.wait or arguments.variable:
             parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")
         start = f"{parser.prog} {shlex.quote(arguments.name)}"
@@ -250,7 +264,7 @@ def _start_remote(arguments: argparse.Namespace, texts: Mapping[str, str], *, is
     return api.start_remote(ref, {name: parse_literal(text) for name, text in texts.items()})
 
 
-def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | None) -> Training:
+def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | None, place: Place) -> Training:
     """Start a training on this machine."""
     from jupyter_ext.client.trainings import api
     from jupyter_ext.protocol.schema.literals import parse_literal
@@ -263,4 +277,4 @@ def _start_here(bundle: Bundle, texts: Mapping[str, str], destination: str | Non
         print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
     if bundle.notice:
         print(bundle.notice)
-    return api.start(bundle, inputs, destination)
+    return api.start(bundle, inputs, destination, place)

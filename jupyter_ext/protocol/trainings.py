@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from jupyter_ext.ipc.journal_marks import AlertLevel, RecordMode
 from jupyter_ext.ipc.json_values import clean, number
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
@@ -16,7 +17,6 @@ TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 
 StopStage = Literal["flag", "interrupt", "terminate", "kill"]
 CauseKind = Literal["exception", "signal", "exit", "lost", "out_of_memory", "canceled", "start"]
-RecordMode = Literal["replace", "incr", "append"]
 """What Cog's `record_metric` does with a value."""
 MetricValue = float | Literal["NaN", "Infinity", "-Infinity"]
 
@@ -112,11 +112,54 @@ class ResumedFrom(Resource):
     loaded: bool = False
 
 
+class Sweep(Resource):
+    """The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id."""
+
+    id: str
+    trial: int | None = None
+
+
+class StartedFrom(Resource):
+    """The notebook's cell that a training was started from; the path is empty where it is not known."""
+
+    notebook: str
+    cell: str
+
+
 class Extremes(Resource):
     """The smallest and the largest finite value of a series."""
 
     min: float
     max: float
+
+
+class Alert(Resource):
+    """What the code or a rule told whoever watches; `time` is Unix seconds."""
+
+    text: str
+    level: AlertLevel
+    step: float
+    time: float
+
+
+class Rule(Resource):
+    """What a person asked to be told of, or to be stopped for.
+
+    `threshold` looks for a point of `metric` with `op` `value`; `nan` for one that is not finite, of any metric where none is
+    named; `patience` for so many points of `metric` in a row that are no better, by more than `min_delta`, than the best before.
+    `fired` is what it found, in words; then it rests.
+    """
+
+    id: str
+    kind: Literal["threshold", "nan", "patience"]
+    action: Literal["tell", "stop"]
+    metric: str | None = None
+    op: Literal["<", "<=", ">", ">="] | None = None
+    value: float | None = None
+    patience: int | None = Field(default=None, ge=1)
+    mode: Literal["min", "max"] = "min"
+    min_delta: float = Field(default=0.0, ge=0)
+    fired: str | None = None
 
 
 class Urls(Resource):
@@ -158,11 +201,18 @@ class Training(Resource):
     silent_s: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    started_from: StartedFrom | None = None
     deadline: str | None = None
     cut: list[str] = Field(default_factory=list)
     """Places of what was left out here because it is large, such as `input.image` or `last`."""
     tags: list[str] = Field(default_factory=list)
     notes: str = ""
+    workers: int = 1
+    sweep: Sweep | None = None
+    alerts: list[Alert] = Field(default_factory=list)
+    rules: list[Rule] = Field(default_factory=list)
+    num_media: int = 0
+    """How many pictures, histograms and the like it has logged; `/native/trainings/{id}/media` lists them."""
 
 
 class TrainingPage(Resource):

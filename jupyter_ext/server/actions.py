@@ -52,7 +52,7 @@ TABLE = (
         "WEBSOCKET",
         "/(.well-known|model|models|user|conversations|assets|anchors|ranges|qgpt|workstream_pattern_engine)/.*",
     ),
-    _row("execute", "POST", "/native/(versions|remote-trainings|session-code|sessions|environments)"),
+    _row("execute", "POST", "/native/(versions|forms|remote-trainings|session-code|sessions|environments)"),
     _row("execute", "POST", "/native/trainings/ID/(again|resume)"),
     _row("execute", "POST", "/native/sessions/ID/(call|code)"),
     _row("execute", "POST", "/native/models/MODEL/(call|load)"),

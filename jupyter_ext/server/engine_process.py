@@ -18,6 +18,10 @@ START_INTERVAL_S = 5.0
 """A start that failed is not tried again sooner; a page with many widgets asks many times."""
 
 
+class EngineNotRunning(EngineError):
+    """Nobody asked for an engine to be started, and none runs."""
+
+
 class Located(Protocol):
     """An engine that was found: `jupyter_ext.engine_process.discovery.Connection`, or a test's stand-in."""
 
@@ -63,22 +67,26 @@ class EngineProcess:
         """How many times the engine was looked for; a caller of `renew` says which look failed it."""
         return self._generation
 
-    async def socket_path(self) -> str:
+    async def socket_path(self, *, start: bool = True) -> str:
         """Give the path of the engine's socket, looked for or started if it is not known yet.
+
+        Args:
+            start: Whether an engine that is not there is started.
 
         Raises:
             EngineError: There is no engine and none could be started; the message says why in one line.
         """
         if self._socket_path is None:
-            return await self.renew(self._generation)
+            return await self.renew(self._generation, start=start)
         return self._socket_path
 
-    async def renew(self, failed_generation: int) -> str:
+    async def renew(self, failed_generation: int, *, start: bool = True) -> str:
         """Look for the engine again after nobody answered at the known path, and start it if it is gone.
 
         Args:
             failed_generation: `generation` as it was before the attempt that failed. If somebody else has looked
                 since then, their finding is taken.
+            start: Whether an engine that is not there is started.
 
         Raises:
             EngineError: There is no engine and none could be started; the message says why in one line.
@@ -89,6 +97,8 @@ class EngineProcess:
             self._socket_path = None
             self._generation += 1
             found = await asyncio.to_thread(self._locator.find)
+            if found is None and not start:
+                raise EngineNotRunning("The engine is not running.")
             self._socket_path = (found or await self._start()).socket_path
             return self._socket_path
 

@@ -1,7 +1,7 @@
 """The extension as Jupyter Server loads it.
 
-Rule: a server start is never delayed or refused because of the engine. It is found or started in the background; where
-that fails, the requests that need it say why.
+Rule: a server start is never delayed or refused because of the engine, and a page that is merely open starts none. The first
+request that needs it does; where that fails, the requests say why.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class JupyterExtension(ExtensionApp):
     load_other_extensions = True
 
     start_engine = Bool(
-        True, help="Find or start the engine when the server starts, not at the first request."
+        False, help="Start the engine when the server starts, not when something needs it."
     ).tag(config=True)
 
     locator = AnyTrait(help="How to find and start the engine; None for this user's on this host.")

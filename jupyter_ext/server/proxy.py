@@ -91,8 +91,13 @@ def engine_target(path: str, query: str) -> str:
 class EngineProxy:
     """Connections to the engine. One per request: on a Unix socket that costs less than finding out which are stale."""
 
-    def __init__(self, process: EngineProcess) -> None:
+    def __init__(self, process: EngineProcess, *, starts: bool = True) -> None:
         self._process = process
+        self._starts = starts
+
+    def without_start(self) -> EngineProxy:
+        """Return a way to the same engine on which none is started: for whoever merely looks on."""
+        return EngineProxy(self._process, starts=False)
 
     @asynccontextmanager
     async def request(
@@ -108,7 +113,7 @@ class EngineProxy:
             EngineGone: The engine broke it off; it may have had an effect.
             httpx.TimeoutException: The engine did not answer in time.
         """
-        path, generation = await self._process.socket_path(), self._process.generation
+        path, generation = await self._process.socket_path(start=self._starts), self._process.generation
         client = _client(path)
         try:
             try:
@@ -117,7 +122,7 @@ class EngineProxy:
                 if not isinstance(error, httpx.ConnectError) and method not in SAFE_METHODS:
                     raise EngineGone(f"The engine ended while it worked on {method} {target}.") from error
                 await client.aclose()
-                client = _client(await self._process.renew(generation))
+                client = _client(await self._process.renew(generation, start=self._starts))
                 response = await _resend(client, method, target, headers, body)
             try:
                 yield response
@@ -134,11 +139,11 @@ class EngineProxy:
             websockets.exceptions.InvalidStatus: The engine refused; its answer is in `response`.
             OSError: The engine went away again.
         """
-        path, generation = await self._process.socket_path(), self._process.generation
+        path, generation = await self._process.socket_path(start=self._starts), self._process.generation
         try:
             return await _connect(path, target)
         except (ConnectionError, FileNotFoundError):
-            return await _connect(await self._process.renew(generation), target)
+            return await _connect(await self._process.renew(generation, start=self._starts), target)
 
 
 def _client(socket_path: str) -> httpx.AsyncClient:

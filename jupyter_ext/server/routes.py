@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import wraps
@@ -44,6 +45,8 @@ from jupyter_ext.server.proxy import (
 
 AUTH_RESOURCE = "jupyter_ext"
 ENGINE_PREFIX = "/jupyter-ext/engine"
+RUNNING_PREFIX = "/jupyter-ext/running"
+"""Below it the same engine answers, but is not started: a page that is merely open asks here."""
 PROBLEM_TYPE = "application/problem+json"
 
 UNSENDABLE_CLOSE_CODES = {1005: 1000, 1006: 1012, 1015: 1012}
@@ -95,9 +98,9 @@ class JupyterExtHandler(APIHandler):
 class EngineHandler(JupyterExtHandler):
     """Anything `engine/…` that is not a WebSocket."""
 
-    def initialize(self, engine: EngineProxy) -> None:
+    def initialize(self, engine: EngineProxy, starts: bool) -> None:
         """Take what the route was given."""
-        self.engine = engine
+        self.engine = engine if starts else engine.without_start()
         self.passing: asyncio.Task[None] | None = None
 
     def on_connection_close(self) -> None:
@@ -203,9 +206,9 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
     auth_resource = AUTH_RESOURCE
     max_message_size = MAX_MESSAGE_BYTES
 
-    def initialize(self, engine: EngineProxy) -> None:
+    def initialize(self, engine: EngineProxy, starts: bool) -> None:
         """Take what the route was given."""
-        self.engine = engine
+        self.engine = engine if starts else engine.without_start()
         self.upstream: ClientConnection | None = None
         self.pump: asyncio.Task[None] | None = None
 
@@ -343,8 +346,12 @@ def _listed(directory: Path, name: str) -> Path | None:
     return next((entry for entry in directory.iterdir() if entry.name == name and entry.is_file()), None)
 
 
+_PREFIX = re.compile(f"{ENGINE_PREFIX}|{RUNNING_PREFIX}")
+
+
 def _engine_path(request: HTTPServerRequest) -> str:
-    return request.path.partition(ENGINE_PREFIX)[2]
+    found = _PREFIX.search(request.path)
+    return request.path[found.end() :] if found else ""
 
 
 def _target(request: HTTPServerRequest) -> str:
@@ -372,10 +379,18 @@ def routes(
         static_dir: The folder of the widget's built code.
         static_files: Gives the current names in that folder by role (`panel`, `plotly`).
     """
-    everything = url_path_join(base_url, "jupyter-ext/engine(/.*)")
     return [
-        Rule(WebSocketMatches(everything), EngineWebSocketHandler, {"engine": engine}),
-        Rule(PathMatches(everything), EngineHandler, {"engine": engine}),
+        *(
+            rule
+            for prefix, starts in ((ENGINE_PREFIX, True), (RUNNING_PREFIX, False))
+            for everything in [url_path_join(base_url, f"{prefix}(/.*)")]
+            for rule in (
+                Rule(
+                    WebSocketMatches(everything), EngineWebSocketHandler, {"engine": engine, "starts": starts}
+                ),
+                Rule(PathMatches(everything), EngineHandler, {"engine": engine, "starts": starts}),
+            )
+        ),
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/info")),
             InfoHandler,

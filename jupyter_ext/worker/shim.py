@@ -33,6 +33,7 @@ TERMINATE_GRACE_S = 2.0
 
 ROLES = {
     "training": "jupyter_ext.worker.training.main",
+    "group": "jupyter_ext.worker.training.group",
     "session": "jupyter_ext.worker.session.main",
     "model_host": "jupyter_ext.worker.model_host.main",
 }

@@ -92,6 +92,10 @@ def _import_all(preload: list[str], channel: socket.socket) -> str | None:
     if "torch" in sys.modules:
         for name in _MODEL_MODULES:
             _import_if_there(name)
+        if not select.select([channel], [], [], 0)[0]:
+            _import_if_there(
+                "jupyter_ext.worker.training.group_agent"
+            )  # 0.3 s that a group of workers then saves
     return None
 
 

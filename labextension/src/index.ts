@@ -1,7 +1,15 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { VIEWS } from '../../widgets/src/views';
-import { outputPlugin } from './output_plugin';
+import { LAZY_VIEWS } from '../../widgets/src/views/lazy';
+import { enginePlugin } from './connection/plugin';
+import { outputPlugin } from './outputs/output_plugin';
+import { panelPlugin } from './panel/plugin';
+import { tabsPlugin } from './tabs/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = VIEWS.map(outputPlugin);
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  enginePlugin,
+  tabsPlugin,
+  panelPlugin,
+  ...LAZY_VIEWS.map(outputPlugin),
+];
 
 export default plugins;

@@ -11,7 +11,7 @@ import pytest
 from conformance_tools import Opened
 from integration_tools import until
 
-from jupyter_ext.client.capture.cog_project import capture_folder
+from jupyter_ext.bundles.cog_project import capture_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -59,9 +60,10 @@ async def soak(engine: EngineUnderTest, minutes: float) -> tuple[list[str], list
 
 
 async def _view(client: AsyncClient, training_id: str) -> None:
-    async for event in client.follow(training_id):
-        if event.kind == "end":
-            return
+    async with contextlib.aclosing(client.follow(training_id)) as stream:
+        async for event in stream:
+            if event.kind == "end":
+                return
 
 
 def judge(samples: Sequence[Sample], num_done: int) -> tuple[list[str], list[str]]:

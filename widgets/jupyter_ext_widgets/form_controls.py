@@ -13,9 +13,9 @@ from typing import IO, Any
 import ipywidgets
 
 from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.protocol.schema.form_fields import NOT_GIVEN, FormField, list_text, list_value, value_of
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext_widgets.file_upload import FileUpload
-from jupyter_ext_widgets.form_fields import FormField, list_text, list_value
 from jupyter_ext_widgets.path_browser import PathBrowser
 from jupyter_ext_widgets.secret_box import SecretBox
 
@@ -29,9 +29,6 @@ _MAX_ROWS = 6
 
 NO_VALUE = "\0None"
 """Stands for `None` in a list of choices, where ipywidgets takes `None` itself for "nothing chosen"."""
-NOT_GIVEN = object()
-"""Stands for an input whose default is to be taken."""
-
 Upload = Callable[[str, IO[bytes]], str]
 """Keeps a file under a name and returns the value of the input."""
 
@@ -59,30 +56,18 @@ def make_control(item: FormField) -> Any:
         case "checkbox":
             return ipywidgets.Checkbox(value=item.default, indent=True, **common)
         case "secret":
-            return SecretBox(item.name, _placeholder(item), item.tooltip)
+            return SecretBox(item.name, item.placeholder, item.tooltip)
         case "path" | "paths":
-            return ipywidgets.Combobox(value=item.text, placeholder=_placeholder(item), **common)
-    return ipywidgets.Text(value=item.text, placeholder=_placeholder(item), **common)
+            return ipywidgets.Combobox(value=item.text, placeholder=item.placeholder, **common)
+    return ipywidgets.Text(value=item.text, placeholder=item.placeholder, **common)
 
 
 def read(item: FormField, control: Any, training_input: TrainingInput) -> Any:
     """Return the value that a control stands for, or `NOT_GIVEN`."""
     value = control.value
-    match item.kind:
-        case "choice":
-            return NOT_GIVEN if value is None else None if value == NO_VALUE else value
-        case "choices":
-            return list(value) if value or item.has_default else NOT_GIVEN
-        case "checkbox":
-            return value
-    if value == "":  # an empty box stands for None where that may be given, else for the default
-        return None if item.nullable and item.has_default else NOT_GIVEN
-    match item.kind:
-        case "secret":
-            return value
-        case "list" | "paths":
-            return list_value(value, of_text=item.kind == "paths" or "str" in item.type_text)
-    return training_input.parse_text({item.name: value})[item.name]
+    if item.kind == "choice":
+        return NOT_GIVEN if value is None else None if value == NO_VALUE else value
+    return value_of(item, value, training_input)
 
 
 def row(item: FormField, control: Any, upload: Upload | None) -> tuple[list[Any], list[Any]]:
@@ -119,15 +104,6 @@ def _description(item: FormField) -> Any:
     made.layout.margin = "2px 2px 2px 12px"
     made.layout.display = None if item.description else "none"
     return made
-
-
-def _placeholder(item: FormField) -> str:
-    example = {"list": ", such as 1, 2", "paths": ", such as a.csv, b.csv"}.get(item.kind, "")
-    if item.required:
-        return f"{item.type_text}{example}, required"
-    if item.nullable and item.has_default:
-        return f"{item.type_text}{example}, empty for None"
-    return f"{item.type_text}{example}, default {item.text}" if item.text else f"{item.type_text}{example}"
 
 
 def _slider(item: FormField, control: Any) -> Any:

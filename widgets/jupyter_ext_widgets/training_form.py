@@ -12,18 +12,17 @@ from typing import Any
 import ipywidgets
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.schema.form_fields import NOT_GIVEN, FormField, changed, fields_of, shown
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext_widgets.form_controls import (
     INDENT,
     MUTED,
     NO_VALUE,
-    NOT_GIVEN,
     Upload,
     make_control,
     read,
     row,
 )
-from jupyter_ext_widgets.form_fields import FormField, changed, fields_of, shown
 
 _LINE = f"display: block; user-select: all; overflow-wrap: anywhere; white-space: pre-wrap; line-height: 1.5; {MUTED}"
 _ERROR = "color: var(--jp-error-color1, #d32f2f)"

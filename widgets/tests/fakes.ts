@@ -115,6 +115,9 @@ export function training(change: Partial<Training> = {}): Training {
     deadline: null,
     checkpoint: null,
     resumed_from: null,
+    started_from: null,
+    workers: 1,
+    sweep: null,
     ...change,
   };
 }

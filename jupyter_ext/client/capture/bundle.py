@@ -1,4 +1,4 @@
-"""Code ready to travel: the values that it uses, pickled, and a zip file that is the same for the same code.
+"""What a notebook adds to a bundle: the values that its code uses, pickled.
 
 Rule: what cannot travel is refused by name before anything starts.
 """
@@ -9,47 +9,19 @@ import io
 import json
 import linecache
 import types
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.client.capture.large import Counter, LargeFile, Spool
+from jupyter_ext.bundles.bundle import Bundle, LargeFile, one_line, pack_files
+from jupyter_ext.bundles.names import filenames_of
+from jupyter_ext.client.capture.large import Counter, Spool
 from jupyter_ext.client.capture.modules import by_value, changes, is_importable
-from jupyter_ext.client.capture.names import filenames_of
 from jupyter_ext.errors import CannotTravel, InvalidInput
 from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.trainings import Captured
-
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """Code ready to travel."""
-
-    name: str
-    data: bytes
-    captured: tuple[Captured, ...]
-    training_input: TrainingInput | None
-    """Its inputs, or `None` for a script."""
-    unknown_names: tuple[str, ...] = ()
-    """Names that neither the code, the notebook nor Python defines: a NameError to come."""
-    given: Mapping[str, object] = field(default_factory=dict)
-    """Inputs that the code's own call or command line gives; those that a person gives go before."""
-    large: Mapping[str, LargeFile] = field(default_factory=dict)
-    """Its files that are not in `data`, by name; see `for_engine`."""
-    notice: str = ""
-    """What its user is told of it before it starts."""
-
-    def for_engine(self) -> bytes:
-        """Return what the engine is sent: large files are only named, by their hashes."""
-        if not self.large:
-            return self.data
-        hashes = {name: file.sha256 for name, file in self.large.items()}
-        return added(self.data, "blobs.json", json.dumps(hashes, sort_keys=True).encode())
 
 
 @dataclass
@@ -126,14 +98,6 @@ def pack(
     elif isinstance(buffer, io.BytesIO):
         packed.add("names.pkl", buffer.getvalue())
     return packed
-
-
-def added(data: bytes, name: str, content: bytes) -> bytes:
-    """Return a bundle's bytes with one more file."""
-    buffer = io.BytesIO(data)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content)
-    return buffer.getvalue()
 
 
 def pickled_file(thing: Any, problem: str, name: str) -> bytes | LargeFile:
@@ -226,24 +190,3 @@ def make_bundle(
         unknown,
         large=packed.large,
     )
-
-
-def pack_files(files: Mapping[str, bytes], modes: Mapping[str, int] | None = None) -> bytes:
-    """Make a bundle's bytes: the same for the same files.
-
-    Args:
-        files: Content by path within the bundle.
-        modes: Permission bits by path that are to be kept.
-    """
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for path, data in sorted(files.items()):
-            member = zipfile.ZipInfo(path, _ZIP_TIME)
-            member.external_attr = (0o600 | (modes or {}).get(path, 0)) << 16
-            archive.writestr(member, data)
-    return buffer.getvalue()
-
-
-def one_line(error: Exception) -> str:
-    """Say what went wrong in one line, or else of what kind it is."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

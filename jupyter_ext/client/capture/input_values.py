@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from jupyter_ext.client.capture.bundle import Bundle, added, pickled
-from jupyter_ext.client.capture.large import LargeFile, Spool
+from jupyter_ext.bundles.bundle import Bundle, LargeFile, added
+from jupyter_ext.client.capture.bundle import pickled
+from jupyter_ext.client.capture.large import Spool
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 

@@ -11,9 +11,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_ext.bundles.bundle import LargeFile
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.config import locations
 from jupyter_ext.errors import InvalidInput
@@ -22,21 +22,6 @@ LARGE_BYTES = 8 << 20
 """From here on it is a file of its own."""
 TOLD_BYTES = 64 << 20
 """From here on a person is told that it takes a while."""
-
-
-@dataclass(frozen=True)
-class LargeFile:
-    """Content that is kept in the data directory under its hash.
-
-    Attributes:
-        path: Where it is.
-        sha256: Its hash.
-        num_bytes: Its size.
-    """
-
-    path: Path
-    sha256: str
-    num_bytes: int
 
 
 class Spool:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Unpack
+from urllib.parse import quote
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.input_values import json_inputs, with_inputs
 from jupyter_ext.client.capture.large import keep_in
 from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.models import ModelRequests
+from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
 from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.errors import UnknownId
+from jupyter_ext.protocol.media import MediaItem, MediaPage
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns
 from jupyter_ext.protocol.trainings import EngineInfo, Listening, Training, TrainingPage
 
@@ -52,7 +56,11 @@ class AsyncClient:
     # -- trainings ------------------------------------------------------------------------------------------------
 
     async def create(
-        self, bundle: Bundle, inputs: Mapping[str, object], destination: str | None = None
+        self,
+        bundle: Bundle,
+        inputs: Mapping[str, object],
+        destination: str | None = None,
+        place: Place | None = None,
     ) -> Training:
         """Start a training of a bundle; see `capture` for making one.
 
@@ -60,21 +68,52 @@ class AsyncClient:
             bundle: The code.
             inputs: Its arguments.
             destination: `owner/name` of the model that gets a version with the weights; made where there is none.
+            place: How it runs; by default as one process on this machine.
 
         Raises:
             InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
         """
         bundle, values = with_inputs(bundle, inputs)
+        version = await self.add_version(bundle)
+        return await self.create_from(version, values, destination, place)
+
+    async def add_version(self, bundle: Bundle) -> VersionRef:
+        """Keep a bundle with the engine, once."""
         keep_in(bundle.large.values(), self.transport.where.blobs_dir)
-        made_in = {name: value for name, value in origin().items() if name != "environ"}
+        made_in = {name: value for name, value in origin().items() if name in ("python", "cwd", "sys_path")}
         version = await self.transport.ask(
             "POST", "/native/versions", content=bundle.for_engine(), params=made_in, timeout=UPLOAD_TIMEOUT
         )
-        body: dict[str, object] = {"input": values, "jupyter_ext": origin()}
+        return VersionRef(version["model"], version["id"])
+
+    async def create_from(
+        self,
+        version: VersionRef,
+        values: Mapping[str, object],
+        destination: str | None = None,
+        place: Place | None = None,
+        sweep: SweepRef | None = None,
+    ) -> Training:
+        """Start a training of a version that the engine keeps.
+
+        Args:
+            version: Which.
+            values: Its inputs as JSON.
+            destination: As of `create`.
+            place: As of `create`.
+            sweep: The sweep that it is a trial of, or that it drives.
+
+        Raises:
+            InvalidInput: An input is missing, unknown, mistyped or out of range; nothing was started.
+        """
+        extra: dict[str, object] = {**origin(), **({} if place is None else place.as_json())}
+        if sweep is not None:
+            extra["sweep"] = vars(sweep)
+        body: dict[str, object] = {"input": values, "jupyter_ext": extra}
         if destination is not None:
             await self._make_model(destination)
             body["destination"] = destination
-        path = f"/v1/models/{version['model']}/versions/{version['id']}/trainings"
+        path = f"/v1/models/{version.model}/versions/{version.id}/trainings"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
     async def _make_model(self, destination: str) -> None:
@@ -137,9 +176,10 @@ class AsyncClient:
             TimeoutError: It is not, after that many seconds.
         """
         async with asyncio.timeout(timeout_s):
-            async for event in self.follow(training_id, after_seq=None):
-                if event.kind == "end":
-                    break
+            async with contextlib.aclosing(self.follow(training_id, after_seq=None)) as stream:
+                async for event in stream:
+                    if event.kind == "end":
+                        break
         return await self.get(training_id)
 
     async def logs(self, training_id: str, tail: int | None = None) -> str:
@@ -175,6 +215,22 @@ class AsyncClient:
         path = f"/native/trainings/{_path(training_id)}/metrics"
         return decode_columns(await self.transport.ask_bytes("GET", path, params=params))[1]
 
+    async def media(self, training_id: str) -> Sequence[MediaItem]:
+        """Return what a training has logged besides numbers, in the order in which it was stored."""
+        pages: dict[int, Sequence[MediaItem]] = {}
+        after, more = 0, True
+        while more:
+            path = f"/native/trainings/{_path(training_id)}/media"
+            page = MediaPage.model_validate(await self.transport.ask("GET", path, params={"after": after}))
+            pages[after] = page.items
+            after, more = page.next, page.more
+        return [item for page_items in pages.values() for item in page_items]
+
+    async def medium(self, training_id: str, file: str) -> bytes:
+        """Return the bytes of a file of a training's media."""
+        path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
+        return await self.transport.ask_bytes("GET", path)
+
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""
         return str(
@@ -196,7 +252,7 @@ class AsyncClient:
             await asyncio.sleep(pause_s)
             pause_s = min(1.0, 1.5 * pause_s)
 
-    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncIterator[Event]:
+    def follow(self, training_id: str, after_seq: int | None = 0) -> AsyncGenerator[Event]:
         """Follow a training to its end, over restarts of the engine; see `stream.follow`."""
         return follow(self.transport.ensure_socket, _path(training_id), after_seq)
 

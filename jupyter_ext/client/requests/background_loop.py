@@ -40,12 +40,6 @@ class LoopThread:
             future.cancel()
             raise
 
-    def close(self) -> None:
-        """Stop the loop; only tests need it."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(timeout=5)
-        self.loop.close()
-
 
 _current: LoopThread | None = None
 _lock = threading.Lock()

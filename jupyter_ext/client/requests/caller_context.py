@@ -9,8 +9,9 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
+from jupyter_ext.client.requests.notebook_place import NotebookPlace, notebook_place
 from jupyter_ext.client.requests.process_settings import process_settings
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE
@@ -19,12 +20,13 @@ _NOT_FOR_WORKERS = ("JPY_", "KERNEL_")
 
 
 class Origin(TypedDict):
-    """Where a request comes from, as the engine takes it."""
+    """Where a request comes from, as the engine takes it; `started_from` is the notebook's cell, where there is one."""
 
     python: str
     cwd: str
     sys_path: list[str]
     environ: dict[str, str]
+    started_from: NotRequired[NotebookPlace]
 
 
 def current_directory() -> str:
@@ -47,12 +49,15 @@ def origin() -> Origin:
     Raises:
         InvalidInput: Its directory was deleted.
     """
-    return {
+    made: Origin = {
         "python": sys.executable,
         "cwd": current_directory(),
         "sys_path": [entry for entry in sys.path if entry],
         "environ": {**worker_environ(os.environ), SETTINGS_VARIABLE: json.dumps(process_settings())},
     }
+    if (place := notebook_place()) is not None:
+        made["started_from"] = place
+    return made
 
 
 def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,7 +40,7 @@ class Event:
 
 async def follow(
     find_socket: Callable[[], Awaitable[str]], training_id: str, after_seq: int | None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event]:
     """Yield events until the training is over.
 
     Args:
@@ -58,12 +59,13 @@ async def follow(
         return f"/native/trainings/{training_id}/stream{query}"
 
     unknown = f"There is no training {training_id!r}. `%trainings` lists those there are."
-    async for message in messages(find_socket, path, unknown):
-        event, after_seq = _decode(message, names, after_seq)
-        if event is not None:
-            yield event
-            if event.kind == "end":
-                return
+    async with contextlib.aclosing(messages(find_socket, path, unknown)) as stream:
+        async for message in stream:
+            event, after_seq = _decode(message, names, after_seq)
+            if event is not None:
+                yield event
+                if event.kind == "end":
+                    return
 
 
 def _decode(

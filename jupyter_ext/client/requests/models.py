@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -157,11 +158,14 @@ class ModelRequests:
         )
         return LocalModel.model_validate(content)
 
-    async def follow(self) -> AsyncIterator[ModelEvent]:
+    async def follow(self) -> AsyncGenerator[ModelEvent]:
         """Yield all models, then each that changes, also over restarts of the engine; it never ends by itself."""
-        async for message in messages(self._transport.ensure_socket, lambda: "/native/models/stream"):
-            if (event := _decode(json.loads(message))) is not None:
-                yield event
+        async with contextlib.aclosing(
+            messages(self._transport.ensure_socket, lambda: "/native/models/stream")
+        ) as stream:
+            async for message in stream:
+                if (event := _decode(json.loads(message))) is not None:
+                    yield event
 
     async def until(
         self, model_id: str, is_done: Callable[[LocalModel], bool], timeout_s: float | None = None
@@ -173,16 +177,17 @@ class ModelRequests:
             UnknownId: The model was deleted meanwhile.
         """
         async with asyncio.timeout(timeout_s):
-            async for event in self.follow():
-                found = event.model if event.model is not None and event.model.id == model_id else None
-                if event.page is not None:
-                    found = next((model for model in event.page.models if model.id == model_id), None)
-                    if found is None:
-                        raise UnknownId(f"{model_id} is not known any more.")
-                if event.kind == "removed" and event.id == model_id:
-                    raise UnknownId(f"{model_id} was deleted.")
-                if found is not None and is_done(found):
-                    return found
+            async with contextlib.aclosing(self.follow()) as stream:
+                async for event in stream:
+                    found = event.model if event.model is not None and event.model.id == model_id else None
+                    if event.page is not None:
+                        found = next((model for model in event.page.models if model.id == model_id), None)
+                        if found is None:
+                            raise UnknownId(f"{model_id} is not known any more.")
+                    if event.kind == "removed" and event.id == model_id:
+                        raise UnknownId(f"{model_id} was deleted.")
+                    if found is not None and is_done(found):
+                        return found
         raise AssertionError("unreachable")
 
     async def downloaded(self, model_id: str, timeout_s: float | None = None) -> LocalModel:

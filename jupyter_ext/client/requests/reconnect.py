@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import ClientConnection
@@ -44,7 +44,7 @@ async def connect(socket_path: str, path: str) -> AsyncIterator[ClientConnection
 
 async def messages(
     find_socket: Callable[[], Awaitable[str]], path: Callable[[], str], unknown: str = ""
-) -> AsyncIterator[str | bytes]:
+) -> AsyncGenerator[str | bytes]:
     """Yield a stream's messages and connect again whenever it ends; the caller leaves when it has seen the last one.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, cast
 
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client import display_hook
-from jupyter_ext.client.capture.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_object
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.sessions import requests
@@ -23,6 +23,7 @@ from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.session_messages import (
     CodeChange,
     Failure,
+    InstantiateAnswer,
     InterruptAnswer,
     LocalsAnswer,
     LookAnswer,
@@ -140,8 +141,8 @@ class Session:
             **params: Arguments of the class by name.
         """
         kept = self.upload_state(state) if isinstance(state, Mapping) else state
-        extra = {} if kept is None else {"state_id": kept.id}
-        answer = self._channel.call("instantiate", params, args, **extra)
+        extra: dict[str, Any] = {} if kept is None else {"state_id": kept.id}
+        answer = self._channel.call("instantiate", params, args, answer=InstantiateAnswer, **extra)
         return Model(self._channel, protocol.DebugModel.model_validate(answer))
 
     def upload_state(self, values: Mapping[str, object]) -> State:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Unpack
 
-from jupyter_ext.client.capture.bundle import Bundle
-from jupyter_ext.client.capture.capture import capture_file, capture_function
-from jupyter_ext.client.capture.cog_project import capture_folder
+from jupyter_ext.bundles.bundle import Bundle
+from jupyter_ext.bundles.cog_project import capture_folder
+from jupyter_ext.bundles.script_file import capture_file
+from jupyter_ext.client.capture.capture import capture_function
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.list_query import ListQuery
+from jupyter_ext.client.requests.place import Place
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.requests.resolve import check_text, choose
 from jupyter_ext.client.requests.service_ref import RemoteRef, is_remote, remote_ref
@@ -45,34 +47,39 @@ def train(
     destination: str | None = _UNSET,
     name: str | None = _UNSET,
     args: Sequence[str] = _UNSET,
+    workers: int = _UNSET,
     **more: Any,
 ) -> Training:
     """Start a training in a background process or on a service, and return at once.
 
     Args:
-        function: A plain function, whose names of the notebook travel by value; or the path of a Python file, which runs as
-            `__main__`, or of a Cog project folder, whose `cog.yaml` names the trainer; or, with a service,
-            `owner/name:version` of what it is to train.
+        function: A function, whose names of the notebook travel by value; or the path of a Python file, which runs as `__main__`,
+            or of a Cog project folder; or, with a service, `owner/name:version` of what it is to train.
         inputs: Its arguments as a mapping, beside those that are given as keywords.
         on: Where it runs: "local" (default), "replicate", or the base URL of a service that speaks Replicate's API.
         destination: `owner/name` of the model that gets a version with the weights that it returns. On this machine the
             model is made where there is none; a service has to know it.
         name: What to call it; by default the function's, the file's or the folder's name.
         args: The command line of a file, such as `["--epochs", "3"]`.
+        workers: How many processes of this machine train: the ranks of one group, as `torchrun` would start them.
         **more: Its arguments, checked against its signature before anything starts. Secrets are written nowhere. A
-            function whose own parameters are called `on`, `destination`, `name` or `args` gets what is given under
-            these names, unless its arguments come as `inputs`.
+            function whose own parameters are called `on`, `destination`, `name`, `args` or `workers` gets what is given
+            under these names, unless its arguments come as `inputs`.
 
     Raises:
         InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such file or project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
-    given: dict[str, Any] = {"on": on, "destination": destination, "name": name, "args": args}
-    options = {key: value for key, value in given.items() if value is not _UNSET}
+    options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
     own = _parameter_names(function) if inputs is None else set[str]()
     values = {**(inputs or {}), **more, **{key: options.pop(key) for key in [*options] if key in own}}
     where, called = options.get("on", "local"), options.get("name")
+    place = Place(options.get("workers", 1))
     if is_remote(where):
+        if place.workers > 1:
+            raise InvalidInput(
+                f"workers={place.workers} goes with trainings on this machine, not on {where}."
+            )
         return start_remote(
             remote_ref(_text(function, where), where, options.get("destination")), values, called
         )
@@ -83,7 +90,11 @@ def train(
         raise InvalidInput("args=… is the command line of a file; give a function its arguments by name.")
     else:
         bundle = capture_function(function, called)
-    return start(bundle, values, options.get("destination"))
+    return start(bundle, values, options.get("destination"), place)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not _UNSET}
 
 
 def _parameter_names(function: object) -> set[str]:
@@ -131,15 +142,21 @@ def start_remote(ref: RemoteRef, inputs: Mapping[str, object], name: str | None 
     return Training(client(), loop_thread().run(client().create_remote(ref, inputs, name)))
 
 
-def start(bundle: Bundle, inputs: Mapping[str, object], destination: str | None = None) -> Training:
+def start(
+    bundle: Bundle,
+    inputs: Mapping[str, object],
+    destination: str | None = None,
+    place: Place | None = None,
+) -> Training:
     """Start a training of a bundle.
 
     Args:
         bundle: The code.
         inputs: Its arguments; they go before those that the bundle brings itself.
         destination: `owner/name` of the model that gets a version with the weights.
+        place: How it runs; by default as one process.
     """
-    asking = client().create(bundle, {**bundle.given, **inputs}, destination)
+    asking = client().create(bundle, {**bundle.given, **inputs}, destination, place)
     return Training(client(), loop_thread().run(asking))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
+    from jupyter_ext.client.trainings.media import MediaList
+
+Ranks = Collection[int] | Literal["all"] | None
 MIME_TYPE = "application/vnd.jupyter-ext.training+json"
 
 
@@ -157,7 +160,12 @@ class Training:
         return loop_thread().run(self._client.stacks(self.id))
 
     def columns(
-        self, keys: list[str] | None = None, buckets: int | None = None, *, chain: bool = True
+        self,
+        keys: list[str] | None = None,
+        buckets: int | None = None,
+        *,
+        chain: bool = True,
+        ranks: Ranks = None,
     ) -> list[SeriesColumns]:
         """Return metrics as numpy columns, one object per series.
 
@@ -165,11 +173,23 @@ class Training:
             keys: Only these metrics.
             buckets: At most twice so many real points of each series, spikes kept; by default all points.
             chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+            ranks: Of a group of workers, as of `metrics`.
         """
-        return loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+        found = loop_thread().run(self._client.metrics(self.id, keys, buckets, chain=chain))
+        if ranks is None and self._resource.workers > 1:
+            ranks = (0,)
+        if ranks is None or ranks == "all":
+            return found
+        wanted = {str(rank) for rank in ranks}
+        return [one for one in found if one.rank in wanted or one.key.startswith("system/")]
 
     def metrics(
-        self, keys: list[str] | None = None, *, system: bool = False, chain: bool = True
+        self,
+        keys: list[str] | None = None,
+        *,
+        system: bool = False,
+        chain: bool = True,
+        ranks: Ranks = None,
     ) -> pd.DataFrame:
         """Return every point as a DataFrame with columns `key`, `step`, `value`, `time` (UTC) and `rank`.
 
@@ -177,12 +197,16 @@ class Training:
             keys: Only these metrics.
             system: Also CPU and memory of the training's processes.
             chain: Of a resumed training also the curve before it, up to the checkpoint that it went on from.
+            ranks: Of a group of workers, which ranks: numbers, or "all"; by default rank 0. Of one process, all that it has
+                started besides.
         """
         import numpy as np
         import pandas as pd
 
         series = [
-            item for item in self.columns(keys, chain=chain) if system or not item.key.startswith("system/")
+            item
+            for item in self.columns(keys, chain=chain, ranks=ranks)
+            if system or not item.key.startswith("system/")
         ]
         codes = np.repeat(np.arange(len(series)), [len(item.steps) for item in series])
 
@@ -198,6 +222,20 @@ class Training:
                 "rank": pd.Categorical(np.array([item.rank for item in series], object)[codes]),
             }
         )
+
+    def media(
+        self, key: str | None = None, *, kind: str | None = None, step: float | None = None
+    ) -> MediaList:
+        """Return what it has logged besides numbers, by step: pictures, histograms, tables and the like.
+
+        Args:
+            key: Only of this name.
+            kind: Only of this kind, such as `image`.
+            step: Only of this step.
+        """
+        from jupyter_ext.client.trainings import media
+
+        return media.read(self._client, self.id, key, kind, step)
 
     def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
         """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""

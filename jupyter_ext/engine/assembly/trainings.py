@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.native.media import MediaAPI
+from jupyter_ext.engine.api.native.sources import SourcesAPI
 from jupyter_ext.engine.api.native.training_list import ListingAPI
 from jupyter_ext.engine.api.native.trainings import NativeAPI
 from jupyter_ext.engine.api.replicate.account import AccountAPI
@@ -41,8 +43,8 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.record import Record
-from jupyter_ext.engine.trainings.run_monitor import LOCAL, RunMonitor
+from jupyter_ext.engine.trainings.record import LOCAL, Record
+from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.store_cache import StoreCache
@@ -107,6 +109,8 @@ class TrainingsPart:
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
             ListingAPI(self._list, serializer),
+            MediaAPI(self._trainings),
+            SourcesAPI(),
         )
 
     @property

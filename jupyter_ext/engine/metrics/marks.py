@@ -10,27 +10,29 @@ from jupyter_ext.ipc.journal_marks import WireMark
 
 _MAX_MARKS = 10_000
 """More of one run are not held in memory; they stand in its journals."""
+REPLACED = frozenset({"progress", "media", "read"})
+"""Kinds of which a later mark of the same stream says all that those before it said."""
 
 
 class Marks:
-    """All marks of a run; of progress only the latest of each stream."""
+    """All marks of a run; of progress and the like (`REPLACED`) only the latest of each stream."""
 
     def __init__(self) -> None:
         self._marks: list[WireMark] = []
-        self._progress: dict[str, WireMark] = {}
+        self._latest: dict[tuple[str, str], WireMark] = {}
 
     def add(self, stream: str, marks: Iterable[Mark]) -> None:
         """Take in marks of one stream, in their order."""
         for mark in marks:
             payload = wire_mark(stream, mark)
-            if payload["kind"] == "progress":
-                self._progress[stream] = payload
+            if payload["kind"] in REPLACED:
+                self._latest[stream, payload["kind"]] = payload
             elif len(self._marks) < _MAX_MARKS:
                 self._marks.append(payload)
 
     def all(self) -> list[WireMark]:
         """Return `{kind, time (Unix s), stream, …}` of each, by time."""
-        return sorted([*self._marks, *self._progress.values()], key=lambda mark: float(mark["time"]))
+        return sorted([*self._marks, *self._latest.values()], key=lambda mark: float(mark["time"]))
 
 
 def wire_mark(stream: str, mark: Mark) -> WireMark:

@@ -83,6 +83,11 @@ class RunStore:
         self._index.close()
 
     @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return self._dir
+
+    @property
     def needs_loading(self) -> bool:
         """Whether to read points may mean to `load` first."""
         return bool(self._files.parts) and not segment_file.is_loaded()

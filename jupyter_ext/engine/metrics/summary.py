@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from jupyter_ext.engine.metrics.journal_reader import Columns, Mark
+from jupyter_ext.engine.metrics.marks import REPLACED
 from jupyter_ext.engine.metrics.pyramid import BUCKET, Buckets
 from jupyter_ext.engine.metrics.segment_file import (
     SegmentDescription,
@@ -162,10 +163,11 @@ def recover_summary(path: Path) -> list[SealedPart]:
 
 
 def worth_keeping(marks: Iterable[Mark]) -> list[Mark]:
-    """Leave out progress that later progress has replaced."""
+    """Leave out progress that later progress has replaced, and the like."""
     marks = list(marks)
-    newest = max((i for i, mark in enumerate(marks) if mark.fields.get("kind") == "progress"), default=None)
-    return [mark for i, mark in enumerate(marks) if mark.fields.get("kind") != "progress" or i == newest]
+    kinds = [str(mark.fields.get("kind")) for mark in marks]
+    newest = {kind: i for i, kind in enumerate(kinds) if kind in REPLACED}
+    return [mark for i, mark in enumerate(marks) if newest.get(kinds[i], i) == i]
 
 
 def _describe_series(key: str, held: SealedSeries) -> SeriesDescription:

@@ -15,7 +15,8 @@ from jupyter_ext.ipc.json_types import JsonObject
 class Launch:
     """A training to start. `environ` and `secrets` are handed over in memory and never stored or logged.
 
-    `threads` is how many torch may use: two trainings that both want every core run far slower than half as fast.
+    `threads` is how many torch may use: two trainings that both want every core run far slower than half as fast. More than one
+    of `workers` are the ranks of a group.
     """
 
     run_dir: Path
@@ -25,6 +26,7 @@ class Launch:
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
     secrets: JsonObject | None = None
+    workers: int = 1
 
 
 class StartError(Exception):

@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import psutil
 
@@ -211,15 +211,17 @@ class Interpreter:
 
     def _receive(self, message: ZygoteState | ForkAnswer) -> None:
         if "id" in message:
-            future = self._waiting.pop(message["id"], None)
+            answer = cast("ForkAnswer", message)
+            future = self._waiting.pop(answer["id"], None)
             if future is not None and not future.done():
-                future.set_result(message)
+                future.set_result(answer)
             return
-        self.torch, self.ready_s = message["torch"], message["ready_s"]
-        if message["state"] == "warm":
+        news = cast("ZygoteState", message)
+        self.torch, self.ready_s = news["torch"], news["ready_s"]
+        if news["state"] == "warm":
             self._become("warm", None)
         else:
-            self._give_up(message["detail"] or "it cannot be forked")
+            self._give_up(news["detail"] or "it cannot be forked")
 
     def _give_up(self, why: str) -> None:
         """End this zygote for good."""

@@ -30,6 +30,8 @@ class LocalBackend:
             "sys_path": launch.sys_path,
             "environ": None if launch.environ is None else dict(launch.environ),
             "threads": launch.threads,
+            "role": "group" if launch.workers > 1 else "training",
+            "workers": launch.workers,
             "secrets": dict(launch.secrets or {}),
         }
         try:

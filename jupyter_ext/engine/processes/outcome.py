@@ -71,9 +71,11 @@ def _canceled(end: ExitFile, stop: StopFile) -> Cause:
 
 def _failure(run_dir: Path, end: ExitFile) -> tuple[Cause, UserException | None]:
     error = run_files.read_error(run_dir)
+    peak = f"Its peak memory was {format_bytes(end.get('max_rss_bytes', 0))}."
+    if error is not None and error.get("kind") == "signal":
+        return _rank_killed(run_dir, error, end, peak)
     if error is not None:
         return _raised(error)
-    peak = f"Its peak memory was {format_bytes(end.get('max_rss_bytes', 0))}."
     if end["signal"] is None:
         return Cause(
             kind="exit",
@@ -99,6 +101,22 @@ def _failure(run_dir: Path, end: ExitFile) -> tuple[Cause, UserException | None]
         message=f"The worker crashed with signal {end['signal']} ({name}), in native code.",
         hint="The stack below shows where." if stacks else "The last log lines may say more.",
     ), UserException(type=name, message="", frames=[], text=stacks) if stacks else None
+
+
+def _rank_killed(
+    run_dir: Path, error: ErrorFile, end: ExitFile, peak: str
+) -> tuple[Cause, UserException | None]:
+    """Return why a group ended one of whose ranks was killed."""
+    if error.get("signal") != signal.SIGKILL:
+        stacks = fatal_stacks(run_dir / "ranks" / str(error.get("rank", 0)))
+        hint = "The stack below shows where." if stacks else "The last log lines may say more."
+        shown = UserException(type=error["type"], message="", frames=[], text=stacks) if stacks else None
+        return Cause(kind="signal", message=error["message"], hint=hint), shown
+    if end.get("oom_killed"):
+        hint = f"The system's out-of-memory killer did it. {peak} Use a smaller batch or model, or fewer workers."
+        return Cause(kind="out_of_memory", message=error["message"], hint=hint), None
+    hint = f"{peak} Somebody's kill -9, or a memory limit that this system does not report."
+    return Cause(kind="signal", message=error["message"], hint=hint), None
 
 
 def _raised(error: ErrorFile) -> tuple[Cause, UserException | None]:

@@ -9,9 +9,10 @@ Source: docs/architecture/13-decthings.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import httpx
@@ -124,7 +125,7 @@ class DecthingsService:
             f"{self._base.host} did not answer {api}/{method} in {_MAX_ATTEMPTS} attempts; try again later."
         )
 
-    async def events(self, session_id: str) -> AsyncIterator[Event | None]:
+    async def events(self, session_id: str) -> AsyncGenerator[Event | None]:
         """Yield the events of a session, its exit last; `None` where the socket was lost and some may be missing.
 
         Raises:
@@ -134,16 +135,17 @@ class DecthingsService:
         attempt, was_there = 0, False
         while attempt < _MAX_ATTEMPTS:
             try:
-                async for event in self._subscribed(session_id):
-                    if event is None:
-                        attempt = 0
-                        if was_there:
-                            yield None
-                        was_there = True
-                        continue
-                    yield event
-                    if event.name == "exit":
-                        return
+                async with contextlib.aclosing(self._subscribed(session_id)) as items:
+                    async for event in items:
+                        if event is None:
+                            attempt = 0
+                            if was_there:
+                                yield None
+                            was_there = True
+                            continue
+                        yield event
+                        if event.name == "exit":
+                            return
             except RequestRefused:
                 raise  # it is an OSError too
             except (OSError, ConnectionClosed, InvalidHandshake, TimeoutError, WireError) as error:
@@ -152,7 +154,7 @@ class DecthingsService:
             attempt += 1
         raise ServiceUnreachable(f"{self._base.host} takes no WebSocket; output and exit cannot be followed.")
 
-    async def _subscribed(self, session_id: str) -> AsyncIterator[Event | None]:
+    async def _subscribed(self, session_id: str) -> AsyncGenerator[Event | None]:
         """Yield `None` once subscribed, and then events until the socket is lost."""
         scheme = "wss" if self._base.scheme == "https" else "ws"
         url = str(self._base.copy_with(scheme=scheme, path=f"{self._base.path.rstrip('/')}/ws"))

@@ -9,10 +9,11 @@ Source: Pieces' OpenAPI description; docs/architecture/11-pieces.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -114,13 +115,14 @@ class PiecesClient:
         """Delete a model's files."""
         await self._json("POST", f"/models/{_quoted(id)}/delete/cache", json={})
 
-    async def progress(self, id: str) -> AsyncIterator[tuple[str, float | None]]:
+    async def progress(self, id: str) -> AsyncGenerator[tuple[str, float | None]]:
         """Yield status and percentage of a download until it is over, by socket, or by asking where there is none."""
         try:
-            async for frame in self._frames(id):
-                yield frame
-                if frame[0] in ("COMPLETED", "FAILED", "CANCELED"):
-                    return
+            async with contextlib.aclosing(self._frames(id)) as items:
+                async for frame in items:
+                    yield frame
+                    if frame[0] in ("COMPLETED", "FAILED", "CANCELED"):
+                        return
         except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError) as error:
             log.info("no progress socket at %s: %s", self.base_url, type(error).__name__)
         while True:
@@ -131,7 +133,7 @@ class PiecesClient:
             yield "IN-PROGRESS", None
             await asyncio.sleep(_POLL_S)
 
-    async def _frames(self, id: str) -> AsyncIterator[tuple[str, float | None]]:
+    async def _frames(self, id: str) -> AsyncGenerator[tuple[str, float | None]]:
         url = f"{self.base_url.replace('http', 'ws', 1)}/model/{_quoted(id)}/download/progress"
         headers = {name: value for name, value in self._headers.items() if name == "X-Application-ID"}
         async with connect(

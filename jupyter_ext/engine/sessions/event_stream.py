@@ -7,7 +7,7 @@ nobody can read in time cost the engine nothing; what is left out is counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -53,7 +53,7 @@ class SessionEvents:
     offsets: dict[Stream, int] = field(default_factory=dict)
     max_behind_bytes: int | None = MAX_BEHIND_BYTES
 
-    async def events(self) -> AsyncIterator[SessionEvent]:
+    async def events(self) -> AsyncGenerator[SessionEvent]:
         """Yield the session first and whenever it changed, what it prints, and its exit last.
 
         Raises:

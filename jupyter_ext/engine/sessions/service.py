@@ -359,9 +359,10 @@ class DebugSessionService:
             await asyncio.sleep(CONNECT_INTERVAL_S)
         try:
             record.connection = await AsyncConnection.open(record.calls)
-            async for event, _ in record.connection.stream("watch"):
-                if event.get("kind") == "session":
-                    self._take(record, cast("SessionEvent", event)["session"])
+            async with contextlib.aclosing(record.connection.stream("watch")) as items:
+                async for event, _ in items:
+                    if event.get("kind") == "session":
+                        self._take(record, cast("SessionEvent", event)["session"])
         except (ChannelClosed, CallError) as error:
             log.info("session %s: %s", record.id, error)
 

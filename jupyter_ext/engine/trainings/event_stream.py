@@ -8,8 +8,9 @@ Source: docs/architecture/02-wire.md, "The stream".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import NamedTuple
 
 from jupyter_ext.config import PROTOCOL_VERSION
@@ -45,7 +46,7 @@ class TrainingStream:
         self._num_known = 0
         self._seq = 0
 
-    async def messages(self) -> AsyncIterator[str | bytes]:
+    async def messages(self) -> AsyncGenerator[str | bytes]:
         """Yield messages until the training is over and everything was sent.
 
         Raises:
@@ -62,14 +63,16 @@ class TrainingStream:
             yield Hello(
                 protocol=PROTOCOL_VERSION, seq=store.seq, training=training, series=infos
             ).model_dump_json()
-            async for message in self._catch_up(store):
-                yield message
-            async for message in self._live(store, subscriber):
-                yield message
+            async with contextlib.aclosing(self._catch_up(store)) as items:
+                async for message in items:
+                    yield message
+            async with contextlib.aclosing(self._live(store, subscriber)) as items:
+                async for message in items:
+                    yield message
         finally:
             self._pubsub.unsubscribe(self._id, subscriber)
 
-    async def _catch_up(self, store: RunStore) -> AsyncIterator[str | bytes]:
+    async def _catch_up(self, store: RunStore) -> AsyncGenerator[str | bytes]:
         """Replay what is stored beyond what the viewer has."""
         try:
             for batch in store.replay(self._seq):
@@ -80,11 +83,12 @@ class TrainingStream:
             self._seq = store.seq
             yield Reset(seq=store.seq).model_dump_json()
 
-    async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
+    async def _live(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncGenerator[str | bytes]:
         stated_at, sent = 0.0, object()
         while True:
-            async for message in self._news_of(store, subscriber):
-                yield message
+            async with contextlib.aclosing(self._news_of(store, subscriber)) as items:
+                async for message in items:
+                    yield message
             seen = await self._look()
             if seen.ended is not None and self._seq >= store.seq:
                 yield State(seq=self._seq, training=seen.ended).model_dump_json()
@@ -98,13 +102,14 @@ class TrainingStream:
             rest = max(0.0, STATE_INTERVAL_S - (now - stated_at)) if subscriber.state_changed else None
             await subscriber.wait(rest)
 
-    async def _news_of(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncIterator[str | bytes]:
+    async def _news_of(self, store: RunStore, subscriber: Subscriber[Batch]) -> AsyncGenerator[str | bytes]:
         """Yield what has come; a viewer that lagged behind replays."""
         if subscriber.lagging:
             subscriber.take()
             subscriber.lagging = False
-            async for message in self._catch_up(store):
-                yield message
+            async with contextlib.aclosing(self._catch_up(store)) as items:
+                async for message in items:
+                    yield message
         for batch in subscriber.take():
             for message in self._encode(store, batch):
                 yield message

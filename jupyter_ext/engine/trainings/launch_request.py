@@ -17,7 +17,13 @@ from jupyter_ext.engine.trainings.artifacts.versions import Version, copy_code
 from jupyter_ext.engine.trainings.delivery.webhooks import WebhookRecord
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import Resumption
-from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, RunSpec
+from jupyter_ext.engine.trainings.run_spec import (
+    FILE_NAME,
+    RemoteSpec,
+    RunSpec,
+    StartedFromSpec,
+    SweepSpec,
+)
 from jupyter_ext.ids import TrainingId, new_training_id
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
@@ -28,13 +34,14 @@ from jupyter_ext.protocol.schema.inputs import TrainingInput
 @dataclass(frozen=True)
 class CallerContext:
     """Where a training is started from. `environ` holds secrets and is never stored; without `cwd` the run gets a
-    directory of its own.
+    directory of its own. `cell` is the notebook's.
     """
 
     python: str
     cwd: str | None = None
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
+    cell: StartedFromSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class LaunchRequest:
         plan: What it takes over from a run that it resumes, if any.
         kind: What it is.
         cancel_after_s: It is canceled so many seconds after it was made, unless it is over; `None` for never.
+        workers: How many processes train; more than one are the ranks of a group.
+        sweep: The sweep that it is a trial of, or drives, if any; a new one has no id yet, and gets the run's.
     """
 
     version: Version
@@ -60,6 +69,8 @@ class LaunchRequest:
     plan: Resumption | None = None
     kind: Literal["training", "prediction"] = "training"
     cancel_after_s: float | None = None
+    workers: int = 1
+    sweep: SweepSpec | None = None
 
 
 def origin_where_made(version: Version, default: CallerContext) -> CallerContext:
@@ -111,6 +122,12 @@ def prepare(request: LaunchRequest, inputs: JsonObject, runs_dir: Path, file_inp
         spec["notices"] += request.plan.notices
     spec["sys_path"] = None if origin.sys_path is None else list(origin.sys_path)
     spec["cancel_after_s"] = request.cancel_after_s
+    if request.workers > 1:
+        spec["workers"] = request.workers
+    if request.sweep is not None:
+        spec["sweep"] = {**request.sweep, "id": request.sweep["id"] or spec["id"]}
+    if origin.cell is not None:
+        spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:
         copy_code(version, run_dir / "code")
         if request.plan is not None:
@@ -138,6 +155,8 @@ def prepare_remote(
     spec = _spec("training", name, remote["model"], remote["version"], inputs, origin, runs_dir)
     spec["backend"], spec["remote"] = backend, remote
     spec["captured"], spec["destination"] = [], None
+    if origin.cell is not None:
+        spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:
         write_json(run_dir / FILE_NAME, spec)
         return Record(TrainingId(spec["id"]), run_dir, spec)

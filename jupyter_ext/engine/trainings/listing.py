@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_ext.engine.catalog.catalog import Catalog
@@ -123,6 +123,8 @@ class TrainingList:
         if origin is None:
             path = spec.get("sys_path")
             origin = CallerContext(spec["python"], spec["cwd"], None if path is None else tuple(path))
+        if origin.cell is None:
+            origin = replace(origin, cell=spec.get("started_from"))
         inputs = {**spec.get("given", spec["input"]), **changes}
         if "remote" in spec:
             return await self._trainings.create_remote(
@@ -140,7 +142,9 @@ class TrainingList:
         if secret:
             problem = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
             raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
-        started = await self._trainings.create(LaunchRequest(version, inputs, origin))
+        started = await self._trainings.create(
+            LaunchRequest(version, inputs, origin, workers=spec.get("workers", 1))
+        )
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:
             record.notice("Run again without the notebook's own environment variables, which are not stored.")

@@ -20,27 +20,33 @@ from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.ipc.journal_marks import (
+    AlertMark,
     CheckpointMark,
     DroppedMark,
+    MediaMark,
     NoticeMark,
     OutputMark,
     ProgressMark,
     RecordedMark,
+    RecordMode,
     ResumedMark,
     WireMark,
 )
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
+    Alert,
     Captured,
     Cause,
     Checkpoint,
     Extremes,
     LastPoint,
     Progress,
-    RecordMode,
     ResumedFrom,
+    Rule,
+    StartedFrom,
     Status,
     Stop,
+    Sweep,
     Training,
     Urls,
     metric_value,
@@ -55,6 +61,9 @@ MAX_KEYS = 500
 MAX_NOTICES = 100
 MAX_NOTICE_CHARS = 2_000
 MAX_STREAMED = 10_000
+LOCAL = "local"
+"""The backend of a run whose spec names none."""
+MAX_ALERTS = 200
 OUT_OF_TIME = "out_of_time"
 """File in the run's directory: it was stopped because its time was over, also if another engine sees its end."""
 
@@ -93,6 +102,12 @@ class Record:
     reported_at: float | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: ResumedFrom | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    """What the code or a rule has told, at most `MAX_ALERTS`."""
+    rules: list[Rule] = field(default_factory=list)
+    """What a person asked to be told of, or to be stopped for; `RuleWatch` keeps them."""
+    media: dict[str, int] = field(default_factory=dict)
+    """How many media each stream has stored."""
 
     is_queued: bool = False
     """Whether it still waits for its turn to be started: nothing in its directory can say how it stands."""
@@ -125,6 +140,12 @@ class Record:
     def kind(self) -> Literal["training", "prediction"]:
         """What it is; the worker makes no difference."""
         return "prediction" if self.spec.get("kind") == "prediction" else "training"
+
+    @property
+    def computes_here(self) -> bool:
+        """Whether it takes this machine's cores: what drives a sweep only waits."""
+        drives = "sweep" in self.spec and self.spec["sweep"]["trial"] is None
+        return self.spec.get("backend", LOCAL) == LOCAL and not drives
 
     def move(self, then: Status) -> None:
         """Go to another state by the table in `state`."""
@@ -172,6 +193,10 @@ class Record:
                 self._take_resumed(cast("ResumedMark", mark))
             case "recorded":
                 self._take_recorded(cast("RecordedMark", mark))
+            case "alert":
+                self._take_alert(cast("AlertMark", mark))
+            case "media":
+                self.media[str(mark["stream"])] = int(cast("MediaMark", mark)["count"])
             case "notice":
                 self.notice(str(cast("NoticeMark", mark)["text"]))
             case "dropped":
@@ -185,6 +210,17 @@ class Record:
             raise ValueError(mark["mode"])
         if len(self.recorded) < MAX_KEYS:
             self.recorded[str(mark["key"])] = mark["mode"]
+
+    def _take_alert(self, mark: AlertMark) -> None:
+        if len(self.alerts) < MAX_ALERTS:
+            self.alerts.append(
+                Alert(
+                    text=str(mark["text"])[:MAX_NOTICE_CHARS],
+                    level=mark["level"],
+                    step=float(mark["step"]),
+                    time=float(mark["time"]),
+                )
+            )
 
     def _take_progress(self, mark: ProgressMark) -> None:
         """Take over how far the code says it is."""
@@ -240,7 +276,7 @@ class Record:
     def news(self) -> tuple[object, ...]:
         """Return what a viewer is told at once when it changes."""
         stage = None if self.stop is None else self.stop.stage
-        return self.status, stage, len(self.notices), self.started_at
+        return self.status, stage, len(self.notices), self.started_at, len(self.alerts), len(self.rules)
 
     def to_json(self) -> str:
         """Return the resource as JSON, made once for all who look at about the same time."""
@@ -284,10 +320,20 @@ class Record:
             silent_s=self._silent_s(),
             checkpoint=self.checkpoint,
             resumed_from=self.resumed_from,
+            started_from=self._started_from(),
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
+            workers=self.spec.get("workers", 1),
+            sweep=Sweep.model_validate(self.spec["sweep"]) if "sweep" in self.spec else None,
+            alerts=list(self.alerts),
+            rules=list(self.rules),
+            num_media=sum(self.media.values()),
         )
+
+    def _started_from(self) -> StartedFrom | None:
+        place = self.spec.get("started_from")
+        return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
 
     def _last(self) -> dict[str, LastPoint]:
         points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
-from jupyter_ext.engine.trainings.run_spec import ResumedSpec, read_spec
+from jupyter_ext.engine.trainings.run_spec import ResumedSpec, StartedFromSpec, read_spec
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
@@ -33,6 +33,8 @@ class Resumption:
         sys_path: The same import path, where the old run's is known.
         checkpoints: The old run's whole checkpoints, oldest first; the last is the one to go on from.
         notices: Lines about checkpoints that are damaged.
+        workers: As many processes.
+        cell: The same cell of the notebook, where it is known.
     """
 
     training_id: str
@@ -43,6 +45,8 @@ class Resumption:
     sys_path: tuple[str, ...] | None
     checkpoints: list[Checkpoint]
     notices: list[str]
+    workers: int = 1
+    cell: StartedFromSpec | None = None
 
     def resumed_from(self) -> ResumedSpec:
         """Return what the new run's spec.json says of the checkpoint."""
@@ -125,6 +129,8 @@ def plan_resumption(
         None if paths is None else tuple(paths),
         whole,
         damaged,
+        spec.get("workers", 1),
+        spec.get("started_from"),
     )
 
 

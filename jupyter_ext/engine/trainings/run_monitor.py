@@ -29,15 +29,16 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
-from jupyter_ext.engine.trainings.record import OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.json_files import remove_unfinished, write_json
 from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
 from jupyter_ext.protocol.trainings import Cause, Stop, Training
+from jupyter_ext.worker.sdk import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,6 @@ CANCEL_ANSWER_S = 0.9
 """A cancel is answered within a second, with the end if it has come by then."""
 _BAR_BYTES, _BAR_LINES = 1 << 16, 100
 """What of an adopted run's log is looked through for progress bars: its beginning and its end."""
-LOCAL = "local"
-"""The backend of a run whose spec names none."""
 
 
 class RunMonitor:
@@ -169,7 +168,7 @@ class RunMonitor:
         """
         record.is_queued, self._turns[record.id] = True, asyncio.Event()
         self.adopt(record)
-        num_local = sum(other.spec.get("backend", LOCAL) == LOCAL for other in self.records.values())
+        num_local = sum(other.computes_here for other in self.records.values())
         threads = max(1, usable_cores() // max(1, num_local))
         launch = Launch(
             record.run_dir,
@@ -179,6 +178,7 @@ class RunMonitor:
             origin.sys_path,
             origin.environ,
             secret,
+            record.spec.get("workers", 1),
         )
         name = f"start {record.id}"
         task = asyncio.create_task(self._start(record, launch, urls), name=name)
@@ -389,7 +389,9 @@ class RunMonitor:
         self._let_go(record)
 
     async def _keep_end(self, training: Training, record: Record) -> None:
-        """Keep how a run ended: in its directory, then in the catalog."""
+        """Keep how a run ended: in its directory, then in the catalog; what it left half written goes."""
+        for directory in (record.run_dir, record.run_dir / checkpoint.DIRECTORY):
+            await asyncio.to_thread(remove_unfinished, directory)
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
         )

@@ -34,6 +34,20 @@ class RemoteSpec(TypedDict):
     destination: NotRequired[str]
 
 
+class SweepSpec(TypedDict):
+    """The sweep that a run belongs to: its id, and the number of the trial; the run that drives it has none."""
+
+    id: str
+    trial: int | None
+
+
+class StartedFromSpec(TypedDict):
+    """The notebook's cell that a run was started from; the path is empty where it is not known."""
+
+    notebook: str
+    cell: str
+
+
 class CapturedSpec(TypedDict):
     """A notebook name that travelled by value."""
 
@@ -53,7 +67,10 @@ class RunSpec(TypedDict):
         cwd: Working directory.
         cancel_after_s: It is canceled so many seconds after it was made; `None` for never.
         backend: What runs it, `local` where it is not said.
+        workers: How many processes train; one where it is not said.
+        sweep: The sweep that it is a trial of, or that it drives.
         returns_path: Whether a prediction's function returns paths of files.
+        started_from: The notebook's cell, where there is one.
     """
 
     id: str
@@ -76,6 +93,9 @@ class RunSpec(TypedDict):
     backend: NotRequired[str]
     remote: NotRequired[RemoteSpec]
     returns_path: NotRequired[bool]
+    workers: NotRequired[int]
+    sweep: NotRequired[SweepSpec]
+    started_from: NotRequired[StartedFromSpec]
 
 
 def read_spec(run_dir: Path) -> RunSpec | None:

@@ -16,6 +16,7 @@ from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.disk import describe, is_disk
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
@@ -80,6 +81,24 @@ class TrainingService:
 
     async def open(self) -> None:
         """Adopt what runs, and end what ended while no engine was there."""
+        try:
+            running = await self._read_in()
+        except OSError as error:
+            if not is_disk(error):
+                raise
+            await self._catalog.move_to_memory(describe(error))
+            running = await self._read_in()
+        for record in running:
+            self._adopt(record)
+        await self._webhooks.open(self._is_over)
+        await self._monitor.open(self._runs_dir)
+
+    async def _read_in(self) -> list[Record]:
+        """Bring the catalog up to date with the directories, and return what still runs for all it says.
+
+        Raises:
+            OSError: The catalog's disk takes nothing more.
+        """
         known = await self._catalog.training_ids()
         for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir):
             if run_dir.name not in known:
@@ -88,17 +107,17 @@ class TrainingService:
             for version_id in self._versions.all_ids():
                 if (version := self._versions.find(version_id)) is not None:
                     await self._register(version)
-        await self._catalog.mark_rebuilt()
+            await self._catalog.mark_rebuilt()
+        running = []
         for status in ("starting", "processing"):
             for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
                 run_dir = self._runs_dir / row["id"]
                 spec = await asyncio.to_thread(read_spec, run_dir)
                 if spec is not None:
-                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                    running.append(Record(TrainingId(row["id"]), run_dir, spec))
                 else:
                     await self._end_lost(row, run_dir)
-        await self._webhooks.open(self._is_over)
-        await self._monitor.open(self._runs_dir)
+        return running
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
@@ -170,8 +189,12 @@ class TrainingService:
         run_dir = self._runs_dir / training.id
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
-        origin = CallerContext(plan.python, plan.cwd, paths, None if asker is None else asker.environ)
-        return await self.create(LaunchRequest(plan.version, plan.given, origin, plan=plan))
+        origin = CallerContext(
+            plan.python, plan.cwd, paths, None if asker is None else asker.environ, plan.cell
+        )
+        return await self.create(
+            LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
+        )
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.

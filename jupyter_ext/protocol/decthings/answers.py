@@ -5,9 +5,9 @@ Times of day are milliseconds since 1970. Source: Decthings' API reference, "Deb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NotRequired, TypedDict
 
-from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.decthings.definitions import DefinitionsJson
 
 
@@ -132,7 +132,7 @@ class SessionItem(TypedDict):
     modelId: str
     parameterDefinitions: DefinitionsJson
     trainingSessions: list[TrainingItem]
-    executionLocation: JsonObject
+    executionLocation: Mapping[str, object]
 
 
 class SessionsAnswer(TypedDict):

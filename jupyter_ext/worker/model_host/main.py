@@ -270,14 +270,12 @@ class Host:
             # the engine that asks for a page is no user
             self._users.seen(call.peer_pid)
         done = self._computer.submit(job, self._loop)
-        canceled = asyncio.ensure_future(call.canceled.wait())
         try:
-            await asyncio.wait({done, canceled}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({done, call.left}, return_when=asyncio.FIRST_COMPLETED)
             if not done.done():
                 await self._cancel(job, done)
             outcome: _Answer | BaseException = await done
         finally:
-            canceled.cancel()
             self._keep_alive.end_call()
         if isinstance(outcome, BaseException):
             raise CallError(self._describe(outcome))
@@ -358,8 +356,8 @@ class Host:
     async def _settings(self, call: HostCall) -> _Answer:
         if call.params.get("pinned") is not None:
             self._keep_alive.pinned = bool(call.params["pinned"])
-        if call.params.get("keep_alive_s") is not None:
-            self._keep_alive.seconds = float(call.params["keep_alive_s"])
+        if (seconds := call.params.get("keep_alive_s")) is not None:
+            self._keep_alive.seconds = float(seconds)
         self._keep_alive.touch()
         return self._state(), ()
 

@@ -55,7 +55,7 @@ def prepare_process(spec: WorkerSpec) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     apply_settings(settings)
-    _reseed()
+    reseed()
     set_threads(spec.get("threads"))
 
 
@@ -176,7 +176,7 @@ _APPLY: dict[str, Callable[[ProcessSettings], object]] = {
 # -- what children of one parent must not share -----------------------------------------------------------------------
 
 
-def _reseed() -> None:
+def reseed() -> None:
     """Give Python, numpy and torch other random numbers than all other children of the same parent have."""
     random.seed()
     numpy = sys.modules.get("numpy")

@@ -2,7 +2,7 @@
 
 Standard library only; names are unpickled by cloudpickle's pickles, which need cloudpickle in the user's environment.
 
-    code/manifest.json      kind, entry, file and arguments of a script, its options, label, source file, labels and sources of further files, imports
+    code/manifest.json      kind, entry, file and arguments of a script, its options, label, source file, labels and sources of further files, which of them go before, imports
     code/<source>.py        the cell, with the line numbers that the notebook shows
     code/names.pkl          names of the notebook, by value
     code/function.pkl       the function of `jx.train(fn)`
@@ -59,8 +59,13 @@ class UserCode:
         self.labels: dict[str, str] = dict(manifest.get("labels", {}))
         if self._source is not None:
             self.labels[self.file or str(self._source)] = manifest["label"]
-        for filename, copy in manifest.get("sources", {}).items():
-            _remember_source(filename, (directory / copy).read_text(encoding="utf-8"))
+        sources = {
+            filename: (directory / copy).read_text(encoding="utf-8")
+            for filename, copy in manifest.get("sources", {}).items()
+        }
+        for filename, text in sources.items():
+            _remember_source(filename, text)
+        self._before = {filename: sources[filename] for filename in manifest.get("before", [])}
 
     def load(self, main: ModuleType) -> None:
         """Put the notebook's names into `main`; a cell that defines the entry is executed there too."""
@@ -75,6 +80,8 @@ class UserCode:
                     value = unpickler.load()  # one memo for all: what was shared stays shared
                     if name not in _OF_THE_MODULE:
                         vars(main)[name] = value
+        for filename, text in self._before.items():
+            execute(text, filename, main)
         if self.file is not None:
             sys.path.insert(0, os.path.dirname(self.file))
             sys.argv = [self.file, *self._arguments]

@@ -88,13 +88,15 @@ def save(
         directory: Where it goes; by default to the run.
 
     Returns:
-        The checkpoint, or `None` where the disk is full: that is told, and the one before stays.
+        The checkpoint, or `None` where the disk is full: that is told, and the one before stays. A rank other than 0 saves none.
 
     Raises:
         ValueError: `keep` is below 1, or there is neither a run nor a directory.
     """
     if keep < 1:
         raise ValueError(f"checkpoint.save(keep={keep}): keep at least 1.")
+    if directory is None and _is_other_rank():
+        return None
     where = _directory(directory)
     where.mkdir(mode=0o700, parents=True, exist_ok=True)
     began, report = time.time(), logging.active()
@@ -297,6 +299,14 @@ class _HashingWriter:
 
     def flush(self) -> None:
         self._file.flush()
+
+
+def _is_other_rank() -> bool:
+    """Tell whether this is a rank of a group other than 0, which has no directory for checkpoints of its own."""
+    if os.environ.get("RANK", "0") in ("", "0"):
+        return False
+    logging.tell("checkpoint.save: of a group of workers only rank 0's state is saved.")
+    return True
 
 
 def _directory(given: str | os.PathLike[str] | None) -> Path:

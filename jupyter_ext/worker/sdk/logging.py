@@ -14,14 +14,19 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.journal_format import float64_bytes
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter, plain_numbers
 from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler
 
+if TYPE_CHECKING:
+    from jupyter_ext.worker.sdk.media.recorder import MediaRecorder
+    from jupyter_ext.worker.sdk.media.types import Media
+
 _PRINT_INTERVAL_S = 1.0
+_MAX_ALERT = 1_000
 STREAM_VARIABLE = "JUPYTER_EXT_STREAM"
 """Environment variable with the rank of the training's worker, for the processes that it starts."""
 
@@ -31,6 +36,8 @@ class Reporter:
 
     def __init__(self, run_dir: Path, rank: str, first_call: int = 0) -> None:
         self.run_dir = run_dir
+        self._rank = rank
+        self._media: MediaRecorder | None = None
         self._journal = JournalWriter(run_dir, rank, first_call=first_call, keeps_room=True)
         self._stop_file = str(run_dir / "stop")
         self._polls_stop = False
@@ -45,7 +52,32 @@ class Reporter:
                 "values", f"log: {values!r:.60} is no mapping of names to numbers; nothing was recorded."
             )
             return
-        self._journal.points(self._numbers(values), None if step is None else self._step(step))
+        at = None if step is None else self._step(step)
+        media: list[tuple[str, Media | list[Media]]] = []
+        numbers = self._numbers(values, media)
+        for key, value in media:
+            self.media(key, value, self.num_calls if at is None else at)
+        self._journal.points(numbers, at)
+
+    def media(self, key: str, value: Media | list[Media], step: float) -> None:
+        """Store a medium, or several; one that cannot be stored is left out and told of."""
+        try:
+            self._recorder().record(key, value, step)
+        except Exception as error:
+            if is_from_signal_handler(error):
+                raise
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self._complain(key, f"log: {key} was left out: {reason}.")
+
+    def _recorder(self) -> MediaRecorder:
+        if self._media is None:
+            from jupyter_ext.worker.sdk.media.recorder import MediaRecorder
+
+            def stored(count: int, num_bytes: int) -> None:
+                self._journal.mark("media", count=count, bytes=num_bytes)
+
+            self._media = MediaRecorder(self.run_dir, self._rank, stored, self._complain)
+        return self._media
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
         """Write many points of one key; those whose step is not finite are left out and told of."""
@@ -105,24 +137,31 @@ class Reporter:
         return os.path.exists(self._stop_file)
 
     def close(self) -> None:
-        """Close the journal."""
+        """Store what still waits, and close the journal."""
+        if self._media is not None:
+            self._media.close()
         self._journal.close()
 
-    def _numbers(self, values: Mapping[str, object], prefix: str = "") -> dict[str, float]:
-        """Flatten nested mappings with `/` and keep what is a number; say once of each key what was left out."""
+    def _numbers(
+        self, values: Mapping[str, object], media: list[tuple[str, Media | list[Media]]], prefix: str = ""
+    ) -> dict[str, float]:
+        """Flatten nested mappings with `/`, return the numbers and put media aside; say once of each key what was left out."""
         numbers: dict[str, float] = {}
         for name, value in values.items():
             key = f"{prefix}{name}"
             if isinstance(value, Mapping):
-                numbers.update(self._numbers(value, f"{key}/"))
+                numbers.update(self._numbers(value, media, f"{key}/"))
                 continue
             try:
                 numbers[key] = float(value.item() if hasattr(value, "item") else cast("float", value))
             except Exception as error:
                 if is_from_signal_handler(error):
                     raise
+                if (medium := _medium(value)) is not None:
+                    media.append((key, medium))
+                    continue
                 kind = type(value).__name__
-                self._complain(key, f"log: {key} is a {kind}, not one number; it was left out.")
+                self._complain(key, f"log: {key} is a {kind}, not one number; it was left out.{_hint(value)}")
                 continue
             if isinstance(value, Real):
                 plain_numbers.add(type(value))
@@ -190,7 +229,8 @@ def log(values: Mapping[str, object] | None = None, /, step: float | None = None
     and named once in the panel; it never ends a training.
 
     Args:
-        values: Metrics by name; nested mappings are flattened with `/`. 0-d tensors are read once.
+        values: Metrics by name; nested mappings are flattened with `/`. 0-d tensors are read once. Media too, such as
+            `jx.Image(x)`, `jx.Histogram(w)`, a figure, a DataFrame, or a list of media.
         step: The x value; by default the number of `log` calls so far. Steps may repeat or decrease.
         **metrics: More metrics, as `log(loss=0.3, acc=0.9)`.
     """
@@ -237,6 +277,29 @@ def recorded(key: str, mode: str) -> None:
         reporter.mark("recorded", key=key, mode=mode)
 
 
+ALERT_LEVELS = ("info", "warning", "error")
+
+
+def alert(text: object, *, level: object = "warning", step: float | None = None) -> None:
+    """Tell whoever watches this training something that needs attention: a mark on its chart, a notification, its webhook.
+
+    Args:
+        text: What.
+        level: `info`, `warning` or `error`.
+        step: Where; by default the step of the last `log()`.
+    """
+    known = str(getattr(level, "value", level)).lower()
+    known = {"warn": "warning"}.get(known, known)
+    if known not in ALERT_LEVELS:
+        tell(f"alert: there is no level {level!r}, only {', '.join(ALERT_LEVELS)}; warning is taken.")
+        known = "warning"
+    line = str(text)[:_MAX_ALERT]
+    if (reporter := active()) is not None:
+        at = None if step is None else _finite(step)
+        reporter.mark("alert", text=line, level=known, step=max(0, reporter.last_step) if at is None else at)
+    print(f"{known}: {line}", file=sys.stderr)
+
+
 def progress(current: float, total: float | None = None) -> None:
     """Say how far the training is, such as `progress(epoch + 1, epochs)`.
 
@@ -267,6 +330,22 @@ def _print(values: Mapping[str, object], step: float | None) -> None:
     print(shown if step is None else f"step {step}  {shown}")
 
 
+def _medium(value: Any) -> Media | list[Media] | None:
+    """Return the medium that a value is, or the media that a list holds; `None` where it is neither."""
+    from jupyter_ext.worker.sdk.media.types import wrap
+
+    if isinstance(value, list | tuple) and value:
+        found = [medium for item in value if (medium := wrap(item)) is not None]
+        return found if len(found) == len(value) else None
+    return wrap(value)
+
+
+def _hint(value: Any) -> str:
+    if getattr(value, "ndim", 0):
+        return " Wrap it to keep it: jx.Image(x), jx.Histogram(x)."
+    return " To keep it, log jx.Text(x)." if isinstance(value, str) else ""
+
+
 def _as_floats(data: bytes | memoryview) -> Any:
     return memoryview(data).cast("B").cast("d")
 
@@ -289,7 +368,7 @@ def _short(value: Any) -> str:
         return str(value)
 
 
-for _public in (log, log_many, progress, should_stop):
+for _public in (log, log_many, progress, should_stop, alert):
     _public.__module__ = (
         "jupyter_ext"  # stored bundles name them by it, so it must outlive this module's path
     )

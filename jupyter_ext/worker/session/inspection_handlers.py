@@ -30,18 +30,15 @@ class InspectionHandlers:
     async def op_watch(self, call: SessionCall) -> Answer:
         """Send the session's state now and whenever it changed, until the caller leaves."""
         version = -1
-        left = asyncio.ensure_future(call.canceled.wait())
-        try:
-            while not left.done():
-                waiting = asyncio.ensure_future(self._state.news(version))
-                await asyncio.wait({waiting, left}, return_when=asyncio.FIRST_COMPLETED)
-                if not waiting.done():
-                    waiting.cancel()
-                    break
-                version = waiting.result()
-                await call.send({"kind": "session", "session": self._state.describe()})
-        finally:
-            left.cancel()
+        while not call.left.done():
+            waiting = asyncio.ensure_future(self._state.news(version))
+            both: set[asyncio.Future[Any]] = {waiting, call.left}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                waiting.cancel()
+                break
+            version = waiting.result()
+            await call.send({"kind": "session", "session": self._state.describe()})
         return {}, ()
 
     async def op_touch(self, call: SessionCall) -> Answer:

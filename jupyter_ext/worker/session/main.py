@@ -133,7 +133,8 @@ class Session:
         async def nobody(event: object, blobs: object) -> None:
             return
 
-        call = Call("load_code", params, [], asyncio.Event(), None, nobody)
+        left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        call = Call("load_code", params, [], left, None, nobody)
         try:
             payload, _ = await self._ops.handle(call)
         except CallError as error:

@@ -55,10 +55,8 @@ class TrainingHandlers:
         wait_s = call.params.get("wait_s")
         if wait_s and not training.is_over:
             waiting = asyncio.get_running_loop().run_in_executor(None, training.done.wait, float(wait_s))
-            gone = asyncio.ensure_future(call.canceled.wait())
-            both: set[asyncio.Future[Any]] = {waiting, gone}
+            both: set[asyncio.Future[Any]] = {waiting, call.left}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            gone.cancel()
         return training.describe(), ()
 
     async def op_training_metrics(self, call: SessionCall) -> Answer:
@@ -149,16 +147,17 @@ async def cancel(scheduler: Scheduler, training: Training, wait_s: float) -> Can
     Returns:
         `ended`, `stage` (`flag` or `interrupt`), and `hint` where it does not react.
     """
-    began = time.monotonic()
+    began, job = time.monotonic(), training.job
     for callback in training.begin_cancel():
         await asyncio.to_thread(_call, callback)
-    if scheduler.current is not training.job:
-        scheduler.interrupt(training.job)  # it waits for the main thread, and now never gets it
+    if scheduler.current is not job and not job.done.is_set():
+        scheduler.interrupt(job)  # it waits for the main thread, and now never gets it
     elif training.looks_for_stop:
         await _ended(training, min(FLAG_GRACE_S, wait_s))
     while not training.is_over and (left := wait_s - (time.monotonic() - began)) > 0:
-        training.cancel_stage = "interrupt"
-        scheduler.interrupt(training.job)
+        if not job.done.is_set():  # its code may be through, and only its end not yet written down
+            training.cancel_stage = "interrupt"
+            scheduler.interrupt(job)
         await _ended(training, min(AGAIN_S, left))
     payload: CancelAnswer = {"ended": training.is_over, "stage": training.cancel_stage}
     if training.is_over:

@@ -52,26 +52,21 @@ class UserCodeRunner:
         A caller who waits for the main thread is told for what, and with `wait_s` is refused once that took so long.
         """
         job = Job(op, subject)
-        taking = asyncio.ensure_future(self._state.scheduler.take(job, work))
-        left = asyncio.ensure_future(call.canceled.wait())
+        taking = self._state.scheduler.take(job, work)
         try:
-            await self._begun(call, job, taking, left)
-            if not (taking.done() or left.done()):
-                await asyncio.wait({taking, left}, return_when=asyncio.FIRST_COMPLETED)
+            await self._begun(call, job, taking)
+            if not (taking.done() or call.left.done()):
+                await asyncio.wait({taking, call.left}, return_when=asyncio.FIRST_COMPLETED)
             if not taking.done():
                 self._state.scheduler.interrupt(job)
             result = await taking
         except UserError as error:
             raise CallError(self.failed(error, op)) from None
-        finally:
-            left.cancel()
         if not keep_failure:
             self._state.forget_failure()
         return result
 
-    async def _begun(
-        self, call: SessionCall, job: Job, taking: asyncio.Future[Any], left: asyncio.Future[Any]
-    ) -> None:
+    async def _begun(self, call: SessionCall, job: Job, taking: asyncio.Future[Any]) -> None:
         """Wait until a job has the main thread, or nobody wants it any longer."""
         wait_s = call.params.get("wait_s")
         began, is_told = time.monotonic(), False
@@ -80,8 +75,8 @@ class UserCodeRunner:
             pause_s = (
                 TELL_AFTER_S if wait_s is None else max(0.0, min(TELL_AFTER_S, float(wait_s) - waited_s))
             )
-            await asyncio.wait({taking, left}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-            if taking.done() or left.done() or job.started_at is not None:
+            await asyncio.wait({taking, call.left}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            if taking.done() or call.left.done() or job.started_at is not None:
                 return
             busy = self._state.scheduler.describe_busy()
             if wait_s is not None and time.monotonic() - began >= float(wait_s):

@@ -19,7 +19,7 @@ from typing import Any
 
 from jupyter_ext.integrations import automatic
 from jupyter_ext.ipc import run_files
-from jupyter_ext.ipc.json_files import ReservedFile, read_json
+from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
 from jupyter_ext.ipc.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.runtime import output_files, tracebacks
@@ -56,16 +56,27 @@ def run(spec: TrainingWorkerSpec) -> int:
     run_dir = Path(spec["run_dir"])
     write_stacks_to(run_dir / "stacks.txt")
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    files = _ResultFiles(run_dir)
+    files = ResultFiles(run_dir)
     forget_notebook()
     prepare_process(spec)
+    return train(spec, files, spec.get("rank", "0"))
+
+
+def train(spec: TrainingWorkerSpec, files: ResultFiles, rank: str) -> int:
+    """Run the user's code in this process, which is prepared; return the exit code.
+
+    Args:
+        spec: As of `run`.
+        files: Where its end is written.
+        rank: Name of the stream that it logs to.
+    """
+    run_dir = Path(spec["run_dir"])
     resumed = (read_json(run_dir / "spec.json") or {}).get("resumed_from") or {}
-    rank = spec.get("rank", "0")
     report = logging.Reporter(run_dir, rank, resumed.get("next_call", 0))
     logging.activate(report)
     os.environ[logging.STREAM_VARIABLE] = rank
     automatic.install()
-    for text in spec.get("notices", ()):
+    for text in spec.get("notices", ()) if rank == "0" else ():
         report.mark("notice", text=text)
     code = UserCode(run_dir / "code")
     _show_by_label(code, run_dir)
@@ -99,8 +110,11 @@ def _show_by_label(code: UserCode, run_dir: Path) -> None:
     warnings.formatwarning = format_warning
 
 
-class _ResultFiles:
+class ResultFiles:
     """Where the end of a run is written; the room is taken at its start."""
+
+    error_path: Path | None = None
+    """Where a rank of a group writes what it raised; by default the run's `error.json`."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -109,21 +123,28 @@ class _ResultFiles:
         self._error = ReservedFile(run_dir / run_files.ERROR, _ERROR_BYTES)
 
     def write_output(self, content: Any) -> None:
+        """Write what `train()` returned."""
         self._output.write_json(content, _FULL_DISK_PATIENCE_S)
 
     def write_places(self, places: list[output_files.Place]) -> None:
+        """Write where in that files stand."""
         self._places.write_json(places, _FULL_DISK_PATIENCE_S)
 
     def write_error(self, error: run_files.ErrorFile) -> None:
+        """Write what the code raised."""
+        if self.error_path is not None:
+            write_json(self.error_path, error)
+            return
         self._error.write_json(error, _FULL_DISK_PATIENCE_S)
 
     @property
     def stop_was_asked(self) -> bool:
+        """Whether somebody asked for the run's end."""
         return (self.run_dir / run_files.STOP).exists()
 
 
 def _run_user_code(
-    code: UserCode, files: _ResultFiles, report: logging.Reporter, secrets: Mapping[str, object]
+    code: UserCode, files: ResultFiles, report: logging.Reporter, secrets: Mapping[str, object]
 ) -> int:
     redactor = Redactor(secrets)
     try:
@@ -182,7 +203,7 @@ def _output_marker(report: logging.Reporter, redactor: Redactor) -> OnItem:
     return mark
 
 
-def _exit_code(error: SystemExit, redactor: Redactor, files: _ResultFiles) -> int:
+def _exit_code(error: SystemExit, redactor: Redactor, files: ResultFiles) -> int:
     if error.code is None or isinstance(error.code, int):
         return (error.code or 0) & 0xFF
     text = redactor.text(str(error.code))

@@ -253,7 +253,9 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def running_server(tmp_path: Path, engine: Engine, **settings: Any) -> AsyncIterator[Server]:
+async def running_server(
+    tmp_path: Path, engine: Engine, *, start_engine: bool = False, **settings: Any
+) -> AsyncIterator[Server]:
     config = Config()
     config.IdentityProvider.token = TOKEN
     config.ServerApp.allow_unauthenticated_access = False
@@ -262,7 +264,7 @@ async def running_server(tmp_path: Path, engine: Engine, **settings: Any) -> Asy
         config=config, base_url=BASE_URL, root_dir=str(tmp_path), open_browser=False, allow_root=True, port=0
     )
     app.initialize(argv=[], find_extensions=False, new_httpserver=False)
-    extension = JupyterExtension(locator=engine.locator())
+    extension = JupyterExtension(locator=engine.locator(), start_engine=start_engine)
     extension._link_jupyter_server_extension(app)
     extension.initialize()
     sock, port = bind_unused_port(address="127.0.0.1")
@@ -435,7 +437,7 @@ async def test_no_route_answers_strangers_the_forbidden_or_forgers(tmp_path: Pat
 
     async with running_server(tmp_path, engine) as server:
         wanted = own_requests(server)
-        assert len(wanted) == 9
+        assert len(wanted) == 16
         async with server.client(token=False) as stranger, logged_in(server) as page:
             for method, path, is_socket in wanted:
                 assert await status_of(stranger, method, path, is_socket) == 403, (method, path)
@@ -610,8 +612,31 @@ async def test_slow_page_slows_the_engine(server: Server, engine: Engine) -> Non
 # --- finding and starting the engine ---------------------------------------------------------------------------
 
 
-async def test_engine_is_started_with_the_server(server: Server, engine: Engine) -> None:
-    await until(lambda: engine.server is not None)
+async def test_engine_is_started_with_the_server_where_that_is_configured(
+    tmp_path: Path, engine: Engine
+) -> None:
+    async with running_server(tmp_path, engine, start_engine=True):
+        await until(lambda: engine.server is not None)
+    assert engine.num_starts == 1
+
+
+async def test_who_merely_looks_on_starts_no_engine(server: Server, engine: Engine) -> None:
+    async with server.client() as client:
+        for method in ("GET", "POST"):
+            answer = await client.request(method, "running/native/engine")
+            assert (answer.status_code, answer.json()["detail"]) == (503, "The engine is not running.")
+        with pytest.raises(InvalidStatus) as refusal:
+            await server.websocket("running/native/repeat")
+        assert refusal.value.response.status_code == 503
+        assert engine.num_starts == 0
+
+        assert (await client.get("engine/native/engine")).status_code == 200
+        assert (await client.get("running/native/engine?x=1")).json()["query"] == "x=1"
+        async with server.websocket("running/native/repeat") as websocket:
+            await websocket.send("here")
+            assert await websocket.recv() == "here"
+        await engine.stop()
+        assert (await client.get("running/native/engine")).status_code == 503
     assert engine.num_starts == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -64,8 +65,9 @@ async def test_it_looks_like_a_training_here(
 ) -> None:
     training = await client.create_remote(ref, {"n": 30}, "far")
     seen: list[float] = []
-    async for event in client.follow(training.id, after_seq=0):
-        seen += [value for points in event.points if points.key == "loss" for value in points.values]
+    async with contextlib.aclosing(client.follow(training.id, after_seq=0)) as stream:
+        async for event in stream:
+            seen += [value for points in event.points if points.key == "loss" for value in points.values]
     ended = await client.get(training.id)
     assert (ended.status, ended.output, ended.name) == ("succeeded", {"n": 30}, "far")
     assert seen == pytest.approx([1 / (i + 1) for i in range(30)], abs=1e-4)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from integration_tools import EngineUnderTest, holding
 
-from jupyter_ext.client.capture.cog_project import capture_folder
+from jupyter_ext.bundles.cog_project import capture_folder
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.errors import InvalidInput, RequestRefused
 from jupyter_ext.protocol.trainings import Training

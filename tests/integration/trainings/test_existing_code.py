@@ -18,7 +18,7 @@ def train(n: int = 40, hang: bool = False):
         for i in tqdm(range(n), desc="Training", mininterval=0):
             writer.add_scalar("loss", 1 / (i + 1), i)
             while hang and i == 20: time.sleep(0.01)
-        writer.add_image("x", None)
+        writer.add_mesh("x", None)
 """
 
 
@@ -27,7 +27,7 @@ async def test_a_bar_is_progress_and_a_writer_is_curves(client: AsyncClient) -> 
     assert done.progress is not None
     assert (done.progress.current, done.progress.total, done.progress.fraction) == (40, 40, 1)
     assert done.last["loss"].step == 39
-    assert done.notices == ["SummaryWriter.add_image() has no place in the panel; it was left out."]
+    assert done.notices == ["SummaryWriter.add_mesh() has no place in the panel; it was left out."]
 
 
 async def test_progress_that_the_code_says_wins(client: AsyncClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -118,9 +119,10 @@ async def test_a_killed_engine_loses_nothing(client: AsyncClient, engine: Engine
 
     async def collect() -> None:
         nonlocal text
-        async for event in client.follow(training.id, after_seq=0):
-            steps.extend(step for points in event.points if points.key == "x" for step in points.steps)
-            text += event.text
+        async with contextlib.aclosing(client.follow(training.id, after_seq=0)) as stream:
+            async for event in stream:
+                steps.extend(step for points in event.points if points.key == "x" for step in points.steps)
+                text += event.text
 
     collecting = asyncio.create_task(collect())
     first = await asyncio.to_thread(engine.pid)

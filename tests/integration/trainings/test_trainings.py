@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -49,15 +50,16 @@ async def test_following_gives_everything_once_and_in_order(client: AsyncClient)
     training = await start(client, LOGS, n=3000)
     steps: list[float] = []
     text, states, seqs = "", [], []
-    async for event in client.follow(training.id, after_seq=0):
-        if event.kind == "metrics":
-            steps += [step for points in event.points if points.key == "loss" for step in points.steps]
-        if event.kind == "log":
-            text += event.text
-        if event.kind in ("metrics", "log"):
-            seqs.append(event.seq)
-        if event.training is not None:
-            states.append(event.training.status)
+    async with contextlib.aclosing(client.follow(training.id, after_seq=0)) as stream:
+        async for event in stream:
+            if event.kind == "metrics":
+                steps += [step for points in event.points if points.key == "loss" for step in points.steps]
+            if event.kind == "log":
+                text += event.text
+            if event.kind in ("metrics", "log"):
+                seqs.append(event.seq)
+            if event.training is not None:
+                states.append(event.training.status)
     assert steps == list(range(3000))
     assert text == "".join(f"line {i}\n" for i in range(3000))
     assert seqs == sorted(set(seqs))
@@ -69,13 +71,15 @@ async def test_a_viewer_that_left_goes_on_where_it_was(client: AsyncClient) -> N
     seen: list[float] = []
     after = 0
     for _ in range(5):
-        async for event in client.follow(training.id, after_seq=after):
+        async with contextlib.aclosing(client.follow(training.id, after_seq=after)) as stream:
+            async for event in stream:
+                seen += [s for points in event.points if points.key == "acc" for s in points.steps]
+                after = max(after, event.seq)
+                if len(seen) % 3 == 0 and event.kind == "metrics":
+                    break
+    async with contextlib.aclosing(client.follow(training.id, after_seq=after)) as stream:
+        async for event in stream:
             seen += [s for points in event.points if points.key == "acc" for s in points.steps]
-            after = max(after, event.seq)
-            if len(seen) % 3 == 0 and event.kind == "metrics":
-                break
-    async for event in client.follow(training.id, after_seq=after):
-        seen += [s for points in event.points if points.key == "acc" for s in points.steps]
     assert seen == list(range(2000))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.client.capture.bundle import Bundle
+from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_cell, capture_function
 from jupyter_ext.engine.trainings.artifacts.versions import Versions, copy_code
 from jupyter_ext.errors import CannotTravel, InvalidInput

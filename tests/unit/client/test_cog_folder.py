@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.client.capture import cog_project
-from jupyter_ext.client.capture.cog_project import capture_folder
+from jupyter_ext.bundles import cog_project
+from jupyter_ext.bundles.cog_project import capture_folder
 from jupyter_ext.errors import InvalidInput
 
 TRAINER = """

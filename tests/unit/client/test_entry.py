@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_ext.bundles.entry import choose_entry, without
 from jupyter_ext.client.capture.capture import capture_cell
-from jupyter_ext.client.capture.entry import choose_entry, without
 from jupyter_ext.errors import InvalidInput
 
 TRAIN = "def train(epochs: int = 3, lr: float = 0.1):\n    print(epochs)\n"

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from jupyter_ext.client.requests import reconnect
+from jupyter_ext.client.requests.event_stream import follow
 from jupyter_ext.errors import EngineStartError, ProtocolMismatch
 
 
 class Socket:
     close_code = 1000
+    num_open = 0
+
+    def __init__(self, *messages: str) -> None:
+        self.messages = messages
 
     async def __aenter__(self) -> Socket:
+        Socket.num_open += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return
+        Socket.num_open -= 1
 
     async def __aiter__(self):  # type: ignore[no-untyped-def]
-        yield "here"
+        for message in self.messages:
+            yield message
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect, "_FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(reconnect, "connect", lambda *_: Socket())
+    monkeypatch.setattr(reconnect, "connect", lambda *_: Socket("here"))
 
 
 @pytest.mark.parametrize("num_failed", [1, 2, 3])
@@ -36,7 +45,8 @@ async def test_engines_that_die_while_they_start_are_waited_for(num_failed: int)
             raise failures.pop()
         return "engine.sock"
 
-    assert await anext(reconnect.messages(find_socket, lambda: "/x")) == "here"
+    async with contextlib.aclosing(reconnect.messages(find_socket, lambda: "/x")) as messages:
+        assert await anext(messages) == "here"
     assert not failures
 
 
@@ -52,3 +62,15 @@ async def test_an_engine_that_cannot_be_started_is_told(error: Exception) -> Non
     with pytest.raises(type(error), match=str(error)):
         await anext(reconnect.messages(find_socket, lambda: "/x"))
     assert num_asked == (4 if isinstance(error, EngineStartError) else 1)
+
+
+async def test_the_connection_is_closed_when_the_last_event_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find_socket() -> str:
+        return "engine.sock"
+
+    end = '{"kind": "end", "seq": 3}'
+    monkeypatch.setattr(reconnect, "connect", lambda *_: Socket(end, "never read"))
+    before = Socket.num_open
+    async with contextlib.aclosing(follow(find_socket, "id", 0)) as events:
+        assert [event.kind async for event in events] == ["end"]
+    assert Socket.num_open == before

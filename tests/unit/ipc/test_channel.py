@@ -30,7 +30,7 @@ async def _handle(call: Call) -> tuple[dict[str, object], list[memoryview]]:
                 await call.send({"number": number}, [bytes([number])])
             return {"counted": call.params["to"]}, []
         case "wait":
-            await call.canceled.wait()
+            await call.left
             SEEN_CANCELS.append(call.params["name"])
             raise CallError({"code": "canceled", "message": "It was canceled."})
         case "refuse":

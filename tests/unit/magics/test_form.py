@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 from jupyter_ext_widgets.file_upload import FileUpload
 from jupyter_ext_widgets.form_controls import NO_VALUE, glob_escaped
-from jupyter_ext_widgets.form_fields import FormField, Variable, call_line, changed, fields_of, magic_line
 from jupyter_ext_widgets.path_browser import PathBrowser
 from jupyter_ext_widgets.training_form import TrainingForm
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.schema.form_fields import (
+    FormField,
+    Variable,
+    call_line,
+    changed,
+    fields_of,
+    magic_line,
+)
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.signature import from_source
 

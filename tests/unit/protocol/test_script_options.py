@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.client.capture.arguments import split_arguments
+from jupyter_ext.bundles.arguments import split_arguments
 from jupyter_ext.protocol.schema.options import ScriptOptions
 from jupyter_ext.protocol.schema.script_options import read_options
 from jupyter_ext.protocol.schema.signature import from_source

@@ -47,8 +47,8 @@ def test_a_summary_writer_draws_scalars_and_names_the_rest_once(
         for step in range(3):
             writer.add_scalar("Loss/train", torch.tensor(1.0 / (step + 1)), step)
             writer.add_scalars("acc", {"a": step, "b": -step}, step)
-            writer.add_image("sample", torch.zeros(3, 2, 2), step)
-            writer.add_histogram("w", torch.zeros(3), step)
+            writer.add_mesh("sample", torch.zeros(3, 2, 2), step)
+            writer.add_embedding(torch.zeros(3), step)
         writer.add_hparams({"lr": 0.1}, {"hparam/accuracy": 0.9})
         writer.add_text("note", "hello", 3)
         writer.flush()
@@ -58,17 +58,31 @@ def test_a_summary_writer_draws_scalars_and_names_the_rest_once(
     assert found["Loss/train"][1][0] == 1
     assert found["hparam/accuracy"][1] == [0.9]
     assert [mark["text"].split("(")[0] for mark in marks if mark["kind"] == "notice"] == [
-        "SummaryWriter.add_image",
-        "SummaryWriter.add_histogram",
+        "SummaryWriter.add_mesh",
+        "SummaryWriter.add_embedding",
     ]
-    assert capsys.readouterr().out == "hparams lr=0.1\nnote (3): hello\n"
+    assert capsys.readouterr().out == "hparams lr=0.1\n"
     with pytest.raises(AttributeError):
         writer.nothing  # noqa: B018
 
 
 def test_it_takes_the_arguments_that_torchs_takes() -> None:
     theirs = pytest.importorskip("torch.utils.tensorboard").SummaryWriter
-    for name in ("__init__", "add_scalar", "add_scalars", "add_hparams", "add_text", "flush", "close"):
+    added = [
+        "scalar",
+        "scalars",
+        "hparams",
+        "text",
+        "image",
+        "images",
+        "figure",
+        "histogram",
+        "histogram_raw",
+        "audio",
+        "video",
+        "pr_curve",
+    ]
+    for name in ("__init__", "flush", "close", *(f"add_{what}" for what in added)):
         wanted = list(inspect.signature(getattr(theirs, name)).parameters)
         assert list(inspect.signature(getattr(SummaryWriter, name)).parameters) == wanted, name
 

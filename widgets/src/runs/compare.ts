@@ -4,6 +4,7 @@ import { Chart } from '../chart/chart';
 import { element } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { readTheme } from '../core/theme';
+import { MediaView } from '../media/media_view';
 import { SeriesStore } from '../series/series_store';
 import { TrainingClient } from '../training/training_client';
 import type { Transport } from '../transport/transport';
@@ -20,6 +21,7 @@ export class Compare {
   readonly #requestDraw: () => void;
   readonly #parent: AbortSignal;
   #chart: Chart | null = null;
+  #media: MediaView | null = null;
   #swatches: HTMLElement[] = [];
   #store = new SeriesStore();
   #shown: readonly Training[] = [];
@@ -62,6 +64,12 @@ export class Compare {
       runs: names,
       signal: this.#ended.signal,
     });
+    this.#media = new MediaView(
+      this.#shown.map(({ id }) => ({ id, name: names.get(id) ?? id })),
+      this.#transport,
+      this.#requestDraw,
+      this.#ended.signal
+    );
     const more =
       trainings.length > MAX_RUNS ? `The first ${MAX_RUNS} of ${trainings.length} are compared.` : '';
     this.node.append(
@@ -72,6 +80,7 @@ export class Compare {
         element('div', { class: 'jx-compare-head' }, this.#runNames(names), this.#chart.toolbar.node),
         this.#chart.node
       ),
+      this.#media.node,
       inputDiff(this.#shown, names)
     );
     this.refresh();
@@ -109,6 +118,7 @@ export class Compare {
   draw(): void {
     if (this.isOpen) {
       this.#chart?.draw(this.#store, 0, this.#note);
+      this.#media?.draw(this.#shown.map(training => training.num_media ?? 0));
       const { palette } = readTheme(this.node);
       this.#swatches.forEach((swatch, i) => {
         swatch.style.backgroundColor = palette[i % palette.length];

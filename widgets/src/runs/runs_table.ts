@@ -7,6 +7,7 @@ import { DrawScheduler } from '../core/draw_scheduler';
 import { messageOf } from '../core/errors';
 import { formatCount } from '../core/format';
 import { addStyles } from '../core/styles';
+import { MEDIA_STYLES } from '../media/styles';
 import { isEnded, isResumable } from '../training/labels';
 import { mountTraining } from '../training/training_view';
 import type { Transport } from '../transport/transport';
@@ -201,7 +202,7 @@ class RunsTable {
       this.#panel
     );
     options.element.replaceChildren(this.#root);
-    addStyles(this.#root, CHART_STYLES, RUNS_STYLES);
+    addStyles(this.#root, CHART_STYLES, MEDIA_STYLES, RUNS_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),

@@ -10,6 +10,8 @@ import { formatCount, formatDuration, shortId } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
+import { MediaView } from '../media/media_view';
+import { MEDIA_STYLES } from '../media/styles';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
@@ -70,6 +72,7 @@ class TrainingView {
   readonly #error = new ErrorView();
   readonly #chart: Chart;
   readonly #lastValues = new LastValues();
+  readonly #media: MediaView | null;
   readonly #system = new SystemView();
   readonly #log: LogView;
   readonly #details = new DetailsView();
@@ -124,6 +127,7 @@ class TrainingView {
         request();
       }
     }, signal);
+    this.#media = transport && new MediaView([{ id: trainingId, name: '' }], transport, request, signal);
     this.#stacks.hidden = true;
     this.#blankRetry = button({ class: 'jx-link', text: 'Try again' }, () => this.#feed?.start(), signal);
     this.#blank.append(this.#blankRetry);
@@ -139,6 +143,7 @@ class TrainingView {
         this.#chart.node,
         this.#lastValues.node
       ),
+      ...(this.#media ? [this.#media.node] : []),
       this.#system.node,
       this.#log.node,
       this.#details.node,
@@ -151,7 +156,7 @@ class TrainingView {
       this.#body
     );
     options.element.replaceChildren(this.#root);
-    addStyles(this.#root, CHART_STYLES, ERROR_STYLES, LOG_STYLES, TRAINING_STYLES);
+    addStyles(this.#root, CHART_STYLES, ERROR_STYLES, LOG_STYLES, MEDIA_STYLES, TRAINING_STYLES);
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),
@@ -239,6 +244,7 @@ class TrainingView {
     this.#chart.draw(series, originOf(training), this.#emptyText(training, feed));
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
+    this.#media?.draw([training.num_media ?? 0]);
     this.#lastValues.draw(noCurves ? (training.last ?? {}) : {});
     this.#system.draw(series.all, ended || feed === null || feed.state.kind === 'unavailable');
     setHidden(this.#log.node, feed === null);

@@ -31,16 +31,21 @@ export interface ServerInfo {
 }
 
 export class ServerTransport implements Transport {
+  /** The same, but it never starts an engine: for whoever merely looks on. */
+  readonly running: ServerTransport;
   readonly #options: ServerOptions;
   readonly #root: string;
+  readonly #way: string;
 
-  constructor(options: ServerOptions) {
+  constructor(options: ServerOptions, way: 'engine' | 'running' = 'engine') {
     this.#options = options;
+    this.#way = way;
+    this.running = way === 'running' ? this : new ServerTransport(options, 'running');
     this.#root = new URL('jupyter-ext/', new URL(withSlash(options.baseUrl), location.href)).href;
   }
 
   async request(method: string, path: string, body?: unknown): Promise<Answer> {
-    return this.#fetch(`${this.#root}engine${path}`, method, body);
+    return this.#fetch(`${this.#root}${this.#way}${path}`, method, body);
   }
 
   openStream(path: string, handlers: StreamHandlers): OpenStream {
@@ -75,6 +80,15 @@ export class ServerTransport implements Transport {
     };
   }
 
+  /** Look whether an engine runs; rejects where the server cannot say. */
+  async isEngineRunning(): Promise<boolean> {
+    const { status } = await this.running.request('GET', '/native/engine');
+    if (status !== 200 && status !== 503) {
+      throw new ConnectionError(`The Jupyter server cannot tell of the engine (HTTP ${status}).`);
+    }
+    return status === 200;
+  }
+
   async importPlotly(): Promise<unknown> {
     const name = this.#options.plotly ?? (await this.#info()).static.plotly;
     return importModule(`${this.#root}static/${encodeURIComponent(name)}`);
@@ -107,7 +121,7 @@ export class ServerTransport implements Transport {
     const base = this.#options.wsUrl
       ? new URL('jupyter-ext/', withSlash(this.#options.wsUrl)).href
       : this.#root.replace(/^http/, 'ws');
-    const url = new URL(`${base}engine${path}`);
+    const url = new URL(`${base}${this.#way}${path}`);
     if (this.#options.token) {
       url.searchParams.set('token', this.#options.token);
     }

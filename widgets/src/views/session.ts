@@ -19,7 +19,7 @@ interface SessionData {
 
 export const sessionView: View = {
   name: 'session',
-  description: 'Draws a debug session as a live view.',
+  description: 'Draws the output of %%debug_session as a live view.',
   identity: ({ id, training }: SessionData) => (id ? [id, training].filter(Boolean).join(' ') : null),
   mount: ({ element, transport, signal }, data) => {
     const { id, training, session } = data as SessionData;

@@ -43,7 +43,7 @@ export interface View {
 }
 
 /** The MIME type from which JupyterLab draws a view. */
-export function mimeTypeOf(view: View): string {
+export function mimeTypeOf(view: Pick<View, 'name'>): string {
   return `application/vnd.jupyter-ext.${view.name}+json`;
 }
 

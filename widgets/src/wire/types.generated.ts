@@ -4,6 +4,7 @@ export type Status = 'starting' | 'processing' | 'succeeded' | 'failed' | 'cance
 export type StopStage = 'flag' | 'interrupt' | 'terminate' | 'kill';
 export type CauseKind = 'exception' | 'signal' | 'exit' | 'lost' | 'out_of_memory' | 'canceled' | 'start';
 export type MetricValue = number | 'NaN' | 'Infinity' | '-Infinity';
+export type AlertLevel = 'info' | 'warning' | 'error';
 export type ModelState = 'absent' | 'partial' | 'downloading' | 'downloaded' | 'loading' | 'loaded' | 'unloading';
 export type ModelSource = 'hub' | 'url' | 'file' | 'training' | 'service';
 export type TransferPhase = 'queued' | 'resolve' | 'transfer' | 'verify' | 'publish';
@@ -13,6 +14,7 @@ export type SessionStatus = 'starting' | 'running' | 'ended';
 export type ExitCode = 'requested' | 'inactive' | 'exception' | 'exited' | 'lost' | 'start';
 export type DebugTrainingState = 'running' | 'completed' | 'failed';
 export type SessionStreamMessage = SessionMessage | SessionLog | SessionEnd;
+export type FieldKind = 'text' | 'choice' | 'choices' | 'checkbox' | 'path' | 'paths' | 'list' | 'secret';
 
 /** How far a training says it is. */
 export interface Progress {
@@ -65,6 +67,12 @@ export interface LastPoint {
   time: number;
 }
 
+/** The sweep that a training is a trial of; the training that drives it has no trial, and the first of those its id. */
+export interface Sweep {
+  id: string;
+  trial: number | null;
+}
+
 /** The smallest and the largest finite value of a series. */
 export interface Extremes {
   min: number;
@@ -84,6 +92,34 @@ export interface ResumedFrom {
   step: number;
   time: number;
   loaded: boolean;
+}
+
+/** The notebook's cell that a training was started from; the path is empty where it is not known. */
+export interface StartedFrom {
+  notebook: string;
+  cell: string;
+}
+
+/** What the code or a rule told whoever watches; `time` is Unix seconds. */
+export interface Alert {
+  text: string;
+  level: AlertLevel;
+  step: number;
+  time: number;
+}
+
+/** What a person asked to be told of, or to be stopped for. */
+export interface Rule {
+  id: string;
+  kind: 'threshold' | 'nan' | 'patience';
+  action: 'tell' | 'stop';
+  metric: string | null;
+  op: '<' | '<=' | '>' | '>=' | null;
+  value: number | null;
+  patience: number | null;
+  mode: 'min' | 'max';
+  min_delta: number;
+  fired: string | null;
 }
 
 /** Where the training can be asked for and canceled. */
@@ -123,10 +159,16 @@ export interface Training {
   silent_s: number | null;
   checkpoint: Checkpoint | null;
   resumed_from: ResumedFrom | null;
+  started_from: StartedFrom | null;
   deadline: string | null;
   cut: string[];
   tags: string[];
   notes: string;
+  workers: number;
+  sweep: Sweep | null;
+  alerts: Alert[];
+  rules: Rule[];
+  num_media: number;
 }
 
 /** Names the series that an index stands for on one stream or in one set of columns. */
@@ -284,6 +326,28 @@ export interface ModelPage {
   memory_total_bytes: number;
 }
 
+/** One picture, histogram, table or the like at one step. `time` is Unix seconds. */
+export interface MediaItem {
+  key: string;
+  kind: string;
+  step: number;
+  time: number;
+  rank: string;
+  index: number;
+  caption: string | null;
+  file: string | null;
+  bytes: number;
+  data: unknown;
+  facts: { [key: string]: unknown };
+}
+
+/** Items in the order in which they were stored; `next` is what the next page is asked with, `more` whether there is one now. */
+export interface MediaPage {
+  items: MediaItem[];
+  next: number;
+  more: boolean;
+}
+
 /** A piece of the user's code that has the main thread, or waits for it. `deaf`: why an interrupt cannot reach it. */
 export interface SessionTurn {
   op: string;
@@ -414,6 +478,49 @@ export interface SessionLog {
 export interface SessionEnd {
   kind: 'exit';
   exit: SessionExit;
+}
+
+/** A slider beside a text box; the ends of a `log` one are powers of ten. */
+export interface LaunchSlider {
+  low: number;
+  high: number;
+  step: number;
+  scale: 'integer' | 'linear' | 'log';
+}
+
+/** One input: its control, and what that holds at first. */
+export interface LaunchField {
+  name: string;
+  kind: FieldKind;
+  type_text: string;
+  required: boolean;
+  nullable: boolean;
+  description: string;
+  tooltip: string;
+  placeholder: string;
+  choices: unknown[];
+  slider: LaunchSlider | null;
+  value: unknown;
+}
+
+/** What is wrong with one input. */
+export interface LaunchError {
+  name: string;
+  message: string;
+}
+
+/** What can be started, and with what. */
+export interface LaunchForm {
+  name: string;
+  fields: LaunchField[];
+  takes_any: boolean;
+  values: { [key: string]: unknown };
+  errors: LaunchError[];
+  line: string;
+  notice: string;
+  missing: string[];
+  cwd: string | null;
+  python: string;
 }
 
 export type StreamMessage = Hello | State | Series | Log | Reset | End;

@@ -7,6 +7,7 @@ owed at once is sent before the answer to the subscription, the exit always afte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -74,20 +75,21 @@ class SessionSubscriptions:
         connection, session_id, initialized = call.connection, events.session_id, False
         assert connection is not None
         try:
-            async for event in events.events():
-                about = {"debugSessionId": session_id}
-                if isinstance(event, Printed):
-                    await connection.event("Debug", event.stream, about, event.data)
-                elif isinstance(event, SessionExit):
-                    caught_up.set()
-                    await call.replied.wait()
-                    reason = exit_reason(event, self._service.record(session_id).meta)
-                    await connection.event("Debug", "exit", {**about, "reason": reason})
-                elif not initialized and is_initialized(event):
-                    initialized = True
-                    await connection.event("Debug", "initialized", about)
-                if all(events.offsets[stream] >= size for stream, size in sizes.items()):
-                    caught_up.set()
+            async with contextlib.aclosing(events.events()) as stream:
+                async for event in stream:
+                    about = {"debugSessionId": session_id}
+                    if isinstance(event, Printed):
+                        await connection.event("Debug", event.stream, about, event.data)
+                    elif isinstance(event, SessionExit):
+                        caught_up.set()
+                        await call.replied.wait()
+                        reason = exit_reason(event, self._service.record(session_id).meta)
+                        await connection.event("Debug", "exit", {**about, "reason": reason})
+                    elif not initialized and is_initialized(event):
+                        initialized = True
+                        await connection.event("Debug", "initialized", about)
+                    if all(events.offsets[stream] >= size for stream, size in sizes.items()):
+                        caught_up.set()
         finally:
             self._listeners.get(session_id, set()).discard(connection)
 

@@ -78,11 +78,14 @@ class DecthingsRemoteAPI:
 
     async def _send_events(self, socket: WebSocket, service: DecthingsService, session_id: str) -> None:
         try:
-            async for event in service.events(session_id):
-                if event is None:
-                    await socket.send_json({"kind": "gap"})
-                else:
-                    await socket.send_bytes(encode_event(event.api, event.name, event.params, event.blobs))
+            async with contextlib.aclosing(service.events(session_id)) as stream:
+                async for event in stream:
+                    if event is None:
+                        await socket.send_json({"kind": "gap"})
+                    else:
+                        await socket.send_bytes(
+                            encode_event(event.api, event.name, event.params, event.blobs)
+                        )
         except JupyterExtError as error:
             await socket.send_json({"kind": "problem", "detail": str(error)})
 

@@ -8,6 +8,7 @@ Source: docs/architecture/08-models.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import cast
@@ -85,12 +86,13 @@ class ModelCallsAPI:
         began, num_tokens = time.monotonic(), 0
         try:
             params = {"value": tree, "for_page": True}
-            async for event, event_blobs in connection.stream("generate", params, blobs):
-                if "result" in event:  # tokens that make no text are counted there only
-                    told = cast("GenerateEnd", event)["result"]
-                    num_tokens = values.decode(told["value"], event_blobs)["num_tokens"]
-                else:
-                    await send_json(socket, {"kind": "text", "text": event["text"]})
+            async with contextlib.aclosing(connection.stream("generate", params, blobs)) as items:
+                async for event, event_blobs in items:
+                    if "result" in event:  # tokens that make no text are counted there only
+                        told = cast("GenerateEnd", event)["result"]
+                        num_tokens = values.decode(told["value"], event_blobs)["num_tokens"]
+                    else:
+                        await send_json(socket, {"kind": "text", "text": event["text"]})
         except (CallError, ChannelClosed) as error:
             await send_json(socket, {"kind": "error", "message": problem_of(error).detail})
         else:

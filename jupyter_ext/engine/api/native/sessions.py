@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.requests import answer, json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
+from jupyter_ext.engine.api.native.sources import is_json, read_source, session_bundle
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents, Stream
 from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionLaunch
 from jupyter_ext.engine.sessions.pending_code import MAX_BUNDLE_BYTES
@@ -66,7 +68,18 @@ class DebugSessionsAPI:
         ]
 
     async def add_code(self, request: Request) -> Response:
-        """Keep a bundle of code until a session takes it: 201."""
+        """Keep a bundle of code, or what a page says of a source, until a session takes it: 201."""
+        if is_json(request):
+            source = await read_source(request)
+            bundle = await session_bundle(source)
+            content = {
+                "id": await self._sessions.add_code(bundle.data),
+                "name": bundle.name,
+                "missing": bundle.unknown_names,
+                "cwd": source.directory,
+                "python": source.interpreter,
+            }
+            return answer(content, 201)
         if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; send larger data with a call.")
         return answer({"id": await self._sessions.add_code(await request.body())}, 201)
@@ -160,21 +173,22 @@ class DebugSessionsAPI:
 
 
 async def _send_all(socket: WebSocket, events: SessionEvents) -> None:
-    async for event in events.events():
-        if isinstance(event, DebugSession):
-            message: Any = SessionMessage(session=event)
-        elif isinstance(event, Printed):
-            text = event.data.decode(errors="replace")
-            message = SessionLog(
-                stream=event.stream,
-                offset=event.offset,
-                next_offset=event.next_offset,
-                skipped=event.skipped,
-                text=text,
-            )
-        else:
-            message = SessionEnd(exit=event)
-        await send_json(socket, message.model_dump(mode="json"))
+    async with contextlib.aclosing(events.events()) as stream:
+        async for event in stream:
+            if isinstance(event, DebugSession):
+                message: Any = SessionMessage(session=event)
+            elif isinstance(event, Printed):
+                text = event.data.decode(errors="replace")
+                message = SessionLog(
+                    stream=event.stream,
+                    offset=event.offset,
+                    next_offset=event.next_offset,
+                    skipped=event.skipped,
+                    text=text,
+                )
+            else:
+                message = SessionEnd(exit=event)
+            await send_json(socket, message.model_dump(mode="json"))
 
 
 def _launch_of(body: dict[str, Any], python: str) -> SessionLaunch:

@@ -6,6 +6,7 @@ Source: docs/architecture/02-wire.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from starlette.websockets import WebSocket
 from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
+from jupyter_ext.engine.api.native.sources import is_json, made_in_of, read_source, training_bundle
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
@@ -65,10 +67,17 @@ class NativeAPI:
         ]
 
     async def add_version(self, request: Request) -> Response:
-        """Keep a code bundle: 201."""
+        """Keep a code bundle, or what a page without a kernel says of a source: 201."""
+        if is_json(request):
+            source = await read_source(request)
+            bundle, made_in = (await training_bundle(source)).data, made_in_of(source)
+            return await self._keep_version(bundle, made_in)
         if int(request.headers.get("content-length", 0)) > MAX_BUNDLE_BYTES:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; load larger data inside train().")
-        version = await self._trainings.add_version(await request.body(), _made_in(request))
+        return await self._keep_version(await request.body(), _made_in(request))
+
+    async def _keep_version(self, bundle: bytes, made_in: MadeIn | None) -> Response:
+        version = await self._trainings.add_version(bundle, made_in)
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
 
@@ -164,12 +173,13 @@ class NativeAPI:
 
 
 async def _send_all(socket: WebSocket, stream: TrainingStream) -> None:
-    async for message in stream.messages():
-        if isinstance(message, bytes):
-            await socket.send_bytes(message)
-        else:
-            await socket.send_text(message)
-        await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
+    async with contextlib.aclosing(stream.messages()) as messages:
+        async for message in messages:
+            if isinstance(message, bytes):
+                await socket.send_bytes(message)
+            else:
+                await socket.send_text(message)
+            await asyncio.sleep(0)  # sending to a peer that is gone never suspends, and would starve the rest
 
 
 def _made_in(request: Request) -> MadeIn | None:

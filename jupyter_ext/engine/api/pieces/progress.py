@@ -7,7 +7,8 @@ that they can do; with `Accept: application/x-ndjson` a GET is a stream that end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.requests import Request
@@ -56,16 +57,18 @@ class ProgressAPI:
 
         async def send() -> None:
             id = (await self._models.get(model_id(socket))).id
-            async for frame in self._frames(id, waits=True):
-                await send_json(socket, frame)
+            async with contextlib.aclosing(self._frames(id, waits=True)) as items:
+                async for frame in items:
+                    await send_json(socket, frame)
 
         await send_until_gone(socket, send)
 
-    async def _lines(self, id: str) -> AsyncIterator[bytes]:
-        async for frame in self._frames(id, waits=False):
-            yield json_values.dump(frame) + b"\n"
+    async def _lines(self, id: str) -> AsyncGenerator[bytes]:
+        async with contextlib.aclosing(self._frames(id, waits=False)) as items:
+            async for frame in items:
+                yield json_values.dump(frame) + b"\n"
 
-    async def _frames(self, id: str, *, waits: bool) -> AsyncIterator[Progress]:
+    async def _frames(self, id: str, *, waits: bool) -> AsyncGenerator[Progress]:
         """Yield the progress at each change until the download is over.
 
         Args:

@@ -7,8 +7,9 @@ Source: HTML standard, "Server-sent events"; the clients know the events `output
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.requests import Request
@@ -52,31 +53,36 @@ class EventsAPI:
 
     async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncGenerator[str, None]:
         seq, ends_line, num_sent = after_seq, True, 0
-        async for told in self._messages(run_id, after_seq):
-            seq = max(seq, told["seq"])
-            if told["kind"] == "log":
-                text = told["text"]
-                if text.startswith("\r") and not ends_line:
-                    text = "\n" + text[1:]  # a bar that is drawn again is a line of its own here
-                ends_line = text.endswith("\n")
-                yield event("logs", plain(text), seq)
-            elif told["kind"] == "state":
-                for item in _items(told["training"])[num_sent:]:
-                    num_sent += 1
-                    yield event("output", _text(item), seq)
+        async with contextlib.aclosing(self._messages(run_id, after_seq)) as messages:
+            async for told in messages:
+                seq = max(seq, told["seq"])
+                if told["kind"] == "log":
+                    text = told["text"]
+                    if text.startswith("\r") and not ends_line:
+                        text = "\n" + text[1:]  # a bar that is drawn again is a line of its own here
+                    ends_line = text.endswith("\n")
+                    yield event("logs", plain(text), seq)
+                elif told["kind"] == "state":
+                    for item in _items(told["training"])[num_sent:]:
+                        num_sent += 1
+                        yield event("output", _text(item), seq)
         for name, data in self._ending(await self._trainings.get(run_id), base, num_sent):
             yield event(name, data, seq)
 
-    async def _messages(self, run_id: str, after_seq: int) -> AsyncIterator[dict[str, Any]]:
+    async def _messages(self, run_id: str, after_seq: int) -> AsyncGenerator[dict[str, Any]]:
         """Give the stream's messages but for hello and points; an unknown cursor begins anew."""
-        async for message in TrainingStream(self._trainings, self._pubsub, run_id, after_seq).messages():
-            told = json.loads(message) if isinstance(message, str) else {"kind": "points"}
-            if told["kind"] == "reset" and after_seq:
-                async for again in self._messages(run_id, 0):
-                    yield again
-                return
-            if told["kind"] in ("log", "state", "end"):
-                yield told
+        async with contextlib.aclosing(
+            TrainingStream(self._trainings, self._pubsub, run_id, after_seq).messages()
+        ) as stream:
+            async for message in stream:
+                told = json.loads(message) if isinstance(message, str) else {"kind": "points"}
+                if told["kind"] == "reset" and after_seq:
+                    async with contextlib.aclosing(self._messages(run_id, 0)) as messages:
+                        async for again in messages:
+                            yield again
+                    return
+                if told["kind"] in ("log", "state", "end"):
+                    yield told
 
     def _ending(self, run: Training, base: str, num_sent: int) -> list[tuple[str, str]]:
         output = self._serializer.training(run, base)["output"]

@@ -26,10 +26,15 @@ from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
+from jupyter_ext.engine.trainings.run_spec import StartedFromSpec, SweepSpec
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.protocol.problems import not_found
+from jupyter_ext.ids import is_training_id
+from jupyter_ext.ipc.json_values import clean_text
+from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.trainings import Training
+
+MAX_WORKERS = 256
 
 
 class TrainingsAPI:
@@ -94,7 +99,14 @@ class TrainingsAPI:
         webhook = webhook_of(body, base_url(request))
         origin = origin_of(body) or origin_where_made(version, self._default_origin)
         order = LaunchRequest(
-            version, input_of(body), origin, destination, webhook, cancel_after_s=cancel_after_s(request)
+            version,
+            input_of(body),
+            origin,
+            destination,
+            webhook,
+            cancel_after_s=cancel_after_s(request),
+            workers=workers_of(body),
+            sweep=sweep_of(body),
         )
         return await self._trainings.create(order)
 
@@ -113,6 +125,38 @@ class TrainingsAPI:
         return self._serializer.replicate(self._serializer.training(training, base_url(request)))
 
 
+def workers_of(body: dict[str, Any]) -> int:
+    """Read how many processes are to train.
+
+    Raises:
+        Problem: It is no number from 1 to `MAX_WORKERS`.
+    """
+    extra = body.get("jupyter_ext")
+    number = extra.get("workers", 1) if isinstance(extra, dict) else 1
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_WORKERS:
+        problem = f"workers={str(number)[:40]} is no number of processes from 1 to {MAX_WORKERS}."
+        raise Problem(422, "Invalid value", problem)
+    return number
+
+
+def sweep_of(body: dict[str, Any]) -> SweepSpec | None:
+    """Read which sweep a training belongs to, if any.
+
+    Raises:
+        Problem: It is not of its form.
+    """
+    extra = body.get("jupyter_ext")
+    sweep = extra.get("sweep") if isinstance(extra, dict) else None
+    if sweep is None:
+        return None
+    id, trial = (sweep.get("id"), sweep.get("trial")) if isinstance(sweep, dict) else (None, "")
+    if not isinstance(id, str) or (id and not is_training_id(id)) or not isinstance(trial, int | None):
+        raise Problem(
+            422, "Invalid value", "sweep must be {id, trial}: the id of a training, a number or null."
+        )
+    return {"id": id, "trial": trial}
+
+
 def origin_of(body: dict[str, Any]) -> CallerContext | None:
     """Read where a notebook's training is to run, or give `None`: other clients do not say."""
     extra = body.get("jupyter_ext")
@@ -126,4 +170,15 @@ def origin_of(body: dict[str, Any]) -> CallerContext | None:
         environ={str(name): str(value) for name, value in environ.items()}
         if isinstance(environ, dict)
         else None,
+        cell=_cell_of(extra.get("started_from")),
     )
+
+
+def _cell_of(place: object) -> StartedFromSpec | None:
+    """Read which cell it was; what is not understood is not known."""
+    if not isinstance(place, dict) or not isinstance(place.get("cell"), str):
+        return None
+    return {
+        "notebook": clean_text(str(place.get("notebook") or ""))[:4096],
+        "cell": clean_text(place["cell"])[:200],
+    }

@@ -7,6 +7,7 @@ is shown, and that it does not answer any more is said.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -247,20 +248,21 @@ class RemoteModels:
         samples: list[tuple[float, float]] = []
         asked_at, status = 0.0, "UNKNOWN"
         try:
-            async for status, percentage in service.client.progress(id):
-                total = service.transfers[id].bytes_total
-                if total is None and percentage is not None and time.monotonic() - asked_at > 1.0:
-                    asked_at = time.monotonic()  # it knew no size when the download began
-                    total = (await service.client.get(id)).bytes
-                changes: dict[str, object] = {"bytes_total": total}
-                if status == "IN-PROGRESS":
-                    changes["phase"] = "transfer"
-                if percentage is not None and total:
-                    now, done = time.monotonic(), total * percentage / 100
-                    samples = [*(item for item in samples if item[0] > now - _SPEED_OVER_S), (now, done)]
-                    changes |= {"bytes_done": round(done), **_speed(samples, total)}
-                service.transfers[id] = service.transfers[id].model_copy(update=changes)
-                self._pubsub.publish(TOPIC, id_here)
+            async with contextlib.aclosing(service.client.progress(id)) as items:
+                async for status, percentage in items:
+                    total = service.transfers[id].bytes_total
+                    if total is None and percentage is not None and time.monotonic() - asked_at > 1.0:
+                        asked_at = time.monotonic()  # it knew no size when the download began
+                        total = (await service.client.get(id)).bytes
+                    changes: dict[str, object] = {"bytes_total": total}
+                    if status == "IN-PROGRESS":
+                        changes["phase"] = "transfer"
+                    if percentage is not None and total:
+                        now, done = time.monotonic(), total * percentage / 100
+                        samples = [*(item for item in samples if item[0] > now - _SPEED_OVER_S), (now, done)]
+                        changes |= {"bytes_done": round(done), **_speed(samples, total)}
+                    service.transfers[id] = service.transfers[id].model_copy(update=changes)
+                    self._pubsub.publish(TOPIC, id_here)
             error = (
                 f"{service.client.base_url} says that the download failed." if status == "FAILED" else None
             )

@@ -107,22 +107,21 @@ class Scheduler:
         since = "" if current.started_at is None else f", since {time.time() - current.started_at:.0f} s"
         return f"{current.op}{f' {current.subject}' if current.subject else ''}{since}"
 
-    async def take(self, job: Job, work: Callable[[], Any]) -> Any:
+    def take(self, job: Job, work: Callable[[], Any]) -> asyncio.Future[Any]:
         """Do some work in the main thread when the job's time has come; call it in another thread's loop.
 
         Args:
             job: The job.
             work: Called in the main thread; where it gives a coroutine, that is awaited there.
 
-        Raises:
-            Interrupted: It was interrupted.
-            Exception: Whatever the work raised.
+        Returns:
+            A future of the work's result. It ends with `Interrupted` where the job was, or with what the work raised.
         """
         assert self._loop is not None
         self.waiting.append(job)
         self._on_change()
         future = asyncio.run_coroutine_threadsafe(self._wait_and_run(job, work), self._loop)
-        return await asyncio.wrap_future(future)
+        return asyncio.wrap_future(future)
 
     def interrupt(self, job: Job) -> None:
         """Interrupt a job, or have it never begin; asking again interrupts again."""
@@ -180,8 +179,8 @@ class Scheduler:
             result = _guarded(job, work)
             if not asyncio.iscoroutine(result):
                 return result
-            job.task = asyncio.ensure_future(_awaited(job, result))
-            return await job.task
+            job.task = asyncio.current_task()
+            return await _awaited(job, result)
         except asyncio.CancelledError as error:
             raise Interrupted(error) from None
         finally:

@@ -24,6 +24,7 @@ from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.session_messages import TRAINING_FILE, MetricReport, TrainingFile, TrainingReport
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
+from jupyter_ext.worker.sdk.media.types import Media
 from jupyter_ext.worker.session.runtime.main_thread import Job
 
 RUNNING, COMPLETED, FAILED = "running", "completed", "failed"
@@ -297,7 +298,13 @@ class SessionReporter(logging.Reporter):
         at = float(self._num_calls) if step is None else self._step(step)
         self._num_calls += 1
         self._last_step = self._num_calls - 1.0 if at is None else at
-        self._training.add(self._numbers(values), self._last_step)
+        media: list[tuple[str, Media | list[Media]]] = []
+        numbers = self._numbers(values, media)
+        for key, _ in media:
+            self._complain(
+                key, f"log: {key} was left out: a debug session's training keeps numbers, no media."
+            )
+        self._training.add(numbers, self._last_step)
 
     def many(self, key: str, steps: Iterable[float], values: Iterable[float]) -> None:
         """Add many points of one key."""

@@ -1,7 +1,7 @@
 // JupyterLab's own connection to its server: base URL, token and XSRF as its settings have them.
 
 import { ServerConnection } from '@jupyterlab/services';
-import { ServerTransport } from '../../widgets/src/transport/server';
+import { ServerTransport } from '../../../widgets/src/transport/server';
 
 export function serverTransport(settings: ServerConnection.ISettings): ServerTransport {
   return new ServerTransport({

@@ -1,4 +1,4 @@
-"""Which control a form gives each input of `train()`, read from its schema. No widget library is imported here.
+"""Which control a form gives each input of `train()`, read from its schema, and what its text means.
 
 Rule: a control never narrows what may be typed. A slider is a quick way to common values beside a text box that takes
 all that the signature allows.
@@ -64,6 +64,44 @@ class FormField:
         if not self.has_default or self.default is None or self.default == []:
             return ""
         return list_text(self.default) if self.kind in ("list", "paths") else text_of(self.default)
+
+    @property
+    def placeholder(self) -> str:
+        """What an empty box says."""
+        example = {"list": ", such as 1, 2", "paths": ", such as a.csv, b.csv"}.get(self.kind, "")
+        if self.required:
+            return f"{self.type_text}{example}, required"
+        if self.nullable and self.has_default:
+            return f"{self.type_text}{example}, empty for None"
+        return (
+            f"{self.type_text}{example}, default {self.text}" if self.text else f"{self.type_text}{example}"
+        )
+
+
+NOT_GIVEN = object()
+"""Stands for an input whose default is to be taken."""
+
+
+def value_of(item: FormField, typed: Any, training_input: TrainingInput) -> Any:
+    """Return the value that a control stands for, or `NOT_GIVEN`.
+
+    Args:
+        item: The control's field.
+        typed: What it holds: a choice or `None`, a list of choices, a truth value, or the text of a box.
+        training_input: All inputs, which say of what type they are.
+    """
+    if item.kind == "choices":
+        return list(typed) if typed or item.has_default else NOT_GIVEN
+    if item.kind in ("choice", "checkbox"):
+        return typed
+    if typed == "":  # an empty box stands for None where that may be given, else for the default
+        return None if item.nullable and item.has_default else NOT_GIVEN
+    match item.kind:
+        case "secret":
+            return typed
+        case "list" | "paths":
+            return list_value(typed, of_text=item.kind == "paths" or "str" in item.type_text)
+    return training_input.parse_text({item.name: typed})[item.name]
 
 
 def fields_of(training_input: TrainingInput) -> list[FormField]:

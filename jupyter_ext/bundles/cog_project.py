@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from jupyter_ext.bundles.bundle import Bundle, pack_files
 from jupyter_ext.bytes_format import format_bytes
-from jupyter_ext.client.capture.bundle import Bundle, pack_files
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.signature import from_source

@@ -1,0 +1,39 @@
+// Makes the page's one connection, which all other plugins share.
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Settings } from '../settings';
+import { DOMAIN, IEngine } from '../tokens';
+import { EngineState } from './engine_state';
+import { serverTransport } from './server_transport';
+
+/** Also the name of the settings' schema, schema/settings.json. */
+const PLUGIN_ID = 'jupyter-ext:settings';
+
+export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
+  id: PLUGIN_ID,
+  description: 'The connection of this page to the engine of jupyter-ext, and its settings.',
+  autoStart: true,
+  optional: [ITranslator, ISettingRegistry],
+  provides: IEngine,
+  activate: (
+    app: JupyterFrontEnd,
+    translator: ITranslator | null,
+    registry: ISettingRegistry | null
+  ): IEngine => {
+    const settings = new Settings();
+    if (registry) {
+      settings.follow(registry, PLUGIN_ID).catch((error: unknown) => {
+        console.error('jupyter-ext: the settings cannot be read; defaults are used', error);
+      });
+    }
+    const transport = serverTransport(app.serviceManager.serverSettings);
+    return {
+      transport,
+      settings,
+      state: new EngineState(transport),
+      trans: (translator ?? nullTranslator).load(DOMAIN),
+    };
+  },
+};

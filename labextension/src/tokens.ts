@@ -1,0 +1,25 @@
+// What our plugins share, and other extensions may use: the page's one way to the engine.
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { Token } from '@lumino/coreutils';
+import type { ServerTransport } from '../../widgets/src/transport/server';
+import type { EngineState } from './connection/engine_state';
+import type { Settings } from './settings';
+
+/** The name under which our strings are translated. */
+export const DOMAIN = 'jupyter_ext';
+
+/** The page's one connection. */
+export interface IEngine {
+  /** Requests and streams; all views of the page share it, so that what they share is fetched once. */
+  readonly transport: ServerTransport;
+  /** Whether an engine runs; looking never starts one. */
+  readonly state: EngineState;
+  readonly settings: Settings;
+  readonly trans: TranslationBundle;
+}
+
+export const IEngine = new Token<IEngine>(
+  'jupyter-ext:IEngine',
+  'The connection of this page to the engine of jupyter-ext.'
+);
