@@ -216,12 +216,11 @@ class Interpreter:
             if future is not None and not future.done():
                 future.set_result(answer)
             return
-        news = cast("ZygoteState", message)
-        self.torch, self.ready_s = news["torch"], news["ready_s"]
-        if news["state"] == "warm":
+        self.torch, self.ready_s = message["torch"], message["ready_s"]
+        if message["state"] == "warm":
             self._become("warm", None)
         else:
-            self._give_up(news["detail"] or "it cannot be forked")
+            self._give_up(message["detail"] or "it cannot be forked")
 
     def _give_up(self, why: str) -> None:
         """End this zygote for good."""
