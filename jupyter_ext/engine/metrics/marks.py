@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import cast
 
@@ -10,6 +11,7 @@ from jupyter_ext.ipc.journal_marks import WireMark
 
 _MAX_MARKS = 10_000
 """More of one run are not held in memory; they stand in its journals."""
+MAX_CHECKPOINTS = 200
 REPLACED = frozenset({"progress", "media", "read"})
 """Kinds of which a later mark of the same stream says all that those before it said."""
 
@@ -29,6 +31,15 @@ class Marks:
                 self._latest[stream, payload["kind"]] = payload
             elif len(self._marks) < _MAX_MARKS:
                 self._marks.append(payload)
+
+    def checkpoints(self) -> list[tuple[float, float]]:
+        """Return step and Unix seconds of each checkpoint that was saved, of the newest `MAX_CHECKPOINTS`."""
+        found = []
+        for mark in self._marks:
+            step = mark.get("step")
+            if mark["kind"] == "checkpoint" and isinstance(step, int | float) and math.isfinite(step):
+                found.append((float(step), float(mark["time"])))
+        return found[-MAX_CHECKPOINTS:]
 
     def all(self) -> list[WireMark]:
         """Return `{kind, time (Unix s), stream, …}` of each, by time."""

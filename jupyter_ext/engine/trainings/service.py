@@ -35,6 +35,7 @@ from jupyter_ext.engine.trainings.launch_request import (
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
@@ -172,10 +173,11 @@ class TrainingService:
             inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
         with self._monitor.starts.accepting():
             record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
-            await self._persist_new(record)
+            training = await self._persist_new(record)
         if request.webhook is not None:
             self._webhooks.add(record.id, request.webhook)
-        return self._monitor.launch(record, request.origin, urls, secret)
+        self._monitor.launch(record, request.origin, urls, secret)
+        return training
 
     async def resume(
         self, training_id: str, changed: Mapping[str, JsonValue], asker: CallerContext | None
@@ -187,6 +189,8 @@ class TrainingService:
         """
         training = await self.get(training_id)
         run_dir = self._runs_dir / training.id
+        if training.sweep is not None and training.sweep.trial is None:
+            return await self._go_on_with_sweep(training, changed, asker)
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
         origin = CallerContext(
@@ -195,6 +199,36 @@ class TrainingService:
         return await self.create(
             LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
         )
+
+    async def _go_on_with_sweep(
+        self, training: Training, changed: Mapping[str, JsonValue], asker: CallerContext | None
+    ) -> Training:
+        """Start another training that drives the same sweep: its study is its checkpoint."""
+        if training.status not in TERMINAL:
+            raise Problem(409, "Cannot be resumed", f"Sweep {training.name} runs; stop it first, or wait.")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        version = self._versions.find(training.version)
+        if spec is None or version is None or "sweep" not in spec:
+            raise Problem(404, "Gone", f"The files of sweep {training.id} are gone; start a new one.")
+        paths = spec.get("sys_path")
+        origin = asker or CallerContext(spec["python"], spec["cwd"], None if paths is None else tuple(paths))
+        inputs = {**spec.get("given", spec["input"]), **changed}
+        return await self.create(LaunchRequest(version, inputs, origin, sweep=spec["sweep"]))
+
+    async def promote(self, training_id: str, destination: str) -> str:
+        """Make a version of a model of what a training has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: It has not succeeded, or its files are gone.
+        """
+        training = await self.get(training_id)
+        if training.status != "succeeded":
+            text = f"Training {training_id} is `{training.status}`; only one that succeeded has a result."
+            raise Problem(409, "No result", text)
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        if spec is None:
+            raise Problem(404, "Gone", f"The files of training {training_id} are gone; run it again.")
+        return await self._monitor.promote(self._runs_dir / training.id, spec, destination)
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.
@@ -236,8 +270,9 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._persist_new(record)
-        return self._monitor.launch(record, origin, ())
+        training = await self._persist_new(record)
+        self._monitor.launch(record, origin, ())
+        return training
 
     async def get(self, training_id: str) -> Training:
         """Return a training.
@@ -287,6 +322,23 @@ class TrainingService:
         await self._monitor.stop(record)
         return await self.get(training_id)
 
+    async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
+        """Hold a rule against a running training's points.
+
+        Raises:
+            Problem: There is no such training, it is over, or the rule is none.
+        """
+        record = self._records.get(training_id)
+        if record is None:
+            training = await self.get(training_id)
+            raise Problem(
+                409,
+                "Not running",
+                f"Training {training_id} is `{training.status}`; a rule is for one that runs.",
+            )
+        self._monitor.add_rule(record, new_rule(body, len(record.rules)))
+        return record.resource()
+
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Return a training once it is over, or as it is after that many seconds."""
         await self._monitor.wait(training_id, timeout_s)
@@ -321,7 +373,8 @@ class TrainingService:
         Raises:
             Problem: There is none with this id, or its files were deleted.
         """
-        await self.get(training_id)
+        if training_id not in self._records:
+            await self.get(training_id)
         return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
@@ -336,10 +389,10 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
-    async def _persist_new(self, record: Record) -> None:
+    async def _persist_new(self, record: Record) -> Training:
         """Put a new run into the catalog; where that fails, nothing is left of it."""
         try:
-            await self._monitor.persist(record)
+            return await self._monitor.persist(record)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
             raise

@@ -47,8 +47,8 @@ class ListingAPI:
         page = await self._trainings.page(query)
         base = base_url(request)
         for training in page.trainings:
-            urls = cast("dict[str, str]", training["urls"])
-            training["urls"] = {name: f"{base}{path}" for name, path in urls.items()}
+            urls = self._serializer.urls(str(training["id"]), cast("dict[str, str]", training["urls"]), base)
+            training["urls"] = {**urls}
             training.pop("logs", None)
         chosen = query.statuses or tuple(page.counts)
         content = {

@@ -22,6 +22,7 @@ from jupyter_ext.engine.api.native.sources import is_json, made_in_of, read_sour
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resource
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
@@ -45,9 +46,15 @@ class NativeAPI:
     """Routes under `/native` that concern trainings."""
 
     def __init__(
-        self, trainings: TrainingService, pubsub: PubSub[Batch], serializer: Serializer, weights: WeightFiles
+        self,
+        trainings: TrainingService,
+        models: Models,
+        pubsub: PubSub[Batch],
+        serializer: Serializer,
+        weights: WeightFiles,
     ) -> None:
         self._trainings = trainings
+        self._models = models
         self._pubsub = pubsub
         self._serializer = serializer
         self._weights = weights
@@ -60,9 +67,11 @@ class NativeAPI:
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
+            Route("/native/trainings/{id}/rules", self.add_rule, methods=["POST"]),
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
             Route("/native/trainings/{id}/weights", self.weights, methods=["POST"]),
             Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
+            Route("/native/trainings/{id}/promote", self.promote, methods=["POST"]),
             WebSocketRoute("/native/trainings/{id}/stream", self.stream),
         ]
 
@@ -147,6 +156,17 @@ class NativeAPI:
         body = await json_object(request) if await request.body() else {}
         asker = origin_of(body)
         training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
+        return answer(self._serializer.training(training, base_url(request)), 201)
+
+    async def promote(self, request: Request) -> Response:
+        """Make a version of a model of what a training has returned: 201."""
+        destination = await self._models.require_destination((await json_object(request)).get("destination"))
+        version = await self._trainings.promote(request.path_params["id"], destination)
+        return JSONResponse({"version": version}, 201)
+
+    async def add_rule(self, request: Request) -> Response:
+        """Hold a rule against a running training's points: 201."""
+        training = await self._trainings.add_rule(request.path_params["id"], await json_object(request))
         return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def stacks(self, request: Request) -> Response:
