@@ -16,8 +16,8 @@ from jupyter_ext.client.sessions.interfaces import SessionHandle
 from jupyter_ext.client.sessions.model import check_name
 from jupyter_ext.client.sessions.session import Session, name_of
 from jupyter_ext.errors import SessionError, UnknownId
-from jupyter_ext.ipc.call_failures import CallFailure
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 from jupyter_ext.protocol import sessions as protocol
 
 DEFAULT_INACTIVE_S = 1800.0

@@ -19,10 +19,10 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from typing import cast
 
 from jupyter_ext.ipc import private_sockets
-from jupyter_ext.ipc.call_failures import CallFailure
 from jupyter_ext.ipc.channel_peer import Peer
 from jupyter_ext.ipc.frames import Buffer, ChannelClosed, Header, Message, Parser, pack, receive
 from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 
 __all__ = ["AsyncConnection", "Buffer", "CallError", "ChannelClosed", "Connection"]
 

@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
-from jupyter_ext.ipc.call_failures import CallFailure
 from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 
 Buffer = bytes | bytearray | memoryview
 

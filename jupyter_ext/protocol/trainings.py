@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from jupyter_ext.ipc.journal_marks import AlertLevel, RecordMode
 from jupyter_ext.ipc.json_values import clean, number
+from jupyter_ext.ipc.payloads.journal_marks import AlertLevel, RecordMode
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import ReservedFile, write_json
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.run_files import ExitFile, StartFile, StopFile, StopStage
-from jupyter_ext.ipc.worker_specs import WorkerSpec
 
 FLAG_GRACE_S = 1.0
 """Code that polls `should_stop()` gets this long to finish its step before it is interrupted."""

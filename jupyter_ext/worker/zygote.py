@@ -22,7 +22,7 @@ import time
 import weakref
 
 from jupyter_ext.ipc import processes
-from jupyter_ext.ipc.worker_specs import ForkAnswer, ForkRequest, ZygoteState
+from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, ZygoteState
 from jupyter_ext.worker import shim
 
 SELF_TEST_TIMEOUT_S = 10.0

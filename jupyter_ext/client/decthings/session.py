@@ -20,8 +20,8 @@ from jupyter_ext.client.requests.decthings import Service
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import InvalidInput, UnknownId
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.session_messages import CodeChange, Failure
-from jupyter_ext.ipc.value_summaries import LocalValue
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, Failure
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
 from jupyter_ext.protocol.decthings.answers import InstantiatedAnswer, KeptAnswer, SessionsAnswer
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinition, ParameterDefinitions

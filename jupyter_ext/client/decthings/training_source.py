@@ -12,7 +12,7 @@ from jupyter_ext.client.sessions.training import MetricPoints
 from jupyter_ext.errors import SessionError
 from jupyter_ext.ipc.decthings.codec import as_value
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.session_messages import MetricRange
+from jupyter_ext.ipc.payloads.session_messages import MetricRange
 from jupyter_ext.protocol.decthings.answers import FailReason, MetricsAnswer, TrainingStatus
 from jupyter_ext.protocol.decthings.tensors import Tensor
 from jupyter_ext.protocol.sessions import DebugMetric, DebugTraining

@@ -11,7 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from jupyter_ext.ipc.process_settings import LoggingSettings, ProcessSettings
+from jupyter_ext.ipc.payloads.process_settings import LoggingSettings, ProcessSettings
 
 _MAX_FILTERS, _MAX_LOGGERS = 100, 200
 _STANDARD_FILTERS = {

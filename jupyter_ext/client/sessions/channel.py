@@ -23,7 +23,7 @@ from jupyter_ext.errors import (
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError, ChannelClosed, Connection
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.session_messages import SessionEvent, SessionReport, WaitingEvent
+from jupyter_ext.ipc.payloads.session_messages import SessionEvent, SessionReport, WaitingEvent
 
 A = TypeVar("A", default=JsonObject)
 _UNKNOWN = frozenset({"model_not_found", "training_not_found", "state_not_found", "state_key_not_found"})
@@ -58,7 +58,7 @@ class SessionChannel:
         """Call, and return the answer with its `value` decoded. An interrupt here interrupts the call there.
 
         Args:
-            op: What is asked; see `ipc.session_messages`.
+            op: What is asked; see `ipc.payloads.session_messages`.
             args: Arguments of the user's code by name.
             positional: Those by position.
             answer: What the call answers.

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from jupyter_ext.ipc.session_messages import CodeChange, Failure
-from jupyter_ext.ipc.value_summaries import LocalValue
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, Failure
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from jupyter_ext.client.sessions.channel import SessionChannel
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.client.sessions.training_source import SessionTrainings
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.ipc.session_messages import (
+from jupyter_ext.ipc.payloads.session_messages import (
     DownloadAnswer,
     ParametersAnswer,
     SessionParams,
@@ -18,7 +18,7 @@ from jupyter_ext.ipc.session_messages import (
     StepAnswer,
     ValueAnswer,
 )
-from jupyter_ext.ipc.value_summaries import LocalValue, ParameterLook, TensorLook
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue, ParameterLook, TensorLook
 from jupyter_ext.protocol.sessions import DebugModel
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from jupyter_ext.ipc.call_failures import ExceptionReport
-from jupyter_ext.ipc.session_messages import Failure, Stack
-from jupyter_ext.ipc.value_summaries import LocalValue
+from jupyter_ext.ipc.payloads.call_failures import ExceptionReport
+from jupyter_ext.ipc.payloads.session_messages import Failure, Stack
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 
 MAX_SHOWN_FRAMES = 2
 """Frames whose locals are shown with an exception, the innermost ones; `frames` shows the others."""

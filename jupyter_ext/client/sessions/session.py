@@ -20,7 +20,7 @@ from jupyter_ext.client.sessions.training import DebugTraining, SessionPage
 from jupyter_ext.client.sessions.training_source import SessionTrainings
 from jupyter_ext.errors import SessionCallFailed, SessionEnded, SessionError, UnknownId
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.session_messages import (
+from jupyter_ext.ipc.payloads.session_messages import (
     CodeChange,
     Failure,
     InstantiateAnswer,
@@ -33,7 +33,7 @@ from jupyter_ext.ipc.session_messages import (
     StateAnswer,
     ValueAnswer,
 )
-from jupyter_ext.ipc.value_summaries import LocalValue
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
 
 MIME_TYPE = "application/vnd.jupyter-ext.session+json"

@@ -16,7 +16,7 @@ from jupyter_ext.errors import (
     TrainingCanceled,
 )
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.session_messages import MetricRange
+from jupyter_ext.ipc.payloads.session_messages import MetricRange
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
 
 if TYPE_CHECKING:

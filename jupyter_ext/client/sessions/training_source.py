@@ -10,7 +10,7 @@ from jupyter_ext.client.requests.sessions import requests
 from jupyter_ext.client.sessions.channel import SessionChannel, decoded
 from jupyter_ext.client.sessions.training import MetricPoints, SessionPage
 from jupyter_ext.errors import SessionEnded, SessionError
-from jupyter_ext.ipc.session_messages import (
+from jupyter_ext.ipc.payloads.session_messages import (
     CancelAnswer,
     MetricRange,
     MetricsAnswer,

@@ -17,9 +17,9 @@ from jupyter_ext.engine.decthings.places import Location, Usage
 from jupyter_ext.engine.decthings.run import Run, RunFailed, Words
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.service import DebugSessionService
-from jupyter_ext.ipc.call_failures import CallFailure
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.session_messages import (
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import (
     CancelAnswer,
     DownloadAnswer,
     InstantiateAnswer,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jupyter_ext.engine.metrics.journal_reader import Columns
 from jupyter_ext.engine.metrics.logs import LogPiece
-from jupyter_ext.ipc.journal_marks import WireMark
+from jupyter_ext.ipc.payloads.journal_marks import WireMark
 from jupyter_ext.protocol import metrics_codec as wire
 from jupyter_ext.protocol.trainings import Log
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from jupyter_ext.engine.metrics.journal_reader import Mark
-from jupyter_ext.ipc.journal_marks import WireMark
+from jupyter_ext.ipc.payloads.journal_marks import WireMark
 
 _MAX_MARKS = 10_000
 """More of one run are not held in memory; they stand in its journals."""

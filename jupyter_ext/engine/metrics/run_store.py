@@ -28,7 +28,7 @@ from jupyter_ext.engine.metrics.series import Axis, Point
 from jupyter_ext.engine.metrics.series_table import SeriesTable
 from jupyter_ext.engine.metrics.stream_reader import DoesNotFit, Reading, StreamReader
 from jupyter_ext.engine.metrics.summary import PartId, SealedPart
-from jupyter_ext.ipc.journal_marks import WireMark
+from jupyter_ext.ipc.payloads.journal_marks import WireMark
 from jupyter_ext.protocol.trainings import SeriesInfo
 
 __all__ = ["Batch", "BatchBlock", "CursorLost", "RunStore"]

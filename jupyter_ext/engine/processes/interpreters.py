@@ -24,8 +24,8 @@ import psutil
 from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, WorkerSpec, ZygoteState
 from jupyter_ext.ipc.start_environment import read_at_start, waiting_defaults, why_fresh
-from jupyter_ext.ipc.worker_specs import ForkAnswer, ForkRequest, WorkerSpec, ZygoteState
 from jupyter_ext.protocol.trainings import Environment
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartE
 from jupyter_ext.engine.processes.outcome import Outcome, outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.ipc.worker_specs import TrainingWorkerSpec
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 
 
 class LocalBackend:

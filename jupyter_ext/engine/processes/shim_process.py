@@ -17,8 +17,8 @@ from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.run_files import ClaimFile, ExitFile, LostReason, StartFile
-from jupyter_ext.ipc.worker_specs import WorkerSpec
 
 log = logging.getLogger(__name__)
 

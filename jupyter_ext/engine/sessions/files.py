@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from jupyter_ext.ipc.bundle_manifest import Captured
-from jupyter_ext.ipc.worker_specs import SessionWorkerSpec, WorkerRole
+from jupyter_ext.ipc.payloads.worker_specs import SessionWorkerSpec, WorkerRole
 
 
 class SessionMeta(TypedDict, total=False):

@@ -20,7 +20,7 @@ from jupyter_ext.engine.trainings.rules import read_rules
 from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
-from jupyter_ext.ipc.journal_marks import (
+from jupyter_ext.ipc.payloads.journal_marks import (
     AlertMark,
     CheckpointMark,
     DroppedMark,

@@ -16,7 +16,7 @@ from typing import Any, overload
 from jupyter_ext.ipc.decthings.dataset_reader import Reader
 from jupyter_ext.ipc.decthings.inference import infer
 from jupyter_ext.ipc.decthings.tensors import MEDIA, Tensor, WireError, header, spans
-from jupyter_ext.ipc.session_messages import SessionParameter
+from jupyter_ext.ipc.payloads.session_messages import SessionParameter
 
 DEFAULT_OUTPUT = "output"
 """What the answer of code without named outputs is called."""

@@ -22,12 +22,12 @@ from types import ModuleType
 from typing import Any, Literal
 
 from jupyter_ext.ipc import values
-from jupyter_ext.ipc.call_failures import CallFailure, of_exception
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call, serve
 from jupyter_ext.ipc.frames import Buffer
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.memory_usage import device_bytes, rollup
+from jupyter_ext.ipc.payloads.call_failures import CallFailure, of_exception
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights.change_detection import MappedFiles
 from jupyter_ext.worker.model_host import messages as host_messages

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.run_files import ErrorFrame
-from jupyter_ext.ipc.worker_specs import WorkerSpec
 
 HostTask = Literal["embed", "classify", "generate", "forward", "tensors"]
 EndReason = Literal["keep_alive", "hung", "room", "unload"]

@@ -21,10 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, cast
 
-from jupyter_ext.ipc.process_settings import ProcessSettings
+from jupyter_ext.ipc.payloads.process_settings import ProcessSettings
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.processes import RUN_ID_VARIABLE
 from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE, waiting_defaults
-from jupyter_ext.ipc.worker_specs import WorkerSpec
 from jupyter_ext.worker.runtime.redaction import Redactor
 
 _LOCALES = ("LANG", "LC_ALL", "LC_CTYPE")

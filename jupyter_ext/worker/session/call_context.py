@@ -12,7 +12,7 @@ from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.decthings import codec
-from jupyter_ext.ipc.session_messages import SessionParams, StateAnswer, StateKey
+from jupyter_ext.ipc.payloads.session_messages import SessionParams, StateAnswer, StateKey
 from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState

@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.session_messages import StepResult
+from jupyter_ext.ipc.payloads.session_messages import StepResult
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall, copied, invalid, text_of
 from jupyter_ext.worker.session.inspection import torch_inspection

@@ -11,7 +11,7 @@ from typing import Any
 
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.decthings import codec
-from jupyter_ext.ipc.session_messages import CancelAnswer, MetricPart, MetricRange
+from jupyter_ext.ipc.payloads.session_messages import CancelAnswer, MetricPart, MetricRange
 from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Scheduler, UserError

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.ipc.call_failures import CallFailure
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall
 from jupyter_ext.worker.session.inspection import torch_inspection

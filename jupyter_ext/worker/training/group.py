@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.ipc.run_files import ErrorFile
-from jupyter_ext.ipc.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker.runtime.process_setup import (
     prepare_process,
     reseed,

@@ -16,7 +16,7 @@ from torch.distributed.elastic.multiprocessing.api import LogsDest, LogsSpecs
 from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
-from jupyter_ext.ipc.worker_specs import TrainingWorkerSpec
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker.training.log_folding import LogFolder
 
 _MONITOR_INTERVAL_S = 0.05

@@ -20,7 +20,7 @@ from typing import Any
 from jupyter_ext.integrations import automatic
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
-from jupyter_ext.ipc.worker_specs import TrainingWorkerSpec
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to

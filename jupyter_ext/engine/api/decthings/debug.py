@@ -30,7 +30,7 @@ from jupyter_ext.engine.api.decthings.training_status import (
 from jupyter_ext.engine.decthings.model_store import ModelNotFound, ModelStore, StoredModel
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.session_messages import (
+from jupyter_ext.ipc.payloads.session_messages import (
     DownloadAnswer,
     InstantiateAnswer,
     MetricsAnswer,

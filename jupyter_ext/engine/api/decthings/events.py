@@ -19,7 +19,7 @@ from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEven
 from jupyter_ext.engine.sessions.files import SessionMeta
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.session_messages import AttachAnswer
+from jupyter_ext.ipc.payloads.session_messages import AttachAnswer
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugSession, SessionExit
 

@@ -11,10 +11,10 @@ from typing_extensions import TypeVar
 from jupyter_ext.engine.api.decthings.rpc.calls import Invalid, Provider, Refusal
 from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
 from jupyter_ext.engine.sessions.service import DebugSessionService
-from jupyter_ext.ipc.call_failures import CallFailure
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.session_messages import SessionParameter
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import SessionParameter
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, check
 from jupyter_ext.protocol.decthings.tensors import Header
 from jupyter_ext.protocol.problems import Problem

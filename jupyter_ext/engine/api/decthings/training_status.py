@@ -6,8 +6,8 @@ from typing import TypedDict, cast
 
 from jupyter_ext.engine.api.decthings.rpc.calls import Call
 from jupyter_ext.engine.api.decthings.sessions import details, milliseconds
-from jupyter_ext.ipc.call_failures import CallFailure
-from jupyter_ext.ipc.session_messages import MetricsAnswer as SessionMetrics
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import MetricsAnswer as SessionMetrics
 from jupyter_ext.protocol.decthings.answers import (
     FailReason,
     MetricsAnswer,

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Mapping
 from types import FrameType
 
-from jupyter_ext.ipc.call_failures import Frame
-from jupyter_ext.ipc.session_messages import Stack
+from jupyter_ext.ipc.payloads.call_failures import Frame
+from jupyter_ext.ipc.payloads.session_messages import Stack
 from jupyter_ext.worker.runtime import tracebacks
 
 _OURS = ("IOPub", "Heartbeat", "Control", "Shell channel", "calls", "asyncio_")

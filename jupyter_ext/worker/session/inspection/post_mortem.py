@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from jupyter_ext.ipc.call_failures import ExceptionReport, Frame
+from jupyter_ext.ipc.payloads.call_failures import ExceptionReport, Frame
+from jupyter_ext.ipc.payloads.session_messages import NumberedFrame
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.ipc.run_files import ErrorFile, ErrorFrame
-from jupyter_ext.ipc.session_messages import NumberedFrame
-from jupyter_ext.ipc.value_summaries import LocalValue
 from jupyter_ext.worker.runtime import tracebacks
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.value_summary import summarize

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jupyter_ext.ipc.value_summaries import (
+from jupyter_ext.ipc.payloads.value_summaries import (
     Activation,
     Histogram,
     LocalValue,

@@ -13,7 +13,7 @@ import sys
 import types
 from typing import Any
 
-from jupyter_ext.ipc.value_summaries import ArraySummary, Extremes, LocalValue, Picture
+from jupyter_ext.ipc.payloads.value_summaries import ArraySummary, Extremes, LocalValue, Picture
 from jupyter_ext.worker.runtime.redaction import STARS, Redactor
 
 MAX_TEXT = 120

@@ -16,7 +16,7 @@ from typing import Any
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.decthings import codec
 from jupyter_ext.ipc.decthings.codec import DatasetTensors, Tensors
-from jupyter_ext.ipc.session_messages import SessionParams
+from jupyter_ext.ipc.payloads.session_messages import SessionParams
 from jupyter_ext.worker.decthings.executor import DataLoader, Outputs
 
 

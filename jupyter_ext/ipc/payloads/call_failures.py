@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.ipc.run_files import ErrorFile, ErrorFrame
-from jupyter_ext.ipc.value_summaries import LocalValue
 
 
 class Frame(ErrorFrame):

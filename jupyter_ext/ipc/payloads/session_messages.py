@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, Required, TypedDict
 
-from jupyter_ext.ipc.call_failures import CallFailure, Frame
 from jupyter_ext.ipc.json_types import JsonValue
-from jupyter_ext.ipc.value_summaries import Activation, LocalValue, ParameterLook, ParameterUpdate
+from jupyter_ext.ipc.payloads.call_failures import CallFailure, Frame
+from jupyter_ext.ipc.payloads.value_summaries import Activation, LocalValue, ParameterLook, ParameterUpdate
 
 # -- parameters -------------------------------------------------------------------------------------------------------
 
