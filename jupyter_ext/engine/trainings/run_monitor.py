@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
@@ -37,6 +36,7 @@ from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
 from jupyter_ext.protocol.problems import Problem
@@ -163,7 +163,7 @@ class RunMonitor:
         record: Record,
         origin: CallerContext,
         urls: Sequence[str],
-        secret: Mapping[str, Any] | None = None,
+        secret: JsonObject | None = None,
     ) -> None:
         """Hold a run that was made, and have its backend start it in the background.
 
