@@ -85,6 +85,15 @@ def test_the_panel_is_live_and_acts(lab, lab_server) -> None:
     finally:
         lab.set_theme("JupyterLab Light")
 
+    # in the status bar and among what is running
+    status = lab.page.locator(".jp-JupyterExt-status button")
+    expect(status).to_have_attribute("title", re.compile("1 training runs"))
+    lab.command("running:show-panel")
+    expect(lab.page.locator(".jp-RunningSessions")).to_contain_text("shakespeare-gpt")
+    lab.screenshot("panel-running")
+    status.click()
+    expect(going).to_be_visible()
+
     # by keyboard: to a row, its menu, and an action
     names = panel.locator("[data-section=training] .jx-side-name")
     first = names.first.inner_text()
@@ -122,4 +131,37 @@ def test_the_panel_is_live_and_acts(lab, lab_server) -> None:
     lab.page.goto(f"{lab_server.url}lab?token={lab_server.token}&jupyter-ext=training:{training_id}")
     expect(lab.page.locator(".jp-JupyterExt-tab:visible .jx-chip")).to_have_text("succeeded")
     lab.page.wait_for_function("() => !location.search.includes('jupyter-ext')")
+    assert lab.errors == []
+
+
+def test_an_end_out_of_sight_is_told_and_the_title_says_so(lab, lab_server, tmp_path) -> None:
+    gate = tmp_path / "gate"
+    cell = f"""\
+import os, time
+import jupyter_ext as jx
+
+def waits():
+    while not os.path.exists({str(gate)!r}):
+        time.sleep(0.02)
+
+run = jx.train(waits, name="waits")"""
+    lab.open(lab_server.write_notebook("told", cell))
+    lab.run_cell(0)
+    status = lab.page.locator(".jp-JupyterExt-status button")
+    expect(status).to_have_attribute("title", re.compile("1 training runs"))
+    title = lab.page.title()
+    lab.page.evaluate("""() => {
+        Object.defineProperty(document, 'visibilityState', {get: () => 'hidden', configurable: true});
+        document.dispatchEvent(new Event('visibilitychange'));
+    }""")
+    gate.touch()
+    expect(lab.page).to_have_title(re.compile("^✓ waits — "))
+    lab.page.evaluate("""() => {
+        delete document.visibilityState;
+        document.dispatchEvent(new Event('visibilitychange'));
+    }""")
+    expect(lab.page).to_have_title(title)
+    told = lab.page.locator(".Toastify__toast").filter(has_text="Training waits succeeded.")
+    told.get_by_role("button", name="Open").click()
+    expect(lab.page.locator(".jp-JupyterExt-tab:visible .jx-chip")).to_have_text("succeeded")
     assert lab.errors == []

@@ -29,6 +29,8 @@ export interface RunsTableOptions {
   transport: Transport;
   /** The list as it was when the notebook was saved. */
   snapshot: readonly Training[];
+  /** What is searched for at first. */
+  text?: string;
   /** Only these at first; empty for all. */
   statuses: readonly Status[];
   pageSize: number;
@@ -78,7 +80,7 @@ class RunsTable {
     this.#client = new ListClient(options.transport);
     this.#live = new LivePage(
       options.transport,
-      { statuses: options.statuses, text: '', sort: '-created_at', limit: options.pageSize, offset: 0 },
+      { statuses: options.statuses, text: options.text ?? '', sort: '-created_at', limit: options.pageSize, offset: 0 },
       options.snapshot,
       {
         onChange: soon => (soon ? this.#scheduler.hurry() : this.#scheduler?.request()),
