@@ -30,6 +30,7 @@ _HOMES = {
     "Video": "jupyter_ext.worker.sdk.media.types",
     "alert": "jupyter_ext.worker.sdk.logging",
     "checkpoint": "jupyter_ext.checkpoint",
+    "compare": "jupyter_ext.client.trainings.comparison",
     "datasets": "jupyter_ext.client.datasets.handle",
     "debug": "jupyter_ext.client.debugging",
     "debug_sessions": "jupyter_ext.client.debugging",
@@ -39,6 +40,7 @@ _HOMES = {
     "log_many": "jupyter_ext.worker.sdk.logging",
     "models": "jupyter_ext.client.models.handle",
     "progress": "jupyter_ext.worker.sdk.logging",
+    "runs": "jupyter_ext.client.trainings.api",
     "should_stop": "jupyter_ext.worker.sdk.logging",
     "train": "jupyter_ext.client.trainings.api",
     "trainings": "jupyter_ext.client.trainings.api",
@@ -50,7 +52,8 @@ if TYPE_CHECKING:
     from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.models.handle import models
     from jupyter_ext.client.requests.async_client import AsyncClient
-    from jupyter_ext.client.trainings.api import engine, train, trainings
+    from jupyter_ext.client.trainings.api import engine, runs, train, trainings
+    from jupyter_ext.client.trainings.comparison import compare
     from jupyter_ext.client.trainings.handle import Training
     from jupyter_ext.magics.form import form
     from jupyter_ext.worker.sdk.inputs import Input
@@ -75,6 +78,7 @@ __all__ = [
     "__version__",
     "alert",
     "checkpoint",
+    "compare",
     "datasets",
     "debug",
     "debug_sessions",
@@ -84,6 +88,7 @@ __all__ = [
     "log_many",
     "models",
     "progress",
+    "runs",
     "should_stop",
     "train",
     "trainings",

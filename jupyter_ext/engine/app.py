@@ -24,6 +24,7 @@ from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
 from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.json_files import write_json
@@ -54,7 +55,8 @@ class Engine:
         self._over = asyncio.Event()
         self._process = psutil.Process()
         self.environments = Environments(settings.preload)
-        trainings = TrainingsPart(where, self.environments)
+        self.pages = LabPages()
+        trainings = TrainingsPart(where, self.environments, self.pages)
         models = ModelsPart(
             where,
             self.environments,

@@ -6,14 +6,18 @@ Source: Linux' docs, "cgroup-v2" (`cpu.max`) and "CFS Bandwidth Control" (`cpu.c
 from __future__ import annotations
 
 import os
+import time
+from functools import lru_cache
 from pathlib import Path
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
+_KEPT_S = 5.0
+"""A quota is read again after so long at the latest: reading it takes dozens of small files."""
 
 
 def usable_cores() -> int:
     """Return how many cores this process may use, at least 1; a part of a core does not count."""
-    return within(allowed_cores(), quota_cores(_own_groups()))
+    return within(allowed_cores(), _own_quota(int(time.monotonic() // _KEPT_S)))
 
 
 def within(allowed: int, quota: float | None) -> int:
@@ -72,6 +76,12 @@ def _quota_v1(folder: Path) -> float | None:
 
 def _ratio(quota: int, period: int) -> float | None:
     return quota / period if quota > 0 and period > 0 else None
+
+
+@lru_cache(maxsize=1)
+def _own_quota(_period: int) -> float | None:
+    """Return the quota of this process as it was when it was first asked for in this period of `_KEPT_S`."""
+    return quota_cores(_own_groups())
 
 
 def _own_groups() -> str:

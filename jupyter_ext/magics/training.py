@@ -76,6 +76,18 @@ def _train_parser(magic: str) -> MagicParser:
     parser.add_argument(
         "--form", action="store_true", help="draw a form for the inputs; its button starts it"
     )
+    parser.add_argument(
+        "--stop-on-nan", action="store_true", help="stop it at a value that is NaN or infinite"
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop it once --metric has not improved for N values in a row",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME", help="of --patience, such as val/loss; or max:NAME, where more is better"
+    )
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
@@ -102,6 +114,14 @@ def _trainings_parser() -> MagicParser:
     parser.add_argument("--status", choices=statuses, help="only those in this state")
     parser.add_argument(
         "-n", "--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)"
+    )
+    parser.add_argument("--plot", action="store_true", help="compare their curves in one chart")
+    parser.add_argument(
+        "-m",
+        "--metric",
+        action="append",
+        metavar="KEY",
+        help="with --plot: only this metric; can be repeated",
     )
     return parser
 
@@ -162,6 +182,10 @@ class TrainingMagics(Magics):
         from jupyter_ext.client.trainings.listing import TrainingList
 
         found = trainings.list(arguments.status, arguments.limit)
+        if arguments.plot and found:
+            from jupyter_ext.client.trainings.comparison import compare
+
+            return compare(found, arguments.metric)
         return TrainingList(found, arguments.status, arguments.limit)
 
     def _names(self, local_ns: Mapping[str, object] | None) -> dict[str, object]:
@@ -176,6 +200,10 @@ class TrainingMagics(Magics):
 
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
+        if (arguments.patience is None) != (arguments.metric is None):
+            parser.error("--patience and --metric go together, as in --patience 5 --metric val/loss")
+        if arguments.patience is not None and arguments.patience < 1:
+            parser.error(f"--patience {arguments.patience} is below 1")
         texts = parse_inputs(arguments.input, parser.prog)
         place = Place(arguments.workers)
         if service_ref.is_remote(arguments.on):
@@ -241,6 +269,14 @@ class TrainingMagics(Magics):
         from jupyter_ext.magics import display
 
         assert self.shell is not None
+        if arguments.stop_on_nan:
+            run.stop_on_nan()
+        if arguments.metric is not None:
+            mode, _, metric = arguments.metric.rpartition(":")
+            is_mode = mode in ("min", "max")
+            run.stop_early(
+                metric if is_mode else arguments.metric, arguments.patience, mode=mode if is_mode else "min"
+            )
         if arguments.variable:
             self.shell.user_ns[arguments.variable] = run
         if arguments.wait:

@@ -164,10 +164,11 @@ class Rule(Resource):
 
 
 class Urls(Resource):
-    """Where the training can be asked for and canceled."""
+    """Where the training can be asked for and canceled; `web` is the page that shows it in JupyterLab, where one is known."""
 
     get: str
     cancel: str
+    web: str | None = None
 
 
 class Training(Resource):

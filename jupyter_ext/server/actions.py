@@ -52,7 +52,9 @@ TABLE = (
         "WEBSOCKET",
         "/(.well-known|model|models|user|conversations|assets|anchors|ranges|qgpt|workstream_pattern_engine)/.*",
     ),
-    _row("execute", "POST", "/native/(versions|forms|remote-trainings|session-code|sessions|environments)"),
+    _row(
+        "execute", "POST", "/native/(versions|forms|remote-trainings|session-code|sessions|environments|page)"
+    ),
     _row("execute", "POST", "/native/trainings/ID/(again|resume)"),
     _row("execute", "POST", "/native/sessions/ID/(call|code)"),
     _row("execute", "POST", "/native/models/MODEL/(call|load)"),
@@ -62,7 +64,7 @@ TABLE = (
     _row("execute", "POST", "/(connect|model/.*|models/.*)"),
     # Changed, removed, fetched or stopped, and nothing runs.
     _row("write", "PATCH DELETE", "/native/trainings/ID"),
-    _row("write", "POST", "/native/trainings/ID/weights"),
+    _row("write", "POST", "/native/trainings/ID/(weights|rules)"),
     _row("write", "POST", "/v1/(trainings|predictions)/ID/cancel"),
     _row("write", "DELETE", "/native/sessions/ID"),
     _row("write", "POST", "/native/sessions/ID/terminate"),

@@ -67,6 +67,11 @@ class EngineProcess:
         """How many times the engine was looked for; a caller of `renew` says which look failed it."""
         return self._generation
 
+    @property
+    def known_path(self) -> str | None:
+        """The path of the engine's socket if it is known; nothing is looked for."""
+        return self._socket_path
+
     async def socket_path(self, *, start: bool = True) -> str:
         """Give the path of the engine's socket, looked for or started if it is not known yet.
 

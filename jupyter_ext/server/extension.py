@@ -16,6 +16,7 @@ from traitlets import Bool
 
 from jupyter_ext.errors import EngineError
 from jupyter_ext.server.engine_process import EngineProcess, default_locator
+from jupyter_ext.server.lab_page import LabPage, first_origin, has_lab
 from jupyter_ext.server.proxy import EngineProxy
 from jupyter_ext.server.routes import routes
 
@@ -40,13 +41,16 @@ class JupyterExtension(ExtensionApp):
         self.engine_process = EngineProcess(self.locator or default_locator())
         server = self.serverapp
         assert server is not None
+        engine, base_url = EngineProxy(self.engine_process), server.web_app.settings["base_url"]
+        self.lab_page = LabPage(engine, base_url, lambda: has_lab(server))
         server.web_app.add_handlers(
             ".*$",
             routes(
-                server.web_app.settings["base_url"],
-                EngineProxy(self.engine_process),
+                base_url,
+                engine,
                 jupyter_ext_widgets.static_dir(),
                 jupyter_ext_widgets.static_files,
+                self.lab_page.seen,
             ),
         )
 
@@ -59,6 +63,7 @@ class JupyterExtension(ExtensionApp):
         starting: asyncio.Task[None] | None = getattr(self, "_starting", None)
         if starting is not None:
             starting.cancel()
+        await self.lab_page.close()
 
     async def _find_engine(self) -> None:
         try:
@@ -67,6 +72,9 @@ class JupyterExtension(ExtensionApp):
             self.log.warning("jupyter_ext: %s", error)
         else:
             self.log.info("jupyter_ext: the engine listens on %s", path)
+            assert self.serverapp is not None
+            if (origin := first_origin(self.serverapp)) is not None:
+                self.lab_page.is_at(origin)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ the engine, and the engine decides what to do about a slow reader.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -98,6 +99,30 @@ class EngineProxy:
     def without_start(self) -> EngineProxy:
         """Return a way to the same engine on which none is started: for whoever merely looks on."""
         return EngineProxy(self._process, starts=False)
+
+    @property
+    def engine(self) -> tuple[int, int] | None:
+        """Which engine is known, by its socket: another one binds another; `None` where none is."""
+        path = self._process.known_path
+        try:
+            found = None if path is None else os.stat(path)
+        except OSError:
+            return None
+        return None if found is None else (found.st_ino, found.st_ctime_ns)
+
+    async def tell(self, method: str, target: str, headers: Headers, body: bytes) -> bool:
+        """Send a request to the engine that is known, if one is; tell whether it took it.
+
+        Raises:
+            httpx.HTTPError: It could not be sent, or was not answered.
+        """
+        path = self._process.known_path
+        if path is None:
+            return False
+        async with _client(path) as client:
+            response = await _send(client, method, target, headers, body)
+            await response.aclose()
+            return response.is_success
 
     @asynccontextmanager
     async def request(

@@ -42,6 +42,9 @@ from jupyter_ext.server.proxy import (
     request_headers,
     response_headers,
 )
+from jupyter_ext.server.templates import TEMPLATES, template
+
+Seen = Callable[[HTTPServerRequest], None]
 
 AUTH_RESOURCE = "jupyter_ext"
 ENGINE_PREFIX = "/jupyter-ext/engine"
@@ -98,9 +101,10 @@ class JupyterExtHandler(APIHandler):
 class EngineHandler(JupyterExtHandler):
     """Anything `engine/…` that is not a WebSocket."""
 
-    def initialize(self, engine: EngineProxy, starts: bool) -> None:
+    def initialize(self, engine: EngineProxy, starts: bool, seen: Seen) -> None:
         """Take what the route was given."""
         self.engine = engine if starts else engine.without_start()
+        self.seen = seen
         self.passing: asyncio.Task[None] | None = None
 
     def on_connection_close(self) -> None:
@@ -162,6 +166,7 @@ class EngineHandler(JupyterExtHandler):
         headers = request_headers(self.request.headers.get_all())
         try:
             async with self.engine.request(method, target, headers, body) as response:
+                self.seen(self.request)
                 await self._send_on(response)
         except EngineError as error:
             self.write_problem(503, str(error))
@@ -206,9 +211,10 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
     auth_resource = AUTH_RESOURCE
     max_message_size = MAX_MESSAGE_BYTES
 
-    def initialize(self, engine: EngineProxy, starts: bool) -> None:
+    def initialize(self, engine: EngineProxy, starts: bool, seen: Seen) -> None:
         """Take what the route was given."""
         self.engine = engine if starts else engine.without_start()
+        self.seen = seen
         self.upstream: ClientConnection | None = None
         self.pump: asyncio.Task[None] | None = None
 
@@ -232,6 +238,7 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         except (OSError, InvalidHandshake, TimeoutError) as error:
             self._answer_problem(503, f"The engine did not take the connection ({error}); try again.")
             return
+        self.seen(self.request)
         try:
             await super().get(_path)
         finally:
@@ -304,6 +311,20 @@ class InfoHandler(JupyterExtHandler):
         )
 
 
+class TemplateHandler(JupyterExtHandler):
+    """`GET templates/<name>`: a notebook to start from."""
+
+    @tornado.web.authenticated
+    @permitted
+    async def get(self, name: str) -> None:
+        """Answer with the notebook's JSON."""
+        found = await asyncio.to_thread(template, name)
+        if found is None:
+            self.write_problem(404, f"There is no template {name!r}; there are {', '.join(TEMPLATES)}.")
+            return
+        self.finish(found)
+
+
 class StaticHandler(JupyterExtHandler):
     """`GET static/<name>`: the widget's code. Names carry a hash, so the browser keeps a file for ever."""
 
@@ -369,7 +390,11 @@ class WebSocketMatches(PathMatches):
 
 
 def routes(
-    base_url: str, engine: EngineProxy, static_dir: Path, static_files: Callable[[], Mapping[str, object]]
+    base_url: str,
+    engine: EngineProxy,
+    static_dir: Path,
+    static_files: Callable[[], Mapping[str, object]],
+    seen: Seen = lambda _: None,
 ) -> list[Rule]:
     """Make the routes of one server.
 
@@ -378,23 +403,27 @@ def routes(
         engine: The way to the engine.
         static_dir: The folder of the widget's built code.
         static_files: Gives the current names in that folder by role (`panel`, `plotly`).
+        seen: Told each request that was let in and has reached the engine.
     """
     return [
         *(
             rule
             for prefix, starts in ((ENGINE_PREFIX, True), (RUNNING_PREFIX, False))
             for everything in [url_path_join(base_url, f"{prefix}(/.*)")]
+            for given in [{"engine": engine, "starts": starts, "seen": seen}]
             for rule in (
-                Rule(
-                    WebSocketMatches(everything), EngineWebSocketHandler, {"engine": engine, "starts": starts}
-                ),
-                Rule(PathMatches(everything), EngineHandler, {"engine": engine, "starts": starts}),
+                Rule(WebSocketMatches(everything), EngineWebSocketHandler, given),
+                Rule(PathMatches(everything), EngineHandler, given),
             )
         ),
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/info")),
             InfoHandler,
             {"static_files": static_files},
+        ),
+        Rule(
+            PathMatches(url_path_join(base_url, "jupyter-ext/templates/([^/]+)")),
+            TemplateHandler,
         ),
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/static/([^/]+)")),

@@ -6,6 +6,9 @@ Source: Replicate's HTTP API reference, "trainings"; Decthings' API reference, "
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -14,8 +17,11 @@ from conformance_tools import DIGITS, SLEEPS, Opened
 from integration_tools import until
 from pieces_tools import MODEL, pieces_engine
 
+from jupyter_ext.ipc import processes, run_files
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+LAB = "http://localhost:8888/lab"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 ALWAYS: dict[str, Any] = {
     "id": str,
@@ -25,7 +31,7 @@ ALWAYS: dict[str, Any] = {
     "input": dict,
     "created_at": TIME,
     "source": str,
-    "urls": {"get": str, "cancel": str},
+    "urls": {"get": str, "cancel": str, "web": str},
 }
 RUNNING = ALWAYS | {"error": None, "completed_at": None, "output": None}
 SUCCEEDED = ALWAYS | {
@@ -59,8 +65,20 @@ def mismatches(found: Any, wanted: Any, place: str = "") -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(opened: Opened) -> dict[str, dict[str, Any]]:
-    """Return what create, get, list and cancel answered."""
+def trained(opened: Opened) -> Iterator[dict[str, dict[str, Any]]]:
+    """Return what create, get, list and cancel answered while a Jupyter server lives, and a list from before."""
+    server = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    untold = opened.json("GET", "/v1/trainings")
+    process = {"pid": server.pid, "ticks": processes.start_ticks(server.pid), **run_files.here()}
+    opened.json("POST", "/native/page", json={"url": LAB, **process})
+    try:
+        yield {"untold": untold["results"][0], **answers(opened)}
+    finally:
+        server.communicate()
+
+
+def answers(opened: Opened) -> dict[str, dict[str, Any]]:
+    """Return what create, get, list and cancel answer."""
     destination = opened.make_model("documented")
 
     def create(cell: str, name: str, **inputs: Any) -> Any:
@@ -96,6 +114,14 @@ def test_a_training_has_every_documented_field(
     trained: dict[str, dict[str, Any]], answer: str, wanted: dict[str, Any]
 ) -> None:
     assert mismatches(trained[answer], wanted, answer) == []
+
+
+def test_the_page_in_jupyterlab_is_named_where_one_is_known(trained: dict[str, dict[str, Any]]) -> None:
+    for answer in ("created", "got", "listed", "canceled"):
+        run = trained[answer]
+        assert run["urls"]["web"] == f"{LAB}?jupyter-ext=training:{run['id']}"
+    assert {"get", "cancel"} <= trained["untold"]["urls"].keys()
+    assert "web" not in trained["untold"]["urls"]
 
 
 def test_a_list_carries_no_logs(trained: dict[str, dict[str, Any]]) -> None:

@@ -215,9 +215,11 @@ class DebugTraining:
 
     def figure(self) -> go.Figure:
         """Draw its metrics as a plotly figure."""
-        from jupyter_ext.client.trainings.figure import training_figure
+        from jupyter_ext.client.trainings.curves.figure import FigureOptions, curves_figure
+        from jupyter_ext.client.trainings.curves.grouping import plots_of
 
-        return training_figure(f"debug training {self.id}", self.columns())
+        plots = plots_of(self.columns())
+        return curves_figure(f"debug training {self.id}", plots, FigureOptions(), origins={})
 
     def picture(self) -> str:
         """Draw its metrics as SVG, as a cell shows it."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
+    from jupyter_ext.client.trainings.curves.smoothing import Smoothing
     from jupyter_ext.client.trainings.media import MediaList
 
 Ranks = Collection[int] | Literal["all"] | None
@@ -237,11 +238,92 @@ class Training:
 
         return media.read(self._client, self.id, key, kind, step)
 
-    def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
-        """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""
-        from jupyter_ext.client.trainings.figure import training_figure
+    @property
+    def alerts(self) -> list[trainings.Alert]:
+        """What its code or a rule told whoever watches."""
+        return list(self.resource.alerts)
 
-        return training_figure(self.name, self.columns(keys, buckets))
+    @property
+    def rules(self) -> list[trainings.Rule]:
+        """What it is watched for; `fired` says what was found."""
+        return list(self.resource.rules)
+
+    def tell_me_when(self, metric: str, op: str, value: float) -> Training:
+        """Have an alert at the first point of a metric that is so: `run.tell_me_when("val/loss", "<", 0.1)`.
+
+        Args:
+            metric: Its name.
+            op: `<`, `<=`, `>` or `>=`.
+            value: What it is compared with.
+
+        Raises:
+            RequestRefused: It is over.
+        """
+        return self._add_rule(kind="threshold", action="tell", metric=metric, op=op, value=value)
+
+    def stop_when(self, metric: str, op: str, value: float) -> Training:
+        """Stop it at the first point of a metric that is so; see `tell_me_when`."""
+        return self._add_rule(kind="threshold", action="stop", metric=metric, op=op, value=value)
+
+    def stop_on_nan(self, metric: str | None = None) -> Training:
+        """Stop it at the first value that is NaN or infinite, of one metric or of any."""
+        return self._add_rule(kind="nan", action="stop", metric=metric)
+
+    def stop_early(
+        self, metric: str, patience: int, *, mode: str = "min", min_delta: float = 0.0
+    ) -> Training:
+        """Stop it once a metric has not improved for `patience` values in a row.
+
+        Args:
+            metric: Its name.
+            patience: How many, from 1.
+            mode: Whether `min` or `max` is better.
+            min_delta: By how much a value must be better to count.
+        """
+        rule = {"metric": metric, "patience": patience, "mode": mode, "min_delta": min_delta}
+        return self._add_rule(kind="patience", action="stop", **rule)
+
+    def _add_rule(self, **rule: object) -> Training:
+        self._resource = loop_thread().run(self._client.add_rule(self.id, rule))
+        return self
+
+    def figure(
+        self,
+        keys: list[str] | None = None,
+        buckets: int = 1000,
+        *,
+        x: str = "step",
+        log_x: bool = False,
+        log_y: bool = False,
+        smoothing: float = 0.0,
+        smoothing_kind: Smoothing = "ema",
+        ignore_outliers: bool = False,
+    ) -> go.Figure:
+        """Draw its metrics as a plotly figure, as the panel draws them.
+
+        Args:
+            keys: Only these metrics.
+            buckets: At most twice so many real points of each series.
+            x: `step`; `time`, seconds since the start; `clock`, the time of day; or a metric, such as `epoch`.
+            log_x: Draw x on a logarithmic axis.
+            log_y: Draw y on a logarithmic axis.
+            smoothing: Weight of the past per sample, from 0 (none) to below 1.
+            smoothing_kind: `ema` as TensorBoard does it, `gaussian`, or `mean`, a running mean.
+            ignore_outliers: Leave values far from most others out of the y axis.
+
+        Raises:
+            ValueError: An option is out of range, or x names a metric that was not logged.
+        """
+        from jupyter_ext.client.trainings.curves.figure import FigureOptions, curves_figure
+        from jupyter_ext.client.trainings.curves.grouping import plots_of
+        from jupyter_ext.client.trainings.curves.marks import marks_of, start_of
+
+        options = FigureOptions(x, log_x, log_y, smoothing, smoothing_kind, ignore_outliers)
+        wanted = None if keys is None or x in ("step", "time", "clock") else [*keys, x]
+        plots = plots_of(self.columns(wanted or keys, buckets))
+        training = self.resource
+        origins = {"": start_of(training)}
+        return curves_figure(self.name, plots, options, origins=origins, marks=marks_of(training))
 
     def follow(self, after_seq: int | None = 0) -> Iterator[Event]:
         """Yield what happens until it is over, also over a restart of the engine.

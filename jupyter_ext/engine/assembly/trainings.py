@@ -22,6 +22,7 @@ from jupyter_ext.engine.api.replicate.predictions import PredictionsAPI
 from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.named_models import ModelStore
@@ -58,9 +59,10 @@ class TrainingsPart:
     Args:
         where: The engine's directories.
         environments: The warm interpreters; they end with this part.
+        pages: Where JupyterLab is.
     """
 
-    def __init__(self, where: Locations, environments: Environments) -> None:
+    def __init__(self, where: Locations, environments: Environments, pages: LabPages) -> None:
         self._where = where
         self.catalog = Catalog(where.catalog)
         self.files = FileStore(where.files_dir)
@@ -76,7 +78,7 @@ class TrainingsPart:
             "replicate": services,
         }
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
-        self._serializer = Serializer(self.links, self.files)
+        self._serializer = Serializer(self.links, self.files, pages)
         self._webhooks = Webhooks(where.webhooks_dir, self._webhook_secret, self._webhook_payload)
         versions = Versions(where.versions_dir, where.blobs_dir)
         records: dict[str, Record] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from jupyter_ext.engine.metrics.journal_reader import Mark
 
 _MAX_MARKS = 10_000
 """More of one run are not held in memory; they stand in its journals."""
+MAX_CHECKPOINTS = 200
 REPLACED = frozenset({"progress", "media", "read"})
 """Kinds of which a later mark of the same stream says all that those before it said."""
 
@@ -28,6 +30,15 @@ class Marks:
                 self._latest[stream, payload["kind"]] = payload
             elif len(self._marks) < _MAX_MARKS:
                 self._marks.append(payload)
+
+    def checkpoints(self) -> list[tuple[float, float]]:
+        """Return step and Unix seconds of each checkpoint that was saved, of the newest `MAX_CHECKPOINTS`."""
+        found = []
+        for mark in self._marks:
+            step = mark.get("step")
+            if mark["kind"] == "checkpoint" and isinstance(step, int | float) and math.isfinite(step):
+                found.append((float(step), float(mark["time"])))
+        return found[-MAX_CHECKPOINTS:]
 
     def all(self) -> list[dict[str, Any]]:
         """Return `{kind, time (Unix s), stream, …}` of each, by time."""

@@ -51,6 +51,10 @@ class SeriesTable:
         """Count the series of a stream."""
         return len(self._by_stream.get(stream, ()))
 
+    def num_points(self, stream: str) -> dict[str, int]:
+        """Count the points of each series of a stream."""
+        return {series.key: series.count for series in self._by_stream.get(stream, ())}
+
     def infos(self, first: int = 0) -> list[SeriesInfo]:
         """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
         return [
@@ -76,9 +80,10 @@ class SeriesTable:
         axis: Axis,
         lo: float | None,
         hi: float | None,
+        checkpoints: Sequence[tuple[float, float]] = (),
     ) -> bytes:
-        """Encode series as columns; see `RunStore.columns`."""
-        header: dict[str, Any] = {"seq": seq, "series": []}
+        """Encode series as columns, and step and Unix seconds of checkpoints; see `RunStore.columns`."""
+        header: dict[str, Any] = {"seq": seq, "checkpoints": checkpoints, "series": []}
         arrays = []
         for series in self._series.values():
             if keys is not None and series.key not in keys:

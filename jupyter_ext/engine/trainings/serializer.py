@@ -6,8 +6,10 @@ Source: docs/architecture/06-replicate.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import MAX_SHOWN_CHARACTERS, large_input_id
@@ -33,9 +35,17 @@ _VERSION = re.compile(r"[^/:\s]+/[^/:\s]+(?::[^/:\s]+)?")
 class Serializer:
     """Makes JSON of resources, for clients that asked under a base URL."""
 
-    def __init__(self, links: SignedLinks, files: FileStore) -> None:
+    def __init__(self, links: SignedLinks, files: FileStore, pages: LabPages) -> None:
         self._links = links
         self._files = files
+        self._pages = pages
+
+    def urls(self, id: str, paths: Mapping[str, str | None], base_url: str) -> dict[str, str]:
+        """Return the addresses of a run: its paths under a base URL, and its page in JupyterLab where one is known."""
+        base = base_url.rstrip("/")
+        urls = {name: f"{base}{path}" for name, path in paths.items() if path is not None and name != "web"}
+        page = self._pages.url("training", id)
+        return urls if page is None else {**urls, "web": page}
 
     def training(self, training: Training, base_url: str) -> dict[str, Any]:
         """Return a training or prediction without its logs.
@@ -47,7 +57,7 @@ class Serializer:
         base = base_url.rstrip("/")
         data = training.model_dump(mode="json")
         data.pop("logs", None)
-        data["urls"] = {name: f"{base}{path}" for name, path in data["urls"].items()}
+        data["urls"] = self.urls(training.id, data["urls"], base)
         data["urls"]["stream"] = base + self._links.stream(training.kind, training.id)
         data["output"] = self._output(data["output"], base)
         data["input"] = {

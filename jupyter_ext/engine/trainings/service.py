@@ -35,6 +35,7 @@ from jupyter_ext.engine.trainings.launch_request import (
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
@@ -171,10 +172,11 @@ class TrainingService:
             inputs |= {name: request.given[name] for name in urls}  # as a path, a URL would lose a slash
         with self._monitor.starts.accepting():
             record = await asyncio.to_thread(prepare, request, inputs, self._runs_dir, self._file_inputs)
-            await self._persist_new(record)
+            training = await self._persist_new(record)
         if request.webhook is not None:
             self._webhooks.add(record.id, request.webhook)
-        return self._monitor.launch(record, request.origin, urls, secret)
+        self._monitor.launch(record, request.origin, urls, secret)
+        return training
 
     async def resume(
         self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
@@ -235,8 +237,9 @@ class TrainingService:
         record = await asyncio.to_thread(
             prepare_remote, backend, remote, name, dict(given), origin, self._runs_dir
         )
-        await self._persist_new(record)
-        return self._monitor.launch(record, origin, ())
+        training = await self._persist_new(record)
+        self._monitor.launch(record, origin, ())
+        return training
 
     async def get(self, training_id: str) -> Training:
         """Return a training.
@@ -286,6 +289,23 @@ class TrainingService:
         await self._monitor.stop(record)
         return await self.get(training_id)
 
+    async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
+        """Hold a rule against a running training's points.
+
+        Raises:
+            Problem: There is no such training, it is over, or the rule is none.
+        """
+        record = self._records.get(training_id)
+        if record is None:
+            training = await self.get(training_id)
+            raise Problem(
+                409,
+                "Not running",
+                f"Training {training_id} is `{training.status}`; a rule is for one that runs.",
+            )
+        self._monitor.add_rule(record, new_rule(body, len(record.rules)))
+        return record.resource()
+
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Return a training once it is over, or as it is after that many seconds."""
         await self._monitor.wait(training_id, timeout_s)
@@ -320,7 +340,8 @@ class TrainingService:
         Raises:
             Problem: There is none with this id, or its files were deleted.
         """
-        await self.get(training_id)
+        if training_id not in self._records:
+            await self.get(training_id)
         return self._stores.get(training_id)
 
     async def points(self, training_id: str) -> RunStore:
@@ -335,10 +356,10 @@ class TrainingService:
             store = await self.store(training_id)  # it may have been closed meanwhile
         return store
 
-    async def _persist_new(self, record: Record) -> None:
+    async def _persist_new(self, record: Record) -> Training:
         """Put a new run into the catalog; where that fails, nothing is left of it."""
         try:
-            await self._monitor.persist(record)
+            return await self._monitor.persist(record)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
             raise

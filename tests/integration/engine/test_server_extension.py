@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
+import os
 import socket
 import warnings
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -33,6 +36,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from jupyter_ext.errors import EngineStartError
 from jupyter_ext.server.engine_process import EngineProcess, Locator
 from jupyter_ext.server.extension import JupyterExtension
+from jupyter_ext.server.lab_page import first_origin
 
 TOKEN = "a-token-that-nobody-else-knows"
 BASE_URL = "/user/a%40b/"
@@ -133,12 +137,18 @@ async def refuse_websocket(websocket: WebSocket) -> None:
     await websocket.send_denial_response(JSONResponse(problem, status_code=404))
 
 
+async def page(request: Request) -> Response:
+    request.app.state.pages.append(await request.json())
+    return Response(status_code=204)
+
+
 def engine_app() -> Starlette:
     app = Starlette(
         routes=[
             Route("/native/columns", columns),
             Route("/native/refuse", refuse),
             Route("/native/nothing", nothing, methods=["DELETE"]),
+            Route("/native/page", page, methods=["POST"]),
             Route("/native/endless", endless),
             Route("/native/half", half),
             WebSocketRoute("/native/repeat", repeat),
@@ -147,6 +157,7 @@ def engine_app() -> Starlette:
             Route("/{path:path}", echo, methods=METHODS),
         ]
     )
+    app.state.pages = []
     app.state.closed = asyncio.Event()
     app.state.stream_ended = asyncio.Event()
     app.state.close_code = None
@@ -437,7 +448,7 @@ async def test_no_route_answers_strangers_the_forbidden_or_forgers(tmp_path: Pat
 
     async with running_server(tmp_path, engine) as server:
         wanted = own_requests(server)
-        assert len(wanted) == 16
+        assert len(wanted) == 17
         async with server.client(token=False) as stranger, logged_in(server) as page:
             for method, path, is_socket in wanted:
                 assert await status_of(stranger, method, path, is_socket) == 403, (method, path)
@@ -690,6 +701,82 @@ async def test_engine_that_went_away_is_found_again(server: Server, engine: Engi
         async with server.websocket("engine/native/repeat") as websocket:
             await websocket.send("here")
             assert await websocket.recv() == "here"
+
+
+@pytest.fixture
+async def lab(server: Server) -> Server:
+    """Return a server that has JupyterLab, as the engine should learn."""
+    server.extension.lab_page._has_lab = lambda: True
+    return server
+
+
+async def test_the_engine_learns_where_jupyterlab_is(lab: Server, engine: Engine) -> None:
+    async with lab.client() as client:
+        await client.get("engine/native/nothing-else?key=secret", headers={"Host": "localhost:8888"})
+        await until(lambda: bool(engine.app.state.pages))
+        told = engine.app.state.pages[-1]
+        assert told["url"] == f"http://localhost:8888{BASE_URL}lab"
+        assert told["pid"] == os.getpid()
+        num_told = len(engine.app.state.pages)
+        await client.get(
+            "engine/native/columns", headers={"Host": "localhost:8888"}
+        )  # told once, not with each request
+        async with lab.websocket("engine/native/repeat"):  # a page that asks at another address
+            await until(lambda: len(engine.app.state.pages) > num_told)
+    assert [page["url"] for page in engine.app.state.pages[num_told:]] == [
+        f"http://127.0.0.1:{lab.port}{BASE_URL}lab"
+    ]
+    assert "secret" not in json.dumps(engine.app.state.pages)
+
+
+async def test_another_engine_learns_it_too(lab: Server, engine: Engine) -> None:
+    async with lab.client() as client:
+        await client.get("engine/native/columns")
+        await until(lambda: bool(engine.app.state.pages))
+        await engine.stop()
+        engine.app.state.pages.clear()
+        await engine.start()
+        await client.get("engine/native/columns")
+        await until(lambda: bool(engine.app.state.pages))
+
+
+async def test_nobody_learns_of_a_page_that_is_not_there(server: Server, lab: Server, engine: Engine) -> None:
+    async with lab.client(token=False) as stranger:
+        assert (await stranger.get("engine/native/columns", headers={"Host": "evil.example"})).is_error
+    server.extension.lab_page._has_lab = lambda: False
+    async with server.client() as client:
+        await client.get("engine/native/columns")
+    assert lab.extension.lab_page._telling is not None
+    await lab.extension.lab_page._telling
+    assert engine.app.state.pages == []
+
+
+@pytest.mark.parametrize(
+    ("display", "connection", "environ", "origin"),
+    [
+        ("", "http://myhost:8888/", {}, "http://myhost:8888"),
+        (
+            "https://me:pw@lab.example/x/?token=t",
+            "http://127.0.0.1:8888/",
+            {},
+            "https://lab.example",
+        ),
+        ("", "http+unix://%2Ftmp%2Fsock/", {}, None),
+        ("", "http://localhost:0/", {}, None),
+        ("", "http://127.0.0.1:8888/user/a/", {"JUPYTERHUB_SERVICE_PREFIX": "/user/a/"}, None),
+        (
+            "",
+            "http://127.0.0.1:8888/user/a/",
+            {"JUPYTERHUB_SERVICE_PREFIX": "/user/a/", "JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/a/"},
+            "https://hub.example",
+        ),
+    ],
+)
+def test_where_a_server_is_before_any_page_has_asked(
+    display: str, connection: str, environ: dict[str, str], origin: str | None
+) -> None:
+    server = SimpleNamespace(custom_display_url=display, connection_url=connection)
+    assert first_origin(server, environ) == origin  # type: ignore[arg-type]
 
 
 async def test_start_is_tried_again_after_a_while(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_ext.engine.trainings.monitoring import sealer as sealer_module
 from jupyter_ext.engine.trainings.monitoring.sealer import MAX_ATTEMPTS, Job, Sealer
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
@@ -45,6 +46,23 @@ async def test_what_failed_together_is_tried_again_alone(runs: list[Path]) -> No
     assert sealer.asked[0] == ["a", "b", "bad", "c"]
     assert sealer.asked[1:5] == [["a"], ["b"], ["bad"], ["c"]]
     assert sum("bad" in names for names in sealer.asked) == MAX_ATTEMPTS
+
+
+async def test_runs_that_end_shortly_after_each_other_are_sealed_together(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealer_module, "SETTLE_S", 3600.0)
+    monkeypatch.setattr(sealer_module, "MAX_SETTLE_S", 3600.0)
+    sealer = Fake("")
+    sealer.start()
+    for run in runs:
+        sealer.seal(run, final=True)
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert not sealer.asked
+    await sealer.wait_idle(30)  # who waits for it does not wait for more to come
+    await sealer.close()
+    assert sealer.asked[0] == ["a", "b", "bad", "c"]
 
 
 async def test_one_process_seals_many_runs_although_one_is_damaged(runs: list[Path]) -> None:

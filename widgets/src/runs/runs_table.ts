@@ -275,7 +275,7 @@ class RunsTable {
         this.#known.set(training.id, training);
       }
       if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
-        this.#compare.refresh();
+        this.#compare.refresh(this.#selected());
       }
     } catch (error) {
       if (request !== this.#lastRequest) {

@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.requests import parse_json
 from jupyter_ext.engine.api.http.responses import JSONResponse
+from jupyter_ext.engine.common import records
+from jupyter_ext.engine.common.lab_pages import LabPages, LabServer
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import EngineInfo
 
@@ -52,6 +54,10 @@ class EngineControl(Protocol):
     def ports(self) -> Ports:
         """Its ports."""
 
+    @property
+    def pages(self) -> LabPages:
+        """Where JupyterLab is."""
+
     def info(self) -> EngineInfo:
         """Describe it."""
 
@@ -76,6 +82,7 @@ class EngineAPI:
             Route("/native/engine/drain", self.drain, methods=["POST"]),
             Route("/native/engine/listen", self.listen, methods=["POST"]),
             Route("/native/environments", self.warm, methods=["POST"]),
+            Route("/native/page", self.page, methods=["POST"]),
         ]
 
     async def info(self, request: Request) -> Response:
@@ -136,6 +143,17 @@ class EngineAPI:
         python = (await _body(request)).get("python")
         self._engine.warm(str(python))
         return JSONResponse({}, 202)
+
+    async def page(self, request: Request) -> Response:
+        """Learn from a Jupyter server where its JupyterLab is: 204."""
+        try:
+            server = LabServer.model_validate(await _body(request))
+        except ValueError as error:
+            raise Problem(
+                422, "Invalid value", f"This is no Jupyter server: {records.why(error)}."
+            ) from error
+        self._engine.pages.tell(server)
+        return Response(status_code=204)
 
 
 async def _body(request: Request) -> dict[str, object]:

@@ -47,7 +47,7 @@ class ListingAPI:
         page = await self._trainings.page(query)
         base = base_url(request)
         for training in page.trainings:
-            training["urls"] = {name: f"{base}{path}" for name, path in training["urls"].items()}
+            training["urls"] = self._serializer.urls(training["id"], training["urls"], base)
             training.pop("logs", None)
         chosen = query.statuses or tuple(page.counts)
         content = {

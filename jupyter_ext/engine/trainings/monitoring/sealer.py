@@ -1,22 +1,28 @@
 """Seal journals into Parquet in a short process of its own, so that its libraries' memory never stays here.
 
 Rules: one process at a time seals what waits, many runs of it together, as its libraries take longer to load than a run to
-seal. A process that fails or is killed is tried again, each run by itself, so that one that cannot be sealed keeps back no
+seal; so it begins when no more runs have ended for a moment. A process that fails or is killed is tried again, each run by itself, so that one that cannot be sealed keeps back no
 other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-NUM_TOGETHER = 32
+NUM_TOGETHER = 64
 """Runs sealed by one process."""
+SETTLE_S = 1.0
+"""Runs that end within so long of each other are sealed together."""
+MAX_SETTLE_S = 15.0
+"""The first of them waits no longer for the others."""
 MAX_ATTEMPTS = 3
 """Then a run's journals stay as they are until the next engine; nothing of them is lost."""
 
@@ -34,6 +40,8 @@ class Sealer:
         self._task: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._hurry = asyncio.Event()
+        """Somebody waits for all of it."""
 
     def start(self) -> None:
         """Begin to work; call it in the running event loop."""
@@ -49,6 +57,8 @@ class Sealer:
 
     async def wait_idle(self, timeout_s: float) -> None:
         """Wait until nothing is left to seal."""
+        if self._waiting:
+            self._hurry.set()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -64,6 +74,7 @@ class Sealer:
     async def _work(self) -> None:
         while True:
             await self._is_news.wait()
+            await self._settle()
             while self._waiting:
                 jobs = self._next()
                 there = [job for job in jobs if job[0].is_dir()]  # others were deleted meanwhile
@@ -71,7 +82,18 @@ class Sealer:
                 for job in jobs:
                     self._done(job, exit_code if job in there else 0)
             self._idle.set()
+            self._hurry.clear()
             self._is_news.clear()
+
+    async def _settle(self) -> None:
+        """Let more runs end, unless enough have or somebody waits."""
+        until, num_before = time.monotonic() + MAX_SETTLE_S, 0
+        while num_before < len(self._waiting) < NUM_TOGETHER and time.monotonic() < until:
+            num_before = len(self._waiting)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    await self._hurry.wait()
+                    return
 
     def _next(self) -> list[Job]:
         """Take what the next process seals: a run that failed before by itself, else all of one kind that wait."""
