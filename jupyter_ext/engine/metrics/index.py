@@ -113,17 +113,24 @@ class Index:
         is_torn = good_bytes < len(data)
         is_other_boot = names is not None and names["boot_id"] != boot_id()
         self._fd = self._open_file()
+        self._repair(
+            was_lost or (is_torn and not self._records), is_torn or (is_other_boot and bool(self._records))
+        )
+        self._is_named = names is not None or self._is_named
+
+    def _repair(self, begins_anew: bool, leaves_out: bool) -> None:
+        """Go on with numbers that were never given; on a read-only disk in memory only."""
+        good_bytes = len(self._records) * RECORD.itemsize
         try:
-            if was_lost or (is_torn and not self._records):
+            if begins_anew:
                 self.renew()
-            elif is_torn or (is_other_boot and self._records):
+            elif leaves_out:
                 self.seq += _SEQ_JUMP
                 os.ftruncate(self._fd, good_bytes)
                 self._save_names()
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EINVAL):  # EINVAL: it could be opened for reading only
                 raise
-        self._is_named = names is not None or self._is_named
 
     def _open_file(self) -> int:
         """Open the file to append to it, or on a read-only disk to read it: a run that has ended has nothing to append."""
