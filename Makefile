@@ -59,8 +59,9 @@ faults: env ## kill, stop, race and starve processes and disks, and check what i
 soak: env ## train for MINUTES=60 and watch the engine's memory, descriptors and threads
 	$(PY) -m tests.faults --minutes $(or $(MINUTES),60)
 
-fuzz: env .venv/.fuzz ## feed every decoder, guided by coverage (INPUTS=2000000; one alone: DECODER=…)
+fuzz: env .venv/.fuzz ## feed every decoder, guided by coverage, then the HTTP API (INPUTS=2000000 EXAMPLES=100; one alone: DECODER=…)
 	$(PY) -m tests.fuzz --inputs $(or $(INPUTS),2000000) $(if $(DECODER),--decoder "$(DECODER)")
+	$(if $(DECODER),,EXAMPLES=$(or $(EXAMPLES),100) $(PY) -m pytest -q -s -o timeout=0 tests/fuzz/test_http_api.py)
 
 check: lint ## lint, types, import directions, unit and contract tests; about a minute
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
