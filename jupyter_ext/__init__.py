@@ -42,6 +42,13 @@ _HOMES = {
     "progress": "jupyter_ext.worker.sdk.logging",
     "runs": "jupyter_ext.client.trainings.api",
     "should_stop": "jupyter_ext.worker.sdk.logging",
+    "sweep": "jupyter_ext.client.sweeps.api",
+    "sweeps": "jupyter_ext.client.sweeps.api",
+    "choice": "jupyter_ext.client.sweeps.space",
+    "integer": "jupyter_ext.client.sweeps.space",
+    "logint": "jupyter_ext.client.sweeps.space",
+    "loguniform": "jupyter_ext.client.sweeps.space",
+    "uniform": "jupyter_ext.client.sweeps.space",
     "train": "jupyter_ext.client.trainings.api",
     "trainings": "jupyter_ext.client.trainings.api",
 }
@@ -52,6 +59,8 @@ if TYPE_CHECKING:
     from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.models.handle import models
     from jupyter_ext.client.requests.async_client import AsyncClient
+    from jupyter_ext.client.sweeps.api import sweep, sweeps
+    from jupyter_ext.client.sweeps.space import choice, integer, logint, loguniform, uniform
     from jupyter_ext.client.trainings.api import engine, runs, train, trainings
     from jupyter_ext.client.trainings.comparison import compare
     from jupyter_ext.client.trainings.handle import Training
@@ -78,20 +87,27 @@ __all__ = [
     "__version__",
     "alert",
     "checkpoint",
+    "choice",
     "compare",
     "datasets",
     "debug",
     "debug_sessions",
     "engine",
     "form",
+    "integer",
     "log",
     "log_many",
+    "logint",
+    "loguniform",
     "models",
     "progress",
     "runs",
     "should_stop",
+    "sweep",
+    "sweeps",
     "train",
     "trainings",
+    "uniform",
 ]
 
 

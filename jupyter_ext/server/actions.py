@@ -38,6 +38,7 @@ SAFE = "GET HEAD"
 TABLE = (
     # Streams that send and never listen.
     _row("read", "WEBSOCKET", "/native/trainings/ID/stream"),
+    _row("read", "WEBSOCKET", "/native/trainings/ID/logs/search"),
     _row("read", "WEBSOCKET", "/native/sessions/ID/stream"),
     _row("read", "WEBSOCKET", "/native/models/stream"),
     # A key with which webhooks and links could be forged.

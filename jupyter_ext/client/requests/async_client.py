@@ -311,6 +311,18 @@ class AsyncClient:
         path = f"/native/trainings/{_path(training_id)}/again"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
 
+    async def promote(self, training_id: str, destination: str) -> str:
+        """Make a version of a model of what a training has returned; return it as `owner/name:version`.
+
+        Args:
+            training_id: Which training; it has succeeded.
+            destination: `owner/name` of the model, which is made where there is none.
+        """
+        await self._make_model(destination)
+        path = f"/native/trainings/{_path(training_id)}/promote"
+        answer = await self.transport.ask("POST", path, json={"destination": destination})
+        return str(answer["version"])
+
     async def upload(self, name: str, file: IO[bytes]) -> str:
         """Keep a file with the engine and return a link that a training's `Path` input takes.
 

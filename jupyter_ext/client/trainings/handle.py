@@ -144,6 +144,17 @@ class Training:
         """
         return Training(self._client, loop_thread().run(self._client.again(self.id, changes)))
 
+    def promote(self, destination: str) -> str:
+        """Make a version of a model of what it has returned; return it as `owner/name:version`.
+
+        Args:
+            destination: `owner/name` of the model, which is made where there is none.
+
+        Raises:
+            RequestRefused: It has not succeeded, or its files are gone.
+        """
+        return loop_thread().run(self._client.promote(self.id, destination))
+
     def delete(self) -> None:
         """Forget it and delete its files.
 

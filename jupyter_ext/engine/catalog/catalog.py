@@ -130,7 +130,7 @@ class Catalog:
             created_at: RFC 3339 UTC.
             started_at: RFC 3339 UTC, or `None`.
             completed_at: RFC 3339 UTC, or `None`.
-            kind: `training` or `prediction`.
+            kind: `training`, `prediction`, or `trial` of a sweep, which a list does not show among the trainings.
             resource: The whole training as JSON.
         """
         tags, notes = listing.tags_of(resource), str(resource.get("notes") or "")
@@ -147,7 +147,11 @@ class Catalog:
             "resource": _to_json(resource),
             "kind": kind,
         }
-        labels = {"tags": _to_json(tags), "notes": notes, "search": listing.search_text(id, name, tags)}
+        labels = {
+            "tags": _to_json(tags),
+            "notes": notes,
+            "search": listing.search_text(id, name, tags, listing.sweep_of(resource)),
+        }
         columns = [*row, *labels]
         query = (
             f"INSERT INTO trainings ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)}) "
@@ -175,7 +179,8 @@ class Catalog:
     async def set_labels(self, id: str, name: str, tags: Sequence[str], notes: str) -> None:
         """Replace a training's tags and notes."""
         row = (_to_json(list(tags)), notes, listing.search_text(id, name, tags), id)
-        query = "UPDATE trainings SET tags = ?, notes = ?, search = ? WHERE id = ?"
+        sweep = "coalesce(char(10) || json_extract(resource, '$.sweep.id'), '')"
+        query = f"UPDATE trainings SET tags = ?, notes = ?, search = ? || {sweep} WHERE id = ?"
         await self._database.write(lambda db: db.execute(query, row))
 
     async def delete_training(self, id: str) -> None:

@@ -81,7 +81,7 @@ class Sort:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which page of which trainings; `text` is looked for in name, id and tags."""
+    """Which page of which trainings; `text` is looked for in name, id, tags and the sweep's id. Trials are found by it alone."""
 
     statuses: tuple[str, ...] = ()
     text: str = ""
@@ -94,7 +94,7 @@ def read_page(db: sqlite3.Connection, query: ListQuery) -> tuple[list[sqlite3.Ro
     """Return the rows of a page in order, and the number of trainings that fit the text, by status."""
     where, text = "t.kind = 'training'", list[str]()
     if query.text:
-        where, text = f"{where} AND instr(t.search, ?)", [query.text.casefold()]
+        where, text = "t.kind IN ('training', 'trial') AND instr(t.search, ?)", [query.text.casefold()]
     index = "trainings_listing" if query.text else "trainings_counts"
     counts = db.execute(
         f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY {index} WHERE {where} GROUP BY t.status",
@@ -155,9 +155,15 @@ def values_of(id: str, resource: Mapping[str, Any]) -> list[tuple[str, str, str,
     ]
 
 
-def search_text(id: str, name: str, tags: Iterable[str]) -> str:
-    """Return the text in which a list's filter is looked for; a line break keeps names and tags apart."""
-    return "\n".join((name, id, *tags)).casefold()
+def search_text(id: str, name: str, tags: Iterable[str], sweep: str | None = None) -> str:
+    """Return the text in which a list's filter is looked for; a line break keeps names, tags and the sweep's id apart."""
+    return "\n".join((name, id, *tags, *([] if sweep is None else [sweep]))).casefold()
+
+
+def sweep_of(resource: Mapping[str, Any]) -> str | None:
+    """Return the id of the sweep that a training's JSON tells, if any."""
+    sweep = resource.get("sweep")
+    return str(sweep.get("id")) if isinstance(sweep, dict) else None
 
 
 def tags_of(resource: Mapping[str, Any]) -> Sequence[str]:

@@ -126,7 +126,9 @@ def prepare(
     if request.workers > 1:
         spec["workers"] = request.workers
     if request.sweep is not None:
-        spec["sweep"] = {**request.sweep, "id": request.sweep["id"] or spec["id"]}
+        spec["sweep"] = {"id": request.sweep["id"] or spec["id"], "trial": request.sweep["trial"]}
+        if request.sweep["trial"] is not None:
+            spec["name"] = f"{spec['name']} #{request.sweep['trial']}"
     if origin.cell is not None:
         spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:

@@ -32,12 +32,14 @@ from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import remove_unfinished, write_json
+from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
+from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
 from jupyter_ext.worker.sdk import checkpoint
 
@@ -459,6 +461,21 @@ class RunMonitor:
             await self._publisher.register(*made)
         return replace(outcome, output=output)
 
+    async def promote(self, run_dir: Path, spec: RunSpec, destination: str) -> str:
+        """Make a version of a model of what a run that succeeded has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: Its code is gone, or its weights cannot be kept.
+        """
+        output = await asyncio.to_thread(read_json, run_dir / "output.json")
+        places = await asyncio.to_thread(read_json, run_dir / "output_files.json") or []
+        chosen: RunSpec = {**spec, "destination": destination}
+        _, notices, made = await asyncio.to_thread(self._publisher.publish, chosen, output, places)
+        if made is None:
+            raise Problem(409, "Cannot be kept", notices[0] if notices else "There is nothing to keep.")
+        await self._publisher.register(*made)
+        return f"{made[1]}:{made[0]}"
+
     def _changed(self, record: Record) -> None:
         self._pubsub.notify(record.id)
 
@@ -479,6 +496,8 @@ class RunMonitor:
             created_at=training.created_at,
             started_at=training.started_at,
             completed_at=training.completed_at,
-            kind=training.kind,
+            kind="trial"
+            if training.sweep is not None and training.sweep.trial is not None
+            else training.kind,
             resource=training.model_dump(mode="json", exclude_none=True),
         )

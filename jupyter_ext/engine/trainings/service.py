@@ -188,6 +188,8 @@ class TrainingService:
         """
         training = await self.get(training_id)
         run_dir = self._runs_dir / training.id
+        if training.sweep is not None and training.sweep.trial is None:
+            return await self._go_on_with_sweep(training, changed, asker)
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
         origin = CallerContext(
@@ -196,6 +198,36 @@ class TrainingService:
         return await self.create(
             LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
         )
+
+    async def _go_on_with_sweep(
+        self, training: Training, changed: Mapping[str, Any], asker: CallerContext | None
+    ) -> Training:
+        """Start another training that drives the same sweep: its study is its checkpoint."""
+        if training.status not in TERMINAL:
+            raise Problem(409, "Cannot be resumed", f"Sweep {training.name} runs; stop it first, or wait.")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        version = self._versions.find(training.version)
+        if spec is None or version is None or "sweep" not in spec:
+            raise Problem(404, "Gone", f"The files of sweep {training.id} are gone; start a new one.")
+        paths = spec.get("sys_path")
+        origin = asker or CallerContext(spec["python"], spec["cwd"], None if paths is None else tuple(paths))
+        inputs = {**spec.get("given", spec["input"]), **changed}
+        return await self.create(LaunchRequest(version, inputs, origin, sweep=spec["sweep"]))
+
+    async def promote(self, training_id: str, destination: str) -> str:
+        """Make a version of a model of what a training has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: It has not succeeded, or its files are gone.
+        """
+        training = await self.get(training_id)
+        if training.status != "succeeded":
+            text = f"Training {training_id} is `{training.status}`; only one that succeeded has a result."
+            raise Problem(409, "No result", text)
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        if spec is None:
+            raise Problem(404, "Gone", f"The files of training {training_id} are gone; run it again.")
+        return await self._monitor.promote(self._runs_dir / training.id, spec, destination)
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.
