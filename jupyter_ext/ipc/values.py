@@ -25,10 +25,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
 
 from jupyter_ext.ipc.frames import Buffer
+from jupyter_ext.ipc.json_types import JsonValue
 
 _EXACT_INT = 1 << 53
 
@@ -44,6 +45,49 @@ _MALFORMED = (
 )
 """What Python, numpy, torch, pandas and PIL raise for parts that are missing or of another form."""
 _MAX_DIMS = 64
+
+
+class _ArrayTree(TypedDict):
+    dtype: str
+    shape: list[int]
+
+
+class _TextsTree(_ArrayTree):
+    v: list[str]
+
+
+class _ColumnTree(TypedDict, total=False):
+    """A column: as an `array`, or by its `items` and the dtype that pandas gave them."""
+
+    array: JsonValue
+    items: JsonValue
+    dtype: str
+
+
+class _IndexTree(_ColumnTree, total=False):
+    range: tuple[int, int, int]
+
+
+class _FrameTree(TypedDict):
+    names: list[JsonValue]
+    v: list[_ColumnTree]
+    index: _IndexTree
+
+
+class _SeriesTree(TypedDict):
+    name: JsonValue
+    v: _ColumnTree
+    index: _IndexTree
+
+
+class _ImageTree(TypedDict):
+    mode: str
+    size: tuple[int, int]
+
+
+class _DatasetTree(TypedDict):
+    path: str
+    key: str
 
 
 class CannotTravel(TypeError):
@@ -231,7 +275,7 @@ _FOREIGN = {
 }
 
 
-def _blob(tree: dict[str, Any], blobs: Sequence[memoryview], itemsize: int = 1) -> memoryview:
+def _blob(tree: Mapping[str, object], blobs: Sequence[memoryview], itemsize: int = 1) -> memoryview:
     index = tree.get("b")
     if not isinstance(index, int) or not 0 <= index < len(blobs):
         raise ValueError(f"blob {index!r} is not among the {len(blobs)} that came")
@@ -241,7 +285,7 @@ def _blob(tree: dict[str, Any], blobs: Sequence[memoryview], itemsize: int = 1) 
     return blob
 
 
-def _sizes(shape: Any) -> list[int]:
+def _sizes(shape: object) -> list[int]:
     """Return a shape or an image's size, once it is known that it can be computed with."""
     if not isinstance(shape, list) or len(shape) > _MAX_DIMS:
         raise ValueError(f"{str(shape)[:80]} is no shape")
@@ -250,7 +294,7 @@ def _sizes(shape: Any) -> list[int]:
     return shape
 
 
-def _decode_array(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_array(tree: _ArrayTree, blobs: Sequence[memoryview]) -> Any:
     import numpy as np
 
     dtype = np.dtype(tree["dtype"])
@@ -261,7 +305,7 @@ def _decode_array(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return array.reshape(tree["shape"])
 
 
-def _decode_tensor(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_tensor(tree: _ArrayTree, blobs: Sequence[memoryview]) -> Any:
     import torch
 
     dtype = getattr(torch, str(tree["dtype"]), None)
@@ -272,7 +316,7 @@ def _decode_tensor(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return flat.reshape(tree["shape"])
 
 
-def _decode_strings(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_strings(tree: _TextsTree, blobs: Sequence[memoryview]) -> Any:
     import numpy as np
 
     dtype, texts = np.dtype(tree["dtype"]), [str(text) for text in tree["v"]]
@@ -281,7 +325,7 @@ def _decode_strings(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return np.array(texts, dtype=dtype).reshape(_sizes(tree["shape"]))
 
 
-def _decode_column(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_column(tree: _ColumnTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     if "array" in tree:
@@ -289,13 +333,13 @@ def _decode_column(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return pd.Series(_decode(tree["items"], blobs), dtype=tree["dtype"])
 
 
-def _decode_index(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_index(tree: _IndexTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     return pd.RangeIndex(*tree["range"]) if "range" in tree else pd.Index(_decode_column(tree, blobs))
 
 
-def _decode_frame(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_frame(tree: _FrameTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     index = _decode_index(tree["index"], blobs)
@@ -304,12 +348,12 @@ def _decode_frame(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return frame.set_axis([_decode(name, blobs) for name in tree["names"]], axis=1)
 
 
-def _decode_series(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_series(tree: _SeriesTree, blobs: Sequence[memoryview]) -> Any:
     series = _decode_column(tree["v"], blobs).set_axis(_decode_index(tree["index"], blobs))
     return series.rename(_decode(tree["name"], blobs))
 
 
-def _decode_image(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_image(tree: _ImageTree, blobs: Sequence[memoryview]) -> Any:
     from PIL import Image
 
     blob, size = _blob(tree, blobs), _sizes(tree["size"])
@@ -318,14 +362,14 @@ def _decode_image(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return Image.frombytes(tree["mode"], (size[0], size[1]), blob.tobytes())
 
 
-def _decode_int(tree: dict[str, Any]) -> int:
-    text = str(tree["v"])
+def _decode_int(digits: object) -> int:
+    text = str(digits)
     if len(text) > 4000:
         raise ValueError(f"an int of {len(text)} digits is too long")
     return int(text)
 
 
-def _decode_dataset(tree: dict[str, Any]) -> Any:
+def _decode_dataset(tree: _DatasetTree) -> Any:
     from jupyter_ext.ipc.decthings.codec import DatasetTensors, Values
 
     try:
@@ -334,12 +378,12 @@ def _decode_dataset(tree: dict[str, Any]) -> Any:
         raise ValueError(str(error.args[0])) from error
 
 
-_DECODERS: dict[str, Any] = {
+_DECODERS: dict[str, Callable[[Any, Sequence[memoryview]], Any]] = {
     "list": lambda tree, blobs: [_decode(item, blobs) for item in tree["v"]],
     "tuple": lambda tree, blobs: tuple(_decode(item, blobs) for item in tree["v"]),
     "dict": lambda tree, blobs: {_decode(key, blobs): _decode(item, blobs) for key, item in tree["v"]},
     "float": lambda tree, blobs: float(tree["v"]),
-    "int": lambda tree, blobs: _decode_int(tree),
+    "int": lambda tree, blobs: _decode_int(tree["v"]),
     "complex": lambda tree, blobs: complex(*(_decode(part, blobs) for part in tree["v"])),
     "bytes": lambda tree, blobs: bytes(_blob(tree, blobs)),
     "array": _decode_array,

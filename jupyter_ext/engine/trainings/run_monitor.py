@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
@@ -37,6 +36,7 @@ from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
 from jupyter_ext.protocol.problems import Problem
@@ -163,7 +163,7 @@ class RunMonitor:
         record: Record,
         origin: CallerContext,
         urls: Sequence[str],
-        secret: Mapping[str, Any] | None = None,
+        secret: JsonObject | None = None,
     ) -> None:
         """Hold a run that was made, and have its backend start it in the background.
 
@@ -371,6 +371,10 @@ class RunMonitor:
             is_local = record.spec.get("backend", LOCAL) == LOCAL and record.kind == "training"
             found = self._derived[record.id] = Derived(record, store, reads_log=is_local)
         return found
+
+    def seal(self, run_dir: Path) -> None:
+        """Seal a run that writes no more."""
+        self._sealer.seal(run_dir, final=True)
 
     def add_rule(self, record: Record, rule: Rule) -> None:
         """Hold a rule against a run's points, those there are and those to come."""
