@@ -328,6 +328,10 @@ class RunMonitor:
             self._changed(record)
         return None if record.is_queued else self.backend(record).outcome(record.run_dir)
 
+    def seal(self, run_dir: Path) -> None:
+        """Seal a run that writes no more."""
+        self._sealer.seal(run_dir, final=True)
+
     def add_rule(self, record: Record, rule: Rule) -> None:
         """Hold a rule against a run's points, those there are and those to come."""
         self._news.add_rule(record, self.stores.get(record.id), rule)

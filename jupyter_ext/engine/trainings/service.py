@@ -19,6 +19,7 @@ from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.disk import describe, is_disk
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.trainings import imported
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
 from jupyter_ext.engine.trainings.catalog_rows import put_training, training_of
@@ -321,6 +322,17 @@ class TrainingService:
             return await self.get(training_id)
         await self._monitor.stop(record)
         return await self.get(training_id)
+
+    async def import_run(self, body: bytes) -> Training:
+        """Keep a run that another tool has recorded.
+
+        Raises:
+            Problem: The body is none.
+        """
+        training = await asyncio.to_thread(imported.write, self._runs_dir, body)
+        await put_training(self._catalog, training)
+        self._monitor.seal(self._runs_dir / training.id)
+        return training
 
     async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
         """Hold a rule against a running training's points.
