@@ -16,10 +16,11 @@ import psutil
 
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
+from jupyter_ext.engine.api.http.openapi import OpenAPI
 from jupyter_ext.engine.api.native.engine import EngineAPI
 from jupyter_ext.engine.api.native.lists import ListsAPI, Watching
 from jupyter_ext.engine.assembly.models import ModelsPart
-from jupyter_ext.engine.assembly.part import Part, Work
+from jupyter_ext.engine.assembly.part import API, Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
@@ -78,8 +79,10 @@ class Engine:
         self._lists = lists = ListsAPI(
             trainings.list, sessions.sessions, models.router, watches, self._summary
         )
-        self.apis = (*(api for part in self._parts for api in part.apis), lists, EngineAPI(self))
-        self.ports = Ports(settings, where.token_file, trainings.links, list(self.apis), models.pieces)
+        parts: list[API] = [api for part in self._parts for api in part.apis]
+        self.apis: tuple[API, ...] = (*parts, lists, EngineAPI(self))
+        openapi = OpenAPI(list(self.apis))
+        self.ports = Ports(settings, where.token_file, trainings.links, [*self.apis, openapi], models.pieces)
 
     @property
     def work(self) -> Work:
