@@ -66,7 +66,7 @@ TABLE = (
     _row("execute", "POST", "/(connect|model/.*|models/.*)"),
     # Changed, removed, fetched or stopped, and nothing runs.
     _row("write", "PATCH DELETE", "/native/trainings/ID"),
-    _row("write", "POST", "/native/trainings/ID/(weights|rules)"),
+    _row("write", "POST", "/native/trainings/ID/(weights|rules|promote)"),
     _row("write", "POST", "/native/imported-runs"),
     _row("write", "POST", "/v1/(trainings|predictions)/ID/cancel"),
     _row("write", "DELETE", "/native/sessions/ID"),
