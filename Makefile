@@ -52,8 +52,9 @@ demo: env ## run the quickstart notebook without a browser and print what it tra
 test: env chromium ## run all tests, also those in a browser (some of them: TESTS=tests/unit)
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
 
-faults: env ## kill processes at random moments and check what is left (SEED=… ROUNDS=…; one alone: ROUND=…)
-	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND),--rounds $(or $(ROUNDS),100))
+faults: env ## kill, stop, race and starve processes and disks, and check what is left (SEED=… ROUNDS=… SCENE=…; one alone: ROUND=…)
+	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SCENE),--scene "$(SCENE)") \
+		$(if $(ROUND),--round $(ROUND),--rounds $(or $(ROUNDS),100))
 
 soak: env ## train for MINUTES=60 and watch the engine's memory, descriptors and threads
 	$(PY) -m tests.faults --minutes $(or $(MINUTES),60)

@@ -129,7 +129,12 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
         EngineUnreachable: One runs but does not answer.
     """
     where = where or locations()
-    connection = find(where)
+    try:
+        connection = find(where)
+    except EngineUnreachable:
+        if not _is_held(where.start_lock):
+            raise
+        connection = None  # somebody is starting it; it reads its directories before it answers
     if connection is not None and not _is_older(connection):
         return connection
     try:
@@ -184,8 +189,12 @@ def _await_socket(where: Locations, deadline: float) -> Connection | None:
 
 def is_running(where: Locations) -> bool:
     """Tell whether an engine holds the lock, also one that does not answer."""
+    return _is_held(where.engine_lock)
+
+
+def _is_held(lock: Path) -> bool:
     try:
-        descriptor = os.open(where.engine_lock, os.O_RDWR)
+        descriptor = os.open(lock, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:

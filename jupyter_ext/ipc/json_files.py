@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.ipc import processes
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """What a full disk or a used-up quota answers."""
 _RETRY_PAUSE_S = 1.0
@@ -108,11 +110,13 @@ class ReservedFile:
                 time.sleep(_RETRY_PAUSE_S)
 
 
-def remove_reservations(directory: Path) -> None:
-    """Remove the room that processes which were killed had reserved in a directory."""
-    for path in directory.glob(".*.reserved"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+def remove_unfinished(directory: Path) -> None:
+    """Remove what processes that are gone had reserved or half written in a directory; what the living write stays."""
+    for path in directory.glob(".*.*"):
+        owner = path.name.rpartition(".")[2]
+        if owner == "reserved" or (owner.isdecimal() and not processes.is_alive(int(owner), None)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _write(descriptor: int, data: bytes) -> None:

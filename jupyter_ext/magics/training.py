@@ -76,6 +76,18 @@ def _train_parser(magic: str) -> MagicParser:
     parser.add_argument(
         "--form", action="store_true", help="draw a form for the inputs; its button starts it"
     )
+    parser.add_argument(
+        "--stop-on-nan", action="store_true", help="stop it at a value that is NaN or infinite"
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="stop it once --metric has not improved for N values in a row",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME", help="of --patience, such as val/loss; or max:NAME, where more is better"
+    )
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
@@ -176,6 +188,10 @@ class TrainingMagics(Magics):
 
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
+        if (arguments.patience is None) != (arguments.metric is None):
+            parser.error("--patience and --metric go together, as in --patience 5 --metric val/loss")
+        if arguments.patience is not None and arguments.patience < 1:
+            parser.error(f"--patience {arguments.patience} is below 1")
         texts = parse_inputs(arguments.input, parser.prog)
         place = Place(arguments.workers)
         if service_ref.is_remote(arguments.on):
@@ -241,6 +257,14 @@ class TrainingMagics(Magics):
         from jupyter_ext.magics import display
 
         assert self.shell is not None
+        if arguments.stop_on_nan:
+            run.stop_on_nan()
+        if arguments.metric is not None:
+            mode, _, metric = arguments.metric.rpartition(":")
+            is_mode = mode in ("min", "max")
+            run.stop_early(
+                metric if is_mode else arguments.metric, arguments.patience, mode=mode if is_mode else "min"
+            )
         if arguments.variable:
             self.shell.user_ns[arguments.variable] = run
         if arguments.wait:

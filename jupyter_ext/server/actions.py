@@ -64,7 +64,7 @@ TABLE = (
     _row("execute", "POST", "/(connect|model/.*|models/.*)"),
     # Changed, removed, fetched or stopped, and nothing runs.
     _row("write", "PATCH DELETE", "/native/trainings/ID"),
-    _row("write", "POST", "/native/trainings/ID/weights"),
+    _row("write", "POST", "/native/trainings/ID/(weights|rules)"),
     _row("write", "POST", "/v1/(trainings|predictions)/ID/cancel"),
     _row("write", "DELETE", "/native/sessions/ID"),
     _row("write", "POST", "/native/sessions/ID/terminate"),

@@ -42,6 +42,7 @@ from jupyter_ext.server.proxy import (
     request_headers,
     response_headers,
 )
+from jupyter_ext.server.templates import TEMPLATES, template
 
 Seen = Callable[[HTTPServerRequest], None]
 
@@ -310,6 +311,20 @@ class InfoHandler(JupyterExtHandler):
         )
 
 
+class TemplateHandler(JupyterExtHandler):
+    """`GET templates/<name>`: a notebook to start from."""
+
+    @tornado.web.authenticated
+    @permitted
+    async def get(self, name: str) -> None:
+        """Answer with the notebook's JSON."""
+        found = await asyncio.to_thread(template, name)
+        if found is None:
+            self.write_problem(404, f"There is no template {name!r}; there are {', '.join(TEMPLATES)}.")
+            return
+        self.finish(found)
+
+
 class StaticHandler(JupyterExtHandler):
     """`GET static/<name>`: the widget's code. Names carry a hash, so the browser keeps a file for ever."""
 
@@ -405,6 +420,10 @@ def routes(
             PathMatches(url_path_join(base_url, "jupyter-ext/info")),
             InfoHandler,
             {"static_files": static_files},
+        ),
+        Rule(
+            PathMatches(url_path_join(base_url, "jupyter-ext/templates/([^/]+)")),
+            TemplateHandler,
         ),
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/static/([^/]+)")),

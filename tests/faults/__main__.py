@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import shutil
 import sys
@@ -12,13 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parents[2] / "notebooks")]
 
-from integration_tools import EngineUnderTest
-
-from jupyter_ext.config import Locations
 from tests.faults.campaign import Campaign
+from tests.faults.scenes import SCENES
 from tests.faults.soak import soak
+from tests.faults.world import World
 
 
 def main() -> int:
@@ -27,22 +25,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--round", type=int, help="play this round alone")
+    parser.add_argument("--scene", choices=[scene.name for scene in SCENES], help="play this scene alone")
     parser.add_argument("--minutes", type=float, help="no kills: work for so long and watch the engine grow")
     given = parser.parse_args()
-    home = Path(tempfile.mkdtemp(prefix="jx-", dir="/tmp"))
-    where = Locations(home / "data", home / "run")
-    for name, path in (("DATA", where.data_dir), ("RUNTIME", where.runtime_dir)):
-        path.mkdir(mode=0o700)
-        os.environ[f"JUPYTER_EXT_{name}_DIR"] = str(path)
-    engine, began = EngineUnderTest(where), time.monotonic()
+    home, began = Path(tempfile.mkdtemp(prefix="jx-", dir="/tmp")), time.monotonic()
     try:
-        if given.minutes is not None:
-            lines, violations = asyncio.run(soak(engine, given.minutes))
-        else:
-            rounds = range(given.rounds) if given.round is None else [given.round]
-            lines, violations = asyncio.run(_campaign(Campaign(engine, given.seed, home), rounds))
+        with World(home).entered() as world:
+            if given.minutes is not None:
+                lines, violations = asyncio.run(soak(world.engine, given.minutes))
+            else:
+                scenes = [scene for scene in SCENES if given.scene in (None, scene.name)]
+                rounds = range(given.rounds) if given.round is None else [given.round]
+                lines, violations = asyncio.run(_campaign(Campaign(world, given.seed, scenes), rounds))
     finally:
-        engine.close()
         shutil.rmtree(home, ignore_errors=True)
     print("\n".join([f"seed                 {given.seed}", *lines]))
     print(f"took                 {time.monotonic() - began:.0f} s")
@@ -50,20 +45,15 @@ def main() -> int:
 
 
 async def _campaign(campaign: Campaign, rounds: range | list[int]) -> tuple[list[str], list[str]]:
-    told = 0
+    report, told = campaign.world.report, 0
     for number in rounds:
         await campaign.round(number)
-        for violation in campaign.report.violations[told:]:
+        for violation in report.violations[told:]:
             print(f"\n{violation}", end="", file=sys.stderr)
-        told = len(campaign.report.violations)
-        print(
-            f"\rround {number}: {len(campaign.report.violations)} violations",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+        told = len(report.violations)
+        print(f"\rround {number}: {told} violations", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return campaign.report.lines(), campaign.report.violations
+    return report.lines(), report.violations
 
 
 if __name__ == "__main__":

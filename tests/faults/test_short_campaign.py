@@ -2,40 +2,80 @@
 
 from __future__ import annotations
 
+import random
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from integration_tools import EngineUnderTest
 
-from jupyter_ext.config import Locations
-from tests.faults.campaign import Campaign, Report
+from tests.faults.campaign import Campaign
+from tests.faults.report import Report
+from tests.faults.scenes import SCENES
+from tests.faults.scenes.scene import Scene
 from tests.faults.soak import Sample, judge
+from tests.faults.world import World
+
+SHORT = {
+    "trainings": 2,
+    "models": 1,
+    "downloads": 1,
+    "sessions": 1,
+    "webhooks": 1,
+    "restart": 1,
+    "full disk": 1,
+}
+"""How many rounds each scene gets here."""
+NAMED = {scene.name: scene for scene in SCENES}
 
 
-@pytest.fixture
-def engine(engine_home: Any) -> Iterator[EngineUnderTest]:
-    under_test = EngineUnderTest(Locations(engine_home.data_dir, engine_home.runtime_dir))
-    yield under_test
-    under_test.close()
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    home = Path(tempfile.mkdtemp(prefix="jx-", dir="/tmp"))
+    with World(home).entered() as world:
+        yield world
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.mark.slow
-async def test_a_few_rounds_lose_nothing_and_leave_nothing(engine: EngineUnderTest, tmp_path: Path) -> None:
-    campaign = Campaign(engine, 12, tmp_path)
-    for number in range(4):
+@pytest.mark.parametrize("scene", [NAMED[name] for name in SHORT], ids=lambda scene: scene.name)
+async def test_a_few_rounds_lose_nothing_and_leave_nothing(world: World, scene: Scene) -> None:
+    campaign = Campaign(world, 12, [scene])
+    for number in range(SHORT[scene.name]):
         await campaign.round(number)
-    report = campaign.report
-    assert report.violations == [], "\n".join(report.lines())
-    assert report.acknowledged > 100
-    assert sum(report.kills.values()) >= 3
+    assert world.report.violations == [], "\n".join(world.report.lines())
+
+
+def test_a_round_that_is_played_again_is_the_same_scene(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    drawn = [
+        [Campaign(world, 12, SCENES).scene_of(random.Random(f"12:{number}")).name for number in range(40)]
+        for _ in range(2)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) >= 6
 
 
 def test_the_report_tells_what_was_violated() -> None:
-    report = Report(rounds=1, kills=Counter(worker=2), violations=["round 0: 5 acknowledged, 4 kept"])
+    report = Report(rounds=Counter(trainings=1), violations=["round 0: 5 acknowledged, 4 kept"])
     assert report.lines()[-2:] == ["violations           1", "  round 0: 5 acknowledged, 4 kept"]
+
+
+def test_a_stepped_clock_is_that_of_new_processes(tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+    import time
+
+    from tests.faults.clock import Clock
+
+    clock = Clock(tmp_path)
+    clock.step(-3600.0)
+    command = [sys.executable, "-c", "import time; print(time.time())"]
+    said = subprocess.run(command, env={**os.environ, **clock.environment}, capture_output=True, check=True)
+    assert abs(float(said.stdout) + 3600.0 - time.time()) < 60
 
 
 @pytest.mark.parametrize(("grows", "num_violations"), [((0, 0, 0), 0), ((200, 0, 0), 1), ((200, 40, 40), 3)])

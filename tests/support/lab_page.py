@@ -112,11 +112,16 @@ class Lab:
         self.page.goto(f"{self.server.url}lab/tree/{path}?reset&token={self.server.token}")
         self.wait_ready()
 
-    def open_without_kernel(self, path: str) -> None:
-        """Open a notebook as JupyterLab's "Open With, Notebook (no kernel)" does."""
+    def open_lab(self) -> None:
+        """Open JupyterLab with no document."""
         self.page.goto(f"{self.server.url}lab?reset&token={self.server.token}")
         self.page.wait_for_function("() => window.jupyterapp !== undefined", timeout=DEADLINE_S * 1000)
         self.evaluate("app => app.restored")
+        self._wait_for_splash_to_go()
+
+    def open_without_kernel(self, path: str) -> None:
+        """Open a notebook as JupyterLab's "Open With, Notebook (no kernel)" does."""
+        self.open_lab()
         preference = {"shouldStart": False, "shouldReuse": False}
         self.command("docmanager:open", path=path, factory="Notebook", kernelPreference=preference)
         expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible(timeout=DEADLINE_S * 1000)

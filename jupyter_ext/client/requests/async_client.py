@@ -231,6 +231,16 @@ class AsyncClient:
         path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
         return await self.transport.ask_bytes("GET", path)
 
+    async def add_rule(self, training_id: str, rule: Mapping[str, object]) -> Training:
+        """Hold a rule against a running training's points; see `Rule` for its fields.
+
+        Raises:
+            InvalidInput: It is no rule.
+            RequestRefused: The training is over.
+        """
+        path = f"/native/trainings/{_path(training_id)}/rules"
+        return Training.model_validate(await self.transport.ask("POST", path, json=dict(rule)))
+
     async def stacks(self, training_id: str) -> str:
         """Tell where each thread of a running training stands now."""
         return str(

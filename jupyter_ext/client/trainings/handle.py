@@ -237,6 +237,55 @@ class Training:
 
         return media.read(self._client, self.id, key, kind, step)
 
+    @property
+    def alerts(self) -> list[trainings.Alert]:
+        """What its code or a rule told whoever watches."""
+        return list(self.resource.alerts)
+
+    @property
+    def rules(self) -> list[trainings.Rule]:
+        """What it is watched for; `fired` says what was found."""
+        return list(self.resource.rules)
+
+    def tell_me_when(self, metric: str, op: str, value: float) -> Training:
+        """Have an alert at the first point of a metric that is so: `run.tell_me_when("val/loss", "<", 0.1)`.
+
+        Args:
+            metric: Its name.
+            op: `<`, `<=`, `>` or `>=`.
+            value: What it is compared with.
+
+        Raises:
+            RequestRefused: It is over.
+        """
+        return self._add_rule(kind="threshold", action="tell", metric=metric, op=op, value=value)
+
+    def stop_when(self, metric: str, op: str, value: float) -> Training:
+        """Stop it at the first point of a metric that is so; see `tell_me_when`."""
+        return self._add_rule(kind="threshold", action="stop", metric=metric, op=op, value=value)
+
+    def stop_on_nan(self, metric: str | None = None) -> Training:
+        """Stop it at the first value that is NaN or infinite, of one metric or of any."""
+        return self._add_rule(kind="nan", action="stop", metric=metric)
+
+    def stop_early(
+        self, metric: str, patience: int, *, mode: str = "min", min_delta: float = 0.0
+    ) -> Training:
+        """Stop it once a metric has not improved for `patience` values in a row.
+
+        Args:
+            metric: Its name.
+            patience: How many, from 1.
+            mode: Whether `min` or `max` is better.
+            min_delta: By how much a value must be better to count.
+        """
+        rule = {"metric": metric, "patience": patience, "mode": mode, "min_delta": min_delta}
+        return self._add_rule(kind="patience", action="stop", **rule)
+
+    def _add_rule(self, **rule: object) -> Training:
+        self._resource = loop_thread().run(self._client.add_rule(self.id, rule))
+        return self
+
     def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
         """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""
         from jupyter_ext.client.trainings.figure import training_figure

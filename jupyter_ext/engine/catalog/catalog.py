@@ -79,13 +79,16 @@ class Catalog:
         try:
             await self._database.open()
         except DatabaseNotUsable as error:
-            log.exception("the catalog is kept in memory")
-            health.report(
-                "catalog",
-                f"{error} Until then what there is can be looked at and deleted; nothing new is kept or started.",
-            )
-            await self._database.open_in_memory()
+            await self.move_to_memory(str(error))
         self.needs_rebuild = await self.get_meta(_REBUILT) is None
+
+    async def move_to_memory(self, why: str) -> None:
+        """Have an empty catalog in memory instead of the one whose disk takes nothing; it is to be filled from the directories."""
+        log.error("the catalog is kept in memory: %s", why)
+        until = "Until then what there is can be looked at and deleted; nothing new is kept or started."
+        health.report("catalog", f"{why} {until}")
+        await self._database.open_in_memory()
+        self.needs_rebuild = True
 
     async def close(self) -> None:
         """Close, for good."""

@@ -23,6 +23,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import TypeVar
 
+from jupyter_ext.engine.common.disk import is_disk
 from jupyter_ext.errors import EngineStartError
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,17 @@ class Database:
         Raises:
             DatabaseInUse: Another process holds it.
             DatabaseTooNew: Its tables are of a newer version.
-            OSError: The directory cannot be written.
+            DatabaseNotUsable: Its disk takes nothing.
+            OSError: The directory cannot be written, for another reason.
         """
         await self._run(self._writer, self._open)
 
     async def open_in_memory(self) -> None:
-        """Open an empty database in memory instead, for as long as the disk takes nothing; nothing of it is kept."""
-        self._reader.shutdown()
+        """Have an empty database in memory instead, for as long as the disk takes nothing; nothing of it is kept."""
+        await self._run(self._reader, self._close_reading)
+        await self._run(self._writer, self._close)
+        if self._reader is not self._writer:
+            self._reader.shutdown()
         self._reader = self._writer  # one connection has one thread
         await self._run(self._writer, self._open_in_memory)
 
@@ -131,10 +136,16 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock()
-        if self._path.is_dir():
-            self._move_aside(IsADirectoryError(f"{self._path} is a directory"))
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            if self._path.is_dir():
+                self._move_aside(IsADirectoryError(f"{self._path} is a directory"))
+        except OSError as error:
+            self._unlock()
+            if not is_disk(error):
+                raise
+            raise self._not_usable(error.strerror or str(error)) from error
         try:
             self._connect()
         except sqlite3.DatabaseError as error:
@@ -142,15 +153,18 @@ class Database:
                 self._unlock()
                 if error.sqlite_errorcode & 0xFF not in _NOT_USABLE:
                     raise
-                raise DatabaseNotUsable(
-                    f"{self._path} cannot be used ({error}); is the disk full or read-only? "
-                    "Make room, or set JUPYTER_EXT_DATA_DIR to another directory."
-                ) from error
+                raise self._not_usable(str(error)) from error
             self._move_aside(error)
             self._connect()
         except BaseException:
             self._unlock()
             raise
+
+    def _not_usable(self, why: str) -> DatabaseNotUsable:
+        return DatabaseNotUsable(
+            f"{self._path} cannot be used ({why}); is the disk full or read-only? "
+            "Make room, or set JUPYTER_EXT_DATA_DIR to another directory."
+        )
 
     def _open_in_memory(self) -> None:
         connection = sqlite3.connect(":memory:", check_same_thread=False)
@@ -219,9 +233,9 @@ class Database:
                 continue
 
     def _close_reading(self) -> None:
-        if self._reading is not None:
+        if self._reading is not None and self._reading is not self._writing:
             self._reading.close()
-            self._reading = None
+        self._reading = None
 
     def _close(self) -> None:
         if self._writing is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from lzma import LZMAError
 
+from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.common.records import why
 
 _DAMAGED = (
@@ -27,6 +28,24 @@ _DAMAGED = (
     OverflowError,
 )
 _OUR_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+
+
+MAX_MEMBERS = 10_000
+
+
+def check_size(archive: zipfile.ZipFile, max_bytes: int, refusal: Callable[[str], Exception]) -> None:
+    """Refuse an archive that would unpack to more than is taken; zipfile reads no member beyond what it says it has.
+
+    Args:
+        archive: The archive.
+        max_bytes: Of all its members together, unpacked.
+        refusal: Makes the exception of a reason in one line.
+    """
+    members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise refusal(f"it has {len(members):,} files, over {MAX_MEMBERS:,}")
+    if (num_bytes := sum(member.file_size for member in members)) > max_bytes:
+        raise refusal(f"it unpacks to {format_bytes(num_bytes)}, over {format_bytes(max_bytes)}")
 
 
 @contextmanager

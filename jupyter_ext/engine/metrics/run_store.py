@@ -250,6 +250,15 @@ class RunStore:
         """Count the series of a stream."""
         return self._series.num_series(stream)
 
+    def num_points(self, stream: str) -> dict[str, int]:
+        """Count the points of each series of a stream."""
+        return self._series.num_points(stream)
+
+    @property
+    def log_offset(self) -> int:
+        """How far the log was read, bytes."""
+        return self._log_offset
+
     def series_infos(self, first: int = 0) -> list[SeriesInfo]:
         """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
         return self._series.infos(first)

@@ -51,6 +51,10 @@ class SeriesTable:
         """Count the series of a stream."""
         return len(self._by_stream.get(stream, ()))
 
+    def num_points(self, stream: str) -> dict[str, int]:
+        """Count the points of each series of a stream."""
+        return {series.key: series.count for series in self._by_stream.get(stream, ())}
+
     def infos(self, first: int = 0) -> list[SeriesInfo]:
         """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
         return [

@@ -18,7 +18,7 @@ from typing import Any
 from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
 from jupyter_ext.ipc import processes, run_files
-from jupyter_ext.ipc.json_files import read_json, remove_reservations, write_json
+from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
 from jupyter_ext.ipc.run_files import ClaimFile, ExitFile, LostReason, StartFile
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class ShimProcess:
             "stop": run_files.read_stop(self.run_dir),
             "lost": {"reason": reason, "pid": pid},
         }
-        remove_reservations(self.run_dir)
+        remove_unfinished(self.run_dir)
         try:
             write_json(self.run_dir / run_files.EXIT, end)
         except OSError as error:  # a full disk: the next look finds the same again

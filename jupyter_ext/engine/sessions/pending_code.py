@@ -19,6 +19,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.engine.common.archives import check_size, reading_archive
+from jupyter_ext.engine.common.disk import is_disk, report_disk
 from jupyter_ext.ids import is_version_id
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem
@@ -72,32 +74,37 @@ class PendingCode:
         return manifest
 
     def clear(self) -> None:
-        """Remove what nobody took."""
+        """Remove what nobody took; a disk that takes nothing keeps it."""
         shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True, mode=0o700)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            if not is_disk(error):
+                raise
+            report_disk(error, self._directory)
 
 
 def _unpack(bundle: bytes, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-            names = archive.namelist()
-            wrong = next((name for name in names if not _MEMBERS.fullmatch(name)), None)
-            if wrong is not None:
-                raise _bad(f"{wrong!r} does not belong into it")
-            for name in names:
-                path = target / name
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                path.write_bytes(archive.read(name))
-    except zipfile.BadZipFile as error:
-        raise _bad(str(error)) from error
+    with reading_archive(_bad), zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        check_size(archive, MAX_BUNDLE_BYTES, _bad)
+        names = archive.namelist()
+        wrong = next((name for name in names if not _MEMBERS.fullmatch(name)), None)
+        if wrong is not None:
+            raise _bad(f"{wrong[:80]!r} does not belong into it")
+        for name in names:
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with archive.open(name) as source, open(path, "wb") as copy:
+                shutil.copyfileobj(source, copy, 1 << 20)
     try:
         manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise _bad("its manifest.json is missing or not JSON") from None
-    if not isinstance(manifest, dict) or manifest.get("kind") not in _KINDS:
+    kind = manifest.get("kind") if isinstance(manifest, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise _bad(f"its kind is none of {', '.join(_KINDS)}")
-    if not (target / _KINDS[manifest["kind"]]).is_file():
-        raise _bad(f"{_KINDS[manifest['kind']]} is missing")
+    if not (target / _KINDS[kind]).is_file():
+        raise _bad(f"{_KINDS[kind]} is missing")
 
 
 def _bad(reason: str) -> Problem:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.metrics.series import Point
@@ -16,6 +16,7 @@ from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.progress_parser import ProgressBars
+from jupyter_ext.engine.trainings.rules import read_rules
 from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
@@ -41,6 +42,8 @@ from jupyter_ext.protocol.trainings import (
 )
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 JSON_KEPT_S = 0.2
 """A resource is the same for all viewers for so long, unless there is news."""
@@ -111,6 +114,7 @@ class Record:
     def __post_init__(self) -> None:
         """Take over what the spec says of the time before the run, and the labels that a person gave it."""
         self.labels = Labels.read(self.run_dir)
+        self.rules = read_rules(self.run_dir)
         self.notices += self.spec.get("notices", [])
         resumed = self.spec.get("resumed_from")
         if resumed is not None:
@@ -220,8 +224,13 @@ class Record:
             self.progress = (*progress, time.time())
 
     def _with_reason(self, cause: Cause | None) -> Cause | None:
-        """Say of a run that nobody canceled but its deadline, that it was so."""
-        if cause is None or cause.kind != "canceled" or not (self.run_dir / OUT_OF_TIME).exists():
+        """Say of a run that nobody canceled but its deadline or a rule, that it was so."""
+        if cause is None or cause.kind != "canceled":
+            return cause
+        for rule in self.rules:
+            if rule.fired is not None and rule.action == "stop":
+                return cause.model_copy(update={"message": rule.fired})
+        if not (self.run_dir / OUT_OF_TIME).exists():
             return cause
         message = (
             f"Canceled: it was not over {self.spec['cancel_after_s']:g} s after its creation (Cancel-After)."
@@ -322,14 +331,20 @@ class Record:
         return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
 
     def _last(self) -> dict[str, LastPoint]:
-        points = {} if self.curves is None else self.curves.last_points("0", MAX_KEYS)
+        points = {} if self.curves is None else self._of_both(self.curves.last_points)
         return {
             key: LastPoint.model_construct(step=step, value=metric_value(value), time=at)
             for key, (step, value, at) in points.items()
         }
 
+    @staticmethod
+    def _of_both(ask: Callable[[str, int | None], Mapping[str, _T]]) -> dict[str, _T]:
+        """Return what is known of the metrics that the code logs, and of those that are read from its lines."""
+        own = ask("0", MAX_KEYS)
+        return {**(ask("log", MAX_KEYS - len(own)) if len(own) < MAX_KEYS else {}), **own}
+
     def _extremes(self) -> dict[str, Extremes]:
-        found = {} if self.curves is None else self.curves.extremes("0", MAX_KEYS)
+        found = {} if self.curves is None else self._of_both(self.curves.extremes)
         return {key: Extremes.model_construct(min=low, max=high) for key, (low, high) in found.items()}
 
     def _durations(self) -> dict[str, float]:

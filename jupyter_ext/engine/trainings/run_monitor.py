@@ -27,6 +27,7 @@ from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileI
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.launch_request import CallerContext
+from jupyter_ext.engine.trainings.monitoring.derived import Derived
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
@@ -34,10 +35,11 @@ from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.json_files import remove_unfinished, write_json
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
-from jupyter_ext.protocol.trainings import Cause, Stop, Training
+from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
+from jupyter_ext.worker.sdk import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ QUIET_AFTER_S = 0.5
 """A run without news for this long is waited for by inotify instead."""
 RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
+_LAST_LINES_S = 5.0
+"""At the end of a run its last lines are read for curves for at most so long."""
 MAX_FAILURES = 5
 """So often in a row following a run may fail, for other reasons than the disk, before it ends as failed."""
 MAX_PAUSE_S = 30.0
@@ -106,6 +110,8 @@ class RunMonitor:
         self._wake: dict[str, asyncio.Event] = {}
         self._turns: dict[str, asyncio.Event] = {}
         """Of the runs that wait to be started."""
+        self._derived: dict[str, Derived] = {}
+        """What is made of the news of runs that are followed."""
         self._unreadable: set[str] = set()
         """Runs whose news cannot be read any further."""
 
@@ -315,6 +321,10 @@ class RunMonitor:
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
+        derived = self._derived.get(record.id)
+        if record.stop is None and derived is not None and derived.stops is not None:
+            record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
+            self._changed(record)
         asked = read_stop(record.run_dir)
         if asked is None and record.stop is not None:
             self.backend(record).stop(record.run_dir)  # it was asked before there was a shim to hear it
@@ -344,7 +354,32 @@ class RunMonitor:
             return False
 
     async def _take_news(self, record: Record, store: RunStore, *, final: bool) -> bool:
+        any_news = await self._drain(record, store, final=final)
+        derived = self._derived_of(record, store)
+        deadline = time.monotonic() + _LAST_LINES_S
+        while await derived.write(final=final):
+            any_news = await self._drain(record, store, final=final) or any_news
+            if not final or time.monotonic() > deadline:
+                return True
+        return (final and await self._drain(record, store, final=True)) or any_news
+
+    def _derived_of(self, record: Record, store: RunStore) -> Derived:
+        found = self._derived.get(record.id)
+        if found is None:
+            is_local = record.spec.get("backend", LOCAL) == LOCAL and record.kind == "training"
+            found = self._derived[record.id] = Derived(record, store, reads_log=is_local)
+        return found
+
+    def add_rule(self, record: Record, rule: Rule) -> None:
+        """Hold a rule against a run's points, those there are and those to come."""
+        self._derived_of(record, self.stores.get(record.id)).add(rule)
+        self._wake[record.id].set()
+        self._changed(record)
+
+    async def _drain(self, record: Record, store: RunStore, *, final: bool) -> bool:
+        """Take in what is written; tell whether there was anything."""
         any_news = False
+        derived = self._derived_of(record, store)
         while (batch := store.ingest(final=final)) is not None:
             any_news = True
             for mark in batch.marks:
@@ -357,6 +392,9 @@ class RunMonitor:
                 record.reported_at = time.time()
             if batch.log is not None:
                 self._webhooks.notify(record.id, "logs")
+            derived.take(batch)
+            if any(mark.get("kind") == "alert" for mark in batch.marks):
+                self._webhooks.notify(record.id, "alert")
             self._pubsub.publish(record.id, batch)
             await asyncio.sleep(0)
         if any_news:
@@ -387,7 +425,9 @@ class RunMonitor:
         self._let_go(record)
 
     async def _keep_end(self, training: Training, record: Record) -> None:
-        """Keep how a run ended: in its directory, then in the catalog."""
+        """Keep how a run ended: in its directory, then in the catalog; what it left half written goes."""
+        for directory in (record.run_dir, record.run_dir / checkpoint.DIRECTORY):
+            await asyncio.to_thread(remove_unfinished, directory)
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
         )
@@ -397,6 +437,8 @@ class RunMonitor:
         """Hold a run no longer, and tell everybody that it is over."""
         del self.records[record.id]
         del self._wake[record.id]
+        if (derived := self._derived.pop(record.id, None)) is not None:
+            derived.close()
         self._unreadable.discard(record.id)
         self._followers.pop(record.id, None)
         self._pubsub.notify(record.id, ended=True)

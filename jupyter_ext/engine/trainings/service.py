@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.disk import describe, is_disk
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
@@ -34,6 +35,7 @@ from jupyter_ext.engine.trainings.launch_request import (
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import plan_resumption
 from jupyter_ext.engine.trainings.resumed_curve import Link
+from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
@@ -79,6 +81,24 @@ class TrainingService:
 
     async def open(self) -> None:
         """Adopt what runs, and end what ended while no engine was there."""
+        try:
+            running = await self._read_in()
+        except OSError as error:
+            if not is_disk(error):
+                raise
+            await self._catalog.move_to_memory(describe(error))
+            running = await self._read_in()
+        for record in running:
+            self._adopt(record)
+        await self._webhooks.open(self._is_over)
+        await self._monitor.open(self._runs_dir)
+
+    async def _read_in(self) -> list[Record]:
+        """Bring the catalog up to date with the directories, and return what still runs for all it says.
+
+        Raises:
+            OSError: The catalog's disk takes nothing more.
+        """
         known = await self._catalog.training_ids()
         for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir):
             if run_dir.name not in known:
@@ -87,17 +107,17 @@ class TrainingService:
             for version_id in self._versions.all_ids():
                 if (version := self._versions.find(version_id)) is not None:
                     await self._register(version)
-        await self._catalog.mark_rebuilt()
+            await self._catalog.mark_rebuilt()
+        running = []
         for status in ("starting", "processing"):
             for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
                 run_dir = self._runs_dir / row["id"]
                 spec = await asyncio.to_thread(read_spec, run_dir)
                 if spec is not None:
-                    self._adopt(Record(TrainingId(row["id"]), run_dir, spec))
+                    running.append(Record(TrainingId(row["id"]), run_dir, spec))
                 else:
                     await self._end_lost(row, run_dir)
-        await self._webhooks.open(self._is_over)
-        await self._monitor.open(self._runs_dir)
+        return running
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
@@ -268,6 +288,23 @@ class TrainingService:
             return await self.get(training_id)
         await self._monitor.stop(record)
         return await self.get(training_id)
+
+    async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
+        """Hold a rule against a running training's points.
+
+        Raises:
+            Problem: There is no such training, it is over, or the rule is none.
+        """
+        record = self._records.get(training_id)
+        if record is None:
+            training = await self.get(training_id)
+            raise Problem(
+                409,
+                "Not running",
+                f"Training {training_id} is `{training.status}`; a rule is for one that runs.",
+            )
+        self._monitor.add_rule(record, new_rule(body, len(record.rules)))
+        return record.resource()
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Return a training once it is over, or as it is after that many seconds."""

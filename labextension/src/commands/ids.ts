@@ -7,6 +7,16 @@ export const CommandIDs = {
   open: 'jupyter-ext:open',
   /** Put a cell into the current notebook, or a new one: `{source, cell_type}`. */
   insertCell: 'jupyter-ext:insert-cell',
+  /** Show the form for the active cell. */
+  trainCell: 'jupyter-ext:train-cell',
+  /** Launch a debug session of the active cell's code. */
+  debugCell: 'jupyter-ext:debug-cell',
+  /** Show the form for a Python file or the folder of a Cog project: `{path}`, else what is selected. */
+  trainPath: 'jupyter-ext:train-path',
+  /** Launch a debug session of a Python file: `{path}`, else what is selected. */
+  debugPath: 'jupyter-ext:debug-path',
+  /** Put a file or folder with weights on the list of models: `{path}`, else what is selected. */
+  addModel: 'jupyter-ext:add-model',
   /** Start the engine. */
   startEngine: 'jupyter-ext:start-engine',
 } as const;

@@ -2,6 +2,7 @@
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { CommandIDs } from '../commands/ids';
 import { IEngine } from '../tokens';
 import { Tab } from './tab';
@@ -31,13 +32,15 @@ export const tabsPlugin: JupyterFrontEndPlugin<void> = {
               description: 'Of what; several ids of trainings with commas between them.',
             },
             name: { type: 'string', description: 'What to call the tab.' },
+            ref: { type: 'string', description: 'Id of the tab that it goes beside.' },
+            mode: { type: 'string', description: 'Where beside it, such as split-right.' },
           },
         },
       },
       execute: async args => {
         const target = targetOf(args);
         if (target) {
-          await open(app, engine, tracker, target);
+          await open(app, engine, tracker, target, args);
         }
       },
     });
@@ -56,7 +59,8 @@ async function open(
   app: JupyterFrontEnd,
   engine: IEngine,
   tracker: WidgetTracker<MainAreaWidget<Tab>>,
-  target: Target
+  target: Target,
+  { ref, mode }: Readonly<Record<string, unknown>>
 ): Promise<void> {
   const key = keyOf(target);
   const shown = tracker.find(({ content }) => keyOf(content.target) === key);
@@ -66,7 +70,8 @@ async function open(
   }
   const widget = new MainAreaWidget({ content: new Tab(target, engine) });
   widget.id = `jupyter-ext-${key.replace(/[^A-Za-z0-9_-]/g, '_')}`;
-  app.shell.add(widget, 'main');
+  const place = typeof ref === 'string' ? { ref, mode: mode as DocumentRegistry.IOpenOptions['mode'] } : {};
+  app.shell.add(widget, 'main', place);
   await tracker.add(widget);
   app.shell.activateById(widget.id);
 }

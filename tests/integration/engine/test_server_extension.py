@@ -448,7 +448,7 @@ async def test_no_route_answers_strangers_the_forbidden_or_forgers(tmp_path: Pat
 
     async with running_server(tmp_path, engine) as server:
         wanted = own_requests(server)
-        assert len(wanted) == 16
+        assert len(wanted) == 17
         async with server.client(token=False) as stranger, logged_in(server) as page:
             for method, path, is_socket in wanted:
                 assert await status_of(stranger, method, path, is_socket) == 403, (method, path)

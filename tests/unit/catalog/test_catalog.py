@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import pytest_asyncio
 
 from jupyter_ext.engine.catalog.catalog import MIGRATIONS, Catalog
 from jupyter_ext.engine.catalog.database import Database, DatabaseInUse, DatabaseTooNew
+from jupyter_ext.engine.common import health
 from jupyter_ext.engine.common.paging import Cursor
 
 
@@ -225,3 +227,34 @@ async def test_closing_leaves_no_thread_or_descriptor(tmp_path: Path) -> None:
     await put(catalog, range(2))
     await catalog.close()
     assert (threading.active_count(), len(os.listdir("/proc/self/fd"))) == (threads, descriptors)
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO])
+async def test_a_disk_that_takes_nothing_leaves_a_catalog_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(self: Database) -> None:
+        raise OSError(code, os.strerror(code), str(tmp_path / "catalog.sqlite.lock"))
+
+    monkeypatch.setattr(Database, "_lock", refuse)
+    monkeypatch.setattr(health, "_lines", {})
+    catalog = Catalog(tmp_path / "catalog.sqlite")
+    await catalog.open()
+    assert catalog.needs_rebuild
+    assert os.strerror(code) in "".join(health.lines())
+    await put(catalog, range(2))
+    assert not await catalog.is_empty()
+    await catalog.close()
+
+
+async def test_a_catalog_whose_disk_fills_up_while_it_is_read_in_begins_anew_in_memory(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_lines", {})
+    await put(catalog, range(2))
+    for _ in range(2):  # a second refusal changes nothing
+        await catalog.move_to_memory("full")
+        assert catalog.needs_rebuild
+        assert await catalog.is_empty()
+        await put(catalog, range(3))
+        assert len(await catalog.training_ids()) == 3

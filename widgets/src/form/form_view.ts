@@ -42,7 +42,11 @@ class FormView {
   readonly #options: FormOptions;
   readonly #client: FormClient;
   readonly #root: HTMLElement;
-  readonly #name = element('span', { class: 'jx-name', attrs: { role: 'heading', 'aria-level': '2' } });
+  readonly #name = element('input', {
+    class: 'jx-form-name',
+    title: 'What the training is called',
+    attrs: { type: 'text', 'aria-label': 'Name of the training', spellcheck: 'false', autocomplete: 'off' },
+  });
   readonly #notices = element('div', { class: 'jx-messages' });
   readonly #rows = element('div', { class: 'jx-form-rows' });
   readonly #general = element('div', { class: 'jx-bad jx-form-general', attrs: { role: 'alert' } });
@@ -91,6 +95,7 @@ class FormView {
       this.#general,
       this.#end
     );
+    this.#name.addEventListener('input', () => this.#later(), { signal });
     this.#root.addEventListener('submit', event => {
       event.preventDefault();
       void this.#launch();
@@ -107,6 +112,7 @@ class FormView {
   /** Ask for the fields, and draw them. */
   open(): void {
     setHidden(this.#end, true);
+    setHidden(this.#name, true);
     this.#rows.replaceChildren(element('div', { class: 'jx-form-wait', text: 'Reading the inputs…' }));
     void this.#client.form(this.#options.source, {}).then(
       form => this.#options.signal.aborted || this.#draw(form),
@@ -124,7 +130,8 @@ class FormView {
   #draw(form: LaunchForm): void {
     const { files, signal } = this.#options;
     this.#form = form;
-    setText(this.#name, form.name);
+    this.#name.value = form.name;
+    setHidden(this.#name, false);
     this.#controls = form.fields.map(field => makeControl(field, files, signal));
     this.#rows.replaceChildren(...this.#controls.map((control, i) => this.#row(control, i)));
     if (this.#controls.length === 0) {
@@ -133,7 +140,7 @@ class FormView {
     this.#drawNotices(form);
     setHidden(this.#end, false);
     this.#judge(form);
-    (this.#controls[0]?.main ?? this.#start).focus();
+    (this.#controls[0]?.main ?? this.#start).focus({ preventScroll: true });
   }
 
   #row(control: Control, index: number): HTMLElement {
@@ -146,9 +153,7 @@ class FormView {
     this.#errors.set(field.name, error);
     const label = element('label', { text: field.name, title: field.tooltip, attrs: { for: main.id } });
     if (field.required) {
-      label.append(
-        element('span', { class: 'jx-form-required', text: ' *', attrs: { 'aria-hidden': 'true' } })
-      );
+      label.classList.add('jx-form-required');
       main.setAttribute('aria-required', 'true');
     }
     const touched = () => {
@@ -198,6 +203,11 @@ class FormView {
     return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
   }
 
+  #source(): LaunchSource {
+    const name = this.#name.value.trim();
+    return name === '' ? this.#options.source : { ...this.#options.source, name };
+  }
+
   #later(): void {
     clearTimeout(this.#waiting);
     this.#waiting = setTimeout(() => void this.#check(), TYPING_MS);
@@ -208,7 +218,7 @@ class FormView {
     clearTimeout(this.#waiting);
     const asked = ++this.#asked;
     try {
-      const form = await this.#client.form(this.#options.source, this.#holds());
+      const form = await this.#client.form(this.#source(), this.#holds());
       if (asked !== this.#asked || this.#options.signal.aborted) {
         return null;
       }
@@ -254,8 +264,8 @@ class FormView {
         return;
       }
       const input = { ...form.values, ...this.#secrets() };
-      const { source, place, started } = this.#options;
-      started(await this.#client.train(source, input, form, place(form.cwd)));
+      const { place, started } = this.#options;
+      started(await this.#client.train(this.#source(), input, form, place(form.cwd)));
     } catch (error) {
       setText(this.#general, messageOf(error));
     } finally {

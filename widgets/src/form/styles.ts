@@ -14,16 +14,32 @@ const CSS = css`
   .jx-form-head {
     display: flex;
     align-items: baseline;
-    gap: 6px;
-    padding-bottom: 10px;
+    gap: 2px;
+    padding-bottom: 8px;
     margin-bottom: 12px;
     border-bottom: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
   }
   .jx-form-verb,
-  .jx-form .jx-name {
-    font-size: 16px;
-    font-weight: 600;
-    min-width: 0;
+  .jx-panel .jx-form-name {
+    font: 600 16px var(--jx-font);
+  }
+  .jx-panel .jx-form-name {
+    field-sizing: content;
+    min-width: 40px;
+    max-width: 60%;
+    padding: 2px 6px;
+    border: 1px solid transparent;
+    border-radius: 4px;
+    background: transparent;
+    color: var(--jx-text);
+  }
+  .jx-panel .jx-form-name:hover {
+    border-color: var(--jx-border);
+  }
+  .jx-panel .jx-form-name:focus {
+    border-color: var(--jx-accent);
+    background: var(--jx-surface);
+    outline: none;
   }
   .jx-form-origin {
     margin-left: 8px;
@@ -52,7 +68,8 @@ const CSS = css`
     overflow-wrap: anywhere;
     color: var(--jx-text);
   }
-  .jx-form-required {
+  .jx-form-required::after {
+    content: ' *' / '';
     color: var(--jx-error);
   }
   .jx-form-control {

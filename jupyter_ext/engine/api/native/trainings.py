@@ -60,6 +60,7 @@ class NativeAPI:
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
             Route("/native/trainings/{id}/metrics", self.metrics, methods=["GET"]),
+            Route("/native/trainings/{id}/rules", self.add_rule, methods=["POST"]),
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
             Route("/native/trainings/{id}/weights", self.weights, methods=["POST"]),
             Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
@@ -147,6 +148,11 @@ class NativeAPI:
         body = await json_object(request) if await request.body() else {}
         asker = origin_of(body)
         training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
+        return answer(self._serializer.training(training, base_url(request)), 201)
+
+    async def add_rule(self, request: Request) -> Response:
+        """Hold a rule against a running training's points: 201."""
+        training = await self._trainings.add_rule(request.path_params["id"], await json_object(request))
         return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def stacks(self, request: Request) -> Response:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.engine.common.archives import check_size, reading_archive
 from jupyter_ext.engine.processes.shim_process import ShimProcess, signal_name
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import run_files
@@ -158,10 +159,10 @@ def digest(code: bytes | None) -> str | None:
 
 
 def _unpack(code: bytes, directory: Path) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(code)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > 2 * MAX_CODE_BYTES:
-                raise InvalidInput("The factory's code is larger than it says.")
-            archive.extractall(directory)  # zipfile keeps members inside of the directory
-    except zipfile.BadZipFile:
-        raise InvalidInput("factory is no bundle of code.") from None
+    with reading_archive(_bad_code), zipfile.ZipFile(io.BytesIO(code)) as archive:
+        check_size(archive, 2 * MAX_CODE_BYTES, _bad_code)
+        archive.extractall(directory)  # zipfile keeps members inside of the directory
+
+
+def _bad_code(reason: str) -> InvalidInput:
+    return InvalidInput(f"factory is no bundle of code: {reason}.")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.services.replicate.clock import parse_time
-from jupyter_ext.engine.services.replicate.log_metrics import read_line
 from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.protocol.log_metrics import read_line
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
 STATUSES = frozenset({"starting", "processing", "succeeded", "failed", "canceled", "aborted"})

@@ -32,7 +32,7 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
-from jupyter_ext.engine.common.archives import reading_archive
+from jupyter_ext.engine.common.archives import check_size, reading_archive
 from jupyter_ext.engine.trainings.artifacts.large_files import collect, has_large, link_large
 from jupyter_ext.engine.trainings.delivery.signed_links import OWNER
 from jupyter_ext.ids import VersionId, is_version_id
@@ -356,12 +356,11 @@ def _predictor_of(
 
 def _unpack(bundle: bytes, target: Path) -> None:
     with reading_archive(_bad_bundle), zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        check_size(archive, MAX_BUNDLE_BYTES, _bad_bundle)
         for member in archive.infolist():
             name = member.filename
             if not _MEMBERS.fullmatch(name) and not _FOLDER_MEMBER.fullmatch(name):
                 raise _bad_bundle(f"{name!r} does not belong into it")
-            if member.file_size > MAX_BUNDLE_BYTES:
-                raise _bad_bundle(f"{name!r} is larger than 2 GiB")
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(member) as source, open(path, "wb") as copy:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVENTS = ("start", "output", "logs", "completed")
+EVENTS = ("start", "output", "logs", "completed", "alert")
 THROTTLE_S = 0.5
 RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Before each further attempt at the terminal message: the last one begins about a minute after the end."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_ext.engine.services.replicate.log_metrics import read_line
+from jupyter_ext.protocol.log_metrics import read_line
 
 
 @pytest.mark.parametrize(
     ("line", "metrics", "step"),
     [
         ("step=10 loss=0.25 acc=9.1e-1", {"loss": 0.25, "acc": 0.91}, 10),
-        ("Epoch 3 train/loss: 0.5, lr: 1e-3", {"train/loss": 0.5, "lr": 1e-3}, None),
+        ("Epoch 3 train/loss: 0.5, lr: 1e-3", {"train/loss": 0.5, "lr": 1e-3}, 3),
         ('{"loss": 1.5, "epoch": 2, "ok": true, "name": "x"}', {"loss": 1.5, "epoch": 2}, None),
         (
             "{'loss': 0.7, 'grad_norm': 2.5, 'epoch': 0.1}",
