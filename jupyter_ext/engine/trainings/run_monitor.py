@@ -30,7 +30,7 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.monitoring.derived import Derived
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
+from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
@@ -116,12 +116,9 @@ class RunMonitor:
         """Runs whose news cannot be read any further."""
 
     async def open(self, runs_dir: Path) -> None:
-        """Begin what is done once a second, and seal what an engine before this one left unsealed."""
-        self._housekeeping = asyncio.create_task(
-            PeriodicTasks(self.records, self.stores, self._sealer).run(), name="housekeeping"
-        )
-        for run_dir in await asyncio.to_thread(unsealed, runs_dir, set(self.records)):
-            self._sealer.seal(run_dir, final=True)
+        """Begin what is done beside everything else: see `PeriodicTasks`."""
+        tasks = PeriodicTasks(runs_dir, self.records, self.stores, self._sealer)
+        self._housekeeping = asyncio.create_task(tasks.run(), name="housekeeping")
 
     async def close(self) -> None:
         """Stop following; every run goes on."""
