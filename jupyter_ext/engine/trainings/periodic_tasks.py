@@ -18,6 +18,7 @@ from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.monitoring.system_metrics import INTERVAL_S, SystemSampler
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.store_cache import StoreCache
+from jupyter_ext.ipc import processes
 from jupyter_ext.ipc.journal_format import parse_journal_name
 from jupyter_ext.ipc.run_files import read_start
 
@@ -100,7 +101,8 @@ def _has_rotated(run_dir: Path) -> bool:
 
 def _sample_and_sync(samplers: list[SystemSampler], gpus: Gpus, stores: list[RunStore]) -> None:
     used = gpus.use() if samplers else None
+    children = processes.children_of_all() if samplers else {}
     for sampler in samplers:
-        sampler.sample(used)
+        sampler.sample(used, children)
     for store in stores:
         store.sync()
