@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from benchmarks.support.lab import IDLE, CDPSession, Lab, PanelPage, page, task_s, until
+from benchmarks.support.lab import DRAWN, IDLE, CDPSession, Lab, PanelPage, page, task_s, until
 from benchmarks.support.own_engine import own_engine
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
 
@@ -67,22 +67,22 @@ for _ in range({UPDATES}):
     time.sleep(0.5)
 print("updated")"""
 
-COUNT = """(plot, seconds) => new Promise(resolve => {
-    const draws = [], late = [], gaps = [];
-    plot.on('plotly_afterplot', () => {
-        draws.push(performance.now());
-        late.push(Date.now() - 1000 * plot.data[0].y.at(-1));
-    });
-    const began = performance.now();
-    let last = began;
+COUNT = """(node, seconds) => new Promise(resolve => {
+    const plot = node.jupyterExtPlot, late = [], gaps = [];
+    const began = performance.now(), before = plot.draws;
+    let last = began, drawn = before;
     const frame = now => {
         gaps.push(now - last);
         last = now;
+        if (plot.draws !== drawn) {
+            drawn = plot.draws;
+            const {y} = plot.model.lines[0].curve;
+            late.push(Date.now() - 1000 * y[y.length - 1]);
+        }
         if (now - began < 1000 * seconds) {
             requestAnimationFrame(frame);
         } else {
-            plot.removeAllListeners('plotly_afterplot');
-            resolve({frames: gaps.length / (now - began) * 1000, worst: Math.max(...gaps.slice(2)), draws: draws.length, late});
+            resolve({frames: gaps.length / (now - began) * 1000, worst: Math.max(...gaps.slice(2)), draws: drawn - before, late});
         }
     };
     requestAnimationFrame(frame);
@@ -211,7 +211,7 @@ def measure(lab: Lab) -> Iterator[Row]:
         plain = lab.evaluate(RUN_UNTIL, [index - 1, ".jp-OutputArea-output pre"])
         printed.append(plain)
         wire.reset()
-        took = lab.evaluate(RUN_UNTIL, [index, ".jx-plot .trace path"])
+        took = lab.evaluate(RUN_UNTIL, [index, DRAWN])
         sent = (wire.other_bytes + sum(wire.stream_frames)) / 1000
         yield Row(which, took, "ms", "print() shown", plain, at_most(10))
         yield Row(f"{which}, over WebSockets", sent, "kB", goal=at_most(20, "kB"))

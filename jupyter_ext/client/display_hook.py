@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-Kind = Literal["training", "trainings", "models", "session", "debug_training"]
+Kind = Literal["training", "trainings", "compare", "models", "session", "debug_training"]
 
 renderer: Callable[[Kind, Any], None] | None = None
 """Displays a handle or a list of the given kind as a live view."""

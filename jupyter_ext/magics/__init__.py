@@ -43,10 +43,15 @@ def unregister(ipython: Any) -> None:
 def render(kind: display_hook.Kind, handle: Any) -> None:
     """Display a handle as a live view; what that takes is imported on first use."""
     match kind:
-        case "training" | "trainings":
+        case "training" | "trainings" | "compare":
             from jupyter_ext.magics import display
 
-            display.show(handle) if kind == "training" else display.show_table(handle)
+            if kind == "training":
+                display.show(handle)
+            elif kind == "trainings":
+                display.show_table(handle)
+            else:
+                display.show_comparison(handle)
         case "models":
             from jupyter_ext.magics import model_display
 

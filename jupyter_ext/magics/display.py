@@ -15,6 +15,7 @@ from IPython.display import DisplayHandle, display
 
 from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext.client.requests.background_loop import loop_thread
+from jupyter_ext.client.trainings.comparison import Comparison
 from jupyter_ext.client.trainings.handle import MIME_TYPE, Training, mime_content
 from jupyter_ext.client.trainings.listing import TrainingList, duration_s, format_duration, format_number
 from jupyter_ext.client.trainings.snapshot_svg import draw
@@ -120,6 +121,11 @@ def show_table(runs: TrainingList) -> None:
         display(still, raw=True)
     else:
         show_view("trainings", runs.table, still)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Display the live chart of several trainings."""
+    show_view("compare", comparison.content, {"text/plain": repr(comparison)})
 
 
 def show_in(slot: DisplayHandle, run: Training) -> concurrent.futures.Future[None]:

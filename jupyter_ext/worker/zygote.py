@@ -23,9 +23,9 @@ import socket
 import sys
 import time
 import weakref
-from typing import Any
 
 from jupyter_ext.ipc import processes
+from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, ZygoteState
 from jupyter_ext.worker import shim
 
 SELF_TEST_TIMEOUT_S = 10.0
@@ -135,10 +135,10 @@ class _Requests:
             self._tested_with = len(sys.modules)
         return detail
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, message: ZygoteState | ForkAnswer) -> None:
         self._channel.sendall(json.dumps(message).encode() + b"\n")
 
-    def _fork(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _fork(self, request: ForkRequest) -> ForkAnswer:
         threads = processes.num_threads()
         if threads > _MAX_THREADS:
             error = f"the zygote has {threads} threads, forking is not safe"

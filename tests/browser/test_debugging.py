@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from integration_tools import until
+from panel_page import DRAWN
 from playwright.sync_api import Locator, expect
 
 NET = """\
@@ -110,7 +111,7 @@ def test_a_model_is_debugged_from_its_cell_to_the_end_of_its_session(lab, engine
     notebook.run("busy", wait=False)
     until(lambda: lab.kernel_status() == "busy", "the kernel's long cell")
     notebook.view("train", TRAINING)
-    expect(training.locator(".jx-plot .main-svg").first).to_be_visible()
+    expect(training.locator(DRAWN).first).to_be_visible()
     lab.screenshot("debug-call-train", training)
     expect(training.locator(".jx-chip")).to_have_text("completed", timeout=60_000)
     assert lab.kernel_status() == "busy"
@@ -144,7 +145,7 @@ def test_a_model_is_debugged_from_its_cell_to_the_end_of_its_session(lab, engine
 
     notebook.run("long")
     long = notebook.view("long", TRAINING)
-    expect(long.locator(".jx-plot .main-svg").first).to_be_visible()
+    expect(long.locator(DRAWN).first).to_be_visible()
     lab.save()
     lab.reload()
     _goes_on(notebook, "after the page was reloaded")
@@ -169,7 +170,7 @@ def test_a_model_is_debugged_from_its_cell_to_the_end_of_its_session(lab, engine
     expect(ended.locator(".jx-title .jx-chip")).to_have_text("ended")
     long = notebook.view("long", TRAINING)
     expect(long.locator(".jx-messages")).to_contain_text("what it had logged is kept")
-    expect(long.locator(".jx-plot .main-svg").first).to_be_visible()
+    expect(long.locator(DRAWN).first).to_be_visible()
     lab.screenshot("debugging-ended-training", long)
 
 
@@ -180,7 +181,7 @@ def _goes_on(notebook: Notebook, when: str) -> None:
     elapsed = view.locator(".jx-session-line .jx-session-dim")
     shown = elapsed.inner_text()
     expect(elapsed).not_to_have_text(shown)
-    expect(view.locator(".jx-plot .main-svg").first).to_be_visible()
+    expect(view.locator(DRAWN).first).to_be_visible()
     session = notebook.view("mended")
     expect(session.locator(".jx-title .jx-chip")).to_have_text(re.compile(r"^train · \d"))
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from integration_tools import until
-from panel_page import PanelPage
+from panel_page import READ_CURVES, PanelPage
 from playwright.sync_api import Locator, expect
 
 CELL = """\
@@ -126,7 +126,7 @@ def test_from_the_form_to_the_table(page_of_own, lab_server, engine) -> None:
         row_of(table, one).get_by_role("checkbox").check()
     table.get_by_role("button", name="Compare").click()
     compare = table.locator(".jx-compare")
-    until(lambda: compare.locator(".jx-plot .trace.scatter path").count() >= 4, "curves of both")
+    until(lambda: len(compare.evaluate(READ_CURVES)) >= 4, "curves of both")
     expect(compare.get_by_role("table", name="Inputs that differ")).to_contain_text("lr")
     lab.screenshot("flow-table-light", lab.cell(2))
     lab.set_theme("JupyterLab Dark")

@@ -14,12 +14,9 @@ def train():
     for step in range({POINTS}):
         log(loss=50.0 if step == {SPIKE_AT} else 1 / (1 + step / 1000) + (step % 7) / 100, step=step)"""
 
-DRAG = """([from, to]) => {
-    const plot = document.querySelector('.jx-plot');
-    const {xaxis, yaxis} = plot._fullLayout;
-    const {left, top} = plot.getBoundingClientRect();
-    const y = top + yaxis._offset + yaxis._length / 2;
-    return [from, to].map(step => [left + xaxis._offset + xaxis.l2p(step), y]);
+DRAG = """ends => {
+    const plot = document.querySelector('.jx-plot').jupyterExtPlot;
+    return ends.map(step => plot.pagePosition(step));
 }"""
 
 
@@ -35,7 +32,7 @@ def drag(lab, from_step: float, to_step: float) -> None:
 
 def seen(panel) -> list[float]:
     """Give the drawn steps within what is seen of the plot."""
-    low, high = panel.root.evaluate("root => root.querySelector('.jx-plot')._fullLayout.xaxis.range")
+    low, high = panel.root.evaluate("root => root.querySelector('.jx-plot').jupyterExtPlot.xRange")
     return [step for step in panel.curves()["loss/loss"].x if low <= step <= high]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from integration_tools import until
+from panel_page import DRAWN
 from playwright.sync_api import expect
 from session_tools import SessionUnderTest, launch
 
@@ -92,7 +93,7 @@ def test_a_session_is_looked_at_while_it_trains_and_where_it_stopped(lab, lab_se
     session.call("train", {"x": x, "y": y, "steps": 4000, "pause": 0.01})
     expect(chip).to_contain_text("train")
     training = view.locator(".jx-session-item").filter(has=lab.page.get_by_role("button", name="Cancel"))
-    expect(training.locator(".jx-plot .main-svg").first).to_be_visible()
+    expect(training.locator(DRAWN).first).to_be_visible()
     view.get_by_role("button", name="Parameters").click()
     row = view.locator(".jx-parameter").filter(has_text="first.weight")
     expect(row.locator(".jx-spark").first).to_be_visible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from integration_tools import until
+from panel_page import DRAWN
 from playwright.sync_api import Locator, expect
 
 SEVERAL = """\
@@ -65,14 +66,13 @@ def test_a_table_is_live_and_acts(lab, lab_server, engine) -> None:
         row_of(table, name).get_by_role("checkbox").check()
     table.get_by_role("button", name="Compare").click()
     compare = table.locator(".jx-compare")
-    expect(compare.locator(".jx-plot .trace.scatter path").first).to_be_attached()
+    expect(compare.locator(DRAWN).first).to_be_attached()
     expect(compare.get_by_role("table", name="Inputs that differ")).to_contain_text("lr")
     lab.screenshot("table-light", lab.cell(2))
     lab.set_theme("JupyterLab Dark")
     try:
         search.fill("")
         expect(row_of(table, "slow")).to_be_visible()
-        lab.page.wait_for_function("() => document.querySelectorAll('.jx-runs .jx-plot .xtick').length > 0")
         lab.screenshot("table-dark", lab.cell(2))
     finally:
         lab.set_theme("JupyterLab Light")

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = ("jupyter_ext", "widgets", "labextension", "docs", "tests", "benchmarks", "notebooks", ".ci")
 SUFFIXES = ("", ".py", ".ts", ".md")
-GENERATED = {"node_modules", "__pycache__", "static", "lib", "screenshots", "results"}
+GENERATED = {"node_modules", "__pycache__", "static", "schemas", "lib", "screenshots", "results"}
 
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")

@@ -21,14 +21,9 @@ DEADLINE_S = 60.0
 AFTER_GATE = 50
 """Steps of a `steady` training after its gate."""
 
-READ_CURVES = """root => {
-    const plot = root.querySelector('.jx-plot');
-    const titles = [...root.querySelectorAll('.jx-legend-title')].map(title => title.textContent);
-    return (plot?.data ?? []).map(trace => ({
-        group: titles[trace.yaxis === 'y' ? 0 : Number(trace.yaxis.slice(1)) - 1],
-        name: trace.name, mode: trace.mode, x: [...trace.x], y: [...trace.y],
-    }));
-}"""
+READ_CURVES = "root => [...root.querySelectorAll('.jx-plot')].flatMap(node => node.jupyterExtPlot.curves())"
+DRAWN = ".jx-plot[data-lines]"
+"""A plot whose curves are painted; `data-lines` says how many."""
 
 WATCH_CONNECTION = """root => {
     window.connectionTexts = [];
@@ -59,7 +54,7 @@ class PanelPage:
 
     def wait_drawn(self) -> None:
         """Wait until curves are drawn."""
-        expect(self.part(".jx-plot .trace.scatter path").first).to_be_attached(timeout=DEADLINE_S * 1000)
+        expect(self.part(DRAWN).first).to_be_attached(timeout=DEADLINE_S * 1000)
 
     def wait_status(self, text: str, timeout_s: float = DEADLINE_S) -> None:
         """Wait for a status."""

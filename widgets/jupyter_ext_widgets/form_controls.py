@@ -23,6 +23,13 @@ LABEL_WIDTH = "150px"
 INDENT = "158px"
 """Where the boxes begin: the label and its margin."""
 MUTED = "color: var(--jp-ui-font-color2, #616161)"
+CHECKBOX_CLASS = "jx-checkbox"
+STYLES = f"""<style>
+.{CHECKBOX_CLASS} label {{ display: flex; align-items: center; padding: 0; }}
+.{CHECKBOX_CLASS} label span {{ order: -1; flex: none; width: {LABEL_WIDTH}; margin-right: 8px; text-align: right; }}
+.{CHECKBOX_CLASS} label input {{ margin: 0; }}
+</style>"""
+"""ipywidgets writes a checkbox's name behind it; here it stands before it, under the names of the other rows."""
 _CONTROL_WIDTH = "360px"
 _MAX_PATHS = 50
 _MAX_ROWS = 6
@@ -54,7 +61,9 @@ def make_control(item: FormField) -> Any:
             default = tuple(item.default or ()) if item.has_default else ()
             return ipywidgets.SelectMultiple(options=item.choices, value=default, rows=rows, **common)
         case "checkbox":
-            return ipywidgets.Checkbox(value=item.default, indent=True, **common)
+            made = ipywidgets.Checkbox(value=item.default, indent=False, **common)
+            made.add_class(CHECKBOX_CLASS)
+            return made
         case "secret":
             return SecretBox(item.name, item.placeholder, item.tooltip)
         case "path" | "paths":

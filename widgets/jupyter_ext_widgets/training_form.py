@@ -18,6 +18,7 @@ from jupyter_ext_widgets.form_controls import (
     INDENT,
     MUTED,
     NO_VALUE,
+    STYLES,
     Upload,
     make_control,
     read,
@@ -68,7 +69,7 @@ class TrainingForm:
         )
         self._button.on_click(lambda _: self.launch())
         rows = [self._row(item) for item in self._fields]
-        heading = ipywidgets.HTML(f"<b>{html.escape(title)}</b>")
+        heading = ipywidgets.HTML(f"{STYLES}<b>{html.escape(title)}</b>")
         bottom = ipywidgets.HBox(
             [self._button, self._line],
             layout={"align_items": "center", "grid_gap": "12px", "margin": "6px 0"},

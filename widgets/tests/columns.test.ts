@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  columnsOf,
-  defaultMetric,
-  differingInputs,
-  edgeOf,
-  isLowerBetter,
-  metricKeys,
-} from '../src/runs/columns';
+import { isLowerBetter } from '../src/plot/directions';
+import { columnsOf, defaultMetric, differingInputs, edgeOf, metricKeys } from '../src/runs/columns';
 import type { Training } from '../src/wire';
 
 const run = (input: Record<string, unknown>, last: Record<string, number> = {}): Training =>

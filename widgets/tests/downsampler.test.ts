@@ -84,7 +84,7 @@ test('an empty series and a single point can be drawn', () => {
 });
 
 test('the moving average is unbiased at its start and follows the curve', () => {
-  const { y } = filled(50, () => 3).smoothed('step', 0.9);
+  const { y } = filled(50, () => 3).smoothed('step', { kind: 'ema', weight: 0.9 });
   for (const value of y) {
     assert.ok(Math.abs(value - 3) < 1e-9);
   }

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Unpack
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.bundles.cog_project import capture_folder
@@ -23,6 +23,9 @@ from jupyter_ext.client.trainings.listing import TrainingList
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.addresses import shown
 from jupyter_ext.protocol.trainings import EngineInfo, Listening
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BACKENDS = ("local", "replicate", "a base URL")
 _PAGE = 500
@@ -226,6 +229,27 @@ class Trainings:
             offset += len(page)
         if not offset:
             yield from self.list()
+
+
+def runs(status: str | None = None, limit: int = 1000, **query: Unpack[ListQuery]) -> pd.DataFrame:
+    """Return trainings as one tidy DataFrame, newest first: what each is, `input.NAME`, `last.KEY` and `best.KEY`.
+
+    Args:
+        status: Only those in this state, or in one of several with commas between them.
+        limit: At most so many.
+        **query: See `trainings.list`.
+
+    Raises:
+        InvalidInput: There is no such order, or a number is none.
+    """
+    found, first = TrainingList(), query.get("offset", 0)
+    while len(found) < limit:
+        query["offset"] = first + len(found)
+        page = trainings.list(status, min(_PAGE, limit - len(found)), **query)
+        found.extend(page)
+        if not page:
+            break
+    return found.dataframe()
 
 
 class EngineController:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
+    from jupyter_ext.client.trainings.curves.smoothing import Smoothing
     from jupyter_ext.client.trainings.media import MediaList
 
 Ranks = Collection[int] | Literal["all"] | None
@@ -142,6 +144,17 @@ class Training:
             InvalidInput: An input is unknown, mistyped or out of range.
         """
         return Training(self._client, loop_thread().run(self._client.again(self.id, changes)))
+
+    def promote(self, destination: str) -> str:
+        """Make a version of a model of what it has returned; return it as `owner/name:version`.
+
+        Args:
+            destination: `owner/name` of the model, which is made where there is none.
+
+        Raises:
+            RequestRefused: It has not succeeded, or its files are gone.
+        """
+        return loop_thread().run(self._client.promote(self.id, destination))
 
     def delete(self) -> None:
         """Forget it and delete its files.
@@ -286,11 +299,53 @@ class Training:
         self._resource = loop_thread().run(self._client.add_rule(self.id, rule))
         return self
 
-    def figure(self, keys: list[str] | None = None, buckets: int = 1000) -> go.Figure:
-        """Draw its metrics as a plotly figure, at most `2 * buckets` real points a series."""
-        from jupyter_ext.client.trainings.figure import training_figure
+    def to_tensorboard(self, folder: str | os.PathLike[str]) -> Path:
+        """Write its metrics as an event file that TensorBoard reads; return the file.
 
-        return training_figure(self.name, self.columns(keys, buckets))
+        Args:
+            folder: Where; TensorBoard takes each folder as a run.
+        """
+        from jupyter_ext.client.imports.encoding import to_tensorboard
+
+        return to_tensorboard(self.columns(), Path(folder).expanduser(), self.id)
+
+    def figure(
+        self,
+        keys: list[str] | None = None,
+        buckets: int = 1000,
+        *,
+        x: str = "step",
+        log_x: bool = False,
+        log_y: bool = False,
+        smoothing: float = 0.0,
+        smoothing_kind: Smoothing = "ema",
+        ignore_outliers: bool = False,
+    ) -> go.Figure:
+        """Draw its metrics as a plotly figure, as the panel draws them.
+
+        Args:
+            keys: Only these metrics.
+            buckets: At most twice so many real points of each series.
+            x: `step`; `time`, seconds since the start; `clock`, the time of day; or a metric, such as `epoch`.
+            log_x: Draw x on a logarithmic axis.
+            log_y: Draw y on a logarithmic axis.
+            smoothing: Weight of the past per sample, from 0 (none) to below 1.
+            smoothing_kind: `ema` as TensorBoard does it, `gaussian`, or `mean`, a running mean.
+            ignore_outliers: Leave values far from most others out of the y axis.
+
+        Raises:
+            ValueError: An option is out of range, or x names a metric that was not logged.
+        """
+        from jupyter_ext.client.trainings.curves.figure import FigureOptions, curves_figure
+        from jupyter_ext.client.trainings.curves.grouping import plots_of
+        from jupyter_ext.client.trainings.curves.marks import marks_of, start_of
+
+        options = FigureOptions(x, log_x, log_y, smoothing, smoothing_kind, ignore_outliers)
+        wanted = None if keys is None or x in ("step", "time", "clock") else [*keys, x]
+        plots = plots_of(self.columns(wanted or keys, buckets))
+        training = self.resource
+        origins = {"": start_of(training)}
+        return curves_figure(self.name, plots, options, origins=origins, marks=marks_of(training))
 
     def follow(self, after_seq: int | None = 0) -> Iterator[Event]:
         """Yield what happens until it is over, also over a restart of the engine.

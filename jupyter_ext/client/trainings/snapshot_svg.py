@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape as escape_html
 
-from jupyter_ext.client.trainings.figure import Curve, plots_of
+from jupyter_ext.client.trainings.curves.grouping import Curve, plots_of
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
 from jupyter_ext.protocol.trainings import Training
 

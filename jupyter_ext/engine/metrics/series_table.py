@@ -80,9 +80,10 @@ class SeriesTable:
         axis: Axis,
         lo: float | None,
         hi: float | None,
+        checkpoints: Sequence[tuple[float, float]] = (),
     ) -> bytes:
-        """Encode series as columns; see `RunStore.columns`."""
-        header: dict[str, Any] = {"seq": seq, "series": []}
+        """Encode series as columns, and step and Unix seconds of checkpoints; see `RunStore.columns`."""
+        header: dict[str, Any] = {"seq": seq, "checkpoints": checkpoints, "series": []}
         arrays = []
         for series in self._series.values():
             if keys is not None and series.key not in keys:

@@ -69,9 +69,7 @@ def columns(lineage: Sequence[Link], query: Query) -> bytes:
     joined = [_join(name, items) for name, items in parts.items()]
     for item in joined:
         infos[item.key, item.rank]["n"] = len(item.values)
-    return encode_columns(
-        {"seq": head["seq"], "series": [infos[item.key, item.rank] for item in joined]}, joined
-    )
+    return encode_columns({**head, "series": [infos[item.key, item.rank] for item in joined]}, joined)
 
 
 def _first_steps(store: RunStore) -> dict[tuple[str, str], float]:

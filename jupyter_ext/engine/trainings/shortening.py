@@ -6,8 +6,8 @@ Rule: nothing is cut without being named in `cut`; the training by itself (`GET 
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.ipc.json_values import Limits, bounded
 from jupyter_ext.protocol.trainings import Training
 
@@ -24,13 +24,14 @@ def shortened(training: Training) -> Training:
     return training.model_copy(update={**values, "cut": [*training.cut, *cut]}) if cut else training
 
 
-def shorten(data: dict[str, Any]) -> dict[str, Any]:
+def shorten(data: JsonObject) -> JsonObject:
     """Return a training's JSON with its large values cut."""
     values, cut = _shorten({name: data.get(name) for name in _LARGE})
-    return {**data, **values, "cut": [*(data.get("cut") or []), *cut]}
+    before = data.get("cut")
+    return {**data, **values, "cut": [*(before if isinstance(before, list) else []), *cut]}
 
 
-def _shorten(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _shorten(values: JsonObject) -> tuple[JsonObject, list[str]]:
     kept, cut = {}, list[str]()
     for name, value in values.items():
         if _is_small(value):
@@ -41,14 +42,14 @@ def _shorten(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return kept, cut
 
 
-def _is_small(value: Any) -> bool:
+def _is_small(value: JsonValue) -> bool:
     """Tell at a glance that nothing of a value is to be cut."""
     if isinstance(value, dict):
         return len(value) <= _SMALL_ITEMS and all(map(_is_small_scalar, value.values()))
     return _is_small_scalar(value)
 
 
-def _is_small_scalar(value: Any) -> bool:
+def _is_small_scalar(value: JsonValue) -> bool:
     if isinstance(value, str):
         return len(value) <= _SMALL_CHARS
     return value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from jupyter_ext.client.trainings.figure import PALETTE, name_of, plots_of
+from jupyter_ext.client.trainings.curves.colours import PALETTE
+from jupyter_ext.client.trainings.curves.grouping import name_of, plots_of
 from jupyter_ext.client.trainings.snapshot_svg import draw
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
 from jupyter_ext.protocol.trainings import Training

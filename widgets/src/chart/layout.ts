@@ -1,72 +1,87 @@
-// Decides which plots there are, where they stand, and which colour each series has. Pure; knows no plotly.
+// Decides which plots there are, in which order, and which colour each series has. Pure; knows no page.
 
 import { NUM_COLORS } from '../core/theme';
+import { type Cell, COLUMN_GAP_PX, type Entry, ROW_GAP_PX } from '../plot/cell';
+import { type ChartOptions, PLOT_HEIGHTS_PX } from '../plot/options';
 import type { MetricSeries } from '../series/series_store';
 import { nameOf, orderGroups, preferredColor } from './grouping';
-
-/** A series and how it is shown. */
-export interface Entry {
-  /** Unique in the chart. */
-  id: string;
-  /** What it is: the split, and the rank where there are several. */
-  label: string;
-  /**
-   * What its plot's legend says; of compared runs the split only, as one legend names the runs of all plots.
-   */
-  short: string;
-  /** Index into the palette; grows past its end. */
-  color: number;
-  series: MetricSeries;
-}
-
-/** One plot: where it is, in pixels, and what it shows. */
-export interface Cell {
-  group: string;
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-  entries: Entry[];
-}
+import { runColors } from './run_colors';
 
 export interface ChartLayout {
   cells: Cell[];
-  /** Groups that were left out. */
+  /** Groups that there are. */
+  numGroups: number;
+  /** Groups that were left out though they fit the search. */
   omitted: number;
-  width: number;
+  columns: number;
+  /** Height of a plot with its title, in pixels. */
+  cellHeight: number;
+  /** Height of all plots. */
   height: number;
-  /** Equal for layouts whose legends are the same. */
-  signature: string;
+}
+
+/** What of a chart is asked for. */
+export interface PlanRequest {
+  width: number;
+  options: ChartOptions;
+  showAll: boolean;
+  /** Only groups with this text in their name or in one of their keys. */
+  search: string;
 }
 
 /** Plots shown before somebody asks for all. */
 export const MAX_CELLS = 6;
 
-const GAP_PX = 20;
-const MIN_CELL_WIDTH_PX = 280;
-const CELL_HEIGHTS_PX = [236, 208, 184];
+const MIN_CELL_WIDTH_PX = { small: 210, medium: 280, large: 460 };
+const MAX_COLUMNS = { small: 6, medium: 3, large: 2 };
 
 export class LayoutPlanner {
   readonly #colors = new Map<string, Map<string, number>>();
   readonly #runs: ReadonlyMap<string, string> | null;
-  readonly #ranks: string[];
+  readonly #runColors: Map<string, number>;
+  readonly #titleOf: ((key: string) => string) | null;
 
   /**
-   * @param runs Names of ranks that are compared runs, in the order of their colours; else ranks are
-   * numbered.
+   * @param runs Names of ranks that are compared runs; else ranks are numbered.
+   * @param titleOf Gives each key a plot of its own, with this title, in the order of the series.
    */
-  constructor(runs: ReadonlyMap<string, string> | null = null) {
+  constructor(
+    runs: ReadonlyMap<string, string> | null = null,
+    titleOf: ((key: string) => string) | null = null
+  ) {
     this.#runs = runs;
-    this.#ranks = [...(runs?.keys() ?? [])];
+    this.#titleOf = titleOf;
+    this.#runColors = runColors([...(runs?.keys() ?? [])], NUM_COLORS);
   }
 
   /** Arrange series in a width. */
-  plan(all: readonly MetricSeries[], width: number, showAll: boolean): ChartLayout {
+  plan(all: readonly MetricSeries[], request: PlanRequest): ChartLayout {
+    const { width, options, showAll } = request;
+    const groups = this.#groups(all.filter(item => item.last !== null));
+    const names = ordered([...groups.keys()], options);
+    const found = names.filter(name => matches(name, groups.get(name) ?? [], request.search));
+    const visible = showAll || request.search ? found : found.slice(0, MAX_CELLS);
+    const cells = visible.map(group => ({ group, entries: groups.get(group) ?? [] }));
+    const columns = columnsFor(cells.length, width, options.size);
+    const rows = Math.max(1, Math.ceil(cells.length / columns));
+    const cellHeight = PLOT_HEIGHTS_PX[options.size];
+    return {
+      cells,
+      numGroups: names.length,
+      omitted: found.length - visible.length,
+      columns,
+      cellHeight,
+      height: rows * (cellHeight + ROW_GAP_PX) - ROW_GAP_PX,
+    };
+  }
+
+  #groups(shown: readonly MetricSeries[]): Map<string, Entry[]> {
     const groups = new Map<string, Entry[]>();
-    const shown = all.filter(series => !series.isSystem && series.last !== null);
     const ranks = ranksPerKey(shown);
     for (const series of shown) {
-      const { group, split } = nameOf(series.key);
+      const { group, split } = this.#titleOf
+        ? { group: this.#titleOf(series.key), split: '' }
+        : nameOf(series.key);
       const many = (ranks.get(series.key) ?? 0) > 1;
       const rank = this.#runs
         ? (this.#runs.get(series.rank) ?? series.rank)
@@ -85,42 +100,12 @@ export class LayoutPlanner {
         series,
       });
     }
-    const names = orderGroups([...groups.keys()]);
-    const visible = showAll ? names : names.slice(0, MAX_CELLS);
-    const columns = Math.max(
-      1,
-      Math.min(visible.length, 3, Math.floor((width + GAP_PX) / (MIN_CELL_WIDTH_PX + GAP_PX)))
-    );
-    const even = visible.length === 4 ? Math.min(columns, 2) : columns;
-    const cellWidth = Math.floor((width - GAP_PX * (even - 1)) / even);
-    const rows = Math.ceil(visible.length / even);
-    const cellHeight = CELL_HEIGHTS_PX[Math.min(rows, CELL_HEIGHTS_PX.length) - 1] ?? CELL_HEIGHTS_PX[0];
-    const cells = visible.map((group, i) => ({
-      group,
-      x: (i % even) * (cellWidth + GAP_PX),
-      y: Math.floor(i / even) * (cellHeight + 8),
-      // The last plot takes what its row has left.
-      width: i === visible.length - 1 ? width - (i % even) * (cellWidth + GAP_PX) : cellWidth,
-      height: cellHeight,
-      entries: groups.get(group) ?? [],
-    }));
-    return {
-      cells,
-      omitted: names.length - visible.length,
-      width,
-      height: Math.max(1, rows) * (cellHeight + 8) - 8,
-      signature: JSON.stringify(
-        cells.map(cell => [cell.x, cell.y, cell.width, cell.group, cell.entries.map(e => [e.id, e.label])])
-      ),
-    };
+    return groups;
   }
 
   // Of several runs each has one colour in all plots; what was measured on training data is dotted.
   #runColor(rank: string, split: string): number {
-    if (!this.#ranks.includes(rank)) {
-      this.#ranks.push(rank);
-    }
-    return (this.#ranks.indexOf(rank) % NUM_COLORS) + (split.startsWith('train') ? NUM_COLORS : 0);
+    return (this.#runColors.get(rank) ?? 0) + (split.startsWith('train') ? NUM_COLORS : 0);
   }
 
   // A series keeps its colour for the life of the view.
@@ -139,6 +124,35 @@ export class LayoutPlanner {
     colors.set(id, color);
     return color;
   }
+}
+
+function matches(group: string, entries: readonly Entry[], search: string): boolean {
+  const text = search.trim().toLowerCase();
+  return (
+    text === '' ||
+    group.toLowerCase().includes(text) ||
+    entries.some(({ series }) => series.key.toLowerCase().includes(text))
+  );
+}
+
+// Pinned first, then as somebody dragged them, then in the usual order.
+function ordered(groups: readonly string[], { pinned, order }: ChartOptions): string[] {
+  const usual = orderGroups(groups);
+  const placeOf = (group: string) => {
+    const dragged = order.indexOf(group);
+    return dragged >= 0 ? dragged : order.length + usual.indexOf(group);
+  };
+  const placed = [...usual].sort((a, b) => placeOf(a) - placeOf(b));
+  return [
+    ...pinned.filter(group => placed.includes(group)),
+    ...placed.filter(group => !pinned.includes(group)),
+  ];
+}
+
+function columnsFor(count: number, width: number, size: ChartOptions['size']): number {
+  const fitting = Math.floor((width + COLUMN_GAP_PX) / (MIN_CELL_WIDTH_PX[size] + COLUMN_GAP_PX));
+  const columns = Math.max(1, Math.min(count, MAX_COLUMNS[size], fitting));
+  return count === 4 ? Math.min(columns, 2) : columns;
 }
 
 function ranksPerKey(all: readonly MetricSeries[]): Map<string, number> {

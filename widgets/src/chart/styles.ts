@@ -31,6 +31,9 @@ const CSS = css`
     background: color-mix(in srgb, var(--jx-accent) 14%, transparent);
     border-color: color-mix(in srgb, var(--jx-accent) 45%, transparent);
   }
+  .jx-toolbar :is(button, select, summary) {
+    white-space: nowrap;
+  }
   .jx-toolbar .jx-reset {
     color: var(--jx-accent);
     border-color: transparent;
@@ -50,25 +53,54 @@ const CSS = css`
   .jx-slider-value {
     width: 2.4em;
   }
-  .jx-stage {
+  .jx-toolbar .jx-plot-search {
+    flex: 0 1 150px;
+    min-width: 70px;
+    height: 22px;
+    padding: 0 8px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: transparent;
+    font: inherit;
+    color: var(--jx-text);
+  }
+  .jx-chart {
     position: relative;
-    height: 236px;
+    min-height: var(--jx-chart-height, 232px);
   }
-  .jx-plot,
-  .jx-legend {
+  .jx-grid {
+    display: grid;
+    gap: 10px 20px;
+  }
+  .jx-cell {
+    position: relative;
+    min-width: 0;
+    border-radius: 4px;
+  }
+  .jx-cell.jx-drop {
+    outline: 2px dashed var(--jx-accent);
+    outline-offset: 2px;
+  }
+  .jx-plot {
+    position: relative;
+    cursor: crosshair;
+    touch-action: pan-y;
+    user-select: none;
+    border-radius: 3px;
+  }
+  .jx-plot canvas {
     position: absolute;
-    inset: 0;
-  }
-  .jx-legend {
+    left: 0;
+    top: 0;
     pointer-events: none;
   }
   .jx-legend-row {
-    position: absolute;
     display: flex;
     align-items: center;
-    gap: 12px;
+    gap: 10px;
+    height: 26px;
     min-width: 0;
-    padding-right: 6px;
+    padding-right: 4px;
   }
   .jx-legend-title {
     flex: 0 1 auto;
@@ -78,15 +110,61 @@ const CSS = css`
     overflow: hidden;
     text-overflow: ellipsis;
     white-space: nowrap;
+    cursor: grab;
   }
   .jx-legend-names {
     display: flex;
+    align-items: center;
     gap: 2px;
-    flex: 0 100 auto;
-    min-width: 40%;
+    flex: 1 100 60px;
+    min-width: 60px;
     overflow-x: auto;
     scrollbar-width: none;
-    pointer-events: auto;
+  }
+  .jx-split {
+    padding: 0 6px;
+    font-size: 11.5px;
+    color: var(--jx-muted);
+    white-space: nowrap;
+  }
+  .jx-split::before {
+    content: '';
+    display: inline-block;
+    width: 14px;
+    margin-right: 5px;
+    border-top: 2px solid currentColor;
+    vertical-align: middle;
+  }
+  .jx-split-dotted::before {
+    border-top-style: dotted;
+  }
+  .jx-panel .jx-pin {
+    flex: none;
+    width: 18px;
+    height: 18px;
+    padding: 0;
+    border: 0;
+    background: none;
+    color: var(--jx-muted);
+    font-size: 12px;
+    line-height: 18px;
+    cursor: pointer;
+    opacity: 0;
+  }
+  .jx-pin::before {
+    content: '☆';
+  }
+  .jx-pin[aria-pressed='true']::before {
+    content: '★';
+  }
+  .jx-panel :is(.jx-cell:hover .jx-pin, .jx-run-names li:hover .jx-pin, .jx-pin:focus-visible) {
+    opacity: 0.7;
+  }
+  .jx-panel :is(.jx-pin[aria-pressed='true'], .jx-pin:hover) {
+    opacity: 1;
+  }
+  .jx-panel .jx-baseline[aria-pressed='true'] {
+    color: var(--jx-accent);
   }
   .jx-panel .jx-legend-name {
     display: inline-flex;
@@ -127,6 +205,102 @@ const CSS = css`
     color: var(--jx-muted);
     border: 1px dashed var(--jx-border);
     border-radius: 4px;
+  }
+  .jx-tooltip {
+    position: absolute;
+    z-index: 3;
+    pointer-events: none;
+    min-width: 90px;
+    max-width: min(360px, 90%);
+    padding: 6px 9px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    box-shadow: 0 2px 8px rgb(0 0 0 / 16%);
+    font-size: 11.5px;
+    line-height: 1.5;
+  }
+  .jx-tooltip-title,
+  .jx-tooltip-more,
+  .jx-tooltip-raw {
+    color: var(--jx-muted);
+  }
+  .jx-tooltip-mark {
+    color: var(--jx-warning);
+  }
+  .jx-tooltip-row {
+    display: flex;
+    align-items: center;
+    gap: 7px;
+    white-space: nowrap;
+  }
+  .jx-tooltip-row.jx-near {
+    font-weight: 600;
+  }
+  .jx-tooltip-name {
+    flex: 1 1 auto;
+    overflow: hidden;
+    text-overflow: ellipsis;
+  }
+  .jx-menu {
+    position: relative;
+    flex: none;
+  }
+  .jx-menu > summary {
+    display: flex;
+    align-items: center;
+    justify-content: center;
+    width: 26px;
+    height: 22px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    list-style: none;
+    cursor: pointer;
+  }
+  .jx-menu > summary::-webkit-details-marker {
+    display: none;
+  }
+  .jx-menu > summary:hover,
+  .jx-menu[open] > summary {
+    color: var(--jx-text);
+  }
+  .jx-menu-box {
+    position: absolute;
+    right: 0;
+    top: 26px;
+    z-index: 4;
+    display: grid;
+    gap: 5px;
+    width: max-content;
+    padding: 9px 11px;
+    border: 1px solid var(--jx-border);
+    border-radius: 5px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    box-shadow: 0 3px 12px rgb(0 0 0 / 18%);
+  }
+  .jx-menu-row {
+    display: flex;
+    align-items: center;
+    gap: 6px;
+    min-height: 22px;
+  }
+  .jx-menu-row > span:first-child {
+    flex: 0 0 104px;
+    color: var(--jx-muted);
+  }
+  .jx-menu-row select {
+    height: 22px;
+    max-width: 210px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    font: inherit;
+    color: inherit;
+  }
+  .jx-menu-row input {
+    margin: 0;
+    accent-color: var(--jx-accent);
   }
 `;
 

@@ -8,6 +8,8 @@ export interface Theme {
   grid: string;
   axis: string;
   surface: string;
+  warning: string;
+  error: string;
   font: string;
   /** One colour per series, told apart also by colour-blind eyes. */
   palette: readonly string[];
@@ -30,6 +32,8 @@ export function readTheme(element: HTMLElement): Theme {
     grid: dark ? 'rgba(255,255,255,0.09)' : 'rgba(0,0,0,0.08)',
     axis: dark ? 'rgba(255,255,255,0.22)' : 'rgba(0,0,0,0.2)',
     surface: read('--jx-surface', dark ? '#212121' : '#ffffff'),
+    warning: read('--jx-warning', '#a15c00'),
+    error: read('--jx-error', '#d32f2f'),
     font: style.fontFamily,
     palette: dark ? DARK : LIGHT,
   };

@@ -1,6 +1,7 @@
 // Which columns a table of runs has, and what stands in them. Pure; knows no page.
 
 import { formatDuration, formatValue } from '../core/format';
+import { isLowerBetter } from '../plot/directions';
 import { type Training, toNumber } from '../wire';
 
 /** One column. */
@@ -16,19 +17,6 @@ export interface Column {
 export type Best = 'auto' | 'min' | 'max';
 
 const MAX_INPUTS = 6;
-const LOWER_IS_BETTER = new Set([
-  ...['loss', 'err', 'error', 'perplexity', 'ppl', 'mse', 'mae', 'rmse'],
-  ...['nll', 'bpb', 'bpc', 'wer', 'cer', 'fid'],
-]);
-
-/** Return whether a metric is best where it is smallest; the same words as in client/training_list.py. */
-export function isLowerBetter(key: string): boolean {
-  return key
-    .toLowerCase()
-    .split(/[^\p{L}\p{N}]+/u)
-    .some(word => LOWER_IS_BETTER.has(word) || word.endsWith('loss'));
-}
-
 /** Name the inputs that are not the same in all of these trainings. */
 export function differingInputs(trainings: readonly Training[]): string[] {
   const names = [...new Set(trainings.flatMap(training => Object.keys(training.input ?? {})))];

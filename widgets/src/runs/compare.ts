@@ -1,38 +1,60 @@
 // Several runs side by side: their curves in one chart, and the inputs in which they differ.
 
 import { Chart } from '../chart/chart';
-import { element } from '../core/dom';
+import { button, element } from '../core/dom';
 import { messageOf } from '../core/errors';
-import { readTheme } from '../core/theme';
 import { MediaView } from '../media/media_view';
 import { SeriesStore } from '../series/series_store';
+import { isEnded } from '../training/labels';
 import { TrainingClient } from '../training/training_client';
 import type { Transport } from '../transport/transport';
 import type { SeriesColumns, Training } from '../wire';
 import { differingInputs, valueText } from './columns';
+import { meansOf, runNames } from './run_names';
 
+/** Buckets of a curve: of many runs each has fewer, as their plots are as small. */
 const BUCKETS = 400;
-/** One colour each, see `core/theme.ts`. */
-const MAX_RUNS = 7;
+const BUCKETS_OF_MANY = 150;
+const MANY_RUNS = 12;
+export const MAX_RUNS = 100;
+/** Requests at once. */
+const AT_ONCE = 6;
+/** With more runs the table of inputs is folded. */
+const FOLDED_FROM = 9;
+
+/** What a run has so far; of one that is over it stays. */
+interface Fetched {
+  columns: SeriesColumns[];
+  isFinal: boolean;
+}
 
 export class Compare {
   readonly node = element('section', { class: 'jx-compare', attrs: { 'aria-label': 'Comparison' } });
   readonly #transport: Transport;
   readonly #requestDraw: () => void;
   readonly #parent: AbortSignal;
+  readonly #keys: ReadonlySet<string> | null;
+  #fetched = new Map<string, Fetched>();
   #chart: Chart | null = null;
   #media: MediaView | null = null;
-  #swatches: HTMLElement[] = [];
   #store = new SeriesStore();
   #shown: readonly Training[] = [];
+  #origins = new Map<string, number>();
   #ended = new AbortController();
   #note = 'Loading…';
   #asking = false;
 
-  constructor(transport: Transport, requestDraw: () => void, signal: AbortSignal) {
+  /** @param keys Only these metrics. */
+  constructor(
+    transport: Transport,
+    requestDraw: () => void,
+    signal: AbortSignal,
+    keys: readonly string[] | null = null
+  ) {
     this.#transport = transport;
     this.#requestDraw = requestDraw;
     this.#parent = signal;
+    this.#keys = keys && new Set(keys);
     this.node.hidden = true;
     signal.addEventListener('abort', () => this.#ended.abort());
   }
@@ -47,6 +69,7 @@ export class Compare {
     this.#ended = new AbortController();
     this.#shown = trainings.slice(0, MAX_RUNS);
     this.#store = new SeriesStore();
+    this.#fetched = new Map();
     this.#note = 'Loading…';
     this.#asking = false;
     this.node.hidden = this.#shown.length === 0;
@@ -54,16 +77,23 @@ export class Compare {
     if (this.node.hidden || this.#parent.aborted) {
       return;
     }
-    const names = namesOf(this.#shown);
-    this.#chart = new Chart({
-      transport: this.#transport,
+    this.#origins = new Map(
+      this.#shown.map(({ id, started_at, created_at }) => [id, Date.parse(started_at ?? created_at) / 1000])
+    );
+    const names = runNames(this.#shown);
+    const means = meansOf(this.#shown);
+    const chart = new Chart({
+      scope: 'compare',
       requestDraw: this.#requestDraw,
       onZoom: () => undefined,
       onTheme: () => undefined,
-      isOver: () => false,
+      name: () => 'comparison',
+      ids: () => this.#shown.map(({ id }) => id),
       runs: names,
+      means: means.size > 0 ? means : undefined,
       signal: this.#ended.signal,
     });
+    this.#chart = chart;
     this.#media = new MediaView(
       this.#shown.map(({ id }) => ({ id, name: names.get(id) ?? id })),
       this.#transport,
@@ -73,91 +103,103 @@ export class Compare {
     const more =
       trainings.length > MAX_RUNS ? `The first ${MAX_RUNS} of ${trainings.length} are compared.` : '';
     this.node.append(
-      element('div', { class: 'jx-runs-note', text: more }),
+      ...(more ? [element('div', { class: 'jx-runs-note', text: more })] : []),
       element(
         'div',
         { class: 'jx-metrics' },
-        element('div', { class: 'jx-compare-head' }, this.#runNames(names), this.#chart.toolbar.node),
-        this.#chart.node
+        element('div', { class: 'jx-compare-head' }, chart.legend?.node ?? '', chart.toolbar.node),
+        chart.node
       ),
       this.#media.node,
-      inputDiff(this.#shown, names)
+      inputDiff(this.#shown, names, this.#ended.signal)
     );
     this.refresh();
   }
 
-  /** Fetch the curves anew. */
-  refresh(): void {
+  /**
+   * Fetch the curves of what still runs anew.
+   *
+   * @param known How the trainings stand by now.
+   */
+  refresh(known: readonly Training[] = []): void {
+    const now = new Map(known.map(training => [training.id, training]));
+    this.#shown = this.#shown.map(training => now.get(training.id) ?? training);
     const { signal } = this.#ended;
     if (this.#asking || !this.isOpen) {
       return;
     }
+    const wanted = this.#shown.filter(({ id }) => !this.#fetched.get(id)?.isFinal);
+    if (wanted.length === 0) {
+      return;
+    }
     this.#asking = true;
-    Promise.all(this.#shown.map(training => this.#curves(training))).then(
-      found => {
-        if (!signal.aborted) {
-          this.#asking = false;
-          this.#note = 'None of them logged a metric.';
-          this.#store.load({
-            seq: 0,
-            series: found.flat().map((series, index) => ({ ...series, info: { ...series.info, index } })),
-          });
-          this.#requestDraw();
-        }
-      },
-      (error: unknown) => {
-        if (!signal.aborted) {
-          this.#asking = false;
-          this.#note = `The curves could not be loaded: ${messageOf(error)}`;
-          this.#requestDraw();
-        }
-      }
+    inTurns(wanted, AT_ONCE, training => this.#fetch(training, signal)).then(
+      () => this.#settle(signal, 'None of them logged a metric.'),
+      (error: unknown) => this.#settle(signal, `The curves could not be loaded: ${messageOf(error)}`)
     );
   }
 
   draw(): void {
     if (this.isOpen) {
-      this.#chart?.draw(this.#store, 0, this.#note);
-      this.#media?.draw(this.#shown.map(training => training.num_media ?? 0));
-      const { palette } = readTheme(this.node);
-      this.#swatches.forEach((swatch, i) => {
-        swatch.style.backgroundColor = palette[i % palette.length];
+      this.#chart?.draw({
+        store: this.#store,
+        originOf: rank => this.#origins.get(rank) ?? 0,
+        marks: [],
+        emptyText: this.#note,
       });
+      this.#media?.draw(this.#shown.map(training => training.num_media ?? 0));
     }
   }
 
-  #runNames(names: ReadonlyMap<string, string>): HTMLElement {
-    this.#swatches = [...names].map(() => element('span', { class: 'jx-swatch' }));
-    const runs = [...names].map(([id, name], i) => element('li', { title: id }, this.#swatches[i], name));
-    return element('ul', { class: 'jx-run-names', attrs: { 'aria-label': 'Runs by colour' } }, ...runs);
+  #settle(signal: AbortSignal, note: string): void {
+    if (!signal.aborted) {
+      this.#asking = false;
+      this.#note = note;
+      this.#requestDraw();
+    }
   }
 
-  // Each run is a "rank" of one chart, and begins at the same zero.
-  async #curves(training: Training): Promise<SeriesColumns[]> {
-    const { series } = await new TrainingClient(this.#transport, training.id).metrics(BUCKETS);
-    const began = Date.parse(training.started_at ?? training.created_at) / 1000;
-    return series
-      .filter(({ info }) => info.rank === '0')
-      .map(item => ({
-        ...item,
-        info: { ...item.info, rank: training.id },
-        times: item.times.map(time => time - began),
-      }));
+  // Each run is a "rank" of one chart, and is drawn as soon as it is here.
+  async #fetch(training: Training, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) {
+      return;
+    }
+    const client = new TrainingClient(this.#transport, training.id);
+    const buckets = this.#shown.length > MANY_RUNS ? BUCKETS_OF_MANY : BUCKETS;
+    const isFinal = isEnded(training.status);
+    const { series } = await client.metrics(buckets);
+    if (signal.aborted) {
+      return;
+    }
+    const columns = series
+      .filter(({ info }) => info.rank === '0' && (this.#keys?.has(info.key) ?? true))
+      .map(item => ({ ...item, info: { ...item.info, rank: training.id } }));
+    this.#fetched.set(training.id, { columns, isFinal });
+    this.#store.put(columns);
+    this.#requestDraw();
   }
 }
 
-// The name alone where it tells them apart.
-function namesOf(trainings: readonly Training[]): Map<string, string> {
-  const all = trainings.map(training => training.name);
-  return new Map(
-    trainings.map(({ id, name }) => [
-      id,
-      all.indexOf(name) === all.lastIndexOf(name) ? name : `${name} …${id.slice(-4)}`,
-    ])
-  );
+/** Do work of which so much goes on at once. */
+async function inTurns<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>
+): Promise<void> {
+  const waiting = [...items];
+  const next = async (): Promise<void> => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) {
+      await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, next));
 }
 
-function inputDiff(trainings: readonly Training[], names: ReadonlyMap<string, string>): HTMLElement {
+function inputDiff(
+  trainings: readonly Training[],
+  names: ReadonlyMap<string, string>,
+  signal: AbortSignal
+): HTMLElement {
   const inputs = differingInputs(trainings);
   if (inputs.length === 0) {
     return element('div', { class: 'jx-runs-note', text: 'Their inputs are the same.' });
@@ -178,10 +220,25 @@ function inputDiff(trainings: readonly Training[], names: ReadonlyMap<string, st
       ...trainings.map(training => element('td', { text: valueText(training.input?.[name]) }))
     )
   );
-  return element(
+  const table = element(
     'table',
     { class: 'jx-diff', attrs: { 'aria-label': 'Inputs that differ' } },
     element('thead', {}, head),
     element('tbody', {}, ...rows)
   );
+  const box = element('div', { class: 'jx-diff-box' }, table);
+  if (trainings.length < FOLDED_FROM) {
+    return box;
+  }
+  box.hidden = true;
+  const text = () => (box.hidden ? `Show the ${inputs.length} inputs that differ` : 'Hide the inputs');
+  const toggle = button(
+    { class: 'jx-link', text: text() },
+    () => {
+      box.hidden = !box.hidden;
+      toggle.textContent = text();
+    },
+    signal
+  );
+  return element('div', {}, element('div', { class: 'jx-runs-note' }, toggle), box);
 }

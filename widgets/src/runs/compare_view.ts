@@ -18,6 +18,8 @@ export interface CompareOptions {
   element: HTMLElement;
   transport: Transport;
   ids: readonly string[];
+  /** Only these metrics; `null` for all. */
+  metrics?: readonly string[] | null;
   /** Ends the view and all it holds. */
   signal: AbortSignal;
 }
@@ -25,9 +27,10 @@ export interface CompareOptions {
 const REFRESH_MS = 2_000;
 
 /** Draw a comparison until `options.signal` aborts. */
-export function mountCompare({ element: place, transport, ids, signal }: CompareOptions): void {
+export function mountCompare(options: CompareOptions): void {
+  const { element: place, transport, ids, metrics = null, signal } = options;
   const note = element('div', { class: 'jx-runs-note', text: 'Loading…', attrs: { role: 'status' } });
-  const compare = new Compare(transport, () => scheduler.request(), signal);
+  const compare = new Compare(transport, () => scheduler.request(), signal, metrics);
   const root = element(
     'section',
     { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Comparison of trainings' } },
@@ -60,7 +63,7 @@ export function mountCompare({ element: place, transport, ids, signal }: Compare
       if (isFirst) {
         compare.show(trainings);
       } else {
-        compare.refresh();
+        compare.refresh(trainings);
       }
     } catch (error) {
       setHidden(note, false);

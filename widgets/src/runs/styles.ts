@@ -155,33 +155,43 @@ const CSS = css`
   .jx-compare-head {
     display: flex;
     flex-wrap: wrap;
-    align-items: center;
+    align-items: flex-start;
     justify-content: space-between;
     gap: 2px 16px;
     margin-bottom: 4px;
   }
   .jx-panel .jx-run-names {
     display: flex;
+    flex: 0 1 auto;
     flex-wrap: wrap;
-    gap: 2px 16px;
+    gap: 1px 4px;
+    max-height: 76px;
+    overflow-y: auto;
+    scrollbar-width: thin;
     list-style: none;
     margin: 0;
-    padding: 0;
-    font-size: 12px;
-    font-weight: 600;
+    padding: 2px 0 0;
   }
   .jx-panel .jx-run-names li {
     display: inline-flex;
     align-items: center;
-    gap: 6px;
+    max-width: 100%;
     margin: 0;
   }
+  .jx-run-names .jx-swatch {
+    width: 18px;
+  }
   .jx-compare-head .jx-toolbar {
-    flex: 1 1 auto;
+    flex: 0 1 auto;
+    margin-left: auto;
+  }
+  .jx-diff-box {
+    margin: 6px 14px 0;
+    max-height: 260px;
+    overflow: auto;
   }
   .jx-compare .jx-diff {
     width: auto;
-    margin: 6px 14px 0;
   }
   .jx-again {
     padding: 8px 14px 12px;

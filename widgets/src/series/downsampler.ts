@@ -2,13 +2,10 @@
 // sample.
 // The rule: every drawn point is a real sample, and the first and the last are always among them.
 
+import { type Smoothing, smooth } from './smoothing';
+
 /** Buckets kept; a screen-sized curve needs about one pair of points per two pixels. */
 export const DEFAULT_BUCKETS = 800;
-
-/**
- * Smoothing is felt alike on a short and a long run: above this many samples its reach grows with the run.
- */
-const SMOOTHING_SAMPLES = 1000;
 
 /** Points to draw, in order of arrival. A NaN in `y` is a gap. */
 export interface Curve {
@@ -150,29 +147,15 @@ export class Downsampler {
     return { x: x.subarray(0, n), y: y.subarray(0, n) };
   }
 
-  /**
-   * Return the debiased exponential moving average of the bucket means.
-   *
-   * @param smoothing Weight of the past per sample, in [0, 1).
-   */
-  smoothed(axis: Axis, smoothing: number, origin = 0): Curve {
+  /** Return the smoothed bucket means, each at the end of its bucket. */
+  smoothed(axis: Axis, smoothing: Smoothing, origin = 0): Curve {
     const x = new Float64Array(this.#buckets);
-    const y = new Float64Array(this.#buckets);
-    const scale = Math.min(1, SMOOTHING_SAMPLES / this.#total);
-    let average = 0;
-    let bias = 1;
+    const means = new Float64Array(this.#buckets);
     for (let i = 0; i < this.#buckets; i++) {
       x[i] = this.#end[axis][i] - origin;
-      if (this.#finite[i] === 0) {
-        y[i] = NaN;
-        continue;
-      }
-      const keep = smoothing ** (this.#weight[i] * scale);
-      average = average * keep + (this.#sum[i] / this.#finite[i]) * (1 - keep);
-      bias *= keep;
-      y[i] = bias < 1 ? average / (1 - bias) : average;
+      means[i] = this.#finite[i] > 0 ? this.#sum[i] / this.#finite[i] : NaN;
     }
-    return { x, y };
+    return { x, y: smooth(means, this.#weight.subarray(0, this.#buckets), smoothing) };
   }
 
   #set(extreme: Extreme, i: number, sample: Sample): void {

@@ -2,6 +2,7 @@
 
 import type { BatchBlock, Columns, SeriesInfo } from '../wire';
 import { type Axis, type Curve, Downsampler, type Sample } from './downsampler';
+import type { Smoothing } from './smoothing';
 
 export type { Axis, Curve, Sample } from './downsampler';
 
@@ -15,6 +16,9 @@ interface Detail {
   y: Float64Array;
 }
 
+/** So many of a series are kept by themselves; their number is always right. */
+const MAX_ODD = 100;
+
 /** One series of one rank. */
 export class MetricSeries {
   #points = new Downsampler();
@@ -22,6 +26,9 @@ export class MetricSeries {
   #numNonfinite = 0;
   #firstNonfiniteStep: number | null = null;
   #trailingSince: number | null = null;
+  #odd: Sample[] = [];
+  #best: { min: Sample | null; max: Sample | null } = { min: null, max: null };
+  #version = 0;
 
   constructor(
     readonly key: string,
@@ -38,6 +45,26 @@ export class MetricSeries {
 
   get last(): Sample | null {
     return this.#points.last;
+  }
+
+  /** Grows with each change of what is drawn. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Samples that are not finite and when they were, the first hundred. */
+  get odd(): readonly Sample[] {
+    return this.#odd;
+  }
+
+  /** How many samples are not finite. */
+  get numNonfinite(): number {
+    return this.#numNonfinite;
+  }
+
+  /** The smallest or the largest finite sample so far. */
+  best(edge: 'min' | 'max'): Sample | null {
+    return this.#best[edge];
   }
 
   /** One line about values that cannot be drawn, or `null`. */
@@ -59,10 +86,14 @@ export class MetricSeries {
     const { info, steps, values, times } = columns;
     this.#points = new Downsampler();
     this.#detail = null;
+    this.#odd = [];
+    this.#best = { min: null, max: null };
+    this.#version += 1;
     const weight = info.n > 0 ? Math.max(1, info.count / info.n) : 1;
     let lastFiniteStep = -Infinity;
     for (let i = 0; i < steps.length; i++) {
       this.#points.push(steps[i], values[i], times[i], weight);
+      this.#note(steps[i], values[i], times[i]);
       if (Number.isFinite(values[i])) {
         lastFiniteStep = steps[i];
       }
@@ -79,8 +110,10 @@ export class MetricSeries {
 
   append(block: BatchBlock): void {
     const { steps, values, times } = block;
+    this.#version += 1;
     for (let i = 0; i < steps.length; i++) {
       this.#points.push(steps[i], values[i], times[i]);
+      this.#note(steps[i], values[i], times[i]);
       if (Number.isFinite(values[i])) {
         this.#trailingSince = null;
       } else {
@@ -95,10 +128,30 @@ export class MetricSeries {
   showDetail(axis: Axis, columns: Columns['series'][number]): void {
     const x = axis === 'step' ? columns.steps : columns.times;
     this.#detail = { axis, x, y: columns.values };
+    this.#version += 1;
   }
 
   clearDetail(): void {
-    this.#detail = null;
+    if (this.#detail) {
+      this.#detail = null;
+      this.#version += 1;
+    }
+  }
+
+  #note(step: number, value: number, time: number): void {
+    if (!Number.isFinite(value)) {
+      if (this.#odd.length < MAX_ODD) {
+        this.#odd.push({ step, value, time });
+      }
+      return;
+    }
+    const { min, max } = this.#best;
+    if (min === null || value < min.value) {
+      this.#best.min = { step, value, time };
+    }
+    if (max === null || value > max.value) {
+      this.#best.max = { step, value, time };
+    }
   }
 
   curve(axis: Axis, origin: number): Curve {
@@ -128,7 +181,7 @@ export class MetricSeries {
     return { x: Float64Array.from(x), y: Float64Array.from(y) };
   }
 
-  smoothed(axis: Axis, smoothing: number, origin: number): Curve {
+  smoothed(axis: Axis, smoothing: Smoothing, origin: number): Curve {
     return this.#points.smoothed(axis, smoothing, origin);
   }
 }
@@ -137,6 +190,7 @@ export class MetricSeries {
 export class SeriesStore {
   readonly #series = new Map<string, MetricSeries>();
   #byIndex = new Map<number, MetricSeries>();
+  #checkpoints: readonly (readonly [step: number, time: number])[] = [];
   #version = 0;
 
   /** Grows with each change. */
@@ -149,8 +203,18 @@ export class SeriesStore {
     return this.all.every(series => series.isSystem || series.last === null);
   }
 
+  /** Step and Unix seconds of the checkpoints that had been saved when the columns were loaded. */
+  get checkpoints(): readonly (readonly [step: number, time: number])[] {
+    return this.#checkpoints;
+  }
+
   get all(): MetricSeries[] {
     return [...this.#series.values()];
+  }
+
+  /** Return the series of a key and rank. */
+  find(key: string, rank: string): MetricSeries | null {
+    return this.#series.get(nameOf({ key, rank })) ?? null;
   }
 
   /** Indexes are of one connection; forget those of the last. */
@@ -169,10 +233,19 @@ export class SeriesStore {
   load(columns: Columns): void {
     this.#series.clear();
     this.#byIndex.clear();
+    this.#checkpoints = columns.checkpoints ?? [];
     for (const series of columns.series) {
       const target = this.#get(series.info);
       this.#byIndex.set(series.info.index, target);
       target.load(series);
+    }
+    this.#version += 1;
+  }
+
+  /** Replace these series and keep the others. */
+  put(all: Columns['series']): void {
+    for (const series of all) {
+      this.#get(series.info).load(series);
     }
     this.#version += 1;
   }
@@ -214,6 +287,6 @@ export class SeriesStore {
   }
 }
 
-function nameOf(info: SeriesInfo): string {
-  return `${info.rank}\n${info.key}`;
+function nameOf({ key, rank }: Pick<SeriesInfo, 'key' | 'rank'>): string {
+  return `${rank}\n${key}`;
 }

@@ -114,8 +114,13 @@ export class TrainingRow {
       return;
     }
     this.#isOpen ??= newest;
-    this.#chart ??= this.#makeChart(() => !running);
-    this.#chart.draw(this.#store, this.#origin, running ? 'No points yet' : 'No metrics');
+    this.#chart ??= this.#makeChart();
+    this.#chart.draw({
+      store: this.#store,
+      originOf: () => this.#origin,
+      marks: [],
+      emptyText: running ? 'No points yet' : 'No metrics',
+    });
     if (live || feed === 'ended') {
       void this.#ask(training);
     }
@@ -171,13 +176,14 @@ export class TrainingRow {
     setHidden(this.#hint, hint === null);
   }
 
-  #makeChart(isOver: () => boolean): Chart {
+  #makeChart(): Chart {
     const chart = new Chart({
-      transport: this.#context.transport,
+      scope: 'training',
       requestDraw: () => this.#context.requestDraw(),
       onZoom: () => undefined,
       onTheme: dark => this.#context.onTheme(dark),
-      isOver,
+      name: () => 'debug-training',
+      ids: () => [],
       signal: this.#ended.signal,
     });
     this.#metrics.append(chart.toolbar.node, chart.node);

@@ -12,7 +12,8 @@ const CSS = css`
     min-width: 3em;
     text-align: right;
   }
-  .jx-chart-none .jx-stage {
+  .jx-panel .jx-chart-none {
+    min-height: 40px;
     max-height: 40px;
   }
   .jx-metrics:has(.jx-chart-none) .jx-toolbar {
@@ -30,18 +31,32 @@ const CSS = css`
     margin-right: 7px;
   }
   .jx-system {
-    display: flex;
-    flex-wrap: wrap;
-    gap: 4px 22px;
-    padding: 6px 14px;
-    min-height: 31px;
     border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
     font-size: 12px;
+  }
+  .jx-system-row {
+    display: flex;
+    align-items: center;
+    gap: 18px;
+    height: 31px;
+    padding: 0 14px;
+    min-width: 0;
+  }
+  .jx-readouts {
+    display: flex;
+    flex: 1 1 auto;
+    flex-wrap: wrap;
+    gap: 0 22px;
+    height: 20px;
+    min-width: 0;
+    overflow: hidden;
   }
   .jx-readout {
     display: flex;
     align-items: center;
-    gap: 8px;
+    gap: 7px;
+    height: 20px;
+    white-space: nowrap;
   }
   .jx-readout-label {
     color: var(--jx-muted);
@@ -54,6 +69,9 @@ const CSS = css`
     stroke: var(--jx-muted);
     stroke-width: 1.2;
     stroke-linejoin: round;
+  }
+  .jx-system-charts {
+    padding: 0 14px 8px;
   }
   .jx-details {
     border-top: 1px solid color-mix(in srgb, var(--jx-border) 70%, transparent);
@@ -78,7 +96,14 @@ const CSS = css`
     white-space: pre-wrap;
   }
   @container (max-width: 620px) {
-    .jx-system,
+    .jx-readout svg {
+      display: none;
+    }
+    .jx-readout-value {
+      min-width: 0;
+    }
+    .jx-system-row,
+    .jx-system-charts,
     .jx-details {
       padding-left: 10px;
       padding-right: 10px;

@@ -1,8 +1,9 @@
 // The machine's metrics: a few readouts, each with its recent past as a small line.
 
-import { element, setHidden, setText } from '../core/dom';
+import { Chart } from '../chart/chart';
+import { button, element, setHidden, setText } from '../core/dom';
 import { formatBytes, formatValue } from '../core/format';
-import { type MetricSeries, SYSTEM_PREFIX } from '../series/series_store';
+import { type MetricSeries, type SeriesStore, SYSTEM_PREFIX } from '../series/series_store';
 
 const MAX_READOUTS = 8;
 const WIDTH_PX = 72;
@@ -14,12 +15,16 @@ interface Readout {
   node: HTMLElement;
   value: HTMLElement;
   path: SVGPathElement;
+  /** Of the series, when it was drawn. */
+  version: number;
 }
 
 /** How a system metric is written, by the unit at the end of its key. */
 interface Unit {
   label: string;
   format(value: number): string;
+  /** Of the numbers as they were logged. */
+  symbol?: string;
   /** Top of the small line; the largest value when absent. */
   max?: number;
 }
@@ -27,18 +32,38 @@ interface Unit {
 export class SystemView {
   readonly node = element('div', { class: 'jx-system', attrs: { role: 'group', 'aria-label': 'System' } });
   readonly #waiting = element('span', { class: 'jx-readout-label', text: 'Waiting for CPU and memory…' });
+  readonly #list = element('div', { class: 'jx-readouts' }, this.#waiting);
+  readonly #charts = element('div', { class: 'jx-system-charts' });
+  readonly #toggle: HTMLButtonElement;
+  readonly #requestDraw: () => void;
+  readonly #signal: AbortSignal;
   readonly #readouts = new Map<MetricSeries, Readout>();
+  #chart: Chart | null = null;
 
-  constructor() {
+  /** @param requestDraw Asks to be drawn. */
+  constructor(requestDraw: () => void, signal: AbortSignal) {
+    this.#requestDraw = requestDraw;
+    this.#signal = signal;
+    this.#toggle = button(
+      { class: 'jx-link', text: 'Charts', attrs: { 'aria-expanded': 'false' } },
+      () => this.#open(this.#charts.hidden),
+      signal
+    );
     this.node.hidden = true;
-    this.node.append(this.#waiting);
+    this.#charts.hidden = true;
+    this.#toggle.hidden = true;
+    this.node.append(element('div', { class: 'jx-system-row' }, this.#list, this.#toggle), this.#charts);
   }
 
-  /** @param ended Nothing more will come: without readouts the row goes, which until then keeps its place. */
-  draw(all: readonly MetricSeries[], ended: boolean): void {
-    const shown = all.filter(series => series.isSystem && series.last !== null).slice(0, MAX_READOUTS);
+  /**
+   * @param origin Unix seconds of the run's start.
+   * @param ended Nothing more will come: without readouts the row goes, which until then keeps its place.
+   */
+  draw(store: SeriesStore, origin: number, ended: boolean): void {
+    const shown = readoutsOf(store.all);
     setHidden(this.node, ended && shown.length === 0);
     setHidden(this.#waiting, shown.length > 0);
+    setHidden(this.#toggle, shown.length === 0);
     for (const [series, readout] of this.#readouts) {
       if (!shown.includes(series)) {
         readout.node.remove();
@@ -46,18 +71,88 @@ export class SystemView {
       }
     }
     const ranks = new Set(shown.map(series => series.rank));
-    for (const series of shown) {
+    shown.forEach((series, i) => {
       const unit = unitOf(series.key);
       let readout = this.#readouts.get(series);
       if (!readout) {
         readout = make(ranks.size > 1 ? `${unit.label} (rank ${series.rank})` : unit.label);
         this.#readouts.set(series, readout);
-        this.node.append(readout.node);
       }
-      setText(readout.value, series.last ? unit.format(series.last.value) : '');
-      readout.path.setAttribute('d', sparkline(series, unit.max));
+      if (this.#list.children[i] !== readout.node) {
+        this.#list.insertBefore(readout.node, this.#list.children[i] ?? null);
+      }
+      if (readout.version !== series.version) {
+        readout.version = series.version;
+        setText(readout.value, series.last ? unit.format(series.last.value) : '');
+        readout.path.setAttribute('d', sparkline(series, unit.max));
+      }
+    });
+    if (!this.#charts.hidden) {
+      this.#chart?.draw({ store, originOf: () => origin, marks: [], emptyText: '' });
     }
   }
+
+  #open(open: boolean): void {
+    setHidden(this.#charts, !open);
+    this.#toggle.setAttribute('aria-expanded', String(open));
+    setText(this.#toggle, open ? 'Hide charts' : 'Charts');
+    if (open && !this.#chart) {
+      this.#chart = new Chart({
+        scope: 'system',
+        requestDraw: this.#requestDraw,
+        onZoom: () => undefined,
+        onTheme: () => undefined,
+        name: () => 'system',
+        choose: chartsOf,
+        titleOf,
+        defaults: { x: 'time', size: 'small' },
+        ids: () => [],
+        signal: this.#signal,
+      });
+      this.#charts.append(this.#chart.node);
+    }
+    this.#requestDraw();
+  }
+}
+
+/** CPU and memory first, GPUs next; of disks only what has moved, and room that is running out. */
+const ORDER: readonly RegExp[] = [
+  /^cpu/,
+  /^(memory|rss|ram)/,
+  /^gpu_percent/,
+  /^gpu/,
+  /^disk_(read|write)/,
+  /./,
+];
+const MOVED_MIB = 1;
+const LITTLE_ROOM_GIB = 10;
+
+/** Return the series that a readout is worth, in their order. */
+export function readoutsOf(all: readonly MetricSeries[]): MetricSeries[] {
+  const isWorth = (series: MetricSeries) => {
+    const value = series.last?.value ?? 0;
+    return nameOf(series) === 'disk_free_gib'
+      ? value < LITTLE_ROOM_GIB
+      : !/^disk_(read|write)_mib$/.test(nameOf(series)) || value >= MOVED_MIB;
+  };
+  return chartsOf(all).filter(isWorth).slice(0, MAX_READOUTS);
+}
+
+/** Return all series of the machine, in their order. */
+function chartsOf(all: readonly MetricSeries[]): MetricSeries[] {
+  const placeOf = (series: MetricSeries) => ORDER.findIndex(pattern => pattern.test(nameOf(series)));
+  return all
+    .filter(series => series.isSystem && series.last !== null)
+    .sort((a, b) => placeOf(a) - placeOf(b));
+}
+
+function nameOf(series: MetricSeries): string {
+  return series.key.slice(SYSTEM_PREFIX.length);
+}
+
+function titleOf(key: string): string {
+  const { label, symbol } = unitOf(key);
+  return symbol ? `${label}, ${symbol}` : label;
 }
 
 function make(label: string): Readout {
@@ -75,7 +170,7 @@ function make(label: string): Readout {
     value,
     svg
   );
-  return { node, value, path };
+  return { node, value, path, version: -1 };
 }
 
 function sparkline(series: MetricSeries, max: number | undefined): string {
@@ -97,14 +192,14 @@ function sparkline(series: MetricSeries, max: number | undefined): string {
 }
 
 const SUFFIXES: readonly [RegExp, Omit<Unit, 'label'>][] = [
-  [/[_/]?(percent|pct)$/, { format: value => `${Math.round(value)} %`, max: 100 }],
+  [/[_/]?(percent|pct)$/, { format: value => `${Math.round(value)} %`, symbol: '%', max: 100 }],
   [/_(fraction|ratio)$/, { format: value => `${Math.round(100 * value)} %`, max: 1 }],
-  [/_?bytes$/, { format: formatBytes }],
-  [/_kib$/, { format: value => formatBytes(value * 1024) }],
-  [/_(mib|mb)$/, { format: value => formatBytes(value * 1024 ** 2) }],
-  [/_(gib|gb)$/, { format: value => formatBytes(value * 1024 ** 3) }],
-  [/_(celsius|c)$/, { format: value => `${Math.round(value)} °C` }],
-  [/_(watts|w)$/, { format: value => `${Math.round(value)} W` }],
+  [/_?bytes$/, { format: formatBytes, symbol: 'bytes' }],
+  [/_kib$/, { format: value => formatBytes(value * 1024), symbol: 'KiB' }],
+  [/_(mib|mb)$/, { format: value => formatBytes(value * 1024 ** 2), symbol: 'MiB' }],
+  [/_(gib|gb)$/, { format: value => formatBytes(value * 1024 ** 3), symbol: 'GiB' }],
+  [/_(celsius|c)$/, { format: value => `${Math.round(value)} °C`, symbol: '°C' }],
+  [/_(watts|w)$/, { format: value => `${Math.round(value)} W`, symbol: 'W' }],
 ];
 
 function unitOf(key: string): Unit {

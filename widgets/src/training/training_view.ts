@@ -12,6 +12,7 @@ import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
 import { MediaView } from '../media/media_view';
 import { MEDIA_STYLES } from '../media/styles';
+import { marksOf } from '../plot/marks';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
@@ -73,7 +74,7 @@ class TrainingView {
   readonly #chart: Chart;
   readonly #lastValues = new LastValues();
   readonly #media: MediaView | null;
-  readonly #system = new SystemView();
+  readonly #system: SystemView;
   readonly #log: LogView;
   readonly #details = new DetailsView();
   readonly #stacks = element('pre', { class: 'jx-stacks', attrs: { tabindex: '0', 'aria-label': 'Stacks' } });
@@ -112,21 +113,27 @@ class TrainingView {
     );
     this.#messages = new Messages(signal);
     this.#chart = new Chart({
-      transport,
-      isOver: () => this.#isOver(),
+      scope: 'training',
       requestDraw: firstSoon,
       onZoom: range => this.#zoom(range),
       onTheme: dark => {
         this.#root.dataset.theme = dark ? 'dark' : 'light';
       },
+      name: () => (this.#feed?.training ?? options.snapshot)?.name || 'training',
+      ids: () => [trainingId],
       signal,
     });
-    this.#log = new LogView(async () => {
-      if (this.#feed) {
-        await loadEarlier(this.#feed.client, this.#feed.log);
-        request();
-      }
-    }, signal);
+    this.#system = new SystemView(request, signal);
+    this.#log = new LogView(
+      async () => {
+        if (this.#feed) {
+          await loadEarlier(this.#feed.client, this.#feed.log);
+          request();
+        }
+      },
+      signal,
+      transport && { transport, trainingId }
+    );
     this.#media = transport && new MediaView([{ id: trainingId, name: '' }], transport, request, signal);
     this.#stacks.hidden = true;
     this.#blankRetry = button({ class: 'jx-link', text: 'Try again' }, () => this.#feed?.start(), signal);
@@ -241,12 +248,18 @@ class TrainingView {
     this.#header.draw(training, feed?.state ?? null, lastStepOf(series), Date.now());
     this.#messages.draw(this.#lines(training));
     this.#error.draw(training);
-    this.#chart.draw(series, originOf(training), this.#emptyText(training, feed));
+    const origin = originOf(training);
+    this.#chart.draw({
+      store: series,
+      originOf: () => origin,
+      marks: marksOf(training, series.checkpoints),
+      emptyText: this.#emptyText(training, feed),
+    });
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
     this.#media?.draw([training.num_media ?? 0]);
     this.#lastValues.draw(noCurves ? (training.last ?? {}) : {});
-    this.#system.draw(series.all, ended || feed === null || feed.state.kind === 'unavailable');
+    this.#system.draw(series, origin, ended || feed === null || feed.state.kind === 'unavailable');
     setHidden(this.#log.node, feed === null);
     if (feed) {
       this.#log.draw(feed.log, ended, feed.state.kind === 'unavailable');

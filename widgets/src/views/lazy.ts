@@ -19,6 +19,11 @@ export const LAZY_VIEWS: readonly LazyView[] = [
     load: async () => (await import('./trainings')).trainingsView,
   },
   {
+    name: 'compare',
+    description: 'Draws the output of jx.compare as a live chart.',
+    load: async () => (await import('./compare')).compareView,
+  },
+  {
     name: 'models',
     description: 'Draws the output of %models as a live list.',
     load: async () => (await import('./models')).modelsView,

@@ -42,6 +42,8 @@ export interface SeriesColumns {
 /** An answer of `/metrics`; streaming from `seq` continues exactly after it. */
 export interface Columns {
   seq: number;
+  /** Step and Unix seconds of each checkpoint that was saved; absent from an engine of an earlier version. */
+  checkpoints?: readonly (readonly [step: number, time: number])[];
   series: SeriesColumns[];
 }
 
@@ -112,14 +114,20 @@ export function decodeBatch(data: Bytes): MetricBatch {
 /** Decode an answer of `/metrics`. */
 export function decodeColumns(data: Bytes): Columns {
   const reader = new Reader(data, 'JXC1');
-  const header = JSON.parse(reader.text(reader.u32())) as { seq: number; series: ColumnInfo[] };
+  const header = JSON.parse(reader.text(reader.u32())) as ColumnsHeader;
   const series = header.series.map(info => ({
     info,
     steps: reader.f64s(info.n),
     values: reader.f64s(info.n),
     times: reader.f64s(info.n),
   }));
-  return { seq: header.seq, series };
+  return { seq: header.seq, checkpoints: header.checkpoints ?? [], series };
+}
+
+interface ColumnsHeader {
+  seq: number;
+  checkpoints?: [number, number][];
+  series: ColumnInfo[];
 }
 
 /** Reads little-endian fields one after the other and refuses to read past the end. */

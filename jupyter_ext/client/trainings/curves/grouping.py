@@ -1,4 +1,4 @@
-"""Draw a training's metrics as a plotly figure, in the plots and colours of the panel.
+"""Which metrics share a plot, and how each series in it is called and coloured.
 
 Rule: names are cut and coloured as `widgets/src/chart/grouping.ts` and `layout.ts` do it; a test compares them.
 """
@@ -6,14 +6,11 @@ Rule: names are cut and coloured as `widgets/src/chart/grouping.ts` and `layout.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from jupyter_ext.client.trainings.curves.colours import PALETTE, run_colours, style_of
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
-
-PALETTE = ("#0f6cbd", "#d1570a", "#0b8a68", "#a04a8e", "#9a7400", "#3a9bd9", "#6b6b6b")
-"""After Okabe and Ito (https://jfly.uni-koeln.de/color/), darkened for contrast with a white page."""
 
 _SPLITS = frozenset(["train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"])
 _REDUCTIONS = frozenset(("step", "epoch"))
@@ -23,11 +20,19 @@ _ORDER = ("loss", "accuracy")
 
 @dataclass(frozen=True)
 class Curve:
-    """A series and how it is shown: `label` in the legend, `colour` of the palette."""
+    """A series and how it is shown: `label` in the legend, `colour` of the palette, `dash` in plotly's words.
+
+    Attributes:
+        run: Id of the run that it is of, in a comparison.
+        split: On which data it was measured, such as `train`.
+    """
 
     series: SeriesColumns
     label: str
     colour: str
+    dash: str = "solid"
+    run: str = ""
+    split: str = ""
 
 
 def name_of(key: str) -> tuple[str, str]:
@@ -48,7 +53,7 @@ def name_of(key: str) -> tuple[str, str]:
 
 
 def plots_of(all_series: Iterable[SeriesColumns]) -> dict[str, list[Curve]]:
-    """Arrange what was logged into plots, by name and in the order in which they are looked at."""
+    """Arrange what one training logged into plots, by name and in the order in which they are looked at."""
     shown = [item for item in all_series if not item.key.startswith("system/") and len(item.steps)]
     num_ranks = {item.key: sum(other.key == item.key for other in shown) for item in shown}
     plots: dict[str, list[Curve]] = {}
@@ -62,7 +67,34 @@ def plots_of(all_series: Iterable[SeriesColumns]) -> dict[str, list[Curve]]:
         taken.add(number)
         rank = f"rank {item.rank}" if num_ranks[item.key] > 1 else ""
         label = " · ".join(part for part in (split or group, rank) if part)
-        plots.setdefault(group, []).append(Curve(item, label, PALETTE[number % len(PALETTE)]))
+        plots.setdefault(group, []).append(Curve(item, label, *style_of(number), split=split))
+    return _in_order(plots)
+
+
+def compared_plots_of(
+    runs: Mapping[str, Iterable[SeriesColumns]], names: Mapping[str, str]
+) -> dict[str, list[Curve]]:
+    """Arrange what several trainings logged into plots: a run has one colour in all of them, training data is dotted.
+
+    Args:
+        runs: What each logged, by its id; of several ranks the first is shown.
+        names: What each is called, by its id.
+    """
+    colours = run_colours(runs)
+    plots: dict[str, list[Curve]] = {}
+    for training_id, all_series in runs.items():
+        for item in all_series:
+            if item.key.startswith("system/") or item.rank != "0" or not len(item.steps):
+                continue
+            group, split = name_of(item.key)
+            number = colours[training_id] + (len(PALETTE) if split.startswith("train") else 0)
+            label = " · ".join(part for part in (split, names[training_id]) if part)
+            curve = Curve(item, label, *style_of(number), run=training_id, split=split)
+            plots.setdefault(group, []).append(curve)
+    return _in_order(plots)
+
+
+def _in_order(plots: dict[str, list[Curve]]) -> dict[str, list[Curve]]:
     return {group: plots[group] for group in sorted(plots, key=_place)}
 
 
@@ -75,31 +107,3 @@ def _preferred_colour(split: str) -> int:
     if not word or word.startswith("train"):
         return 0
     return 1 if word in _SPLITS else 2
-
-
-def training_figure(title: str, series: Sequence[SeriesColumns]) -> Any:
-    """Draw series into one plot per group.
-
-    Returns:
-        A `plotly.graph_objects.Figure`.
-    """
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
-
-    plots = plots_of(series)
-    figure = make_subplots(1, max(1, len(plots)), subplot_titles=list(plots) or None)
-    for column, curves in enumerate(plots.values(), 1):
-        for curve in curves:
-            trace = go.Scatter(
-                x=curve.series.steps,
-                y=curve.series.values,
-                name=curve.series.key
-                if curve.series.rank == "0"
-                else f"{curve.series.key} (rank {curve.series.rank})",
-                mode="lines" if len(curve.series.steps) > 1 else "markers",
-                line={"color": curve.colour},
-            )
-            figure.add_trace(trace, row=1, col=column)
-    figure.update_layout(title=title, template="plotly_white", legend={"orientation": "h", "y": -0.2})
-    figure.update_xaxes(title="step")
-    return figure
