@@ -164,7 +164,8 @@ async def test_a_page_reads_narrow_indexes_only(
     assert len(found) == 2, found
     assert f"COVERING INDEX {counting}" in found[0]
     assert f"COVERING INDEX {finding}" in found[1]
-    assert "TEMP B-TREE" not in found[0]
+    if not query.text:  # with a text, trials count too
+        assert "TEMP B-TREE" not in found[0]
     if query.sort.source is None:
         assert "TEMP B-TREE" not in found[1], "no sorting is needed"
 
