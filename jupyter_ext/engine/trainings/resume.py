@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
-from jupyter_ext.engine.trainings.run_spec import ResumedSpec, StartedFromSpec, read_spec
+from jupyter_ext.engine.trainings.run_spec import RaySpec, ResumedSpec, StartedFromSpec, read_spec
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
 from jupyter_ext.worker.sdk import checkpoint
@@ -34,6 +34,7 @@ class Resumption:
         checkpoints: The old run's whole checkpoints, oldest first; the last is the one to go on from.
         notices: Lines about checkpoints that are damaged.
         workers: As many processes.
+        ray: At the same place of a Ray cluster, if it was one.
         cell: The same cell of the notebook, where it is known.
     """
 
@@ -46,6 +47,7 @@ class Resumption:
     checkpoints: list[Checkpoint]
     notices: list[str]
     workers: int = 1
+    ray: RaySpec | None = None
     cell: StartedFromSpec | None = None
 
     def resumed_from(self) -> ResumedSpec:
@@ -130,6 +132,7 @@ def plan_resumption(
         whole,
         damaged,
         spec.get("workers", 1),
+        spec.get("ray"),  # fmt: skip
         spec.get("started_from"),
     )
 
