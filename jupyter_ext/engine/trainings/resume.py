@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
 from jupyter_ext.engine.trainings.run_spec import RaySpec, ResumedSpec, StartedFromSpec, read_spec
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
 from jupyter_ext.worker.sdk import checkpoint
@@ -40,7 +40,7 @@ class Resumption:
 
     training_id: str
     version: Version
-    given: dict[str, Any]
+    given: JsonObject
     python: str
     cwd: str
     sys_path: tuple[str, ...] | None
@@ -75,7 +75,7 @@ class Resumption:
 
 
 def plan_resumption(
-    run_dir: Path, training: Training, changed: Mapping[str, Any], versions: Versions
+    run_dir: Path, training: Training, changed: Mapping[str, JsonValue], versions: Versions
 ) -> Resumption:
     """Find out what a run can be resumed with.
 
@@ -121,7 +121,7 @@ def plan_resumption(
         for found in checkpoint.listing(run_dir / checkpoint.DIRECTORY)
         if found.number <= newest.number and checkpoint.why_damaged(found) is None
     ]
-    paths = spec.get("sys_path")
+    paths, where = spec.get("sys_path"), (spec.get("workers", 1), spec.get("ray"))
     return Resumption(
         training.id,
         version,
@@ -131,8 +131,7 @@ def plan_resumption(
         None if paths is None else tuple(paths),
         whole,
         damaged,
-        spec.get("workers", 1),
-        spec.get("ray"),  # fmt: skip
+        *where,
         spec.get("started_from"),
     )
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker import shim
 from jupyter_ext.worker.remote.relay import MAX_WHOLE_BYTES, Relay, free_name
 
@@ -87,20 +88,19 @@ def _start_shim(run_dir: Path, control: str, job: dict[str, Any]) -> int:
         return pid
     try:
         processes.die_with_parent(parent)
-        shim.run(
-            {
-                "run_dir": str(run_dir),
-                "control": control,
-                "role": "group" if workers > 1 else "training",
-                "workers": workers,
-                "rank": "0",
-                "cwd": str(run_dir / "work"),
-                "sys_path": None,
-                "environ": None,
-                "threads": job.get("threads"),
-                "secrets": {},
-            }
-        )
+        spec: TrainingWorkerSpec = {
+            "run_dir": str(run_dir),
+            "control": control,
+            "role": "group" if workers > 1 else "training",
+            "workers": workers,
+            "rank": "0",
+            "cwd": str(run_dir / "work"),
+            "sys_path": None,
+            "environ": None,
+            "threads": job.get("threads"),
+            "secrets": {},
+        }
+        shim.run(spec)
     except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it
         traceback.print_exc()
     finally:
