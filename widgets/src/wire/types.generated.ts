@@ -170,6 +170,7 @@ export interface Training {
   cut: string[];
   tags: string[];
   notes: string;
+  on: string;
   workers: number;
   sweep: Sweep | null;
   alerts: Alert[];
