@@ -4,6 +4,7 @@ import { enginePlugin } from './connection/plugin';
 import { doctorPlugin } from './doctor/plugin';
 import { outputPlugin } from './outputs/output_plugin';
 import { panelPlugin } from './panel/plugin';
+import { plotsPlugin } from './plots/plugin';
 import { startPlugin } from './start/plugin';
 import { tabsPlugin } from './tabs/plugin';
 import { templatesPlugin } from './templates/plugin';
@@ -15,6 +16,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   startPlugin,
   templatesPlugin,
   doctorPlugin,
+  plotsPlugin,
   ...LAZY_VIEWS.map(outputPlugin),
 ];
 
