@@ -2,6 +2,7 @@ import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { LAZY_VIEWS } from '../../widgets/src/views/lazy';
 import { enginePlugin } from './connection/plugin';
 import { doctorPlugin } from './doctor/plugin';
+import { marksPlugin } from './marks/plugin';
 import { outputPlugin } from './outputs/output_plugin';
 import { panelPlugin } from './panel/plugin';
 import { plotsPlugin } from './plots/plugin';
@@ -17,6 +18,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   templatesPlugin,
   doctorPlugin,
   plotsPlugin,
+  marksPlugin,
   ...LAZY_VIEWS.map(outputPlugin),
 ];
 
