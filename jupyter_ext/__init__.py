@@ -36,6 +36,7 @@ _HOMES = {
     "debug_sessions": "jupyter_ext.client.debugging",
     "engine": "jupyter_ext.client.trainings.api",
     "form": "jupyter_ext.magics.form",
+    "import_runs": "jupyter_ext.client.trainings.importing",
     "log": "jupyter_ext.worker.sdk.logging",
     "log_many": "jupyter_ext.worker.sdk.logging",
     "models": "jupyter_ext.client.models.handle",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from jupyter_ext.client.trainings.api import engine, runs, train, trainings
     from jupyter_ext.client.trainings.comparison import compare
     from jupyter_ext.client.trainings.handle import Training
+    from jupyter_ext.client.trainings.importing import import_runs
     from jupyter_ext.magics.form import form
     from jupyter_ext.worker.sdk.inputs import Input
     from jupyter_ext.worker.sdk.logging import alert, log, log_many, progress, should_stop
@@ -95,6 +97,7 @@ __all__ = [
     "engine",
     "form",
     "integer",
+    "import_runs",
     "log",
     "log_many",
     "logint",

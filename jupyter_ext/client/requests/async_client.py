@@ -231,6 +231,14 @@ class AsyncClient:
         path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
         return await self.transport.ask_bytes("GET", path)
 
+    async def import_run(self, body: bytes) -> Training:
+        """Keep a run that another tool has recorded; see `imports.encoding.encode` for the body."""
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = await self.transport.ask(
+            "POST", "/native/imported-runs", content=body, headers=headers, timeout=UPLOAD_TIMEOUT
+        )
+        return Training.model_validate(answer)
+
     async def add_rule(self, training_id: str, rule: Mapping[str, object]) -> Training:
         """Hold a rule against a running training's points; see `Rule` for its fields.
 

@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 MIGRATION = """
     ALTER TABLE trainings ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
@@ -51,6 +51,17 @@ _SORT = re.compile(rf"(-?)(?:({'|'.join(COLUMNS)})|({'|'.join(SOURCES)}):(.+))",
 _MAX_VALUES = 256
 """So many inputs and metrics of one training can be sorted by."""
 _MAX_TEXT_CHARS = 200
+
+
+class Indexed(TypedDict, total=False):
+    """What of a training's JSON it is found and sorted by; older versions wrote less."""
+
+    input: Mapping[str, object] | None
+    last: Mapping[str, Mapping[str, object]] | None
+    extremes: Mapping[str, Mapping[str, object]] | None
+    tags: Sequence[str] | None
+    sweep: Mapping[str, object] | None
+    notes: str | None
 
 
 @dataclass(frozen=True)
@@ -140,9 +151,11 @@ def put_values(db: sqlite3.Connection, id: str, values: Iterable[tuple[str, str,
     db.executemany("INSERT INTO training_values VALUES (?, ?, ?, ?)", values)
 
 
-def values_of(id: str, resource: Mapping[str, Any]) -> list[tuple[str, str, str, Any]]:
+def values_of(id: str, resource: Indexed) -> list[tuple[str, str, str, Any]]:
     """Return what a training can be sorted by: inputs that are plain, and the last, smallest and largest values."""
-    found = [("input", key, id, value) for key, value in (resource.get("input") or {}).items()]
+    found: list[tuple[str, str, str, Any]] = [
+        ("input", key, id, value) for key, value in (resource.get("input") or {}).items()
+    ]
     for key, point in (resource.get("last") or {}).items():
         found.append(("last", key, id, point.get("value")))
     for key, extremes in (resource.get("extremes") or {}).items():
@@ -160,13 +173,13 @@ def search_text(id: str, name: str, tags: Iterable[str], sweep: str | None = Non
     return "\n".join((name, id, *tags, *([] if sweep is None else [sweep]))).casefold()
 
 
-def sweep_of(resource: Mapping[str, Any]) -> str | None:
+def sweep_of(resource: Indexed) -> str | None:
     """Return the id of the sweep that a training's JSON tells, if any."""
     sweep = resource.get("sweep")
     return str(sweep.get("id")) if isinstance(sweep, dict) else None
 
 
-def tags_of(resource: Mapping[str, Any]) -> Sequence[str]:
+def tags_of(resource: Indexed) -> Sequence[str]:
     """Return the tags that a training's JSON tells."""
     return [str(tag) for tag in resource.get("tags") or ()]
 

@@ -11,17 +11,18 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.disk import describe, is_disk
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.trainings import imported
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
-from jupyter_ext.engine.trainings.catalog_rows import training_of
+from jupyter_ext.engine.trainings.catalog_rows import put_training, training_of
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.launch_request import (
@@ -39,6 +40,7 @@ from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
 from jupyter_ext.protocol.trainings import TERMINAL, Cause, Training
 
@@ -161,9 +163,9 @@ class TrainingService:
         self._check_open()
         declared = declared_inputs(request)
         urls = self._file_inputs.check(declared, request.given)
-        secret: dict[str, Any] = {}
+        secret: JsonObject = {}
         if declared is None:
-            inputs: dict[str, Any] = dict(request.given)
+            inputs: JsonObject = dict(request.given)
         else:
             inputs, wrong = declared.validate(request.given)
             if wrong:
@@ -179,7 +181,7 @@ class TrainingService:
         return training
 
     async def resume(
-        self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
+        self, training_id: str, changed: Mapping[str, JsonValue], asker: CallerContext | None
     ) -> Training:
         """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
 
@@ -200,7 +202,7 @@ class TrainingService:
         )
 
     async def _go_on_with_sweep(
-        self, training: Training, changed: Mapping[str, Any], asker: CallerContext | None
+        self, training: Training, changed: Mapping[str, JsonValue], asker: CallerContext | None
     ) -> Training:
         """Start another training that drives the same sweep: its study is its checkpoint."""
         if training.status not in TERMINAL:
@@ -227,7 +229,7 @@ class TrainingService:
         spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
         if spec is None:
             raise Problem(404, "Gone", f"The files of training {training_id} are gone; run it again.")
-        return await self._monitor.promote(self._runs_dir / training.id, spec, destination)
+        return await self._monitor.publisher.promote(self._runs_dir / training.id, spec, destination)
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.
@@ -247,7 +249,7 @@ class TrainingService:
         backend: str,
         remote: RemoteSpec,
         name: str,
-        given: Mapping[str, Any],
+        given: Mapping[str, JsonValue],
         origin: CallerContext,
     ) -> Training:
         """Start a training on a service and return at once.
@@ -320,6 +322,17 @@ class TrainingService:
             return await self.get(training_id)
         await self._monitor.stop(record)
         return await self.get(training_id)
+
+    async def import_run(self, body: bytes) -> Training:
+        """Keep a run that another tool has recorded.
+
+        Raises:
+            Problem: The body is none.
+        """
+        training = await asyncio.to_thread(imported.write, self._runs_dir, body)
+        await put_training(self._catalog, training)
+        self._monitor.seal(self._runs_dir / training.id)
+        return training
 
     async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
         """Hold a rule against a running training's points.
@@ -407,7 +420,7 @@ class TrainingService:
             if ended is not None:
                 labels = Labels.read(run_dir)
                 ended.tags, ended.notes = list(labels.tags), labels.notes
-                await self._monitor.put(ended)
+                await put_training(self._catalog, ended)
             elif spec is not None:
                 await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
         except (ValueError, TypeError, KeyError, sqlite3.Error) as error:
@@ -421,7 +434,7 @@ class TrainingService:
         except (ValueError, TypeError, KeyError, OSError) as error:
             records.set_aside(record.run_dir, records.why(error))
 
-    async def _end_lost(self, row: dict[str, Any], run_dir: Path) -> None:
+    async def _end_lost(self, row: TrainingRow, run_dir: Path) -> None:
         """End a run of the catalog that was going on and whose files are gone or cannot be read."""
         training = training_of(row)
         training.status, training.completed_at = "failed", rfc3339(time.time())
@@ -431,7 +444,7 @@ class TrainingService:
             hint="Run it again from its notebook.",
         )
         training.error = training.cause.message
-        await self._monitor.put(training)
+        await put_training(self._catalog, training)
 
     def _check_open(self) -> None:
         if self._draining:

@@ -26,6 +26,7 @@ from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resource
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
+from jupyter_ext.engine.trainings.imported import MAX_BYTES as MAX_IMPORTED_BYTES
 from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.resumed_curve import Query, columns
 from jupyter_ext.engine.trainings.run_spec import RemoteSpec
@@ -63,6 +64,7 @@ class NativeAPI:
         """List the routes."""
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
+            Route("/native/imported-runs", self.import_run, methods=["POST"]),
             Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
@@ -163,6 +165,13 @@ class NativeAPI:
         destination = await self._models.require_destination((await json_object(request)).get("destination"))
         version = await self._trainings.promote(request.path_params["id"], destination)
         return JSONResponse({"version": version}, 201)
+
+    async def import_run(self, request: Request) -> Response:
+        """Keep a run that another tool has recorded: 201."""
+        if int(request.headers.get("content-length", 0)) > MAX_IMPORTED_BYTES:
+            raise Problem(413, "Too large", f"An imported run may have {MAX_IMPORTED_BYTES >> 20} MiB.")
+        training = await self._trainings.import_run(await request.body())
+        return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def add_rule(self, request: Request) -> Response:
         """Hold a rule against a running training's points: 201."""
