@@ -2,11 +2,13 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
-import type { Cell } from '@jupyterlab/cells';
+import type { Cell, CodeCell } from '@jupyterlab/cells';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import { messageOf } from '../../../widgets/src/core/errors';
+import { isEnded } from '../../../widgets/src/training/labels';
 import { bytesOf, jsonOf } from '../../../widgets/src/transport/transport';
+import { mimeTypeOf } from '../../../widgets/src/views/view';
 import type { Training } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
 import { trainingIcon } from '../icons';
@@ -35,7 +37,7 @@ export const marksPlugin: JupyterFrontEndPlugin<void> = {
 
 /** A cell is run again while its training goes on: the new one runs beside it, and the old one may be canceled. */
 async function askAbout({ transport, trans }: IEngine, cell: Cell): Promise<void> {
-  if (!/\btrain\b/.test(cell.model.sharedModel.getSource())) {
+  if (!showsRunning(cell)) {
     return;
   }
   // asked before the cell is run, so that what it starts now is not among them
@@ -59,6 +61,20 @@ async function askAbout({ transport, trans }: IEngine, cell: Cell): Promise<void
       { label: trans.__('Keep Both'), callback: () => undefined },
     ],
   });
+}
+
+/** Whether an output of a cell shows a training that had not ended when it was written last. */
+function showsRunning({ model }: Cell): boolean {
+  const outputs = model.type === 'code' ? (model as CodeCell['model']).outputs : null;
+  for (let i = 0; i < (outputs?.length ?? 0); i += 1) {
+    const data = outputs?.get(i).data[mimeTypeOf({ name: 'training' })] as
+      | { training?: Training }
+      | undefined;
+    if (data?.training && !isEnded(data.training.status)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /** Return what runs now by its cell; asking starts no engine. */
