@@ -16,9 +16,10 @@ import psutil
 
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
+from jupyter_ext.engine.api.http.openapi import OpenAPI
 from jupyter_ext.engine.api.native.engine import EngineAPI
 from jupyter_ext.engine.assembly.models import ModelsPart
-from jupyter_ext.engine.assembly.part import Part, Work
+from jupyter_ext.engine.assembly.part import API, Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
@@ -67,10 +68,9 @@ class Engine:
         )
         sessions = SessionsPart(where, self.environments)
         self._parts: tuple[Part, ...] = (trainings, models, sessions)
-        apis = [api for part in self._parts for api in part.apis]
-        self.ports = Ports(
-            settings, where.token_file, trainings.links, [*apis, EngineAPI(self)], models.pieces
-        )
+        apis: list[API] = [api for part in self._parts for api in part.apis]
+        apis.append(EngineAPI(self))
+        self.ports = Ports(settings, where.token_file, trainings.links, [*apis, OpenAPI(apis)], models.pieces)
 
     @property
     def work(self) -> Work:

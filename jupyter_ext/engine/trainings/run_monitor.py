@@ -313,7 +313,7 @@ class RunMonitor:
             record.move("processing")
             self._webhooks.notify(record.id, "start")
             self._changed(record)
-        if record.stop is None and record.deadline is not None and time.time() >= record.deadline:
+        if record.stop is None and record.is_out_of_time():
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
