@@ -27,6 +27,7 @@ from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.engine.processes.zygote_process import ZygoteProcess
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.trainings import EngineInfo
@@ -48,14 +49,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
 class Engine:
     """One engine, from opening to closing."""
 
-    def __init__(self, where: Locations, settings: EngineSettings) -> None:
+    def __init__(
+        self, where: Locations, settings: EngineSettings, zygote: ZygoteProcess | None = None
+    ) -> None:
         self._where = where
         disk.assume(where.data_dir)
         self._settings = settings
         self._started_at = time.time()
         self._over = asyncio.Event()
         self._process = psutil.Process()
-        self.environments = Environments(settings.preload)
+        self.environments = Environments(settings.preload, started=zygote)
         self.pages = LabPages()
         trainings = TrainingsPart(where, self.environments, self.pages)
         models = ModelsPart(

@@ -30,7 +30,7 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.run_news import RunNews
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
+from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
@@ -45,7 +45,9 @@ from jupyter_ext.worker.sdk import checkpoint
 log = logging.getLogger(__name__)
 
 INGEST_INTERVAL_S = 0.04
-"""A busy run is read this often: 25 batches a second at most, and a point is published within 40 ms."""
+"""A busy run that somebody follows is read this often: 25 batches a second at most, a point is published within 40 ms."""
+UNWATCHED_INTERVAL_S = 0.25
+"""One that nobody looks at is read this often: each look costs about as much as taking in a hundred points."""
 _REST = 4.0
 """After news that took long to take in, so many times as long is left to everybody else: with 20,000 metrics, say."""
 QUIET_AFTER_S = 0.5
@@ -112,12 +114,9 @@ class RunMonitor:
         self._news = RunNews(pubsub, webhooks)
 
     async def open(self, runs_dir: Path) -> None:
-        """Begin what is done once a second, and seal what an engine before this one left unsealed."""
-        self._housekeeping = asyncio.create_task(
-            PeriodicTasks(self.records, self.stores, self._sealer).run(), name="housekeeping"
-        )
-        for run_dir in await asyncio.to_thread(unsealed, runs_dir, set(self.records)):
-            self._sealer.seal(run_dir, final=True)
+        """Begin what is done beside everything else: see `PeriodicTasks`."""
+        tasks = PeriodicTasks(runs_dir, self.records, self.stores, self._sealer)
+        self._housekeeping = asyncio.create_task(tasks.run(), name="housekeeping")
 
     async def close(self) -> None:
         """Stop following; every run goes on."""
@@ -278,7 +277,7 @@ class RunMonitor:
         wake = self._wake[record.id]
         quiet_since = looked_at = 0.0
         persisted_at, persisted_status = time.monotonic(), record.status
-        interval_s = INGEST_INTERVAL_S
+        rest_s = 0.0
         with self._watcher.watching(record.run_dir, wake) as watch:
             while True:
                 now = time.monotonic()
@@ -289,7 +288,7 @@ class RunMonitor:
                     outcome = self._look(record)
                 if await self._news.take(record, store):
                     quiet_since = now
-                    interval_s = max(INGEST_INTERVAL_S, _REST * (time.monotonic() - now))
+                    rest_s = _REST * (time.monotonic() - now)
                 if outcome is not None:
                     await self._end(record, store, outcome)
                     return
@@ -297,7 +296,8 @@ class RunMonitor:
                     persisted_at, persisted_status = now, record.status
                     await self.persist(record)
                 if now - quiet_since < QUIET_AFTER_S:
-                    await watch.wait(interval_s)
+                    is_watched = self._pubsub.is_watched(record.id)
+                    await watch.wait(max(rest_s, INGEST_INTERVAL_S if is_watched else UNWATCHED_INTERVAL_S))
                     continue
                 watch.arm()
                 if not await self._news.take(record, store):  # what was written before the watch was armed

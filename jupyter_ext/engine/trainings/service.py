@@ -102,9 +102,8 @@ class TrainingService:
             OSError: The catalog's disk takes nothing more.
         """
         known = await self._catalog.training_ids()
-        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir):
-            if run_dir.name not in known:
-                await self._recover(run_dir)
+        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir, known):
+            await self._recover(run_dir)
         if self._catalog.needs_rebuild:
             for version_id in self._versions.all_ids():
                 if (version := self._versions.find(version_id)) is not None:
@@ -451,5 +450,6 @@ class TrainingService:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
 
 
-def _run_dirs(runs_dir: Path) -> list[Path]:
-    return list(records.directories(runs_dir, is_training_id))
+def _run_dirs(runs_dir: Path, known: set[str]) -> list[Path]:
+    """List the runs that the catalog does not know; those that it knows are not looked at."""
+    return list(records.directories(runs_dir, is_training_id, known))
