@@ -3,9 +3,11 @@ import { LAZY_VIEWS } from '../../widgets/src/views/lazy';
 import { commandsPlugin } from './commands/plugin';
 import { enginePlugin } from './connection/plugin';
 import { doctorPlugin } from './doctor/plugin';
+import { marksPlugin } from './marks/plugin';
 import { notificationsPlugin } from './notifications/plugin';
 import { outputPlugin } from './outputs/output_plugin';
 import { panelPlugin } from './panel/plugin';
+import { plotsPlugin } from './plots/plugin';
 import { runningPlugin } from './running/plugin';
 import { startPlugin } from './start/plugin';
 import { statusPlugin } from './status/plugin';
@@ -23,6 +25,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   startPlugin,
   templatesPlugin,
   doctorPlugin,
+  plotsPlugin,
+  marksPlugin,
   ...LAZY_VIEWS.map(outputPlugin),
 ];
 

@@ -25,6 +25,8 @@ export const CommandIDs = {
   addModel: 'jupyter-ext:add-model',
   /** Make a notebook from a template: `{template, cwd}`. */
   newFromTemplate: 'jupyter-ext:new-from-template',
+  /** Show the cell that a training was started from: `{id}`, else of the tab in front. */
+  goToCell: 'jupyter-ext:go-to-cell',
   /** Say which half of the product is missing or of another version. */
   doctor: 'jupyter-ext:doctor',
   /** Start the engine. */
