@@ -126,7 +126,7 @@ def test_the_panel_is_live_and_acts(lab, lab_server) -> None:
     row(panel, "digits-mlp").locator(".jx-side-main").click()
     tab = lab.page.locator(".jp-JupyterExt-tab:visible")
     expect(tab.locator(".jx-chip")).to_have_text("succeeded")
-    expect(tab.locator(".jx-plot .trace.scatter path").first).to_be_attached()
+    expect(tab.locator(".jx-plot[data-lines]").first).to_be_attached()
     lab.screenshot("tab-light")
     lab.page.goto(f"{lab_server.url}lab?token={lab_server.token}&jupyter-ext=training:{training_id}")
     expect(lab.page.locator(".jp-JupyterExt-tab:visible .jx-chip")).to_have_text("succeeded")
