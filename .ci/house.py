@@ -23,8 +23,8 @@ ROOT = Path.cwd()
 MAX_MODULES_IN_A_FOLDER = 20
 MAX_FUNCTION_LINES = 60
 MAX_COMPLEXITY = 15
-MAX_LOOSE_DICTS = 10.5
-"""`dict[str, Any]` and `Mapping[str, Any]` per 1,000 lines. The goal is 5; whoever comes closer lowers this."""
+MAX_LOOSE_DICTS = 5.0
+"""`dict[str, Any]` and `Mapping[str, Any]` per 1,000 lines. Payloads of a known shape have a type at the module that owns them."""
 MAX_COLUMNS = 110
 _LOOSE = re.compile(r"\b(?:dict|Mapping)\[str, Any\]")
 _BRANCHES = (

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from jupyter_ext import __version__
 from jupyter_ext.protocol import launch_forms, media, sessions, trainings
 from jupyter_ext.protocol import models as local_models
 from jupyter_ext.protocol.schema import form_fields
@@ -98,7 +99,8 @@ def generate() -> str:
     interfaces += [interface_of(getattr(sessions, name)) for name in SESSIONS]
     interfaces += [interface_of(getattr(launch_forms, name)) for name in LAUNCH_FORMS]
     messages = f"export type StreamMessage = {plain_type_of(trainings.StreamMessage)};\n"
-    return "\n".join([HEAD, aliases + "\n", *interfaces, messages])
+    version = f"/** Of the package that this page's code was built for. */\nexport const VERSION = '{__version__}';\n"
+    return "\n".join([HEAD, version, aliases + "\n", *interfaces, messages])
 
 
 def main() -> int:

@@ -36,12 +36,20 @@ _HOMES = {
     "debug_sessions": "jupyter_ext.client.debugging",
     "engine": "jupyter_ext.client.trainings.api",
     "form": "jupyter_ext.magics.form",
+    "import_runs": "jupyter_ext.client.trainings.importing",
     "log": "jupyter_ext.worker.sdk.logging",
     "log_many": "jupyter_ext.worker.sdk.logging",
     "models": "jupyter_ext.client.models.handle",
     "progress": "jupyter_ext.worker.sdk.logging",
     "runs": "jupyter_ext.client.trainings.api",
     "should_stop": "jupyter_ext.worker.sdk.logging",
+    "sweep": "jupyter_ext.client.sweeps.api",
+    "sweeps": "jupyter_ext.client.sweeps.api",
+    "choice": "jupyter_ext.client.sweeps.space",
+    "integer": "jupyter_ext.client.sweeps.space",
+    "logint": "jupyter_ext.client.sweeps.space",
+    "loguniform": "jupyter_ext.client.sweeps.space",
+    "uniform": "jupyter_ext.client.sweeps.space",
     "train": "jupyter_ext.client.trainings.api",
     "trainings": "jupyter_ext.client.trainings.api",
 }
@@ -52,9 +60,12 @@ if TYPE_CHECKING:
     from jupyter_ext.client.debugging import debug, debug_sessions
     from jupyter_ext.client.models.handle import models
     from jupyter_ext.client.requests.async_client import AsyncClient
+    from jupyter_ext.client.sweeps.api import sweep, sweeps
+    from jupyter_ext.client.sweeps.space import choice, integer, logint, loguniform, uniform
     from jupyter_ext.client.trainings.api import engine, runs, train, trainings
     from jupyter_ext.client.trainings.comparison import compare
     from jupyter_ext.client.trainings.handle import Training
+    from jupyter_ext.client.trainings.importing import import_runs
     from jupyter_ext.magics.form import form
     from jupyter_ext.worker.sdk.inputs import Input
     from jupyter_ext.worker.sdk.logging import alert, log, log_many, progress, should_stop
@@ -78,20 +89,28 @@ __all__ = [
     "__version__",
     "alert",
     "checkpoint",
+    "choice",
     "compare",
     "datasets",
     "debug",
     "debug_sessions",
     "engine",
     "form",
+    "integer",
+    "import_runs",
     "log",
     "log_many",
+    "logint",
+    "loguniform",
     "models",
     "progress",
     "runs",
     "should_stop",
+    "sweep",
+    "sweeps",
     "train",
     "trainings",
+    "uniform",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_object
@@ -17,6 +17,7 @@ from jupyter_ext.client.sessions.model import check_name
 from jupyter_ext.client.sessions.session import Session, name_of
 from jupyter_ext.errors import SessionError, UnknownId
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 from jupyter_ext.protocol import sessions as protocol
 
 DEFAULT_INACTIVE_S = 1800.0
@@ -59,7 +60,7 @@ def launch(name: str, bundle: Bundle | None, inactive_s: float | None = DEFAULT_
         raise SessionError(f"Session {name} could not be launched: {resource.exit.message}{hint}")
     session = Session(resource)
     if resource.code_error is not None:
-        raise error_from(CallError(resource.code_error), name)
+        raise error_from(CallError(cast("CallFailure", resource.code_error)), name)
     return session
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, Locations, locations
 from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMismatch
-from jupyter_ext.ipc import private_sockets
+from jupyter_ext.ipc import private_sockets, processes
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -33,8 +33,8 @@ _START_ATTEMPTS = 3
 _SOCKET_WAIT_S = 10.0
 """An engine looks every second whether its socket is still there; a busy one is late."""
 
-_OF_A_RUN = ("JUPYTER_EXT_RUN_DIR", "JUPYTER_EXT_RUN_ID")
-"""An engine that a training's code has started is none of that training's processes."""
+_RUN_WAIT_S, _RUN_POLL_S = 5.0, 0.1
+"""Code of a training waits so long for an engine that somebody else starts."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def find(where: Locations | None = None) -> Connection | None:
 def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connection:
     """Find the engine, start it where there is none, replace it where it is older than this client.
 
-    However many processes call this at once, one engine comes of it.
+    However many processes call this at once, one engine comes of it. Code that runs in a training starts none: the training's end would
+    end the engine with all else that it has started. It waits for a moment until somebody else has.
 
     Args:
         timeout_s: How long to wait for it to answer, seconds.
@@ -126,7 +127,7 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
     Raises:
         EngineStartError: It could not be started; the message says why.
         ProtocolMismatch: The running engine is newer than this client can speak with.
-        EngineUnreachable: One runs but does not answer.
+        EngineUnreachable: One runs but does not answer; or none runs, and this is code of a training.
     """
     where = where or locations()
     try:
@@ -137,6 +138,8 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
         connection = None  # somebody is starting it; it reads its directories before it answers
     if connection is not None and not _is_older(connection):
         return connection
+    if processes.RUN_ID_VARIABLE in os.environ:
+        return _await_engine(where, min(timeout_s, _RUN_WAIT_S))
     try:
         where.make()
     except OSError as error:
@@ -154,6 +157,18 @@ def ensure(timeout_s: float = 30.0, where: Locations | None = None) -> Connectio
     if connection is None:
         raise EngineStartError(f"The engine started and ended at once; see {where.engine_log}.")
     return connection
+
+
+def _await_engine(where: Locations, timeout_s: float) -> Connection:
+    """Wait for an engine that somebody else starts."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        if (connection := find(where)) is not None:
+            return connection
+        time.sleep(_RUN_POLL_S)
+    raise EngineUnreachable(
+        "No engine runs, and code that runs in a training starts none; `%engine start` does."
+    )
 
 
 def _start_until_it_answers(where: Locations, deadline: float) -> Connection | None:
@@ -255,8 +270,6 @@ def _start(where: Locations, deadline: float) -> None:
     """Start an engine, detached, and wait until it says on a pipe that it is ready or why it is not."""
     ready_read, ready_write = os.pipe()
     environment = dict(os.environ)
-    for name in _OF_A_RUN:
-        environment.pop(name, None)
     environment["JUPYTER_EXT_DATA_DIR"] = str(where.data_dir)
     environment["JUPYTER_EXT_RUNTIME_DIR"] = str(where.runtime_dir)
     try:

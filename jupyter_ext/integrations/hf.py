@@ -43,7 +43,7 @@ class JupyterExtCallback(TrainerCallback):  # transformers need not be there for
             control.should_save = str(getattr(args.save_strategy, "value", args.save_strategy)) != "no"
 
     def on_log(
-        self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any
+        self, args: Any, state: Any, control: Any, logs: Mapping[str, object] | None = None, **_: Any
     ) -> None:
         """Log what the Trainer logs: `loss` as `train/loss`, `eval_loss` as `eval/loss`."""
         values = {
@@ -78,7 +78,7 @@ class AutomaticCallback(JupyterExtCallback):
             _say_progress(state)
 
     def on_log(
-        self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **more: Any
+        self, args: Any, state: Any, control: Any, logs: Mapping[str, object] | None = None, **more: Any
     ) -> None:
         """See `JupyterExtCallback`."""
         if not self._is_silent(args):

@@ -60,7 +60,7 @@ class SummaryWriter:
     def add_scalars(
         self,
         main_tag: str,
-        tag_scalar_dict: Mapping[str, Any],
+        tag_scalar_dict: Mapping[str, object],
         global_step: Any = None,
         walltime: float | None = None,
     ) -> None:
@@ -70,8 +70,8 @@ class SummaryWriter:
 
     def add_hparams(
         self,
-        hparam_dict: Mapping[str, Any],
-        metric_dict: Mapping[str, Any],
+        hparam_dict: Mapping[str, object],
+        metric_dict: Mapping[str, object],
         hparam_domain_discrete: Any = None,
         run_name: str | None = None,
         global_step: Any = None,

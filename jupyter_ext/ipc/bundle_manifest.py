@@ -21,6 +21,14 @@ class Predictor(TypedDict):
     entry: str
 
 
+class Captured(TypedDict):
+    """A notebook name that travels by value, and how many bytes it takes."""
+
+    name: str
+    type: str
+    bytes: int
+
+
 class Manifest(TypedDict, total=False):
     """What a bundle holds and what is to be done with it.
 
@@ -54,7 +62,7 @@ class Manifest(TypedDict, total=False):
     arguments: list[str]
     options: Mapping[str, OptionSpelling]
     imports: dict[str, str]
-    captured: list[dict[str, object]]
+    captured: list[Captured]
     sources: dict[str, str]
     before: list[str]
     labels: dict[str, str]

@@ -16,21 +16,23 @@ import os
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import cast
 
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.channel_peer import Peer
-from jupyter_ext.ipc.frames import Buffer, ChannelClosed, Message, Parser, pack, receive
+from jupyter_ext.ipc.frames import Buffer, ChannelClosed, Header, Message, Parser, pack, receive
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 
 __all__ = ["AsyncConnection", "Buffer", "CallError", "ChannelClosed", "Connection"]
 
 
 class CallError(Exception):
-    """A call was refused or failed; `error` has a `code`, a `message` for people, and what else its maker put there."""
+    """A call was refused or failed; `error` says why."""
 
-    def __init__(self, error: Mapping[str, Any]) -> None:
-        self.error = dict(error)
-        super().__init__(self.error.get("message") or self.error.get("code") or "the call failed")
+    def __init__(self, error: CallFailure) -> None:
+        self.error = error
+        super().__init__(error.get("message") or error.get("code") or "the call failed")
 
 
 class Connection:
@@ -81,11 +83,11 @@ class Connection:
     def call(
         self,
         op: str,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         blobs: Sequence[Buffer] = (),
         timeout_s: float | None = None,
-        on_event: Callable[[dict[str, Any]], None] | None = None,
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+        on_event: Callable[[JsonObject], None] | None = None,
+    ) -> tuple[JsonObject, list[memoryview]]:
         """Call and wait for the answer; events on the way go to `on_event`.
 
         Args:
@@ -112,10 +114,10 @@ class Connection:
     def stream(
         self,
         op: str,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         blobs: Sequence[Buffer] = (),
         timeout_s: float | None = None,
-    ) -> Iterator[tuple[dict[str, Any], list[memoryview]]]:
+    ) -> Iterator[tuple[JsonObject, list[memoryview]]]:
         """Call and yield each event; the last one is `{"result": {…}}`. Leaving the loop early cancels the call.
 
         Raises:
@@ -133,7 +135,7 @@ class Connection:
                 yield {"result": result}, answer_blobs
                 return
 
-    def _begin(self, op: str, params: Mapping[str, Any] | None, blobs: Sequence[Buffer]) -> int:
+    def _begin(self, op: str, params: Mapping[str, object] | None, blobs: Sequence[Buffer]) -> int:
         self._next_id += 1
         self._send({"id": self._next_id, "op": op, "params": dict(params or {})}, blobs)
         return self._next_id
@@ -158,7 +160,7 @@ class Connection:
             if message.header.get("id") == call_id:
                 return message  # what belongs to a call that was given up is dropped
 
-    def _send(self, header: Mapping[str, Any], blobs: Sequence[Buffer]) -> None:
+    def _send(self, header: Header, blobs: Sequence[Buffer]) -> None:
         pieces, descriptors = pack(header, blobs)
         self._socket.settimeout(None)
         try:
@@ -227,24 +229,24 @@ class AsyncConnection:
         return self._peer.closed
 
     async def call(
-        self, op: str, params: Mapping[str, Any] | None = None, blobs: Sequence[Buffer] = ()
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+        self, op: str, params: Mapping[str, object] | None = None, blobs: Sequence[Buffer] = ()
+    ) -> tuple[JsonObject, list[memoryview]]:
         """Call and wait for the answer; cancelling the task cancels the call.
 
         Raises:
             CallError: It was refused or failed.
             ChannelClosed: The other side went away.
         """
-        answer: tuple[dict[str, Any], list[memoryview]] = {}, []
+        answer: tuple[JsonObject, list[memoryview]] = {}, []
         async with contextlib.aclosing(self.stream(op, params, blobs)) as items:
             async for event, event_blobs in items:
                 if "result" in event:
-                    answer = event["result"], event_blobs
+                    answer = cast("JsonObject", event["result"]), event_blobs
         return answer
 
     async def stream(
-        self, op: str, params: Mapping[str, Any] | None = None, blobs: Sequence[Buffer] = ()
-    ) -> AsyncGenerator[tuple[dict[str, Any], list[memoryview]]]:
+        self, op: str, params: Mapping[str, object] | None = None, blobs: Sequence[Buffer] = ()
+    ) -> AsyncGenerator[tuple[JsonObject, list[memoryview]]]:
         """Call and yield each event; the last one is `{"result": {…}}`. Leaving early cancels the call.
 
         Raises:
@@ -288,7 +290,7 @@ class AsyncConnection:
             waiting.put_nowait(None)
 
 
-def _result(message: Message) -> tuple[dict[str, Any], list[memoryview]]:
+def _result(message: Message) -> tuple[JsonObject, list[memoryview]]:
     if "error" in message.header:
         raise CallError(message.header["error"])
     return message.header.get("result") or {}, message.blobs

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from jupyter_ext.ipc.frames import (
     SHARED_FROM_BYTES,
     Buffer,
     ChannelClosed,
+    Header,
     MalformedFrame,
     Message,
     Parser,
@@ -35,7 +35,7 @@ class Peer:
         self.closed = False
         self._loop.add_reader(peer.fileno(), self._readable)
 
-    async def send(self, header: Mapping[str, Any], blobs: Sequence[Buffer] = ()) -> None:
+    async def send(self, header: Header, blobs: Sequence[Buffer] = ()) -> None:
         """Send a frame; waits while the other side does not read.
 
         Raises:

@@ -8,38 +8,42 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Generic, TypeVar, cast
 
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_peer import Peer
-from jupyter_ext.ipc.frames import Buffer, Message
+from jupyter_ext.ipc.frames import Buffer, Header, Message
+from jupyter_ext.ipc.json_types import JsonObject
+
+P = TypeVar("P")
+"""What the calls of a server bring, a TypedDict of all their parameters; of each, some are there."""
 
 
 @dataclass
-class Call:
+class Call(Generic[P]):
     """A request as its handler sees it. `left` is done once the caller has given up or gone away; wait for it beside the work."""
 
     op: str
-    params: dict[str, Any]
+    params: P
     blobs: list[memoryview]
     left: asyncio.Future[None]
     peer_pid: int | None
-    _send: Callable[[dict[str, Any], Sequence[Buffer]], Awaitable[None]] = field(repr=False)
+    _send: Callable[[Header, Sequence[Buffer]], Awaitable[None]] = field(repr=False)
 
-    async def send(self, event: Mapping[str, Any], blobs: Sequence[Buffer] = ()) -> None:
+    async def send(self, event: Mapping[str, object], blobs: Sequence[Buffer] = ()) -> None:
         """Send an event of this call, before its answer; `result` is no name for something in it."""
         if "result" in event:
             raise ValueError("an event has no result; return it")
-        await self._send({"event": dict(event)}, blobs)
+        await self._send({"event": cast("JsonObject", event)}, blobs)
 
 
-Handler = Callable[[Call], Awaitable[tuple[Mapping[str, Any], Sequence[Buffer]]]]
+Handler = Callable[[Call[P]], Awaitable[tuple[Mapping[str, object], Sequence[Buffer]]]]
 
 
-class Server:
+class Server(Generic[P]):
     """The answering end: each call is a task of its own. Made by `serve`."""
 
-    def __init__(self, listener: socket.socket, path: str, handle: Handler) -> None:
+    def __init__(self, listener: socket.socket, path: str, handle: Handler[P]) -> None:
         self._listener, self._path, self._handle = listener, path, handle
         self._peers: set[Peer] = set()
         self._loop = asyncio.get_running_loop()
@@ -66,10 +70,10 @@ class Server:
         _Served(accepted, self._handle, self._peers)
 
 
-class _Served:
+class _Served(Generic[P]):
     """One caller's connection."""
 
-    def __init__(self, accepted: socket.socket, handle: Handler, peers: set[Peer]) -> None:
+    def __init__(self, accepted: socket.socket, handle: Handler[P], peers: set[Peer]) -> None:
         self._handle = handle
         self._peers = peers
         self._running: dict[int, tuple[asyncio.Task[None], asyncio.Future[None]]] = {}
@@ -90,12 +94,12 @@ class _Served:
         params = header.get("params")
         left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        async def send(content: dict[str, Any], blobs: Sequence[Buffer]) -> None:
+        async def send(content: Header, blobs: Sequence[Buffer]) -> None:
             await self._peer.send({"id": call_id, **content}, blobs)
 
         call = Call(
             str(header.get("op")),
-            params if isinstance(params, dict) else {},
+            cast("P", params if isinstance(params, dict) else {}),
             message.blobs,
             left,
             self._pid,
@@ -105,7 +109,7 @@ class _Served:
         self._running[call_id] = task, left
         task.add_done_callback(lambda _: self._running.pop(call_id, None))
 
-    async def _run(self, call: Call) -> None:
+    async def _run(self, call: Call[P]) -> None:
         try:
             try:
                 result, blobs = await self._handle(call)
@@ -115,7 +119,7 @@ class _Served:
                 message = f"{type(error).__name__}: {error}"
                 await call._send({"error": {"code": "internal", "message": message}}, ())
             else:
-                await call._send({"result": dict(result)}, blobs)
+                await call._send({"result": cast("JsonObject", result)}, blobs)
         except ConnectionError:
             return
 
@@ -125,7 +129,7 @@ class _Served:
             _settle(left)
 
 
-async def serve(path: str, handle: Handler) -> Server:
+async def serve(path: str, handle: Handler[P]) -> Server[P]:
     """Answer calls at a path, for this user only.
 
     Args:

@@ -20,7 +20,10 @@ import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, cast
+
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 
 Buffer = bytes | bytearray | memoryview
 
@@ -46,11 +49,33 @@ class MalformedFrame(ConnectionError):
     """The other side sent what is no frame; the connection is closed."""
 
 
+class Header(TypedDict, total=False):
+    """The JSON of a frame.
+
+    Attributes:
+        id: The call that it belongs to.
+        op: What to do, in a request.
+        params: What with, in a request.
+        cancel: That the call is given up.
+        event: Something on the way to the answer.
+        result: The answer.
+        error: Why there is none.
+    """
+
+    id: int
+    op: str
+    params: Mapping[str, object]
+    cancel: bool
+    event: JsonObject
+    result: JsonObject
+    error: CallFailure
+
+
 @dataclass
 class Message:
     """One frame, taken apart."""
 
-    header: dict[str, Any]
+    header: Header
     blobs: list[memoryview]
 
 
@@ -122,14 +147,14 @@ def _check_lengths(lengths: Sequence[int], num_descriptors: int) -> None:
         raise MalformedFrame("a blob is longer than any memory")
 
 
-def _decode_header(data: bytes) -> dict[str, Any]:
+def _decode_header(data: bytes) -> Header:
     try:
         header = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise MalformedFrame(f"the header is not JSON: {error}") from error
     if not isinstance(header, dict):
         raise MalformedFrame("the header is no JSON object")
-    return header
+    return cast("Header", header)
 
 
 def _map(descriptor: int, length: int) -> memoryview:
@@ -147,7 +172,7 @@ def _map(descriptor: int, length: int) -> memoryview:
 _POPULATE = getattr(mmap, "MAP_POPULATE", 0)
 
 
-def pack(header: Mapping[str, Any], blobs: Sequence[Buffer]) -> tuple[list[Buffer], list[int]]:
+def pack(header: Header, blobs: Sequence[Buffer]) -> tuple[list[Buffer], list[int]]:
     """Give the pieces of a frame and the descriptors that go with its first byte."""
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > MAX_JSON_BYTES:

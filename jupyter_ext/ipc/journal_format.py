@@ -10,7 +10,6 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Mapping
-from typing import Any
 from zlib import crc32
 
 from jupyter_ext.ipc.json_values import clean, clean_text
@@ -53,7 +52,7 @@ def key_frame(key_id: int, key: str) -> bytes:
     return frame(KEY_HEAD.pack(KIND_KEY, key_id) + clean_text(key).encode())
 
 
-def mark_frame(time: float, fields: Mapping[str, Any]) -> bytes:
+def mark_frame(time: float, fields: Mapping[str, object]) -> bytes:
     """Make the frame of a mark; `time` in Unix seconds."""
     text = json.dumps(clean(dict(fields)), default=str, ensure_ascii=False)
     return frame(MARK_HEAD.pack(KIND_MARK, time) + text.encode("utf-8", "replace"))

@@ -18,12 +18,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 from jupyter_ext.ipc import processes
 from jupyter_ext.ipc.json_files import NO_ROOM, read_json, write_json
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 
 if sys.platform != "win32":
     import fcntl
@@ -133,7 +133,7 @@ def here() -> Place:
     return {"boot_id": processes.boot_id(), "pid_namespace": processes.pid_namespace()}
 
 
-def is_here(place: Mapping[str, Any]) -> bool:
+def is_here(place: Place) -> bool:
     """Tell whether pids that were recorded at `place` can be those of this process's world."""
     now = here()
     namespace = place.get("pid_namespace")
@@ -291,12 +291,16 @@ def write_start_failure(run_dir: Path, message: str) -> None:
     write_json(run_dir / EXIT, end)
 
 
-def _of_shape(path: Path, **fields: type | tuple[type, ...]) -> dict[str, Any] | None:
+def _of_shape(path: Path, **fields: type | tuple[type, ...]) -> JsonObject | None:
     found = read_json(path)
     if not isinstance(found, dict):
         return None
     return found if all(isinstance(found.get(name), kind) for name, kind in fields.items()) else None
 
 
-def _is_process(found: Mapping[str, Any]) -> bool:
-    return isinstance(found.get("pid"), int) and isinstance(found.get("ticks"), int | None)
+def _is_process(found: JsonValue) -> bool:
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("pid"), int)
+        and isinstance(found.get("ticks"), int | None)
+    )

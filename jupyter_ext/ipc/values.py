@@ -25,12 +25,56 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, cast
 
 from jupyter_ext.ipc.frames import Buffer
+from jupyter_ext.ipc.json_types import JsonValue
 
 _EXACT_INT = 1 << 53
+
+
+class _ArrayTree(TypedDict):
+    dtype: str
+    shape: list[int]
+
+
+class _TextsTree(_ArrayTree):
+    v: list[str]
+
+
+class _ColumnTree(TypedDict, total=False):
+    """A column: as an `array`, or by its `items` and the dtype that pandas gave them."""
+
+    array: JsonValue
+    items: JsonValue
+    dtype: str
+
+
+class _IndexTree(_ColumnTree, total=False):
+    range: tuple[int, int, int]
+
+
+class _FrameTree(TypedDict):
+    names: list[JsonValue]
+    v: list[_ColumnTree]
+    index: _IndexTree
+
+
+class _SeriesTree(TypedDict):
+    name: JsonValue
+    v: _ColumnTree
+    index: _IndexTree
+
+
+class _ImageTree(TypedDict):
+    mode: str
+    size: tuple[int, int]
+
+
+class _DatasetTree(TypedDict):
+    path: str
+    key: str
 
 
 class CannotTravel(TypeError):
@@ -210,17 +254,18 @@ _FOREIGN = {
 }
 
 
-def _blob(tree: dict[str, Any], blobs: Sequence[memoryview], itemsize: int = 1) -> memoryview:
+def _blob(tree: Mapping[str, object], blobs: Sequence[memoryview], itemsize: int = 1) -> memoryview:
     index = tree.get("b")
     if not isinstance(index, int) or not 0 <= index < len(blobs):
         raise ValueError(f"blob {index!r} is not among the {len(blobs)} that came")
     blob = blobs[index]
-    if "shape" in tree and blob.nbytes != math.prod(tree["shape"]) * itemsize:
-        raise ValueError(f"a blob of {blob.nbytes} bytes does not hold {tree['shape']} of {tree['dtype']}")
+    shape = cast("list[int] | None", tree.get("shape"))
+    if shape is not None and blob.nbytes != math.prod(shape) * itemsize:
+        raise ValueError(f"a blob of {blob.nbytes} bytes does not hold {shape} of {tree['dtype']}")
     return blob
 
 
-def _decode_array(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_array(tree: _ArrayTree, blobs: Sequence[memoryview]) -> Any:
     import numpy as np
 
     dtype = np.dtype(tree["dtype"])
@@ -231,7 +276,7 @@ def _decode_array(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return array.reshape(tree["shape"])
 
 
-def _decode_tensor(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_tensor(tree: _ArrayTree, blobs: Sequence[memoryview]) -> Any:
     import torch
 
     dtype = getattr(torch, str(tree["dtype"]), None)
@@ -242,13 +287,13 @@ def _decode_tensor(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return flat.reshape(tree["shape"])
 
 
-def _decode_strings(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_strings(tree: _TextsTree, blobs: Sequence[memoryview]) -> Any:
     import numpy as np
 
     return np.array(tree["v"], dtype=tree["dtype"]).reshape(tree["shape"])
 
 
-def _decode_column(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_column(tree: _ColumnTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     if "array" in tree:
@@ -256,13 +301,13 @@ def _decode_column(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return pd.Series(decode(tree["items"], blobs), dtype=tree["dtype"])
 
 
-def _decode_index(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_index(tree: _IndexTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     return pd.RangeIndex(*tree["range"]) if "range" in tree else pd.Index(_decode_column(tree, blobs))
 
 
-def _decode_frame(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_frame(tree: _FrameTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     index = _decode_index(tree["index"], blobs)
@@ -271,25 +316,26 @@ def _decode_frame(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
     return frame.set_axis([decode(name, blobs) for name in tree["names"]], axis=1)
 
 
-def _decode_series(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_series(tree: _SeriesTree, blobs: Sequence[memoryview]) -> Any:
     series = _decode_column(tree["v"], blobs).set_axis(_decode_index(tree["index"], blobs))
     return series.rename(decode(tree["name"], blobs))
 
 
-def _decode_image(tree: dict[str, Any], blobs: Sequence[memoryview]) -> Any:
+def _decode_image(tree: _ImageTree, blobs: Sequence[memoryview]) -> Any:
     from PIL import Image
 
-    return Image.frombytes(tree["mode"], tuple(tree["size"]), _blob(tree, blobs).tobytes())
+    width, height = tree["size"]
+    return Image.frombytes(tree["mode"], (width, height), _blob(tree, blobs).tobytes())
 
 
-def _decode_int(tree: dict[str, Any]) -> int:
-    text = str(tree["v"])
+def _decode_int(digits: object) -> int:
+    text = str(digits)
     if len(text) > 4000:
         raise ValueError(f"an int of {len(text)} digits is too long")
     return int(text)
 
 
-def _decode_dataset(tree: dict[str, Any]) -> Any:
+def _decode_dataset(tree: _DatasetTree) -> Any:
     from jupyter_ext.ipc.decthings.codec import DatasetTensors, Values
 
     try:
@@ -298,12 +344,12 @@ def _decode_dataset(tree: dict[str, Any]) -> Any:
         raise ValueError(str(error.args[0])) from error
 
 
-_DECODERS: dict[str, Any] = {
+_DECODERS: dict[str, Callable[[Any, Sequence[memoryview]], Any]] = {
     "list": lambda tree, blobs: [decode(item, blobs) for item in tree["v"]],
     "tuple": lambda tree, blobs: tuple(decode(item, blobs) for item in tree["v"]),
     "dict": lambda tree, blobs: {decode(key, blobs): decode(item, blobs) for key, item in tree["v"]},
     "float": lambda tree, blobs: float(tree["v"]),
-    "int": lambda tree, blobs: _decode_int(tree),
+    "int": lambda tree, blobs: _decode_int(tree["v"]),
     "complex": lambda tree, blobs: complex(*(decode(part, blobs) for part in tree["v"])),
     "bytes": lambda tree, blobs: bytes(_blob(tree, blobs)),
     "array": _decode_array,

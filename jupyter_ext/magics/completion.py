@@ -9,7 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 _OPTIONS = {
-    "train": ["-i", "--form", "--on", "--workers", "--wait", "--as", "--help"],
+    "train": [
+        "-i",
+        "--form",
+        "--on",
+        "--workers",
+        "--trials",
+        "--parallel",
+        "--metric",
+        "--direction",
+        "--wait",
+        "--as",
+        "--help",
+    ],
     "training": ["show", "logs", "metrics", "cancel", "resume", "stacks", "--tail", "--help"],
     "trainings": ["--status", "--limit", "--help"],
     "models": ["--on", "--unload", "--help"],
@@ -54,6 +66,7 @@ _OPTIONS = {
 }
 _VALUES = {
     "--on": ["local"],
+    "--direction": ["minimize", "maximize"],
     "--status": ["starting", "processing", "succeeded", "failed", "canceled"],
 }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.display import publish_display_data
 
 from jupyter_ext.errors import SessionEnded
+from jupyter_ext.ipc.payloads.session_messages import SessionReport
 
 if TYPE_CHECKING:
     from jupyter_ext.client.sessions.session import Session
@@ -32,7 +33,7 @@ def run_cell(session: Session, cell: str, *, top: bool = False, wait: bool = Fal
     """
     from jupyter_client.blocking.client import BlockingKernelClient
 
-    state = session.channel.call("status")
+    state = session.channel.call("status", answer=SessionReport)
     in_frame = state["failure"] is not None and state["failure"]["num_frames"] and not top
     if in_frame:
         cell = "%%jx_frame\n" + cell
@@ -128,7 +129,7 @@ def _answer_stdin(kernel: Any) -> None:
     kernel.input(text)
 
 
-def _show(kind: str, content: Mapping[str, Any]) -> None:
+def _show(kind: str, content: Mapping[str, object]) -> None:
     import sys
 
     if kind == "stream":
@@ -136,10 +137,10 @@ def _show(kind: str, content: Mapping[str, Any]) -> None:
     elif kind in ("display_data", "execute_result"):
         publish_display_data(content["data"], content.get("metadata") or {})
     elif kind == "error":
-        print("\n".join(content["traceback"]) + _ERRORS)
+        print("\n".join(cast("list[str]", content["traceback"])) + _ERRORS)
 
 
-def _control(kernel: Any, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+def _control(kernel: Any, kind: str, content: Mapping[str, object]) -> dict[str, Any]:
     import queue
 
     message = kernel.session.msg(kind, dict(content))

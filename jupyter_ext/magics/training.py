@@ -17,6 +17,7 @@ from IPython.core.magic import (
     no_var_expand,
 )
 
+from jupyter_ext.magics import sweeps
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 
 if TYPE_CHECKING:
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
     from jupyter_ext.client.requests.place import Place
     from jupyter_ext.client.trainings.handle import Training
 
-_TRAIN_TEXT = """\
+_TRAIN_TEXT = f"""\
 Start a training in a background process; the cell returns at once and shows its live panel.
 
   %%train digits -i epochs=5 -i lr=1e-3     the cell defines train(epochs, lr), or is a script
   %%train digits --destination me/digits    its weights become a version of the model me/digits
   %%train digits --workers 2                two processes train as one group, as torchrun starts them
   %%train digits --form                     a form for the inputs, with a button that starts it
-  %train fit -i lr={best_lr}                fit is a function of this notebook
+  %train fit -i lr={{best_lr}}                fit is a function of this notebook
   %train path/to/train.py -i lr=1e-3        a file, run as __main__; its options are inputs
   %train path/to/train.py -- --lr 1e-3      … or are given as on a command line
   %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
-  %train owner/name:version -i … --on replicate --destination owner/model      on a service
+{sweeps.EXAMPLE}  %train owner/name:version -i … --on replicate --destination owner/model      on a service
 
 A cell that calls train() itself, or has `if __name__ == "__main__"`, runs once, as a script; options of argparse, click, typer,
 tyro and HfArgumentParser are its inputs, other scripts find them as variables. It says which was chosen.
 
 Inputs are checked against the signature before anything starts. Names of the notebook that the code uses travel
-with it by value. {expression} and $name take values from the notebook, but not within single quotes."""
+with it by value. {{expression}} and $name take values from the notebook, but not within single quotes."""
 
 _VERBS = ("show", "logs", "metrics", "cancel", "resume", "stacks")
 
@@ -86,8 +87,11 @@ def _train_parser(magic: str) -> MagicParser:
         help="stop it once --metric has not improved for N values in a row",
     )
     parser.add_argument(
-        "--metric", metavar="NAME", help="of --patience, such as val/loss; or max:NAME, where more is better"
+        "--metric",
+        metavar="NAME",
+        help="of --patience or --trials, such as val/loss; or max:NAME, where more is better",
     )
+    sweeps.add_options(parser)
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
@@ -200,7 +204,7 @@ class TrainingMagics(Magics):
 
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
-        if (arguments.patience is None) != (arguments.metric is None):
+        if arguments.trials is None and (arguments.patience is None) != (arguments.metric is None):
             parser.error("--patience and --metric go together, as in --patience 5 --metric val/loss")
         if arguments.patience is not None and arguments.patience < 1:
             parser.error(f"--patience {arguments.patience} is below 1")
@@ -212,6 +216,8 @@ class TrainingMagics(Magics):
             return self._finish(arguments, _start_remote(arguments, texts, is_cell=cell is not None))
         api.check_backend(arguments.on)
         capture = self._capture(arguments, cell, texts)
+        if sweeps.is_sweep(parser, arguments, texts):
+            return self._finish(arguments, sweeps.start(arguments, capture(), texts))
         if arguments.form:
             return self._form(parser, arguments, capture, texts)
         return self._finish(arguments, _start_here(capture(), texts, arguments.destination, place))
@@ -271,7 +277,7 @@ class TrainingMagics(Magics):
         assert self.shell is not None
         if arguments.stop_on_nan:
             run.stop_on_nan()
-        if arguments.metric is not None:
+        if arguments.patience is not None:
             mode, _, metric = arguments.metric.rpartition(":")
             is_mode = mode in ("min", "max")
             run.stop_early(
@@ -280,7 +286,7 @@ class TrainingMagics(Magics):
         if arguments.variable:
             self.shell.user_ns[arguments.variable] = run
         if arguments.wait:
-            display.show_and_wait(run)
+            display.show_and_wait(getattr(run, "driver", run))
             return None
         return run
 

@@ -48,7 +48,7 @@ class BatchBlock:
     times: NDArray[np.float64]
 
 
-def encode_columns(header: Mapping[str, Any], series: Iterable[SeriesColumns]) -> bytes:
+def encode_columns(header: Mapping[str, object], series: Iterable[SeriesColumns]) -> bytes:
     """Encode an answer of `/metrics`.
 
     Args:

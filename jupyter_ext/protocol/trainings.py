@@ -10,14 +10,13 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from jupyter_ext.ipc.json_values import clean, number
+from jupyter_ext.ipc.payloads.journal_marks import AlertLevel, RecordMode
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 
 StopStage = Literal["flag", "interrupt", "terminate", "kill"]
-AlertLevel = Literal["info", "warning", "error"]
 CauseKind = Literal["exception", "signal", "exit", "lost", "out_of_memory", "canceled", "start"]
-RecordMode = Literal["replace", "incr", "append"]
 """What Cog's `record_metric` does with a value."""
 MetricValue = float | Literal["NaN", "Infinity", "-Infinity"]
 

@@ -38,6 +38,7 @@ SAFE = "GET HEAD"
 TABLE = (
     # Streams that send and never listen.
     _row("read", "WEBSOCKET", "/native/trainings/ID/stream"),
+    _row("read", "WEBSOCKET", "/native/trainings/ID/logs/search"),
     _row("read", "WEBSOCKET", "/native/sessions/ID/stream"),
     _row("read", "WEBSOCKET", "/native/models/stream"),
     # A key with which webhooks and links could be forged.
@@ -65,6 +66,7 @@ TABLE = (
     # Changed, removed, fetched or stopped, and nothing runs.
     _row("write", "PATCH DELETE", "/native/trainings/ID"),
     _row("write", "POST", "/native/trainings/ID/(weights|rules)"),
+    _row("write", "POST", "/native/imported-runs"),
     _row("write", "POST", "/v1/(trainings|predictions)/ID/cancel"),
     _row("write", "DELETE", "/native/sessions/ID"),
     _row("write", "POST", "/native/sessions/ID/terminate"),

@@ -183,7 +183,7 @@ def _check_complete(
         )
 
 
-def _check_shapes(own: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+def _check_shapes(own: Mapping[str, object], tensors: Mapping[str, torch.Tensor]) -> None:
     """Check that weights have the module's shapes.
 
     Raises:

@@ -16,13 +16,12 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import ReservedFile, write_json
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.run_files import ExitFile, StartFile, StopFile, StopStage
 
 FLAG_GRACE_S = 1.0
@@ -61,11 +60,11 @@ class _Ladder:
         return {"stage": self.stage, "requested_at": self.requested_at}
 
 
-def run(spec: Mapping[str, Any]) -> None:
+def run(spec: WorkerSpec) -> None:
     """Be the shim of one run until it is over; never returns.
 
     Args:
-        spec: `run_dir`, `control` (socket path), `role` (see `ROLES`), and what that role's `run` needs.
+        spec: What the worker is started with; its role's `run` may need more (see `ROLES`).
     """
     os.setsid()
     processes.become_subreaper()
@@ -166,7 +165,7 @@ class _Guard:
         if self.wake in readable:
             os.read(self.wake, 512)
         if self.control.fileno() in readable:
-            self._obey(_receive(self.control).get("op"))
+            self._obey(_receive(self.control))
 
     def _obey(self, op: object) -> None:
         if op == "stop" and self.ladder is None:
@@ -260,12 +259,13 @@ def _bind(path: str) -> socket.socket:
     return control
 
 
-def _receive(control: socket.socket) -> dict[str, Any]:
+def _receive(control: socket.socket) -> object:
+    """Return what is to be done, or `None` where that is no command."""
     try:
         command = json.loads(control.recv(4096))
     except (ValueError, OSError):
-        return {}
-    return command if isinstance(command, dict) else {}
+        return None
+    return command.get("op") if isinstance(command, dict) else None
 
 
 def _to_dev_null(*descriptors: int) -> None:
@@ -275,9 +275,7 @@ def _to_dev_null(*descriptors: int) -> None:
     os.close(null)
 
 
-def _become_worker(
-    spec: Mapping[str, Any], shim_pid: int, go: int, to_close: tuple[int, ...], umask: int
-) -> None:
+def _become_worker(spec: WorkerSpec, shim_pid: int, go: int, to_close: tuple[int, ...], umask: int) -> None:
     """Turn this fresh child into the worker; never returns."""
     code = 1
     try:

@@ -20,9 +20,9 @@ import socket
 import sys
 import time
 import weakref
-from typing import Any
 
 from jupyter_ext.ipc import processes
+from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, ZygoteState
 from jupyter_ext.worker import shim
 
 SELF_TEST_TIMEOUT_S = 10.0
@@ -147,7 +147,7 @@ def _self_test() -> str | None:
     return f"a forked child hung for {SELF_TEST_TIMEOUT_S:.0f} s in its first layer"
 
 
-def _fork(request: dict[str, Any], to_close: tuple[int, ...]) -> dict[str, Any]:
+def _fork(request: ForkRequest, to_close: tuple[int, ...]) -> ForkAnswer:
     threads = processes.num_threads()
     if threads > _MAX_THREADS:
         return {"id": request["id"], "error": f"the zygote has {threads} threads, forking is not safe"}
@@ -175,5 +175,5 @@ def _reap() -> None:
         return
 
 
-def _send(channel: socket.socket, message: dict[str, Any]) -> None:
+def _send(channel: socket.socket, message: ZygoteState | ForkAnswer) -> None:
     channel.sendall(json.dumps(message).encode() + b"\n")

@@ -135,5 +135,26 @@ def test_files_and_folders_are_started_from_the_file_browser(
     assert [error for error in lab.errors if "422" not in error] == [], "one folder was refused"
 
 
+def test_new_notebooks_come_from_templates_and_the_halves_are_looked_at(
+    lab: Lab, lab_server: LabServer
+) -> None:
+    lab.open_lab()
+    cards = lab.page.locator(".jp-LauncherCard")
+    for name in ("First Training", "Fine-Tune", "Debug a NaN", "Local Model"):
+        expect(cards.filter(has_text=name)).to_be_visible()
+    lab.screenshot("start-launcher-light")
+    cards.filter(has_text="Fine-Tune").click()
+    lab.wait_ready()
+    expect(lab.cell(0)).to_contain_text("Fine-tune a model")
+    assert (lab_server.root / "fine-tune.ipynb").exists()
+    lab.page.evaluate("void window.jupyterapp.commands.execute('jupyter-ext:doctor')")
+    dialog = lab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("All parts fit together")
+    expect(dialog.locator(".jp-JupyterExt-finding")).to_have_count(4)
+    lab.screenshot("start-doctor-light")
+    dialog.get_by_role("button", name="Close").click()
+    assert [error for error in lab.errors if "503" not in error] == [], "no engine runs, and none is started"
+
+
 def newest(engine: EngineOnDisk) -> Any:
     return engine.get(f"/native/trainings/{engine.get('/native/trainings?limit=1')['trainings'][0]['id']}")

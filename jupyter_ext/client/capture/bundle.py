@@ -175,7 +175,7 @@ def make_bundle(
     manifest |= {
         "format": 1,
         "imports": packed.imports,
-        "captured": [item.model_dump() for item in packed.captured],
+        "captured": [{"name": item.name, "type": item.type, "bytes": item.bytes} for item in packed.captured],
         "sources": sources,
         "labels": labels,
     }

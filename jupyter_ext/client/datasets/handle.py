@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+from typing_extensions import TypeVar
 
 from jupyter_ext.client.datasets import preview
 from jupyter_ext.client.datasets.sources import columns_of_folder, columns_of_table, table_of
@@ -15,6 +16,10 @@ from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
 from jupyter_ext.ipc.decthings.codec import as_value
+from jupyter_ext.ipc.decthings.dataset_reader import KeyDefinition
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.protocol.datasets import DatasetResource, DatasetsPage
+from jupyter_ext.protocol.decthings.answers import DatasetCreated, EntriesAnswer
 from jupyter_ext.protocol.decthings.columns import Column, batches, column
 from jupyter_ext.protocol.decthings.framing import decode_response, encode_request
 from jupyter_ext.protocol.decthings.tensors import Tensor, WireError
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
 
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 _READ_AT_ONCE = 1024
+
+Entry = dict[str, object]
+"""A value for each key."""
+A = TypeVar("A", default=JsonObject)
 
 
 class DatasetKey(Sequence[Any]):
@@ -54,23 +63,23 @@ class DatasetKey(Sequence[Any]):
 class Dataset:
     """Named keys, and entries with one value per key. It lies on the disk; a handle holds none of it."""
 
-    def __init__(self, known: Mapping[str, Any]) -> None:
-        self._known = dict(known)
+    def __init__(self, known: DatasetResource) -> None:
+        self._known = known
 
     @property
     def id(self) -> str:
         """Its id."""
-        return str(self._known["id"])
+        return self._known["id"]
 
     @property
     def name(self) -> str:
         """Its name."""
-        return str(self._known["name"])
+        return self._known["name"]
 
     @property
     def path(self) -> str:
         """Its directory."""
-        return str(self._known["path"])
+        return self._known["path"]
 
     @property
     def keys(self) -> list[str]:
@@ -80,10 +89,10 @@ class Dataset:
     @property
     def nbytes(self) -> int:
         """Bytes of all its entries."""
-        return int(self._known["bytes"])
+        return self._known["bytes"]
 
     def __len__(self) -> int:
-        return int(self._known["count"])
+        return self._known["count"]
 
     def __getitem__(self, index: Any) -> Any:
         """Return a key (by its name), an entry as a dict (by its index), or a list of them (by a slice)."""
@@ -99,7 +108,7 @@ class Dataset:
             raise IndexError(f"Dataset {self.name!r} has no entry {index}; it has {len(self)}.")
         return self._read([index % len(self)])[0]
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Entry]:
         for begin in range(0, len(self), _READ_AT_ONCE):
             yield from self[begin : begin + _READ_AT_ONCE]
 
@@ -110,7 +119,7 @@ class Dataset:
         return preview.html(self)
 
     @property
-    def definitions(self) -> list[dict[str, Any]]:
+    def definitions(self) -> list[KeyDefinition]:
         """Return type and shape of each key; -1 is any size."""
         return list(self._known["keys"])
 
@@ -152,13 +161,13 @@ class Dataset:
             )
             self._known = loop_thread().run(asking)
 
-    def _read(self, indexes: list[int]) -> list[dict[str, Any]]:
-        result, blobs = _call("getEntries", {"datasetId": self.id, "entries": indexes})
+    def _read(self, indexes: list[int]) -> list[Entry]:
+        result, blobs = _call("getEntries", {"datasetId": self.id, "entries": indexes}, EntriesAnswer)
         values = iter([as_value(Tensor.decode(blob)[0]) for blob in blobs])
         return [{key: next(values) for key in result["keys"]} for _ in result["indexes"]]
 
     def _refresh(self) -> None:
-        self._known = dict(_find(self.id))
+        self._known = _find(self.id)
 
 
 class Datasets:
@@ -183,7 +192,11 @@ class Datasets:
         except WireError as error:
             raise InvalidInput(str(error)) from None
         definitions = [each.definition() for each in found]
-        made, _ = _call("createDataset", {"name": name, "description": description, "keys": definitions})
+        made, _ = _call(
+            "createDataset",
+            {"name": name, "description": description, "keys": definitions},
+            DatasetCreated,
+        )
         dataset = Dataset(_find(made["datasetId"]))
         try:
             dataset._send(found)
@@ -219,7 +232,7 @@ class DatasetList(list[Dataset]):
         return preview.table(self)
 
 
-def _columns(source: Any, columns: Mapping[str, Any]) -> list[Column]:
+def _columns(source: Any, columns: Mapping[str, object]) -> list[Column]:
     try:
         if isinstance(source, str | os.PathLike) and Path(source).is_dir():
             found = columns_of_folder(Path(source))
@@ -235,7 +248,9 @@ def _columns(source: Any, columns: Mapping[str, Any]) -> list[Column]:
     return found
 
 
-def _call(method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[memoryview]]:
+def _call(
+    method: str, params: Mapping[str, object], answer: type[A] | None = None
+) -> tuple[A, list[memoryview]]:
     """Call a method of Decthings' Dataset API on the engine."""
     asking = client().transport.ask_bytes(
         "POST", f"/v0/Dataset/{method}", content=encode_request(params), timeout=_TIMEOUT
@@ -243,7 +258,7 @@ def _call(method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     message = decode_response(loop_thread().run(asking))
     error = message.content.get("error")
     if error is None:
-        return message.content["result"], message.blobs
+        return cast("A", message.content["result"]), message.blobs
     code = error["code"]
     if code == "dataset_not_found":
         raise UnknownId(
@@ -256,11 +271,12 @@ def _call(method: str, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     raise RequestRefused(f"{method}: the engine answered {code!r}; `%engine log` may say why.")
 
 
-def _all() -> list[dict[str, Any]]:
-    return list(loop_thread().run(client().transport.ask("GET", "/native/datasets"))["datasets"])
+def _all() -> list[DatasetResource]:
+    page: DatasetsPage = loop_thread().run(client().transport.ask("GET", "/native/datasets"))
+    return page["datasets"]
 
 
-def _find(name: str) -> dict[str, Any]:
+def _find(name: str) -> DatasetResource:
     found = _all()
     for known in found:
         if known["id"] == name or known["name"] == name:

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Protocol
 
 from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.ipc.decthings.dataset_reader import KeyDefinition
 from jupyter_ext.protocol.decthings.tensors import Media
 
 NUM_SHOWN = 5
@@ -111,7 +112,7 @@ def _cell_html(value: Any) -> str:
     return escape(cell(value))
 
 
-def _definition(key: dict[str, Any]) -> str:
+def _definition(key: KeyDefinition) -> str:
     rules = key["rules"]
     shape = "×".join("?" if size == -1 else str(size) for size in rules["shape"])
     return f"{key['name']}: {'|'.join(rules['allowedTypes'])}{f'[{shape}]' if shape else ''}"

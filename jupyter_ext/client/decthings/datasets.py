@@ -7,6 +7,7 @@ from typing import Any
 from jupyter_ext.client.decthings.parameters import RemoteKey
 from jupyter_ext.client.requests.decthings import service
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.decthings.answers import DatasetCreated, EntriesAdded
 from jupyter_ext.protocol.decthings.columns import column
 from jupyter_ext.protocol.decthings.framing import MAX_BLOBS
 from jupyter_ext.protocol.decthings.tensors import WireError
@@ -30,7 +31,9 @@ def upload_dataset(
         raise InvalidInput(f"The columns differ in length: {counts}.")
     definitions = [each.definition() for each in found]
     made, _ = there.call(
-        "Dataset/createDataset", {"name": name, "description": description, "keys": definitions}
+        "Dataset/createDataset",
+        {"name": name, "description": description, "keys": definitions},
+        answer=DatasetCreated,
     )
     version, step = made["datasetVersionId"], MAX_BLOBS // len(found)
     for begin in range(0, len(found[0]), step):
@@ -41,6 +44,6 @@ def upload_dataset(
             "keys": [each.name for each in found],
             "datasetVersionId": version,
         }
-        added, _ = there.call("Dataset/addEntries", params, blobs)
+        added, _ = there.call("Dataset/addEntries", params, blobs, answer=EntriesAdded)
         version = added["newDatasetVersionId"]
     return {each.name: RemoteKey(made["datasetId"], each.name) for each in found}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
@@ -13,6 +12,7 @@ from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.decthings import Service
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.ipc import private_sockets
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.decthings.framing import Event, decode_frame
 
 MAX_KEPT_BYTES = 16 << 20
@@ -30,7 +30,7 @@ class RemoteOutput:
     def __init__(self, service: Service, session_id: str) -> None:
         self.initialized = threading.Event()
         self.over = threading.Event()
-        self.exit: dict[str, Any] | None = None
+        self.exit: JsonObject | None = None
         self.problem: str | None = None
         self.num_gaps = 0
         self._streams = {"stdout": bytearray(), "stderr": bytearray()}
@@ -69,7 +69,7 @@ class RemoteOutput:
             self.initialized.set()
             self.over.set()
 
-    def _note(self, answer: dict[str, Any]) -> None:
+    def _note(self, answer: JsonObject) -> None:
         if answer.get("kind") == "gap":
             self.num_gaps += 1
         else:
@@ -84,4 +84,5 @@ class RemoteOutput:
         elif event.name == "initialized":
             self.initialized.set()
         elif event.name == "exit":
-            self.exit = dict(event.params.get("reason") or {})
+            reason = event.params.get("reason")
+            self.exit = reason if isinstance(reason, dict) else {}

@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_ext.client.decthings.session import RemoteSession, open_sessions
 from jupyter_ext.client.requests.decthings import service
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.decthings.answers import LaunchAnswer, SessionsAnswer
 from jupyter_ext.protocol.decthings.definitions import parse_definitions
 
 DEFAULT_SPEC: Mapping[str, float] = {"cpus": 1, "memoryMebibytes": 1024}
@@ -20,7 +21,7 @@ def launch(
     name: str | None = None,
     inactive_s: float = 1800.0,
     launcher: str | None = None,
-    spec: Mapping[str, Any] = DEFAULT_SPEC,
+    spec: Mapping[str, object] = DEFAULT_SPEC,
 ) -> RemoteSession:
     """Launch a debug session of a model that a service has.
 
@@ -40,7 +41,7 @@ def launch(
     )
     options = {"terminateAfterInactiveSeconds": int(inactive_s)}
     params = {"modelId": model, "executionLocation": location, "options": options}
-    result, _ = there.call("Debug/launchDebugSession", params)
+    result, _ = there.call("Debug/launchDebugSession", params, answer=LaunchAnswer)
     return attach(result["debugSessionId"], on=on, name=name)
 
 
@@ -72,7 +73,7 @@ def attach(session_id: str, *, on: str = "decthings", name: str | None = None) -
         InvalidInput: There is none of this id.
     """
     there = service(on)
-    result, _ = there.call("Debug/getDebugSessions", {"debugSessionIds": [session_id]})
+    result, _ = there.call("Debug/getDebugSessions", {"debugSessionIds": [session_id]}, answer=SessionsAnswer)
     if not result["debugSessions"]:
         raise InvalidInput(f"{there.base_url} has no debug session {session_id!r} that runs.")
     definitions = parse_definitions(result["debugSessions"][0].get("parameterDefinitions"))

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Never, Protocol, TypeVar
 
 from jupyter_ext.client.decthings.training_source import Asking
 from jupyter_ext.client.sessions.model import save_state
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import InvalidInput, UnknownId
 from jupyter_ext.ipc.decthings.codec import as_value
+from jupyter_ext.protocol.decthings.answers import (
+    DownloadedAnswer,
+    EvaluateAnswer,
+    KeptAnswer,
+    StateKeySize,
+    TrainStarted,
+)
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinition, ParameterDefinitions
 from jupyter_ext.protocol.decthings.tensors import Tensor
 
 if TYPE_CHECKING:
     import pandas as pd
 
+A = TypeVar("A")
 SESSION_METHODS = ("create_state", "instantiate", "logs", "terminate")
 MODEL_METHODS = ("train", "evaluate", "get_state")
-
-
-class StateKey(TypedDict):
-    """A key of a state and its size."""
-
-    key: str
-    byteSize: int
 
 
 class RemoteCalls(Asking, Protocol):
@@ -34,8 +35,13 @@ class RemoteCalls(Asking, Protocol):
     definitions: ParameterDefinitions
 
     def call_with(
-        self, method: str, definitions: Sequence[ParameterDefinition], params: Mapping[str, Any], **more: Any
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self,
+        method: str,
+        definitions: Sequence[ParameterDefinition],
+        params: Mapping[str, object],
+        answer: type[A],
+        **more: Any,
+    ) -> tuple[A, list[bytes]]:
         """Call a method that takes parameters, checked first."""
 
     def training(self, training_id: str, model_id: str = "") -> DebugTraining:
@@ -45,7 +51,7 @@ class RemoteCalls(Asking, Protocol):
 class RemoteState:
     """A model's state in a session: bytes by key. `keys` gives the bytes of each key."""
 
-    def __init__(self, session: Asking, state_id: str, keys: Sequence[StateKey]) -> None:
+    def __init__(self, session: Asking, state_id: str, keys: Sequence[StateKeySize]) -> None:
         self._session = session
         self.id = state_id
         self.keys = {str(item["key"]): int(item["byteSize"]) for item in keys}
@@ -61,7 +67,9 @@ class RemoteState:
             UnknownId: It has no such key.
         """
         wanted = {"keys": list(keys)} if keys else {}
-        result, blobs = self._session.ask("downloadStateData", {"dataId": self.id, **wanted})
+        result, blobs = self._session.ask(
+            "downloadStateData", {"dataId": self.id, **wanted}, answer=DownloadedAnswer
+        )
         names = result.get("stateKeyNames") or result.get("weightKeyNames") or []
         return dict(zip(names, blobs, strict=True))
 
@@ -94,15 +102,19 @@ class RemoteModel:
         """Begin to train; sent once, whatever happens to the answer."""
         only_names(self._session.name, "train", args, anomaly)
         result, _ = self._session.call_with(
-            "callTrain", self._session.definitions.train, params, instantiatedModelId=self.id
+            "callTrain", self._session.definitions.train, params, TrainStarted, instantiatedModelId=self.id
         )
         return self._session.training(result["trainingSessionId"], self.id)
 
-    def evaluate(self, *args: Any, anomaly: bool = False, **params: Any) -> dict[str, Any]:
+    def evaluate(self, *args: Any, anomaly: bool = False, **params: Any) -> dict[str, object]:
         """Evaluate; returns a value by name, or a list where an output has several tensors."""
         only_names(self._session.name, "evaluate", args, anomaly)
         result, blobs = self._session.call_with(
-            "callEvaluate", self._session.definitions.evaluate_input, params, instantiatedModelId=self.id
+            "callEvaluate",
+            self._session.definitions.evaluate_input,
+            params,
+            EvaluateAnswer,
+            instantiatedModelId=self.id,
         )
         outputs = {}
         for output, blob in zip(result["output"], blobs, strict=True):
@@ -110,7 +122,7 @@ class RemoteModel:
             outputs[output["name"]] = values[0] if len(values) == 1 else values
         return outputs
 
-    def __call__(self, *args: Any, **params: Any) -> dict[str, Any]:
+    def __call__(self, *args: Any, **params: Any) -> dict[str, object]:
         """Evaluate it."""
         return self.evaluate(*args, **params)
 
@@ -136,7 +148,9 @@ class RemoteModel:
 
     def get_state(self) -> RemoteState:
         """Have the session keep a copy of its state (weights)."""
-        result, _ = self._session.ask("callGetModelState", {"instantiatedModelId": self.id})
+        result, _ = self._session.ask(
+            "callGetModelState", {"instantiatedModelId": self.id}, answer=KeptAnswer
+        )
         return state_of(self._session, result)
 
     def dispose(self) -> None:
@@ -144,7 +158,7 @@ class RemoteModel:
         raise refusal(self._session.name, "dispose")
 
 
-def state_of(session: Asking, result: Mapping[str, Any]) -> RemoteState:
+def state_of(session: Asking, result: KeptAnswer) -> RemoteState:
     """Return the handle of a state that a service has just kept."""
     return RemoteState(session, result["dataId"], result.get("state") or result.get("weights") or [])
 

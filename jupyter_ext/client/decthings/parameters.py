@@ -37,7 +37,7 @@ class ParameterEntry(TypedDict):
 
 
 def encode_parameters(
-    definitions: Sequence[ParameterDefinition], params: Mapping[str, Any]
+    definitions: Sequence[ParameterDefinition], params: Mapping[str, object]
 ) -> tuple[list[ParameterEntry], list[bytes]]:
     """Return the parameters of a call and their blobs.
 

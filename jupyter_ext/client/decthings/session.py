@@ -10,19 +10,27 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Never
 
+from typing_extensions import TypeVar
+
 from jupyter_ext.client.decthings.events import RemoteOutput
 from jupyter_ext.client.decthings.model import RemoteModel, RemoteState, only_names, refusal, state_of
 from jupyter_ext.client.decthings.parameters import encode_parameters
 from jupyter_ext.client.decthings.training_source import ServiceTrainings
 from jupyter_ext.client.requests.decthings import Service
-from jupyter_ext.client.sessions.interfaces import CodeChange, Failure, LocalValue
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.errors import InvalidInput, UnknownId
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, Failure
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
+from jupyter_ext.protocol.decthings.answers import InstantiatedAnswer, KeptAnswer, SessionsAnswer
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinition, ParameterDefinitions
 
 open_sessions: dict[str, RemoteSession] = {}
 """Sessions on services, by the name that this process calls them."""
+
+
+A = TypeVar("A", default=JsonObject)
 
 
 class RemoteSession:
@@ -88,7 +96,9 @@ class RemoteSession:
     @property
     def trainings(self) -> list[DebugTraining]:
         """The trainings in it, the oldest first, also those whose start's answer was lost; when it has ended, those known here."""
-        result, _ = self._service.call("Debug/getDebugSessions", {"debugSessionIds": [self.id]})
+        result, _ = self._service.call(
+            "Debug/getDebugSessions", {"debugSessionIds": [self.id]}, answer=SessionsAnswer
+        )
         for session in result["debugSessions"]:
             for one in session["trainingSessions"]:
                 if one["id"] not in self._trainings:
@@ -117,7 +127,7 @@ class RemoteSession:
     def create_state(self, *args: Any, **params: Any) -> RemoteState:
         """Have the model make a first state."""
         only_names(self.name, "create_state", args)
-        result, _ = self.call_with("callCreateModelState", self.definitions.create_state, params)
+        result, _ = self.call_with("callCreateModelState", self.definitions.create_state, params, KeptAnswer)
         return state_of(self, result)
 
     def instantiate(
@@ -136,16 +146,13 @@ class RemoteSession:
                 f"instantiate: {next(iter(params))} is for a first state, but state= was given."
             )
         given = self.create_state(**params) if state is None else state
-        if isinstance(given, RemoteState):
-            result, _ = self.ask(
-                "callInstantiateModel", {"stateData": {"type": "dataId", "dataId": given.id}}
-            )
-        else:
-            keys = list(given)
-            data = {"type": "data", "stateKeyNames": keys}
-            result, _ = self.ask(
-                "callInstantiateModel", {"stateData": data, "stateKeyNames": keys}, list(given.values())
-            )
+        asked: dict[str, object] = (
+            {"stateData": {"type": "dataId", "dataId": given.id}}
+            if isinstance(given, RemoteState)
+            else {"stateData": {"type": "data", "stateKeyNames": list(given)}, "stateKeyNames": list(given)}
+        )
+        blobs = () if isinstance(given, RemoteState) else tuple(given.values())
+        result, _ = self.ask("callInstantiateModel", asked, blobs, InstantiatedAnswer)
         self._models.append(RemoteModel(self, result["instantiatedModelId"]))
         return self._models[-1]
 
@@ -157,17 +164,26 @@ class RemoteSession:
         return self
 
     def call_with(
-        self, method: str, definitions: Sequence[ParameterDefinition], params: Mapping[str, Any], **more: Any
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self,
+        method: str,
+        definitions: Sequence[ParameterDefinition],
+        params: Mapping[str, object],
+        answer: type[A],
+        **more: Any,
+    ) -> tuple[A, list[bytes]]:
         """Call a method that takes parameters, checked first."""
         entries, blobs = encode_parameters(definitions, params)
-        return self.ask(method, {**more, "params": entries}, blobs)
+        return self.ask(method, {**more, "params": entries}, blobs, answer)
 
     def ask(
-        self, method: str, params: Mapping[str, Any], blobs: Sequence[bytes] = ()
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self,
+        method: str,
+        params: Mapping[str, object],
+        blobs: Sequence[bytes] = (),
+        answer: type[A] | None = None,
+    ) -> tuple[A, list[bytes]]:
         """Call a method of this session."""
-        return self._service.call(f"Debug/{method}", {"debugSessionId": self.id, **params}, blobs)
+        return self._service.call(f"Debug/{method}", {"debugSessionId": self.id, **params}, blobs, answer)
 
     # -- what a service cannot do ------------------------------------------------------------------------------------
 
@@ -175,7 +191,7 @@ class RemoteSession:
         """Refuse: a service calls models only."""
         raise refusal(self.name, f"call({function!r})")
 
-    def upload_state(self, values: Mapping[str, Any]) -> Never:
+    def upload_state(self, values: Mapping[str, object]) -> Never:
         """Refuse: a service takes a state with `instantiate(state=…)`."""
         raise refusal(self.name, "upload_state")
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NotRequired, Protocol, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from jupyter_ext.client.sessions.training import MetricPoints, MetricRange
+from typing_extensions import TypeVar
+
+from jupyter_ext.client.sessions.training import MetricPoints
 from jupyter_ext.errors import SessionError
 from jupyter_ext.ipc.decthings.codec import as_value
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.session_messages import MetricRange
+from jupyter_ext.protocol.decthings.answers import FailReason, MetricsAnswer, TrainingStatus
 from jupyter_ext.protocol.decthings.tensors import Tensor
 from jupyter_ext.protocol.sessions import DebugMetric, DebugTraining
 
@@ -16,37 +21,7 @@ _POLL_S = (0.05, 1.0)
 _METRICS_AT_ONCE = 1000
 
 
-class FailReason(TypedDict):
-    """Why a training failed."""
-
-    code: str
-    exceptionDetails: NotRequired[str]
-
-
-class TrainingState(TypedDict):
-    """How a training stands. Times are milliseconds, those of day since 1970."""
-
-    state: Literal["starting", "running", "completed", "failed"]
-    progress: NotRequired[float]
-    finishedAt: NotRequired[int]
-    trainDuration: NotRequired[int]
-    failReason: NotRequired[FailReason]
-
-
-class MetricAmount(TypedDict):
-    """A metric and how many points it has."""
-
-    name: str
-    amount: int
-
-
-class TrainingStatus(TypedDict):
-    """What `getTrainingStatus` answers."""
-
-    id: str
-    createdAt: int
-    metrics: list[MetricAmount]
-    status: TrainingState
+A = TypeVar("A", default=JsonObject)
 
 
 class Asking(Protocol):
@@ -56,8 +31,12 @@ class Asking(Protocol):
     name: str
 
     def ask(
-        self, method: str, params: Any, blobs: Sequence[bytes] = ()
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self,
+        method: str,
+        params: Mapping[str, object],
+        blobs: Sequence[bytes] = (),
+        answer: type[A] | None = None,
+    ) -> tuple[A, list[bytes]]:
         """Call a method of the session."""
 
 
@@ -137,8 +116,10 @@ class ServiceTrainings:
         """Return nothing: no page reaches the service."""
 
     def _look(self, training_id: str) -> DebugTraining:
-        answer, _ = self._session.ask("getTrainingStatus", {"trainingSessionId": training_id})
-        return as_resource(answer)  # type: ignore[arg-type]  # of the wire
+        answer, _ = self._session.ask(
+            "getTrainingStatus", {"trainingSessionId": training_id}, answer=TrainingStatus
+        )
+        return as_resource(answer)
 
     def _entries(self, training_id: str, name: str, start: int, stop: int) -> tuple[list[float], list[Any]]:
         times: list[float] = []
@@ -147,7 +128,9 @@ class ServiceTrainings:
             begin = start + len(times)
             one = {"name": name, "startIndex": begin, "amount": min(_METRICS_AT_ONCE, stop - begin)}
             answer, blobs = self._session.ask(
-                "getTrainingMetrics", {"trainingSessionId": training_id, "metrics": [one]}
+                "getTrainingMetrics",
+                {"trainingSessionId": training_id, "metrics": [one]},
+                answer=MetricsAnswer,
             )
             entries = answer["metrics"][0]["entries"]
             if not entries:
@@ -176,7 +159,7 @@ def as_resource(status: TrainingStatus) -> DebugTraining:
     )
 
 
-def _fail(reason: FailReason | None) -> dict[str, Any]:
+def _fail(reason: FailReason | None) -> JsonObject:
     code = "unknown" if reason is None else reason["code"]
     if reason is None or code != "exception":
         return {"code": code, "message": code.replace("_", " ")}

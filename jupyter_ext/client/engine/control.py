@@ -12,6 +12,7 @@ from importlib import metadata
 
 from jupyter_ext import __version__
 from jupyter_ext.bytes_format import format_bytes
+from jupyter_ext.client.engine import halves
 from jupyter_ext.config import PROTOCOL_VERSION, locations
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.errors import EngineError, EngineUnreachable, RequestRefused
@@ -77,6 +78,7 @@ def doctor() -> list[str]:
         f"ok  jupyter-ext {__version__}, protocol {PROTOCOL_VERSION}, Python {platform.python_version()}"
     ]
     lines += [_version_line(name) for name in _NEEDED]
+    lines += halves.lines()
     lines += [_directory_line(str(directory)) for directory in (where.data_dir, where.runtime_dir)]
     lines.append(f"ok  SQLite {sqlite3.sqlite_version}, one writer by lock")
     try:
@@ -92,6 +94,8 @@ def doctor() -> list[str]:
     info = EngineInfo.model_validate(found.info)
     same = info.protocol == PROTOCOL_VERSION
     lines.append(f"{'ok' if same else '!!'}  engine {info.version}, protocol {info.protocol}, pid {info.pid}")
+    if info.version != __version__:
+        lines.append(f"!!  the engine has {info.version}, this kernel {__version__}: %engine restart")
     for environment in info.environments:
         mark = "ok" if environment.state in ("warm", "starting") else "!!"
         lines.append(f"{mark}  {environment.python}: {environment.state} {environment.detail or ''}".rstrip())

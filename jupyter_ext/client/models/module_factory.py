@@ -11,18 +11,19 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from jupyter_ext.client.capture.capture import capture_factory
 from jupyter_ext.config import locations
 from jupyter_ext.errors import InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.protocol.models import LocalModel
+from jupyter_ext.protocol.module_options import ModuleOptions
 
 _PLAIN = ("weights", "batch")
 
 
-def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = str) -> dict[str, Any]:
+def host_options(options: Mapping[str, object], label_of: Callable[[str], str] = str) -> ModuleOptions:
     """Turn the options of `load` into what a model's process understands.
 
     Args:
@@ -37,7 +38,7 @@ def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = st
     """
     rest = dict(options)
     factory = rest.pop("factory", None)
-    payload = {name: rest.pop(name) for name in _PLAIN if rest.get(name) is not None}
+    payload = cast("ModuleOptions", {name: rest.pop(name) for name in _PLAIN if rest.get(name) is not None})
     rest = {name: value for name, value in rest.items() if name not in _PLAIN}
     if rest and (factory is None or isinstance(factory, str)):
         raise InvalidInput(
@@ -45,10 +46,11 @@ def host_options(options: Mapping[str, Any], label_of: Callable[[str], str] = st
             "batch are options, and others are passed to a factory."
         )
     if isinstance(factory, str):
-        return {**payload, "factory_name": factory}
+        payload["factory_name"] = factory
+        return payload
     if factory is not None:
-        bundle = capture_factory(functools.partial(factory, **rest) if rest else factory, label_of)
-        payload |= {"factory": base64.b64encode(bundle).decode(), "sys_path": sys.path[:]}
+        bundle = capture_factory(_with(factory, rest), label_of)
+        payload["factory"], payload["sys_path"] = base64.b64encode(bundle).decode(), sys.path[:]
     return payload
 
 
@@ -62,7 +64,7 @@ def notebook_label(filename: str) -> str:
 
 def torch_module(
     model: LocalModel,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     device: str | None = None,
     dtype: str | None = None,
 ) -> Any:
@@ -84,12 +86,13 @@ def torch_module(
     from jupyter_ext.weights import loader
 
     rest = dict(options or {})
-    factory, weights = rest.pop("factory", None), rest.pop("weights", None)
+    factory: Any = rest.pop("factory", None)
+    weights = cast("str | None", rest.pop("weights", None))
     rest = {name: value for name, value in rest.items() if name != "batch"}
     if isinstance(factory, str):
         factory = _of_training(model.id, factory)
-    elif factory is not None and rest:
-        factory = functools.partial(factory, **rest)
+    elif factory is not None:
+        factory = _with(factory, rest)
     try:
         loaded = loader.load(Path(model.path), factory, device, dtype, weights)
     except (loader.CannotLoad, model_files.BadWeights) as error:
@@ -97,6 +100,11 @@ def torch_module(
     if loaded.module is None:
         raise LoadFailed(f"{loaded.notices[0]} (torch(factory=YourModule))")
     return loaded.module
+
+
+def _with(factory: Any, arguments: Mapping[str, object]) -> Any:
+    """Return a factory that is given its arguments."""
+    return functools.partial(factory, **arguments) if arguments else factory
 
 
 def _of_training(model_id: str, name: str) -> Any:

@@ -27,7 +27,7 @@ def weight_files(path: Path) -> list[Path]:
     return [file for file in path.iterdir() if formats.is_loadable(file.name)]
 
 
-def holders(paths: Iterable[Path], namespace: Mapping[str, Any] | None = None) -> list[str]:
+def holders(paths: Iterable[Path], namespace: Mapping[str, object] | None = None) -> list[str]:
     """Name what still refers to tensors in the pages of these files.
 
     Args:
@@ -71,9 +71,9 @@ def _lies_in(tensor: Any, ranges: list[tuple[int, int, str]]) -> bool:
     return any(begin <= address < end for begin, end, _ in ranges)
 
 
-def _namespace() -> Mapping[str, Any]:
+def _namespace() -> Mapping[str, object]:
     shell = _shell()
-    main: Mapping[str, Any] = vars(sys.modules["__main__"])
+    main: Mapping[str, object] = vars(sys.modules["__main__"])
     return main if shell is None else shell.user_ns
 
 
@@ -82,7 +82,7 @@ def _shell() -> Any:
     return ipython.get_ipython() if ipython is not None else None
 
 
-def _roots(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _roots(space: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
     """Yield what a user may have to let go of, with its name: outputs, variables, the last outputs and traceback."""
     outputs = space.get("Out")
     numbered = dict(outputs) if isinstance(outputs, dict) else {}
@@ -95,7 +95,7 @@ def _roots(space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "the last traceback (sys.last_value)", _Traceback(last)
 
 
-def _variables(space: Mapping[str, Any], shown: set[int]) -> Iterator[tuple[str, Any]]:
+def _variables(space: Mapping[str, object], shown: set[int]) -> Iterator[tuple[str, Any]]:
     for name, value in list(space.items()):
         if name in _HIDDEN or name.startswith("__"):
             continue
@@ -104,7 +104,7 @@ def _variables(space: Mapping[str, Any], shown: set[int]) -> Iterator[tuple[str,
         yield f"variable {name}", value
 
 
-def _last_outputs(space: Mapping[str, Any], shown: set[int]) -> Iterator[tuple[str, Any]]:
+def _last_outputs(space: Mapping[str, object], shown: set[int]) -> Iterator[tuple[str, Any]]:
     hook = getattr(_shell(), "displayhook", None)
     hidden = getattr(_shell(), "user_ns_hidden", {})  # IPython keeps them there also when `Out` is emptied
     for name in ("_", "__", "___"):
@@ -121,7 +121,7 @@ class _Traceback:
         self.error = error
 
 
-def _reaches(root: Any, targets: set[int], space: Mapping[str, Any]) -> bool:
+def _reaches(root: Any, targets: set[int], space: Mapping[str, object]) -> bool:
     """Tell whether a value leads to one of the tensors without passing through the notebook's own names."""
     closed = {id(space), id(sys.modules), id(_shell())}
     seen: set[int] = set()
@@ -141,7 +141,7 @@ def _reaches(root: Any, targets: set[int], space: Mapping[str, Any]) -> bool:
     return False
 
 
-def _below(item: Any, space: Mapping[str, Any]) -> list[Any]:
+def _below(item: Any, space: Mapping[str, object]) -> list[Any]:
     if isinstance(item, FunctionType):
         return [*(item.__closure__ or ()), *(item.__defaults__ or ()), *(item.__kwdefaults__ or {}).values()]
     if isinstance(item, BaseException):

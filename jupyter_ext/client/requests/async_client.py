@@ -231,6 +231,14 @@ class AsyncClient:
         path = f"/native/trainings/{_path(training_id)}/media/{quote(file, safe='')}"
         return await self.transport.ask_bytes("GET", path)
 
+    async def import_run(self, body: bytes) -> Training:
+        """Keep a run that another tool has recorded; see `imports.encoding.encode` for the body."""
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = await self.transport.ask(
+            "POST", "/native/imported-runs", content=body, headers=headers, timeout=UPLOAD_TIMEOUT
+        )
+        return Training.model_validate(answer)
+
     async def add_rule(self, training_id: str, rule: Mapping[str, object]) -> Training:
         """Hold a rule against a running training's points; see `Rule` for its fields.
 
@@ -310,6 +318,18 @@ class AsyncClient:
         body = {"input": json_inputs(changes or {}), "jupyter_ext": origin()}
         path = f"/native/trainings/{_path(training_id)}/again"
         return Training.model_validate(await self.transport.ask("POST", path, json=body))
+
+    async def promote(self, training_id: str, destination: str) -> str:
+        """Make a version of a model of what a training has returned; return it as `owner/name:version`.
+
+        Args:
+            training_id: Which training; it has succeeded.
+            destination: `owner/name` of the model, which is made where there is none.
+        """
+        await self._make_model(destination)
+        path = f"/native/trainings/{_path(training_id)}/promote"
+        answer = await self.transport.ask("POST", path, json={"destination": destination})
+        return str(answer["version"])
 
     async def upload(self, name: str, file: IO[bytes]) -> str:
         """Keep a file with the engine and return a link that a training's `Path` input takes.

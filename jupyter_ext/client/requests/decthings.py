@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from pydantic import SecretStr
+from typing_extensions import TypeVar
 
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.errors import InvalidInput, RequestRefused, SessionCallFailed, SessionEnded, UnknownId
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.decthings.framing import decode_response, encode_request
 from jupyter_ext.protocol.decthings.varint import WireError
 
 DEFAULT_BASE_URL = "https://api.decthings.com/v0"
 KEY_VARIABLE, BASE_URL_VARIABLE = "DECTHINGS_API_KEY", "DECTHINGS_BASE_URL"
+A = TypeVar("A", default=JsonObject)
 _TIMEOUT = httpx.Timeout(None, connect=5.0)
 
 
@@ -29,7 +32,9 @@ class Service:
     base_url: str
     key: SecretStr | None
 
-    def call(self, method: str, params: Any, blobs: Sequence[Any] = ()) -> tuple[dict[str, Any], list[bytes]]:
+    def call(
+        self, method: str, params: Any, blobs: Sequence[Any] = (), answer: type[A] | None = None
+    ) -> tuple[A, list[bytes]]:
         """Call a method such as `Debug/callTrain`.
 
         Raises:
@@ -51,7 +56,7 @@ class Service:
         message = decode_response(loop_thread().run(asking))
         refused = message.content.get("error")
         if refused is None:
-            return message.content["result"], [bytes(blob) for blob in message.blobs]
+            return cast("A", message.content["result"]), [bytes(blob) for blob in message.blobs]
         raise error_of(method, refused)
 
 
@@ -75,7 +80,7 @@ def service(on: str) -> Service:
     return Service(base_url, SecretStr(key) if key else None)
 
 
-def error_of(method: str, error: dict[str, Any]) -> Exception:
+def error_of(method: str, error: JsonObject) -> Exception:
     """Return the exception for an error of the service."""
     code = str(error.get("code"))
     if code == "invalid_parameter":

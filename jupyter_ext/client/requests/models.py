@@ -121,7 +121,7 @@ class ModelRequests:
         pin: bool = False,
         force: bool = False,
         wait: bool = True,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, object] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> LocalModel:
         """Load a model, downloading it first where it is not here; also over a restart of the engine."""
@@ -221,7 +221,7 @@ class ModelRequests:
         raise AssertionError("unreachable")
 
     async def _model(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, **options: Any
+        self, method: str, path: str, body: Mapping[str, object] | None = None, **options: Any
     ) -> LocalModel:
         if body is not None:
             options["json"] = dict(body)

@@ -10,7 +10,8 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import TypedDict
+
+from jupyter_ext.ipc.payloads.process_settings import LoggingSettings, ProcessSettings
 
 _MAX_FILTERS, _MAX_LOGGERS = 100, 200
 _STANDARD_FILTERS = {
@@ -23,25 +24,6 @@ _STANDARD_FILTERS = {
 """Python's own, in a build without debugging."""
 _CHOSEN_LEVELS = (logging.DEBUG, logging.INFO, logging.ERROR, logging.CRITICAL)
 """Libraries that set a level of their own set WARNING, which is the default."""
-
-
-class LoggingSettings(TypedDict, total=False):
-    """What was set of logging; levels as numbers."""
-
-    level: int
-    format: str
-    datefmt: str | None
-    loggers: dict[str, int]
-    disable: int
-
-
-class ProcessSettings(TypedDict, total=False):
-    """Settings of a process; those that a fresh one has are missing."""
-
-    logging: LoggingSettings
-    warnings: list[tuple[str, str, str, str, int]]
-    default_dtype: str
-    umask: int
 
 
 def process_settings() -> ProcessSettings:

@@ -12,6 +12,7 @@ from jupyter_ext.client.requests.caller_context import origin
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.errors import UnknownId
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.sessions import DebugSession
 
 _LAUNCH_TIMEOUT = httpx.Timeout(90.0, connect=5.0)
@@ -64,7 +65,7 @@ class SessionRequests:
 
     async def call(
         self, session_id: str, op: str, params: Mapping[str, object]
-    ) -> tuple[dict[str, object], list[memoryview]]:
+    ) -> tuple[JsonObject, list[memoryview]]:
         """Call a session through the engine, which answers for one that has ended what it still can.
 
         Raises:

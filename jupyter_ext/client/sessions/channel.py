@@ -6,7 +6,9 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+
+from typing_extensions import TypeVar
 
 from jupyter_ext.client.sessions import report
 from jupyter_ext.errors import (
@@ -20,7 +22,10 @@ from jupyter_ext.errors import (
 )
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError, ChannelClosed, Connection
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.session_messages import SessionEvent, SessionReport, WaitingEvent
 
+A = TypeVar("A", default=JsonObject)
 _UNKNOWN = frozenset({"model_not_found", "training_not_found", "state_not_found", "state_key_not_found"})
 
 
@@ -43,13 +48,22 @@ class SessionChannel:
     def call(
         self,
         op: str,
-        args: Mapping[str, Any] | None = None,
+        args: Mapping[str, object] | None = None,
         positional: Sequence[Any] = (),
         *,
+        answer: type[A] | None = None,
         timeout_s: float | None = None,
         **params: Any,
-    ) -> dict[str, Any]:
-        """Call, and give the answer with its `value` decoded. An interrupt here interrupts the call there.
+    ) -> A:
+        """Call, and return the answer with its `value` decoded. An interrupt here interrupts the call there.
+
+        Args:
+            op: What is asked; see `ipc.payloads.session_messages`.
+            args: Arguments of the user's code by name.
+            positional: Those by position.
+            answer: What the call answers.
+            timeout_s: How long to wait for it; `None` for ever.
+            **params: What with.
 
         Raises:
             SessionCallFailed: The user's code raised; the text holds its traceback and locals.
@@ -61,27 +75,26 @@ class SessionChannel:
         blobs = pack(params, args, positional)
         with self._connection() as connection:
             try:
-                answer, found = connection.call(op, params, blobs, timeout_s, self._on_event)
+                told, found = connection.call(op, params, blobs, timeout_s, self._on_event)
             except CallError as error:
                 raise error_from(error, self.name) from None
-        if "value" in answer:
-            answer = {**answer, "value": values.decode(answer["value"], found)}
-        return answer
+        return cast("A", decoded(told, found))
 
-    def _on_event(self, event: Mapping[str, Any]) -> None:
+    def _on_event(self, event: JsonObject) -> None:
         """Say what a call waits for."""
         if event.get("kind") == "waiting":
+            waiting = cast("WaitingEvent", event)
             print(
-                f"{event['op']} waits for {event['busy']}, in session {self.name}; an interrupt gives up.",
+                f"{waiting['op']} waits for {waiting['busy']}, in session {self.name}; an interrupt gives up.",
                 file=sys.stderr,
             )
 
-    def watch(self) -> Iterator[dict[str, Any]]:
+    def watch(self) -> Iterator[SessionReport]:
         """Yield the session's state now and whenever it changed."""
         with self._connection(keep=False) as connection:
             for event, _ in connection.stream("watch"):
                 if event.get("kind") == "session":
-                    yield event["session"]
+                    yield cast("SessionEvent", event)["session"]
 
     def close(self) -> None:
         """Close what is not in use."""
@@ -123,7 +136,9 @@ class SessionChannel:
             self._idle.append(connection)
 
 
-def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Sequence[Any]) -> Sequence[Any]:
+def pack(
+    params: dict[str, object], args: Mapping[str, object] | None, positional: Sequence[Any]
+) -> Sequence[Any]:
     """Put arguments into a call's params; returns their blobs.
 
     Raises:
@@ -140,6 +155,11 @@ def pack(params: dict[str, Any], args: Mapping[str, Any] | None, positional: Seq
     params["args"] = dict(parts["named"]["v"])
     params["positional"] = parts["positional"]["v"]
     return blobs
+
+
+def decoded(answer: JsonObject, blobs: Sequence[memoryview]) -> dict[str, object]:
+    """Return an answer with the value of its tree."""
+    return {**answer, "value": values.decode(answer["value"], blobs)} if "value" in answer else {**answer}
 
 
 def error_from(error: CallError, name: str) -> Exception:

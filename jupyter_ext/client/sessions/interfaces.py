@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NotRequired, Protocol, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, Failure
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
 
 if TYPE_CHECKING:
@@ -17,59 +19,13 @@ if TYPE_CHECKING:
     from jupyter_ext.client.sessions.training import DebugTraining
 
 
-class CodeChange(TypedDict):
-    """What replacing a session's code did."""
-
-    classes: list[str]
-    instances: int
-    notices: list[str]
-    entry: NotRequired[dict[str, str] | None]
-
-
-class LocalValue(TypedDict):
-    """A name and what it stands for, in a line; of arrays also shape and extremes."""
-
-    name: str
-    type: str
-    text: str
-    shape: NotRequired[list[int]]
-    dtype: NotRequired[str]
-    min: NotRequired[float]
-    max: NotRequired[float]
-    num_nan: NotRequired[int]
-    num_inf: NotRequired[int]
-
-
-class Frame(TypedDict):
-    """A frame of a failure or a stack."""
-
-    file: str
-    line: int
-    function: str
-    source: str | None
-    locals: NotRequired[list[LocalValue]]
-
-
-class Failure(TypedDict):
-    """The last exception of a session, with the frames that are kept alive."""
-
-    type: str
-    message: str
-    text: str
-    op: str
-    at: float
-    selected: int
-    frames: list[Frame]
-    frame: Frame | None
-
-
 class StateHandle(Protocol):
     """A state (weights) that a session keeps."""
 
     id: str
     keys: dict[str, int]
 
-    def download(self, *keys: str) -> dict[str, Any]:
+    def download(self, *keys: str) -> Mapping[str, object]:
         """Return its values by key, all or those named."""
 
     def save(self, path: str | Path) -> None:
@@ -163,7 +119,7 @@ class SessionHandle(Protocol):
     def instantiate(self, *args: Any, state: Any = None, **params: Any) -> ModelHandle:
         """Make a model of the session's code, with a state where one is given."""
 
-    def upload_state(self, values: Mapping[str, Any]) -> StateHandle:
+    def upload_state(self, values: Mapping[str, object]) -> StateHandle:
         """Have the session keep a state that is here."""
 
     def call(self, function: str, /, *args: Any, anomaly: bool = False, **params: Any) -> Any:

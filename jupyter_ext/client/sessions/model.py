@@ -10,6 +10,15 @@ from jupyter_ext.client.sessions.channel import SessionChannel
 from jupyter_ext.client.sessions.training import DebugTraining
 from jupyter_ext.client.sessions.training_source import SessionTrainings
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc.payloads.session_messages import (
+    DownloadAnswer,
+    ParametersAnswer,
+    SessionParams,
+    StateAnswer,
+    StepAnswer,
+    ValueAnswer,
+)
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue, ParameterLook, TensorLook
 from jupyter_ext.protocol.sessions import DebugModel
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
 
@@ -19,14 +28,20 @@ if TYPE_CHECKING:
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-class Look(dict[str, Any]):
+class Look(dict[str, object]):
     """What `session.look` says of a value: `type`, `text`, of arrays also `shape`, `dtype`, `min`, `max`, `mean`, `histogram` …"""
+
+    def __init__(self, summary: LocalValue) -> None:
+        super().__init__(summary)
+        self._summary = summary
 
     def __repr__(self) -> str:
         """Return it in a line, with the histogram from `min` to `max` drawn below it."""
-        mean = f"  mean {self['mean']:.4g}" if isinstance(self.get("mean"), float) else ""
-        line = f"{self['name']}: {self['type']}  {self['text']}{mean}"
-        histogram = self.get("histogram")
+        found = self._summary
+        mean = found.get("mean")
+        shown = f"  mean {mean:.4g}" if isinstance(mean, float) else ""
+        line = f"{found['name']}: {found['type']}  {found['text']}{shown}"
+        histogram = found.get("histogram")
         if not histogram:
             return line
         highest = max(histogram["counts"])
@@ -37,24 +52,24 @@ class Look(dict[str, Any]):
 class State:
     """A state (weights) that a session keeps. `keys` gives the bytes of each key."""
 
-    def __init__(self, channel: SessionChannel, answer: Mapping[str, Any]) -> None:
+    def __init__(self, channel: SessionChannel, answer: StateAnswer) -> None:
         self._channel = channel
-        self.id = str(answer["state_id"])
+        self.id = answer["state_id"]
         self.keys: dict[str, int] = {one["key"]: one["bytes"] for one in answer["keys"]}
 
     def __repr__(self) -> str:
         """Return a line that says what it is."""
         return f"<State {self.id} {len(self.keys)} keys, {sum(self.keys.values()):,} bytes>"
 
-    def download(self, *keys: str) -> dict[str, Any]:
+    def download(self, *keys: str) -> dict[str, object]:
         """Return its values by key, all or those named.
 
         Raises:
             UnknownId: It has no such key.
         """
-        chosen: dict[str, Any] = {"keys": list(keys)} if keys else {}
-        value: dict[str, Any] = self._channel.call("download_state", state_id=self.id, **chosen)["value"]
-        return value
+        chosen: SessionParams = {"keys": list(keys)} if keys else {}
+        answer = self._channel.call("download_state", answer=DownloadAnswer, state_id=self.id, **chosen)
+        return dict(answer.get("value", {}))
 
     def save(self, path: str | Path) -> None:
         """Write it to a .npz file: arrays and tensors as arrays, bytes as arrays of uint8."""
@@ -112,7 +127,13 @@ class Model:
             SessionCallFailed: Its code raised.
         """
         return self._channel.call(
-            "evaluate", params, args, model_id=self.id, anomaly=anomaly, wait_s=self.wait_s
+            "evaluate",
+            params,
+            args,
+            answer=ValueAnswer,
+            model_id=self.id,
+            anomaly=anomaly,
+            wait_s=self.wait_s,
         )["value"]
 
     def __call__(self, *args: Any, **params: Any) -> Any:
@@ -127,8 +148,9 @@ class Model:
             SessionCallFailed: Its code raised.
         """
         answer = self._channel.call(
-            "call", params, args, model_id=self.id, method=method, anomaly=anomaly, wait_s=self.wait_s
-        )
+            "call", params, args, answer=ValueAnswer, model_id=self.id, method=method, anomaly=anomaly,
+            wait_s=self.wait_s,
+        )  # fmt: skip
         return answer["value"]
 
     def step(
@@ -152,7 +174,7 @@ class Model:
             **params: The step's arguments.
         """
         answer = self._channel.call(
-            "step", params, args, model_id=self.id, method=method, modules=modules, histograms=histograms, anomaly=anomaly,
+            "step", params, args, answer=StepAnswer, model_id=self.id, method=method, modules=modules, histograms=histograms, anomaly=anomaly,
             wait_s=self.wait_s,
         )  # fmt: skip
         return Step(answer)
@@ -161,12 +183,14 @@ class Model:
         """Return parameters and gradients as a table, also while it trains."""
         import pandas as pd
 
-        rows = self._channel.call("parameters", model_id=self.id, histograms=histograms)["parameters"]
+        rows = self._channel.call(
+            "parameters", answer=ParametersAnswer, model_id=self.id, histograms=histograms
+        )["parameters"]
         return pd.DataFrame([_parameter_row(row) for row in rows]).set_index("name")
 
     def get_state(self) -> State:
         """Have the session keep a copy of its state (weights)."""
-        return State(self._channel, self._channel.call("get_state", model_id=self.id))
+        return State(self._channel, self._channel.call("get_state", answer=StateAnswer, model_id=self.id))
 
     def dispose(self) -> None:
         """Let go of it."""
@@ -189,7 +213,7 @@ class Model:
 class Step:
     """What one step did."""
 
-    def __init__(self, answer: Mapping[str, Any]) -> None:
+    def __init__(self, answer: StepAnswer) -> None:
         self.result = answer["value"]
         self.ran_backward = bool(answer["ran_backward"])
         self._activations = answer["activations"]
@@ -217,22 +241,23 @@ class Step:
         return table
 
 
-def _parameter_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def _parameter_row(look: ParameterLook) -> dict[str, object]:
     """Return one line of a table of parameters."""
-    value, grad = row["value"], row["grad"] or {}
-    row = {
-        "name": row["name"],
-        "shape": tuple(row["shape"]),
-        "dtype": row["dtype"],
+    value: TensorLook = look["value"]
+    grad: TensorLook = look["grad"] or {}
+    row: dict[str, object] = {
+        "name": look["name"],
+        "shape": tuple(look["shape"]),
+        "dtype": look["dtype"],
         "norm": value.get("norm"),
-    }
-    row |= {
         "min": value.get("min"),
         "max": value.get("max"),
         "nan": value.get("num_nan"),
         "inf": value.get("num_inf"),
+        "grad_norm": grad.get("norm"),
+        "grad_nan": grad.get("num_nan"),
+        "grad_inf": grad.get("num_inf"),
     }
-    row |= {"grad_norm": grad.get("norm"), "grad_nan": grad.get("num_nan"), "grad_inf": grad.get("num_inf")}
     if "histogram" in value:
         row |= {"histogram": value["histogram"], "grad_histogram": grad.get("histogram")}
     return row
@@ -249,7 +274,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
+def save_state(path: str | Path, state: Mapping[str, object]) -> None:
     """Write a state to a .npz file: arrays and tensors as arrays, bytes as arrays of uint8."""
     import numpy
 

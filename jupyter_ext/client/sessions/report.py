@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from jupyter_ext.ipc.payloads.call_failures import ExceptionReport
+from jupyter_ext.ipc.payloads.session_messages import Failure, Stack
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 
 MAX_SHOWN_FRAMES = 2
 """Frames whose locals are shown with an exception, the innermost ones; `frames` shows the others."""
@@ -11,20 +14,20 @@ MAX_SHOWN_LOCALS = 12
 _WIDTH = 96
 
 
-def failure_text(exception: Mapping[str, Any], name: str) -> str:
+def failure_text(exception: ExceptionReport, name: str) -> str:
     """Return the user's own traceback, the locals of its innermost frames, and what can be done now."""
     parts = [str(exception["text"])]
     frames = exception.get("frames") or []
     for number in range(max(0, len(frames) - MAX_SHOWN_FRAMES), len(frames)):
-        if frames[number].get("locals"):
+        if found := frames[number].get("locals"):
             head = f"Locals of frame {number}, {frames[number]['function']}:"
-            parts.append("\n".join([head, *locals_lines(frames[number]["locals"][:MAX_SHOWN_LOCALS])]))
+            parts.append("\n".join([head, *locals_lines(found[:MAX_SHOWN_LOCALS])]))
     if frames:
         parts.append(f"The session is stopped there: `%%in_session {name}` evaluates in that frame.")
     return "\n\n".join(parts)
 
 
-def locals_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def locals_lines(found: Sequence[LocalValue]) -> list[str]:
     """Return a table of names, types and values."""
     width = min(24, max((len(one["name"]) for one in found), default=0))
     kind = min(20, max((len(one["type"]) for one in found), default=0))
@@ -32,7 +35,7 @@ def locals_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     return [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in lines]
 
 
-def frames_text(answer: Mapping[str, Any]) -> str:
+def frames_text(answer: Failure) -> str:
     """Return all frames of the last failure, the selected one marked and with its locals."""
     lines = [f"{answer['type']}: {answer['message']}   (in {answer['op']})"]
     for number, frame in enumerate(answer["frames"]):
@@ -40,12 +43,13 @@ def frames_text(answer: Mapping[str, Any]) -> str:
         lines.append(f"{mark} {number}  {frame['file']}, line {frame['line']}, in {frame['function']}")
         if frame.get("source"):
             lines.append(f"       {frame['source']}")
-        if number == answer["selected"] and answer.get("frame"):
-            lines += ["   " + line for line in locals_lines(answer["frame"]["locals"])]
+        selected = answer["frame"]
+        if number == answer["selected"] and selected is not None:
+            lines += ["   " + line for line in locals_lines(selected.get("locals", []))]
     return "\n".join(lines)
 
 
-def stacks_text(threads: Iterable[Mapping[str, Any]]) -> str:
+def stacks_text(threads: Iterable[Stack]) -> str:
     """Return where each thread stands."""
     lines = []
     for thread in threads:

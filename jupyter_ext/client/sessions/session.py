@@ -15,12 +15,25 @@ from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.sessions import requests
 from jupyter_ext.client.sessions import report
 from jupyter_ext.client.sessions.channel import SessionChannel, error_from
-from jupyter_ext.client.sessions.interfaces import CodeChange, Failure, LocalValue
 from jupyter_ext.client.sessions.model import Look, Model, State
-from jupyter_ext.client.sessions.training import DebugTraining
+from jupyter_ext.client.sessions.training import DebugTraining, SessionPage
 from jupyter_ext.client.sessions.training_source import SessionTrainings
 from jupyter_ext.errors import SessionCallFailed, SessionEnded, SessionError, UnknownId
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.session_messages import (
+    CodeChange,
+    Failure,
+    InstantiateAnswer,
+    InterruptAnswer,
+    LocalsAnswer,
+    LookAnswer,
+    SessionParams,
+    SessionReport,
+    StacksAnswer,
+    StateAnswer,
+    ValueAnswer,
+)
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
 
 MIME_TYPE = "application/vnd.jupyter-ext.session+json"
@@ -55,7 +68,7 @@ class Session:
     def _ipython_display_(self) -> None:
         display_hook.show("session", self, lambda: {MIME_TYPE: self.mime_content(), "text/plain": repr(self)})
 
-    def mime_content(self) -> dict[str, Any]:
+    def mime_content(self) -> SessionPage:
         """Return the content of the MIME type from which a page draws it live, without any kernel."""
         return {"version": 1, "id": self.id, "session": self.resource.model_dump(mode="json")}
 
@@ -100,14 +113,14 @@ class Session:
     @property
     def models(self) -> list[Model]:
         """The models that live in it, the oldest first."""
-        state = self._channel.call("status")
+        state = self._channel.call("status", answer=SessionReport)
         return [Model(self._channel, protocol.DebugModel.model_validate(one)) for one in state["models"]]
 
     @property
     def trainings(self) -> list[DebugTraining]:
         """The trainings in it, the oldest first; also when it has ended."""
         try:
-            state = self._channel.call("status")
+            state = self._channel.call("status", answer=SessionReport)
             found = [protocol.DebugTraining.model_validate(one) for one in state["trainings"]]
         except SessionEnded:
             found = self.resource.trainings
@@ -115,9 +128,11 @@ class Session:
 
     def create_state(self, *args: Any, **params: Any) -> State:
         """Make a first state (weights), kept in the session."""
-        return State(self._channel, self._channel.call("create_state", params, args))
+        return State(self._channel, self._channel.call("create_state", params, args, answer=StateAnswer))
 
-    def instantiate(self, *args: Any, state: State | Mapping[str, Any] | None = None, **params: Any) -> Model:
+    def instantiate(
+        self, *args: Any, state: State | Mapping[str, object] | None = None, **params: Any
+    ) -> Model:
         """Make a model of the session's class or executor.
 
         Args:
@@ -125,26 +140,25 @@ class Session:
             state: A state of this session, or values by key, to begin with.
             **params: Arguments of the class by name.
         """
-        extra: dict[str, Any] = {}
-        if isinstance(state, State):
-            extra["state_id"] = state.id
-        elif state is not None:
-            extra["state_id"] = self.upload_state(state).id
-        answer = self._channel.call("instantiate", params, args, **extra)
+        kept = self.upload_state(state) if isinstance(state, Mapping) else state
+        extra: dict[str, Any] = {} if kept is None else {"state_id": kept.id}
+        answer = self._channel.call("instantiate", params, args, answer=InstantiateAnswer, **extra)
         return Model(self._channel, protocol.DebugModel.model_validate(answer))
 
-    def upload_state(self, values: Mapping[str, Any]) -> State:
+    def upload_state(self, values: Mapping[str, object]) -> State:
         """Have the session keep a state that is here."""
         from jupyter_ext.ipc import values as codec
 
         tree, blobs = codec.encode(dict(values))
         with self._channel._connection() as connection:
             answer, _ = connection.call("upload_state", {"state": tree}, blobs)
-        return State(self._channel, answer)
+        return State(self._channel, cast("StateAnswer", answer))
 
     def call(self, function: str, /, *args: Any, anomaly: bool = False, **params: Any) -> Any:
         """Call a function of the session's code by name."""
-        return self._channel.call("call", params, args, method=function, anomaly=anomaly)["value"]
+        return self._channel.call("call", params, args, answer=ValueAnswer, method=function, anomaly=anomaly)[
+            "value"
+        ]
 
     def update(self, thing: Any) -> CodeChange:
         """Replace the session's code by a class, function or executor as it is now; models keep what they hold.
@@ -171,16 +185,19 @@ class Session:
 
     def value(self, expression: str, *, frame: int | None = None) -> Any:
         """Return the value of an expression: in the frame of the last failure, or else in the session's namespace."""
-        return self._channel.call("value", expression=expression, frame=frame, whole=True)["value"]
+        return self._channel.call(
+            "value", answer=ValueAnswer, expression=expression, frame=frame, whole=True
+        )["value"]
 
     def look(self, expression: str, *, frame: int | None = None) -> Look:
         """Describe the value of an expression without fetching it: type, shape, extremes, histogram."""
-        return Look(self._channel.call("value", expression=expression, frame=frame)["summary"])
+        return Look(
+            self._channel.call("value", answer=LookAnswer, expression=expression, frame=frame)["summary"]
+        )
 
     def locals(self, frame: int | None = None) -> list[LocalValue]:
         """Describe names and values of a frame of the last failure, or of the session's namespace."""
-        found: list[LocalValue] = self._channel.call("locals", frame=frame)["locals"]
-        return found
+        return self._channel.call("locals", answer=LocalsAnswer, frame=frame)["locals"]
 
     def frames(self, select: int | None = None) -> Failure:
         """Describe the last failure and its frames; `select` chooses the one to evaluate in.
@@ -188,14 +205,15 @@ class Session:
         Raises:
             SessionError: Nothing has failed since the last good call.
         """
-        params: dict[str, Any] = {} if select is None else {"select": select}
-        answer = self._channel.call("frames", **params)
-        return cast(Failure, answer)
+        params: SessionParams = {} if select is None else {"select": select}
+        return self._channel.call("frames", answer=Failure, **params)
 
     def stacks(self) -> str:
         """Return where each of its threads stands now; from outside, where it cannot say so itself."""
         try:
-            return report.stacks_text(self._channel.call("stacks", timeout_s=5.0)["threads"])
+            return report.stacks_text(
+                self._channel.call("stacks", answer=StacksAnswer, timeout_s=5.0)["threads"]
+            )
         except TimeoutError:
             return loop_thread().run(requests().stacks(self.id))
 
@@ -205,8 +223,8 @@ class Session:
         Raises:
             SessionError: Its code cannot be interrupted; the text says why.
         """
-        answer = self._channel.call("interrupt")
-        op: str | None = answer["op"]
+        answer = self._channel.call("interrupt", answer=InterruptAnswer)
+        op = answer["op"]
         if answer.get("deaf"):
             raise SessionError(
                 f"{op} in session {self.name} cannot be interrupted: {answer['deaf']}. "

@@ -15,6 +15,8 @@ from jupyter_ext.errors import (
     SessionError,
     TrainingCanceled,
 )
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.session_messages import MetricRange
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
 
 if TYPE_CHECKING:
@@ -38,12 +40,13 @@ class MetricPoints:
     values: list[Any]
 
 
-class MetricRange(TypedDict):
-    """Which points of a metric are asked for: `amount` of them from index `start`, or all from there."""
+class SessionPage(TypedDict):
+    """What a page draws a session live from, or one training of it; `session` is its resource."""
 
-    name: str
-    start: NotRequired[int]
-    amount: NotRequired[int | None]
+    version: int
+    id: str
+    training: NotRequired[str]
+    session: JsonObject
 
 
 class TrainingSource(Protocol):
@@ -73,7 +76,7 @@ class TrainingSource(Protocol):
     def changes(self, training_id: str) -> Iterator[TrainingResource]:
         """Yield a training now and whenever it changed, at least until it is over."""
 
-    def page_content(self, training: TrainingResource) -> dict[str, Any] | None:
+    def page_content(self, training: TrainingResource) -> SessionPage | None:
         """Return what a page draws it live from; `None` where no page can reach it."""
 
 
@@ -107,7 +110,7 @@ class DebugTraining:
             self._resource = self._source.status(self.id)
         return self._resource
 
-    def mime_content(self) -> dict[str, Any] | None:
+    def mime_content(self) -> SessionPage | None:
         """Return the content of the session's MIME type from which a page draws this training live, without any kernel.
 
         `None` where no page can reach it, as on a service.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -143,6 +144,17 @@ class Training:
             InvalidInput: An input is unknown, mistyped or out of range.
         """
         return Training(self._client, loop_thread().run(self._client.again(self.id, changes)))
+
+    def promote(self, destination: str) -> str:
+        """Make a version of a model of what it has returned; return it as `owner/name:version`.
+
+        Args:
+            destination: `owner/name` of the model, which is made where there is none.
+
+        Raises:
+            RequestRefused: It has not succeeded, or its files are gone.
+        """
+        return loop_thread().run(self._client.promote(self.id, destination))
 
     def delete(self) -> None:
         """Forget it and delete its files.
@@ -286,6 +298,16 @@ class Training:
     def _add_rule(self, **rule: object) -> Training:
         self._resource = loop_thread().run(self._client.add_rule(self.id, rule))
         return self
+
+    def to_tensorboard(self, folder: str | os.PathLike[str]) -> Path:
+        """Write its metrics as an event file that TensorBoard reads; return the file.
+
+        Args:
+            folder: Where; TensorBoard takes each folder as a run.
+        """
+        from jupyter_ext.client.imports.encoding import to_tensorboard
+
+        return to_tensorboard(self.columns(), Path(folder).expanduser(), self.id)
 
     def figure(
         self,

@@ -65,13 +65,19 @@ class TrainingList(list[Training]):
         runs: The handles.
         status: What was asked for, for the live table to ask again.
         limit: Rows of one page of the live table.
+        text: What was searched for.
     """
 
     def __init__(
-        self, runs: Iterable[Training] = (), status: str | None = None, limit: int | None = None
+        self,
+        runs: Iterable[Training] = (),
+        status: str | None = None,
+        limit: int | None = None,
+        text: str = "",
     ) -> None:
         super().__init__(runs)
         self._status = status
+        self._text = text
         self._limit = limit
 
     def rows(self) -> list[list[str]]:
@@ -121,6 +127,8 @@ class TrainingList(list[Training]):
 
     def __repr__(self) -> str:
         """Return the table as text."""
+        if not self and self._text:
+            return "No trial has begun yet."
         if not self:
             return "No trainings yet. `%%train --help` shows how to start one."
         rows = [_COLUMNS, *self.rows()]
@@ -138,6 +146,7 @@ class TrainingList(list[Training]):
             "version": 1,
             "status": self._status,
             "limit": self._limit,
+            **({"text": self._text} if self._text else {}),
             "trainings": [snapshot(run.known) for run in self],
         }
 

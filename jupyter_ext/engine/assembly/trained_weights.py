@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.engine.models.interfaces import TrainedWeights
 from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
@@ -42,7 +42,7 @@ class CatalogTrained:
         if not is_training_id(training_id):
             return None
         row = await self._catalog.get_training(training_id)
-        return None if row is None else await asyncio.to_thread(self._weights, row["resource"])
+        return None if row is None else await asyncio.to_thread(self._weights, row)
 
     async def all(self) -> list[TrainedWeights]:
         """List the weights that the newest trainings have left."""
@@ -50,27 +50,28 @@ class CatalogTrained:
 
         def look() -> list[TrainedWeights]:
             found = []
-            for training in (row["resource"] for row in rows):
-                if training["id"] not in self._known:
-                    self._known[training["id"]] = self._weights(training)
-                weights = self._known[training["id"]]
+            for row in rows:
+                if row["id"] not in self._known:
+                    self._known[row["id"]] = self._weights(row)
+                weights = self._known[row["id"]]
                 if weights is not None and weights.path.exists():
                     found.append(weights)
             return found
 
         return await asyncio.to_thread(look)
 
-    def _weights(self, training: dict[str, Any]) -> TrainedWeights | None:
-        if training.get("status") != "succeeded" or not is_training_id(training["id"]):
+    def _weights(self, row: TrainingRow) -> TrainedWeights | None:
+        training = row["resource"]
+        if not isinstance(training, dict) or row["status"] != "succeeded" or not is_training_id(row["id"]):
             return None
         output = training.get("output")
         named = output.get("weights") if isinstance(output, dict) else output
         if not isinstance(named, str) or not 0 < len(named) < 4000 or "\0" in named:
             return None
-        path = self._kept(training["id"], named) if named.startswith(FILE_PATH) else _own(named)
+        path = self._kept(row["id"], named) if named.startswith(FILE_PATH) else _own(named)
         if path is None:
             return None
-        return TrainedWeights(training["id"], training["name"], path, training["created_at"])
+        return TrainedWeights(row["id"], row["name"], path, row["created_at"])
 
     def _kept(self, training_id: str, named: str) -> Path | None:
         stored = self._files.get(named.removeprefix(FILE_PATH).partition("?")[0])

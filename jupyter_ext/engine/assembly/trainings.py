@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.native.logs import LogsAPI
 from jupyter_ext.engine.api.native.media import MediaAPI
 from jupyter_ext.engine.api.native.sources import SourcesAPI
 from jupyter_ext.engine.api.native.training_list import ListingAPI
@@ -109,9 +110,10 @@ class TrainingsPart:
             ModelsAPI(models),
             FilesAPI(self.files, self.links),
             AccountAPI(self._webhook_secret),
-            NativeAPI(self._trainings, self._pubsub, serializer, self._weights),
+            NativeAPI(self._trainings, models, self._pubsub, serializer, self._weights),
             ListingAPI(self._list, serializer),
             MediaAPI(self._trainings),
+            LogsAPI(self._trainings),
             SourcesAPI(),
         )
 

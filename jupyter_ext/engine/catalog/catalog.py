@@ -12,12 +12,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jupyter_ext.engine.catalog import query as listing
 from jupyter_ext.engine.catalog.database import Database, DatabaseNotUsable
+from jupyter_ext.engine.catalog.rows import TrainingRow, VersionItem, VersionRow
 from jupyter_ext.engine.common import health
 from jupyter_ext.engine.common.paging import Cursor
+from jupyter_ext.ipc.json_types import JsonValue
 from jupyter_ext.ipc.json_values import dump
 
 log = logging.getLogger(__name__)
@@ -117,7 +119,7 @@ class Catalog:
         started_at: str | None = None,
         completed_at: str | None = None,
         kind: str = "training",
-        resource: Mapping[str, Any],
+        resource: Mapping[str, object],
     ) -> None:
         """Insert or replace a training; one that is there keeps its tags and notes (see `set_labels`).
 
@@ -130,10 +132,11 @@ class Catalog:
             created_at: RFC 3339 UTC.
             started_at: RFC 3339 UTC, or `None`.
             completed_at: RFC 3339 UTC, or `None`.
-            kind: `training` or `prediction`.
+            kind: `training`, `prediction`, or `trial` of a sweep, which a list does not show among the trainings.
             resource: The whole training as JSON.
         """
-        tags, notes = listing.tags_of(resource), str(resource.get("notes") or "")
+        indexed = cast("listing.Indexed", resource)
+        tags, notes = listing.tags_of(indexed), str(indexed.get("notes") or "")
         row = {
             "id": id,
             "name": name,
@@ -147,13 +150,17 @@ class Catalog:
             "resource": _to_json(resource),
             "kind": kind,
         }
-        labels = {"tags": _to_json(tags), "notes": notes, "search": listing.search_text(id, name, tags)}
+        labels = {
+            "tags": _to_json(tags),
+            "notes": notes,
+            "search": listing.search_text(id, name, tags, listing.sweep_of(indexed)),
+        }
         columns = [*row, *labels]
         query = (
             f"INSERT INTO trainings ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)}) "
             f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in row)}"
         )
-        values = listing.values_of(id, resource)
+        values = listing.values_of(id, indexed)
 
         def put(db: sqlite3.Connection) -> None:
             db.execute(query, row | labels)
@@ -161,13 +168,13 @@ class Catalog:
 
         await self._database.write(put)
 
-    async def get_training(self, id: str) -> dict[str, Any] | None:
+    async def get_training(self, id: str) -> TrainingRow | None:
         """Return a training's row, `resource` as an object, or `None`."""
         query = "SELECT * FROM trainings WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
         return None if row is None else _from_training(row)
 
-    async def page(self, query: listing.ListQuery) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    async def page(self, query: listing.ListQuery) -> tuple[list[TrainingRow], dict[str, int]]:
         """Return the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
         rows, counts = await self._database.read(lambda db: listing.read_page(db, query))
         return [_from_training(row) for row in rows], counts
@@ -175,7 +182,8 @@ class Catalog:
     async def set_labels(self, id: str, name: str, tags: Sequence[str], notes: str) -> None:
         """Replace a training's tags and notes."""
         row = (_to_json(list(tags)), notes, listing.search_text(id, name, tags), id)
-        query = "UPDATE trainings SET tags = ?, notes = ?, search = ? WHERE id = ?"
+        sweep = "coalesce(char(10) || json_extract(resource, '$.sweep.id'), '')"
+        query = f"UPDATE trainings SET tags = ?, notes = ?, search = ? || {sweep} WHERE id = ?"
         await self._database.write(lambda db: db.execute(query, row))
 
     async def delete_training(self, id: str) -> None:
@@ -201,7 +209,7 @@ class Catalog:
         kind: str | None = "training",
         created_after: str | None = None,
         created_before: str | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[TrainingRow]:
         """List trainings, newest first.
 
         Args:
@@ -227,7 +235,9 @@ class Catalog:
         rows = await self._database.read(lambda db: db.execute(query, (*values, *places, limit)).fetchall())
         return [_from_training(row) for row in _newest_first(rows, cursor)]
 
-    async def put_version(self, id: str, *, model: str, created_at: str, manifest: Mapping[str, Any]) -> None:
+    async def put_version(
+        self, id: str, *, model: str, created_at: str, manifest: Mapping[str, object]
+    ) -> None:
         """Insert a version; one that is there stays as it is, as its id is the hash of its content."""
         row = (id, model, created_at, _to_json(manifest))
         await self._database.write(
@@ -236,12 +246,12 @@ class Catalog:
 
     async def list_versions(
         self, model: str, limit: int = 100, cursor: Cursor | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[VersionItem]:
         """List a model's versions, newest first: id, model and created_at."""
         condition, places, order = _from_cursor(cursor)
         query = f"SELECT id, model, created_at FROM versions WHERE model = ? {condition} {order} LIMIT ?"
         rows = await self._database.read(lambda db: db.execute(query, (model, *places, limit)).fetchall())
-        return [dict(row) for row in _newest_first(rows, cursor)]
+        return [cast("VersionItem", dict(row)) for row in _newest_first(rows, cursor)]
 
     async def delete_version(self, id: str) -> None:
         """Forget a version."""
@@ -262,11 +272,11 @@ class Catalog:
         query = "SELECT count(*) FROM trainings WHERE version = ?"
         return int(await self._database.read(lambda db: db.execute(query, (version,)).fetchone()[0]))
 
-    async def get_version(self, id: str) -> dict[str, Any] | None:
+    async def get_version(self, id: str) -> VersionRow | None:
         """Return a version's row, `manifest` as an object, or `None`."""
         query = "SELECT * FROM versions WHERE id = ?"
         row = await self._database.read(lambda db: db.execute(query, (id,)).fetchone())
-        return None if row is None else _from_row(row, "manifest")
+        return None if row is None else cast("VersionRow", {**dict(row), "manifest": _read(row["manifest"])})
 
     async def get_meta(self, key: str) -> str | None:
         """Return a setting, or `None`."""
@@ -292,25 +302,21 @@ def _newest_first(rows: list[Any], cursor: Cursor | None) -> list[Any]:
     return rows[::-1] if cursor is not None and cursor.newer else rows
 
 
-def _from_training(row: sqlite3.Row) -> dict[str, Any]:
-    found = _from_row(row, "resource")
-    if isinstance(found["resource"], dict):
-        found["resource"] |= {"tags": _read(row["tags"]) or [], "notes": row["notes"]}
-    return found
-
-
-def _from_row(row: sqlite3.Row, json_column: str) -> dict[str, Any]:
-    return {**dict(row), json_column: _read(row[json_column])}
+def _from_training(row: sqlite3.Row) -> TrainingRow:
+    resource = _read(row["resource"])
+    if isinstance(resource, dict):
+        resource |= {"tags": _read(row["tags"]) or [], "notes": row["notes"]}
+    return cast("TrainingRow", {**dict(row), "resource": resource})
 
 
 def _to_json(value: Any) -> str:
     return dump(value).decode()
 
 
-def _read(text: str) -> Any:
+def _read(text: str) -> JsonValue:
     """Read a column's JSON; `None` where somebody has damaged it."""
     try:
-        return json.loads(text)
+        return cast("JsonValue", json.loads(text))
     except (ValueError, RecursionError):
         return None
 

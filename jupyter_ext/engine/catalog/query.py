@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 MIGRATION = """
     ALTER TABLE trainings ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
@@ -53,6 +53,17 @@ _MAX_VALUES = 256
 _MAX_TEXT_CHARS = 200
 
 
+class Indexed(TypedDict, total=False):
+    """What of a training's JSON it is found and sorted by; older versions wrote less."""
+
+    input: Mapping[str, object] | None
+    last: Mapping[str, Mapping[str, object]] | None
+    extremes: Mapping[str, Mapping[str, object]] | None
+    tags: Sequence[str] | None
+    sweep: Mapping[str, object] | None
+    notes: str | None
+
+
 @dataclass(frozen=True)
 class Sort:
     """What a list is sorted by: a column, or a value `source:key` of each training."""
@@ -81,7 +92,7 @@ class Sort:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which page of which trainings; `text` is looked for in name, id and tags."""
+    """Which page of which trainings; `text` is looked for in name, id, tags and the sweep's id. Trials are found by it alone."""
 
     statuses: tuple[str, ...] = ()
     text: str = ""
@@ -94,7 +105,7 @@ def read_page(db: sqlite3.Connection, query: ListQuery) -> tuple[list[sqlite3.Ro
     """Return the rows of a page in order, and the number of trainings that fit the text, by status."""
     where, text = "t.kind = 'training'", list[str]()
     if query.text:
-        where, text = f"{where} AND instr(t.search, ?)", [query.text.casefold()]
+        where, text = "t.kind IN ('training', 'trial') AND instr(t.search, ?)", [query.text.casefold()]
     index = "trainings_listing" if query.text else "trainings_counts"
     counts = db.execute(
         f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY {index} WHERE {where} GROUP BY t.status",
@@ -140,9 +151,11 @@ def put_values(db: sqlite3.Connection, id: str, values: Iterable[tuple[str, str,
     db.executemany("INSERT INTO training_values VALUES (?, ?, ?, ?)", values)
 
 
-def values_of(id: str, resource: Mapping[str, Any]) -> list[tuple[str, str, str, Any]]:
+def values_of(id: str, resource: Indexed) -> list[tuple[str, str, str, Any]]:
     """Return what a training can be sorted by: inputs that are plain, and the last, smallest and largest values."""
-    found = [("input", key, id, value) for key, value in (resource.get("input") or {}).items()]
+    found: list[tuple[str, str, str, Any]] = [
+        ("input", key, id, value) for key, value in (resource.get("input") or {}).items()
+    ]
     for key, point in (resource.get("last") or {}).items():
         found.append(("last", key, id, point.get("value")))
     for key, extremes in (resource.get("extremes") or {}).items():
@@ -155,12 +168,18 @@ def values_of(id: str, resource: Mapping[str, Any]) -> list[tuple[str, str, str,
     ]
 
 
-def search_text(id: str, name: str, tags: Iterable[str]) -> str:
-    """Return the text in which a list's filter is looked for; a line break keeps names and tags apart."""
-    return "\n".join((name, id, *tags)).casefold()
+def search_text(id: str, name: str, tags: Iterable[str], sweep: str | None = None) -> str:
+    """Return the text in which a list's filter is looked for; a line break keeps names, tags and the sweep's id apart."""
+    return "\n".join((name, id, *tags, *([] if sweep is None else [sweep]))).casefold()
 
 
-def tags_of(resource: Mapping[str, Any]) -> Sequence[str]:
+def sweep_of(resource: Indexed) -> str | None:
+    """Return the id of the sweep that a training's JSON tells, if any."""
+    sweep = resource.get("sweep")
+    return str(sweep.get("id")) if isinstance(sweep, dict) else None
+
+
+def tags_of(resource: Indexed) -> Sequence[str]:
     """Return the tags that a training's JSON tells."""
     return [str(tag) for tag in resource.get("tags") or ()]
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.run_files import Place
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
 
 PARAMETER = "jupyter-ext"
@@ -76,7 +77,7 @@ class LabPages:
 
 def _lives(server: LabServer) -> bool:
     """Tell whether a server runs; one whose processes cannot be seen from here is not named."""
-    place = {"boot_id": server.boot_id, "pid_namespace": server.pid_namespace}
+    place: Place = {"boot_id": server.boot_id, "pid_namespace": server.pid_namespace}
     return run_files.is_here(place) and processes.is_alive(server.pid, server.ticks)
 
 

@@ -11,13 +11,20 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.atomic_write import new_file
-from jupyter_ext.ipc.decthings.dataset_reader import RECORD, Reader, chunk_path
+from jupyter_ext.ipc.decthings.dataset_reader import (
+    RECORD,
+    DatasetAbout,
+    DatasetFile,
+    Placed,
+    Reader,
+    chunk_path,
+)
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinition
 
@@ -52,11 +59,11 @@ class _Head(TypedDict):
     waiting: dict[str, int]
 
 
-def _head(content: Any) -> dict[str, Any]:
+def _head(content: Any) -> DatasetFile:
     known = records.parse(_Head, content)
     for name in LISTS:
         known["lists"][name]
-    return dict(content)
+    return cast("DatasetFile", dict(content))
 
 
 class DatasetFiles:
@@ -67,23 +74,25 @@ class DatasetFiles:
         head: What `dataset.json` says.
     """
 
-    def __init__(self, directory: Path, head: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, head: DatasetFile) -> None:
         self.directory = directory
         self.head = head
 
     @classmethod
-    def create(cls, directory: Path, about: dict[str, Any]) -> DatasetFiles:
+    def create(cls, directory: Path, about: DatasetAbout) -> DatasetFiles:
         """Make an empty dataset.
 
         Args:
             directory: Where; its parent exists.
-            about: `keys` and whatever else describes it.
+            about: What it is.
         """
         directory.mkdir(mode=0o700)
-        lists = {name: {"index": f"{name}-0.idx", "count": 0, "bytes": 0} for name in LISTS}
+        lists: dict[str, Placed] = {
+            name: {"index": f"{name}-0.idx", "count": 0, "bytes": 0} for name in LISTS
+        }
         for placed in lists.values():
-            (directory / str(placed["index"])).touch(mode=0o600)
-        head = {
+            (directory / placed["index"]).touch(mode=0o600)
+        head: DatasetFile = {
             **about,
             "version_id": _new_version(),
             "lists": lists,
@@ -107,11 +116,11 @@ class DatasetFiles:
 
     def count(self, name: str) -> int:
         """Count the entries of a list."""
-        return int(self.head["lists"][name]["count"])
+        return self.head["lists"][name]["count"]
 
     def describe(self, **changes: Any) -> None:
         """Change what the dataset says of itself; its version stays."""
-        self._become({**self.head, **changes})
+        self._become(cast("DatasetFile", {**self.head, **changes}))
 
     def read(self, name: str, indexes: Iterable[int]) -> list[list[memoryview]]:
         """Return the tensors of entries, one per key."""
@@ -158,7 +167,7 @@ class DatasetFiles:
     def _record_bytes(self) -> int:
         return RECORD.size * self.num_keys
 
-    def _leave(self, head: dict[str, Any], name: str, indexes: Sequence[int]) -> tuple[int, list[Path]]:
+    def _leave(self, head: DatasetFile, name: str, indexes: Sequence[int]) -> tuple[int, list[Path]]:
         """Write an index without some entries; give their bytes, and the file that is no longer needed."""
         size, raw, gone = self._record_bytes, self._index(name), sorted(set(indexes))
         removed = b"".join(raw[n * size : (n + 1) * size] for n in gone)
@@ -170,7 +179,7 @@ class DatasetFiles:
         head["waiting"]["bytes"] += num_bytes
         return num_bytes, [old]
 
-    def _replace_index(self, head: dict[str, Any], name: str, records: bytes) -> Path:
+    def _replace_index(self, head: DatasetFile, name: str, records: bytes) -> Path:
         old = str(head["lists"][name]["index"])
         fresh = f"{name}-{int(old.partition('-')[2].removesuffix('.idx')) + 1}.idx"
         with new_file(self.directory / fresh) as temporary:
@@ -202,7 +211,7 @@ class DatasetFiles:
         self._become(head)
         self._unlink(stale)
 
-    def _write_tensors(self, head: dict[str, Any], entries: Sequence[Sequence[Buffer]]) -> bytes:
+    def _write_tensors(self, head: DatasetFile, entries: Sequence[Sequence[Buffer]]) -> bytes:
         """Append tensors to the current chunk of each key; give their index records."""
         paths = [chunk_path(self.directory, key, head["chunk"]) for key in range(self.num_keys)]
         if any(path.exists() and path.stat().st_size >= CHUNK_BYTES for path in paths):
@@ -225,14 +234,14 @@ class DatasetFiles:
         raw: bytes = (self.directory / self.head["lists"][name]["index"]).read_bytes()
         return raw[: self.count(name) * self._record_bytes]
 
-    def _copy_head(self) -> dict[str, Any]:
+    def _copy_head(self) -> DatasetFile:
         return {
             **self.head,
-            "lists": {name: dict(placed) for name, placed in self.head["lists"].items()},
-            "waiting": dict(self.head["waiting"]),
+            "lists": {name: placed.copy() for name, placed in self.head["lists"].items()},
+            "waiting": self.head["waiting"].copy(),
         }
 
-    def _become(self, head: dict[str, Any], new_version: bool = False) -> None:
+    def _become(self, head: DatasetFile, new_version: bool = False) -> None:
         if new_version:
             head["version_id"] = _new_version()
         write_json(self.directory / "dataset.json", head)

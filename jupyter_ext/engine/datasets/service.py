@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.datasets.files import Buffer, DatasetFiles
 from jupyter_ext.ids import is_training_id, new_training_id
-from jupyter_ext.ipc.decthings.dataset_reader import Reader
+from jupyter_ext.ipc.decthings.dataset_reader import DatasetAbout, DatasetFile, Reader, Tag
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, parse_keys
 from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole, header
 
@@ -53,8 +53,8 @@ class Dataset:
         return self._files.directory
 
     @property
-    def head(self) -> dict[str, Any]:
-        """What it says of itself: `name description tags created_at keys version_id lists waiting`."""
+    def head(self) -> DatasetFile:
+        """What it says of itself."""
         return self._files.head
 
     @property
@@ -215,7 +215,7 @@ class Datasets:
             elif (files := DatasetFiles.open(directory)) is not None:
                 self._datasets[directory.name] = Dataset(directory.name, files)
 
-    def create(self, name: str, description: str, tags: list[dict[str, str]], keys: Any) -> Dataset:
+    def create(self, name: str, description: str, tags: list[Tag], keys: Any) -> Dataset:
         """Make a dataset without entries.
 
         Raises:
@@ -223,7 +223,7 @@ class Datasets:
         """
         if not name.strip():
             raise DefinitionError("name", "is empty")
-        about = {
+        about: DatasetAbout = {
             "name": name,
             "description": description,
             "tags": tags,

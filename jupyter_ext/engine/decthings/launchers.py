@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.common import records
+from jupyter_ext.engine.decthings.places import LauncherSpec
 from jupyter_ext.ids import new_training_id
 
 
@@ -24,7 +24,7 @@ class Launcher:
 
     id: str
     name: str
-    spec: dict[str, Any]
+    spec: LauncherSpec
     created_at: float
 
 
@@ -44,7 +44,7 @@ class Launchers:
         found = records.read_record(self._path, list[Launcher]) or []
         self._launchers = {launcher.id: launcher for launcher in found}
 
-    def create(self, name: str, spec: dict[str, Any]) -> Launcher:
+    def create(self, name: str, spec: LauncherSpec) -> Launcher:
         """Make one."""
         launcher = Launcher(str(new_training_id()), name, spec, time.time())
         self._launchers[launcher.id] = launcher

@@ -10,17 +10,33 @@ import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jupyter_ext.engine.decthings.model_store import StoredModel
-from jupyter_ext.engine.decthings.run import Run, RunFailed, SessionParameter, Words
+from jupyter_ext.engine.decthings.places import Location, Usage
+from jupyter_ext.engine.decthings.run import Run, RunFailed, Words
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import (
+    CancelAnswer,
+    DownloadAnswer,
+    InstantiateAnswer,
+    MetricRange,
+    MetricsAnswer,
+    SessionParameter,
+    SessionParams,
+    StateAnswer,
+    TrainAnswer,
+    TrainingReport,
+    ValueAnswer,
+)
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugTraining, SessionExit
 
 T = TypeVar("T")
+A = TypeVar("A")
 KEEP_EVALUATIONS_S = 600.0
 _METRICS_AT_ONCE = 1000
 _CANCEL_WAIT_S = 3.0
@@ -35,7 +51,7 @@ class ModelRuns:
         measure: Gives what processes use now.
     """
 
-    def __init__(self, service: DebugSessionService, measure: Callable[[list[int]], dict[str, Any]]) -> None:
+    def __init__(self, service: DebugSessionService, measure: Callable[[list[int]], Usage]) -> None:
         self._service = service
         self._measure = measure
         self.trainings: dict[str, Run] = {}
@@ -44,7 +60,7 @@ class ModelRuns:
     async def open(self) -> None:
         """End the sessions of runs that a killed engine followed: nobody would take their outcome."""
         for session in self._service.list(ended=False):
-            if self._service.record(session.id).spec.get("meta", {}).get("run"):
+            if self._service.record(session.id).meta.get("run"):
                 await self._service.terminate(session.id)
 
     async def close(self) -> None:
@@ -61,7 +77,7 @@ class ModelRuns:
         new_name: str,
         params: list[SessionParameter],
         blobs: Sequence[Any],
-        location: dict[str, Any],
+        location: Location,
         words: Words = "state",
     ) -> Run:
         """Begin to train a model from a state; what comes out becomes a new state of this name."""
@@ -72,7 +88,9 @@ class ModelRuns:
             model_id = await self._instantiated(run, model, state)
             began = time.monotonic()
             run.state = "running"
-            started, _ = await self._call(run, "train", {"model_id": model_id, "params": params}, blobs)
+            started, _ = await self._call(
+                run, "train", {"model_id": model_id, "params": params}, TrainAnswer, blobs
+            )
             measuring = asyncio.create_task(self._sample(run))
             try:
                 async with _limit(model, "train", "train"):
@@ -96,7 +114,7 @@ class ModelRuns:
         model: StoredModel,
         params: list[SessionParameter],
         blobs: Sequence[Any],
-        location: dict[str, Any],
+        location: Location,
         state_id: str | None = None,
         words: Words = "state",
     ) -> Run:
@@ -107,10 +125,10 @@ class ModelRuns:
         async def work() -> None:
             model_id = await self._instantiated(run, model, state)
             run.state = "running"
-            asked = {"model_id": model_id, "params": params}
+            asked: SessionParams = {"model_id": model_id, "params": params}
             async with _limit(model, "evaluate", "evaluate"):
                 answer, found = await self._step(
-                    run, "evaluate", self._call(run, "evaluate", asked, blobs, "evaluate")
+                    run, "evaluate", self._call(run, "evaluate", asked, ValueAnswer, blobs, "evaluate")
                 )
             run.result = answer["value"], [bytes(blob) for blob in found]
 
@@ -124,7 +142,7 @@ class ModelRuns:
         name: str,
         params: list[SessionParameter],
         blobs: Sequence[Any],
-        location: dict[str, Any],
+        location: Location,
         words: Words = "state",
     ) -> Run:
         """Begin to make a first state."""
@@ -143,9 +161,9 @@ class ModelRuns:
         """End a run; it has ended when this returns. A training's code hears of it first."""
         run.canceled = True
         if run.state == "running" and run.session_id is not None and run.reported is not None:
-            asked = {"training_id": run.reported.id, "wait_s": _CANCEL_WAIT_S}
+            asked: SessionParams = {"training_id": run.reported.id, "wait_s": _CANCEL_WAIT_S}
             with contextlib.suppress(RunFailed):
-                await self._call(run, "cancel_training", asked)
+                await self._call(run, "cancel_training", asked, CancelAnswer)
         if run.task is not None:
             run.task.cancel()
             await asyncio.gather(run.task, return_exceptions=True)
@@ -190,45 +208,50 @@ class ModelRuns:
 
     async def _instantiated(self, run: Run, model: StoredModel, state: Mapping[str, bytes]) -> str:
         await self._launched(run, model)
-        params = {"keys": list(state)}
+        params: SessionParams = {"keys": list(state)}
         async with _limit(model, "instantiateModel", "instantiateModel"):
-            making = self._call(run, "instantiate", params, list(state.values()), "instantiateModel")
+            making = self._call(
+                run, "instantiate", params, InstantiateAnswer, list(state.values()), "instantiateModel"
+            )
             answer, _ = await self._step(run, "createInstantiatedModel", making)
-        return str(answer["model_id"])
+        return answer["model_id"]
 
     async def _followed(self, run: Run, training_id: str) -> None:
-        asked = {"training_id": training_id, "wait_s": 0.2}
+        asked: SessionParams = {"training_id": training_id, "wait_s": 0.2}
         while True:
-            answer, _ = await self._call(run, "training_status", asked)
+            answer, _ = await self._call(run, "training_status", asked, TrainingReport)
             run.reported = DebugTraining.model_validate(answer)
             if run.reported.state == "completed":
                 return
             if run.reported.state == "failed":
-                fail = run.reported.fail or {}
+                fail = cast("CallFailure", run.reported.fail or {"code": "unknown", "message": ""})
                 if fail.get("code") == "exception":
                     raise RunFailed("exception", "train", exceptionDetails=_text(fail))
                 raise RunFailed("cancelled" if fail.get("code") == "cancelled" else "unknown")
 
     async def _state_of(
-        self, run: Run, params: dict[str, Any], op: str, blobs: Sequence[Any] = ()
+        self, run: Run, params: SessionParams, op: str, blobs: Sequence[Any] = ()
     ) -> dict[str, bytes]:
         at = "createState" if op == "create_state" else "getState"
-        kept, _ = await self._call(run, op, params, blobs, at)
-        answer, found = await self._call(run, "download_state", {"state_id": kept["state_id"]}, at=at)
+        kept, _ = await self._call(run, op, params, StateAnswer, blobs, at)
+        wanted: SessionParams = {"state_id": kept["state_id"]}
+        answer, found = await self._call(run, "download_state", wanted, DownloadAnswer, at=at)
         return dict(zip(answer["keys"], map(bytes, found), strict=True))
 
     async def _take_metrics(self, run: Run, training_id: str) -> None:
         """Keep all metrics with the run: its session is about to end."""
         try:
-            status, _ = await self._call(run, "training_status", {"training_id": training_id})
+            status, _ = await self._call(run, "training_status", {"training_id": training_id}, TrainingReport)
             run.reported = DebugTraining.model_validate(status)
             for metric in run.reported.metrics:
                 points = run.metrics.setdefault(metric.name, [])
                 while len(points) < metric.amount:
-                    one = {"name": metric.name, "start": len(points), "amount": _METRICS_AT_ONCE}
-                    asked = {"training_id": training_id, "metrics": [one]}
-                    answer, blobs = await self._call(run, "training_metrics", asked)
-                    points += zip(answer["metrics"][0]["times"], map(bytes, blobs), strict=True)
+                    one: MetricRange = {
+                        "name": metric.name,
+                        "start": len(points),
+                        "amount": _METRICS_AT_ONCE,
+                    }
+                    points += await self._read(run, training_id, one)
         except RunFailed:
             return  # its session has ended, and told why
 
@@ -236,21 +259,30 @@ class ModelRuns:
         """Return points of a metric, of a run that is under way or over."""
         if run.is_over or run.session_id is None or run.reported is None:
             return run.metrics.get(name, [])[start : start + amount]
-        one = {"name": name, "start": start, "amount": amount}
         try:
-            answer, blobs = await self._call(
-                run, "training_metrics", {"training_id": run.reported.id, "metrics": [one]}
-            )
+            return await self._read(run, run.reported.id, {"name": name, "start": start, "amount": amount})
         except RunFailed:
             return run.metrics.get(name, [])[start : start + amount]
+
+    async def _read(self, run: Run, training_id: str, wanted: MetricRange) -> list[tuple[float, bytes]]:
+        asked: SessionParams = {"training_id": training_id, "metrics": [wanted]}
+        answer, blobs = await self._call(run, "training_metrics", asked, MetricsAnswer)
         return list(zip(answer["metrics"][0]["times"], map(bytes, blobs), strict=True))
 
     async def _call(
-        self, run: Run, op: str, params: dict[str, Any], blobs: Sequence[Any] = (), at: str = "train"
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+        self,
+        run: Run,
+        op: str,
+        params: SessionParams,
+        answer: type[A],
+        blobs: Sequence[Any] = (),
+        at: str = "train",
+    ) -> tuple[A, list[memoryview]]:
         assert run.session_id is not None
         try:
-            return await self._service.call(run.session_id, op, {**_DECTHINGS, **params}, blobs)
+            return await self._service.call(
+                run.session_id, op, {**_DECTHINGS, **params}, blobs, answer=answer
+            )
         except CallError as error:
             if error.error.get("code") == "invalid_output":
                 raise RunFailed("invalid_output", reason="invalid", details=str(error)) from error
@@ -309,9 +341,9 @@ def _ended(exit: SessionExit, at: str) -> RunFailed:
     return RunFailed("launcher_terminated" if exit.code == "requested" else "unknown")
 
 
-def _text(error: Mapping[str, Any]) -> str:
-    answer = error.get("exception") or {}
-    return str(answer.get("text") or error.get("message"))
+def _text(error: CallFailure) -> str:
+    raised = error.get("exception")
+    return (raised["text"] if raised is not None else "") or error["message"]
 
 
 def _ms(began: float) -> int:

@@ -18,15 +18,20 @@ import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NotRequired, cast
 
 from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.archives import reading_archive
 from jupyter_ext.ids import is_training_id, new_training_id
+from jupyter_ext.ipc.decthings.dataset_reader import Tag
 from jupyter_ext.ipc.json_files import write_json
-from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
+from jupyter_ext.protocol.decthings.definitions import (
+    DefinitionsJson,
+    ParameterDefinitions,
+    parse_definitions,
+)
 
 MAX_FILES = 10_000
 MAX_UNPACKED_BYTES = 2 << 30
@@ -62,6 +67,27 @@ class StoredState(TypedDict):
     operations: list[str]
 
 
+class ModelAbout(TypedDict):
+    """What a model is: `python` is the interpreter that runs it."""
+
+    name: str
+    description: str
+    tags: list[Tag]
+    definitions: DefinitionsJson
+    language: str
+    python: str
+
+
+class ModelFile(ModelAbout):
+    """`model.json`; `max_durations` are limits of time in seconds by step."""
+
+    created_at: float
+    states: list[StoredState]
+    active_state: str | None
+    launchers: list[str]
+    max_durations: NotRequired[dict[str, int]]
+
+
 class StoredModel:
     """One model.
 
@@ -70,7 +96,7 @@ class StoredModel:
         about: What `model.json` says.
     """
 
-    def __init__(self, directory: Path, about: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, about: ModelFile) -> None:
         self._directory = directory
         self._lock = threading.Lock()
         self.about = about
@@ -93,7 +119,7 @@ class StoredModel:
     def change(self, **changes: Any) -> None:
         """Change what it says of itself."""
         with self._lock:
-            self._write({**self.about, **changes})
+            self._write(cast("ModelFile", {**self.about, **changes}))
 
     def state(self, state_id: str | None = None) -> StoredState:
         """Describe a state, or the active one.
@@ -104,11 +130,12 @@ class StoredModel:
         wanted = self.about["active_state"] if state_id is None else state_id
         for state in self.about["states"]:
             if state["id"] == wanted:
-                found: StoredState = state.copy()
-                return found
+                return state.copy()
         raise StateNotFound(state_id or "active")
 
-    def add_state(self, name: str, content: Mapping[str, Any], operations: list[str] | None = None) -> str:
+    def add_state(
+        self, name: str, content: Mapping[str, bytes | memoryview], operations: list[str] | None = None
+    ) -> str:
         """Keep a state; the first one becomes the active one. Gives its id."""
         state_id = str(new_training_id())
         directory = self._directory / "states" / state_id
@@ -157,7 +184,7 @@ class StoredModel:
         """Give a state another name."""
         self.state(state_id)
         with self._lock:
-            states = [
+            states: list[StoredState] = [
                 {**item, "name": name} if item["id"] == state_id else item for item in self.about["states"]
             ]
             self._write({**self.about, "states": states})
@@ -174,7 +201,7 @@ class StoredModel:
         with self._lock:
             shutil.rmtree(self._directory)
 
-    def _write(self, about: dict[str, Any]) -> None:
+    def _write(self, about: ModelFile) -> None:
         write_json(self._directory / "model.json", about)
         self.about = about
 
@@ -204,14 +231,14 @@ class ModelStore:
 
     def create(
         self,
-        about: Mapping[str, Any],
+        about: ModelAbout,
         files: Mapping[str, bytes] | None = None,
         based_on: StoredModel | None = None,
     ) -> StoredModel:
         """Make a model.
 
         Args:
-            about: `name description tags definitions python language`.
+            about: What it is.
             files: Its code, by path below its directory; see `unpack`.
             based_on: A model whose code it copies.
         """
@@ -226,8 +253,16 @@ class ModelStore:
             path = directory / "files" / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_bytes(content)
-        model = StoredModel(directory, {})
-        model.change(**about, created_at=time.time(), states=[], active_state=None, launchers=[])
+        known: ModelFile = {
+            **about,
+            "created_at": time.time(),
+            "states": [],
+            "active_state": None,
+            "launchers": [],
+            "max_durations": {},
+        }
+        write_json(directory / "model.json", known)
+        model = StoredModel(directory, known)
         self._models[model_id] = model
         return model
 
@@ -262,16 +297,16 @@ class _About(TypedDict):
     name: str
     created_at: float
     definitions: Any
-    states: list[dict[str, Any]]
+    states: list[Any]
     active_state: str | None
 
 
-def _about(content: Any) -> dict[str, Any]:
+def _about(content: Any) -> ModelFile:
     records.parse(_About, content)
     parse_definitions(content["definitions"])
     for state in content["states"]:
         state["id"], state["keys"]
-    return {"launchers": [], **content}
+    return cast("ModelFile", {"launchers": [], **content})
 
 
 def unpack(data: bytes) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
+from jupyter_ext.engine.decthings.places import Location, Usage
 from jupyter_ext.ids import new_training_id
 from jupyter_ext.protocol.decthings.tensors import Layout
 from jupyter_ext.protocol.sessions import DebugTraining
@@ -26,13 +27,6 @@ class RunError(TypedDict):
     oom: NotRequired[bool]
     reason: NotRequired[str]
     details: NotRequired[str]
-
-
-class SessionParameter(TypedDict):
-    """A parameter of a session's call; with `dataset` (`path`, `key`) its tensors are there, else in a blob."""
-
-    name: str
-    dataset: NotRequired[dict[str, str]]
 
 
 RunState = Literal["starting", "running", "gettingState", "completed", "failed"]
@@ -78,7 +72,7 @@ class Run:
     """
 
     model_id: str
-    location: dict[str, Any]
+    location: Location
     words: Words = "state"
     from_state: str | None = None
     new_name: str | None = None
@@ -96,7 +90,7 @@ class Run:
     result: tuple[list[dict[str, str]], list[bytes]] | None = None
     task: asyncio.Task[None] | None = None
     canceled: bool = False
-    samples: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[Usage] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:

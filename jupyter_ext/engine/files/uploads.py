@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.files.names import safe_name
@@ -37,7 +37,7 @@ class StoredFile:
     sha256: str
     md5: str
     created_at: float
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
 
 
 class FileStore:
@@ -61,7 +61,7 @@ class FileStore:
                 self._files[directory.name] = stored
 
     def add(
-        self, id: str, source: IO[bytes], name: str, content_type: str, metadata: Mapping[str, Any]
+        self, id: str, source: IO[bytes], name: str, content_type: str, metadata: Mapping[str, object]
     ) -> StoredFile:
         """Keep a copy of what can be read from `source`; the same id a second time replaces nothing.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jupyter_ext.engine.metrics.journal_reader import Columns
 from jupyter_ext.engine.metrics.logs import LogPiece
+from jupyter_ext.ipc.payloads.journal_marks import WireMark
 from jupyter_ext.protocol import metrics_codec as wire
 from jupyter_ext.protocol.trainings import Log
 
@@ -36,7 +37,7 @@ class Batch:
     metrics_seq: int
     blocks: list[BatchBlock]
     log: LogPiece | None = None
-    marks: list[dict[str, Any]] = field(default_factory=list)
+    marks: list[WireMark] = field(default_factory=list)
     has_reports: bool = False
 
     @property

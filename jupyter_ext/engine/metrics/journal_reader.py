@@ -76,7 +76,7 @@ class Mark(NamedTuple):
 
     time: float
     ordinal: int
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
 
 
 class News(NamedTuple):

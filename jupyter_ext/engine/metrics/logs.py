@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 _NEWS_BYTES = 256 << 10
 _MAX_TAIL_BYTES = 1 << 20
 _MAX_CHARACTER_BYTES = 4
+
+
+class LogPage(TypedDict):
+    """A piece of logs.txt; offsets and `size`, that of the whole file, in bytes."""
+
+    offset: int
+    next_offset: int
+    size: int
+    text: str
 
 
 class LogPiece(NamedTuple):
@@ -36,8 +45,8 @@ class Logs:
         except FileNotFoundError:
             return 0
 
-    def piece(self, offset: int, limit: int) -> dict[str, Any]:
-        """Return `{offset, next_offset, size, text}`, all but the text in bytes.
+    def piece(self, offset: int, limit: int) -> LogPage:
+        """Return a piece of the log.
 
         Args:
             offset: From 0; moved to the next character where it is inside one.
@@ -55,7 +64,7 @@ class Logs:
         text = data.decode("utf-8", "replace")
         return {"offset": start, "next_offset": start + len(data), "size": size, "text": text}
 
-    def tail(self, num_lines: int) -> dict[str, Any]:
+    def tail(self, num_lines: int) -> LogPage:
         """Return the last lines, at most 1 MiB of them, as `piece` does."""
         start = max(0, self.size_bytes() - _MAX_TAIL_BYTES)
         data = self._read(start, _MAX_TAIL_BYTES)

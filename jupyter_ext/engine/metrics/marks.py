@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import cast
 
 from jupyter_ext.engine.metrics.journal_reader import Mark
+from jupyter_ext.ipc.payloads.journal_marks import WireMark
 
 _MAX_MARKS = 10_000
 """More of one run are not held in memory; they stand in its journals."""
@@ -19,8 +20,8 @@ class Marks:
     """All marks of a run; of progress and the like (`REPLACED`) only the latest of each stream."""
 
     def __init__(self) -> None:
-        self._marks: list[dict[str, Any]] = []
-        self._latest: dict[tuple[str, str], dict[str, Any]] = {}
+        self._marks: list[WireMark] = []
+        self._latest: dict[tuple[str, str], WireMark] = {}
 
     def add(self, stream: str, marks: Iterable[Mark]) -> None:
         """Take in marks of one stream, in their order."""
@@ -40,11 +41,11 @@ class Marks:
                 found.append((float(step), float(mark["time"])))
         return found[-MAX_CHECKPOINTS:]
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[WireMark]:
         """Return `{kind, time (Unix s), stream, …}` of each, by time."""
         return sorted([*self._marks, *self._latest.values()], key=lambda mark: float(mark["time"]))
 
 
-def wire_mark(stream: str, mark: Mark) -> dict[str, Any]:
+def wire_mark(stream: str, mark: Mark) -> WireMark:
     """Return a mark as the rest of the engine sees it."""
-    return {"kind": "", **mark.fields, "time": mark.time, "stream": stream}
+    return cast("WireMark", {"kind": "", **mark.fields, "time": mark.time, "stream": stream})

@@ -15,13 +15,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.metrics import segment_file
 from jupyter_ext.engine.metrics.batch import Batch, BatchBlock
 from jupyter_ext.engine.metrics.index import LOG, METRICS, NO_STREAM, CursorLost, End, Index
 from jupyter_ext.engine.metrics.journal_reader import READ_BYTES
-from jupyter_ext.engine.metrics.logs import LogPiece, Logs
+from jupyter_ext.engine.metrics.logs import LogPage, LogPiece, Logs
 from jupyter_ext.engine.metrics.marks import Marks, wire_mark
 from jupyter_ext.engine.metrics.replay import replay
 from jupyter_ext.engine.metrics.run_files import RunFiles
@@ -29,6 +28,7 @@ from jupyter_ext.engine.metrics.series import Axis, Point
 from jupyter_ext.engine.metrics.series_table import SeriesTable
 from jupyter_ext.engine.metrics.stream_reader import DoesNotFit, Reading, StreamReader
 from jupyter_ext.engine.metrics.summary import PartId, SealedPart
+from jupyter_ext.ipc.payloads.journal_marks import WireMark
 from jupyter_ext.protocol.trainings import SeriesInfo
 
 __all__ = ["Batch", "BatchBlock", "CursorLost", "RunStore"]
@@ -182,7 +182,7 @@ class RunStore:
             has_reports=any(reading.stream.name != "system" for reading in readings),
         )
 
-    def marks(self) -> list[dict[str, Any]]:
+    def marks(self) -> list[WireMark]:
         """Return all marks so far by time; of progress only the latest of each stream."""
         return self._marks.all()
 
@@ -300,7 +300,7 @@ class RunStore:
         """Encode the points of a batch (JXM1)."""
         return batch.encoded
 
-    def logs(self, offset: int = 0, limit: int = 1 << 20) -> dict[str, Any]:
+    def logs(self, offset: int = 0, limit: int = 1 << 20) -> LogPage:
         """Return a piece of the log: `{offset, next_offset, size, text}`, all but the text in bytes.
 
         Args:
@@ -309,6 +309,6 @@ class RunStore:
         """
         return self._logs.piece(offset, limit)
 
-    def logs_tail(self, num_lines: int) -> dict[str, Any]:
+    def logs_tail(self, num_lines: int) -> LogPage:
         """Return the last lines of the log, at most 1 MiB of them, as `logs` does."""
         return self._logs.tail(num_lines)

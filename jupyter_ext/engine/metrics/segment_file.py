@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,40 @@ _ENCODINGS = {
 
 SeriesPoints = tuple[str, str, Columns]
 """Stream, key and points."""
+
+
+class SeriesDescription(TypedDict):
+    """A series in a part: the row of its first point, and what is known without reading it. Points are step, value, time."""
+
+    key: str
+    row: int
+    has_raw: bool
+    num_buckets: int
+    num_points: int
+    first: Sequence[float]
+    last: Sequence[float]
+    num_nonfinite: int
+    first_nonfinite_step: float | None
+
+
+class PartDescription(TypedDict):
+    """What was one journal; see `summary.SealedPart`."""
+
+    stream: str
+    number: int
+    first_ordinal: int
+    end_ordinal: int
+    journal_bytes: int
+    marks: Sequence[Sequence[Any]]
+    series: list[SeriesDescription]
+
+
+class SegmentDescription(TypedDict):
+    """What a Parquet file's metadata and its summary say of it; `file` is its name."""
+
+    format: int
+    file: str
+    parts: list[PartDescription]
 
 
 class SegmentFile:
@@ -86,7 +120,7 @@ def load() -> None:
     import pyarrow.parquet  # noqa: F401
 
 
-def read_description(path: Path) -> Any:
+def read_description(path: Path) -> SegmentDescription:
     """Read what `write_segment` was given as `description`.
 
     Raises:
@@ -94,15 +128,15 @@ def read_description(path: Path) -> Any:
     """
     import pyarrow.parquet as pq
 
-    return json.loads(pq.read_metadata(path).metadata[_META_KEY])
+    return cast("SegmentDescription", json.loads(pq.read_metadata(path).metadata[_META_KEY]))
 
 
-def write_segment(path: Path, description: Mapping[str, Any], points: Iterable[SeriesPoints]) -> None:
+def write_segment(path: Path, description: SegmentDescription, points: Iterable[SeriesPoints]) -> None:
     """Write a Parquet file.
 
     Args:
         path: Where to.
-        description: Any JSON, kept in the file's metadata.
+        description: What is in it, kept in the file's metadata.
         points: All points, in the order of the file's rows.
     """
     import pyarrow.parquet as pq
@@ -129,7 +163,7 @@ def write_segment(path: Path, description: Mapping[str, Any], points: Iterable[S
             writer.write_table(_table(waiting, schema), row_group_size=ROW_GROUP_POINTS)
 
 
-def _schema(description: Mapping[str, Any]) -> Any:
+def _schema(description: SegmentDescription) -> Any:
     import pyarrow as pa
 
     text = pa.dictionary(pa.int32(), pa.string())

@@ -21,7 +21,12 @@ import numpy as np
 from jupyter_ext.engine.metrics.journal_reader import Columns, Mark
 from jupyter_ext.engine.metrics.marks import REPLACED
 from jupyter_ext.engine.metrics.pyramid import BUCKET, Buckets
-from jupyter_ext.engine.metrics.segment_file import SegmentFile, read_description
+from jupyter_ext.engine.metrics.segment_file import (
+    SegmentDescription,
+    SegmentFile,
+    SeriesDescription,
+    read_description,
+)
 from jupyter_ext.engine.metrics.series import Point, Raw, SeriesSummary, summary_of
 
 PartId = tuple[str, int]
@@ -94,7 +99,7 @@ def sum_up(columns: Mapping[str, Columns]) -> dict[str, SealedSeries]:
     return series
 
 
-def describe(parts: Sequence[SealedPart]) -> dict[str, Any]:
+def describe(parts: Sequence[SealedPart]) -> SegmentDescription:
     """Describe parts of one file in JSON; numbers of their buckets count over all of them, in this order."""
     return {
         "format": _FORMAT,
@@ -148,7 +153,7 @@ def recover_summary(path: Path) -> list[SealedPart]:
     meta = read_description(path)
     file = SegmentFile(path)
 
-    def summarized(item: Mapping[str, Any]) -> SealedSeries:
+    def summarized(item: SeriesDescription) -> SealedSeries:
         points = file.read(item["row"], item["row"] + item["num_points"])
         return SealedSeries(item["row"], summary_of(points.steps, points.values, points.times), None)
 
@@ -160,14 +165,24 @@ def recover_summary(path: Path) -> list[SealedPart]:
 def worth_keeping(marks: Iterable[Mark]) -> list[Mark]:
     """Leave out progress that later progress has replaced, and the like."""
     marks = list(marks)
-    newest = {kind: i for i, mark in enumerate(marks) if (kind := mark.fields.get("kind")) in REPLACED}
-    return [mark for i, mark in enumerate(marks) if newest.get(mark.fields.get("kind"), i) == i]
+    kinds = [str(mark.fields.get("kind")) for mark in marks]
+    newest = {kind: i for i, kind in enumerate(kinds) if kind in REPLACED}
+    return [mark for i, mark in enumerate(marks) if newest.get(kinds[i], i) == i]
 
 
-def _describe_series(key: str, held: SealedSeries) -> dict[str, Any]:
-    facts = {name: value for name, value in held.summary._asdict().items() if name != "buckets"}
-    has_raw, num_buckets = held.raw is not None, len(held.summary.buckets)
-    return {"key": key, "row": held.row, "has_raw": has_raw, "num_buckets": num_buckets, **facts}
+def _describe_series(key: str, held: SealedSeries) -> SeriesDescription:
+    summary = held.summary
+    return {
+        "key": key,
+        "row": held.row,
+        "has_raw": held.raw is not None,
+        "num_buckets": len(summary.buckets),
+        "num_points": summary.num_points,
+        "first": summary.first,
+        "last": summary.last,
+        "num_nonfinite": summary.num_nonfinite,
+        "first_nonfinite_step": summary.first_nonfinite_step,
+    }
 
 
 class _Slices:
@@ -177,7 +192,7 @@ class _Slices:
         self._buckets, self._raw = buckets, raw
         self._bucket = self._point = 0
 
-    def __call__(self, item: Mapping[str, Any]) -> SealedSeries:
+    def __call__(self, item: SeriesDescription) -> SealedSeries:
         first, self._bucket = self._bucket, self._bucket + item["num_buckets"]
         raw = None
         if item["has_raw"]:
@@ -196,7 +211,7 @@ class _Slices:
 
 
 def _parts(
-    meta: Mapping[str, Any], directory: Path, series_of: Callable[[Mapping[str, Any]], SealedSeries]
+    meta: SegmentDescription, directory: Path, series_of: Callable[[SeriesDescription], SealedSeries]
 ) -> list[SealedPart]:
     return [
         SealedPart(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from jupyter_ext.engine.models.reference import ModelRef
 from jupyter_ext.engine.models.sources.description import ModelDescription
@@ -116,7 +116,7 @@ class LoadOptions:
     force: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
     hub_environ: Mapping[str, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
     user: ModelUser | None = None
 
 

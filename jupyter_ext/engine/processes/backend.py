@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from jupyter_ext.engine.processes.outcome import Outcome
+from jupyter_ext.ipc.json_types import JsonObject
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Launch:
     threads: int
     sys_path: tuple[str, ...] | None = None
     environ: Mapping[str, str] | None = None
-    secrets: Mapping[str, object] | None = None
+    secrets: JsonObject | None = None
     workers: int = 1
 
 

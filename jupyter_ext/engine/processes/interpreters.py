@@ -15,15 +15,16 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import psutil
 
 from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, WorkerSpec, ZygoteState
 from jupyter_ext.ipc.start_environment import read_at_start, waiting_defaults, why_fresh
 from jupyter_ext.protocol.trainings import Environment
 
@@ -66,7 +67,7 @@ class Interpreter:
         self.used_at = time.monotonic()
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: dict[int, asyncio.Future[ForkAnswer]] = {}
         self._next_id = 0
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -99,7 +100,7 @@ class Interpreter:
             self._ready.clear()
             self._task = asyncio.create_task(self._live(), name=f"zygote {self.python}")
 
-    async def start(self, spec: Mapping[str, Any]) -> None:
+    async def start(self, spec: WorkerSpec) -> None:
         """Start a shim with this spec, forked warm where that works, in a fresh process otherwise.
 
         Returns once a shim has claimed the directory. Two of them may be on their way, where the zygote is late; the second to
@@ -112,7 +113,8 @@ class Interpreter:
         run_dir = Path(spec["run_dir"])
         missed = read_at_start(spec.get("environ") or self._environ, self._environ)
         if missed:
-            spec = {**spec, "notices": [why_fresh(missed)]}
+            spec = spec.copy()
+            spec["notices"] = [why_fresh(missed)]
         elif await self._start_warm(spec, run_dir):
             return
         try:
@@ -122,7 +124,7 @@ class Interpreter:
                 raise
             log.info("%s began after all", run_dir.name)
 
-    async def _start_warm(self, spec: Mapping[str, Any], run_dir: Path) -> bool:
+    async def _start_warm(self, spec: WorkerSpec, run_dir: Path) -> bool:
         """Have the zygote fork a shim; tell whether that one has begun."""
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
@@ -207,17 +209,18 @@ class Interpreter:
             self._waiting.clear()
             await process.wait()
 
-    def _receive(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: ZygoteState | ForkAnswer) -> None:
         if "id" in message:
-            future = self._waiting.pop(message["id"], None)
+            answer = cast("ForkAnswer", message)
+            future = self._waiting.pop(answer["id"], None)
             if future is not None and not future.done():
-                future.set_result(message)
+                future.set_result(answer)
             return
-        self.torch, self.ready_s = message.get("torch"), message.get("ready_s")
+        self.torch, self.ready_s = message["torch"], message["ready_s"]
         if message["state"] == "warm":
             self._become("warm", None)
         else:
-            self._give_up(message["detail"])
+            self._give_up(message["detail"] or "it cannot be forked")
 
     def _give_up(self, why: str) -> None:
         """End this zygote for good."""
@@ -236,19 +239,20 @@ class Interpreter:
             self._ready.set()
         self._on_change()
 
-    async def _fork(self, spec: Mapping[str, Any]) -> None:
+    async def _fork(self, spec: WorkerSpec) -> None:
         if self._writer is None:
             raise WorkerStartError("the zygote has ended")
         self._next_id += 1
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[ForkAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[self._next_id] = future
-        self._writer.write(json.dumps({"op": "fork", "id": self._next_id, "spec": spec}).encode() + b"\n")
+        request: ForkRequest = {"op": "fork", "id": self._next_id, "spec": spec}
+        self._writer.write(json.dumps(request).encode() + b"\n")
         await self._writer.drain()
         answer = await future
         if "error" in answer:
             raise WorkerStartError(answer["error"])
 
-    async def _spawn(self, spec: Mapping[str, Any], run_dir: Path) -> None:
+    async def _spawn(self, spec: WorkerSpec, run_dir: Path) -> None:
         """Start a shim in a fresh process, and wait until it or another one has claimed the directory.
 
         Raises:

@@ -9,6 +9,7 @@ from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartE
 from jupyter_ext.engine.processes.outcome import Outcome, outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 
 
 class LocalBackend:
@@ -21,7 +22,7 @@ class LocalBackend:
 
     async def start(self, launch: Launch) -> None:
         """Start a training; see `Backend.start`."""
-        spec = {
+        spec: TrainingWorkerSpec = {
             "run_dir": str(launch.run_dir),
             "control": str(self._control_dir / f"{launch.run_dir.name}.sock"),
             "rank": "0",

@@ -11,14 +11,13 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.processes import shim_control
 from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.run_files import ClaimFile, ExitFile, LostReason, StartFile
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class ShimProcess:
         self._is_starting = False
         self._first_look: float | None = None
 
-    async def start(self, interpreter: Interpreter, spec: Mapping[str, Any]) -> None:
+    async def start(self, interpreter: Interpreter, spec: WorkerSpec) -> None:
         """Start it, and return once its shim has claimed the directory.
 
         Raises:

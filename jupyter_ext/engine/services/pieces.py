@@ -101,7 +101,7 @@ class PiecesClient:
         """Unload everything that can be."""
         await self._json("POST", "/models/unload", timeout=_PATIENT)
 
-    async def update(self, id: str, changes: Mapping[str, Any]) -> LocalModel:
+    async def update(self, id: str, changes: Mapping[str, object]) -> LocalModel:
         """Change what is said of a custom model."""
         before = await self._json("GET", f"/model/{_quoted(id)}")
         body = {**(before if isinstance(before, dict) else {}), **changes, "id": id}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +19,15 @@ from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.decthings.codec import encode_metric
 from jupyter_ext.ipc.journal_format import parse_journal_name
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
+from jupyter_ext.ipc.payloads.session_messages import (
+    TRAINING_FILE,
+    MetricPart,
+    MetricRange,
+    MetricsAnswer,
+    SessionParams,
+)
 from jupyter_ext.protocol.sessions import DebugTraining
-
-RECORD_FILE = "training.json"
-"""In each training's directory: how it stood when it began, and again when it was over."""
 
 
 def can_answer(op: str) -> bool:
@@ -32,8 +36,8 @@ def can_answer(op: str) -> bool:
 
 
 def answer(
-    session_dir: Path, trainings: Mapping[str, DebugTraining], op: str, params: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[memoryview]]:
+    session_dir: Path, trainings: Mapping[str, DebugTraining], op: str, params: SessionParams
+) -> tuple[Mapping[str, object], list[memoryview]]:
     """Answer a call about a training as the session did.
 
     Args:
@@ -52,15 +56,14 @@ def answer(
     if op == "training_status":
         return training.model_dump(mode="json"), []
     columns = read(session_dir, training.id)
-    asked = [
-        (str(one["name"]), *_span(one))
-        for one in params.get("metrics") or [{"name": name} for name in columns]
-    ]
+    every: list[MetricRange] = [{"name": name} for name in columns]
+    asked = [(str(one["name"]), *_span(one)) for one in params.get("metrics") or every]
     cuts = [(name, start, _cut(columns.get(name), start, stop)) for name, start, stop in asked]
     if params.get("encoding", "values") == "decthings":
-        types = (read_json(session_dir / "trainings" / training.id / RECORD_FILE) or {}).get("types", {})
+        types = (read_json(session_dir / "trainings" / training.id / TRAINING_FILE) or {}).get("types", {})
         return _as_tensors(cuts, types)
-    metrics, found = [], []
+    metrics: list[MetricPart] = []
+    found = []
     for name, start, points in cuts:
         metrics.append({"name": name, "start": start, "count": len(points)})
         parts = {"times": points.times, "steps": points.steps, "numbers": points.values}
@@ -69,7 +72,7 @@ def answer(
     return {"metrics": metrics, "value": tree}, [memoryview(blob) for blob in blobs]
 
 
-def _span(asked: Mapping[str, Any]) -> tuple[int, int | None]:
+def _span(asked: MetricRange) -> tuple[int, int | None]:
     start, amount = max(0, int(asked.get("start", 0))), asked.get("amount")
     return start, None if amount is None else start + max(0, int(amount))
 
@@ -84,8 +87,8 @@ def _cut(points: Columns | None, start: int, stop: int | None) -> Columns:
 
 def _as_tensors(
     cuts: list[tuple[str, int, Columns]], types: Mapping[str, str]
-) -> tuple[dict[str, Any], list[memoryview]]:
-    metrics: list[dict[str, Any]] = []
+) -> tuple[MetricsAnswer, list[memoryview]]:
+    metrics: list[MetricPart] = []
     blobs: list[memoryview] = []
     for name, start, points in cuts:
         metrics.append({"name": name, "start": start, "times": points.times.tolist()})
@@ -117,7 +120,7 @@ def read(session_dir: Path, training_id: str) -> dict[str, Columns]:
     }
 
 
-def complete(session_dir: Path, reported: Mapping[str, Any]) -> dict[str, Any]:
+def complete(session_dir: Path, reported: JsonObject) -> JsonObject:
     """Return a session's last report with all trainings that it had, and all that they logged until the last moment.
 
     Args:
@@ -125,25 +128,25 @@ def complete(session_dir: Path, reported: Mapping[str, Any]) -> dict[str, Any]:
         reported: What it last said of itself, as an engine heard it; empty where none did.
     """
     heard = reported.get("trainings")
-    last: dict[str, dict[str, Any]] = {
+    last: dict[str, JsonObject] = {
         str(one.get("id")): one for one in (heard if isinstance(heard, list) else []) if isinstance(one, dict)
     }
     directory = session_dir / "trainings"
     for path in sorted(directory.iterdir()) if directory.is_dir() else []:
-        record = records.load(path / RECORD_FILE, DebugTraining.model_validate)
+        record = records.load(path / TRAINING_FILE, DebugTraining.model_validate)
         if record is not None and (path.name not in last or record.state != "running"):
             last[path.name] = record.model_dump(mode="json", exclude={"types"}) | {"id": path.name}
     trainings = sorted(last.values(), key=lambda one: str(one.get("created_at")))
-    found: dict[str, Any] = json_values.clean(
+    found: JsonObject = json_values.clean(
         {**reported, "trainings": [_counted(session_dir, one) for one in trainings]}
     )
     return found
 
 
-def _counted(session_dir: Path, training: dict[str, Any]) -> dict[str, Any]:
-    metrics = [
+def _counted(session_dir: Path, training: JsonObject) -> JsonObject:
+    metrics: list[JsonValue] = [
         {"name": name, "amount": len(points), "last": _json_number(float(points.values[-1]))}
-        for name, points in read(session_dir, training["id"]).items()
+        for name, points in read(session_dir, str(training["id"])).items()
     ]
     return {**training, "metrics": metrics}
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from jupyter_ext.engine.sessions.files import SessionFile, SessionMeta, StartedSession
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import SessionRecord
 from jupyter_ext.ids import new_training_id
+from jupyter_ext.ipc.bundle_manifest import Captured
 from jupyter_ext.ipc.json_files import write_json
 
 DEFAULT_INACTIVE_S = 1800.0
@@ -45,7 +46,7 @@ class SessionLaunch:
     inactive_s: float | None = DEFAULT_INACTIVE_S
     threads: int | None = None
     keep_on_error: bool = True
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: SessionMeta = field(default_factory=SessionMeta)
 
 
 def prepare(
@@ -59,14 +60,14 @@ def prepare(
     session_id = new_training_id()
     session_dir = sessions_dir / session_id
     session_dir.mkdir(mode=0o700)
-    captured: list[Any] = []
+    captured: list[Captured] = []
     if request.code is not None:
         captured = bundles.take(request.code, session_dir / "code" / "0").get("captured", [])
     cwd = request.cwd
     if cwd is None:
         (session_dir / "work").mkdir(mode=0o700)
         cwd = str(session_dir / "work")
-    spec = {
+    spec: SessionFile = {
         "id": session_id,
         "role": "session",
         "name": request.name,
@@ -81,7 +82,7 @@ def prepare(
         "folder": request.folder,
         "keep_on_error": request.keep_on_error,
         "captured": captured,
-        "meta": dict(request.meta),
+        "meta": request.meta.copy(),
     }
     for name in ("logs.txt", "stderr.txt"):
         (session_dir / name).touch(mode=0o600)
@@ -89,7 +90,7 @@ def prepare(
     return SessionRecord(session_id, session_dir, spec)
 
 
-def worker_spec(record: SessionRecord, request: SessionLaunch, threads: int) -> dict[str, Any]:
+def worker_spec(record: SessionRecord, request: SessionLaunch, threads: int) -> StartedSession:
     """Return what the session's process is started with."""
     return {
         **record.spec,
@@ -97,4 +98,6 @@ def worker_spec(record: SessionRecord, request: SessionLaunch, threads: int) -> 
         "sys_path": request.sys_path,
         "environ": None if request.environ is None else dict(request.environ),
         "threads": request.threads or threads,
+        "secrets": {},
+        "notices": [],
     }

@@ -10,6 +10,7 @@ from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.processes.shim_process import ShimProcess, fatal_stacks, signal_name
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ipc.payloads.session_messages import ENDING_FILE, LOAD_FILE
 from jupyter_ext.ipc.run_files import ExitFile, Lost
 from jupyter_ext.protocol.sessions import SessionExit
 from jupyter_ext.protocol.trainings import UserException
@@ -51,12 +52,12 @@ def _from_exit(session_dir: Path, end: ExitFile) -> SessionExit:
             code="requested", message="Terminated on request.", hint=hint, exit_code=end["code"],
             signal=end["signal"], ended_at=ended_at,
         )  # fmt: skip
-    last = read_json(session_dir / "ending.json") or {}
+    last = read_json(session_dir / ENDING_FILE) or {}
     if last.get("reason") == "inactive_timeout":
         message = f"Nobody called for {last['inactive_s']:g} s, so the session ended."
         hint = "inactive_s= says how long it may be, at launch."
         return SessionExit(code="inactive", message=message, hint=hint, exit_code=0, ended_at=ended_at)
-    loaded = read_json(session_dir / "load.json") or {}
+    loaded = read_json(session_dir / LOAD_FILE) or {}
     if end["code"] is not None and loaded.get("ok") is False and "exception" in loaded["error"]:
         raised = UserException.model_validate(loaded["error"]["exception"])
         message = loaded["error"]["message"]

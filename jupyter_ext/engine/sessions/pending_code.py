@@ -17,11 +17,11 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.common.archives import check_size, reading_archive
 from jupyter_ext.engine.common.disk import is_disk, report_disk
 from jupyter_ext.ids import is_version_id
+from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.problems import Problem
 
@@ -59,7 +59,7 @@ class PendingCode:
             shutil.rmtree(temporary, ignore_errors=True)
         return bundle_id
 
-    def take(self, bundle_id: str, target: Path) -> dict[str, Any]:
+    def take(self, bundle_id: str, target: Path) -> Manifest:
         """Move a bundle into a session's directory; returns its manifest.
 
         Raises:
@@ -70,7 +70,7 @@ class PendingCode:
             raise Problem(422, "Invalid value", f"There is no code {bundle_id[:12]!r}; upload it again.")
         target.parent.mkdir(mode=0o700, exist_ok=True)
         os.replace(source, target)
-        manifest: dict[str, Any] = read_json(target / "manifest.json")
+        manifest: Manifest = read_json(target / "manifest.json")
         return manifest
 
     def clear(self) -> None:

@@ -6,15 +6,20 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.sessions import states as state
+from jupyter_ext.engine.sessions.files import SessionFile, SessionMeta
 from jupyter_ext.ipc.channel import AsyncConnection
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.sessions import DebugSession, SessionExit, SessionStatus
 
 log = logging.getLogger(__name__)
+
+
+Reported = JsonObject
+"""What a session said of itself, a `SessionReport` of some version; read as a resource, which checks it."""
 
 
 @dataclass
@@ -29,10 +34,10 @@ class SessionRecord:
 
     id: str
     session_dir: Path
-    spec: dict[str, Any]
+    spec: SessionFile
     status: SessionStatus = "starting"
-    reported: dict[str, Any] = field(default_factory=dict)
-    code_error: dict[str, Any] | None = None
+    reported: Reported = field(default_factory=dict)
+    code_error: JsonObject | None = None
     started_at: float | None = None
     exit: SessionExit | None = None
     num_codes: int = 1
@@ -50,13 +55,18 @@ class SessionRecord:
         """The socket where it answers."""
         return str(self.spec["calls"])
 
+    @property
+    def meta(self) -> SessionMeta:
+        """What whoever launched it wants to find again."""
+        return self.spec.setdefault("meta", {})
+
     def move(self, then: SessionStatus) -> None:
         """Go to another state by the table in `state`."""
         self.status = state.move(self.status, then)
 
     def resource(self) -> DebugSession:
         """Return the resource."""
-        reported = dict(self.reported)
+        reported: dict[str, object] = {**self.reported}
         if self.exit is not None:
             reported |= {"busy": None, "queued": [], "cell_runs": False, "expires_at": None, "attached": None}
             trainings = reported.get("trainings")
@@ -89,9 +99,9 @@ class SessionRecord:
             return DebugSession.model_validate({**known, "code_error": None, "captured": []})
 
 
-def _ended_with(exit: SessionExit, training: dict[str, Any]) -> dict[str, Any]:
+def _ended_with(exit: SessionExit, training: JsonObject) -> JsonObject:
     """A training that ran when its session ended has failed with it."""
     if training.get("state") != "running":
         return training
-    fail = {"code": "session_ended", "message": exit.message}
+    fail: JsonObject = {"code": "session_ended", "message": exit.message}
     return {**training, "state": "failed", "finished_at": exit.ended_at, "fail": fail}

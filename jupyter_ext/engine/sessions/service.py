@@ -11,11 +11,13 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from typing_extensions import TypeVar
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.common import records
@@ -25,18 +27,28 @@ from jupyter_ext.engine.sessions import archive, launch_request
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
-from jupyter_ext.engine.sessions.record import SessionRecord
+from jupyter_ext.engine.sessions.record import Reported, SessionRecord
 from jupyter_ext.engine.sessions.recovery import recovered
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.session_messages import (
+    LOAD_FILE,
+    CodeChange,
+    SessionEvent,
+    SessionParams,
+    SessionReport,
+)
 from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A", default=JsonObject)
 
 RECONCILE_INTERVAL_S = 1.0
 CONNECT_INTERVAL_S = 0.01
@@ -93,7 +105,7 @@ class DebugSessionService:
         self._take_load(record)
         self._records[record.id] = record
         if read_exit(session_dir) is not None:
-            last: dict[str, Any] = records.load(session_dir / "last.json", dict) or {}
+            last: Reported = records.load(session_dir / "last.json", dict) or {}
             record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
             self._end(record)
         else:
@@ -139,7 +151,7 @@ class DebugSessionService:
         await self._forget_oldest()
         return record.resource()
 
-    async def replace_code(self, session_id: str, code: str) -> dict[str, Any]:
+    async def replace_code(self, session_id: str, code: str) -> CodeChange:
         """Replace a session's code; its models live on. Gives what `load_code` answers.
 
         Raises:
@@ -151,7 +163,7 @@ class DebugSessionService:
         record.num_codes += 1
         target = record.session_dir / "code" / str(number)
         await asyncio.to_thread(self._bundles.take, code, target)
-        reported, _ = await self.call(session_id, "load_code", {"directory": str(number)})
+        reported, _ = await self.call(session_id, "load_code", {"directory": str(number)}, answer=CodeChange)
         record.code_error = None
         self._pubsub.notify(session_id)
         return reported
@@ -238,11 +250,12 @@ class DebugSessionService:
         self,
         session_id: str,
         op: str,
-        params: dict[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         blobs: Sequence[Any] = (),
         *,
+        answer: type[A] | None = None,
         after_end: bool = False,
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+    ) -> tuple[A, list[memoryview]]:
         """Call a session; see `worker/session/dispatcher.py` for what it can be asked.
 
         A call to one that is just starting waits until it answers and its code was loaded. With `after_end`,
@@ -257,12 +270,15 @@ class DebugSessionService:
         if record.exit is None:
             try:
                 assert record.connection is not None
-                return await record.connection.call(op, params, blobs)
+                told, found = await record.connection.call(op, params, blobs)
+                return cast("A", told), found
             except ChannelClosed:
                 await _ended_or_back(record)
         if after_end and record.exit is not None and archive.can_answer(op):
             trainings = {one.id: one for one in record.resource().trainings}
-            return await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, params or {})
+            asked = cast("SessionParams", params or {})
+            left, found = await asyncio.to_thread(archive.answer, record.session_dir, trainings, op, asked)
+            return cast("A", left), found
         raise self._gone(record)
 
     def list(self, *, ended: bool = True) -> list[DebugSession]:
@@ -346,11 +362,11 @@ class DebugSessionService:
             async with contextlib.aclosing(record.connection.stream("watch")) as items:
                 async for event, _ in items:
                     if event.get("kind") == "session":
-                        self._take(record, event["session"])
+                        self._take(record, cast("SessionEvent", event)["session"])
         except (ChannelClosed, CallError) as error:
             log.info("session %s: %s", record.id, error)
 
-    def _take(self, record: SessionRecord, reported: dict[str, Any]) -> None:
+    def _take(self, record: SessionRecord, reported: SessionReport) -> None:
         record.reported = json_values.clean(reported)
         if reported["ready"] and not record.ready.is_set():
             self._take_load(record)
@@ -361,7 +377,7 @@ class DebugSessionService:
         self._pubsub.notify(record.id)
 
     def _take_load(self, record: SessionRecord) -> None:
-        loaded = read_json(record.session_dir / "load.json")
+        loaded = read_json(record.session_dir / LOAD_FILE)
         if isinstance(loaded, dict) and loaded.get("ok") is False and record.num_codes == 1:
             error = loaded.get("error")
             record.code_error = json_values.clean(error) if isinstance(error, dict) else {"code": "internal"}

@@ -5,15 +5,15 @@ Rule: one row that makes no sense never fails a list; what its columns say stand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
+from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.health import report
 from jupyter_ext.protocol.trainings import TERMINAL, Status, Training, Urls
 
 
-def training_of(row: Mapping[str, Any]) -> Training:
+def training_of(row: TrainingRow) -> Training:
     """Return the training of a row; see `Catalog.get_training`."""
     try:
         return Training.model_validate(row["resource"])
@@ -23,7 +23,7 @@ def training_of(row: Mapping[str, Any]) -> Training:
         return _stand_in(row)
 
 
-def _stand_in(row: Mapping[str, Any]) -> Training:
+def _stand_in(row: TrainingRow) -> Training:
     """Return what the columns of a row say of a training."""
     is_known = row["status"] in {"starting", "processing", *TERMINAL}
     kind: Literal["training", "prediction"] = "prediction" if row["kind"] == "prediction" else "training"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
@@ -26,6 +26,7 @@ from jupyter_ext.engine.trainings.run_spec import (
 )
 from jupyter_ext.ids import TrainingId, new_training_id
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 
@@ -61,7 +62,7 @@ class LaunchRequest:
     """
 
     version: Version
-    given: Mapping[str, Any]
+    given: Mapping[str, JsonValue]
     origin: CallerContext
     destination: str | None = None
     webhook: WebhookRecord | None = None
@@ -109,9 +110,7 @@ def declared_inputs(request: LaunchRequest) -> TrainingInput | None:
     return version.prediction_input
 
 
-def prepare(
-    request: LaunchRequest, inputs: dict[str, Any], runs_dir: Path, file_inputs: FileInputs
-) -> Record:
+def prepare(request: LaunchRequest, inputs: JsonObject, runs_dir: Path, file_inputs: FileInputs) -> Record:
     """Make the directory of a run, with all that it needs before there is a process; where that fails, nothing is left."""
     version, origin = request.version, request.origin
     spec = _spec(request.kind, version.manifest["name"], version.model, version.id, inputs, origin, runs_dir)
@@ -126,7 +125,9 @@ def prepare(
     if request.workers > 1:
         spec["workers"] = request.workers
     if request.sweep is not None:
-        spec["sweep"] = {**request.sweep, "id": request.sweep["id"] or spec["id"]}
+        spec["sweep"] = {"id": request.sweep["id"] or spec["id"], "trial": request.sweep["trial"]}
+        if request.sweep["trial"] is not None:
+            spec["name"] = f"{spec['name']} #{request.sweep['trial']}"
     if origin.cell is not None:
         spec["started_from"] = origin.cell
     with _run_dir(spec, runs_dir) as run_dir:
@@ -148,7 +149,7 @@ def prepare_remote(
     backend: str,
     remote: RemoteSpec,
     name: str,
-    inputs: dict[str, Any],
+    inputs: JsonObject,
     origin: CallerContext,
     runs_dir: Path,
 ) -> Record:
@@ -168,7 +169,7 @@ def _spec(
     name: str,
     model: str,
     version: str,
-    inputs: dict[str, Any],
+    inputs: JsonObject,
     origin: CallerContext,
     runs_dir: Path,
 ) -> RunSpec:

@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.catalog.query import ListQuery
+from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.labels import Labels
@@ -23,6 +23,7 @@ from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.shortening import shorten
 from jupyter_ext.ids import VersionId
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.trainings import Training, Urls
 
@@ -39,7 +40,7 @@ _DEFAULTS = _UNSET.model_dump(mode="json")
 class Page:
     """Trainings as JSON, and how many fit the text of the query in each status."""
 
-    trainings: list[dict[str, Any]]
+    trainings: list[JsonObject]
     counts: dict[str, int]
 
 
@@ -67,7 +68,7 @@ class TrainingList:
         rows, counts = await self._catalog.page(query)
         return Page([shorten(self._json(row)) for row in rows], counts)
 
-    def _json(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _json(self, row: TrainingRow) -> JsonObject:
         record = self._trainings.record(row["id"])
         if record is not None:
             return record.resource().model_dump(mode="json")
@@ -100,7 +101,7 @@ class TrainingList:
         return await self._trainings.get(training.id)
 
     async def rerun(
-        self, training_id: str, changes: Mapping[str, Any], origin: CallerContext | None
+        self, training_id: str, changes: Mapping[str, object], origin: CallerContext | None
     ) -> Training:
         """Start the same version with the same inputs, but for `changes`.
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.metrics.series import Point
@@ -20,6 +20,19 @@ from jupyter_ext.engine.trainings.rules import read_rules
 from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
+from jupyter_ext.ipc.payloads.journal_marks import (
+    AlertMark,
+    CheckpointMark,
+    DroppedMark,
+    MediaMark,
+    NoticeMark,
+    OutputMark,
+    ProgressMark,
+    RecordedMark,
+    RecordMode,
+    ResumedMark,
+    WireMark,
+)
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
     Alert,
@@ -29,7 +42,6 @@ from jupyter_ext.protocol.trainings import (
     Extremes,
     LastPoint,
     Progress,
-    RecordMode,
     ResumedFrom,
     Rule,
     StartedFrom,
@@ -162,43 +174,48 @@ class Record:
                 "unless it read the state another way, it began from the start."
             )
 
-    def take_mark(self, mark: Mapping[str, Any]) -> None:
+    def take_mark(self, mark: WireMark) -> None:
         """Take over what the worker said; a mark that makes no sense is left out and told, and harms nothing else."""
         kind = mark.get("kind")
-        take = self._takers().get(kind) if isinstance(kind, str) else None
         try:
-            if take is not None:
-                take(mark)
+            self._take(mark)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             log.info("a mark %.60r of %s cannot be read: %r", kind, self.id, error)
             self.notice(f"Something that the worker said of its {kind} cannot be read and was left out.")
 
-    def _takers(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
-        return {
-            "started": self._take_start,
-            "progress": self._take_progress,
-            "checkpoint": self._take_checkpoint,
-            "output": self._take_output,
-            "resumed": self._take_resumed,
-            "recorded": self._take_recorded,
-            "alert": self._take_alert,
-            "media": self._take_media,
-            "notice": lambda mark: self.notice(str(mark["text"])),
-            "dropped": lambda mark: self.notice(
-                f"{int(mark['count'])} log() calls could not be written (is the disk full?); the curve has a gap."
-            ),
-        }
+    def _take(self, mark: WireMark) -> None:
+        match mark.get("kind"):
+            case "started":
+                self.started_at = float(mark["time"])
+            case "progress":
+                self._take_progress(cast("ProgressMark", mark))
+            case "checkpoint":
+                self._take_checkpoint(cast("CheckpointMark", mark))
+            case "output":
+                self._take_output(cast("OutputMark", mark))
+            case "resumed":
+                self._take_resumed(cast("ResumedMark", mark))
+            case "recorded":
+                self._take_recorded(cast("RecordedMark", mark))
+            case "alert":
+                self._take_alert(cast("AlertMark", mark))
+            case "media":
+                self.media[str(mark["stream"])] = int(cast("MediaMark", mark)["count"])
+            case "notice":
+                self.notice(str(cast("NoticeMark", mark)["text"]))
+            case "dropped":
+                count = int(cast("DroppedMark", mark)["count"])
+                self.notice(
+                    f"{count} log() calls could not be written (is the disk full?); the curve has a gap."
+                )
 
-    def _take_start(self, mark: Mapping[str, Any]) -> None:
-        self.started_at = float(mark["time"])
-
-    def _take_recorded(self, mark: Mapping[str, Any]) -> None:
+    def _take_recorded(self, mark: RecordedMark) -> None:
         if mark["mode"] not in get_args(RecordMode):
             raise ValueError(mark["mode"])
         if len(self.recorded) < MAX_KEYS:
             self.recorded[str(mark["key"])] = mark["mode"]
 
-    def _take_alert(self, mark: Mapping[str, Any]) -> None:
+    def _take_alert(self, mark: AlertMark) -> None:
         if len(self.alerts) < MAX_ALERTS:
             self.alerts.append(
                 Alert(
@@ -209,10 +226,7 @@ class Record:
                 )
             )
 
-    def _take_media(self, mark: Mapping[str, Any]) -> None:
-        self.media[str(mark["stream"])] = int(mark["count"])
-
-    def _take_progress(self, mark: Mapping[str, Any]) -> None:
+    def _take_progress(self, mark: ProgressMark) -> None:
         """Take over how far the code says it is."""
         self.says_progress = True
         total = mark["total"]
@@ -244,16 +258,16 @@ class Record:
         way = f"`%training {self.id} resume` goes on from step {self.checkpoint.step:g}."
         return cause.model_copy(update={"hint": f"{cause.hint} {way}" if cause.hint else way})
 
-    def _take_output(self, mark: Mapping[str, Any]) -> None:
+    def _take_output(self, mark: OutputMark) -> None:
         """Take over an item of the output."""
         if len(self.streamed) < MAX_STREAMED:
             self.streamed.append(mark["value"])
 
-    def _take_checkpoint(self, mark: Mapping[str, Any]) -> None:
+    def _take_checkpoint(self, mark: CheckpointMark) -> None:
         """Take over that a checkpoint was saved."""
         self.checkpoint = Checkpoint(step=mark["step"], time=mark["saved_at"], bytes=mark["bytes"])
 
-    def _take_resumed(self, mark: Mapping[str, Any]) -> None:
+    def _take_resumed(self, mark: ResumedMark) -> None:
         """Take over that the code has loaded a checkpoint of the run before."""
         if self.resumed_from is not None:
             self.resumed_from = ResumedFrom(

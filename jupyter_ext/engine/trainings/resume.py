@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
 from jupyter_ext.engine.trainings.run_spec import ResumedSpec, StartedFromSpec, read_spec
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
 from jupyter_ext.worker.sdk import checkpoint
@@ -39,7 +39,7 @@ class Resumption:
 
     training_id: str
     version: Version
-    given: dict[str, Any]
+    given: JsonObject
     python: str
     cwd: str
     sys_path: tuple[str, ...] | None
@@ -73,7 +73,7 @@ class Resumption:
 
 
 def plan_resumption(
-    run_dir: Path, training: Training, changed: Mapping[str, Any], versions: Versions
+    run_dir: Path, training: Training, changed: Mapping[str, JsonValue], versions: Versions
 ) -> Resumption:
     """Find out what a run can be resumed with.
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
@@ -32,12 +31,15 @@ from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import remove_unfinished, write_json
+from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
+from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
 from jupyter_ext.worker.sdk import checkpoint
 
@@ -161,7 +163,7 @@ class RunMonitor:
         record: Record,
         origin: CallerContext,
         urls: Sequence[str],
-        secret: Mapping[str, Any] | None = None,
+        secret: JsonObject | None = None,
     ) -> None:
         """Hold a run that was made, and have its backend start it in the background.
 
@@ -370,6 +372,10 @@ class RunMonitor:
             found = self._derived[record.id] = Derived(record, store, reads_log=is_local)
         return found
 
+    def seal(self, run_dir: Path) -> None:
+        """Seal a run that writes no more."""
+        self._sealer.seal(run_dir, final=True)
+
     def add_rule(self, record: Record, rule: Rule) -> None:
         """Hold a rule against a run's points, those there are and those to come."""
         self._derived_of(record, self.stores.get(record.id)).add(rule)
@@ -459,6 +465,21 @@ class RunMonitor:
             await self._publisher.register(*made)
         return replace(outcome, output=output)
 
+    async def promote(self, run_dir: Path, spec: RunSpec, destination: str) -> str:
+        """Make a version of a model of what a run that succeeded has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: Its code is gone, or its weights cannot be kept.
+        """
+        output = await asyncio.to_thread(read_json, run_dir / "output.json")
+        places = await asyncio.to_thread(read_json, run_dir / "output_files.json") or []
+        chosen: RunSpec = {**spec, "destination": destination}
+        _, notices, made = await asyncio.to_thread(self._publisher.publish, chosen, output, places)
+        if made is None:
+            raise Problem(409, "Cannot be kept", notices[0] if notices else "There is nothing to keep.")
+        await self._publisher.register(*made)
+        return f"{made[1]}:{made[0]}"
+
     def _changed(self, record: Record) -> None:
         self._pubsub.notify(record.id)
 
@@ -479,6 +500,8 @@ class RunMonitor:
             created_at=training.created_at,
             started_at=training.started_at,
             completed_at=training.completed_at,
-            kind=training.kind,
+            kind="trial"
+            if training.sweep is not None and training.sweep.trial is not None
+            else training.kind,
             resource=training.model_dump(mode="json", exclude_none=True),
         )

@@ -11,14 +11,15 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.disk import describe, is_disk
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.trainings import imported
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
 from jupyter_ext.engine.trainings.catalog_rows import training_of
@@ -39,6 +40,7 @@ from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
 from jupyter_ext.protocol.trainings import TERMINAL, Cause, Training
 
@@ -161,9 +163,9 @@ class TrainingService:
         self._check_open()
         declared = declared_inputs(request)
         urls = self._file_inputs.check(declared, request.given)
-        secret: dict[str, Any] = {}
+        secret: JsonObject = {}
         if declared is None:
-            inputs: dict[str, Any] = dict(request.given)
+            inputs: JsonObject = dict(request.given)
         else:
             inputs, wrong = declared.validate(request.given)
             if wrong:
@@ -179,7 +181,7 @@ class TrainingService:
         return training
 
     async def resume(
-        self, training_id: str, changed: Mapping[str, Any], asker: CallerContext | None
+        self, training_id: str, changed: Mapping[str, JsonValue], asker: CallerContext | None
     ) -> Training:
         """Start a new training with the code, the inputs and the checkpoints of one that did not succeed.
 
@@ -188,6 +190,8 @@ class TrainingService:
         """
         training = await self.get(training_id)
         run_dir = self._runs_dir / training.id
+        if training.sweep is not None and training.sweep.trial is None:
+            return await self._go_on_with_sweep(training, changed, asker)
         plan = await asyncio.to_thread(plan_resumption, run_dir, training, changed, self._versions)
         paths = plan.sys_path if asker is None or asker.sys_path is None else asker.sys_path
         origin = CallerContext(
@@ -196,6 +200,36 @@ class TrainingService:
         return await self.create(
             LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
         )
+
+    async def _go_on_with_sweep(
+        self, training: Training, changed: Mapping[str, JsonValue], asker: CallerContext | None
+    ) -> Training:
+        """Start another training that drives the same sweep: its study is its checkpoint."""
+        if training.status not in TERMINAL:
+            raise Problem(409, "Cannot be resumed", f"Sweep {training.name} runs; stop it first, or wait.")
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        version = self._versions.find(training.version)
+        if spec is None or version is None or "sweep" not in spec:
+            raise Problem(404, "Gone", f"The files of sweep {training.id} are gone; start a new one.")
+        paths = spec.get("sys_path")
+        origin = asker or CallerContext(spec["python"], spec["cwd"], None if paths is None else tuple(paths))
+        inputs = {**spec.get("given", spec["input"]), **changed}
+        return await self.create(LaunchRequest(version, inputs, origin, sweep=spec["sweep"]))
+
+    async def promote(self, training_id: str, destination: str) -> str:
+        """Make a version of a model of what a training has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: It has not succeeded, or its files are gone.
+        """
+        training = await self.get(training_id)
+        if training.status != "succeeded":
+            text = f"Training {training_id} is `{training.status}`; only one that succeeded has a result."
+            raise Problem(409, "No result", text)
+        spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
+        if spec is None:
+            raise Problem(404, "Gone", f"The files of training {training_id} are gone; run it again.")
+        return await self._monitor.promote(self._runs_dir / training.id, spec, destination)
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.
@@ -215,7 +249,7 @@ class TrainingService:
         backend: str,
         remote: RemoteSpec,
         name: str,
-        given: Mapping[str, Any],
+        given: Mapping[str, JsonValue],
         origin: CallerContext,
     ) -> Training:
         """Start a training on a service and return at once.
@@ -288,6 +322,17 @@ class TrainingService:
             return await self.get(training_id)
         await self._monitor.stop(record)
         return await self.get(training_id)
+
+    async def import_run(self, body: bytes) -> Training:
+        """Keep a run that another tool has recorded.
+
+        Raises:
+            Problem: The body is none.
+        """
+        training = await asyncio.to_thread(imported.write, self._runs_dir, body)
+        await self._monitor.put(training)
+        self._monitor.seal(self._runs_dir / training.id)
+        return training
 
     async def add_rule(self, training_id: str, body: dict[str, object]) -> Training:
         """Hold a rule against a running training's points.
@@ -389,7 +434,7 @@ class TrainingService:
         except (ValueError, TypeError, KeyError, OSError) as error:
             records.set_aside(record.run_dir, records.why(error))
 
-    async def _end_lost(self, row: dict[str, Any], run_dir: Path) -> None:
+    async def _end_lost(self, row: TrainingRow, run_dir: Path) -> None:
         """End a run of the catalog that was going on and whose files are gone or cannot be read."""
         training = training_of(row)
         training.status, training.completed_at = "failed", rfc3339(time.time())

@@ -5,8 +5,7 @@ Rule: nothing is cut without being named in `cut`; the training by itself (`GET 
 
 from __future__ import annotations
 
-from typing import Any
-
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import Limits, bounded
 from jupyter_ext.protocol.trainings import Training
 
@@ -21,13 +20,14 @@ def shortened(training: Training) -> Training:
     return training.model_copy(update={**values, "cut": [*training.cut, *cut]}) if cut else training
 
 
-def shorten(data: dict[str, Any]) -> dict[str, Any]:
+def shorten(data: JsonObject) -> JsonObject:
     """Return a training's JSON with its large values cut."""
     values, cut = _shorten({name: data.get(name) for name in _LARGE})
-    return {**data, **values, "cut": [*(data.get("cut") or []), *cut]}
+    before = data.get("cut")
+    return {**data, **values, "cut": [*(before if isinstance(before, list) else []), *cut]}
 
 
-def _shorten(values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def _shorten(values: JsonObject) -> tuple[JsonObject, list[str]]:
     kept, cut = {}, list[str]()
     for name, value in values.items():
         kept[name], places = bounded(value, LIMITS, name)

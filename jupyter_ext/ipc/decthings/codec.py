@@ -16,6 +16,7 @@ from typing import Any, overload
 from jupyter_ext.ipc.decthings.dataset_reader import Reader
 from jupyter_ext.ipc.decthings.inference import infer
 from jupyter_ext.ipc.decthings.tensors import MEDIA, Tensor, WireError, header, spans
+from jupyter_ext.ipc.payloads.session_messages import SessionParameter
 
 DEFAULT_OUTPUT = "output"
 """What the answer of code without named outputs is called."""
@@ -138,7 +139,7 @@ def as_value(tensor: Tensor) -> Any:
 
 
 def decode_parameters(
-    params: Mapping[str, Any], blobs: Sequence[memoryview]
+    params: Sequence[SessionParameter], blobs: Sequence[memoryview]
 ) -> dict[str, Tensors | DatasetTensors]:
     """Return the tensors of each parameter.
 
@@ -147,7 +148,7 @@ def decode_parameters(
     """
     found: dict[str, Tensors | DatasetTensors] = {}
     left = list(blobs)
-    for entry in params.get("params") or []:
+    for entry in params:
         dataset = entry.get("dataset")
         try:
             if dataset is not None:
@@ -223,7 +224,7 @@ def encode_tensor(value: Any, what: str) -> bytes:
         raise InvalidOutput(f"{what}: {error}") from error
 
 
-def encode_state(state: Mapping[str, Any]) -> dict[str, bytes]:
+def encode_state(state: Mapping[str, object]) -> dict[str, bytes]:
     """Return a state as bytes by key: bytes as they are, anything else as a tensor.
 
     Raises:

@@ -13,9 +13,8 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from jupyter_ext.ipc.json_files import read_json
 
@@ -25,6 +24,62 @@ RECORD = struct.Struct("<IIQQ")
 def chunk_path(directory: Path, key: int, chunk: int) -> Path:
     """Return the file of one key's chunk. Names of keys are a user's and are in no path."""
     return directory / f"k{key}-{chunk}.bin"
+
+
+class KeyRules(TypedDict):
+    """What the tensors of a key have to be: sizes, -1 for any, and types, none for any."""
+
+    shape: list[int]
+    allowedTypes: list[str]
+    annotations: NotRequired[list[str]]
+
+
+class KeyDefinition(TypedDict):
+    """One key of a dataset, or one parameter of a model's function, as Decthings writes it."""
+
+    name: str
+    rules: KeyRules
+    required: NotRequired[bool]
+
+
+class Tag(TypedDict):
+    """A tag as Decthings has it."""
+
+    tag: str
+    value: str
+
+
+class Amount(TypedDict):
+    """A number of entries and their bytes."""
+
+    count: int
+    bytes: int
+
+
+class Placed(Amount):
+    """A list of entries and the file of its index."""
+
+    index: str
+
+
+class DatasetAbout(TypedDict):
+    """What a dataset is; `created_at` in Unix seconds."""
+
+    name: str
+    description: str
+    tags: list[Tag]
+    created_at: float
+    keys: list[KeyDefinition]
+
+
+class DatasetFile(DatasetAbout):
+    """`dataset.json`; `waiting` are removed entries whose bytes still lie on the disk."""
+
+    version_id: str
+    lists: dict[str, Placed]
+    first_chunk: int
+    chunk: int
+    waiting: Amount
 
 
 class Reader:
@@ -41,16 +96,16 @@ class Reader:
     """
 
     def __init__(self, directory: Path, key: str, list_name: str = "entries") -> None:
-        head = read_json(directory / "dataset.json")
+        head: DatasetFile | None = read_json(directory / "dataset.json")
         if head is None:
             raise LookupError("the dataset was deleted")
         names = [item["name"] for item in head["keys"]]
         if key not in names:
             raise LookupError(f"the dataset has no key {key!r}; its keys are {', '.join(map(repr, names))}")
-        self.version_id: str = head["version_id"]
+        self.version_id = head["version_id"]
         self._number, self._num_keys = names.index(key), len(names)
-        placed: Mapping[str, Any] = head["lists"][list_name]
-        self._count: int = placed["count"]
+        placed = head["lists"][list_name]
+        self._count = placed["count"]
         self._index = _map(directory / placed["index"])
         self._chunks: dict[int, memoryview] = {}
         for chunk in range(head["first_chunk"], head["chunk"] + 1):

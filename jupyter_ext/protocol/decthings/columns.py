@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_ext.ipc.decthings.dataset_reader import KeyDefinition
 from jupyter_ext.protocol.decthings.tensors import ITEM_BYTES, Tensor, WireError, infer
 
 BATCH_BYTES = 32 << 20
@@ -34,7 +35,7 @@ class Column:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def definition(self) -> dict[str, Any]:
+    def definition(self) -> KeyDefinition:
         """Return the key's definition."""
         return {"name": self.name, "rules": {"shape": list(self.shape), "allowedTypes": [self.type]}}
 

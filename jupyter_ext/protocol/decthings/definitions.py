@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from jupyter_ext.ipc.decthings.dataset_reader import KeyDefinition
 from jupyter_ext.protocol.decthings.tensors import CODES, Header
 
 
@@ -73,9 +74,18 @@ class ParameterDefinition(_Wire):
             and all(wanted in (-1, size) for wanted, size in zip(theirs.shape, ours.shape, strict=True))
         )
 
-    def wire(self) -> dict[str, Any]:
+    def wire(self) -> KeyDefinition:
         """Return its JSON."""
-        return self.model_dump(by_alias=True)
+        return cast("KeyDefinition", self.model_dump(by_alias=True))
+
+
+class DefinitionsJson(TypedDict):
+    """What the functions of a model take and give, as the wire has it."""
+
+    createState: list[KeyDefinition]
+    train: list[KeyDefinition]
+    evaluateInput: list[KeyDefinition]
+    evaluateOutput: list[KeyDefinition]
 
 
 class ParameterDefinitions(_Wire):
@@ -86,9 +96,9 @@ class ParameterDefinitions(_Wire):
     evaluate_input: list[ParameterDefinition] = Field(default=[], alias="evaluateInput")
     evaluate_output: list[ParameterDefinition] = Field(default=[], alias="evaluateOutput")
 
-    def wire(self) -> dict[str, Any]:
+    def wire(self) -> DefinitionsJson:
         """Return its JSON."""
-        return self.model_dump(by_alias=True)
+        return cast("DefinitionsJson", self.model_dump(by_alias=True))
 
 
 class DefinitionError(ValueError):

@@ -14,11 +14,12 @@ Source: the reference implementations of Decthings' client for Python 0.0.4, Jav
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jupyter_ext.ipc import json_values
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.decthings import varint
 from jupyter_ext.protocol.decthings.varint import WireError
 
@@ -52,7 +53,7 @@ class Event:
 
     api: str
     name: str
-    params: dict[str, Any]
+    params: JsonObject
     blobs: list[memoryview]
 
 
@@ -155,7 +156,7 @@ def encode_reply(id: int, content: Any, blobs: Sequence[Buffer] = ()) -> bytes:
     return b"\x00" + id.to_bytes(4, "big") + encode_response(content, blobs)
 
 
-def encode_event(api: str, name: str, params: dict[str, Any], blobs: Sequence[Buffer] = ()) -> bytes:
+def encode_event(api: str, name: str, params: Mapping[str, object], blobs: Sequence[Buffer] = ()) -> bytes:
     """Return a frame that tells what happened."""
     head = b"\x01" + bytes((len(api),)) + api.encode("ascii")
     return head + encode_response({"event": name, "params": params}, blobs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import types
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, TypedDict, Union
 
 from pydantic import SecretStr
 
@@ -16,6 +16,21 @@ from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
 
 INPUT_CALLS = {"Input", "Field"}
 CONSTRAINTS = ("ge", "le", "gt", "lt", "min_length", "max_length", "description")
+
+
+class Constraints(TypedDict, total=False):
+    """What pydantic is asked of a value besides its type, as the code says it."""
+
+    ge: float
+    gt: float
+    le: float
+    lt: float
+    min_length: int
+    max_length: int
+    pattern: str
+    description: str
+
+
 _ANNOTATED_CALLS = {
     "Gt": "gt",
     "Ge": "ge",
@@ -24,7 +39,7 @@ _ANNOTATED_CALLS = {
     "MinLen": "min_length",
     "MaxLen": "max_length",
 }
-_PLAIN_TYPES: dict[str, Any] = {
+_PLAIN_TYPES: dict[str, object] = {
     "Any": Any,
     "File": Path,
     "Path": Path,
@@ -49,7 +64,7 @@ def last_name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def type_of(node: ast.expr, constraints: dict[str, Any]) -> Any:
+def type_of(node: ast.expr, constraints: dict[str, object]) -> Any:
     """Turn an annotation into a type; what is not known becomes `Any`. Constraints found go into `constraints`."""
     if isinstance(node, ast.Constant):
         if node.value is None:
@@ -66,7 +81,7 @@ def type_of(node: ast.expr, constraints: dict[str, Any]) -> Any:
     return _PLAIN_TYPES.get(last_name(node), Any)
 
 
-def _resolve_subscript(node: ast.Subscript, constraints: dict[str, Any]) -> Any:
+def _resolve_subscript(node: ast.Subscript, constraints: dict[str, object]) -> Any:
     name = last_name(node.value)
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if name == "Literal":
@@ -90,7 +105,7 @@ def _resolve_subscript(node: ast.Subscript, constraints: dict[str, Any]) -> Any:
     return Any
 
 
-def _read_annotated(node: ast.expr, constraints: dict[str, Any]) -> None:
+def _read_annotated(node: ast.expr, constraints: dict[str, object]) -> None:
     if not isinstance(node, ast.Call):
         return
     name = last_name(node.func)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
+from jupyter_ext.protocol.schema.json_schema import PropertySchema
 from jupyter_ext.protocol.schema.literals import parse_literal
 
 LOG_WORDS = ("lr", "rate", "decay", "eps", "epsilon")
@@ -105,7 +106,7 @@ def value_of(item: FormField, typed: Any, training_input: TrainingInput) -> Any:
 
 def fields_of(training_input: TrainingInput) -> list[FormField]:
     """Return a field for each input, in the order of the signature."""
-    properties = training_input.json_schema()["properties"]
+    properties = training_input.properties()
     return [_field(parameter, properties[parameter.name]) for parameter in training_input.parameters]
 
 
@@ -140,7 +141,7 @@ def list_value(text: str, *, of_text: bool) -> Any:
     return items if of_text else [parse_literal(item) for item in items]
 
 
-def changed(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any]:
+def changed(fields: list[FormField], values: Mapping[str, object]) -> dict[str, object]:
     """Return the values that differ from the defaults."""
     return {
         item.name: values[item.name]
@@ -149,7 +150,7 @@ def changed(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def magic_line(start: str, values: Mapping[str, Any]) -> str:
+def magic_line(start: str, values: Mapping[str, object]) -> str:
     """Write the magic that starts the same: `%%train digits -i lr=0.001`; a secret as the variable that may hold it."""
     words = [
         f"-i {name}={{{value.name}}}"
@@ -160,7 +161,7 @@ def magic_line(start: str, values: Mapping[str, Any]) -> str:
     return " ".join([start, *words])
 
 
-def call_line(function: str, values: Mapping[str, Any]) -> str:
+def call_line(function: str, values: Mapping[str, object]) -> str:
     """Write the call that starts the same: `jx.train(fit, lr=0.001)`; a secret as the variable that may hold it."""
     return f"jx.train({', '.join([function, *(f'{name}={value!r}' for name, value in values.items())])})"
 
@@ -176,7 +177,7 @@ class Variable:
         return self.name
 
 
-def shown(fields: list[FormField], values: Mapping[str, Any]) -> dict[str, Any]:
+def shown(fields: list[FormField], values: Mapping[str, object]) -> dict[str, object]:
     """Return values as they may be shown: of a secret a variable's name."""
     secret = {item.name for item in fields if item.kind == "secret"}
     return {name: Variable(name) if name in secret else value for name, value in values.items()}
@@ -186,7 +187,7 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
 
 
-def _field(parameter: Parameter, whole: Mapping[str, Any]) -> FormField:
+def _field(parameter: Parameter, whole: PropertySchema) -> FormField:
     name, schema = parameter.name, _without_null(whole)
     nullable = any(item.get("type") == "null" for item in whole.get("anyOf", ()))
     has_default = "default" in schema and not parameter.required
@@ -212,10 +213,10 @@ def _field(parameter: Parameter, whole: Mapping[str, Any]) -> FormField:
     )
 
 
-def _kind(schema: Mapping[str, Any], parameter: Parameter) -> tuple[Kind, tuple[Any, ...]]:
+def _kind(schema: PropertySchema, parameter: Parameter) -> tuple[Kind, tuple[Any, ...]]:
     """Choose a control by the type, and the values to choose from."""
     several = schema.get("type") == "array"
-    item = schema.get("items") or {} if several else schema
+    item: PropertySchema = schema.get("items", {}) if several else schema
     choices = tuple(item["enum"]) if "enum" in item else ((item["const"],) if "const" in item else ())
     if parameter.is_secret:
         return "secret", ()
@@ -228,13 +229,13 @@ def _kind(schema: Mapping[str, Any], parameter: Parameter) -> tuple[Kind, tuple[
     return ("choice", (True, False)) if schema.get("type") == "boolean" else ("text", ())
 
 
-def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _without_null(schema: PropertySchema) -> PropertySchema:
     """Return `int | None` the schema of `int`."""
     kinds = [item for item in schema.get("anyOf", ()) if item.get("type") != "null"]
     return {**schema, **kinds[0]} if len(kinds) == 1 else schema
 
 
-def _slider(name: str, schema: Mapping[str, Any], default: Any) -> Slider | None:
+def _slider(name: str, schema: PropertySchema, default: Any) -> Slider | None:
     if schema.get("type") not in ("integer", "number"):
         return None
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
@@ -268,6 +269,11 @@ def _decades(low: float | None, high: float | None) -> float:
     return math.log10(high / low) if low is not None and high is not None and 0 < low < high else 0.0
 
 
-def _bounds_text(schema: Mapping[str, Any]) -> str:
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return ", ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
+def _bounds_text(schema: PropertySchema) -> str:
+    bounds = (
+        ("≥", schema.get("minimum")),
+        (">", schema.get("exclusiveMinimum")),
+        ("≤", schema.get("maximum")),
+        ("<", schema.get("exclusiveMaximum")),
+    )
+    return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)

@@ -9,11 +9,14 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model
 
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.problems import InvalidField
+from jupyter_ext.protocol.schema.annotations import Constraints
+from jupyter_ext.protocol.schema.json_schema import PropertySchema
 from jupyter_ext.protocol.schema.literals import UNKNOWN, parse_literal
 
 _WORDS = {
@@ -39,7 +42,7 @@ class Parameter:
     type_text: str
     required: bool
     default: Any = UNKNOWN
-    constraints: Mapping[str, Any] = field(default_factory=dict)
+    constraints: Constraints = field(default_factory=Constraints)
 
     @property
     def is_secret(self) -> bool:
@@ -68,17 +71,22 @@ class TrainingInput:
         config = ConfigDict(extra="allow" if self.takes_any else "forbid", protected_namespaces=())
         return create_model("TrainingInput", __config__=config, **fields)
 
-    def json_schema(self) -> dict[str, Any]:
+    def json_schema(self) -> JsonObject:
         """Return the JSON schema, with Cog's `x-order` on each property."""
-        schema = self.model.model_json_schema()
+        schema: JsonObject = self.model.model_json_schema()
+        properties = cast("dict[str, JsonObject]", schema.get("properties", {}))
         for order, parameter in enumerate(self.parameters):
-            entry = schema["properties"][parameter.name]
+            entry = properties[parameter.name]
             entry["x-order"] = order
             if not parameter.required and parameter.default is UNKNOWN:
                 entry.pop("default", None)
         return schema
 
-    def validate(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[InvalidField]]:
+    def properties(self) -> dict[str, PropertySchema]:
+        """Return the schema of each input by its name."""
+        return cast("dict[str, PropertySchema]", self.json_schema().get("properties", {}))
+
+    def validate(self, given: Mapping[str, object]) -> tuple[JsonObject, list[InvalidField]]:
         """Check inputs.
 
         Returns:
@@ -95,7 +103,7 @@ class TrainingInput:
             return {}, [InvalidField("type", "input", _decapitalize(str(error)))]
         return checked.model_dump(mode="json", exclude_unset=True), []
 
-    def secrets(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def secrets(self, given: Mapping[str, object]) -> JsonObject:
         """Return those of valid inputs that are secret, in clear: for the worker's memory and nowhere else."""
         checked = self.model.model_validate(dict(given))
         return {
@@ -104,7 +112,7 @@ class TrainingInput:
             if parameter.is_secret and parameter.name in checked.model_fields_set
         }
 
-    def forgotten_secrets(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    def forgotten_secrets(self, stored: Mapping[str, object], given: Mapping[str, object]) -> list[str]:
         """Name the secrets that an earlier run had, which are kept nowhere, and that are not given anew."""
         return [
             parameter.name
@@ -112,7 +120,7 @@ class TrainingInput:
             if parameter.is_secret and stored.get(parameter.name) and parameter.name not in given
         ]
 
-    def parse_text(self, texts: Mapping[str, str]) -> dict[str, Any]:
+    def parse_text(self, texts: Mapping[str, str]) -> dict[str, object]:
         """Turn `-i name=text` of a magic into values: a literal where the type takes one, the text otherwise."""
         return {name: self._parse_one(name, text) for name, text in texts.items()}
 
@@ -130,7 +138,7 @@ class TrainingInput:
             return candidate
         return literal
 
-    def _explain(self, item: Any, given: Mapping[str, Any]) -> InvalidField:
+    def _explain(self, item: Any, given: Mapping[str, object]) -> InvalidField:
         name = ".".join(str(part) for part in item["loc"])
         where = f"input.{name}"
         word = _WORDS.get(item["type"], "type")

@@ -6,25 +6,26 @@ inputs are `nullable` and not required; choices are enum components named like t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 
 COG_VERSION = "0.23.1"
 """The release of Cog whose form the schemas have; clients that read it reshape schemas of old ones."""
 
-_STATUSES = ["starting", "processing", "succeeded", "canceled", "failed"]
-_TIME = {"type": "string", "format": "date-time"}
+_STATUSES: list[JsonValue] = ["starting", "processing", "succeeded", "canceled", "failed"]
+_TIME: JsonObject = {"type": "string", "format": "date-time"}
 
 
-def document(training: TrainingInput | None, prediction: TrainingInput | None) -> dict[str, Any]:
+def document(training: TrainingInput | None, prediction: TrainingInput | None) -> JsonObject:
     """Return the OpenAPI document of a version.
 
     Args:
         training: Inputs of a training, or `None` for a script, which takes any.
         prediction: Inputs of a prediction, or `None` where it cannot predict.
     """
-    schemas: dict[str, Any] = {"Status": {"title": "Status", "type": "string", "enum": _STATUSES}}
+    schemas: JsonObject = {"Status": {"title": "Status", "type": "string", "enum": _STATUSES}}
     paths = _add(schemas, "Training", training)
     schemas["TrainingOutput"] = {
         "title": "TrainingOutput",
@@ -45,7 +46,7 @@ def document(training: TrainingInput | None, prediction: TrainingInput | None) -
     }
 
 
-def _add(schemas: dict[str, Any], kind: str, inputs: TrainingInput | None) -> dict[str, Any]:
+def _add(schemas: JsonObject, kind: str, inputs: TrainingInput | None) -> JsonObject:
     """Add the components of one kind of run; give its paths."""
     input_name, output_name = (
         ("TrainingInput", "TrainingOutput") if kind == "Training" else ("Input", "Output")
@@ -94,18 +95,19 @@ def _add(schemas: dict[str, Any], kind: str, inputs: TrainingInput | None) -> di
     }
 
 
-def _input_schema(name: str, inputs: TrainingInput, schemas: dict[str, Any]) -> dict[str, Any]:
+def _input_schema(name: str, inputs: TrainingInput, schemas: JsonObject) -> JsonObject:
     schema = inputs.json_schema()
     schema["title"] = name
-    for key, entry in schema.get("properties", {}).items():
-        schema["properties"][key] = _property(key, entry, schemas)
+    properties = cast("dict[str, JsonObject]", schema.get("properties", {}))
+    for key, entry in properties.items():
+        properties[key] = _property(key, entry, schemas)
     schema.pop("$defs", None)
     if schema.get("additionalProperties") is False:
         del schema["additionalProperties"]
     return schema
 
 
-def _property(key: str, entry: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _property(key: str, entry: JsonObject, schemas: JsonObject) -> JsonObject:
     entry = _to_3_0(entry)
     entry.setdefault("title", key.replace("_", " ").title())
     if "enum" not in entry:
@@ -119,17 +121,17 @@ def _property(key: str, entry: dict[str, Any], schemas: dict[str, Any]) -> dict[
     return {"allOf": [_ref(key)], **{word: value for word, value in entry.items() if word != "title"}}
 
 
-def _to_3_0(entry: dict[str, Any]) -> dict[str, Any]:
+def _to_3_0(entry: JsonObject) -> JsonObject:
     """Turn a property of JSON Schema 2020-12 into one of OpenAPI 3.0."""
     entry = dict(entry)
-    kinds = entry.pop("anyOf", None)
+    kinds = cast("list[JsonObject] | None", entry.pop("anyOf", None))
     if kinds is not None:
         real = [_to_3_0(kind) for kind in kinds if kind.get("type") != "null"]
         if len(real) < len(kinds):
             entry["nullable"] = True
             if entry.get("default", ...) is None:
                 del entry["default"]
-        entry = {**real[0], **entry} if len(real) == 1 else {"anyOf": real, **entry}
+        entry = {**real[0], **entry} if len(real) == 1 else {"anyOf": [*real], **entry}
     if "const" in entry:
         entry["enum"] = [entry.pop("const")]
     for word, plain in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
@@ -137,10 +139,10 @@ def _to_3_0(entry: dict[str, Any]) -> dict[str, Any]:
             entry[plain], entry[word] = entry[word], True
     if entry.get("format") in ("path", "file-path", "directory-path"):
         entry["format"] = "uri"
-    if isinstance(entry.get("items"), dict):
-        entry["items"] = _to_3_0(entry["items"])
+    if isinstance(items := entry.get("items"), dict):
+        entry["items"] = _to_3_0(items)
     return entry
 
 
-def _ref(name: str) -> dict[str, str]:
+def _ref(name: str) -> JsonObject:
     return {"$ref": f"#/components/schemas/{name}"}

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, cast
 
 from pydantic import Field, PydanticUserError, create_model
 
-from jupyter_ext.protocol.schema.annotations import CONSTRAINTS, INPUT_CALLS, last_name, type_of
+from jupyter_ext.protocol.schema.annotations import CONSTRAINTS, INPUT_CALLS, Constraints, last_name, type_of
 from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
 from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
 
@@ -101,7 +100,7 @@ class _Declared:
 
     required: bool
     value: Any = UNKNOWN
-    constraints: dict[str, Any] = field(default_factory=dict)
+    constraints: dict[str, object] = field(default_factory=dict)
     choices: Any = None
 
 
@@ -118,9 +117,10 @@ def _parameter(argument: ast.arg, default: ast.expr | None) -> Parameter:
         text = f"one of {', '.join(map(repr, declared.choices))}"
     if declared.value is None and kind is not Any:
         kind = Optional[kind]  # noqa: UP045  a value, not an annotation
-    if not _usable(kind, constraints):
-        constraints = {}
-    return Parameter(argument.arg, kind, text, declared.required, declared.value, constraints)
+    asked = cast("Constraints", constraints)
+    if not _usable(kind, asked):
+        asked = {}
+    return Parameter(argument.arg, kind, text, declared.required, declared.value, asked)
 
 
 def _declared(default: ast.expr | None) -> _Declared:
@@ -140,7 +140,7 @@ def _declared(default: ast.expr | None) -> _Declared:
     return _Declared(required, value, constraints, words.get("choices"))
 
 
-def _usable(kind: Any, constraints: Mapping[str, Any]) -> bool:
+def _usable(kind: Any, constraints: Constraints) -> bool:
     """Return whether pydantic can apply these constraints to this type; `ge` on a string, say, it cannot."""
     if kind not in (int, float, Any, int | None, float | None) and _NUMBER_CONSTRAINTS.intersection(
         constraints

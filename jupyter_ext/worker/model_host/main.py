@@ -27,11 +27,19 @@ from jupyter_ext.ipc.channel_server import Call, serve
 from jupyter_ext.ipc.frames import Buffer
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.memory_usage import device_bytes, rollup
+from jupyter_ext.ipc.payloads.call_failures import CallFailure, of_exception
 from jupyter_ext.weights import files as model_files
 from jupyter_ext.weights.change_detection import MappedFiles
 from jupyter_ext.worker.model_host import messages as host_messages
 from jupyter_ext.worker.model_host.keep_alive import KeepAlive
-from jupyter_ext.worker.model_host.messages import HostError, HostState, Memory, ReadyReport
+from jupyter_ext.worker.model_host.messages import (
+    HostError,
+    HostParams,
+    HostState,
+    HostWorkerSpec,
+    Memory,
+    ReadyReport,
+)
 from jupyter_ext.worker.model_host.scheduler import Computer, Job
 from jupyter_ext.worker.model_host.users import Users
 from jupyter_ext.worker.runtime import tracebacks
@@ -46,15 +54,15 @@ HUNG_AFTER_S = 5.0
 _CHECK_S = 0.25
 _MEMORY_EVERY_S = 2.0
 _USES_WEIGHTS = ("call", "generate", "preview", "tensor")
-_Answer = tuple[Mapping[str, Any], Sequence[Buffer]]
+HostCall = Call[HostParams]
+_Answer = tuple[Mapping[str, object], Sequence[Buffer]]
 
 
-def run(spec: Mapping[str, Any]) -> int:
+def run(spec: HostWorkerSpec) -> int:
     """Load a model, answer calls into it until it is to end.
 
     Args:
-        spec: `run_dir`; `calls` (socket path); `path` of the model; `device`, `dtype`, `weights`, `factory_name`,
-            `keep_alive_s`, `pin`, `batch`; `cwd`, `sys_path`, `environ`, `threads`.
+        spec: What its process was started with.
 
     Returns:
         The exit code for the process.
@@ -64,7 +72,8 @@ def run(spec: Mapping[str, Any]) -> int:
     cwd = spec.get("cwd") or "/"
     import torch  # noqa: F401  before the setup, which gives it seeds and threads
 
-    prepare_process({**spec, "cwd": cwd if os.path.isdir(cwd) else "/"})
+    spec["cwd"] = cwd if os.path.isdir(cwd) else "/"
+    prepare_process(spec)
     sys.argv = ["model"]
     host = Host(spec)
     try:
@@ -80,7 +89,7 @@ def run(spec: Mapping[str, Any]) -> int:
 class Host:
     """One loaded model and who uses it."""
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: HostWorkerSpec) -> None:
         self._spec = spec
         self._run_dir = Path(spec["run_dir"])
         self._labels: dict[str, str] = {}
@@ -192,7 +201,7 @@ class Host:
         self._retired = reason
         self._computer.end(reason)
 
-    async def _handle(self, call: Call) -> _Answer:
+    async def _handle(self, call: HostCall) -> _Answer:
         operation = {
             "call": self._call,
             "generate": self._generate,
@@ -215,14 +224,14 @@ class Host:
             raise CallError({"code": "changed", "message": why})
         return await operation(call)
 
-    async def _call(self, call: Call) -> _Answer:
+    async def _call(self, call: HostCall) -> _Answer:
         content = values.decode(call.params.get("value"), call.blobs)
         if not isinstance(content, dict):
             raise CallError({"code": "input", "message": "a call has args and kwargs"})
         args, kwargs = list(content.get("args", ())), dict(content.get("kwargs", {}))
         return await self._compute(Job.call(args, kwargs), call)
 
-    async def _generate(self, call: Call) -> _Answer:
+    async def _generate(self, call: HostCall) -> _Answer:
         content = values.decode(call.params.get("value"), call.blobs)
         if not isinstance(content, dict):
             raise CallError({"code": "input", "message": "a generation has a prompt and options"})
@@ -234,26 +243,26 @@ class Host:
         job = Job.generate(content.get("prompt"), dict(content.get("options") or {}), send_text)
         return await self._compute(job, call)
 
-    async def _preview(self, call: Call) -> _Answer:
+    async def _preview(self, call: HostCall) -> _Answer:
         answer, blobs = await self._compute(Job.preview(call.params), call)
-        result: Mapping[str, Any] = values.decode(answer["value"], [memoryview(blob) for blob in blobs])
+        result: Mapping[str, object] = values.decode(answer["value"], [memoryview(blob) for blob in blobs])
         return result, ()
 
-    async def _tensors(self, call: Call) -> _Answer:
+    async def _tensors(self, call: HostCall) -> _Answer:
         tensors = [
             {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape)}
             for name, tensor in self._loaded.tensors.items()
         ]
         return {"tensors": tensors}, ()
 
-    async def _tensor(self, call: Call) -> _Answer:
+    async def _tensor(self, call: HostCall) -> _Answer:
         name = str(call.params.get("name"))
         if name not in self._loaded.tensors:
             raise CallError({"code": "input", "message": f"There is no tensor {name!r} in this model."})
         tree, blobs = values.encode(self._loaded.tensors[name])
         return {"value": tree}, blobs
 
-    async def _compute(self, job: Job, call: Call) -> _Answer:
+    async def _compute(self, job: Job, call: HostCall) -> _Answer:
         """Have the main thread compute, and give up when the caller does."""
         self._keep_alive.begin_call()
         self._num_calls += 1
@@ -283,7 +292,7 @@ class Host:
             write_json(self._run_dir / "ended.json", {"reason": "hung", "time": time.time()})
             os._exit(EXIT_HUNG)
 
-    def _describe(self, error: BaseException) -> dict[str, Any]:
+    def _describe(self, error: BaseException) -> CallFailure:
         from jupyter_ext.worker.model_host.inference import Stopped
         from jupyter_ext.worker.model_host.tensor_io import BadInput
 
@@ -292,11 +301,11 @@ class Host:
         if isinstance(error, BadInput | values.CannotTravel):
             return {"code": "input", "message": str(error)}
         failure = tracebacks.describe(error, self._labels, Path.cwd())
-        return {"code": "exception", **failure}
+        return of_exception(failure)
 
     # -- about itself -----------------------------------------------------------------------------------------------
 
-    async def _status(self, call: Call) -> _Answer:
+    async def _status(self, call: HostCall) -> _Answer:
         return self._state(), ()
 
     def _state(self) -> HostState:
@@ -334,25 +343,25 @@ class Host:
             "device_bytes": device_bytes(str(self._about["device"])),
         }
 
-    async def _attach(self, call: Call) -> _Answer:
-        user = call.params.get("user") or {}
+    async def _attach(self, call: HostCall) -> _Answer:
+        user = call.params.get("user") or {"id": "None", "name": "None", "pid": None}
         self._users.add(str(user.get("id")), str(user.get("name")), user.get("pid"))
         self._keep_alive.touch()
         return self._state(), ()
 
-    async def _detach(self, call: Call) -> _Answer:
+    async def _detach(self, call: HostCall) -> _Answer:
         self._users.remove(str(call.params.get("id")))
         return self._state(), ()
 
-    async def _settings(self, call: Call) -> _Answer:
+    async def _settings(self, call: HostCall) -> _Answer:
         if call.params.get("pinned") is not None:
             self._keep_alive.pinned = bool(call.params["pinned"])
-        if call.params.get("keep_alive_s") is not None:
-            self._keep_alive.seconds = float(call.params["keep_alive_s"])
+        if (seconds := call.params.get("keep_alive_s")) is not None:
+            self._keep_alive.seconds = float(seconds)
         self._keep_alive.touch()
         return self._state(), ()
 
-    async def _retire_if_idle(self, call: Call) -> _Answer:
+    async def _retire_if_idle(self, call: HostCall) -> _Answer:
         """End if nobody is in a call; `used_before` refuses also where somebody was since."""
         used_before = call.params.get("used_before")
         in_flight = self._keep_alive.in_flight

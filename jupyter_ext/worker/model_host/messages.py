@@ -9,15 +9,18 @@ Answers to `status`, `attach`, `detach` and `settings` are `HostState`. Times ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.run_files import ErrorFrame
 
 HostTask = Literal["embed", "classify", "generate", "forward", "tensors"]
 EndReason = Literal["keep_alive", "hung", "room", "unload"]
 
 
-class HostSpec(TypedDict):
+class _HostTask(TypedDict):
     """What a host is started for.
 
     Attributes:
@@ -33,9 +36,7 @@ class HostSpec(TypedDict):
         calls: The socket that it answers on.
         weights: The file of weights to take, by name.
         factory_name: What in the code builds the module, by name.
-        sys_path: Where the code's imports are found.
         batch: Whether concurrent calls may be computed together.
-        notices: What people should know of it.
     """
 
     model_id: str
@@ -44,15 +45,24 @@ class HostSpec(TypedDict):
     device: str | None
     keep_alive_s: float | None
     pin: bool
-    estimate: list[Any]
+    estimate: Sequence[Any]
     code: str | None
     code_dir: str | None
     calls: str
     weights: NotRequired[str | None]
     factory_name: NotRequired[str | None]
-    sys_path: NotRequired[list[str] | None]
     batch: NotRequired[bool | None]
+
+
+class HostSpec(_HostTask):
+    """`spec.json`; `sys_path` is where the code's imports are found, `notices` what people should know of it."""
+
+    sys_path: NotRequired[Sequence[str] | None]
     notices: NotRequired[list[str]]
+
+
+class HostWorkerSpec(_HostTask, WorkerSpec):
+    """What its process is started with."""
 
 
 class HostError(TypedDict):
@@ -131,3 +141,93 @@ class HostState(Loaded, Memory):
     expires_at: float | None
     pinned: bool
     users: list[UserState]
+
+
+# -- parameters and answers of calls ----------------------------------------------------------------------------------
+
+
+class AttachedUser(TypedDict):
+    """Who attaches."""
+
+    id: str
+    name: str
+    pid: int | None
+
+
+class HostParams(TypedDict, total=False):
+    """What calls bring; each takes some of these.
+
+    Attributes:
+        value: Of `call` and `generate`: a tree of `ipc.values` with arguments, or with prompt and options.
+        for_page: Whether the engine asks for a page, which is no user.
+        texts: Of `preview`: what to call with.
+        tensors: Of `preview`: what to make up and call with; see `preview.arguments`.
+        name: A tensor's.
+        user: Who attaches.
+        id: The user who leaves.
+        pinned: Whether it never ends by itself.
+        keep_alive_s: It ends after so long without a call.
+        used_before: It is retired only if nobody used it since, by the machine's monotonic clock.
+        reason: Why it is retired.
+    """
+
+    value: JsonValue
+    for_page: bool
+    texts: list[str]
+    tensors: list[JsonObject]
+    name: str
+    user: AttachedUser
+    id: str
+    pinned: bool | None
+    keep_alive_s: float | None
+    used_before: float | None
+    reason: EndReason
+
+
+class ValueAnswer(TypedDict):
+    """A tree of `ipc.values`."""
+
+    value: JsonValue
+
+
+class GenerateEnd(TypedDict):
+    """The last event of `generate`, whose value decodes to `Generated`."""
+
+    result: ValueAnswer
+
+
+class TextEvent(TypedDict):
+    """Some text, and how many tokens there are so far."""
+
+    text: str
+    num_tokens: int
+
+
+class Generated(TypedDict):
+    """How a generation ended."""
+
+    text: str
+    num_tokens: int
+    finish: str
+
+
+class TensorRow(TypedDict):
+    """A tensor of a model."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+
+
+class TensorsAnswer(TypedDict):
+    """All tensors."""
+
+    tensors: list[TensorRow]
+
+
+class RetireAnswer(TypedDict):
+    """Whether the host ends; `state` as it was then."""
+
+    retired: bool
+    in_flight: int
+    state: NotRequired[HostState]

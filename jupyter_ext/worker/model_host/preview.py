@@ -95,7 +95,7 @@ class BadRequest(ValueError):
     """What was asked for cannot be made; one line for people."""
 
 
-def arguments(asked: Mapping[str, Any]) -> list[Any]:
+def arguments(asked: Mapping[str, object]) -> list[Any]:
     """Return a call's positional arguments.
 
     Args:
@@ -114,7 +114,7 @@ def arguments(asked: Mapping[str, Any]) -> list[Any]:
     raise BadRequest("Give texts, or tensors by shape or written out.")
 
 
-def _tensor(asked: Mapping[str, Any]) -> torch.Tensor:
+def _tensor(asked: Mapping[str, object]) -> torch.Tensor:
     name = asked.get("dtype", "float32")
     dtype = _DTYPES.get(name) if isinstance(name, str) else None
     if dtype is None:

@@ -21,7 +21,7 @@ from jupyter_ext.worker.model_host.tensor_io import BadInput
 
 MAX_TOGETHER = 32
 """Calls in one batch."""
-Answer = tuple[Mapping[str, Any], Sequence[Buffer]]
+Answer = tuple[Mapping[str, object], Sequence[Buffer]]
 
 
 class Job:
@@ -51,7 +51,7 @@ class Job:
         return job
 
     @classmethod
-    def preview(cls, asked: Mapping[str, Any]) -> Job:
+    def preview(cls, asked: Mapping[str, object]) -> Job:
         """Make a call with inputs that are made up here, whose results are summed up here."""
         job = cls(None, False)
 

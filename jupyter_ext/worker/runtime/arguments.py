@@ -40,7 +40,7 @@ class Files:
     must_exist: bool = False
 
 
-def arguments(function: Any, inputs: Mapping[str, Any], files: Files) -> dict[str, Any]:
+def arguments(function: Any, inputs: Mapping[str, object], files: Files) -> dict[str, Any]:
     """Return the keyword arguments to call a function with.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from jupyter_ext.ipc.bundle_manifest import OptionSpelling
 
 
-def words_of(inputs: Mapping[str, Any], spellings: Mapping[str, OptionSpelling]) -> list[str]:
+def words_of(inputs: Mapping[str, object], spellings: Mapping[str, OptionSpelling]) -> list[str]:
     """Return the words that give a script its inputs.
 
     Args:

@@ -17,16 +17,19 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Literal, cast
 
+from jupyter_ext.ipc.payloads.process_settings import ProcessSettings
+from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec
 from jupyter_ext.ipc.processes import RUN_ID_VARIABLE
 from jupyter_ext.ipc.start_environment import SETTINGS_VARIABLE, waiting_defaults
 from jupyter_ext.worker.runtime.redaction import Redactor
 
 _LOCALES = ("LANG", "LC_ALL", "LC_CTYPE")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_Action = Literal["default", "error", "ignore", "always", "module", "once"]
 
 
 def write_stacks_to(path: Path) -> None:
@@ -36,12 +39,11 @@ def write_stacks_to(path: Path) -> None:
     faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
 
 
-def prepare_process(spec: Mapping[str, Any]) -> None:
+def prepare_process(spec: WorkerSpec) -> None:
     """Set up environment, settings, directory, import path, streams, seeds and threads.
 
     Args:
-        spec: `run_dir`; `cwd`; `environ` (the caller's, or `None`); `sys_path` (entries of the caller's, or `None`); `threads` (for
-            torch, or `None`); `secrets` (inputs that are written nowhere).
+        spec: What this process was started with.
     """
     settings = _take_environment(spec)
     os.chdir(spec["cwd"])
@@ -57,16 +59,16 @@ def prepare_process(spec: Mapping[str, Any]) -> None:
     set_threads(spec.get("threads"))
 
 
-def _take_environment(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _take_environment(spec: WorkerSpec) -> ProcessSettings:
     """Take over the caller's environment, with what the C library and Python read from it at their start.
 
     Returns:
         The settings of the caller's process that travelled beside it.
     """
     before = dict(os.environ)
-    if spec.get("environ"):
+    if environ := spec.get("environ"):
         os.environ.clear()
-        os.environ.update(spec["environ"])
+        os.environ.update(environ)
     settings = _settings(os.environ.pop(SETTINGS_VARIABLE, ""))
     for name, value in waiting_defaults(os.environ).items():
         os.environ[name] = value  # for the processes that this one starts
@@ -94,10 +96,10 @@ def _take_warning_options(options: list[str]) -> None:
     warnings._processoptions(options)  # type: ignore[attr-defined]
 
 
-def _take_import_path(spec: Mapping[str, Any]) -> None:
-    if spec.get("sys_path"):
-        known, wanted = set(sys.path), set(spec["sys_path"])
-        sys.path[:] = [*spec["sys_path"], *(entry for entry in sys.path if entry not in wanted)]
+def _take_import_path(spec: WorkerSpec) -> None:
+    if entries := spec.get("sys_path"):
+        known, wanted = set(sys.path), set(entries)
+        sys.path[:] = [*entries, *(entry for entry in sys.path if entry not in wanted)]
         if not known.issuperset(wanted):
             sys.path_importer_cache.clear()
     if spec["cwd"] not in sys.path:
@@ -107,30 +109,30 @@ def _take_import_path(spec: Mapping[str, Any]) -> None:
 # -- settings that are no variables -----------------------------------------------------------------------------------
 
 
-def apply_settings(settings: Mapping[str, Any]) -> None:
-    """Apply what the caller set in its own process; see `client.requests.process_settings`.
+def apply_settings(settings: ProcessSettings) -> None:
+    """Apply what the caller set in its own process; what cannot be applied is passed over with a line on stderr.
 
     Args:
-        settings: `logging`, `warnings`, `default_dtype`, `umask`; each may be missing. What cannot be applied is passed over with a
-            line on stderr.
+        settings: See `client.requests.process_settings`.
     """
     for name, apply in _APPLY.items():
         if name in settings:
             try:
-                apply(settings[name])
+                apply(settings)
             except Exception as error:  # noqa: BLE001  a setting of another version must not keep a training from starting
                 print(f"The notebook's {name} setting was not taken over: {error}", file=sys.stderr)
 
 
-def _settings(text: str) -> dict[str, Any]:
+def _settings(text: str) -> ProcessSettings:
     try:
         found = json.loads(text) if text else {}
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast("ProcessSettings", found) if isinstance(found, dict) else {}
 
 
-def _apply_logging(wanted: Mapping[str, Any]) -> None:
+def _apply_logging(settings: ProcessSettings) -> None:
+    wanted = settings["logging"]
     if (format_ := wanted.get("format")) is not None:
         logging.basicConfig(
             format=format_, datefmt=wanted.get("datefmt"), level=wanted.get("level"), force=True
@@ -143,11 +145,11 @@ def _apply_logging(wanted: Mapping[str, Any]) -> None:
         logging.disable(disabled)
 
 
-def _apply_warnings(filters: list[list[Any]]) -> None:
-    for action, message, category, module, line in reversed(filters):
+def _apply_warnings(settings: ProcessSettings) -> None:
+    for action, message, category, module, line in reversed(settings["warnings"]):
         found = _category(category)
         if found is not None:
-            warnings.filterwarnings(action, message, found, module, line)
+            warnings.filterwarnings(cast("_Action", action), message, found, module, line)
 
 
 def _category(name: str) -> type[Warning] | None:
@@ -157,17 +159,17 @@ def _category(name: str) -> type[Warning] | None:
     return found if isinstance(found, type) and issubclass(found, Warning) else None
 
 
-def _apply_default_dtype(name: str) -> None:
+def _apply_default_dtype(settings: ProcessSettings) -> None:
     import torch
 
-    torch.set_default_dtype(getattr(torch, name))
+    torch.set_default_dtype(getattr(torch, settings["default_dtype"]))
 
 
-_APPLY: dict[str, Callable[[Any], object]] = {
+_APPLY: dict[str, Callable[[ProcessSettings], object]] = {
     "logging": _apply_logging,
     "warnings": _apply_warnings,
     "default_dtype": _apply_default_dtype,
-    "umask": os.umask,
+    "umask": lambda settings: os.umask(settings["umask"]),
 }
 
 

@@ -22,7 +22,7 @@ _VARIABLE = "JUPYTER_EXT_SPAWNED_CODE"
 _plain_preparation_data = spawn.get_preparation_data
 
 
-def let_children_find(code_dir: Path, inputs: Mapping[str, Any]) -> None:
+def let_children_find(code_dir: Path, inputs: Mapping[str, object]) -> None:
     """Have spawned children load code; they find out where by an environment variable.
 
     Args:

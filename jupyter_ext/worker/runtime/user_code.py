@@ -88,7 +88,7 @@ class UserCode:
         if self.kind == "cell":
             self.execute(main)
 
-    def exact_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def exact_inputs(self, inputs: Mapping[str, object]) -> dict[str, Any]:
         """Return inputs as they were given, where JSON only stands for them and was not changed since."""
         path = self.directory / "inputs.pkl"
         if not path.exists():
@@ -97,7 +97,7 @@ class UserCode:
         same = {name for name in inputs if name in given and json.loads(given[name][0]) == inputs[name]}
         return {name: pickle.loads(given[name][1]) if name in same else inputs[name] for name in inputs}
 
-    def run_as_script(self, main: ModuleType, inputs: Mapping[str, Any]) -> None:
+    def run_as_script(self, main: ModuleType, inputs: Mapping[str, object]) -> None:
         """Execute a script with its inputs: as its command line where it reads one, else as variables."""
         if self._options is None:
             vars(main).update(inputs)

@@ -171,7 +171,7 @@ class JournalWriter:
                 _now() if time is None else float(time),
             )
 
-    def try_fast_append(self, values: Mapping[str, float], step: float | None = None) -> bool:
+    def try_fast_append(self, values: Mapping[str, Any], step: float | None = None) -> bool:
         """Write a call as `points` does, if its keys were seen together before and its values are plain numbers.
 
         Every line counts: behind a system call each bytecode costs some 5 ns.

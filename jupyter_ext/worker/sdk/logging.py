@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.journal_format import float64_bytes
@@ -45,7 +45,7 @@ class Reporter:
         self._complained: set[str] = set()
         self.try_fast_append = self._journal.try_fast_append
 
-    def points(self, values: Mapping[str, Any], step: float | None) -> None:
+    def points(self, values: Mapping[str, object], step: float | None) -> None:
         """Write what `try_fast_append` did not: one point of each key; what is no number is left out and told of."""
         if not isinstance(values, Mapping):
             self._complain(
@@ -143,7 +143,7 @@ class Reporter:
         self._journal.close()
 
     def _numbers(
-        self, values: Mapping[str, Any], media: list[tuple[str, Media | list[Media]]], prefix: str = ""
+        self, values: Mapping[str, object], media: list[tuple[str, Media | list[Media]]], prefix: str = ""
     ) -> dict[str, float]:
         """Flatten nested mappings with `/`, return the numbers and put media aside; say once of each key what was left out."""
         numbers: dict[str, float] = {}
@@ -153,7 +153,7 @@ class Reporter:
                 numbers.update(self._numbers(value, media, f"{key}/"))
                 continue
             try:
-                numbers[key] = float(value.item() if hasattr(value, "item") else value)
+                numbers[key] = float(value.item() if hasattr(value, "item") else cast("float", value))
             except Exception as error:
                 if is_from_signal_handler(error):
                     raise
@@ -183,7 +183,7 @@ class Reporter:
 
 
 _active: Reporter | None = None
-_try_fast_append: Callable[[Mapping[str, Any], float | None], bool] | None = None
+_try_fast_append: Callable[[Mapping[str, object], float | None], bool] | None = None
 _last_print = 0.0
 _told: set[str] = set()
 _has_looked = False
@@ -222,7 +222,7 @@ def _of_a_child() -> Reporter | None:
     return Reporter(Path(run_dir), own_rank if own_rank.isdecimal() else rank)
 
 
-def log(values: Mapping[str, Any] | None = None, /, step: float | None = None, **metrics: Any) -> None:
+def log(values: Mapping[str, object] | None = None, /, step: float | None = None, **metrics: Any) -> None:
     """Record one point of each given metric.
 
     Nothing that this returned from is lost when the process is killed. A value that is no single number is left out
@@ -320,7 +320,7 @@ def should_stop() -> bool:
     return reporter is not None and reporter.should_stop()
 
 
-def _print(values: Mapping[str, Any], step: float | None) -> None:
+def _print(values: Mapping[str, object], step: float | None) -> None:
     global _last_print
     now = time.monotonic()
     if now - _last_print < _PRINT_INTERVAL_S:

@@ -12,12 +12,14 @@ from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.decthings import codec
+from jupyter_ext.ipc.payloads.session_messages import SessionParams, StateAnswer, StateKey
 from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
 from jupyter_ext.worker.session.runtime.trainings import Training, new_id
 
-Answer = tuple[Mapping[str, Any], Sequence[Any]]
+Answer = tuple[Mapping[str, object], Sequence[Any]]
+SessionCall = Call[SessionParams]
 
 
 class CallContext:
@@ -30,14 +32,14 @@ class CallContext:
     def __init__(self, state: SessionState) -> None:
         self._state = state
 
-    def arguments(self, call: Call) -> session_arguments.Arguments:
+    def arguments(self, call: SessionCall) -> session_arguments.Arguments:
         """Decode the arguments of a call."""
         try:
             return session_arguments.decode(call.params, call.blobs)
         except (ValueError, TypeError, ImportError) as error:
             raise invalid("args", str(error)) from error
 
-    def as_bytes(self, state: Mapping[str, Any]) -> dict[str, bytes]:
+    def as_bytes(self, state: Mapping[str, object]) -> dict[str, bytes]:
         """Return a state as Decthings' bytes by key."""
         try:
             return codec.encode_state(state)
@@ -61,7 +63,7 @@ class CallContext:
             raise CallError({"code": "not_offered", "message": message})
         return self._state.code.source
 
-    def model(self, call: Call) -> InstantiatedModel:
+    def model(self, call: SessionCall) -> InstantiatedModel:
         """Return the model that a call names, or the only one."""
         model_id = call.params.get("model_id")
         if model_id is None and len(self._state.models) == 1:
@@ -73,7 +75,7 @@ class CallContext:
             raise CallError({"code": "model_not_found", "message": message})
         return found
 
-    def training(self, call: Call) -> Training:
+    def training(self, call: SessionCall) -> Training:
         """Return the training that a call names."""
         training_id = call.params.get("training_id")
         found = self._state.trainings.get(str(training_id))
@@ -93,7 +95,7 @@ class CallContext:
             )
         return self._state.failure
 
-    async def given_state(self, call: Call) -> Mapping[str, Any] | None:
+    async def given_state(self, call: SessionCall) -> Mapping[str, object] | None:
         """Return the state that a call names or brings, or `None`."""
         if call.params.get("state_id") is not None:
             return self.kept_state(call)
@@ -110,14 +112,14 @@ class CallContext:
             raise invalid("state", "it is no mapping of keys to values")
         return state
 
-    def keep_state(self, state: Mapping[str, Any]) -> dict[str, Any]:
+    def keep_state(self, state: Mapping[str, object]) -> StateAnswer:
         """Keep a state; returns its id and the bytes of its keys."""
         state_id = new_id()
         self._state.states[state_id] = dict(state)
-        keys = [{"key": key, "bytes": size_of(value)} for key, value in state.items()]
+        keys: list[StateKey] = [{"key": key, "bytes": size_of(value)} for key, value in state.items()]
         return {"state_id": state_id, "keys": keys}
 
-    def kept_state(self, call: Call) -> dict[str, Any]:
+    def kept_state(self, call: SessionCall) -> Mapping[str, object]:
         """Return the state that a call names."""
         state_id = call.params.get("state_id")
         found = self._state.states.get(str(state_id))
@@ -127,7 +129,7 @@ class CallContext:
         return found
 
 
-def text_of(call: Call, name: str) -> str:
+def text_of(call: SessionCall, name: str) -> str:
     """Return a parameter that must be a text."""
     found = call.params.get(name)
     if found is None or not isinstance(found, str | int) or found == "":

@@ -17,9 +17,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.session.call_context import Answer, CallContext
+from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall
 from jupyter_ext.worker.session.inspection_handlers import InspectionHandlers
 from jupyter_ext.worker.session.model_handlers import ModelHandlers
 from jupyter_ext.worker.session.runtime.state import SessionState
@@ -50,14 +49,14 @@ class SessionOps:
             InspectionHandlers(state, context, redactor),
             self,
         )
-        self._ops: dict[str, Callable[[Call], Awaitable[Answer]]] = {
+        self._ops: dict[str, Callable[[SessionCall], Awaitable[Answer]]] = {
             name.removeprefix("op_"): method
             for part in parts
             for name, method in inspect.getmembers(part, inspect.ismethod)
             if name.startswith("op_")
         }
 
-    async def handle(self, call: Call) -> Answer:
+    async def handle(self, call: SessionCall) -> Answer:
         """Answer a call.
 
         Raises:
@@ -78,7 +77,7 @@ class SessionOps:
             self._state.touch()
             self._state.changed()
 
-    async def op_shutdown(self, call: Call) -> Answer:
+    async def op_shutdown(self, call: SessionCall) -> Answer:
         """Let models tidy up, and end the process."""
         if not self._state.scheduler.is_busy:
             with contextlib.suppress(CallError, TimeoutError):

@@ -7,10 +7,9 @@ import sys
 from typing import Any
 
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.attach.endpoint import PortRefused
-from jupyter_ext.worker.session.call_context import Answer, CallContext, invalid, text_of
+from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall, invalid, text_of
 from jupyter_ext.worker.session.inspection import debugger, torch_inspection, value_summary
 from jupyter_ext.worker.session.inspection.post_mortem import describe_locals
 from jupyter_ext.worker.session.runtime.state import SessionState
@@ -24,11 +23,11 @@ class InspectionHandlers:
         self._context = context
         self._redactor = redactor
 
-    async def op_status(self, call: Call) -> Answer:
+    async def op_status(self, call: SessionCall) -> Answer:
         """Describe the session."""
         return self._state.describe(), ()
 
-    async def op_watch(self, call: Call) -> Answer:
+    async def op_watch(self, call: SessionCall) -> Answer:
         """Send the session's state now and whenever it changed, until the caller leaves."""
         version = -1
         while not call.left.done():
@@ -42,11 +41,11 @@ class InspectionHandlers:
             await call.send({"kind": "session", "session": self._state.describe()})
         return {}, ()
 
-    async def op_touch(self, call: Call) -> Answer:
+    async def op_touch(self, call: SessionCall) -> Answer:
         """Say that somebody is there."""
         return {"expires_at": self._state.expires_at()}, ()
 
-    async def op_interrupt(self, call: Call) -> Answer:
+    async def op_interrupt(self, call: SessionCall) -> Answer:
         """Interrupt what has the main thread; everything lives on."""
         job = self._state.scheduler.current
         if job is None:
@@ -60,11 +59,11 @@ class InspectionHandlers:
             "deaf": self._state.scheduler.why_not_interruptible(),
         }, ()
 
-    async def op_stacks(self, call: Call) -> Answer:
+    async def op_stacks(self, call: SessionCall) -> Answer:
         """Return where each thread stands now, as Python sees it, the user's frames only."""
         return {"threads": debugger.stacks(self._state.code.labels)}, ()
 
-    async def op_frames(self, call: Call) -> Answer:
+    async def op_frames(self, call: SessionCall) -> Answer:
         """Describe the last exception with the frames that are kept alive; with `select`, choose one of them."""
         failure = self._context.failure()
         if "select" in call.params:
@@ -83,16 +82,16 @@ class InspectionHandlers:
             "frame": frame,
         }, ()
 
-    async def op_forget_failure(self, call: Call) -> Answer:
+    async def op_forget_failure(self, call: SessionCall) -> Answer:
         """Let go of the last exception and what its frames keep."""
         self._state.forget_failure()
         return {}, ()
 
-    async def op_locals(self, call: Call) -> Answer:
+    async def op_locals(self, call: SessionCall) -> Answer:
         """Describe names and values: of a frame of the last exception (`frame`), or of the session's namespace."""
-        if call.params.get("frame") is not None:
+        if (asked := call.params.get("frame")) is not None:
             failure = self._context.failure()
-            number = int(call.params["frame"])
+            number = int(asked)
             return {"locals": failure.describe_frame(number % max(1, failure.num_frames))["locals"]}, ()
         names = vars(sys.modules["__main__"])
         shown = {
@@ -102,7 +101,7 @@ class InspectionHandlers:
         }
         return {"locals": await asyncio.to_thread(describe_locals, shown, self._redactor)}, ()
 
-    async def op_value(self, call: Call) -> Answer:
+    async def op_value(self, call: SessionCall) -> Answer:
         """Return the value of an `expression` in the failing frame (or `frame`), or in the session's namespace.
 
         It is evaluated here at once, also while a training runs.
@@ -112,7 +111,9 @@ class InspectionHandlers:
         frame = call.params.get("frame")
         in_frame = failure is not None and failure.num_frames and frame != "none"
         namespace = (
-            failure.namespace(frame) if failure is not None and in_frame else vars(sys.modules["__main__"])
+            failure.namespace(None if frame is None else int(frame))
+            if failure is not None and in_frame
+            else vars(sys.modules["__main__"])
         )
 
         def look() -> Any:
@@ -131,7 +132,7 @@ class InspectionHandlers:
         tree, blobs = self._context.encoded(value, "values", "value")
         return {"summary": summary, "value": tree}, blobs
 
-    async def op_parameters(self, call: Call) -> Answer:
+    async def op_parameters(self, call: SessionCall) -> Answer:
         """Describe parameters and gradients of a model's module, also while it trains."""
         module = torch_inspection.module_of(self._context.model(call).model.thing)
         if module is None:
@@ -142,7 +143,7 @@ class InspectionHandlers:
         payload = await asyncio.to_thread(torch_inspection.parameters, module, histograms=histograms)
         return {"parameters": payload}, ()
 
-    async def op_attach(self, call: Call) -> Answer:
+    async def op_attach(self, call: SessionCall) -> Answer:
         """Have debugpy listen on a Unix socket, and with `port` on 127.0.0.1; answers `socket`, `adapter`, `host`, `port`.
 
         With `force` the port is opened also where other people use this machine.

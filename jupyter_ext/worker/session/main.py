@@ -22,6 +22,14 @@ from jupyter_ext.ipc import channel_server
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.payloads.session_messages import (
+    ENDING_FILE,
+    LOAD_FILE,
+    EndingFile,
+    LoadFile,
+    SessionParams,
+)
+from jupyter_ext.ipc.payloads.worker_specs import SessionWorkerSpec
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.debugger import keep_out_of_debuggers
@@ -36,12 +44,10 @@ class Session:
     """This process as a session.
 
     Args:
-        spec: `run_dir`; `calls` (path of the socket); `sockets` (beginning of the kernel's socket paths); `cwd`;
-            `sys_path`; `environ`; `threads`; `inactive_s`; `code` (whether there is code to load) or `folder` (of a
-            model's files); `keep_on_error` (whether it lives on when that code fails).
+        spec: What its process was started with.
     """
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: SessionWorkerSpec) -> None:
         from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
         from jupyter_ext.worker.session.dispatcher import SessionOps
         from jupyter_ext.worker.session.inspection.post_mortem import install_in_shell
@@ -123,14 +129,14 @@ class Session:
 
     async def _load(self) -> None:
         """Load the code that the session was launched with."""
-        if self._spec.get("folder"):
-            params: dict[str, Any] = {"folder": self._spec["folder"]}
+        if folder := self._spec.get("folder"):
+            params: SessionParams = {"folder": folder}
         elif self._spec.get("code"):
             params = {"directory": "0"}
         else:
             return
 
-        async def nobody(event: dict[str, Any], blobs: Any) -> None:
+        async def nobody(event: object, blobs: object) -> None:
             return
 
         left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -138,13 +144,15 @@ class Session:
         try:
             payload, _ = await self._ops.handle(call)
         except CallError as error:
-            write_json(self._dir / "load.json", {"ok": False, "error": error.error})
+            failed: LoadFile = {"ok": False, "error": error.error}
+            write_json(self._dir / LOAD_FILE, failed)
             if self._spec.get("keep_on_error", True):
                 return
-            print(error.error.get("exception", {}).get("text") or error.error["message"], file=sys.__stderr__)
+            raised = error.error.get("exception")
+            print(error.error["message"] if raised is None else raised["text"], file=sys.__stderr__)
             self._end(EXIT_CODE_FAILED)
         else:
-            write_json(self._dir / "load.json", {"ok": True, **payload})
+            write_json(self._dir / LOAD_FILE, {"ok": True, **payload})
 
     def _watch_activity(self) -> None:
         """End the session when nobody has called for long enough, and warn before."""
@@ -155,10 +163,8 @@ class Session:
         inactivity = self.state.inactivity
         verdict = inactivity.look()
         if verdict == "end":
-            write_json(
-                self._dir / "ending.json",
-                {"reason": "inactive_timeout", "inactive_s": inactivity.inactive_s},
-            )
+            ending: EndingFile = {"reason": "inactive_timeout", "inactive_s": inactivity.inactive_s}
+            write_json(self._dir / ENDING_FILE, ending)
             self._end()
         ends_at = time.strftime("%H:%M", time.localtime(time.time() + (inactivity.left_s() or 0.0)))
         warning = f"Nobody has called for a while: this session ends at {ends_at}."
@@ -168,7 +174,7 @@ class Session:
             self.state.changed()
 
 
-def run(spec: Mapping[str, Any]) -> int:
+def run(spec: SessionWorkerSpec) -> int:
     """Be a session; see `Session`."""
     session_dir = Path(spec["run_dir"])
     write_stacks_to(session_dir / "stacks.txt")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.decthings import codec
-from jupyter_ext.worker.session.call_context import Answer, CallContext
+from jupyter_ext.ipc.payloads.session_messages import CancelAnswer, MetricPart, MetricRange
+from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall
 from jupyter_ext.worker.session.runtime import arguments as session_arguments
 from jupyter_ext.worker.session.runtime.main_thread import Interrupted, Scheduler, UserError
 from jupyter_ext.worker.session.runtime.state import InstantiatedModel, SessionState
@@ -35,7 +36,7 @@ class TrainingHandlers:
         self._user_code = user_code
         self._background: set[asyncio.Task[None]] = set()
 
-    async def op_train(self, call: Call) -> Answer:
+    async def op_train(self, call: SessionCall) -> Answer:
         """Begin to train; answers `training_id` at once. With `anomaly`, the operation that makes a NaN ends it."""
         made, arguments = self._context.model(call), self._context.arguments(call)
         training = Training(made.id, self._state.changed, self._state.session_dir / "trainings")
@@ -48,7 +49,7 @@ class TrainingHandlers:
         task.add_done_callback(self._background.discard)
         return {"training_id": training.id, **training.describe()}, ()
 
-    async def op_training_status(self, call: Call) -> Answer:
+    async def op_training_status(self, call: SessionCall) -> Answer:
         """Describe a training; with `wait_s`, once it is over or that long has passed."""
         training = self._context.training(call)
         wait_s = call.params.get("wait_s")
@@ -58,14 +59,15 @@ class TrainingHandlers:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         return training.describe(), ()
 
-    async def op_training_metrics(self, call: Call) -> Answer:
+    async def op_training_metrics(self, call: SessionCall) -> Answer:
         """Return points of `metrics`, a list of `{name, start, amount}`; answers the same with arrays or values."""
         training = self._context.training(call)
         if call.params.get("encoding") == "decthings":
             return _points_as_tensors(training, call.params["metrics"])
-        payload: list[dict[str, Any]] = []
-        found: list[dict[str, Any]] = []
-        for asked in call.params.get("metrics") or [{"name": name} for name in list(training.series)]:
+        payload: list[MetricPart] = []
+        found: list[dict[str, object]] = []
+        every: list[MetricRange] = [{"name": name} for name in list(training.series)]
+        for asked in call.params.get("metrics") or every:
             start = max(0, int(asked.get("start", 0)))
             amount = asked.get("amount")
             points = training.points(
@@ -73,12 +75,12 @@ class TrainingHandlers:
             )
             payload.append({"name": asked["name"], "start": start, "count": len(points["times"])})
             found.append(
-                {key: bytes(part) if hasattr(part, "tobytes") else part for key, part in points.items()}
+                {key: part.tobytes() if isinstance(part, array) else part for key, part in points.items()}
             )
         tree, blobs = self._context.encoded(found, "values", "training_metrics")
         return {"metrics": payload, "value": tree}, blobs
 
-    async def op_cancel_training(self, call: Call) -> Answer:
+    async def op_cancel_training(self, call: SessionCall) -> Answer:
         """Cancel a training: the flag, then an interrupt; answers how far that has got within `wait_s`."""
         training = self._context.training(call)
         if training.is_over:
@@ -120,8 +122,8 @@ class TrainingHandlers:
             self._state.changed()
 
 
-def _points_as_tensors(training: Training, asked: Sequence[Mapping[str, Any]]) -> Answer:
-    payload: list[dict[str, Any]] = []
+def _points_as_tensors(training: Training, asked: Sequence[MetricRange]) -> Answer:
+    payload: list[MetricPart] = []
     blobs: list[bytes] = []
     for one in asked:
         series = training.series.get(one["name"])
@@ -134,7 +136,7 @@ def _points_as_tensors(training: Training, asked: Sequence[Mapping[str, Any]]) -
     return {"metrics": payload}, blobs
 
 
-async def cancel(scheduler: Scheduler, training: Training, wait_s: float) -> dict[str, Any]:
+async def cancel(scheduler: Scheduler, training: Training, wait_s: float) -> CancelAnswer:
     """Cancel a training; the session and its models live on.
 
     Args:
@@ -157,7 +159,7 @@ async def cancel(scheduler: Scheduler, training: Training, wait_s: float) -> dic
             training.cancel_stage = "interrupt"
             scheduler.interrupt(job)
         await _ended(training, min(AGAIN_S, left))
-    payload = {"ended": training.is_over, "stage": training.cancel_stage}
+    payload: CancelAnswer = {"ended": training.is_over, "stage": training.cancel_stage}
     if training.is_over:
         return payload
     why = scheduler.why_not_interruptible() or (

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.channel_server import Call
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
 from jupyter_ext.worker.runtime.redaction import Redactor
-from jupyter_ext.worker.session.call_context import Answer, CallContext
+from jupyter_ext.worker.session.call_context import Answer, CallContext, SessionCall
 from jupyter_ext.worker.session.inspection import torch_inspection
 from jupyter_ext.worker.session.inspection.post_mortem import PostMortem
 from jupyter_ext.worker.session.runtime.kernel import in_call
@@ -40,7 +40,7 @@ class UserCodeRunner:
 
     async def take(
         self,
-        call: Call,
+        call: SessionCall,
         op: str,
         work: Callable[[], Any],
         *,
@@ -66,7 +66,7 @@ class UserCodeRunner:
             self._state.forget_failure()
         return result
 
-    async def _begun(self, call: Call, job: Job, taking: asyncio.Future[Any]) -> None:
+    async def _begun(self, call: SessionCall, job: Job, taking: asyncio.Future[Any]) -> None:
         """Wait until a job has the main thread, or nobody wants it any longer."""
         wait_s = call.params.get("wait_s")
         began, is_told = time.monotonic(), False
@@ -91,7 +91,9 @@ class UserCodeRunner:
                 is_told = True
                 await call.send({"kind": "waiting", "op": job.op, "busy": busy})
 
-    async def beside(self, call: Call, made: InstantiatedModel, op: str, work: Callable[[], Any]) -> Any:
+    async def beside(
+        self, call: SessionCall, made: InstantiatedModel, op: str, work: Callable[[], Any]
+    ) -> Any:
         """Run some of the user's code in a thread of its own, beside what has the main thread; nothing interrupts it."""
 
         def run() -> Any:
@@ -105,7 +107,7 @@ class UserCodeRunner:
 
     async def called(
         self,
-        call: Call,
+        call: SessionCall,
         made: InstantiatedModel | None,
         op: str,
         work: Callable[[], Any],
@@ -124,7 +126,7 @@ class UserCodeRunner:
         return {"value": tree}, blobs
 
     async def anomalous(
-        self, call: Call, made: InstantiatedModel | None, op: str, work: Callable[[], Any]
+        self, call: SessionCall, made: InstantiatedModel | None, op: str, work: Callable[[], Any]
     ) -> Any:
         """Run the user's code, with a look at every operation where the call asks for that."""
         if not call.params.get("anomaly"):
@@ -144,21 +146,18 @@ class UserCodeRunner:
 
         return watched
 
-    def failed(self, error: UserError, op: str) -> dict[str, Any]:
+    def failed(self, error: UserError, op: str) -> CallFailure:
         """Keep an exception of the user's code, and tell it."""
         raised = error.error
         if isinstance(raised, NotOffered):
             return {"code": "not_offered", "message": str(raised)}
         failure = PostMortem(raised, self._state.code.labels, Path(os.getcwd()), self._redactor, op)
-        payload: dict[str, Any] = {"exception": failure.payload, "op": op}
         if isinstance(error, Interrupted):
             if failure.num_frames:
                 self._state.fail(failure)
-            return {
-                **payload,
-                "code": "interrupted",
-                "message": f"{op} was interrupted; the session lives on",
-            }
+            message = f"{op} was interrupted; the session lives on"
+            return {"code": "interrupted", "message": message, "exception": failure.payload, "op": op}
         self._state.fail(failure)
         kind, message = failure.payload["type"], failure.payload["message"]
-        return {**payload, "code": "exception", "message": f"{kind}: {message}" if message else kind}
+        line = f"{kind}: {message}" if message else kind
+        return {"code": "exception", "message": line, "exception": failure.payload, "op": op}

@@ -29,7 +29,7 @@ def run(
     run_dir: Path,
     source: str,
     entry: str,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, object],
     *,
     method: str = "train",
     on_item: OnItem | None = None,

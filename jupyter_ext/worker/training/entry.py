@@ -25,7 +25,7 @@ OnItem = Callable[[Any], None]
 
 def call(
     target: Any,
-    inputs: Mapping[str, Any],
+    inputs: Mapping[str, object],
     files: arguments.Files,
     *,
     method: str = "train",

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.ipc.run_files import ErrorFile
 from jupyter_ext.worker.runtime.process_setup import (
     prepare_process,
@@ -42,16 +43,18 @@ STACKS = "stacks.txt"
 _STACKS_WAIT_S, _STACKS_SETTLE_S = 1.0, 0.02
 
 
-def run(spec: Mapping[str, Any]) -> int:
+def run(spec: TrainingWorkerSpec) -> int:
     """Run one training as a group; return the exit code for the process.
 
     Args:
-        spec: As of `main.run`; `workers`, how many ranks.
+        spec: As of `main.run`; `workers` says how many ranks.
     """
     run_dir, num_ranks = Path(spec["run_dir"]), int(spec["workers"])
     write_stacks_to(run_dir / STACKS)
     forget_notebook()
-    prepare_process({**spec, "threads": None})
+    alone = spec.copy()
+    alone["threads"] = None
+    prepare_process(alone)
     os.environ.setdefault(
         "GLOO_SOCKET_IFNAME", "lo"
     )  # else gloo looks the host's name up, which may have none
@@ -76,7 +79,7 @@ def run(spec: Mapping[str, Any]) -> int:
     return main.EXIT_EXCEPTION
 
 
-def _rank_main(spec: Mapping[str, Any]) -> None:
+def _rank_main(spec: TrainingWorkerSpec) -> None:
     """Be one rank: torch's agent has set its variables, `RANK` among them."""
     rank, run_dir = int(os.environ["RANK"]), Path(spec["run_dir"])
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -92,7 +95,7 @@ def _rank_main(spec: Mapping[str, Any]) -> None:
         raise SystemExit(code)
 
 
-def _make_agent(spec: Mapping[str, Any], num_ranks: int) -> GroupAgent:
+def _make_agent(spec: TrainingWorkerSpec, num_ranks: int) -> GroupAgent:
     from jupyter_ext.worker.training import group_agent
 
     directories = {rank: _rank_dir(Path(spec["run_dir"]), rank) for rank in range(num_ranks)}

@@ -16,6 +16,7 @@ from torch.distributed.elastic.multiprocessing.api import LogsDest, LogsSpecs
 from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker.training.log_folding import LogFolder
 
 _MONITOR_INTERVAL_S = 0.05
@@ -97,7 +98,7 @@ class _OwnLogs(LogsSpecs):
 
 def make(
     entry: Callable[..., None],
-    argument: Mapping[str, Any],
+    argument: TrainingWorkerSpec,
     directories: Mapping[int, Path],
     folder: LogFolder,
 ) -> GroupAgent:

@@ -20,6 +20,7 @@ from typing import Any
 from jupyter_ext.integrations import automatic
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
+from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker.runtime import arguments as calling
 from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
@@ -43,12 +44,11 @@ _MAX_EXIT_TEXT = 300
 _MAX_PREDICTED_TEXT = 64 << 20
 
 
-def run(spec: Mapping[str, Any]) -> int:
+def run(spec: TrainingWorkerSpec) -> int:
     """Run one training.
 
     Args:
-        spec: `run_dir`; `rank`; `cwd`; `sys_path` (entries of the notebook's, or `None`); `environ` (the notebook's
-            environment, or `None`); `threads` (for torch, or `None`); `secrets` (inputs that are written nowhere).
+        spec: What its process was started with.
 
     Returns:
         The exit code for the process.
@@ -62,7 +62,7 @@ def run(spec: Mapping[str, Any]) -> int:
     return train(spec, files, spec.get("rank", "0"))
 
 
-def train(spec: Mapping[str, Any], files: ResultFiles, rank: str) -> int:
+def train(spec: TrainingWorkerSpec, files: ResultFiles, rank: str) -> int:
     """Run the user's code in this process, which is prepared; return the exit code.
 
     Args:
@@ -144,7 +144,7 @@ class ResultFiles:
 
 
 def _run_user_code(
-    code: UserCode, files: ResultFiles, report: logging.Reporter, secrets: Mapping[str, Any]
+    code: UserCode, files: ResultFiles, report: logging.Reporter, secrets: Mapping[str, object]
 ) -> int:
     redactor = Redactor(secrets)
     try:
@@ -168,7 +168,7 @@ def _run_user_code(
 
 
 def _result(
-    code: UserCode, run_dir: Path, report: logging.Reporter, redactor: Redactor, secrets: Mapping[str, Any]
+    code: UserCode, run_dir: Path, report: logging.Reporter, redactor: Redactor, secrets: Mapping[str, object]
 ) -> Any:
     """Run the user's code; return what `train()` gave back."""
     main = new_main()

@@ -52,7 +52,7 @@ def is_state_dict(value: Any) -> bool:
     )
 
 
-def shapes(state: Mapping[str, Any]) -> dict[str, str]:
+def shapes(state: Mapping[str, object]) -> dict[str, str]:
     """Return what each tensor of a state dict is, without its numbers."""
     return {clean_text(name): _shape(tensor) for name, tensor in islice(state.items(), MAX_VALUES)}
 
@@ -114,7 +114,7 @@ class _Summary:
             found[self._key(key, found)] = self.of(item, depth + 1)
         return found
 
-    def _key(self, key: Any, taken: Mapping[str, Any]) -> str:
+    def _key(self, key: Any, taken: Mapping[str, object]) -> str:
         """Return the text of a key: its own where it is text or a number, and one that no other key has in any case."""
         try:
             text = (

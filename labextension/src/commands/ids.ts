@@ -17,6 +17,10 @@ export const CommandIDs = {
   debugPath: 'jupyter-ext:debug-path',
   /** Put a file or folder with weights on the list of models: `{path}`, else what is selected. */
   addModel: 'jupyter-ext:add-model',
+  /** Make a notebook from a template: `{template, cwd}`. */
+  newFromTemplate: 'jupyter-ext:new-from-template',
+  /** Say which half of the product is missing or of another version. */
+  doctor: 'jupyter-ext:doctor',
   /** Start the engine. */
   startEngine: 'jupyter-ext:start-engine',
 } as const;

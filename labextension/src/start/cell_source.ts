@@ -24,7 +24,7 @@ export function isNamed(text: string): boolean {
 
 /** Whether a cell may be a session's code: one that defines classes, functions or a variable `model`. */
 export function isDebuggable(text: string): boolean {
-  const defines = /^(class|def|async def|model\s*=)\b/m.test(text) || /^model\s*=/m.test(text);
+  const defines = /^(class|def|async def)\s|^model\s*=/m.test(text);
   return defines && (/^\s*%%debug_session\b/.test(text) || !COMMAND.test(text));
 }
 

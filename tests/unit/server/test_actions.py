@@ -36,6 +36,7 @@ def test_streams_that_only_send_are_the_ones_that_may_be_read(routes: list[tuple
     sockets = {path for method, path in routes if method == "WEBSOCKET"}
     assert {path for path in sockets if action_of("WEBSOCKET", path) == "read"} == {
         "/native/trainings/x7f3/stream",
+        "/native/trainings/x7f3/logs/search",
         "/native/sessions/x7f3/stream",
         "/native/models/stream",
     }

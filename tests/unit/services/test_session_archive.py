@@ -10,6 +10,7 @@ import pytest
 from jupyter_ext.engine.sessions import archive
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.session_messages import TRAINING_FILE
 from jupyter_ext.protocol.decthings.tensors import Tensor
 from jupyter_ext.protocol.sessions import DebugTraining
 from jupyter_ext.worker.session.runtime.trainings import Training, TrainTracker
@@ -74,7 +75,7 @@ def test_every_number_is_there_whatever_an_engine_had_heard(tmp_path: Path, hear
 
 def test_a_damaged_record_hides_no_other_and_an_unknown_id_is_refused(tmp_path: Path) -> None:
     good, bad = begun(tmp_path), begun(tmp_path)
-    (bad.directory / archive.RECORD_FILE).write_text('{"id": ')
+    (bad.directory / TRAINING_FILE).write_text('{"id": ')
     (tmp_path / "trainings" / "stray").write_text("")
     assert list(trainings(tmp_path, {})) == [good.id]
     with pytest.raises(CallError, match="had no training 'nobody'"):

@@ -14,6 +14,123 @@ const CSS = css`
     background: transparent;
     overscroll-behavior: contain;
   }
+  .jx-log-frame {
+    position: relative;
+  }
+  .jx-log-frame .jx-log {
+    overflow-anchor: none;
+  }
+  .jx-log-ticks {
+    position: absolute;
+    top: 0;
+    right: 0;
+    width: 6px;
+    height: 100%;
+    color: var(--jx-warning);
+    pointer-events: none;
+  }
+  .jx-log-history {
+    position: relative;
+  }
+  .jx-log-block {
+    position: absolute;
+    left: 0;
+    right: 0;
+  }
+  .jx-log-nowrap .jx-log-block {
+    right: auto;
+    min-width: 100%;
+  }
+  .jx-log-nowrap .jx-log-row {
+    white-space: pre;
+    overflow-wrap: normal;
+  }
+  .jx-log-marked {
+    background: color-mix(in srgb, var(--jx-accent) 22%, transparent);
+  }
+  .jx-log-search {
+    display: flex;
+    align-items: center;
+    gap: 4px;
+    min-width: 0;
+  }
+  .jx-log-search :is(input, select) {
+    height: 20px;
+    padding: 0 6px;
+    border: 1px solid var(--jx-border);
+    border-radius: 3px;
+    background: transparent;
+    color: inherit;
+    font: 12px var(--jx-font);
+  }
+  .jx-log-search select option {
+    background: var(--jx-surface);
+    color: var(--jx-text);
+  }
+  .jx-log-search input {
+    width: 150px;
+    min-width: 60px;
+  }
+  .jx-panel .jx-log-toggle {
+    height: 20px;
+    min-width: 22px;
+    padding: 0 5px;
+    border: 1px solid transparent;
+    border-radius: 3px;
+    background: none;
+    color: var(--jx-muted);
+    font: 11px var(--jx-mono);
+    white-space: nowrap;
+    cursor: pointer;
+  }
+  .jx-panel .jx-log-toggle:hover {
+    border-color: var(--jx-border);
+  }
+  .jx-panel .jx-log-toggle[aria-pressed='true'] {
+    border-color: var(--jx-accent);
+    color: var(--jx-accent);
+  }
+  .jx-log-move {
+    display: flex;
+    gap: 2px;
+  }
+  .jx-log-found {
+    font-size: 11.5px;
+    color: var(--jx-muted);
+    overflow: hidden;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+    max-width: 260px;
+  }
+  .jx-panel .jx-link[aria-pressed='false'] {
+    color: var(--jx-muted);
+  }
+  .jx-log-hits {
+    border-top: 1px dashed var(--jx-border);
+  }
+  .jx-panel .jx-log-hit {
+    display: block;
+    width: 100%;
+    padding: 0;
+    border: 0;
+    background: none;
+    font: inherit;
+    text-align: left;
+    white-space: pre;
+    overflow: hidden;
+    text-overflow: ellipsis;
+    cursor: pointer;
+  }
+  .jx-panel .jx-log-hit:hover {
+    background: color-mix(in srgb, var(--jx-accent) 12%, transparent);
+  }
+  .jx-log-number {
+    display: inline-block;
+    min-width: 5em;
+    margin-right: 1em;
+    color: var(--jx-muted);
+    text-align: right;
+  }
   .jx-log-short {
     height: auto;
     min-height: 0;
@@ -46,6 +163,9 @@ const CSS = css`
     visibility: hidden;
   }
   @container (max-width: 620px) {
+    .jx-section-head:has(.jx-log-search) {
+      flex-wrap: wrap;
+    }
     .jx-log {
       padding-left: 10px;
       padding-right: 10px;

@@ -27,6 +27,8 @@ export interface RunsTableOptions {
   transport: Transport;
   /** The list as it was when the notebook was saved. */
   snapshot: readonly Training[];
+  /** What is searched for at first. */
+  text?: string;
   /** Only these at first; empty for all. */
   statuses: readonly Status[];
   pageSize: number;
@@ -80,7 +82,7 @@ class RunsTable {
     this.#client = new ListClient(options.transport);
     this.#query = {
       statuses: options.statuses,
-      text: '',
+      text: options.text ?? '',
       sort: '-created_at',
       limit: options.pageSize,
       offset: 0,

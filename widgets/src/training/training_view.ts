@@ -124,12 +124,16 @@ class TrainingView {
       signal,
     });
     this.#system = new SystemView(request, signal);
-    this.#log = new LogView(async () => {
-      if (this.#feed) {
-        await loadEarlier(this.#feed.client, this.#feed.log);
-        request();
-      }
-    }, signal);
+    this.#log = new LogView(
+      async () => {
+        if (this.#feed) {
+          await loadEarlier(this.#feed.client, this.#feed.log);
+          request();
+        }
+      },
+      signal,
+      transport && { transport, trainingId }
+    );
     this.#media = transport && new MediaView([{ id: trainingId, name: '' }], transport, request, signal);
     this.#stacks.hidden = true;
     this.#blankRetry = button({ class: 'jx-link', text: 'Try again' }, () => this.#feed?.start(), signal);

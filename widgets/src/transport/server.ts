@@ -4,6 +4,7 @@ import { importModule } from './import_module';
 import {
   type Answer,
   ConnectionError,
+  jsonOf,
   type OpenStream,
   type StreamHandlers,
   type Transport,
@@ -87,6 +88,11 @@ export class ServerTransport implements Transport {
       throw new ConnectionError(`The Jupyter server cannot tell of the engine (HTTP ${status}).`);
     }
     return status === 200;
+  }
+
+  /** Return JSON of the server's own half, such as `info`; `path` is below `jupyter-ext/`. */
+  async serverJson(path: string): Promise<unknown> {
+    return jsonOf(await this.#fetch(`${this.#root}${path}`, 'GET'));
   }
 
   async importPlotly(): Promise<unknown> {

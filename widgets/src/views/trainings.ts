@@ -7,23 +7,26 @@ import type { View } from './view';
 const PAGE_SIZE = 20;
 const MAX_PAGE_SIZE = 100;
 
-/** `{version, status, limit, trainings}`: the list as it was when the notebook was saved. */
+/** `{version, status, limit, text, trainings}`: the list as it was when the notebook was saved. */
 interface TrainingsData {
   status?: string | null;
   limit?: number;
+  text?: string;
   trainings?: Training[];
 }
 
 export const trainingsView: View = {
   name: 'trainings',
   description: 'Draws the output of %trainings as a live table.',
-  identity: ({ status, limit }: TrainingsData) => JSON.stringify([status ?? '', limit ?? PAGE_SIZE]),
+  identity: ({ status, limit, text }: TrainingsData) =>
+    JSON.stringify([status ?? '', limit ?? PAGE_SIZE, ...(text ? [text] : [])]),
   mount: ({ element, transport, signal }, data) => {
-    const { status, limit, trainings } = data as TrainingsData;
+    const { status, limit, text, trainings } = data as TrainingsData;
     mountRunsTable({
       element,
       transport,
       snapshot: Array.isArray(trainings) ? trainings : [],
+      text: text ?? '',
       statuses: status ? (status.split(',') as Status[]) : [],
       pageSize: Math.min(MAX_PAGE_SIZE, Math.max(1, limit ?? PAGE_SIZE)),
       signal,

@@ -3,3 +3,4 @@
 
 export * from './decode';
 export type * from './types.generated';
+export { VERSION } from './types.generated';

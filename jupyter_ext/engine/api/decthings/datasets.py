@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar
 
-from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
+from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, ListItem, Owner, page, tags_of
 from jupyter_ext.engine.api.decthings.output_layout import readable
 from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Invalid, Refusal, integer
 from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
@@ -20,9 +20,30 @@ from jupyter_ext.engine.datasets.service import (
     IndexOutOfRange,
     WrongVersion,
 )
+from jupyter_ext.ipc.decthings.dataset_reader import Amount, KeyDefinition
 from jupyter_ext.protocol.decthings.definitions import DefinitionError
 
 T = TypeVar("T")
+
+
+class Sized(TypedDict):
+    """A number of entries and their bytes, as the wire has it."""
+
+    count: int
+    totalByteSize: int
+
+
+class ShownDataset(ListItem, TypedDict):
+    """A dataset as the wire has it."""
+
+    description: str
+    owner: Owner
+    access: str
+    keys: list[KeyDefinition]
+    entries: Sized
+    needsReviewEntries: Sized
+    entriesWaitingToBeDeleted: Sized
+    versionId: str
 
 
 class DatasetRpc:
@@ -57,7 +78,7 @@ class DatasetRpc:
     async def update(self, call: Call) -> Answer:
         """Change name, description or tags."""
         dataset, properties = self._dataset(call), Call(call.method, call.object("properties"), [])
-        changes: dict[str, Any] = {}
+        changes: dict[str, object] = {}
         for name in ("name", "description"):
             if (text := properties.optional_text(name)) is not None:
                 changes[name] = text
@@ -101,7 +122,7 @@ class DatasetRpc:
         dataset, indexes = self._dataset(call), call.integers("entries")
         version = call.optional_text("datasetVersionId")
         gone = await _do(lambda: dataset.remove(name, indexes, version))
-        result = {"newDatasetVersionId": dataset.head["version_id"], "removedBytes": gone}
+        result: dict[str, object] = {"newDatasetVersionId": dataset.head["version_id"], "removedBytes": gone}
         if name == "entries":
             waiting = dataset.head["waiting"]
             result |= {
@@ -156,12 +177,8 @@ def _indexes(call: Call) -> list[int]:
     return call.integers("entries")
 
 
-def _show(dataset: Dataset) -> dict[str, Any]:
+def _show(dataset: Dataset) -> ShownDataset:
     head = dataset.head
-    lists = {
-        name: {"count": placed["count"], "totalByteSize": placed["bytes"]}
-        for name, placed in {**head["lists"], "waiting": head["waiting"]}.items()
-    }
     return {
         "id": dataset.id,
         "name": head["name"],
@@ -171,8 +188,12 @@ def _show(dataset: Dataset) -> dict[str, Any]:
         "owner": LOCAL_OWNER,
         "access": "readwrite",
         "keys": head["keys"],
-        "entries": lists["entries"],
-        "needsReviewEntries": lists["review"],
-        "entriesWaitingToBeDeleted": lists["waiting"],
+        "entries": _sized(head["lists"]["entries"]),
+        "needsReviewEntries": _sized(head["lists"]["review"]),
+        "entriesWaitingToBeDeleted": _sized(head["waiting"]),
         "versionId": head["version_id"],
     }
+
+
+def _sized(amount: Amount) -> Sized:
+    return {"count": amount["count"], "totalByteSize": amount["bytes"]}

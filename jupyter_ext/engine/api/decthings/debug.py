@@ -12,7 +12,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable
-from typing import Any
+from typing import TypeVar
 
 from jupyter_ext.engine.api.decthings.events import SessionSubscriptions
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
@@ -29,11 +29,26 @@ from jupyter_ext.engine.api.decthings.training_status import (
 )
 from jupyter_ext.engine.decthings.model_store import ModelNotFound, ModelStore, StoredModel
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.session_messages import (
+    DownloadAnswer,
+    InstantiateAnswer,
+    MetricsAnswer,
+    SessionParams,
+    SessionReport,
+    StateAnswer,
+    TrainAnswer,
+    TrainingReport,
+    ValueAnswer,
+)
+from jupyter_ext.protocol.decthings.answers import SessionItem
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugSession, DebugTraining
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DEFAULT_INACTIVE_S = 1800
 EVALUATE_WAIT_S = 60.0
@@ -156,16 +171,18 @@ class DebugRpc:
         word = _WEIGHTS if call.params.get("weights") is not None else _STATE
         name = "weights" if word == _WEIGHTS else "stateData"
         data = call.object(name)
-        params: dict[str, Any]
+        params: SessionParams
         if data.get("type") == "dataId":
-            if not isinstance(data.get("dataId"), str):
+            if not isinstance(data_id := data.get("dataId"), str):
                 raise Invalid(name, "has no dataId")
-            params = {"state_id": data["dataId"]}
+            params = {"state_id": data_id}
         elif data.get("type") == "data":
             params = {"keys": self._keys(call, name, data, session_id)}
         else:
             raise Invalid(name, 'must be {"type": "dataId", "dataId": …} or {"type": "data", …}')
-        answer, _ = await in_words(word, self._calls.call(session_id, "instantiate", params, call.blobs))
+        answer, _ = await in_words(
+            word, self._calls.call(session_id, "instantiate", params, call.blobs, answer=InstantiateAnswer)
+        )
         return {"instantiatedModelId": answer["model_id"]}, ()
 
     async def train(self, call: Call) -> Answer:
@@ -173,7 +190,7 @@ class DebugRpc:
         session_id, model_id = self._session(call), call.text("instantiatedModelId")
         params, blobs = await self._calls.parameters(call.providers(), self._definitions(session_id).train)
         answer, _ = await self._calls.call(
-            session_id, "train", {"model_id": model_id, "params": params}, blobs
+            session_id, "train", {"model_id": model_id, "params": params}, blobs, answer=TrainAnswer
         )
         return {"trainingSessionId": answer["training_id"]}, ()
 
@@ -186,7 +203,7 @@ class DebugRpc:
         session_id, training_id = self._session(call), call.text("trainingSessionId")
         params = {"training_id": training_id, "metrics": asked_metrics(call)}
         answer, blobs = await no_longer(
-            self._calls.call(session_id, "training_metrics", params, after_end=True)
+            self._calls.call(session_id, "training_metrics", params, answer=MetricsAnswer, after_end=True)
         )
         return show_metrics(answer), readable(call, blobs)
 
@@ -206,17 +223,18 @@ class DebugRpc:
             "evaluate",
             {"model_id": model_id, "params": params, "wait_s": EVALUATE_WAIT_S},
             blobs,
+            answer=ValueAnswer,
         )
         return {"output": answer["value"]}, readable(call, outputs, stacked=call.is_officials)
 
     def _download(self, word: str) -> Method:
         async def download(call: Call) -> Answer:
             session_id, data_id = self._session(call), call.text("dataId")
-            params: dict[str, Any] = {"state_id": data_id}
+            params: SessionParams = {"state_id": data_id}
             if call.params.get("keys") is not None:
                 params["keys"] = call.texts("keys")
             answer, blobs = await in_words(
-                word, no_longer(self._calls.call(session_id, "download_state", params))
+                word, no_longer(self._calls.call(session_id, "download_state", params, answer=DownloadAnswer))
             )
             return {f"{word.removesuffix('s') if word == _WEIGHTS else word}KeyNames": answer["keys"]}, blobs
 
@@ -246,25 +264,29 @@ class DebugRpc:
         self,
         session_id: str,
         op: str,
-        params: dict[str, Any],
+        params: SessionParams,
         blobs: list[memoryview],
         words: tuple[str, ...],
     ) -> Answer:
-        answer, _ = await self._calls.call(session_id, op, params, blobs)
+        answer, _ = await self._calls.call(session_id, op, params, blobs, answer=StateAnswer)
         keys = [{"key": item["key"], "byteSize": item["bytes"]} for item in answer["keys"]]
-        self._last_keys[session_id] = [item["key"] for item in keys]
+        self._last_keys[session_id] = [item["key"] for item in answer["keys"]]
         return {"dataId": answer["state_id"], **dict.fromkeys(words, keys)}, ()
 
-    def _keys(self, call: Call, name: str, data: dict[str, Any], session_id: str) -> list[str]:
+    def _keys(self, call: Call, name: str, data: JsonObject, session_id: str) -> list[str]:
         """Return the names of the keys that came as blobs: clients put them in different places, one sends none."""
         for place in (data.get("stateKeyNames"), data.get("weightKeyNames")):
             if place is not None:
                 call.params.setdefault("stateKeyNames", place)
         given = call.params.get("stateKeyNames", call.params.get("weightKeyNames"))
         if given is None:
-            given = self._last_keys.get(session_id, [])
+            return self._matching(name, self._last_keys.get(session_id, []), call)
         if not isinstance(given, list) or not all(isinstance(key, str) for key in given):
             raise Invalid(name, "has key names that are no texts")
+        return self._matching(name, [str(key) for key in given], call)
+
+    @staticmethod
+    def _matching(name: str, given: list[str], call: Call) -> list[str]:
         if len(given) != len(call.blobs):
             raise Invalid(name, f"names {len(given)} keys, but the request carries {len(call.blobs)} blobs")
         return given
@@ -272,7 +294,9 @@ class DebugRpc:
     async def _training(self, call: Call) -> DebugTraining:
         session_id, training_id = self._session(call), call.text("trainingSessionId")
         asked = {"training_id": training_id}
-        answer, _ = await no_longer(self._calls.call(session_id, "training_status", asked, after_end=True))
+        answer, _ = await no_longer(
+            self._calls.call(session_id, "training_status", asked, answer=TrainingReport, after_end=True)
+        )
         return DebugTraining.model_validate(answer)
 
     def _session(self, call: Call) -> str:
@@ -283,7 +307,7 @@ class DebugRpc:
             raise gone(problem) from problem
 
     def _definitions(self, session_id: str) -> ParameterDefinitions:
-        return parse_definitions(self._service.record(session_id).spec.get("meta", {}).get("definitions"))
+        return parse_definitions(self._service.record(session_id).meta.get("definitions"))
 
     def _model(self, call: Call) -> StoredModel:
         try:
@@ -291,15 +315,15 @@ class DebugRpc:
         except ModelNotFound:
             raise Refusal("model_not_found") from None
 
-    async def _show(self, session: DebugSession) -> dict[str, Any]:
+    async def _show(self, session: DebugSession) -> SessionItem:
         trainings = session.trainings
         if session.status == "running":
             try:  # what the session told last may be a tenth of a second old
-                answer, _ = await self._calls.call(session.id, "status")
+                answer, _ = await self._calls.call(session.id, "status", answer=SessionReport)
                 trainings = [DebugTraining.model_validate(training) for training in answer["trainings"]]
             except Refusal as refusal:
                 log.info("session %s ends: %s", session.id, refusal)
-        meta = self._service.record(session.id).spec.get("meta", {})
+        meta = self._service.record(session.id).meta
         return {
             "id": session.id,
             "startedAt": milliseconds(session.created_at),
@@ -312,7 +336,7 @@ class DebugRpc:
         }
 
 
-async def in_words(word: str, work: Awaitable[Any]) -> Any:
+async def in_words(word: str, work: Awaitable[T]) -> T:
     """Await something, with its errors in the vocabulary that was asked in."""
     try:
         return await work
@@ -323,7 +347,7 @@ async def in_words(word: str, work: Awaitable[Any]) -> Any:
         raise
 
 
-async def no_longer(work: Awaitable[Any]) -> Any:
+async def no_longer(work: Awaitable[T]) -> T:
     """Await something of a method that has no word for a session that has ended."""
     try:
         return await work
@@ -333,7 +357,7 @@ async def no_longer(work: Awaitable[Any]) -> Any:
         raise
 
 
-def _flag(params: dict[str, Any], name: str, default: bool) -> bool:
+def _flag(params: JsonObject, name: str, default: bool) -> bool:
     value = params.get(name, default)
     if value is None:
         return default

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.rpc.calls import Call, Refusal
 from jupyter_ext.engine.api.decthings.rpc.connection import Connection
 from jupyter_ext.engine.api.decthings.sessions import details, gone
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents
+from jupyter_ext.engine.sessions.files import SessionMeta
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.payloads.session_messages import AttachAnswer
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugSession, SessionExit
 
@@ -80,7 +83,7 @@ class SessionSubscriptions:
                     elif isinstance(event, SessionExit):
                         caught_up.set()
                         await call.replied.wait()
-                        reason = exit_reason(event, self._service.record(session_id).spec.get("meta", {}))
+                        reason = exit_reason(event, self._service.record(session_id).meta)
                         await connection.event("Debug", "exit", {**about, "reason": reason})
                     elif not initialized and is_initialized(event):
                         initialized = True
@@ -102,7 +105,7 @@ class SessionSubscriptions:
             record = self._service.record(session_id)
         except Problem as problem:
             raise gone(problem) from problem
-        if not record.spec.get("meta", {}).get("remoteInspector", True):
+        if not record.meta.get("remoteInspector", True):
             raise Refusal("not_remote_inspector")
         async with self._opening:
             writer = self._inspectors.get(session_id)
@@ -113,7 +116,7 @@ class SessionSubscriptions:
 
     async def _open(self, session_id: str) -> asyncio.StreamWriter:
         try:
-            place, _ = await self._service.call(session_id, "attach")
+            place, _ = await self._service.call(session_id, "attach", answer=AttachAnswer)
             reader, writer = await asyncio.open_unix_connection(place["socket"])
         except Problem as problem:
             raise gone(problem) from problem
@@ -146,7 +149,7 @@ def is_initialized(session: DebugSession) -> bool:
     return session.status == "running" and session.code_error is None
 
 
-def exit_reason(exit: SessionExit, meta: dict[str, Any]) -> dict[str, Any]:
+def exit_reason(exit: SessionExit, meta: SessionMeta) -> Mapping[str, object]:
     """Return why a session ended, as the wire has it."""
     if exit.code == "requested":
         if meta.get("launcherTerminated"):
@@ -156,7 +159,7 @@ def exit_reason(exit: SessionExit, meta: dict[str, Any]) -> dict[str, Any]:
         return {"code": "inactive_timeout"}
     if exit.code == "exception":
         text = exit.exception.text if exit.exception is not None else exit.message
-        return {"code": "exception", "exceptionDetails": details({"message": text})}
+        return {"code": "exception", "exceptionDetails": details({"code": "exception", "message": text})}
     if exit.code == "exited":
         how = {"exitCode": exit.exit_code, "signal": None if exit.signal is None else str(exit.signal)}
         given = {name: value for name, value in how.items() if value is not None}

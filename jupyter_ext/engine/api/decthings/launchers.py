@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import psutil
 
-from jupyter_ext.engine.api.decthings.listing import page
+from jupyter_ext.engine.api.decthings.listing import ListItem, page
 from jupyter_ext.engine.api.decthings.locations import read_spec
 from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Refusal
 from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.sessions import milliseconds
 from jupyter_ext.engine.decthings.launchers import Launcher, LauncherNotFound, Launchers
+from jupyter_ext.engine.decthings.places import LauncherSpec, Usage
 from jupyter_ext.engine.sessions.service import DebugSessionService
 
 MAX_SAMPLES = 600
+
+
+class ShownLauncher(ListItem, TypedDict):
+    """A launcher as the wire has it."""
+
+    spec: LauncherSpec
+    state: Mapping[str, str]
+    running: list[Mapping[str, str]]
 
 
 class LauncherRpc:
@@ -26,7 +36,7 @@ class LauncherRpc:
     def __init__(self, launchers: Launchers, sessions: DebugSessionService) -> None:
         self._launchers = launchers
         self._sessions = sessions
-        self._samples: dict[str, deque[dict[str, Any]]] = {}
+        self._samples: dict[str, deque[Usage]] = {}
 
     def methods(self) -> Methods:
         """List the methods."""
@@ -61,7 +71,7 @@ class LauncherRpc:
         await asyncio.to_thread(self._launchers.delete, launcher.id)
         self._samples.pop(launcher.id, None)
         for session_id in self._running(launcher):
-            self._sessions.record(session_id).spec["meta"]["launcherTerminated"] = True
+            self._sessions.record(session_id).meta["launcherTerminated"] = True
             await self._sessions.terminate(session_id)
         return {}, ()
 
@@ -74,8 +84,8 @@ class LauncherRpc:
     def _running(self, launcher: Launcher) -> list[str]:
         found = []
         for session in self._sessions.list(ended=False):
-            location = self._sessions.record(session.id).spec.get("meta", {}).get("executionLocation", {})
-            if location.get("persistentLauncherId") == launcher.id:
+            location = self._sessions.record(session.id).meta.get("executionLocation")
+            if location is not None and location.get("persistentLauncherId") == launcher.id:
                 found.append(session.id)
         return found
 
@@ -83,7 +93,7 @@ class LauncherRpc:
         pids = (self._sessions.get(session_id).pid for session_id in self._running(launcher))
         return [pid for pid in pids if pid is not None]
 
-    def _show(self, launcher: Launcher) -> dict[str, Any]:
+    def _show(self, launcher: Launcher) -> ShownLauncher:
         return {
             "id": launcher.id,
             "name": launcher.name,
@@ -94,7 +104,7 @@ class LauncherRpc:
         }
 
 
-def usage_of(pids: list[int], over_s: float = 0.1) -> dict[str, Any]:
+def usage_of(pids: list[int], over_s: float = 0.1) -> Usage:
     """Measure processes for a moment: CPUs in use, and MiB of memory."""
     processes = []
     for pid in pids:

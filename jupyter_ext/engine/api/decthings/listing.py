@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from jupyter_ext.engine.api.decthings.rpc.calls import Call, Invalid
+from jupyter_ext.ipc.decthings.dataset_reader import Tag
 
-LOCAL_OWNER = {"userId": "local", "username": "local"}
+
+class Owner(TypedDict):
+    """A user."""
+
+    userId: str
+    username: str
+
+
+LOCAL_OWNER: Owner = {"userId": "local", "username": "local"}
 """Everything here belongs to the user who runs the engine."""
 
 _DEFAULT_LIMIT = 20
 T = TypeVar("T")
 
 
-def page(call: Call, items: Sequence[T], show: Callable[[T], dict[str, Any]], result: str) -> dict[str, Any]:
+class ListItem(TypedDict):
+    """What every thing in a list has; `createdAt` in milliseconds since 1970."""
+
+    id: str
+    name: str
+    createdAt: int
+    tags: NotRequired[list[Tag]]
+
+
+_SORTS: dict[str, Callable[[ListItem], tuple[int | str, str]]] = {
+    "createdAt": lambda shown: (shown["createdAt"], shown["id"]),
+    "name": lambda shown: (shown["name"], shown["id"]),
+}
+
+
+def page(call: Call, items: Sequence[T], show: Callable[[T], ListItem], result: str) -> dict[str, object]:
     """Return a page of a list.
 
     Args:
         call: `offset`, `limit`, `filter` (`owners`, `ids`, `tags`, `names`, `searchName`), `sort`, `sortDirection`.
         items: All of them, oldest first.
-        show: Gives the JSON of one, with at least `id`, `name` and `createdAt`.
+        show: Gives the JSON of one.
         result: The name of the list in the answer.
     """
     offset, limit = call.integer("offset", 0), call.integer("limit", _DEFAULT_LIMIT)
     wanted = call.object("filter")
     found = [shown for shown in map(show, items) if _fits(shown, wanted)]
     sort = call.optional_text("sort") or "createdAt"
-    if sort not in ("createdAt", "name"):
+    if sort not in _SORTS:
         raise Invalid("sort", f"is {sort!r}, but must be createdAt or name")
     direction = call.optional_text("sortDirection") or "desc"
     if direction not in ("asc", "desc"):
         raise Invalid("sortDirection", f"is {direction!r}, but must be asc or desc")
-    found.sort(key=lambda shown: (shown[sort], shown["id"]), reverse=direction == "desc")
+    found.sort(key=_SORTS[sort], reverse=direction == "desc")
     return {result: found[offset : offset + limit], "total": len(found), "offset": offset, "limit": limit}
 
 
-def tags_of(value: Any) -> list[dict[str, str]]:
+def tags_of(value: Any) -> list[Tag]:
     """Read tags."""
     if value is None:
         return []
@@ -50,7 +74,7 @@ def tags_of(value: Any) -> list[dict[str, str]]:
     return [{"tag": item["tag"], "value": item["value"]} for item in value]
 
 
-def _fits(shown: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _fits(shown: ListItem, wanted: Mapping[str, Any]) -> bool:
     ids, owners, names, tags = (wanted.get(key) for key in ("ids", "owners", "names", "tags"))
     search = wanted.get("searchName")
     return (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import psutil
 
 from jupyter_ext.engine.api.decthings.rpc.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.decthings.launchers import LauncherNotFound, Launchers
+from jupyter_ext.engine.decthings.places import LauncherSpec, Location
 from jupyter_ext.ipc.cores import usable_cores
 
-LOCAL_SPEC: dict[str, Any] = {
+LOCAL_SPEC: LauncherSpec = {
     "cpus": usable_cores(),
     "memoryMebibytes": psutil.virtual_memory().total >> 20,
 }
@@ -22,7 +23,7 @@ class Locations:
     def __init__(self, launchers: Launchers) -> None:
         self._launchers = launchers
 
-    def of(self, call: Call) -> dict[str, Any]:
+    def of(self, call: Call) -> Location:
         """Return where a call's work is to run, with its spec.
 
         Raises:
@@ -45,7 +46,7 @@ class Locations:
         raise Invalid("executionLocation", 'must have the type "persistentLauncher" or "temporaryLauncher"')
 
 
-def read_spec(spec: Any, name: str) -> dict[str, Any]:
+def read_spec(spec: object, name: str) -> LauncherSpec:
     """Read a LauncherSpec."""
     if not isinstance(spec, dict):
         raise Invalid(name, "has no spec")
@@ -53,4 +54,4 @@ def read_spec(spec: Any, name: str) -> dict[str, Any]:
         value = spec.get(field)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
             raise Invalid(name, f"must have {field}, a number above 0")
-    return spec
+    return cast("LauncherSpec", spec)

@@ -9,7 +9,6 @@ Source: Decthings' API reference, "Model", and the reference clients for Python 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, durations_of, error_of, finished
@@ -19,6 +18,7 @@ from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.runnable import check_runnable
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls, milliseconds
 from jupyter_ext.engine.decthings.model_store import StoredModel
+from jupyter_ext.engine.decthings.places import Location
 from jupyter_ext.engine.decthings.run import Run, RunError, Words
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, check
 from jupyter_ext.protocol.decthings.tensors import header, spans
@@ -50,7 +50,7 @@ class ModelEvaluationRpc:
         self._lookup.state(model, version_id, words)
         params, blobs = await self._calls.parameters(call.providers(), model.definitions.evaluate_input)
         await asyncio.to_thread(check_runnable, model)
-        location = {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
+        location: Location = {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
         run = self._runs.evaluate(model, params, blobs, location, version_id, words)
         run.layout = client_layout(call)
         await finished(run)
@@ -61,7 +61,7 @@ class ModelEvaluationRpc:
         model = self._lookup.model(call)
         found = [run for run in self._runs.evaluations.values() if run.model_id == model.id]
 
-        def about(run: Run) -> dict[str, Any]:
+        def about(run: Run) -> dict[str, object]:
             return {"id": run.id, "versionId": run.from_state, "startedAt": milliseconds(run.created_at)}
 
         finished = [
@@ -92,11 +92,14 @@ class ModelEvaluationRpc:
         total = milliseconds((run.finished_at or run.created_at) - run.created_at)
         durations, where = durations_of(run), run.location
         if run.words == "version":
-            about: dict[str, Any] = {"durations": {"total": total, **durations}, "executedOnLauncher": where}
+            about: dict[str, object] = {
+                "durations": {"total": total, **durations},
+                "executedOnLauncher": where,
+            }
             if error is not None:
                 raise Refusal("evaluate_failed", **about, reason=error_of(error))
             about["output"] = outputs
-            answer = {**about, "success": about, "evaluationSuccess": about}
+            answer: dict[str, object] = {**about, "success": about, "evaluationSuccess": about}
         else:
             about = {"totalDuration": total, "durations": durations, "executedOnLauncher": where}
             if error is not None:

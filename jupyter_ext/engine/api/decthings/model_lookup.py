@@ -7,7 +7,6 @@ asked in.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from jupyter_ext.engine.api.decthings.rpc.calls import Call, Invalid, Refusal
 from jupyter_ext.engine.api.decthings.sessions import details
@@ -106,8 +105,11 @@ def durations_of(run: Run) -> dict[str, int]:
     return {_VERSION_DURATIONS.get(name, name): took for name, took in run.phases.done.items()}
 
 
-def error_of(error: RunError) -> dict[str, Any]:
+def error_of(error: RunError) -> RunError:
     """Return why a run failed, as the wire has it."""
     if "exceptionDetails" in error:
-        return {**error, "exceptionDetails": details({"message": error["exceptionDetails"]})}
-    return dict(error)
+        return {
+            **error,
+            "exceptionDetails": details({"code": "exception", "message": error["exceptionDetails"]}),
+        }
+    return error.copy()

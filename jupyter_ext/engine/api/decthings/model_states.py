@@ -6,7 +6,6 @@ Source: Decthings' API reference, "Model", and the reference clients for Python 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, durations_of, error_of, finished
@@ -15,6 +14,7 @@ from jupyter_ext.engine.api.decthings.rpc.dispatch import Methods
 from jupyter_ext.engine.api.decthings.runnable import check_runnable
 from jupyter_ext.engine.api.decthings.sessions import SessionCalls
 from jupyter_ext.engine.decthings.model_store import StoredModel
+from jupyter_ext.engine.decthings.places import Location
 from jupyter_ext.engine.decthings.run import Run, Words
 
 
@@ -55,7 +55,7 @@ class ModelStateRpc:
     async def create_version(self, call: Call) -> Answer:
         """Have the model initialize the weights of a first version; blocks until it has."""
         model, name = self._lookup.model(call), call.text("versionName")
-        here: dict[str, Any] = {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
+        here: Location = {"type": "temporaryLauncher", "spec": LOCAL_SPEC}
         location = self._locations.of(call) if call.params.get("executionLocation") is not None else here
         run = await self._created(call, model, name, location, "version")
         durations = {"total": run.phases.total, **durations_of(run)}
@@ -105,7 +105,7 @@ class ModelStateRpc:
         return {}, ()
 
     async def _created(
-        self, call: Call, model: StoredModel, name: str, location: dict[str, Any], words: Words
+        self, call: Call, model: StoredModel, name: str, location: Location, words: Words
     ) -> Run:
         params, blobs = await self._calls.parameters(call.providers(), model.definitions.create_state)
         await asyncio.to_thread(check_runnable, model)

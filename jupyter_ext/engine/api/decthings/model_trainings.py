@@ -6,7 +6,7 @@ Source: Decthings' API reference, "Model", and the reference clients for Python 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
 
 from jupyter_ext.engine.api.decthings.locations import Locations
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup, durations_of, error_of
@@ -103,7 +103,7 @@ class ModelTrainingRpc:
         return {}, ()
 
 
-def _status(run: Run) -> dict[str, Any]:
+def _status(run: Run) -> Mapping[str, object]:
     of_state = run.words == "state"
     done = durations_of(run)
     start = {"startDurations": {name: done[name] for name in _START if name in done}}
@@ -118,7 +118,7 @@ def _status(run: Run) -> dict[str, Any]:
     if run.state == "gettingState":
         state = "gettingState" if of_state else "gettingWeights"
         return {"state": state, **start, "trainDuration": done["train"]}
-    over: dict[str, Any] = {**start, "finishedAt": milliseconds(run.finished_at or run.created_at)}
+    over: dict[str, object] = {**start, "finishedAt": milliseconds(run.finished_at or run.created_at)}
     for name in ("train", "getState", "getWeights"):
         if name in done:
             over[f"{name}Duration"] = done[name]

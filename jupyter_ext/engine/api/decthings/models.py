@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
-from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, page, tags_of
+from jupyter_ext.engine.api.decthings.listing import LOCAL_OWNER, ListItem, page, tags_of
 from jupyter_ext.engine.api.decthings.locations import LOCAL_SPEC, Locations
 from jupyter_ext.engine.api.decthings.model_evaluations import ModelEvaluationRpc
 from jupyter_ext.engine.api.decthings.model_lookup import ModelLookup
@@ -25,12 +26,14 @@ from jupyter_ext.engine.decthings.model_runs import ModelRuns
 from jupyter_ext.engine.decthings.model_store import (
     MAIN,
     BadArchive,
+    ModelAbout,
     ModelStore,
     StoredModel,
     StoredState,
     unpack,
 )
-from jupyter_ext.protocol.decthings.definitions import DefinitionError, parse_definitions
+from jupyter_ext.engine.decthings.places import LauncherSpec
+from jupyter_ext.protocol.decthings.definitions import DefinitionError, DefinitionsJson, parse_definitions
 
 _LANGUAGES = ("go", "javascript", "typescript", "python", "rust")
 _COPIES = ("fromExisting", "basedOnModelSnapshot", "basedOnModel", "duplicateExisting")
@@ -44,6 +47,38 @@ _DURATIONS = {
 }
 """Limits of time that a client may set, and what they are called here."""
 EMPTY_MAIN = b"# Define `model = decthings_model.make_model(executor)` here.\n"
+
+
+class Image(TypedDict):
+    """What a model's code runs in."""
+
+    domain: str
+    repository: str
+    reference: str
+
+
+class ShownModel(ListItem, TypedDict):
+    """A model as clients of both vocabularies read it; states and versions have entries of their own."""
+
+    description: str
+    publicAccess: bool
+    owner: Mapping[str, str]
+    access: str
+    beingCreated: bool
+    language: str
+    wasm: bool
+    image: Image
+    parameterDefinitions: DefinitionsJson
+    defaultLauncherSpecs: Mapping[str, LauncherSpec]
+    maxDurationsSeconds: Mapping[str, int]
+    filesystemSizeMebibytes: int
+    ongoingTrainingSessions: list[str]
+    trainingSessions: list[str]
+    states: list[Mapping[str, object]]
+    activeState: str | None
+    snapshots: list[object]
+    source: Mapping[str, object]
+    versions: list[Mapping[str, object]]
 
 
 class ModelRpc:
@@ -76,7 +111,7 @@ class ModelRpc:
         """Make a model; it is there when this answers."""
         options = Call(call.method, call.object("options"), call.blobs)
         kind = options.text("type")
-        about: dict[str, Any] = {
+        about: ModelAbout = {
             "name": call.text("name"),
             "description": call.optional_text("description") or "",
             "tags": tags_of(options.params.get("tags") or call.params.get("tags")),
@@ -118,7 +153,7 @@ class ModelRpc:
     async def update(self, call: Call) -> Answer:
         """Change name, description, tags, definitions or limits of time."""
         model, properties = self._lookup.model(call), Call(call.method, call.object("properties"), [])
-        changes: dict[str, Any] = {}
+        changes: dict[str, object] = {}
         for name in ("name", "description"):
             if (text := properties.optional_text(name)) is not None:
                 changes[name] = text
@@ -145,7 +180,7 @@ class ModelRpc:
         await asyncio.to_thread(self._models.delete, model.id)
         return {}, ()
 
-    def _show(self, model: StoredModel) -> dict[str, Any]:
+    def _show(self, model: StoredModel) -> ShownModel:
         """Describe a model for clients of both vocabularies."""
         about = model.about
         trainings = [run for run in self._runs.trainings.values() if run.model_id == model.id]
@@ -156,7 +191,7 @@ class ModelRpc:
             "createdAt": milliseconds(about["created_at"]),
             "tags": about["tags"],
             "publicAccess": False,
-            "owner": {"type": "user", **LOCAL_OWNER},
+            "owner": {"type": "user", "userId": LOCAL_OWNER["userId"], "username": LOCAL_OWNER["username"]},
             "access": "readwrite",
             "beingCreated": False,
             "language": about["language"],
@@ -197,18 +232,18 @@ def _files(options: Call) -> dict[str, bytes]:
         raise Invalid("options.data", str(error)) from error
 
 
-def _definitions(content: Any) -> dict[str, Any]:
+def _definitions(content: Any) -> DefinitionsJson:
     try:
         return parse_definitions(content).wire()
     except DefinitionError as error:
         raise Invalid("parameterDefinitions", str(error)) from error
 
 
-def _image(model: StoredModel) -> dict[str, Any]:
+def _image(model: StoredModel) -> Image:
     return {"domain": "local", "repository": "python", "reference": model.about["python"]}
 
 
-def _show_state(state: StoredState) -> dict[str, Any]:
+def _show_state(state: StoredState) -> Mapping[str, object]:
     return {
         "id": state["id"],
         "name": state["name"],
@@ -220,7 +255,7 @@ def _show_state(state: StoredState) -> dict[str, Any]:
     }
 
 
-def _show_version(model: StoredModel, state: StoredState) -> dict[str, Any]:
+def _show_version(model: StoredModel, state: StoredState) -> Mapping[str, object]:
     limits = model.about.get("max_durations") or {}
     return {
         "id": state["id"],

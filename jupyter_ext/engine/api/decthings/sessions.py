@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import TypeVar
+
 from jupyter_ext.engine.api.decthings.rpc.calls import Invalid, Provider, Refusal
 from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
-from jupyter_ext.engine.decthings.run import SessionParameter
 from jupyter_ext.engine.sessions.service import DebugSessionService
 from jupyter_ext.ipc.channel import CallError
+from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import SessionParameter
 from jupyter_ext.protocol.decthings.definitions import DefinitionError, ParameterDefinition, check
 from jupyter_ext.protocol.decthings.tensors import Header
 from jupyter_ext.protocol.problems import Problem
 
+A = TypeVar("A", default=JsonObject)
 DECTHINGS = {"encoding": "decthings"}
 MAX_DETAILS = 10_000
 """Characters of a traceback that go on the wire, as Decthings' runner cuts it."""
@@ -31,19 +36,28 @@ class SessionCalls:
         self,
         session_id: str,
         op: str,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         blobs: Sequence[Any] = (),
         *,
+        answer: type[A] | None = None,
         after_end: bool = False,
-    ) -> tuple[dict[str, Any], list[memoryview]]:
+    ) -> tuple[A, list[memoryview]]:
         """Call a session; with `after_end`, what one that has ended left is answered from its files.
+
+        Args:
+            session_id: The session.
+            op: What is asked.
+            params: What with.
+            blobs: Bytes that go along.
+            answer: What the call answers.
+            after_end: Also where it has ended.
 
         Raises:
             Refusal: It refused, its code failed, or it is not there.
         """
         try:
             return await self.service.call(
-                session_id, op, {**DECTHINGS, **(params or {})}, blobs, after_end=after_end
+                session_id, op, {**DECTHINGS, **(params or {})}, blobs, answer=answer, after_end=after_end
             )
         except Problem as problem:
             raise gone(problem) from problem
@@ -107,7 +121,7 @@ _CODES = {
 }
 
 
-def refusal(error: dict[str, Any]) -> Refusal:
+def refusal(error: CallFailure) -> Refusal:
     """Return a worker's refusal as it goes on the wire."""
     code, message = str(error.get("code")), str(error.get("message", ""))
     if code in _CODES:
@@ -118,10 +132,10 @@ def refusal(error: dict[str, Any]) -> Refusal:
     return Refusal("exception", exceptionDetails=details(error))
 
 
-def details(error: dict[str, Any]) -> str:
+def details(error: CallFailure) -> str:
     """Return the traceback of a failure, or else its message."""
-    answer = error.get("exception") or {}
-    text = str(answer.get("text") or error.get("message") or error.get("code"))
+    raised = error.get("exception")
+    text = str((raised is not None and raised["text"]) or error.get("message") or error.get("code"))
     return text if len(text) <= MAX_DETAILS else f"{text[:MAX_DETAILS]}… ({len(text)} characters in all)"
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import TypedDict, cast
 
 from jupyter_ext.engine.api.decthings.rpc.calls import Call
 from jupyter_ext.engine.api.decthings.sessions import details, milliseconds
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import MetricsAnswer as SessionMetrics
+from jupyter_ext.protocol.decthings.answers import (
+    FailReason,
+    MetricsAnswer,
+    TrainingItem,
+    TrainingState,
+    TrainingStatus,
+)
 from jupyter_ext.protocol.sessions import DebugTraining
 
 
@@ -15,23 +24,6 @@ class AskedMetric(TypedDict):
     name: str
     start: int
     amount: int
-
-
-class FailReason(TypedDict):
-    """Why a training failed."""
-
-    code: str
-    exceptionDetails: NotRequired[str]
-
-
-class TrainingState(TypedDict):
-    """How a training stands. Times are milliseconds, those of day since 1970."""
-
-    state: Literal["running", "completed", "failed"]
-    progress: NotRequired[float]
-    finishedAt: NotRequired[int]
-    trainDuration: NotRequired[int]
-    failReason: NotRequired[FailReason]
 
 
 def asked_metrics(call: Call) -> list[AskedMetric]:
@@ -45,21 +37,21 @@ def asked_metrics(call: Call) -> list[AskedMetric]:
     return asked
 
 
-def show_metrics(answer: dict[str, Any]) -> dict[str, Any]:
+def show_metrics(answer: SessionMetrics) -> MetricsAnswer:
     """Return entries of metrics as the wire has them."""
     return {
         "metrics": [
             {
                 "name": metric["name"],
                 "startIndex": metric["start"],
-                "entries": [{"timestamp": milliseconds(at)} for at in metric["times"]],
+                "entries": [{"timestamp": milliseconds(at)} for at in metric.get("times", [])],
             }
             for metric in answer["metrics"]
         ]
     }
 
 
-def show_status(training: DebugTraining) -> dict[str, Any]:
+def show_status(training: DebugTraining) -> TrainingStatus:
     """Return a training's status as the wire has it."""
     return {
         "id": training.id,
@@ -69,7 +61,7 @@ def show_status(training: DebugTraining) -> dict[str, Any]:
     }
 
 
-def show_in_list(training: DebugTraining) -> dict[str, Any]:
+def show_in_list(training: DebugTraining) -> TrainingItem:
     """Return a training as the list of a session's has it."""
     state = "starting" if training.state == "running" and training.started_at is None else training.state
     return {"id": training.id, "createdAt": milliseconds(training.created_at), "state": state}
@@ -83,12 +75,12 @@ def _status(training: DebugTraining) -> TrainingState:
     if training.duration_s is not None:
         status["trainDuration"] = milliseconds(training.duration_s)
     if training.state == "failed":
-        status["failReason"] = _fail_reason(training.fail or {})
+        status["failReason"] = _fail_reason(cast("CallFailure | None", training.fail))
     return status
 
 
-def _fail_reason(fail: dict[str, Any]) -> FailReason:
-    code = fail.get("code")
-    if code in ("exception", "not_offered"):
+def _fail_reason(fail: CallFailure | None) -> FailReason:
+    code = None if fail is None else fail.get("code")
+    if fail is not None and code in ("exception", "not_offered"):
         return {"code": "exception", "exceptionDetails": details(fail)}
     return {"code": "cancelled" if code in ("cancelled", "interrupted") else "unknown"}

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.datasets.service import Dataset, DatasetNotFound, Datasets
+from jupyter_ext.protocol.datasets import DatasetResource, DatasetsPage
 from jupyter_ext.protocol.decthings.definitions import DefinitionError
 from jupyter_ext.protocol.decthings.framing import decode_request
 from jupyter_ext.protocol.decthings.tensors import WireError, spans
@@ -31,8 +32,8 @@ class DatasetsAPI:
 
     async def list(self, request: Request) -> Response:
         """Return all datasets, newest first."""
-        found = [describe(dataset) for dataset in reversed(self._datasets.all())]
-        return JSONResponse({"datasets": found}, headers={"Cache-Control": "no-store"})
+        page: DatasetsPage = {"datasets": [describe(dataset) for dataset in reversed(self._datasets.all())]}
+        return JSONResponse(page, headers={"Cache-Control": "no-store"})
 
     async def add(self, request: Request) -> Response:
         """Add entries: a body of Decthings' with `keys`, and for each a blob with the tensors of all entries."""
@@ -58,7 +59,7 @@ class DatasetsAPI:
         return JSONResponse(describe(dataset))
 
 
-def describe(dataset: Dataset) -> dict[str, object]:
+def describe(dataset: Dataset) -> DatasetResource:
     """Describe a dataset."""
     head = dataset.head
     return {

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,7 @@ from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.worker.model_host.messages import GenerateEnd
 
 CALL_TIMEOUT_S = 100.0
 """How long a page waits; a Jupyter server gives up on a silent answer after 120 s."""
@@ -88,7 +89,8 @@ class ModelCallsAPI:
             async with contextlib.aclosing(connection.stream("generate", params, blobs)) as items:
                 async for event, event_blobs in items:
                     if "result" in event:  # tokens that make no text are counted there only
-                        num_tokens = values.decode(event["result"]["value"], event_blobs)["num_tokens"]
+                        told = cast("GenerateEnd", event)["result"]
+                        num_tokens = values.decode(told["value"], event_blobs)["num_tokens"]
                     else:
                         await send_json(socket, {"kind": "text", "text": event["text"]})
         except (CallError, ChannelClosed) as error:
@@ -125,7 +127,7 @@ def problem_of(error: CallError | ChannelClosed) -> Problem:
     return Problem(_STATUS.get(code, 502), "The call failed", text[:600])
 
 
-def _asked(query: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+def _asked(query: Mapping[str, str]) -> tuple[str, dict[str, int]]:
     prompt, num = query.get("prompt", ""), query.get("max_new_tokens", "60")
     if not prompt.strip():
         raise Problem(422, "Invalid value", "Give a prompt.")

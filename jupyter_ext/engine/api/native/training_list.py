@@ -5,7 +5,7 @@ Source: docs/architecture/02-wire.md.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,7 +47,8 @@ class ListingAPI:
         page = await self._trainings.page(query)
         base = base_url(request)
         for training in page.trainings:
-            training["urls"] = self._serializer.urls(training["id"], training["urls"], base)
+            urls = self._serializer.urls(str(training["id"]), cast("dict[str, str]", training["urls"]), base)
+            training["urls"] = {**urls}
             training.pop("logs", None)
         chosen = query.statuses or tuple(page.counts)
         content = {

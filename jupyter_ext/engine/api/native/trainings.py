@@ -22,9 +22,11 @@ from jupyter_ext.engine.api.native.sources import is_json, made_in_of, read_sour
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resource
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
+from jupyter_ext.engine.trainings.imported import MAX_BYTES as MAX_IMPORTED_BYTES
 from jupyter_ext.engine.trainings.launch_request import CallerContext
 from jupyter_ext.engine.trainings.resumed_curve import Query, columns
 from jupyter_ext.engine.trainings.run_spec import RemoteSpec
@@ -45,9 +47,15 @@ class NativeAPI:
     """Routes under `/native` that concern trainings."""
 
     def __init__(
-        self, trainings: TrainingService, pubsub: PubSub[Batch], serializer: Serializer, weights: WeightFiles
+        self,
+        trainings: TrainingService,
+        models: Models,
+        pubsub: PubSub[Batch],
+        serializer: Serializer,
+        weights: WeightFiles,
     ) -> None:
         self._trainings = trainings
+        self._models = models
         self._pubsub = pubsub
         self._serializer = serializer
         self._weights = weights
@@ -56,6 +64,7 @@ class NativeAPI:
         """List the routes."""
         return [
             Route("/native/versions", self.add_version, methods=["POST"]),
+            Route("/native/imported-runs", self.import_run, methods=["POST"]),
             Route("/native/remote-trainings", self.create_remote, methods=["POST"]),
             Route("/native/trainings/{id}", self.get, methods=["GET"]),
             Route("/native/trainings/{id}/logs", self.logs, methods=["GET"]),
@@ -64,6 +73,7 @@ class NativeAPI:
             Route("/native/trainings/{id}/stacks", self.stacks, methods=["GET"]),
             Route("/native/trainings/{id}/weights", self.weights, methods=["POST"]),
             Route("/native/trainings/{id}/resume", self.resume, methods=["POST"]),
+            Route("/native/trainings/{id}/promote", self.promote, methods=["POST"]),
             WebSocketRoute("/native/trainings/{id}/stream", self.stream),
         ]
 
@@ -148,6 +158,19 @@ class NativeAPI:
         body = await json_object(request) if await request.body() else {}
         asker = origin_of(body)
         training = await self._trainings.resume(request.path_params["id"], input_of(body), asker)
+        return answer(self._serializer.training(training, base_url(request)), 201)
+
+    async def promote(self, request: Request) -> Response:
+        """Make a version of a model of what a training has returned: 201."""
+        destination = await self._models.require_destination((await json_object(request)).get("destination"))
+        version = await self._trainings.promote(request.path_params["id"], destination)
+        return JSONResponse({"version": version}, 201)
+
+    async def import_run(self, request: Request) -> Response:
+        """Keep a run that another tool has recorded: 201."""
+        if int(request.headers.get("content-length", 0)) > MAX_IMPORTED_BYTES:
+            raise Problem(413, "Too large", f"An imported run may have {MAX_IMPORTED_BYTES >> 20} MiB.")
+        training = await self._trainings.import_run(await request.body())
         return answer(self._serializer.training(training, base_url(request)), 201)
 
     async def add_rule(self, request: Request) -> Response:

@@ -15,7 +15,6 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.common.archives import check_size, reading_archive
@@ -133,7 +132,7 @@ def _by_itself(path: Path, end: ExitFile) -> str:
     return f"{what} {peak} {_LOADED_AGAIN}"
 
 
-def decode_code(text: Any) -> bytes | None:
+def decode_code(text: str | None) -> bytes | None:
     """Return the bytes of a bundle that came as base64.
 
     Raises:
@@ -142,7 +141,7 @@ def decode_code(text: Any) -> bytes | None:
     if text is None:
         return None
     try:
-        data = base64.b64decode(str(text), validate=True)
+        data = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise InvalidInput("factory must be a bundle of code in base64.") from None
     if len(data) > MAX_CODE_BYTES:

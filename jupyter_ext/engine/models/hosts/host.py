@@ -82,7 +82,7 @@ class RunningHost:
         else:
             await self.ask("attach", attaching(user))
 
-    async def ask(self, op: str, params: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    async def ask(self, op: str, params: Mapping[str, object] | None = None) -> Mapping[str, object]:
         """Ask something; where the answer is the host's state, take that over.
 
         Raises:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.common import records
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
 from jupyter_ext.engine.models.hosts.host import RunningHost
@@ -17,11 +19,11 @@ from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id, new_training_id
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.protocol.models import ModelHost
+from jupyter_ext.protocol.module_options import ModuleOptions
 from jupyter_ext.weights import files as model_files
-from jupyter_ext.worker.model_host.messages import HostError, HostSpec
+from jupyter_ext.worker.model_host.messages import HostError, HostSpec, HostWorkerSpec
 
 _PRELOAD = "jupyter_ext.worker.model_host.preload"
-_OPTIONS = ("weights", "factory", "factory_name", "sys_path", "batch")
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,17 @@ class HostLauncher:
             LoadFailed: The weights are not there or not whole; one line.
         """
         dtype = memory.dtype_name(options.dtype)
-        extra = {name: options.extra.get(name) for name in _OPTIONS}
-        if unknown := sorted(set(options.extra) - set(_OPTIONS)):
-            raise InvalidInput(f"There is no option {unknown[0]!r}; there are {', '.join(_OPTIONS)}.")
-        code = decode_code(extra.pop("factory"))
+        extra = _module_options(options.extra)
+        code = decode_code(extra.get("factory"))
         try:
-            files = await asyncio.to_thread(model_files.find, path, extra["weights"])
+            files = await asyncio.to_thread(model_files.find, path, extra.get("weights"))
         except model_files.BadWeights as error:
             raise LoadFailed(str(error)) from None
         estimate = memory.estimate(files, dtype)
         interpreter = self._environments.get(options.python)
-        by_transformers = code is None and extra["factory_name"] is None and (path / "config.json").exists()
+        by_transformers = (
+            code is None and extra.get("factory_name") is None and (path / "config.json").exists()
+        )
         if by_transformers:
             interpreter = self._environments.warmest(options.python, _PRELOAD)
             taken = memory.PRELOADED_BYTES if interpreter.extra else memory.TRANSFORMERS_BYTES
@@ -91,12 +93,12 @@ class HostLauncher:
             "pin": options.pin,
             "estimate": list(astuple(estimate)),
             "code": resource.code,
-            "code_dir": self._code_dir(model_id, directory, code, extra["factory_name"]),
+            "code_dir": self._code_dir(model_id, directory, code, extra.get("factory_name")),
             "calls": calls,
-            "weights": extra["weights"],
-            "factory_name": extra["factory_name"],
-            "sys_path": extra["sys_path"],
-            "batch": extra["batch"],
+            "weights": extra.get("weights"),
+            "factory_name": extra.get("factory_name"),
+            "sys_path": extra.get("sys_path"),
+            "batch": extra.get("batch"),
         }
         host = RunningHost(model_id, directory, resource, estimate)
         return Start(host, spec, code, interpreter, options, by_transformers)
@@ -110,7 +112,7 @@ class HostLauncher:
         """
         directory, options = start.host.directory, start.options
         await asyncio.to_thread(directory.write_spec, start.spec, start.code)
-        started = {
+        started: HostWorkerSpec = {
             **start.spec,
             "run_dir": str(directory.path),
             "control": str(self._where.socket_dir / f"{directory.id}.sock"),
@@ -118,6 +120,7 @@ class HostLauncher:
             "threads": usable_cores(),
             "cwd": options.cwd,
             "environ": dict(options.environ) or None,
+            "secrets": {},
         }
         try:
             await directory.process.start(start.interpreter, started)
@@ -143,6 +146,16 @@ class HostLauncher:
                 f"factory {factory_name!r} is a name, which only a training's code has; give the class itself."
             )
         return str(self._where.runs_dir / training / "code")
+
+
+def _module_options(given: Mapping[str, object]) -> ModuleOptions:
+    known = list(ModuleOptions.__annotations__)
+    if unknown := sorted(set(given) - set(known)):
+        raise InvalidInput(f"There is no option {unknown[0]!r}; there are {', '.join(known)}.")
+    try:
+        return records.parse(ModuleOptions, given)
+    except ValueError as error:
+        raise InvalidInput(f"options: {records.why(error)}.") from None
 
 
 async def _until_ready(directory: HostDirectory) -> None:

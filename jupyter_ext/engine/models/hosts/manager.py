@@ -138,7 +138,8 @@ class HostManager:
         Raises:
             InvalidInput: It is no bundle.
         """
-        return digest(decode_code(options.extra.get("factory")))
+        factory = options.extra.get("factory")
+        return digest(None if factory is None else decode_code(str(factory)))
 
     def why_ended(self, model_id: str) -> str | None:
         """Tell why a model's host ended by itself, in one line, or `None`."""

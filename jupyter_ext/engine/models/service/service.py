@@ -297,7 +297,7 @@ class ModelService:
         *,
         name: str | None = None,
         description: str | None = None,
-        meta: Mapping[str, Any] | None = None,
+        meta: Mapping[str, object] | None = None,
     ) -> LocalModel:
         """Change what is said of a model; what is not given stays."""
         name, description = checked_texts(name, description)

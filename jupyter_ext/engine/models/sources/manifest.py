@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.reference import ModelRef
@@ -81,7 +80,7 @@ class Manifest:
     settings: HubSettings = field(repr=False)
     refs: tuple[str, ...] = ()
     skipped: tuple[SkippedFile, ...] = ()
-    config: Mapping[str, Any] | None = field(default=None, repr=False)
+    config: Mapping[str, object] | None = field(default=None, repr=False)
     weights: WeightsSummary | None = None
     path: Path | None = None
     notes: tuple[str, ...] = ()

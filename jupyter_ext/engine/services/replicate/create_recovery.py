@@ -27,10 +27,10 @@ class Wanted:
     model: str
     version: str
     destination: str | None
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, object]
     asked_at: float
 
-    def judge(self, item: Mapping[str, Any], ahead_s: float | None, claimed: Set[str]) -> Judgement:
+    def judge(self, item: Mapping[str, object], ahead_s: float | None, claimed: Set[str]) -> Judgement:
         """Tell whether a listed training is this one.
 
         Args:
@@ -48,7 +48,7 @@ class Wanted:
         ]
         return "other" if "other" in parts else "unclear" if "unclear" in parts else "ours"
 
-    def is_before(self, item: Mapping[str, Any], ahead_s: float | None) -> bool:
+    def is_before(self, item: Mapping[str, object], ahead_s: float | None) -> bool:
         """Tell whether a listed training was certainly made earlier, and so all that come after it in the list."""
         return self._is_new(item.get("created_at"), ahead_s) == "other"
 
@@ -66,7 +66,7 @@ def _same(told: Any, wanted: str) -> Judgement:
     return "unclear" if told is None else "ours" if told == wanted else "other"
 
 
-def _same_inputs(told: Any, given: Mapping[str, Any]) -> Judgement:
+def _same_inputs(told: Any, given: Mapping[str, object]) -> Judgement:
     """Compare inputs: a service may add defaults, and show stars for a secret."""
     if not isinstance(told, Mapping):
         return "unclear"

@@ -22,6 +22,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from jupyter_ext.engine.files.names import file_id, safe_name
 from jupyter_ext.engine.files.uploads import FileStore
+from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.schema.inputs import Parameter, TrainingInput
 
@@ -44,7 +45,7 @@ class FileInputs:
     def __init__(self, files: FileStore) -> None:
         self._files = files
 
-    def check(self, declared: TrainingInput | None, given: Mapping[str, Any]) -> list[str]:
+    def check(self, declared: TrainingInput | None, given: Mapping[str, object]) -> list[str]:
         """Name the inputs that hold URLs to resolve.
 
         Raises:
@@ -65,7 +66,7 @@ class FileInputs:
             raise invalid_input(wrong)
         return names
 
-    def resolve(self, names: Sequence[str], given: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
+    def resolve(self, names: Sequence[str], given: Mapping[str, JsonValue], run_dir: Path) -> JsonObject:
         """Return the inputs with local paths in place of URLs. Blocks: call it in a thread.
 
         Raises:
@@ -77,14 +78,14 @@ class FileInputs:
             folder = run_dir / "inputs" / safe_name(name)
             if isinstance(value, list):
                 resolved[name] = [
-                    self._resolve(item, folder / str(number), run_dir) if _scheme(item) else item
+                    self._resolve(str(item), folder / str(number), run_dir) if _scheme(item) else item
                     for number, item in enumerate(value)
                 ]
             else:
-                resolved[name] = self._resolve(value, folder, run_dir)
+                resolved[name] = self._resolve(str(value), folder, run_dir)
         return resolved
 
-    def keep_large(self, run_id: str, given: Mapping[str, Any]) -> None:
+    def keep_large(self, run_id: str, given: Mapping[str, object]) -> None:
         """Keep a file of each long text among a run's inputs, so that lists of runs need not carry it. Blocks."""
         for name, value in given.items():
             if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:

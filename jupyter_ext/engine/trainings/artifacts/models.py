@@ -63,7 +63,7 @@ class Models:
             if all(word in f"{model.full_name} {model.description or ''}".lower() for word in words)
         ]
 
-    async def create(self, body: Mapping[str, Any]) -> StoredModel:
+    async def create(self, body: Mapping[str, object]) -> StoredModel:
         """Make a model.
 
         Raises:
@@ -86,7 +86,7 @@ class Models:
         self._store.put(replace(model, **changes))
         return await self.get(full_name)
 
-    async def update(self, full_name: str, body: Mapping[str, Any]) -> StoredModel:
+    async def update(self, full_name: str, body: Mapping[str, object]) -> StoredModel:
         """Change what a model says of itself.
 
         Raises:
@@ -190,7 +190,7 @@ def _implied(full_name: str, created_at: str) -> StoredModel:
     return StoredModel(owner, name, created_at)
 
 
-def _fields(body: Mapping[str, Any], wrong: list[InvalidField]) -> dict[str, Any]:
+def _fields(body: Mapping[str, object], wrong: list[InvalidField]) -> dict[str, Any]:
     """Read the fields that a client may set; what is wrong goes into `wrong`."""
     changes: dict[str, Any] = {}
     for name in TEXT_FIELDS:

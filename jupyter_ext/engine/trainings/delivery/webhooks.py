@@ -59,7 +59,7 @@ Send = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 """Posts a body with headers to a URL and gives the answer's status; raises OSError where there is none."""
 
 
-def webhook_of(body: Mapping[str, Any], base_url: str) -> WebhookRecord | None:
+def webhook_of(body: Mapping[str, object], base_url: str) -> WebhookRecord | None:
     """Read the webhook out of a create's body.
 
     Raises:
@@ -78,7 +78,7 @@ def webhook_of(body: Mapping[str, Any], base_url: str) -> WebhookRecord | None:
             wrong.append(InvalidField("enum", "webhook_events_filter", says))
     if wrong:
         raise invalid_input(wrong)
-    return {"url": url, "events": events or list(EVENTS), "base_url": base_url}
+    return {"url": str(url), "events": [str(event) for event in events] or list(EVENTS), "base_url": base_url}
 
 
 def _refusal(url: Any) -> str | None:

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_ext.ipc.payloads.session_messages import EndpointReport
 from jupyter_ext.worker.session.attach import adapter, bridge, peers
 from jupyter_ext.worker.session.attach.adapter import own_server
 
@@ -41,7 +42,7 @@ class DebugEndpoint:
         self._relay: asyncio.Server | None = None
         self.port: int | None = None
 
-    def describe(self) -> dict[str, Any] | None:
+    def describe(self) -> EndpointReport | None:
         """Describe it for clients; `None` until it is open."""
         if not self._is_open:
             return None

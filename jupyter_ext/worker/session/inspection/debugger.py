@@ -7,8 +7,9 @@ import sys
 import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any
 
+from jupyter_ext.ipc.payloads.call_failures import Frame
+from jupyter_ext.ipc.payloads.session_messages import Stack
 from jupyter_ext.worker.runtime import tracebacks
 
 _OURS = ("IOPub", "Heartbeat", "Control", "Shell channel", "calls", "asyncio_")
@@ -20,15 +21,12 @@ def keep_out_of_debuggers(thread: threading.Thread) -> None:
         setattr(thread, name, True)
 
 
-def stacks(labels: Mapping[str, str]) -> list[dict[str, Any]]:
+def stacks(labels: Mapping[str, str]) -> list[Stack]:
     """Return where each of the user's threads stands, the main thread first.
-
-    Returns:
-        For each `name`, `main`, and `frames` (outermost first: `file`, `line`, `function`, `source`), cut to the user's
-        frames and the innermost one.
+    Only the user's frames of each are told, and the innermost one.
     """
     running = sys._current_frames()
-    payload = []
+    payload: list[Stack] = []
     for thread in threading.enumerate():
         frame = running.get(thread.ident or 0)
         if frame is None or thread is threading.current_thread() or thread.name.startswith(_OURS):
@@ -38,18 +36,20 @@ def stacks(labels: Mapping[str, str]) -> list[dict[str, Any]]:
     return sorted(payload, key=lambda one: not one["main"])
 
 
-def _frames(innermost: FrameType, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+def _frames(innermost: FrameType, labels: Mapping[str, str]) -> list[Frame]:
+    found: list[Frame] = []
     at: FrameType | None = innermost
     while at is not None:
         code = at.f_code
         if tracebacks.is_shown(code.co_filename, labels, innermost=at is innermost):
             line = at.f_lineno or 0
-            place = {
-                "file": labels.get(code.co_filename, code.co_filename),
-                "line": line,
-                "function": code.co_name,
-            }
-            found.append({**place, "source": linecache.getline(code.co_filename, line).strip() or None})
+            found.append(
+                {
+                    "file": labels.get(code.co_filename, code.co_filename),
+                    "line": line,
+                    "function": code.co_name,
+                    "source": linecache.getline(code.co_filename, line).strip() or None,
+                }
+            )
         at = at.f_back
     return found[::-1]

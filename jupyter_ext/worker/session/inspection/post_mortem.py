@@ -13,6 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from jupyter_ext.ipc.payloads.call_failures import ExceptionReport, Frame
+from jupyter_ext.ipc.payloads.session_messages import NumberedFrame
+from jupyter_ext.ipc.payloads.value_summaries import LocalValue
+from jupyter_ext.ipc.run_files import ErrorFile, ErrorFrame
 from jupyter_ext.worker.runtime import tracebacks
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.value_summary import summarize
@@ -42,10 +46,17 @@ class PostMortem:
         self._kept_since = time.monotonic()
         self._redactor = redactor
         self._frames = _frames(error, labels)
-        self._namespaces: dict[int, dict[str, Any]] = {}
+        self._namespaces: dict[int, dict[str, object]] = {}
         self.selected = len(self._frames) - 1
-        payload = redactor.json(tracebacks.describe(error, labels, cwd))
-        self.payload: dict[str, Any] = {**payload, "frames": self._with_locals(payload["frames"])}
+        told: ErrorFile = redactor.json(tracebacks.describe(error, labels, cwd))
+        self.payload: ExceptionReport = {
+            "type": told["type"],
+            "message": told["message"],
+            "text": told["text"],
+            "frames": self._with_locals(told["frames"]),
+        }
+        if "summary" in told:
+            self.payload["summary"] = told["summary"]
 
     @property
     def num_frames(self) -> int:
@@ -57,7 +68,7 @@ class PostMortem:
         """How long it has been kept, seconds."""
         return time.monotonic() - self._kept_since
 
-    def select(self, number: int) -> dict[str, Any]:
+    def select(self, number: int) -> NumberedFrame:
         """Choose the frame to evaluate in.
 
         Args:
@@ -72,14 +83,14 @@ class PostMortem:
         self.selected = number
         return self.describe_frame(number)
 
-    def describe_frame(self, number: int) -> dict[str, Any]:
+    def describe_frame(self, number: int) -> NumberedFrame:
         """Describe a frame: place and locals, as they are now."""
-        payload = dict(self.payload["frames"][number])
+        payload = self.payload["frames"][number]
         namespace = self._namespaces.get(number)
         values = self._frames[number].f_locals if namespace is None else self._own(number, namespace)
         return {**payload, "number": number, "locals": describe_locals(values, self._redactor)}
 
-    def namespace(self, number: int | None = None) -> dict[str, Any]:
+    def namespace(self, number: int | None = None) -> dict[str, object]:
         """Return what code is evaluated with in a frame: its globals below its locals, kept from cell to cell."""
         number = self.selected if number is None else number
         if number not in self._namespaces:
@@ -101,11 +112,11 @@ class PostMortem:
         self._frames, self._namespaces = [], {}
         self.error = RuntimeError("its frames were let go of")
 
-    def _own(self, number: int, namespace: dict[str, Any]) -> dict[str, Any]:
+    def _own(self, number: int, namespace: Mapping[str, object]) -> dict[str, object]:
         outer = self._frames[number].f_globals
         return {name: value for name, value in namespace.items() if outer.get(name, self) is not value}
 
-    def _with_locals(self, frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _with_locals(self, frames: list[ErrorFrame]) -> list[Frame]:
         values = [describe_locals(frame.f_locals, self._redactor) for frame in self._frames]
         # a syntax error's last line is a place, not a frame
         return [
@@ -113,7 +124,7 @@ class PostMortem:
         ]
 
 
-def describe_locals(values: Mapping[str, Any], redactor: Redactor) -> list[dict[str, Any]]:
+def describe_locals(values: Mapping[str, object], redactor: Redactor) -> list[LocalValue]:
     """Describe names and values of a frame, in a line each."""
     names = [name for name in values if not name.startswith(("__", "@"))]
     return [summarize(name, values[name], redactor) for name in names[:MAX_LOCALS]]
@@ -148,7 +159,7 @@ def install_in_shell(shell: Any, holder: Any) -> None:
     shell.register_magic_function(jx_frame, "cell", "jx_frame")
 
 
-def _run_in(shell: Any, cell: str, namespace: dict[str, Any]) -> None:
+def _run_in(shell: Any, cell: str, namespace: dict[str, object]) -> None:
     """Run a cell in a namespace of its own; the value of its last expression is displayed as IPython would."""
     __tracebackhide__ = True
     text = shell.transform_cell(cell)

@@ -10,11 +10,22 @@ import linecache
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jupyter_ext.ipc.payloads.value_summaries import (
+    Activation,
+    Histogram,
+    LocalValue,
+    ParameterLook,
+    ParameterUpdate,
+    TensorLook,
+)
 from jupyter_ext.worker.runtime import tracebacks
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.session.inspection.value_summary import number, numbers_of, summarize
+
+if TYPE_CHECKING:
+    import torch
 
 NUM_BINS = 32
 MAX_SAMPLED = 1_000_000
@@ -28,20 +39,16 @@ class NaNFound(ArithmeticError):
     __module__ = "builtins"  # so that a traceback calls it by its name alone
 
 
-def parameters(module: Any, *, histograms: bool = False) -> list[dict[str, Any]]:
+def parameters(module: Any, *, histograms: bool = False) -> list[ParameterLook]:
     """Describe parameters and their gradients.
 
     Args:
         module: A module of torch.
         histograms: Whether to count values in `NUM_BINS` bins as well.
-
-    Returns:
-        For each `name`, `shape`, `dtype`, `trainable`, `norm`, `value` and, where there is one, `grad` with `norm`
-        (numbers as in `session_summary`, histograms as `counts` and `edges`).
     """
-    payload = []
+    payload: list[ParameterLook] = []
     for name, parameter in module.named_parameters():
-        entry: dict[str, Any] = {
+        entry: ParameterLook = {
             "name": name,
             "shape": list(parameter.shape),
             "dtype": str(parameter.dtype).removeprefix("torch."),
@@ -53,7 +60,7 @@ def parameters(module: Any, *, histograms: bool = False) -> list[dict[str, Any]]
     return payload
 
 
-def histogram(tensor: Any, bins: int = NUM_BINS) -> dict[str, Any] | None:
+def histogram(tensor: Any, bins: int = NUM_BINS) -> Histogram | None:
     """Count the finite values of a tensor; `None` where there are none."""
     torch = sys.modules["torch"]
     flat = tensor.detach().reshape(-1)
@@ -88,7 +95,7 @@ def module_of(thing: Any) -> Any | None:
     return max(modules, key=lambda module: sum(one.numel() for one in module.parameters()), default=None)
 
 
-def summary_of(name: str, value: Any, redactor: Redactor) -> dict[str, Any]:
+def summary_of(name: str, value: Any, redactor: Redactor) -> LocalValue:
     """Describe any value; a tensor or an array with its histogram."""
     payload = summarize(name, value, redactor)
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
@@ -120,7 +127,7 @@ def backward_if_left(result: Any, module: Any) -> bool:
 @contextlib.contextmanager
 def activations(
     module: Any, names: list[str] | None, *, histograms: bool = False
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[list[Activation]]:
     """Collect what modules give while this is open, in the order of their calls.
 
     Args:
@@ -137,13 +144,14 @@ def activations(
     for name in names:
         if name not in known:
             raise KeyError(f"there is no module {name!r}; there are {', '.join(filter(None, known))}")
-    collected: list[dict[str, Any]] = []
+    collected: list[Activation] = []
 
     def listen(name: str) -> Callable[..., None]:
         def hook(child: Any, inputs: Any, output: Any) -> None:
             for place, tensor in _tensors(output):
-                payload = {"module": name, "type": type(child).__name__, "output": place}
-                collected.append({**payload, **_look(tensor, histograms)})
+                kind = type(child).__name__
+                look = _look(tensor, histograms)
+                collected.append({"module": name, "type": kind, "output": place, **look})
 
         return hook
 
@@ -155,7 +163,7 @@ def activations(
             handle.remove()
 
 
-def snapshot(module: Any) -> dict[str, Any]:
+def snapshot(module: Any) -> dict[str, torch.Tensor]:
     """Copy the trainable parameters, to see what a step does to them."""
     return {
         name: parameter.detach().clone()
@@ -164,9 +172,9 @@ def snapshot(module: Any) -> dict[str, Any]:
     }
 
 
-def updates(module: Any, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def updates(module: Any, before: Mapping[str, torch.Tensor]) -> dict[str, ParameterUpdate]:
     """Return how far each parameter went: `norm` of the change, and `ratio` of that to the parameter's own norm."""
-    payload = {}
+    payload: dict[str, ParameterUpdate] = {}
     for name, parameter in module.named_parameters():
         if name in before:
             change = float((parameter.detach() - before[name]).norm())
@@ -266,8 +274,8 @@ def _has_nan(value: Any, torch: Any, but: Any = None) -> bool:
     )
 
 
-def _look(tensor: Any, histograms: bool) -> dict[str, Any]:
-    payload = numbers_of(tensor) or {}
+def _look(tensor: Any, histograms: bool) -> TensorLook:
+    payload: TensorLook = {**(numbers_of(tensor) or {})}
     if tensor.is_floating_point() and tensor.numel():
         payload["norm"] = number(float(tensor.detach().norm(dtype=sys.modules["torch"].float64)))
     if histograms and tensor.numel():

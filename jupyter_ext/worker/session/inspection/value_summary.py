@@ -11,9 +11,9 @@ import math
 import re
 import sys
 import types
-from collections.abc import Mapping
 from typing import Any
 
+from jupyter_ext.ipc.payloads.value_summaries import ArraySummary, Extremes, LocalValue, Picture
 from jupyter_ext.worker.runtime.redaction import STARS, Redactor
 
 MAX_TEXT = 120
@@ -24,34 +24,28 @@ MAX_SIDE = 128
 _SECRET_NAME = re.compile(r"token|secret|passw|api_?key|credential|private_?key", re.IGNORECASE)
 
 
-def summarize(name: str, value: Any, redactor: Redactor) -> dict[str, Any]:
-    """Describe a value that goes by a name.
-
-    Returns:
-        `name`, `type`, `text`; of arrays and tensors also `shape`, `dtype`, `device`, and of numbers `min`, `max`,
-        `mean` of what is finite, `num_nan`, `num_inf`.
-    """
+def summarize(name: str, value: Any, redactor: Redactor) -> LocalValue:
+    """Describe a value that goes by a name."""
     kind = type(value).__qualname__
     if _SECRET_NAME.search(name) and isinstance(value, str | bytes):
         return {"name": name, "type": kind, "text": STARS}
-    payload = {"name": name, "type": kind}
     try:
         numbers = numbers_of(value)
         if numbers is not None:
-            return {**payload, **numbers, "text": _array_text(numbers)}
+            summary: LocalValue = {"name": name, "type": kind, "text": _array_text(numbers)}
+            return {**summary, **numbers}
         text = _short(value, redactor)
     except Exception as error:  # noqa: BLE001  a user's __repr__, or a deleted storage, may do anything
         text = f"<no text: {type(error).__name__}>"
-    return {**payload, "text": redactor.text(text)[:MAX_TEXT]}
+    return {"name": name, "type": kind, "text": redactor.text(text)[:MAX_TEXT]}
 
 
-def numbers_of(value: Any) -> dict[str, Any] | None:
+def numbers_of(value: Any) -> ArraySummary | None:
     """Describe an array or a tensor; `None` where it is none."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
-        shape = [int(size) for size in value.shape]
-        payload = {
-            "shape": shape,
+        payload: ArraySummary = {
+            "shape": [int(size) for size in value.shape],
             "dtype": str(value.dtype).removeprefix("torch."),
             "device": str(value.device),
         }
@@ -59,8 +53,8 @@ def numbers_of(value: Any) -> dict[str, Any] | None:
             return payload
         return {**payload, **_torch_extremes(value.detach(), torch)}
     if numpy is not None and isinstance(value, numpy.ndarray):
-        payload = {"shape": list(value.shape), "dtype": str(value.dtype), "device": "cpu"}
-        return payload | (_numpy_extremes(value, numpy) if value.dtype.kind in "fiub" else {})
+        extremes: Extremes = _numpy_extremes(value, numpy) if value.dtype.kind in "fiub" else {}
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "device": "cpu", **extremes}
     return None
 
 
@@ -69,7 +63,7 @@ def number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _torch_extremes(tensor: Any, torch: Any) -> dict[str, Any]:
+def _torch_extremes(tensor: Any, torch: Any) -> Extremes:
     if tensor.numel() == 0 or tensor.is_complex():
         return {}
     flat = tensor.reshape(-1)[:MAX_LOOKED_AT]
@@ -83,7 +77,7 @@ def _torch_extremes(tensor: Any, torch: Any) -> dict[str, Any]:
     return _floats(kept.numel(), kept.min, kept.max, lambda: kept.double().mean(), num_nan, num_inf)
 
 
-def _numpy_extremes(array: Any, numpy: Any) -> dict[str, Any]:
+def _numpy_extremes(array: Any, numpy: Any) -> Extremes:
     if array.size == 0:
         return {}
     flat = array.reshape(-1)[:MAX_LOOKED_AT]
@@ -94,22 +88,21 @@ def _numpy_extremes(array: Any, numpy: Any) -> dict[str, Any]:
     return _floats(kept.size, kept.min, kept.max, lambda: kept.mean(dtype="f8"), num_nan, num_inf)
 
 
-def _floats(count: int, low: Any, high: Any, mean: Any, num_nan: int, num_inf: int) -> dict[str, Any]:
-    payload: dict[str, Any] = {"num_nan": num_nan, "num_inf": num_inf}
+def _floats(count: int, low: Any, high: Any, mean: Any, num_nan: int, num_inf: int) -> Extremes:
+    payload: Extremes = {"num_nan": num_nan, "num_inf": num_inf}
     if count:
         payload |= {"min": float(low()), "max": float(high()), "mean": number(float(mean()))}
     return payload
 
 
-def _array_text(payload: Mapping[str, Any]) -> str:
+def _array_text(payload: ArraySummary) -> str:
     parts = [f"{payload['dtype']}[{', '.join(str(size) for size in payload['shape'])}]"]
     if payload["device"] != "cpu":
         parts.append(payload["device"])
     if "min" in payload:
         parts.append(f"{payload['min']:.4g} … {payload['max']:.4g}")
-    parts += [
-        f"{payload[key]} {word}" for key, word in (("num_nan", "NaN"), ("num_inf", "inf")) if payload.get(key)
-    ]
+    counts = (payload.get("num_nan"), "NaN"), (payload.get("num_inf"), "inf")
+    parts += [f"{count} {word}" for count, word in counts if count]
     return "  ".join(parts)
 
 
@@ -147,14 +140,11 @@ def _container(value: Any, redactor: Redactor) -> str:
     return f"{left}{', '.join(shown)}{more}{right}"
 
 
-def picture(value: Any) -> dict[str, Any] | None:
+def picture(value: Any) -> Picture | None:
     """Draw an array or a tensor of two or more dimensions; `None` where there is nothing to see.
 
     The last three dimensions are taken for colours where the first or the last of them is 3, otherwise the last two are
     a plane; of all before them, the first one is shown. The smallest finite value is black and the largest is white.
-
-    Returns:
-        `width`, `height`, `channels` (1 or 3), `pixels` (base64, one byte a value, row by row), `of`.
     """
     torch = sys.modules.get("torch")
     tensor = None if torch is None else _drawable(value, torch)

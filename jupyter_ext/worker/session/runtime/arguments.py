@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.decthings import codec
 from jupyter_ext.ipc.decthings.codec import DatasetTensors, Tensors
+from jupyter_ext.ipc.payloads.session_messages import SessionParams
 from jupyter_ext.worker.decthings.executor import DataLoader, Outputs
 
 
@@ -57,7 +58,7 @@ class Arguments:
     positional: Sequence[Argument] = ()
     encoding: str = "values"
 
-    def keywords(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, object]:
         """Return them as a plain function takes them."""
         return {name: argument.value for name, argument in self.named.items()}
 
@@ -70,7 +71,7 @@ class Arguments:
         return {name: argument.loader(in_bytes) for name, argument in self.named.items()}
 
 
-Decoder = Callable[[dict[str, Any], list[memoryview]], Arguments]
+Decoder = Callable[[SessionParams, list[memoryview]], Arguments]
 Encoder = Callable[[Any], tuple[Any, Sequence[Any]]]
 
 
@@ -88,7 +89,7 @@ def of_value(value: Any) -> Argument:
     return Argument(value, entries, getattr(value, "nbytes", None))
 
 
-def _decode_values(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:
+def _decode_values(params: SessionParams, blobs: list[memoryview]) -> Arguments:
     named = {
         str(name): of_value(values.decode(tree, blobs)) for name, tree in (params.get("args") or {}).items()
     }
@@ -100,9 +101,10 @@ def _encode_values(value: Any) -> tuple[Any, Sequence[Any]]:
     return values.encode(value)
 
 
-def _decode_decthings(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:
-    lazy = {entry["name"] for entry in params.get("params") or [] if entry.get("dataset")}
-    found = codec.decode_parameters(params, blobs)
+def _decode_decthings(params: SessionParams, blobs: list[memoryview]) -> Arguments:
+    given = params.get("params") or []
+    lazy = {entry["name"] for entry in given if entry.get("dataset")}
+    found = codec.decode_parameters(given, blobs)
     named = {name: TensorArgument(tensors, lazy=name in lazy) for name, tensors in found.items()}
     return Arguments(named, encoding="decthings")
 
@@ -115,7 +117,7 @@ DECODERS: dict[str, Decoder] = {"values": _decode_values, "decthings": _decode_d
 ENCODERS: dict[str, Encoder] = {"values": _encode_values, "decthings": _encode_decthings}
 
 
-def decode(params: dict[str, Any], blobs: list[memoryview]) -> Arguments:
+def decode(params: SessionParams, blobs: list[memoryview]) -> Arguments:
     """Decode the arguments of a call.
 
     Raises:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, EntryReport, Replaced
 from jupyter_ext.worker.decthings import stub
 from jupyter_ext.worker.runtime.user_code import UserCode, execute, unpickling_into
 from jupyter_ext.worker.session.runtime.model_adapter import Source
@@ -35,7 +36,7 @@ class SessionCode:
         self.source: Source | None = None
         self.num_loaded = 0
 
-    def load(self, directory: Path) -> dict[str, Any]:
+    def load(self, directory: Path) -> CodeChange:
         """Execute a bundle's code in the session's `__main__`; call it in the main thread.
 
         Returns:
@@ -63,7 +64,7 @@ class SessionCode:
         self.num_loaded += 1
         return {"entry": self.describe(), **replace_classes(before, self._classes())}
 
-    def load_folder(self, folder: Path, entry: str = "main.py") -> dict[str, Any]:
+    def load_folder(self, folder: Path, entry: str = "main.py") -> CodeChange:
         """Execute a model's file in its own directory, as Decthings' runner does."""
         before = self._classes()
         self._enter_folder(folder)
@@ -81,7 +82,7 @@ class SessionCode:
         self.num_loaded += 1
         return {"entry": self.describe(), **replace_classes(before, self._classes())}
 
-    def describe(self) -> dict[str, Any] | None:
+    def describe(self) -> EntryReport | None:
         """Describe what models come from, or `None`."""
         return None if self.source is None else {"kind": self.source.kind, "name": self.source.name}
 
@@ -140,7 +141,7 @@ class SessionCode:
         }
 
 
-def replace_classes(before: dict[str, type], now: dict[str, type]) -> dict[str, Any]:
+def replace_classes(before: dict[str, type], now: dict[str, type]) -> Replaced:
     """Make instances of classes that were defined anew instances of the new ones."""
     changed = {old: now[name] for name, old in before.items() if name in now and now[name] is not old}
     if not changed:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from jupyter_ext.ipc.payloads.session_messages import TurnReport
 from jupyter_ext.worker.session.runtime.interrupts import InterruptWatch
 from jupyter_ext.worker.session.runtime.kernel import in_call
 
@@ -50,7 +51,7 @@ class Job:
     task: asyncio.Task[Any] | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> TurnReport:
         """Describe it for clients."""
         return {
             "op": self.op,

@@ -9,7 +9,7 @@ import copy
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from jupyter_ext.ipc.decthings.codec import arrays_of
 from jupyter_ext.worker.decthings import executor as contract
@@ -53,7 +53,7 @@ class Source:
             return "class"
         return "function" if inspect.isroutine(self.thing) else "instance"
 
-    async def create_state(self, arguments: Arguments) -> dict[str, Any]:
+    async def create_state(self, arguments: Arguments) -> dict[str, object]:
         """Make a first state.
 
         Raises:
@@ -72,7 +72,7 @@ class Source:
             return _as_state(await settled(own(*arguments.places(), **arguments.keywords())), self.name)
         return await Model(await self._make(arguments), self).get_state()
 
-    async def instantiate(self, state: Mapping[str, Any] | None, arguments: Arguments) -> Model:
+    async def instantiate(self, state: Mapping[str, object] | None, arguments: Arguments) -> Model:
         """Make a model, with a state where one is given.
 
         Raises:
@@ -81,7 +81,7 @@ class Source:
         if self.kind == "executor":
             make = contract.member(self.thing, contract.INSTANTIATE)
             assert make is not None
-            made = await settled(make(contract.instantiate_options(state or {})))
+            made = await settled(make(contract.instantiate_options(cast("Mapping[str, bytes]", state or {}))))
             if made is None:
                 raise NotOffered(f"{self.name}.instantiateModel returned None; return the model")
             return Model(made, self)
@@ -169,7 +169,7 @@ class Model:
             raise self._lacks(name, (name,))
         return await settled(method(*arguments.places(), **arguments.keywords()))
 
-    async def get_state(self) -> dict[str, Any]:
+    async def get_state(self) -> dict[str, object]:
         """Return its state: bytes by key from an executor's model, tensors and values by key from others."""
         if self.by_contract:
             method = contract.member(self.thing, contract.GET_STATE)
@@ -183,7 +183,7 @@ class Model:
             raise self._lacks("get_state", ("get_state", "state_dict"))
         return _as_state(await settled(found()), self._name)
 
-    async def load_state(self, state: Mapping[str, Any]) -> None:
+    async def load_state(self, state: Mapping[str, object]) -> None:
         """Take over a state."""
         method = contract.member(self.thing, ("load_state", "set_state", "load_state_dict"))
         if method is None:
@@ -264,7 +264,7 @@ def _takes(method: Callable[..., Any], name: str) -> bool:
         return False
 
 
-def _as_state(state: Any, name: str) -> dict[str, Any]:
+def _as_state(state: Any, name: str) -> dict[str, object]:
     if not isinstance(state, Mapping):
         raise NotOffered(
             f"the state of {name} is a {type(state).__name__}; give a dict of tensors or bytes by key"

@@ -10,10 +10,11 @@ import asyncio
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from jupyter_ext.ipc.payloads.session_messages import ModelReport, SessionReport
 from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
 from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, PostMortem
 from jupyter_ext.worker.session.runtime.code_loader import SessionCode
@@ -36,7 +37,7 @@ class InstantiatedModel:
     created_at: float = field(default_factory=time.time)
     num_calls: int = 0
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> ModelReport:
         """Describe it for clients."""
         return {
             "id": self.id,
@@ -66,7 +67,7 @@ class SessionState:
         self.code = code
         self.scheduler: Scheduler
         self.models: dict[str, InstantiatedModel] = {}
-        self.states: dict[str, dict[str, Any]] = {}
+        self.states: dict[str, Mapping[str, object]] = {}
         self.trainings: dict[str, Training] = {}
         self.failure: PostMortem | None = None
         self.endpoint = endpoint
@@ -159,7 +160,7 @@ class SessionState:
         """Let go of what was kept long enough."""
         self.forget_failure(KEEP_S)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> SessionReport:
         """Describe everything for clients."""
         current, failure = self.scheduler.current, self.failure
         return {

@@ -16,10 +16,17 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from jupyter_ext.ipc.decthings.codec import metric_value
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.ipc.payloads.call_failures import CallFailure
+from jupyter_ext.ipc.payloads.session_messages import (
+    TRAINING_FILE,
+    MetricReport,
+    TrainingFile,
+    TrainingReport,
+)
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 from jupyter_ext.worker.sdk.media.types import Media
@@ -63,6 +70,15 @@ class Series:
         return plain
 
 
+class Points(TypedDict):
+    """Points of a metric by index, `numbers` where all are plain numbers, `values` otherwise."""
+
+    times: array[float]
+    steps: array[float]
+    numbers: NotRequired[array[float]]
+    values: NotRequired[list[Any]]
+
+
 class Training:
     """One training in a session; only its own code and the session change it.
 
@@ -84,7 +100,7 @@ class Training:
         self.state = RUNNING
         self.progress = 0.0
         self.series: dict[str, Series] = {}
-        self.fail: dict[str, Any] | None = None
+        self.fail: CallFailure | None = None
         self.reported_failure: str | None = None
         self.result: Any = None
         self.cancel_stage: str | None = None
@@ -101,7 +117,7 @@ class Training:
         """Whether it has ended."""
         return self.state != RUNNING
 
-    def add(self, values: Mapping[str, Any], step: float | None = None) -> None:
+    def add(self, values: Mapping[str, object], step: float | None = None) -> None:
         """Add one point to each metric."""
         at = time.time()
         with self._lock:
@@ -145,7 +161,7 @@ class Training:
         self._on_change()
         return callbacks
 
-    def finish(self, fail: dict[str, Any] | None) -> None:
+    def finish(self, fail: CallFailure | None) -> None:
         """End it."""
         if fail is None and self.reported_failure is not None:
             fail = {"code": "unknown", "message": self.reported_failure}
@@ -166,7 +182,8 @@ class Training:
         """Write to its directory how it stands: all that is known of it when this process is gone."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            write_json(self.directory / "training.json", {**self.describe(), "types": self._types})
+            content: TrainingFile = {**self.describe(), "types": self._types}
+            write_json(self.directory / TRAINING_FILE, content)
         except OSError as error:
             print(f"Training {self.id} cannot be recorded: {error}", file=sys.stderr)
 
@@ -187,10 +204,10 @@ class Training:
             self._journal = JournalWriter(self.directory, JOURNAL_STREAM)
         self._journal.points(numbers, step, at)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> TrainingReport:
         """Describe it for clients."""
         with self._lock:
-            metrics = [
+            metrics: list[MetricReport] = [
                 {"name": name, "amount": len(series), "last": _last(series)}
                 for name, series in self.series.items()
             ]
@@ -210,17 +227,13 @@ class Training:
             "metrics": metrics,
         }
 
-    def points(self, name: str, start: int, amount: int | None) -> dict[str, Any]:
-        """Return points of a metric by index.
-
-        Returns:
-            `times`, `steps` (arrays of doubles), and `numbers` (the same) or `values` (a list).
-        """
+    def points(self, name: str, start: int, amount: int | None) -> Points:
+        """Return points of a metric by index."""
         with self._lock:
             series = self.series.get(name) or Series()
             end = len(series) if amount is None else min(len(series), start + amount)
             cut = slice(min(start, end), end)
-            payload: dict[str, Any] = {"times": series.times[cut], "steps": series.steps[cut]}
+            payload: Points = {"times": series.times[cut], "steps": series.steps[cut]}
             if series.numbers is not None:
                 return {**payload, "numbers": series.numbers[cut]}
             return {**payload, "values": series.values[cut]}
@@ -233,7 +246,7 @@ class TrainTracker:
         self._training = training
         self.onCancel = self.on_cancel
 
-    def metrics(self, metrics: Mapping[str, Any] | Iterable[Any]) -> None:
+    def metrics(self, metrics: Mapping[str, object] | Iterable[Any]) -> None:
         """Report values of metrics: pairs `(name, value)`, dicts with `name` and `value`, or a mapping."""
         pairs = metrics.items() if isinstance(metrics, Mapping) else map(_pair, metrics)
         for name, value in pairs:
@@ -280,7 +293,7 @@ class SessionReporter(logging.Reporter):
         """The step of the last `log()` call; −1 before the first."""
         return self._last_step
 
-    def points(self, values: Mapping[str, Any], step: float | None) -> None:
+    def points(self, values: Mapping[str, object], step: float | None) -> None:
         """Add one point of each key."""
         if not isinstance(values, Mapping):
             self._complain(
@@ -327,7 +340,7 @@ class SessionReporter(logging.Reporter):
             self._complained.add(about)
             print(text, file=sys.stderr)
 
-    def _try_fast_append(self, values: Mapping[str, float], step: float | None = None) -> bool:
+    def _try_fast_append(self, values: Mapping[str, object], step: float | None = None) -> bool:
         return False
 
 

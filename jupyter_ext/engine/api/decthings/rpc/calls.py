@@ -6,15 +6,16 @@ Rule: a call is answered with exactly one of `result` and `error`; a value that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_ext.engine.api.decthings.rpc.connection import Connection
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.protocol.decthings.tensors import Header, WireError, check_whole
 
 Blobs = Sequence[bytes | memoryview]
-Answer = tuple[dict[str, Any], Blobs]
+Answer = tuple[Mapping[str, object], Blobs]
 """The result, and the blobs that belong to it."""
 
 
@@ -61,7 +62,7 @@ class Call:
     """
 
     method: str
-    params: dict[str, Any]
+    params: JsonObject
     blobs: list[memoryview]
     connection: Connection | None = field(default=None, repr=False)
     client: str = ""
@@ -96,7 +97,7 @@ class Call:
         """Return a whole number."""
         return integer(self.params.get(name, default), name, at_least)
 
-    def object(self, name: str) -> dict[str, Any]:
+    def object(self, name: str) -> JsonObject:
         """Return an object, empty where there is none."""
         value = self.params.get(name)
         if value is None:

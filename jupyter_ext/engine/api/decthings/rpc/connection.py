@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.websockets import WebSocket
 
@@ -33,7 +33,9 @@ class Connection:
         async with self._sending:
             await self._socket.send_bytes(frame)
 
-    async def event(self, api: str, name: str, params: dict[str, Any], data: bytes | None = None) -> None:
+    async def event(
+        self, api: str, name: str, params: Mapping[str, object], data: bytes | None = None
+    ) -> None:
         """Tell what happened; long output goes in several frames."""
         if data is None:
             await self.send(encode_event(api, name, params))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
-from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Blobs, Call, Invalid, Refusal
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call, Invalid, Refusal
 from jupyter_ext.ipc import json_values
 
 log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ class Rpc:
             raise UnknownMethod(f"{api}/{method}")
         return found
 
-    async def answer(self, api: str, call: Call) -> tuple[dict[str, Any], Blobs]:
+    async def answer(self, api: str, call: Call) -> Answer:
         """Carry out a call; returns `{"result": …}` or `{"error": …}`, and blobs.
 
         Raises:

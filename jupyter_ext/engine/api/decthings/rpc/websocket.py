@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from typing import Any
 
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from jupyter_ext.engine.api.decthings.rpc.calls import Call
+from jupyter_ext.engine.api.decthings.rpc.calls import Answer, Call
 from jupyter_ext.engine.api.decthings.rpc.connection import Connection
 from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc, UnknownMethod
 from jupyter_ext.engine.api.http.auth import KEY_OF_MESSAGES
@@ -80,7 +79,7 @@ class WebSocketAPI:
 
     async def _carry_out(
         self, connection: Connection, socket: WebSocket, message: Message, replied: asyncio.Event
-    ) -> tuple[dict[str, Any], Any]:
+    ) -> Answer:
         request = message.content
         if not isinstance(request, dict):
             return {"error": {"code": "unknown"}}, ()

@@ -1,0 +1,230 @@
+"""TensorBoard's event files, read and written without TensorBoard.
+
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord (records); tensorflow/core/util/event.proto and
+tensorflow/core/framework/summary.proto (messages, by the numbers of their fields).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from jupyter_ext.client.imports.found import FoundRun, Picture
+
+_HEAD = struct.Struct("<QI")
+_CRC_BYTES = 4
+_MAX_RECORD_BYTES = 1 << 30
+_MAX_PICTURES = 5_000
+_FLOAT, _DOUBLE, _STRING = 1, 2, 7
+"""Of tensorflow's DataType."""
+
+Fields = dict[int, list[bytes | int]]
+
+
+def read(path: Path, name: str) -> FoundRun:
+    """Read an event file, or all of a folder in the order of their names.
+
+    A file that ends within a record is read up to there, as one that is still being written.
+    """
+    run = FoundRun(name, "tensorboard")
+    files = [path] if path.is_file() else sorted(path.glob("*tfevents*"))
+    for file in files:
+        for record in _records(file):
+            _take_event(run, record)
+    return run
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            length, _ = _HEAD.unpack(head)
+            if length > _MAX_RECORD_BYTES:
+                return
+            data = file.read(length)
+            if len(data) < length or len(file.read(_CRC_BYTES)) < _CRC_BYTES:
+                return
+            yield data
+
+
+def _take_event(run: FoundRun, record: bytes) -> None:
+    try:
+        event = _fields(record)
+        time = struct.unpack("<d", _bytes(event, 1))[0] if 1 in event else 0.0
+        step = _signed(event[2][0]) if 2 in event else 0
+        for summary in event.get(5, ()):
+            for value in _fields(summary).get(1, ()) if isinstance(summary, bytes) else ():
+                if isinstance(value, bytes):
+                    _take_value(run, _fields(value), step, time)
+    except (ValueError, IndexError, struct.error, UnicodeDecodeError):
+        return  # one event that cannot be read harms no other
+
+
+def _take_value(run: FoundRun, value: Fields, step: int, time: float) -> None:
+    tag = _bytes(value, 1).decode()
+    if 2 in value:
+        run.add(tag, step, struct.unpack("<f", _bytes(value, 2))[0], time)
+    elif 4 in value:
+        _add_picture(run, tag, step, time, _bytes(_fields(_bytes(value, 4)), 4))
+    elif 8 in value:
+        _take_tensor(run, tag, step, time, _fields(_bytes(value, 8)), _plugin(value))
+
+
+def _plugin(value: Fields) -> str:
+    metadata = _fields(_bytes(value, 9)) if 9 in value else {}
+    data = _fields(_bytes(metadata, 1)) if 1 in metadata else {}
+    return _bytes(data, 1).decode() if 1 in data else ""
+
+
+def _take_tensor(run: FoundRun, tag: str, step: int, time: float, tensor: Fields, plugin: str) -> None:
+    kind = tensor[1][0] if 1 in tensor else 0
+    content = _bytes(tensor, 4) if 4 in tensor else b""
+    if kind == _STRING and plugin == "images":
+        for item in tensor.get(8, [])[2:]:  # after width and height
+            if isinstance(item, bytes):
+                _add_picture(run, tag, step, time, item)
+    elif kind == _FLOAT:
+        content = content or _bytes(tensor, 5)
+        if len(content) == 4:
+            run.add(tag, step, struct.unpack("<f", content)[0], time)
+    elif kind == _DOUBLE:
+        content = content or _bytes(tensor, 6)
+        if len(content) == 8:
+            run.add(tag, step, struct.unpack("<d", content)[0], time)
+
+
+def _add_picture(run: FoundRun, tag: str, step: int, time: float, data: bytes) -> None:
+    if len(run.pictures) < _MAX_PICTURES:
+        run.pictures.append(Picture(tag, step, time, data))
+
+
+def _fields(data: bytes) -> Fields:
+    """Return a message's fields by number.
+
+    Raises:
+        ValueError: It is no message.
+    """
+    fields: Fields = {}
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        kind = key & 7
+        found: bytes | int
+        if kind == 0:
+            found, at = _varint(data, at)
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+            found, at = data[at : at + size], at + size
+        elif kind == 2:
+            size, at = _varint(data, at)
+            found, at = data[at : at + size], at + size
+        else:
+            raise ValueError(f"wire type {kind}")
+        if at > len(data):
+            raise ValueError("cut short")
+        fields.setdefault(key >> 3, []).append(found)
+    return fields
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
+
+
+def _signed(number: bytes | int) -> int:
+    if not isinstance(number, int):
+        raise ValueError("no number")
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _bytes(fields: Fields, number: int) -> bytes:
+    found = fields[number][0] if number in fields else b""
+    if not isinstance(found, bytes):
+        raise ValueError("no bytes")
+    return found
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, run: FoundRun) -> None:
+    """Write a run's metrics as an event file.
+
+    Args:
+        path: The file; its name has to contain `tfevents`.
+        run: What to write.
+    """
+    points = sorted(
+        (time, step, key, value)
+        for key, (steps, values, times) in run.metrics.items()
+        for step, value, time in zip(steps, values, times, strict=True)
+    )
+    with open(path, "wb") as file:
+        first = points[0][0] if points else 0.0
+        file.write(_record(_double(1, first) + _text(3, "brain.Event:2")))
+        for time, step, key, value in points:
+            simple = _text(1, key) + struct.pack("<Bf", 2 << 3 | 5, _as_float32(value))
+            summary = _lengthy(5, _lengthy(1, simple))
+            file.write(_record(_double(1, time) + b"\x10" + _packed(int(step) & (1 << 64) - 1) + summary))
+
+
+def _as_float32(value: float) -> float:
+    """Return a value that a 32-bit float can hold."""
+    limit = 3.4028234e38
+    return value if value != value or abs(value) == float("inf") else max(-limit, min(limit, value))
+
+
+def _record(data: bytes) -> bytes:
+    head = struct.pack("<Q", len(data))
+    return head + struct.pack("<I", _masked(head)) + data + struct.pack("<I", _masked(data))
+
+
+def _double(number: int, value: float) -> bytes:
+    return struct.pack("<Bd", number << 3 | 1, value)
+
+
+def _text(number: int, text: str) -> bytes:
+    return _lengthy(number, text.encode("utf-8", "replace"))
+
+
+def _lengthy(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _packed(len(data)) + data
+
+
+def _packed(number: int) -> bytes:
+    packed = bytearray()
+    while number > 0x7F:
+        packed.append(number & 0x7F | 0x80)
+        number >>= 7
+    packed.append(number)
+    return bytes(packed)
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def _masked(data: bytes) -> int:
+    """Return the CRC-32C of data as records carry it."""
+    crc, table = 0xFFFFFFFF, _TABLE
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,0 +1,1 @@
+"""Sweeps: many trainings of one function with inputs that Optuna chooses."""

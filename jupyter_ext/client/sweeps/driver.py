@@ -1,0 +1,369 @@
+"""Drive a sweep: ask Optuna for inputs, start a training for each, tell Optuna what came of it.
+
+It runs as a training of its own, in a process under a shim, and asks the engine as any client does: so the notebook's kernel and
+the engine may end meanwhile. A trial is written down before its training is started, and a training names its sweep and trial: whoever
+goes on after a kill finds each trial's training, or knows that there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, TypeVar
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.client.requests.event_stream import Event
+from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
+from jupyter_ext.client.sweeps.results import value_of
+from jupyter_ext.client.sweeps.space import Dimension, DimensionJSON
+from jupyter_ext.client.sweeps.study import (
+    LOST,
+    Direction,
+    best_of,
+    counts,
+    driving,
+    is_compared,
+    open_study,
+)
+from jupyter_ext.errors import EngineError
+from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.protocol.trainings import Training
+from jupyter_ext.worker.sdk.logging import log, progress, should_stop
+
+PRUNED = "pruned"
+"""Tag of a training that was ended because others were better at the same step."""
+T = TypeVar("T")
+_LOOK_S = 0.1
+_PAGE = 500
+_MAX_FIRST_FAILURES, _MAX_LOST = 3, 10
+_NOT_BY_ITSELF = ("lost", "start")
+"""Causes of an end that are no fault of the trial's code."""
+_PAUSE_S = 0.2
+
+
+class PlanJSON(TypedDict):
+    """What a sweep is to do, as the inputs of the training that drives it.
+
+    Attributes:
+        trials: How many trials in all.
+        parallel: At most so many at a time.
+        metric: What is compared: a metric's name; empty for what `train()` returns.
+        direction: Which is better.
+        space: What is varied.
+        fixed: The other inputs.
+        model: Owner and name of the code's model.
+        version: The code.
+        workers: How many processes each trial has.
+        prune: Whether a trial that does worse than half of the others is ended early.
+        seed: Of the choice of inputs, or `None`.
+    """
+
+    trials: int
+    parallel: int
+    metric: str
+    direction: Direction
+    space: dict[str, DimensionJSON]
+    fixed: dict[str, object]
+    model: str
+    version: str
+    workers: int
+    prune: bool
+    seed: int | None
+
+
+class TrialJSON(TypedDict):
+    """One trial in the result of a sweep."""
+
+    trial: int
+    training: str | None
+    state: str
+    value: float | None
+    input: dict[str, object]
+
+
+class ResultJSON(TypedDict):
+    """The result of a sweep."""
+
+    best: TrialJSON | None
+    trials: list[TrialJSON]
+
+
+class SweepFailed(Exception):
+    """The sweep cannot go on; the text says why."""
+
+
+SweepFailed.__module__ = "builtins"  # its name alone is shown
+
+
+def drive(plan: PlanJSON) -> ResultJSON:
+    """Drive a sweep to its end.
+
+    Raises:
+        SweepFailed: No trial can succeed.
+    """
+    run_dir = Path(os.environ["JUPYTER_EXT_RUN_DIR"])
+    sweep_id = str(read_json(run_dir / "spec.json")["sweep"]["id"])
+    directory = run_dir.parent / sweep_id
+    if not directory.is_dir():
+        raise SweepFailed(f"The files of sweep {sweep_id} were deleted; start a new one.")
+    with driving(directory) as journal:
+        study = open_study(
+            journal,
+            plan["direction"],
+            prune=plan["prune"],
+            parallel=plan["parallel"],
+            seed=plan["seed"],
+        )
+        return asyncio.run(_run(plan, sweep_id, study))
+
+
+async def _run(plan: PlanJSON, sweep_id: str, study: optuna.Study) -> ResultJSON:
+    async with AsyncClient() as client:
+        driver = _Driver(client, plan, sweep_id, study)
+        try:
+            await driver.run()
+        except BaseException:
+            await driver.stop_all()
+            raise
+        return driver.result()
+
+
+@dataclass
+class _Curve:
+    """How far the curve of a trial was reported to Optuna."""
+
+    seen: set[int]
+
+
+class _Driver:
+    """One process's work on a sweep."""
+
+    def __init__(self, client: AsyncClient, plan: PlanJSON, sweep_id: str, study: optuna.Study) -> None:
+        self._client = client
+        self._plan = plan
+        self._id = sweep_id
+        self._study = study
+        self._space = {name: Dimension.from_json(stored) for name, stored in plan["space"].items()}
+        self._trainings: dict[int, str] = {}
+        self._running: dict[int, str] = {}
+        self._asked: set[int] = set()
+        """Trials for whose training the engine was asked."""
+        self._num_lost = 0
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Go on until there are as many trials as were asked for, or a stop is."""
+        for training in await _patiently(self._known):
+            assert training.sweep is not None
+            assert training.sweep.trial is not None
+            self._trainings[training.sweep.trial] = training.id
+        tasks: set[asyncio.Task[None]] = set()
+        for running in self._of_state(TrialState.RUNNING):
+            tasks.add(self._begin(self._one(running.number)))
+        self._tell_progress()
+        while True:
+            self._stopping = self._stopping or should_stop()
+            while not self._stopping and len(tasks) < self._plan["parallel"] and self._num_missing() > 0:
+                trial = self._study.ask({name: one.distribution() for name, one in self._space.items()})
+                tasks.add(self._begin(self._one(trial.number)))
+            if self._stopping:
+                await self.stop_all()
+            if not tasks:
+                return
+            done, tasks = await asyncio.wait(tasks, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+
+    async def stop_all(self) -> None:
+        """Cancel the trainings that run."""
+        running, self._running = dict(self._running), {}
+        self._stopping = True
+        await asyncio.gather(*(self._client.cancel(id) for id in running.values()), return_exceptions=True)
+
+    def result(self) -> ResultJSON:
+        """Return what came of it."""
+        best = best_of(self._study)
+        trials = self._study.get_trials(deepcopy=False)
+        return {
+            "best": None if best is None else self._as_json(best),
+            "trials": [self._as_json(trial) for trial in trials if counts(trial)],
+        }
+
+    # -- one trial ----------------------------------------------------------------------------------------------------
+
+    async def _one(self, number: int) -> None:
+        """Run one trial to its end, or go on with it."""
+        trial = Trial(self._study, self._frozen(number)._trial_id)
+        training = await self._training_of(trial)
+        self._running[number] = training.id
+        curve = _Curve(set(self._frozen(number).intermediate_values))
+        is_pruned = await _patiently(lambda: self._follow(trial, training.id, curve))
+        ended = await _patiently(lambda: self._client.get(training.id))
+        self._running.pop(number, None)
+        self._tell(trial, ended, is_pruned=is_pruned or PRUNED in ended.tags)
+        self._tell_progress()
+
+    async def _training_of(self, trial: Trial) -> Training:
+        """Return the training of a trial: the one that there is, or a new one."""
+        id = self._trainings.get(trial.number)
+        if id is not None:
+            return await _patiently(lambda: self._client.get(id))
+        made = await _patiently(lambda: self._create(trial))
+        self._trainings[trial.number] = made.id
+        return made
+
+    async def _create(self, trial: Trial) -> Training:
+        """Start the training of a trial, unless an engine that went away before it answered has made it."""
+        if trial.number in self._asked:
+            made = [one for one in await self._known() if one.sweep and one.sweep.trial == trial.number]
+            if made:
+                return made[0]
+        self._asked.add(trial.number)
+        plan = self._plan
+        return await self._client.create_from(
+            VersionRef(plan["model"], plan["version"]),
+            {**plan["fixed"], **trial.params},
+            place=Place(plan["workers"]),
+            sweep=SweepRef(self._id, trial.number),
+        )
+
+    async def _follow(self, trial: Trial, id: str, curve: _Curve) -> bool:
+        """Follow a training to its end; cancel it where its curve is worse than others. Tell whether it was."""
+        is_pruned = False
+        async with contextlib.aclosing(self._client.follow(id, 0)) as events:
+            async for event in events:
+                if event.kind == "end":
+                    break
+                if not is_pruned and self._report(trial, curve, event) and trial.should_prune():
+                    is_pruned = True
+                    await _patiently(lambda: self._client.label(id, tags=[PRUNED]))
+                    await _patiently(lambda: self._client.cancel(id))
+        return is_pruned
+
+    def _report(self, trial: Trial, curve: _Curve, event: Event) -> bool:
+        """Tell Optuna the new steps of a curve; return whether there were any."""
+        news = False
+        for points in event.points:
+            if points.key != self._plan["metric"] or points.rank != "0":
+                continue
+            for step, value in zip(points.steps, points.values, strict=True):
+                at = int(step)
+                if at == step and is_compared(at) and at not in curve.seen and math.isfinite(value):
+                    curve.seen.add(at)
+                    trial.report(value, at)
+                    news = True
+        return news
+
+    def _tell(self, trial: Trial, ended: Training, *, is_pruned: bool) -> None:
+        """Tell Optuna how a trial ended."""
+        number, params = trial.number, _shown(trial.params)
+        if is_pruned and ended.status == "canceled":
+            self._study.tell(trial, state=TrialState.PRUNED)
+            print(f"trial {number}: pruned  {params}")
+        elif ended.status == "succeeded":
+            value = value_of(ended, self._plan["metric"])
+            if value is None:
+                self._study.tell(trial, state=TrialState.FAIL)
+                raise SweepFailed(_no_value(number, ended, self._plan["metric"]))
+            self._study.tell(trial, value)
+            best = best_of(self._study)
+            is_best = best is not None and best.number == number
+            log({"value": value, "best": value if best is None else best.value}, step=number)
+            print(
+                f"trial {number}: {self._plan['metric'] or 'result'} {value:.5g}  {params}{'  best so far' if is_best else ''}"
+            )
+        elif ended.status == "canceled" or (ended.cause is not None and ended.cause.kind in _NOT_BY_ITSELF):
+            self._num_lost += ended.status == "failed"
+            if self._num_lost > _MAX_LOST:
+                raise SweepFailed(f"{self._num_lost} trials were lost; the last one: {ended.error}")
+            trial.set_user_attr(LOST, True)
+            self._study.tell(trial, state=TrialState.FAIL)
+            self._study.enqueue_trial(dict(trial.params))
+            print(f"trial {number}: {ended.status}, does not count  {params}")
+        else:
+            self._study.tell(trial, state=TrialState.FAIL)
+            print(f"trial {number}: failed, {ended.error}  {params}")
+            self._check_failures(ended)
+
+    def _check_failures(self, ended: Training) -> None:
+        failed = [trial for trial in self._of_state(TrialState.FAIL) if counts(trial)]
+        if len(failed) >= _MAX_FIRST_FAILURES and not self._of_state(TrialState.COMPLETE, TrialState.PRUNED):
+            raise SweepFailed(f"The first {len(failed)} trials all failed; the last one said: {ended.error}")
+
+    # -- what there is ------------------------------------------------------------------------------------------------
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        return asyncio.create_task(work)
+
+    async def _known(self) -> list[Training]:
+        """List the trainings of this sweep's trials."""
+        found: list[Training] = []
+        while True:
+            page = await self._client.page(limit=_PAGE, q=self._id, offset=len(found))
+            found += page.trainings
+            if not page.trainings or len(found) >= page.total:
+                break
+        return [
+            one for one in found if one.sweep and one.sweep.id == self._id and one.sweep.trial is not None
+        ]
+
+    def _of_state(self, *states: TrialState) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False, states=states)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[number]
+
+    def _num_missing(self) -> int:
+        trials = self._study.get_trials(deepcopy=False)
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
+        return self._plan["trials"] - running - sum(counts(trial) for trial in trials)
+
+    def _tell_progress(self) -> None:
+        done = sum(counts(trial) for trial in self._study.get_trials(deepcopy=False))
+        progress(done, self._plan["trials"])
+
+    def _as_json(self, trial: FrozenTrial) -> TrialJSON:
+        value = trial.values[0] if trial.values else None
+        return {
+            "trial": trial.number,
+            "training": self._trainings.get(trial.number),
+            "state": trial.state.name.lower(),
+            "value": value,
+            "input": dict(trial.params),
+        }
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the engine; where it went away, ask again once somebody has started another, however long that takes."""
+    while True:
+        try:
+            return await ask()
+        except EngineError:
+            if should_stop():
+                raise
+            await asyncio.sleep(_PAUSE_S)
+
+
+def _shown(params: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in params.items()
+    )
+
+
+def _no_value(number: int, ended: Training, metric: str) -> str:
+    logged = ", ".join(key for key in ended.last if not key.startswith("system/")) or "nothing"
+    if not metric:
+        return (
+            f"Trial {number} returned {ended.output!r:.80}, which is no number to compare; return one, or name a metric "
+            f"that the code logs: --metric (it logged: {logged})."
+        )
+    return f"Trial {number} logged no {metric!r}, by which trials are compared; it logged: {logged}."
