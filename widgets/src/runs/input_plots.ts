@@ -107,10 +107,6 @@ export class InputPlots {
     const shown = [...effects].reverse(); // what matters most stands beside the metric
     const at = (i: number) => SIDE + (i * (WIDTH - 2 * SIDE)) / shown.length;
     const y = (place: number) => TOP + (1 - place) * (LINES_HEIGHT - TOP - BOTTOM);
-    shown.forEach(({ name, ends }, i) => {
-      drawing.append(...axis(at(i), name, ends));
-    });
-    drawing.append(...axis(WIDTH - SIDE, what, [formatValue(range[0]), formatValue(range[1])]));
     for (const { id } of this.#trainings) {
       const points = shown.flatMap(({ points: all }, i) => {
         const point = all.find(other => other.id === id);
@@ -122,6 +118,11 @@ export class InputPlots {
       }
       drawing.append(this.#mark('polyline', id, { points: points.join(' '), fill: 'none' }));
     }
+    // Over the lines, so that they can be read.
+    shown.forEach(({ name, ends }, i) => {
+      drawing.append(...axis(at(i), name, ends));
+    });
+    drawing.append(...axis(WIDTH - SIDE, what, [formatValue(range[0]), formatValue(range[1])]));
     return drawing;
   }
 
