@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help env lab demo test check lint house pictures format types bench faults soak wheel chromium clean
+.PHONY: help env lab demo test check lint house pictures format types bench faults soak fuzz wheel chromium clean
 
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
@@ -58,6 +58,10 @@ faults: env ## kill, stop, race and starve processes and disks, and check what i
 
 soak: env ## train for MINUTES=60 and watch the engine's memory, descriptors and threads
 	$(PY) -m tests.faults --minutes $(or $(MINUTES),60)
+
+fuzz: env .venv/.fuzz ## feed every decoder, guided by coverage, then the HTTP API (INPUTS=2000000 EXAMPLES=100; one alone: DECODER=…)
+	$(PY) -m tests.fuzz --inputs $(or $(INPUTS),2000000) $(if $(DECODER),--decoder "$(DECODER)")
+	$(if $(DECODER),,EXAMPLES=$(or $(EXAMPLES),100) $(PY) -m pytest -q -s -o timeout=0 tests/fuzz/test_http_api.py)
 
 check: lint ## lint, types, import directions, unit and contract tests; about a minute
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser" tests/unit tests/contract
@@ -140,6 +144,12 @@ $(INSTALLED): $(DEPENDENCIES) install.json $(wildcard jupyter-config/server-conf
 	mkdir -p .venv/share/jupyter/lab/settings
 	echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
 		> .venv/share/jupyter/lab/settings/overrides.json
+	touch $@
+
+.venv/.fuzz: $(INSTALLED)
+	$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' \
+		> .venv/requirements-fuzz.txt
+	$(PY) -m pip install -q -c constraints.txt -r .venv/requirements-fuzz.txt
 	touch $@
 
 .venv/.bench: $(INSTALLED)

@@ -133,7 +133,7 @@ def measure(directory: Path) -> Iterator[Row]:
     id_ = fill(where.catalog)
     starts = list(start_times(where, Locations(directory / "empty", directory / "empty-run")))
     filled, empty = (median(took) for took in zip(*starts, strict=True))
-    yield Row("engine start with 10,000 runs", filled, "s", "with none", empty, at_most(1.5))
+    yield Row("engine start with 10,000 runs", filled, "s", "with none", empty, at_most(1.2))
     found = discovery.ensure()
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=found.socket_path), base_url="http://engine"
@@ -155,5 +155,5 @@ def requests(client: httpx.Client, catalog: Path, id_: str) -> Iterator[Row]:
     for name, query in LISTS.items():
         took = asked(client, f"/native/trainings?limit={PAGE}{query}")
         label = f"list {PAGE} of 10,000, {name}"
-        yield Row(f"{label}, p50", median(took), "ms", peer, floor, at_most(6))
+        yield Row(f"{label}, p50", median(took), "ms", peer, floor, at_most(3))
         yield Row(f"{label}, p99", percentile(took, 0.99), "ms", peer, floor)

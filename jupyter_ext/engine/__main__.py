@@ -17,13 +17,17 @@ from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from jupyter_ext.config import Locations, engine_settings, locations
+from jupyter_ext.config import EngineSettings, Locations, engine_settings, locations
 from jupyter_ext.engine.common import private_files
 from jupyter_ext.engine.common.log_limits import Repeats
+from jupyter_ext.engine.processes.zygote_process import ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.ipc import private_sockets
+from jupyter_ext.ipc.cores import usable_cores
 
 _MAX_LOG_BYTES = 10 * 2**20
+_CORES_FOR_BOTH = 2
+"""With fewer, two processes that import hold each other up."""
 
 
 def main() -> int:
@@ -50,6 +54,7 @@ def main() -> int:
             return 3
         _set_up_logging(where.engine_log)
         listener = private_sockets.listen(where.socket)
+        zygote = _start_zygote(settings)
     except OSError as error:
         tell(f"{error.strerror or error}: {error.filename or where.runtime_dir}")
         return 1
@@ -57,7 +62,7 @@ def main() -> int:
         tell(str(error))
         return 1
     try:
-        asyncio.run(_run(where, settings, listener, tell))
+        asyncio.run(_run(where, settings, listener, zygote, tell))
     except JupyterExtError as error:
         tell(str(error))
         return 1
@@ -71,14 +76,27 @@ def main() -> int:
     return 0
 
 
+def _start_zygote(settings: EngineSettings) -> ZygoteProcess | None:
+    """Have the interpreter's own zygote import torch while this process imports the rest of itself, on another core."""
+    if usable_cores() < _CORES_FOR_BOTH:
+        return None
+    try:
+        return ZygoteProcess(sys.executable, settings.preload, environ_of_zygotes())
+    except OSError as error:
+        logging.getLogger(__name__).warning("no zygote could be started: %s", error)
+        return None
+
+
 async def _run(
-    where: Locations, settings: object, listener: socket.socket, tell: Callable[[str], None]
+    where: Locations,
+    settings: EngineSettings,
+    listener: socket.socket,
+    zygote: ZygoteProcess | None,
+    tell: Callable[[str], None],
 ) -> None:
-    from jupyter_ext.config import EngineSettings
     from jupyter_ext.engine.app import Engine
 
-    assert isinstance(settings, EngineSettings)
-    engine = Engine(where, settings)
+    engine = Engine(where, settings, zygote)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, engine.end, f"got {number.name}")

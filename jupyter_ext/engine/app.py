@@ -16,9 +16,10 @@ import psutil
 
 from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
+from jupyter_ext.engine.api.http.openapi import OpenAPI
 from jupyter_ext.engine.api.native.engine import EngineAPI
 from jupyter_ext.engine.assembly.models import ModelsPart
-from jupyter_ext.engine.assembly.part import Part, Work
+from jupyter_ext.engine.assembly.part import API, Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
 from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
@@ -26,6 +27,7 @@ from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.processes.interpreters import Environments
+from jupyter_ext.engine.processes.zygote_process import ZygoteProcess
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.protocol.trainings import EngineInfo
@@ -47,14 +49,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
 class Engine:
     """One engine, from opening to closing."""
 
-    def __init__(self, where: Locations, settings: EngineSettings) -> None:
+    def __init__(
+        self, where: Locations, settings: EngineSettings, zygote: ZygoteProcess | None = None
+    ) -> None:
         self._where = where
         disk.assume(where.data_dir)
         self._settings = settings
         self._started_at = time.time()
         self._over = asyncio.Event()
         self._process = psutil.Process()
-        self.environments = Environments(settings.preload)
+        self.environments = Environments(settings.preload, started=zygote)
         self.pages = LabPages()
         trainings = TrainingsPart(where, self.environments, self.pages)
         models = ModelsPart(
@@ -67,10 +71,9 @@ class Engine:
         )
         sessions = SessionsPart(where, self.environments)
         self._parts: tuple[Part, ...] = (trainings, models, sessions)
-        apis = [api for part in self._parts for api in part.apis]
-        self.ports = Ports(
-            settings, where.token_file, trainings.links, [*apis, EngineAPI(self)], models.pieces
-        )
+        apis: list[API] = [api for part in self._parts for api in part.apis]
+        apis.append(EngineAPI(self))
+        self.ports = Ports(settings, where.token_file, trainings.links, [*apis, OpenAPI(apis)], models.pieces)
 
     @property
     def work(self) -> Work:

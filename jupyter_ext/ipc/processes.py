@@ -94,11 +94,21 @@ def num_threads() -> int:
 
 def descendants(pid: int) -> list[int]:
     """List the living processes below `pid`, children before their own children."""
+    return below(pid, children_of_all())
+
+
+def children_of_all() -> dict[int, list[int]]:
+    """Return the living children of each process of this machine that has any."""
     children: dict[int, list[int]] = {}
     for name in _proc_pids():
         fields = _stat(name)
         if fields is not None and fields[0] not in ("Z", "X"):
             children.setdefault(int(fields[1]), []).append(name)
+    return children
+
+
+def below(pid: int, children: Mapping[int, list[int]]) -> list[int]:
+    """List the processes below `pid`, children before their own children; see `children_of_all`."""
     found, queue = [], [pid]
     while queue:
         for child in children.get(queue.pop(), []):

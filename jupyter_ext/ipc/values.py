@@ -26,12 +26,25 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 from jupyter_ext.ipc.frames import Buffer
 from jupyter_ext.ipc.json_types import JsonValue
 
 _EXACT_INT = 1 << 53
+
+
+_MALFORMED = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    SyntaxError,
+)
+"""What Python, numpy, torch, pandas and PIL raise for parts that are missing or of another form."""
+_MAX_DIMS = 64
 
 
 class _ArrayTree(TypedDict):
@@ -102,11 +115,19 @@ def decode(tree: Any, blobs: Sequence[memoryview]) -> Any:
     Raises:
         ValueError: It is no tree, or a blob is missing or of the wrong size.
     """
+    try:
+        return _decode(tree, blobs)
+    except _MALFORMED as error:
+        raise ValueError(f"the value cannot be read: {type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _decode(tree: Any, blobs: Sequence[memoryview]) -> Any:
     if tree is None or isinstance(tree, bool | int | float | str):
         return tree
-    if not isinstance(tree, dict) or tree.get("k") not in _DECODERS:
+    kind = tree.get("k") if isinstance(tree, dict) else None
+    if not isinstance(kind, str) or kind not in _DECODERS:
         raise ValueError(f"{str(tree)[:80]!r} is no value that this version knows")
-    return _DECODERS[tree["k"]](tree, blobs)
+    return _DECODERS[kind](tree, blobs)
 
 
 def _encode(value: Any, blobs: list[Buffer], where: str) -> Any:
@@ -259,10 +280,18 @@ def _blob(tree: Mapping[str, object], blobs: Sequence[memoryview], itemsize: int
     if not isinstance(index, int) or not 0 <= index < len(blobs):
         raise ValueError(f"blob {index!r} is not among the {len(blobs)} that came")
     blob = blobs[index]
-    shape = cast("list[int] | None", tree.get("shape"))
-    if shape is not None and blob.nbytes != math.prod(shape) * itemsize:
-        raise ValueError(f"a blob of {blob.nbytes} bytes does not hold {shape} of {tree['dtype']}")
+    if "shape" in tree and blob.nbytes != math.prod(_sizes(tree["shape"])) * itemsize:
+        raise ValueError(f"a blob of {blob.nbytes} bytes does not hold {tree['shape']} of {tree['dtype']}")
     return blob
+
+
+def _sizes(shape: object) -> list[int]:
+    """Return a shape or an image's size, once it is known that it can be computed with."""
+    if not isinstance(shape, list) or len(shape) > _MAX_DIMS:
+        raise ValueError(f"{str(shape)[:80]} is no shape")
+    if not all(isinstance(size, int) and 0 <= size < 1 << 63 for size in shape):
+        raise ValueError(f"{str(shape)[:80]} is no shape of whole numbers")
+    return shape
 
 
 def _decode_array(tree: _ArrayTree, blobs: Sequence[memoryview]) -> Any:
@@ -290,15 +319,18 @@ def _decode_tensor(tree: _ArrayTree, blobs: Sequence[memoryview]) -> Any:
 def _decode_strings(tree: _TextsTree, blobs: Sequence[memoryview]) -> Any:
     import numpy as np
 
-    return np.array(tree["v"], dtype=tree["dtype"]).reshape(tree["shape"])
+    dtype, texts = np.dtype(tree["dtype"]), [str(text) for text in tree["v"]]
+    if dtype.kind not in "OU" or dtype.itemsize > max(8, 4 * max(map(len, texts), default=0)):
+        raise ValueError(f"{str(tree['dtype'])[:40]!r} is no dtype of these texts")
+    return np.array(texts, dtype=dtype).reshape(_sizes(tree["shape"]))
 
 
 def _decode_column(tree: _ColumnTree, blobs: Sequence[memoryview]) -> Any:
     import pandas as pd
 
     if "array" in tree:
-        return pd.Series(decode(tree["array"], blobs))
-    return pd.Series(decode(tree["items"], blobs), dtype=tree["dtype"])
+        return pd.Series(_decode(tree["array"], blobs))
+    return pd.Series(_decode(tree["items"], blobs), dtype=tree["dtype"])
 
 
 def _decode_index(tree: _IndexTree, blobs: Sequence[memoryview]) -> Any:
@@ -313,19 +345,21 @@ def _decode_frame(tree: _FrameTree, blobs: Sequence[memoryview]) -> Any:
     index = _decode_index(tree["index"], blobs)
     columns = [_decode_column(column, blobs).set_axis(index) for column in tree["v"]]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=index)
-    return frame.set_axis([decode(name, blobs) for name in tree["names"]], axis=1)
+    return frame.set_axis([_decode(name, blobs) for name in tree["names"]], axis=1)
 
 
 def _decode_series(tree: _SeriesTree, blobs: Sequence[memoryview]) -> Any:
     series = _decode_column(tree["v"], blobs).set_axis(_decode_index(tree["index"], blobs))
-    return series.rename(decode(tree["name"], blobs))
+    return series.rename(_decode(tree["name"], blobs))
 
 
 def _decode_image(tree: _ImageTree, blobs: Sequence[memoryview]) -> Any:
     from PIL import Image
 
-    width, height = tree["size"]
-    return Image.frombytes(tree["mode"], (width, height), _blob(tree, blobs).tobytes())
+    blob, size = _blob(tree, blobs), _sizes(tree["size"])
+    if len(size) != 2 or math.prod(size) > 8 * blob.nbytes:  # the fewest are one bit a pixel
+        raise ValueError(f"a blob of {blob.nbytes} bytes does not hold an image of {size}")
+    return Image.frombytes(tree["mode"], (size[0], size[1]), blob.tobytes())
 
 
 def _decode_int(digits: object) -> int:
@@ -345,12 +379,12 @@ def _decode_dataset(tree: _DatasetTree) -> Any:
 
 
 _DECODERS: dict[str, Callable[[Any, Sequence[memoryview]], Any]] = {
-    "list": lambda tree, blobs: [decode(item, blobs) for item in tree["v"]],
-    "tuple": lambda tree, blobs: tuple(decode(item, blobs) for item in tree["v"]),
-    "dict": lambda tree, blobs: {decode(key, blobs): decode(item, blobs) for key, item in tree["v"]},
+    "list": lambda tree, blobs: [_decode(item, blobs) for item in tree["v"]],
+    "tuple": lambda tree, blobs: tuple(_decode(item, blobs) for item in tree["v"]),
+    "dict": lambda tree, blobs: {_decode(key, blobs): _decode(item, blobs) for key, item in tree["v"]},
     "float": lambda tree, blobs: float(tree["v"]),
     "int": lambda tree, blobs: _decode_int(tree["v"]),
-    "complex": lambda tree, blobs: complex(*(decode(part, blobs) for part in tree["v"])),
+    "complex": lambda tree, blobs: complex(*(_decode(part, blobs) for part in tree["v"])),
     "bytes": lambda tree, blobs: bytes(_blob(tree, blobs)),
     "array": _decode_array,
     "scalar": lambda tree, blobs: _decode_array(tree, blobs)[()],

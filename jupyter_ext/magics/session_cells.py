@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from IPython.display import publish_display_data
 
 from jupyter_ext.errors import SessionEnded
-from jupyter_ext.ipc.payloads.session_messages import SessionReport
+from jupyter_ext.ipc.payloads.session_reports import SessionReport
 
 if TYPE_CHECKING:
     from jupyter_ext.client.sessions.session import Session

@@ -24,6 +24,8 @@ _REGULAR = struct.Struct("<dd")
 _POINT = struct.Struct("<HBBIdddf4x")
 _REGULAR_STEPS, _ANY_STEPS = 0, 1
 _MAX_SERIES_INDEX = 0xFFFF
+FIRST_RANKS = frozenset({"0", "log"})
+"""Ranks that stand for a run where one does: its first process, and the lines that it printed."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
+
 
 @dataclass(frozen=True)
 class InvalidField:
@@ -16,6 +18,16 @@ class InvalidField:
     type: str
     field: str
     description: str
+
+
+class ProblemBody(BaseModel):
+    """What a refused request is answered with, `application/problem+json`; `retry_after` in seconds."""
+
+    title: str
+    detail: str
+    status: int
+    invalid_fields: list[InvalidField] | None = None
+    retry_after: int | None = None
 
 
 @dataclass
@@ -31,12 +43,14 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body of the answer."""
-        body: dict[str, Any] = {"title": self.title, "detail": self.detail, "status": self.status}
-        if self.invalid_fields:
-            body["invalid_fields"] = [vars(item) for item in self.invalid_fields]
-        if self.retry_after_s is not None:
-            body["retry_after"] = self.retry_after_s
-        return body
+        body = ProblemBody(
+            title=self.title,
+            detail=self.detail,
+            status=self.status,
+            invalid_fields=self.invalid_fields or None,
+            retry_after=self.retry_after_s,
+        )
+        return body.model_dump(exclude_none=True)
 
 
 def not_found(what: str, name: str, next_step: str) -> Problem:

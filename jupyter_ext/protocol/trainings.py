@@ -29,7 +29,7 @@ def metric_value(value: float) -> MetricValue:
 class Resource(BaseModel):
     """Base: unknown keys of a newer engine are kept, not refused, and every value is one that JSON can carry."""
 
-    model_config = ConfigDict(extra="allow", ser_json_inf_nan="strings")
+    model_config = ConfigDict(extra="allow", ser_json_inf_nan="strings", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,9 @@
 Rule: it imports and never computes. One parallel operation in this process and every child would hang in its first
 `Linear`, so a self-test at start and a look at the thread count before each fork decide whether forking is offered.
 
+A fork that is asked for while it still imports is made as soon as torch is there: the first run of an engine need not wait for
+what only others need.
+
 It speaks JSON lines on one socket, whose end of file is its end:
     ← {"op": "fork", "id": n, "spec": {…}}      → {"id": n, "pid": shim} or {"id": n, "error": "…"}
     → {"state": "warm" | "unsafe", "detail": …, "torch": …}     when ready, and again when that changes
@@ -34,6 +37,8 @@ _MODEL_MODULES = (
     "jupyter_ext.worker.model_host.inference",
 )
 """Importing them takes a tenth of a second, which each load of a model then saves."""
+_GROUP_MODULE = "jupyter_ext.worker.training.group_agent"
+"""0.3 s that a group of workers then saves."""
 _MAX_THREADS = 2
 """The main thread and the one that OpenBLAS keeps, which has fork handlers."""
 
@@ -41,69 +46,147 @@ _MAX_THREADS = 2
 def main(descriptor: int, preload: list[str]) -> None:
     """Be the zygote until the engine closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel = socket.socket(fileno=descriptor)
-    buffer = b""
+    requests = _Requests(socket.socket(fileno=descriptor))
     began = time.monotonic()
-    detail = _import_all(preload, channel)
+    detail = _import_all(preload, requests)
     torch = sys.modules.get("torch")
-    _leave_nothing_to_end()
+    requests.prepare_to_fork()
     gc.collect()
     gc.freeze()
-    if detail is None and torch is not None:
-        detail = _self_test()
-    _send(
-        channel,
+    if detail is None:
+        detail = requests.test()
+    requests.say(
         {
             "state": "warm" if detail is None else "unsafe",
             "detail": detail,
             "torch": getattr(torch, "__version__", None),
             "ready_s": time.monotonic() - began,
-        },
+        }
     )
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    os.set_blocking(wake_read, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    while True:
-        readable, _, _ = select.select([descriptor, wake_read], [], [])
-        if wake_read in readable:
-            os.read(wake_read, 512)
+    while requests.serve(wait=True):
+        pass
+
+
+class _Requests:
+    """What the engine asks for, one line each: forks."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._buffer = b""
+        self._tested_with = -1
+        """How many modules there were at the last self-test."""
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(self._wake_read, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+
+    @property
+    def is_anybody_waiting(self) -> bool:
+        """Whether the engine has sent something, or is gone."""
+        return bool(select.select([self._channel], [], [], 0)[0])
+
+    def serve(self, *, wait: bool) -> bool:
+        """Answer what was asked; tell whether the engine is still there.
+
+        Args:
+            wait: Whether to wait for something to be asked.
+        """
+        channel = self._channel.fileno()
+        readable, _, _ = select.select([channel, self._wake_read], [], [], None if wait else 0)
+        if self._wake_read in readable:
+            os.read(self._wake_read, 512)
             _reap()
-        if descriptor not in readable:
-            continue
-        chunk = channel.recv(1 << 20)
+        if channel not in readable:
+            return True
+        chunk = self._channel.recv(1 << 20)
         if not chunk:
-            return
-        buffer += chunk
-        *lines, buffer = buffer.split(b"\n")
+            return False
+        *lines, self._buffer = (self._buffer + chunk).split(b"\n")
         for line in lines:
-            request = json.loads(line)
-            _send(channel, _fork(request, (descriptor, wake_read, wake_write)))
+            self.say(self._fork(json.loads(line)))
+        return True
+
+    def serve_early(self) -> None:
+        """Answer whoever does not want to wait for the rest of the imports; a child imports by itself what it needs of that.
+
+        Ends this process where the engine is gone.
+        """
+        while self.is_anybody_waiting:
+            self.prepare_to_fork()
+            gc.freeze()
+            if not self.serve(wait=False):
+                os._exit(0)
+
+    def prepare_to_fork(self) -> None:
+        """Take what was imported here off the list of what a child ends: torch would unregister its operators one by one, 30 ms.
+
+        The memory goes with the process. What the user's code registers later is ended as in any process.
+        """
+        for ending in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+            ending.atexit = False
+
+    def test(self) -> str | None:
+        """Tell why forking is not safe after what was imported so far; `None` where it is."""
+        if "torch" not in sys.modules or self._tested_with == len(sys.modules):
+            return None
+        detail = _self_test()
+        if detail is None:
+            self._tested_with = len(sys.modules)
+        return detail
+
+    def say(self, message: ZygoteState | ForkAnswer) -> None:
+        self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def _fork(self, request: ForkRequest) -> ForkAnswer:
+        threads = processes.num_threads()
+        if threads > _MAX_THREADS:
+            error = f"the zygote has {threads} threads, forking is not safe"
+            return {"id": request["id"], "error": error}
+        if self._tested_with < 0 and (detail := self.test()) is not None:
+            return {"id": request["id"], "error": detail}
+        pid = os.fork()
+        if pid:
+            return {"id": request["id"], "pid": pid}
+        try:
+            signal.set_wakeup_fd(-1)
+            self._channel.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            shim.run(request["spec"])
+        except BaseException:  # noqa: BLE001  the last edge: an exception must not run the zygote's loop in a child
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(1)
 
 
-def _import_all(preload: list[str], channel: socket.socket) -> str | None:
+def _import_all(preload: list[str], requests: _Requests) -> str | None:
+    """Import what runs need, the most needed first; in between, whoever waits is served."""
     _import_if_there("cloudpickle")  # names from the notebook are unpickled by it
     for name in preload:
-        if select.select([channel], [], [], 0)[0] and name != preload[0]:
-            return None  # somebody waits to start: the rest is imported in the child when it is needed
         try:
             importlib.import_module(name)
         except ImportError as error:
             return f"cannot import {name}: {error}"
-    if not select.select([channel], [], [], 0)[0]:
-        _import_if_there("ipykernel.kernelapp")  # a debug session is one
+        if name == preload[0]:
+            _import_for_trainings()
+        requests.serve_early()
+    _import_for_trainings()
+    later = ["ipykernel.kernelapp"]  # a debug session is one
+    if "torch" in sys.modules:
+        later += [*_MODEL_MODULES, _GROUP_MODULE]
+    for name in later:
+        _import_if_there(name)
+        requests.serve_early()
+    return None
+
+
+def _import_for_trainings() -> None:
     _import_if_there(_TRAINING_MODULE)
     if "numpy" in sys.modules:
         _import_if_there("numpy.random")  # each child seeds it
-    if "torch" in sys.modules:
-        for name in _MODEL_MODULES:
-            _import_if_there(name)
-        if not select.select([channel], [], [], 0)[0]:
-            _import_if_there(
-                "jupyter_ext.worker.training.group_agent"
-            )  # 0.3 s that a group of workers then saves
-    return None
 
 
 def _import_if_there(name: str) -> None:
@@ -111,15 +194,6 @@ def _import_if_there(name: str) -> None:
         importlib.import_module(name)
     except ImportError:
         return
-
-
-def _leave_nothing_to_end() -> None:
-    """Take what was imported here off the list of what a child ends: torch would unregister its operators one by one, 30 ms.
-
-    The memory goes with the process. What the user's code registers later is ended as in any process.
-    """
-    for ending in list(weakref.finalize._registry):  # type: ignore[attr-defined]
-        ending.atexit = False
 
 
 def _self_test() -> str | None:
@@ -147,33 +221,9 @@ def _self_test() -> str | None:
     return f"a forked child hung for {SELF_TEST_TIMEOUT_S:.0f} s in its first layer"
 
 
-def _fork(request: ForkRequest, to_close: tuple[int, ...]) -> ForkAnswer:
-    threads = processes.num_threads()
-    if threads > _MAX_THREADS:
-        return {"id": request["id"], "error": f"the zygote has {threads} threads, forking is not safe"}
-    pid = os.fork()
-    if pid:
-        return {"id": request["id"], "pid": pid}
-    try:
-        signal.set_wakeup_fd(-1)
-        for descriptor in to_close:
-            os.close(descriptor)
-        shim.run(request["spec"])
-    except BaseException:  # noqa: BLE001  the last edge: an exception must not run the zygote's loop in a child
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(1)
-
-
 def _reap() -> None:
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
     except ChildProcessError:
         return
-
-
-def _send(channel: socket.socket, message: ZygoteState | ForkAnswer) -> None:
-    channel.sendall(json.dumps(message).encode() + b"\n")

@@ -133,7 +133,8 @@ class World:
 
 
 def _shared_memory() -> set[str]:
+    """Return the names below /dev/shm that torch's and Python's shared memory has; others are not ours."""
     try:
-        return set(os.listdir("/dev/shm"))
+        return {name for name in os.listdir("/dev/shm") if name.startswith(("torch_", "psm_", "sem."))}
     except OSError:
         return set()

@@ -23,7 +23,8 @@ from jupyter_ext.errors import (
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError, ChannelClosed, Connection
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.payloads.session_messages import SessionEvent, SessionReport, WaitingEvent
+from jupyter_ext.ipc.payloads.session_messages import SessionEvent, WaitingEvent
+from jupyter_ext.ipc.payloads.session_reports import SessionReport
 
 A = TypeVar("A", default=JsonObject)
 _UNKNOWN = frozenset({"model_not_found", "training_not_found", "state_not_found", "state_key_not_found"})

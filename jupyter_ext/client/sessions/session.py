@@ -28,11 +28,11 @@ from jupyter_ext.ipc.payloads.session_messages import (
     LocalsAnswer,
     LookAnswer,
     SessionParams,
-    SessionReport,
     StacksAnswer,
     StateAnswer,
     ValueAnswer,
 )
+from jupyter_ext.ipc.payloads.session_reports import SessionReport
 from jupyter_ext.ipc.payloads.value_summaries import LocalValue
 from jupyter_ext.protocol import sessions as protocol
 

@@ -10,12 +10,8 @@ from jupyter_ext.client.requests.sessions import requests
 from jupyter_ext.client.sessions.channel import SessionChannel, decoded
 from jupyter_ext.client.sessions.training import MetricPoints, SessionPage
 from jupyter_ext.errors import SessionEnded, SessionError
-from jupyter_ext.ipc.payloads.session_messages import (
-    CancelAnswer,
-    MetricRange,
-    MetricsAnswer,
-    TrainingReport,
-)
+from jupyter_ext.ipc.payloads.session_messages import CancelAnswer, MetricRange, MetricsAnswer
+from jupyter_ext.ipc.payloads.session_reports import TrainingReport
 from jupyter_ext.protocol.sessions import DebugTraining as TrainingResource
 
 A = TypeVar("A")

@@ -35,6 +35,7 @@ from jupyter_ext.client.sweeps.study import (
 )
 from jupyter_ext.errors import EngineError
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.protocol.metrics_codec import FIRST_RANKS
 from jupyter_ext.protocol.trainings import Training
 from jupyter_ext.worker.sdk.logging import log, progress, should_stop
 
@@ -252,7 +253,7 @@ class _Driver:
         """Tell Optuna the new steps of a curve; return whether there were any."""
         news = False
         for points in event.points:
-            if points.key != self._plan["metric"] or points.rank != "0":
+            if points.key != self._plan["metric"] or points.rank not in FIRST_RANKS:
                 continue
             for step, value in zip(points.steps, points.values, strict=True):
                 at = int(step)

@@ -56,6 +56,7 @@ MIGRATIONS = (
     """,
     listing.MIGRATION,
     listing.COUNTS_MIGRATION,
+    listing.ORDERS_MIGRATION,
 )
 _REBUILT = "rebuilt_at"
 
@@ -69,6 +70,7 @@ class Catalog:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, MIGRATIONS)
+        self._counts = listing.Counts()
         self.needs_rebuild = False
 
     @property
@@ -176,7 +178,7 @@ class Catalog:
 
     async def page(self, query: listing.ListQuery) -> tuple[list[TrainingRow], dict[str, int]]:
         """Return the rows of one page, and how many fit its text in each status, whatever statuses it asks for."""
-        rows, counts = await self._database.read(lambda db: listing.read_page(db, query))
+        rows, counts = await self._database.read(lambda db: listing.read_page(db, query, self._counts))
         return [_from_training(row) for row in rows], counts
 
     async def set_labels(self, id: str, name: str, tags: Sequence[str], notes: str) -> None:

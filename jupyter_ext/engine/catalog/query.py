@@ -39,6 +39,14 @@ MIGRATION = """
 COUNTS_MIGRATION = "CREATE INDEX trainings_counts ON trainings (kind, status);"
 """Version 4: a page tells how many there are in each status, and the narrowest index is the quickest to count in."""
 
+ORDERS_MIGRATION = """
+    CREATE INDEX trainings_kinds ON trainings (id, kind, status);
+    CREATE INDEX trainings_texts ON trainings (kind, status, search);
+    CREATE INDEX trainings_by_name
+        ON trainings (name COLLATE NOCASE, created_at DESC, id DESC, status, search, kind);
+"""
+"""Version 5: what a page by a metric, by name or by a text looks at, without the wide rows."""
+
 COLUMNS = {
     "created_at": "t.created_at",
     "name": "t.name COLLATE NOCASE",
@@ -46,6 +54,7 @@ COLUMNS = {
     "status": "t.status",
     "duration": "julianday(coalesce(t.completed_at, 'now')) - julianday(t.started_at)",
 }
+_NEVER_NULL = frozenset({"name", "id", "status"})
 SOURCES = ("input", "last", "min", "max")
 _SORT = re.compile(rf"(-?)(?:({'|'.join(COLUMNS)})|({'|'.join(SOURCES)}):(.+))", re.DOTALL)
 _MAX_VALUES = 256
@@ -101,40 +110,64 @@ class ListQuery:
     offset: int = 0
 
 
-def read_page(db: sqlite3.Connection, query: ListQuery) -> tuple[list[sqlite3.Row], dict[str, int]]:
+class Counts:
+    """How many trainings there are in each status, counted again only after something was written."""
+
+    def __init__(self) -> None:
+        self._as_of: tuple[int, int] | None = None
+        self._counts: dict[str, int] = {}
+
+    def of_all(self, db: sqlite3.Connection) -> dict[str, int]:
+        """Return the counts of all trainings."""
+        as_of = (int(db.execute("PRAGMA data_version").fetchone()[0]), db.total_changes)
+        if as_of != self._as_of:
+            self._counts = _count(db, "trainings_counts", "t.kind = 'training'", [])
+            self._as_of = as_of
+        return dict(self._counts)
+
+
+def read_page(
+    db: sqlite3.Connection, query: ListQuery, known: Counts
+) -> tuple[list[sqlite3.Row], dict[str, int]]:
     """Return the rows of a page in order, and the number of trainings that fit the text, by status."""
     where, text = "t.kind = 'training'", list[str]()
     if query.text:
         where, text = "t.kind IN ('training', 'trial') AND instr(t.search, ?)", [query.text.casefold()]
-    index = "trainings_listing" if query.text else "trainings_counts"
-    counts = db.execute(
-        f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY {index} WHERE {where} GROUP BY t.status",
-        text,
-    )
+    counts = _count(db, "trainings_texts", where, text) if text else known.of_all(db)
     if query.statuses:
         where += f" AND t.status IN ({', '.join('?' * len(query.statuses))})"
-    ids = _find_ids(db, query, where, (*text, *query.statuses))
+    total = sum(count for status, count in counts.items() if not query.statuses or status in query.statuses)
+    ids = _find_ids(db, query, where, (*text, *query.statuses), total)
     rows = [db.execute("SELECT * FROM trainings WHERE id = ?", (row[0],)).fetchone() for row in ids]
-    return rows, {str(status): int(count) for status, count in counts.fetchall()}
+    return rows, counts
+
+
+def _count(db: sqlite3.Connection, index: str, where: str, wanted: Sequence[str]) -> dict[str, int]:
+    query = (
+        f"SELECT t.status, count(*) FROM trainings AS t INDEXED BY {index} WHERE {where} GROUP BY t.status"
+    )
+    return {str(status): int(count) for status, count in db.execute(query, wanted).fetchall()}
 
 
 def _find_ids(
-    db: sqlite3.Connection, query: ListQuery, where: str, wanted: tuple[str, ...]
+    db: sqlite3.Connection, query: ListQuery, where: str, wanted: tuple[str, ...], total: int
 ) -> list[sqlite3.Row]:
     sort, page = query.sort, (query.limit, query.offset)
     direction = "DESC" if sort.descending else "ASC"
+    if sort.column == "created_at":
+        return _find_by_age(db, query, where, wanted, total)
     if sort.source is None:
-        order = f"t.created_at {direction}, t.id {direction}"
-        if sort.column != "created_at":
-            order = f"{COLUMNS[sort.column]} IS NULL, {COLUMNS[sort.column]} {direction}, t.created_at DESC, t.id DESC"
-        narrow = (
-            f"SELECT t.id FROM trainings AS t INDEXED BY trainings_listing WHERE {where} ORDER BY {order}"
-        )
+        order = f"{COLUMNS[sort.column]} {direction}, t.created_at DESC, t.id DESC"
+        index = "trainings_by_name" if sort.column == "name" else "trainings_listing"
+        if sort.column not in _NEVER_NULL:
+            order = f"{COLUMNS[sort.column]} IS NULL, {order}"
+        narrow = f"SELECT t.id FROM trainings AS t INDEXED BY {index} WHERE {where} ORDER BY {order}"
         return db.execute(f"{narrow} LIMIT ? OFFSET ?", (*wanted, *page)).fetchall()
     # What has the value comes first, in the order of its index; only a page that reaches further needs all others.
+    index = "" if query.text else "INDEXED BY trainings_kinds"
     having = f"""
-        SELECT v.id FROM training_values AS v INDEXED BY training_values_sorted CROSS JOIN trainings AS t ON t.id = v.id
-        WHERE v.source = ? AND v.key = ? AND {where} ORDER BY v.value {direction}, v.id DESC LIMIT ? OFFSET ?"""
+        SELECT v.id FROM training_values AS v INDEXED BY training_values_sorted
+        CROSS JOIN trainings AS t {index} ON t.id = v.id WHERE v.source = ? AND v.key = ? AND {where} ORDER BY v.value {direction}, v.id DESC LIMIT ? OFFSET ?"""
     ids = db.execute(having, (sort.source, sort.key, *wanted, *page)).fetchall()
     if len(ids) == query.limit:
         return ids
@@ -143,6 +176,22 @@ def _find_ids(
         LEFT JOIN training_values AS v ON v.source = ? AND v.key = ? AND v.id = t.id
         WHERE {where} ORDER BY v.value IS NULL, v.value {direction}, t.id DESC LIMIT ? OFFSET ?"""
     return db.execute(everything, (sort.source, sort.key, *wanted, *page)).fetchall()
+
+
+def _find_by_age(
+    db: sqlite3.Connection, query: ListQuery, where: str, wanted: tuple[str, ...], total: int
+) -> list[sqlite3.Row]:
+    """Find a page by age, from the nearer end: what is passed over costs as much as what is given."""
+    limit, offset = query.limit, query.offset
+    is_far = offset > total / 2
+    if is_far:
+        limit = max(0, min(limit, total - offset))
+        offset = total - offset - limit
+    direction = "DESC" if query.sort.descending != is_far else "ASC"
+    narrow = f"SELECT t.id FROM trainings AS t INDEXED BY trainings_listing WHERE {where}"
+    order = f"ORDER BY t.created_at {direction}, t.id {direction} LIMIT ? OFFSET ?"
+    ids = db.execute(f"{narrow} {order}", (*wanted, limit, max(0, offset))).fetchall()
+    return ids[::-1] if is_far else ids
 
 
 def put_values(db: sqlite3.Connection, id: str, values: Iterable[tuple[str, str, str, Any]]) -> None:

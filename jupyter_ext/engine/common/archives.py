@@ -21,6 +21,7 @@ _DAMAGED = (
     zlib.error,
     LZMAError,
     EOFError,
+    LookupError,  # empty names, and names that the directory does not have
     struct.error,
     NotImplementedError,  # a method or version that nobody here unpacks
     RuntimeError,  # encrypted members

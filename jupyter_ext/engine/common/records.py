@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -98,8 +98,16 @@ def move_aside(path: Path) -> Path:
     return kept
 
 
-def directories(parent: Path, is_name: Callable[[str], bool]) -> Iterator[Path]:
-    """Yield the directories with a name of the form that our own have, sorted; whatever else lies there is ignored."""
+def directories(
+    parent: Path, is_name: Callable[[str], bool], but: Container[str] = frozenset()
+) -> Iterator[Path]:
+    """Yield the directories with a name of the form that our own have, sorted; whatever else lies there is ignored.
+
+    Args:
+        parent: Where they are.
+        is_name: Tells whether a name has that form.
+        but: Names that are passed over without a look.
+    """
     try:
         names = sorted(os.listdir(parent))
     except _NOT_THERE:
@@ -108,7 +116,7 @@ def directories(parent: Path, is_name: Callable[[str], bool]) -> Iterator[Path]:
         set_aside(parent, error.strerror or str(error))
         return
     for name in names:
-        if is_name(name) and (parent / name).is_dir():
+        if name not in but and is_name(name) and (parent / name).is_dir():
             yield parent / name
 
 

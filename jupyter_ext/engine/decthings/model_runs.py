@@ -29,9 +29,9 @@ from jupyter_ext.ipc.payloads.session_messages import (
     SessionParams,
     StateAnswer,
     TrainAnswer,
-    TrainingReport,
     ValueAnswer,
 )
+from jupyter_ext.ipc.payloads.session_reports import TrainingReport
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.sessions import DebugTraining, SessionExit
 

@@ -7,6 +7,7 @@ Source: docs/architecture/03-run-directory.md, "index.bin".
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Sequence
@@ -111,14 +112,34 @@ class Index:
         good_bytes = len(self._records) * RECORD.itemsize
         is_torn = good_bytes < len(data)
         is_other_boot = names is not None and names["boot_id"] != boot_id()
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if was_lost or (is_torn and not self._records):
-            self.renew()
-        elif is_torn or (is_other_boot and self._records):
-            os.ftruncate(self._fd, good_bytes)
-            self.seq += _SEQ_JUMP
-            self._save_names()
+        self._fd = self._open_file()
+        self._repair(
+            was_lost or (is_torn and not self._records), is_torn or (is_other_boot and bool(self._records))
+        )
         self._is_named = names is not None or self._is_named
+
+    def _repair(self, begins_anew: bool, leaves_out: bool) -> None:
+        """Go on with numbers that were never given; on a read-only disk in memory only."""
+        good_bytes = len(self._records) * RECORD.itemsize
+        try:
+            if begins_anew:
+                self.renew()
+            elif leaves_out:
+                self.seq += _SEQ_JUMP
+                os.ftruncate(self._fd, good_bytes)
+                self._save_names()
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EINVAL):  # EINVAL: it could be opened for reading only
+                raise
+
+    def _open_file(self) -> int:
+        """Open the file to append to it, or on a read-only disk to read it: a run that has ended has nothing to append."""
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS or not self._path.exists():
+                raise
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
 
     def _read(self) -> bytes:
         """Return what the file holds; a directory in its place is set aside."""
@@ -129,12 +150,12 @@ class Index:
 
     def renew(self) -> None:
         """Begin anew with numbers beyond all that were given."""
-        os.ftruncate(self._fd, 0)
         self._records.clear()
         self._ends.clear()
         self._seqs = np.empty(0, np.uint64)
         self.stream_names = []
         self.seq = max(self.seq + _SEQ_JUMP, int(time.time()) * _SEQS_PER_S)
+        os.ftruncate(self._fd, 0)
         self._save_names()
 
     def close(self) -> None:

@@ -14,7 +14,6 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -22,6 +21,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from jupyter_ext.engine.metrics.frame_crcs import crcs_of
 from jupyter_ext.ipc.journal_format import (
     FRAME_HEAD,
     KEY_HEAD,
@@ -47,8 +47,6 @@ _RUN_AFTER = 4
 """Equal lengths in a row before a run of them is looked for; a look costs as much as ten frames one by one."""
 _MIN_RUN = 64
 """Runs shorter than this are collected frame by frame, and decoded together with others of their length."""
-_MAX_TABLE_BYTES = 256
-"""CRCs of longer frames are computed one by one, where zlib is quicker."""
 _MAX_TIME_S = 9e9
 
 
@@ -264,7 +262,7 @@ class _Decoder:
         """Decode a run of points frames of one length; give how many are good."""
         num_keys = _num_keys(frame_bytes, position)
         rows = np.ndarray((num_frames, frame_bytes), np.uint8, self._data, position)
-        bad = np.flatnonzero(_crcs(rows) != _column(rows, 4, "<u4"))
+        bad = np.flatnonzero(crcs_of(rows) != _column(rows, 4, "<u4"))
         good = int(bad[0]) if len(bad) else num_frames
         if good:
             frames = np.arange(good, dtype=np.int64)
@@ -377,30 +375,3 @@ def _num_keys(frame_bytes: int, position: int) -> int:
 def _column(rows: NDArray[np.uint8], offset: int, dtype: str) -> NDArray[Any]:
     width = np.dtype(dtype).itemsize
     return rows[:, offset : offset + width].view(dtype)[:, 0]
-
-
-def _crcs(rows: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Compute the CRC32 of each row's body.
-
-    CRC32 is linear: that of n bytes is that of n zeros, with a table's entry for each byte and position XORed in.
-    """
-    body_bytes = rows.shape[1] - _HEAD_BYTES
-    if body_bytes > _MAX_TABLE_BYTES or len(rows) < 16:
-        return np.fromiter((crc32(row[_HEAD_BYTES:]) for row in rows), np.uint32, len(rows))
-    crcs = np.full(len(rows), crc32(bytes(body_bytes)), np.uint32)
-    tables = _crc_tables()
-    for column in range(body_bytes):
-        crcs ^= tables[body_bytes - 1 - column][rows[:, _HEAD_BYTES + column]]
-    return crcs
-
-
-@lru_cache(maxsize=1)
-def _crc_tables() -> NDArray[np.uint32]:
-    """Return uint32 (256, 256): what byte b, followed by d bytes, adds to a CRC32 stands at [d, b]."""
-    zero = crc32(b"\0")
-    tables = np.empty((_MAX_TABLE_BYTES, 256), np.uint32)
-    tables[0] = [crc32(bytes([byte])) ^ zero for byte in range(256)]
-    for distance in range(1, _MAX_TABLE_BYTES):
-        before = tables[distance - 1]
-        tables[distance] = tables[0][before & 0xFF] ^ (before >> 8)
-    return tables

@@ -13,7 +13,6 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Literal, cast
 import psutil
 
 from jupyter_ext.engine.common.private_files import user_umask
+from jupyter_ext.engine.processes.zygote_process import BOOT, ROOT, ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, WorkerSpec, ZygoteState
@@ -30,8 +30,6 @@ from jupyter_ext.protocol.trainings import Environment
 
 log = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parents[2]
-_BOOT = str(_ROOT / "worker" / "bootstrap.py")
 _READY_TIMEOUT_S = 60.0
 _FORK_TIMEOUT_S = 5.0
 _SPAWN_TIMEOUT_S = 60.0
@@ -55,6 +53,7 @@ class Interpreter:
         preload: tuple[str, ...],
         on_change: Callable[[], None],
         extra: str | None = None,
+        started: ZygoteProcess | None = None,
     ) -> None:
         self.python = python
         self.extra = extra
@@ -65,21 +64,24 @@ class Interpreter:
         self.torch: str | None = None
         self.ready_s: float | None = None
         self.used_at = time.monotonic()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ZygoteProcess | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[ForkAnswer]] = {}
         self._next_id = 0
+        self._connected = asyncio.Event()
+        """The zygote can be asked, though it may still import."""
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._retry_at: float | None = None
         """When a zygote that ended at once is tried again; what cannot be forked safely never is."""
-        self._environ = {**os.environ, **waiting_defaults(os.environ)}
-        """Of the zygote; what is forked there has read some of it for good."""
+        self._started = started
+        """A zygote of this interpreter that was started already."""
+        self._environ = environ_of_zygotes() if started is None else started.environ
 
     def describe(self) -> Environment:
         """Describe this interpreter for people."""
-        pid = self._process.pid if self._process is not None and self._process.returncode is None else None
+        pid = None if self._process is None else self._process.pid
         return Environment(
             python=self.python,
             extra=self.extra,
@@ -125,24 +127,34 @@ class Interpreter:
             log.info("%s began after all", run_dir.name)
 
     async def _start_warm(self, spec: WorkerSpec, run_dir: Path) -> bool:
-        """Have the zygote fork a shim; tell whether that one has begun."""
+        """Have the zygote fork a shim, as soon as it can; tell whether that one has begun."""
+        asking = asyncio.create_task(self._fork(spec), name=f"fork {run_dir.name}")
         try:
-            async with asyncio.timeout(_READY_TIMEOUT_S):
-                await self._ready.wait()
-        except TimeoutError:
-            log.warning("zygote of %s is not ready after %s s", self.python, _READY_TIMEOUT_S)
-        if self.state != "warm":
-            return False
-        try:
+            if not await self._is_forking(asking):
+                return False
             async with asyncio.timeout(_FORK_TIMEOUT_S):
-                await self._fork(spec)
+                await asking
                 await _until_claimed(run_dir)
         except (WorkerStartError, TimeoutError, ConnectionError) as error:
             log.warning("fork from %s failed, starting a fresh process: %r", self.python, error)
             if self.extra is not None:
                 self._give_up(str(error))
             return False
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
         return True
+
+    async def _is_forking(self, asking: asyncio.Task[None]) -> bool:
+        """Wait until the zygote has forked or is warm, and so will within a moment; tell whether it is so."""
+        ready = asyncio.create_task(self._ready.wait(), name="zygote ready")
+        try:
+            await asyncio.wait([asking, ready], timeout=_READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if not asking.done() and not self._ready.is_set():
+            log.warning("zygote of %s is not ready after %s s", self.python, _READY_TIMEOUT_S)
+        return asking.done() or self.state == "warm"
 
     async def close(self) -> None:
         """End the zygote; what it has forked goes on."""
@@ -151,7 +163,7 @@ class Interpreter:
             self._writer.close()
         if self._task is not None:
             _, busy = await asyncio.wait([self._task], timeout=_CLOSE_WAIT_S)
-            if busy and self._process is not None and self._process.returncode is None:
+            if busy and self._process is not None and self._process.pid is not None:
                 self._process.kill()  # in the middle of an import, where it does not look at its socket
                 await asyncio.wait([self._task], timeout=_CLOSE_WAIT_S)
             self._task.cancel()
@@ -178,30 +190,18 @@ class Interpreter:
                     return
 
     async def _run_once(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                self.python,
-                _BOOT,
-                str(_ROOT),
-                "zygote",
-                str(theirs.fileno()),
-                ",".join(self._preload),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                cwd="/",
-                umask=user_umask(),
-                env=processes.with_placeholder(self._environ),
-                start_new_session=True,
-            )
+        process, self._started = self._started, None
+        process = process or ZygoteProcess(self.python, self._preload, self._environ)
         self._process = process
-        reader, self._writer = await asyncio.open_connection(sock=ours)
+        reader, self._writer = await asyncio.open_connection(sock=process.channel)
+        self._connected.set()
         try:
             while line := await reader.readline():
                 self._receive(json.loads(line))
         except (ConnectionError, ValueError) as error:
             log.warning("lost the zygote of %s: %r", self.python, error)
         finally:
+            self._connected.clear()
             self._writer.close()
             for future in self._waiting.values():
                 if not future.done():
@@ -240,8 +240,8 @@ class Interpreter:
         self._on_change()
 
     async def _fork(self, spec: WorkerSpec) -> None:
-        if self._writer is None:
-            raise WorkerStartError("the zygote has ended")
+        await self._connected.wait()
+        assert self._writer is not None
         self._next_id += 1
         future: asyncio.Future[ForkAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[self._next_id] = future
@@ -262,8 +262,8 @@ class Interpreter:
         try:
             process = await asyncio.create_subprocess_exec(
                 self.python,
-                _BOOT,
-                str(_ROOT),
+                BOOT,
+                str(ROOT),
                 "shim",
                 stdin=asyncio.subprocess.PIPE,
                 cwd="/",
@@ -297,10 +297,22 @@ async def _until_claimed(run_dir: Path, ended: asyncio.Task[int] | None = None) 
 
 
 class Environments:
-    """All interpreters of this engine."""
+    """All interpreters of this engine.
 
-    def __init__(self, preload: tuple[str, ...], on_change: Callable[[], None] = lambda: None) -> None:
+    Args:
+        preload: Modules that zygotes import.
+        on_change: Called when an interpreter's state changes.
+        started: A zygote that was started already.
+    """
+
+    def __init__(
+        self,
+        preload: tuple[str, ...],
+        on_change: Callable[[], None] = lambda: None,
+        started: ZygoteProcess | None = None,
+    ) -> None:
         self._preload = preload
+        self._started = started
         self._on_change = on_change
         self._interpreters: dict[tuple[str, str | None], Interpreter] = {}
 
@@ -320,7 +332,10 @@ class Environments:
                 raise InvalidInput(
                     f"{python!r} is no Python interpreter that can be run; give an absolute path."
                 )
-            self._interpreters[key] = Interpreter(python, self._preload, self._on_change, extra)
+            started = None
+            if self._started is not None and key == (self._started.python, None):
+                started, self._started = self._started, None
+            self._interpreters[key] = Interpreter(python, self._preload, self._on_change, extra, started)
         interpreter = self._interpreters[key]
         interpreter.warm()
         return interpreter

@@ -13,13 +13,12 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from pydantic import SecretStr
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.errors import InvalidInput, RequestRefused
 from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.decthings.framing import (
@@ -33,10 +32,17 @@ from jupyter_ext.protocol.decthings.framing import (
 )
 from jupyter_ext.protocol.decthings.varint import WireError
 
+if TYPE_CHECKING:
+    import httpx
+    from websockets.asyncio import client as websockets_client
+else:
+    httpx = late("httpx")
+    websockets_client = late("websockets.asyncio.client")
+
 log = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL = "https://api.decthings.com/v0"
-_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+_TIMEOUT = (5.0, 600.0, 600.0, 600.0)
 _RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 _MAX_ATTEMPTS = 6
 _FIRST_PAUSE_S = 0.5
@@ -166,7 +172,7 @@ class DecthingsService:
         if self._key is not None:
             content["apiKey"] = self._key.get_secret_value()
         try:
-            connecting = connect(url, max_size=None, proxy=None)
+            connecting = websockets_client.connect(url, max_size=None, proxy=None)
         except InvalidURI as error:
             raise InvalidInput(f"{self._base} is no base URL.") from error
         async with connecting as socket:

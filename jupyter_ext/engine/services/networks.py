@@ -8,8 +8,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 import urllib.request
+from typing import TYPE_CHECKING
 
-import httpx
+from jupyter_ext.engine.common.late_import import late
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = late("httpx")
 
 
 def resolves_inside(host: str) -> bool:

@@ -14,24 +14,30 @@ import json
 import logging
 import math
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
 from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.models import LocalModel, ModelState
+
+if TYPE_CHECKING:
+    import httpx
+    from websockets.asyncio import client as websockets_client
+else:
+    httpx = late("httpx")
+    websockets_client = late("websockets.asyncio.client")
 
 log = logging.getLogger(__name__)
 
 PORTS = range(39300, 39334)
 """Where Pieces OS listens."""
 PREFIX = "service:"
-_TIMEOUT = httpx.Timeout(10.0, connect=2.0)
-_PATIENT = httpx.Timeout(None, connect=2.0)
+_TIMEOUT = (2.0, 10.0, 10.0, 10.0)
+_PATIENT = (2.0, None, None, None)
 _HEALTH_TIMEOUT_S = 1.0
 _LONG_AGO = "1970-01-01T00:00:00Z"
 _POLL_S = 1.0
@@ -136,7 +142,7 @@ class PiecesClient:
     async def _frames(self, id: str) -> AsyncGenerator[tuple[str, float | None]]:
         url = f"{self.base_url.replace('http', 'ws', 1)}/model/{_quoted(id)}/download/progress"
         headers = {name: value for name, value in self._headers.items() if name == "X-Application-ID"}
-        async with connect(
+        async with websockets_client.connect(
             url, additional_headers=headers, proxy=None, open_timeout=5, compression=None
         ) as socket:
             async for message in socket:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import functools
 import ssl
+from typing import TYPE_CHECKING
 
-import httpx
+from jupyter_ext.engine.common.late_import import late
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = late("httpx")
 
 
 @functools.cache

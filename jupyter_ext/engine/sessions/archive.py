@@ -20,13 +20,8 @@ from jupyter_ext.ipc.decthings.codec import encode_metric
 from jupyter_ext.ipc.journal_format import parse_journal_name
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
-from jupyter_ext.ipc.payloads.session_messages import (
-    TRAINING_FILE,
-    MetricPart,
-    MetricRange,
-    MetricsAnswer,
-    SessionParams,
-)
+from jupyter_ext.ipc.payloads.session_messages import MetricPart, MetricRange, MetricsAnswer, SessionParams
+from jupyter_ext.ipc.payloads.session_reports import TRAINING_FILE
 from jupyter_ext.protocol.sessions import DebugTraining
 
 

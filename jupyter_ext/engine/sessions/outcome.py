@@ -10,7 +10,7 @@ from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.processes.shim_process import ShimProcess, fatal_stacks, signal_name
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json
-from jupyter_ext.ipc.payloads.session_messages import ENDING_FILE, LOAD_FILE
+from jupyter_ext.ipc.payloads.session_reports import ENDING_FILE, LOAD_FILE
 from jupyter_ext.ipc.run_files import ExitFile, Lost
 from jupyter_ext.protocol.sessions import SessionExit
 from jupyter_ext.protocol.trainings import UserException

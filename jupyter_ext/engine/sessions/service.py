@@ -35,13 +35,8 @@ from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.payloads.session_messages import (
-    LOAD_FILE,
-    CodeChange,
-    SessionEvent,
-    SessionParams,
-    SessionReport,
-)
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, SessionEvent, SessionParams
+from jupyter_ext.ipc.payloads.session_reports import LOAD_FILE, SessionReport
 from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession

@@ -1,4 +1,4 @@
-"""Trainings out of rows of the catalog.
+"""Trainings into the catalog, and out of its rows.
 
 Rule: one row that makes no sense never fails a list; what its columns say stands in for it.
 """
@@ -7,10 +7,28 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.health import report
 from jupyter_ext.protocol.trainings import TERMINAL, Status, Training, Urls
+
+
+async def put_training(catalog: Catalog, training: Training) -> None:
+    """Put a training or prediction as clients see it into the catalog; a trial of a sweep has a kind of its own there."""
+    is_trial = training.sweep is not None and training.sweep.trial is not None
+    await catalog.put_training(
+        training.id,
+        name=training.name,
+        model=training.model,
+        version=training.version,
+        status=training.status,
+        created_at=training.created_at,
+        started_at=training.started_at,
+        completed_at=training.completed_at,
+        kind="trial" if is_trial else training.kind,
+        resource=training.model_dump(mode="json", exclude_none=True),
+    )
 
 
 def training_of(row: TrainingRow) -> Training:

@@ -6,6 +6,7 @@ Rule: a training's state belongs to `TrainingService`; here is only what a perso
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -59,8 +60,9 @@ class TrainingList:
 
     async def open(self) -> None:
         """Finish the deletions that an engine's end cut short."""
-        for left in self._runs_dir.glob(f"{_DELETED_PREFIX}*"):
-            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        for name in await asyncio.to_thread(os.listdir, self._runs_dir):
+            if name.startswith(_DELETED_PREFIX):
+                await asyncio.to_thread(shutil.rmtree, self._runs_dir / name, ignore_errors=True)
         await asyncio.to_thread(self._versions.collect)
 
     async def page(self, query: ListQuery) -> Page:

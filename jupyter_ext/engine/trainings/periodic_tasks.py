@@ -1,10 +1,15 @@
-"""What is done for running trainings once a second: measure them, have the disk keep what they wrote, seal what is full."""
+"""What is done for running trainings once a second: measure them, have the disk keep what they wrote, seal what is full.
+
+And once, after the engine's start: seal what an engine before it left unsealed. Nobody waits for that.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jupyter_ext.engine.metrics.run_store import RunStore
@@ -13,7 +18,12 @@ from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.monitoring.system_metrics import INTERVAL_S, SystemSampler
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.store_cache import StoreCache
+from jupyter_ext.ipc import processes
+from jupyter_ext.ipc.journal_format import parse_journal_name
 from jupyter_ext.ipc.run_files import read_start
+
+_LOOK_AT = 200
+"""Runs that are looked at in one go."""
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +31,10 @@ log = logging.getLogger(__name__)
 class PeriodicTasks:
     """Looks after the runs in `records`, which somebody else fills."""
 
-    def __init__(self, records: Mapping[str, Record], stores: StoreCache, sealer: Sealer) -> None:
+    def __init__(
+        self, runs_dir: Path, records: Mapping[str, Record], stores: StoreCache, sealer: Sealer
+    ) -> None:
+        self._runs_dir = runs_dir
         self._records = records
         self._stores = stores
         self._sealer = sealer
@@ -31,6 +44,7 @@ class PeriodicTasks:
     async def run(self) -> None:
         """Do it once a second, for ever."""
         try:
+            await self._seal_what_was_left()
             while True:
                 await asyncio.sleep(INTERVAL_S)
                 try:
@@ -39,6 +53,19 @@ class PeriodicTasks:
                     log.exception("housekeeping failed; trying again")
         finally:
             self._gpus.close()
+
+    async def _seal_what_was_left(self) -> None:
+        """Look through all runs, some at a time."""
+        try:
+            names = sorted(await asyncio.to_thread(os.listdir, self._runs_dir))
+            for first in range(0, len(names), _LOOK_AT):
+                for name in await asyncio.to_thread(
+                    _unsealed, self._runs_dir, names[first : first + _LOOK_AT]
+                ):
+                    if name not in self._records:
+                        self._sealer.seal(self._runs_dir / name, final=True)
+        except Exception:  # the edge: the next engine looks again
+            log.exception("runs could not be looked through for what is unsealed")
 
     async def _once(self) -> None:
         records = list(self._records.values())
@@ -55,10 +82,15 @@ class PeriodicTasks:
                 self._sealer.seal(record.run_dir)
 
 
-def unsealed(runs_dir: Path, running: set[str]) -> list[Path]:
-    """List the runs that are over and were not sealed, because an engine ended before it could."""
-    over = (path.parent for path in runs_dir.glob("*/training.json"))
-    return [run_dir for run_dir in over if run_dir.name not in running and any(run_dir.glob("metrics-*.jnl"))]
+def _unsealed(runs_dir: Path, names: Sequence[str]) -> list[str]:
+    """Name the runs of these that are over and were not sealed, because an engine ended before it could."""
+    found = []
+    for name in names:
+        with contextlib.suppress(OSError):  # no directory, or gone
+            files = os.listdir(runs_dir / name)
+            if "training.json" in files and any(parse_journal_name(file) for file in files):
+                found.append(name)
+    return found
 
 
 def _has_rotated(run_dir: Path) -> bool:
@@ -69,7 +101,8 @@ def _has_rotated(run_dir: Path) -> bool:
 
 def _sample_and_sync(samplers: list[SystemSampler], gpus: Gpus, stores: list[RunStore]) -> None:
     used = gpus.use() if samplers else None
+    children = processes.children_of_all() if samplers else {}
     for sampler in samplers:
-        sampler.sample(used)
+        sampler.sample(used, children)
     for store in stores:
         store.sync()

@@ -24,37 +24,36 @@ from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
+from jupyter_ext.engine.trainings.catalog_rows import put_training
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.launch_request import CallerContext
-from jupyter_ext.engine.trainings.monitoring.derived import Derived
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
+from jupyter_ext.engine.trainings.monitoring.run_news import RunNews
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
-from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks, unsealed
+from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
-from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.start_queue import StartQueue
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
+from jupyter_ext.ipc.json_files import remove_unfinished, write_json
 from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import read_stop
-from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
 from jupyter_ext.worker.sdk import checkpoint
 
 log = logging.getLogger(__name__)
 
 INGEST_INTERVAL_S = 0.04
-"""A busy run is read this often: 25 batches a second at most, and a point is published within 40 ms."""
+"""A busy run that somebody follows is read this often: 25 batches a second at most, a point is published within 40 ms."""
+UNWATCHED_INTERVAL_S = 0.25
+"""One that nobody looks at is read this often: each look costs about as much as taking in a hundred points."""
 _REST = 4.0
 """After news that took long to take in, so many times as long is left to everybody else: with 20,000 metrics, say."""
 QUIET_AFTER_S = 0.5
 """A run without news for this long is waited for by inotify instead."""
 RECONCILE_INTERVAL_S = 1.0
 PERSIST_INTERVAL_S = 5.0
-_LAST_LINES_S = 5.0
-"""At the end of a run its last lines are read for curves for at most so long."""
 MAX_FAILURES = 5
 """So often in a row following a run may fail, for other reasons than the disk, before it ends as failed."""
 MAX_PAUSE_S = 30.0
@@ -103,7 +102,7 @@ class RunMonitor:
         self._pubsub = pubsub
         self._watcher = watcher
         self._sealer = sealer
-        self._publisher = publisher
+        self.publisher = publisher
         self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._housekeeping: asyncio.Task[None] | None = None
@@ -112,18 +111,12 @@ class RunMonitor:
         self._wake: dict[str, asyncio.Event] = {}
         self._turns: dict[str, asyncio.Event] = {}
         """Of the runs that wait to be started."""
-        self._derived: dict[str, Derived] = {}
-        """What is made of the news of runs that are followed."""
-        self._unreadable: set[str] = set()
-        """Runs whose news cannot be read any further."""
+        self._news = RunNews(pubsub, webhooks)
 
     async def open(self, runs_dir: Path) -> None:
-        """Begin what is done once a second, and seal what an engine before this one left unsealed."""
-        self._housekeeping = asyncio.create_task(
-            PeriodicTasks(self.records, self.stores, self._sealer).run(), name="housekeeping"
-        )
-        for run_dir in await asyncio.to_thread(unsealed, runs_dir, set(self.records)):
-            self._sealer.seal(run_dir, final=True)
+        """Begin what is done beside everything else: see `PeriodicTasks`."""
+        tasks = PeriodicTasks(runs_dir, self.records, self.stores, self._sealer)
+        self._housekeeping = asyncio.create_task(tasks.run(), name="housekeeping")
 
     async def close(self) -> None:
         """Stop following; every run goes on."""
@@ -284,7 +277,7 @@ class RunMonitor:
         wake = self._wake[record.id]
         quiet_since = looked_at = 0.0
         persisted_at, persisted_status = time.monotonic(), record.status
-        interval_s = INGEST_INTERVAL_S
+        rest_s = 0.0
         with self._watcher.watching(record.run_dir, wake) as watch:
             while True:
                 now = time.monotonic()
@@ -293,9 +286,9 @@ class RunMonitor:
                     looked_at = now
                     wake.clear()
                     outcome = self._look(record)
-                if await self._ingest(record, store):
+                if await self._news.take(record, store):
                     quiet_since = now
-                    interval_s = max(INGEST_INTERVAL_S, _REST * (time.monotonic() - now))
+                    rest_s = _REST * (time.monotonic() - now)
                 if outcome is not None:
                     await self._end(record, store, outcome)
                     return
@@ -303,10 +296,11 @@ class RunMonitor:
                     persisted_at, persisted_status = now, record.status
                     await self.persist(record)
                 if now - quiet_since < QUIET_AFTER_S:
-                    await watch.wait(interval_s)
+                    is_watched = self._pubsub.is_watched(record.id)
+                    await watch.wait(max(rest_s, INGEST_INTERVAL_S if is_watched else UNWATCHED_INTERVAL_S))
                     continue
                 watch.arm()
-                if not await self._ingest(record, store):  # what was written before the watch was armed
+                if not await self._news.take(record, store):  # what was written before the watch was armed
                     await watch.wait(RECONCILE_INTERVAL_S)
 
     def _look(self, record: Record) -> Outcome | None:
@@ -319,12 +313,11 @@ class RunMonitor:
             record.move("processing")
             self._webhooks.notify(record.id, "start")
             self._changed(record)
-        if record.stop is None and record.deadline is not None and time.time() >= record.deadline:
+        if record.stop is None and record.is_out_of_time():
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
-        derived = self._derived.get(record.id)
-        if record.stop is None and derived is not None and derived.stops is not None:
+        if record.stop is None and self._news.stops(record):
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))
             self._changed(record)
         asked = read_stop(record.run_dir)
@@ -335,80 +328,18 @@ class RunMonitor:
             self._changed(record)
         return None if record.is_queued else self.backend(record).outcome(record.run_dir)
 
-    async def _ingest(self, record: Record, store: RunStore | None, *, final: bool = False) -> bool:
-        """Take in all news, the last ones when `final`; tell whether there were any.
-
-        What cannot be read harms the curve alone: the run goes on, and its end is seen.
-        """
-        if store is None or record.id in self._unreadable:
-            return False
-        try:
-            return await self._take_news(record, store, final=final)
-        except OSError:
-            raise
-        except Exception as error:  # whatever a file that somebody damaged can raise
-            log.exception("what %s wrote cannot be read any further", record.id)
-            self._unreadable.add(record.id)
-            record.notice(
-                f"What this run writes cannot be read any further ({type(error).__name__}); its curve and log end here."
-            )
-            self._changed(record)
-            return False
-
-    async def _take_news(self, record: Record, store: RunStore, *, final: bool) -> bool:
-        any_news = await self._drain(record, store, final=final)
-        derived = self._derived_of(record, store)
-        deadline = time.monotonic() + _LAST_LINES_S
-        while await derived.write(final=final):
-            any_news = await self._drain(record, store, final=final) or any_news
-            if not final or time.monotonic() > deadline:
-                return True
-        return (final and await self._drain(record, store, final=True)) or any_news
-
-    def _derived_of(self, record: Record, store: RunStore) -> Derived:
-        found = self._derived.get(record.id)
-        if found is None:
-            is_local = record.spec.get("backend", LOCAL) == LOCAL and record.kind == "training"
-            found = self._derived[record.id] = Derived(record, store, reads_log=is_local)
-        return found
-
     def seal(self, run_dir: Path) -> None:
         """Seal a run that writes no more."""
         self._sealer.seal(run_dir, final=True)
 
     def add_rule(self, record: Record, rule: Rule) -> None:
         """Hold a rule against a run's points, those there are and those to come."""
-        self._derived_of(record, self.stores.get(record.id)).add(rule)
+        self._news.add_rule(record, self.stores.get(record.id), rule)
         self._wake[record.id].set()
         self._changed(record)
 
-    async def _drain(self, record: Record, store: RunStore, *, final: bool) -> bool:
-        """Take in what is written; tell whether there was anything."""
-        any_news = False
-        derived = self._derived_of(record, store)
-        while (batch := store.ingest(final=final)) is not None:
-            any_news = True
-            for mark in batch.marks:
-                record.take_mark(mark)
-                if mark.get("kind") == "output":
-                    self._webhooks.notify(record.id, "output")
-            if batch.log is not None:
-                record.take_log(batch.log[2])
-            if batch.has_reports:
-                record.reported_at = time.time()
-            if batch.log is not None:
-                self._webhooks.notify(record.id, "logs")
-            derived.take(batch)
-            if any(mark.get("kind") == "alert" for mark in batch.marks):
-                self._webhooks.notify(record.id, "alert")
-            self._pubsub.publish(record.id, batch)
-            await asyncio.sleep(0)
-        if any_news:
-            self._changed(record)
-        return any_news
-
     async def _end(self, record: Record, store: RunStore | None, outcome: Outcome) -> None:
-        await self._ingest(record, store, final=True)
+        await self._news.take(record, store, final=True)
         if outcome.status == "succeeded":
             outcome = await self._publish(record, outcome)
         record.finish(outcome)
@@ -437,15 +368,13 @@ class RunMonitor:
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
         )
-        await self.put(training)
+        await put_training(self._catalog, training)
 
     def _let_go(self, record: Record) -> None:
         """Hold a run no longer, and tell everybody that it is over."""
         del self.records[record.id]
         del self._wake[record.id]
-        if (derived := self._derived.pop(record.id, None)) is not None:
-            derived.close()
-        self._unreadable.discard(record.id)
+        self._news.let_go(record)
         self._followers.pop(record.id, None)
         self._pubsub.notify(record.id, ended=True)
         if record.outcome is not None and record.outcome.output is not None:
@@ -457,28 +386,13 @@ class RunMonitor:
     async def _publish(self, record: Record, outcome: Outcome) -> Outcome:
         """Make of the result what its destination asks for."""
         output, notices, made = await asyncio.to_thread(
-            self._publisher.publish, record.spec, outcome.output, outcome.output_files
+            self.publisher.publish, record.spec, outcome.output, outcome.output_files
         )
         for notice in notices:
             record.notice(notice)
         if made is not None:
-            await self._publisher.register(*made)
+            await self.publisher.register(*made)
         return replace(outcome, output=output)
-
-    async def promote(self, run_dir: Path, spec: RunSpec, destination: str) -> str:
-        """Make a version of a model of what a run that succeeded has returned; return it as `owner/name:version`.
-
-        Raises:
-            Problem: Its code is gone, or its weights cannot be kept.
-        """
-        output = await asyncio.to_thread(read_json, run_dir / "output.json")
-        places = await asyncio.to_thread(read_json, run_dir / "output_files.json") or []
-        chosen: RunSpec = {**spec, "destination": destination}
-        _, notices, made = await asyncio.to_thread(self._publisher.publish, chosen, output, places)
-        if made is None:
-            raise Problem(409, "Cannot be kept", notices[0] if notices else "There is nothing to keep.")
-        await self._publisher.register(*made)
-        return f"{made[1]}:{made[0]}"
 
     def _changed(self, record: Record) -> None:
         self._pubsub.notify(record.id)
@@ -486,22 +400,5 @@ class RunMonitor:
     async def persist(self, record: Record) -> Training:
         """Put a run as it is now into the catalog, and return it so."""
         training = record.resource()
-        await self.put(training)
+        await put_training(self._catalog, training)
         return training
-
-    async def put(self, training: Training) -> None:
-        """Put a run as clients see it into the catalog."""
-        await self._catalog.put_training(
-            training.id,
-            name=training.name,
-            model=training.model,
-            version=training.version,
-            status=training.status,
-            created_at=training.created_at,
-            started_at=training.started_at,
-            completed_at=training.completed_at,
-            kind="trial"
-            if training.sweep is not None and training.sweep.trial is not None
-            else training.kind,
-            resource=training.model_dump(mode="json", exclude_none=True),
-        )

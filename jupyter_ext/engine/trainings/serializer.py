@@ -61,8 +61,7 @@ class Serializer:
         data["urls"]["stream"] = base + self._links.stream(training.kind, training.id)
         data["output"] = self._output(data["output"], base)
         data["input"] = {
-            name: self._link_of_large(training.id, name, base) or value if _is_large(value) else value
-            for name, value in data["input"].items()
+            name: self._shown_input(training.id, name, value, base) for name, value in data["input"].items()
         }
         for key, mode in training.recorded.items():
             if mode != "append" and (last := training.last.get(_curve(key))) is not None:
@@ -99,6 +98,10 @@ class Serializer:
         if isinstance(output, dict):
             return {key: self._output(item, base) for key, item in output.items()}
         return self._link(output, base)
+
+    def _shown_input(self, run_id: str, name: str, value: Any, base: str) -> Any:
+        """Return an input as it is, or the link of the file that a long text is kept in."""
+        return (self._link_of_large(run_id, name, base) or value) if _is_large(value) else value
 
     def _link_of_large(self, run_id: str, name: str, base: str) -> str | None:
         """Return the link of the file that a long text among the inputs is kept in; `None` for runs of older versions."""

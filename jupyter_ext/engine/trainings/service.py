@@ -22,7 +22,7 @@ from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings import imported
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
-from jupyter_ext.engine.trainings.catalog_rows import training_of
+from jupyter_ext.engine.trainings.catalog_rows import put_training, training_of
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.launch_request import (
@@ -102,9 +102,8 @@ class TrainingService:
             OSError: The catalog's disk takes nothing more.
         """
         known = await self._catalog.training_ids()
-        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir):
-            if run_dir.name not in known:
-                await self._recover(run_dir)
+        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir, known):
+            await self._recover(run_dir)
         if self._catalog.needs_rebuild:
             for version_id in self._versions.all_ids():
                 if (version := self._versions.find(version_id)) is not None:
@@ -229,7 +228,7 @@ class TrainingService:
         spec = await asyncio.to_thread(read_spec, self._runs_dir / training.id)
         if spec is None:
             raise Problem(404, "Gone", f"The files of training {training_id} are gone; run it again.")
-        return await self._monitor.promote(self._runs_dir / training.id, spec, destination)
+        return await self._monitor.publisher.promote(self._runs_dir / training.id, spec, destination)
 
     async def lineage(self, training_id: str) -> list[Link]:
         """Return a training's store after those of the runs that it was resumed from, the oldest first.
@@ -330,7 +329,7 @@ class TrainingService:
             Problem: The body is none.
         """
         training = await asyncio.to_thread(imported.write, self._runs_dir, body)
-        await self._monitor.put(training)
+        await put_training(self._catalog, training)
         self._monitor.seal(self._runs_dir / training.id)
         return training
 
@@ -420,7 +419,7 @@ class TrainingService:
             if ended is not None:
                 labels = Labels.read(run_dir)
                 ended.tags, ended.notes = list(labels.tags), labels.notes
-                await self._monitor.put(ended)
+                await put_training(self._catalog, ended)
             elif spec is not None:
                 await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
         except (ValueError, TypeError, KeyError, sqlite3.Error) as error:
@@ -444,12 +443,13 @@ class TrainingService:
             hint="Run it again from its notebook.",
         )
         training.error = training.cause.message
-        await self._monitor.put(training)
+        await put_training(self._catalog, training)
 
     def _check_open(self) -> None:
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
 
 
-def _run_dirs(runs_dir: Path) -> list[Path]:
-    return list(records.directories(runs_dir, is_training_id))
+def _run_dirs(runs_dir: Path, known: set[str]) -> list[Path]:
+    """List the runs that the catalog does not know; those that it knows are not looked at."""
+    return list(records.directories(runs_dir, is_training_id, known))

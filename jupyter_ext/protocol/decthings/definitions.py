@@ -16,7 +16,7 @@ from jupyter_ext.protocol.decthings.tensors import CODES, Header
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True, defer_build=True)
 
 
 class Rules(_Wire):

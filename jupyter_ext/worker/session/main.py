@@ -22,13 +22,8 @@ from jupyter_ext.ipc import channel_server
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.channel_server import Call
 from jupyter_ext.ipc.json_files import write_json
-from jupyter_ext.ipc.payloads.session_messages import (
-    ENDING_FILE,
-    LOAD_FILE,
-    EndingFile,
-    LoadFile,
-    SessionParams,
-)
+from jupyter_ext.ipc.payloads.session_messages import SessionParams
+from jupyter_ext.ipc.payloads.session_reports import ENDING_FILE, LOAD_FILE, EndingFile, LoadFile
 from jupyter_ext.ipc.payloads.worker_specs import SessionWorkerSpec
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor

@@ -111,6 +111,7 @@ async def test_where_more_cannot_be_imported_the_plain_interpreter_is_used(
     environments = Environments(("torch",))
     try:
         more = environments.get(sys.executable, "more")
+        await asyncio.to_thread(until, lambda: more.state != "starting", "the end of the imports", 60)
         await more.start(spec)
         await asyncio.to_thread(until, (run_dir / "exit.json").exists, "the end of what was started")
         assert (run_dir / "host.json").exists()

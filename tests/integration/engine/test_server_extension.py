@@ -34,6 +34,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from jupyter_ext.errors import EngineStartError
+from jupyter_ext.server import proxy
 from jupyter_ext.server.engine_process import EngineProcess, Locator
 from jupyter_ext.server.extension import JupyterExtension
 from jupyter_ext.server.lab_page import first_origin
@@ -850,3 +851,12 @@ async def test_only_listed_files_are_served(server: Server, name: str) -> None:
     assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400"))
     assert b"root:" not in answer
     assert b"def " not in answer
+
+
+async def test_a_body_over_the_limit_is_refused_before_the_engine_hears_of_it(server: Server) -> None:
+    async with server.client() as client:
+        taken = await client.post("engine/native/versions", content=bytes(proxy.MAX_BODY_BYTES))
+        refused = await client.post("engine/native/versions", content=bytes(proxy.MAX_BODY_BYTES + 1))
+    assert (taken.status_code, taken.json()["bytes"]) == (201, proxy.MAX_BODY_BYTES)
+    assert refused.status_code == 413
+    assert "at most 67108864" in refused.json()["detail"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest_asyncio
 from jupyter_ext.client.trainings.listing import best_of, is_lower_better
 from jupyter_ext.engine.catalog import catalog as catalog_module
 from jupyter_ext.engine.catalog.catalog import Catalog
-from jupyter_ext.engine.catalog.query import ListQuery, Sort, read_page
+from jupyter_ext.engine.catalog.query import Counts, ListQuery, Sort, read_page
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Extremes
@@ -129,36 +130,66 @@ async def test_a_deleted_training_leaves_nothing(catalog: Catalog, tmp_path: Pat
     db.close()
 
 
-async def test_a_page_reads_the_narrow_index_only(catalog: Catalog, tmp_path: Path) -> None:
+def plans(path: Path, query: ListQuery) -> list[str]:
+    """Return how SQLite counts, and how it finds the page."""
     seen: list[str] = []
-    db = sqlite3.connect(tmp_path / "catalog.sqlite")
-    db.row_factory = sqlite3.Row
-    db.set_trace_callback(seen.append)
-    read_page(db, ListQuery(text="digits", statuses=("failed",), limit=2))
-    db.set_trace_callback(None)
-    plans = [
-        " ".join(row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {query}"))
-        for query in seen
-        if "INDEXED BY" in query
-    ]
-    db.close()
-    assert len(plans) == 2, plans
-    assert all("COVERING INDEX trainings_listing" in plan for plan in plans), plans
-    assert "TEMP B-TREE" not in plans[1], "newest first needs no sorting"
+    with contextlib.closing(sqlite3.connect(path / "catalog.sqlite")) as db:
+        db.row_factory = sqlite3.Row
+        db.set_trace_callback(seen.append)
+        read_page(db, query, Counts())
+        db.set_trace_callback(None)
+        narrow = [text for text in seen if "INDEXED BY" in text]
+        return [
+            " ".join(row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")) for text in narrow
+        ]
 
 
-async def test_all_are_counted_in_the_narrowest_index(catalog: Catalog, tmp_path: Path) -> None:
-    seen: list[str] = []
-    db = sqlite3.connect(tmp_path / "catalog.sqlite")
-    db.row_factory = sqlite3.Row
-    db.set_trace_callback(seen.append)
-    _, counts = read_page(db, ListQuery(limit=2))
-    db.set_trace_callback(None)
-    plan = " ".join(row["detail"] for row in db.execute(f"EXPLAIN QUERY PLAN {seen[0]}"))
-    db.close()
-    assert sum(counts.values()) == 40
-    assert "COVERING INDEX trainings_counts" in plan
-    assert "TEMP B-TREE" not in plan
+@pytest.mark.parametrize(
+    ("query", "counting", "finding"),
+    [
+        (ListQuery(limit=2), "trainings_counts", "trainings_listing"),
+        (
+            ListQuery(text="digits", statuses=("failed",), limit=2),
+            "trainings_texts",
+            "trainings_listing",
+        ),
+        (ListQuery(sort=Sort.parse("name"), limit=2), "trainings_counts", "trainings_by_name"),
+        (ListQuery(sort=Sort.parse("min:loss"), limit=0), "trainings_counts", "trainings_kinds"),
+    ],
+)
+async def test_a_page_reads_narrow_indexes_only(
+    catalog: Catalog, tmp_path: Path, query: ListQuery, counting: str, finding: str
+) -> None:
+    found = plans(tmp_path, query)
+    assert len(found) == 2, found
+    assert f"COVERING INDEX {counting}" in found[0]
+    assert f"COVERING INDEX {finding}" in found[1]
+    if not query.text:  # with a text, trials count too
+        assert "TEMP B-TREE" not in found[0]
+    if query.sort.source is None:
+        assert "TEMP B-TREE" not in found[1], "no sorting is needed"
+
+
+@pytest.mark.parametrize("text", ["", "digits"])
+@pytest.mark.parametrize("sort", ["created_at", "-created_at"])
+async def test_pages_from_either_end_make_the_whole_list(catalog: Catalog, text: str, sort: str) -> None:
+    def page(limit: int, offset: int) -> Any:
+        return ids(catalog, text=text, sort=sort, limit=limit, offset=offset)
+
+    whole = await page(1_000, 0)
+    assert len(whole) > 5
+    for limit in (1, 3, 7):
+        pages = [await page(limit, offset) for offset in range(0, len(whole), limit)]
+        assert [id for ids_ in pages for id in ids_] == whole
+    assert await page(7, len(whole)) == []
+    assert await page(7, len(whole) + 100) == []
+
+
+async def test_counts_are_as_new_as_the_page(catalog: Catalog) -> None:
+    for expected in (40, 39, 38):
+        _, counts = await catalog.page(ListQuery(limit=1))
+        assert sum(counts.values()) == expected
+        await catalog.delete_training((await ids(catalog, limit=1))[0])
 
 
 async def test_a_catalog_of_the_first_version_is_brought_along(tmp_path: Path) -> None:

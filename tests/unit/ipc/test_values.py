@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,3 +163,38 @@ def test_lies_are_refused(tree: object) -> None:
     """Wrong sizes, unknown kinds, missing blobs."""
     with pytest.raises(ValueError, match=r"\w"):
         values.decode(tree, [memoryview(bytearray(8))])
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"k": ["list"]},
+        {"k": "list"},
+        {"k": "list", "v": 3},
+        {"k": "dict", "v": [[{"k": "list", "v": []}, 1]]},
+        {"k": "array", "shape": [2], "b": 0},
+        {"k": "array", "dtype": "<f8, [", "shape": [1], "b": 0},
+        {"k": "array", "dtype": "<f8", "shape": [10**4000] * 100, "b": 0},
+        {"k": "array", "dtype": "<f8", "shape": [-1], "b": 0},
+        {"k": "array", "dtype": "<f8", "shape": "1", "b": 0},
+        {"k": "strings", "dtype": "<U1000000000", "shape": [1], "v": ["a"]},
+        {"k": "strings", "dtype": "<f8", "shape": [1], "v": ["a"]},
+        {"k": "image", "mode": "RGB", "size": [100_000, 100_000], "b": 0},
+        {"k": "image", "mode": "?", "size": [1, 1], "b": 0},
+        {"k": "image", "mode": "RGB", "size": [1], "b": 0},
+        {"k": "complex", "v": [1, 2, 3]},
+        {"k": "frame", "index": {"range": [0, 10]}, "v": [], "names": [1, 2]},
+    ],
+    ids=lambda tree: str(tree)[:40],
+)
+def test_what_is_no_value_is_refused_before_it_takes_memory(tree: Any) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        values.decode(tree, [memoryview(bytearray(8))])
+
+
+def test_a_tree_that_is_too_deep_is_refused() -> None:
+    tree: Any = 1
+    for _ in range(50_000):
+        tree = {"k": "list", "v": [tree]}
+    with pytest.raises(ValueError, match="RecursionError"):
+        values.decode(tree, [])

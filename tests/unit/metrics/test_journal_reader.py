@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.metrics import journal_reader
+from jupyter_ext.engine.metrics.frame_crcs import crcs_of
 from jupyter_ext.engine.metrics.journal_reader import JournalTail, Mark
 from jupyter_ext.ipc.journal_format import frame as _frame
 from jupyter_ext.ipc.journal_format import key_frame as _key_frame
@@ -221,7 +221,7 @@ def test_crcs_of_rows_are_zlibs() -> None:
         rows = np.random.default_rng(width).integers(0, 256, (40, width), np.uint8)
         import zlib
 
-        assert journal_reader._crcs(rows).tolist() == [zlib.crc32(row[8:].tobytes()) for row in rows]
+        assert crcs_of(rows).tolist() == [zlib.crc32(row[8:].tobytes()) for row in rows]
 
 
 def test_a_tail_leaves_no_descriptor(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.metrics.index import RECORD
+from jupyter_ext.engine.metrics.index import METRICS, RECORD, End, Index
 from jupyter_ext.engine.metrics.journal_reader import READ_BYTES
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.metrics.sealing import seal_run
@@ -682,3 +682,29 @@ def test_closing_leaves_no_descriptor(tmp_path: Path) -> None:
     list(store.replay(0))
     store.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("index", ["as it is", "torn", "of another boot"])
+def test_a_run_on_a_read_only_disk_can_be_looked_at(tmp_path: Path, index: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        stored = Index(disk)
+        stored.open()
+        stored.append([(METRICS, stored.stream("0"), End(0, 40 * k, k)) for k in range(1, 4)])
+        stored.close()
+        if index == "torn":
+            with open(disk / "index.bin", "ab") as file:
+                file.write(b"torn")
+        if index == "of another boot":
+            (disk / "streams.json").write_text('{"streams": ["0"], "boot_id": "x"}')
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        again = Index(disk)
+        again.open()
+        assert [again.get(place).end.ordinal for place in again.after(0)] == [1, 2, 3]
+        again.close()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)

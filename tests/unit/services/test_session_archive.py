@@ -10,7 +10,7 @@ import pytest
 from jupyter_ext.engine.sessions import archive
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError
-from jupyter_ext.ipc.payloads.session_messages import TRAINING_FILE
+from jupyter_ext.ipc.payloads.session_reports import TRAINING_FILE
 from jupyter_ext.protocol.decthings.tensors import Tensor
 from jupyter_ext.protocol.sessions import DebugTraining
 from jupyter_ext.worker.session.runtime.trainings import Training, TrainTracker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,23 @@ def test_lists_and_streams_carry_the_beginning_of_large_values(tmp_path: Path) -
     assert part.cut == ["input.image", "input.rows"]
     assert shorten(whole.model_dump(mode="json"))["input"] == part.input
     assert len(one.to_json()) < 50_000
+
+
+def test_a_clock_that_is_set_does_not_end_a_run_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall, passed = 1_767_225_600.0, 100.0
+    monkeypatch.setattr(time, "time", lambda: wall)
+    monkeypatch.setattr(time, "monotonic", lambda: passed)
+    run = record(tmp_path, cancel_after_s=60.0)
+    assert not run.is_out_of_time()
+    for step in (86_400.0, -86_400.0):
+        wall += step
+        assert not run.is_out_of_time()
+    passed += 59
+    assert not run.is_out_of_time()
+    passed += 2
+    assert run.is_out_of_time()
+    assert not record(tmp_path).is_out_of_time()
+    wall += 3600  # while no engine was there
+    assert record(tmp_path, cancel_after_s=60.0).is_out_of_time()

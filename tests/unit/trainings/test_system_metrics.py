@@ -16,6 +16,7 @@ from integration_tools import until
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings.monitoring.gpus import Gpus, GpuUse
 from jupyter_ext.engine.trainings.monitoring.system_metrics import SystemSampler
+from jupyter_ext.ipc import processes
 
 
 def test_an_ended_process_is_not_measured(tmp_path: Path) -> None:
@@ -75,7 +76,13 @@ sys.stdin.read()
 """
 
 
-def test_what_is_written_is_counted_also_by_processes_that_have_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("are_given", [False, True])
+def test_what_is_written_is_counted_also_by_processes_that_have_ended(
+    tmp_path: Path, are_given: bool
+) -> None:
+    def sample() -> None:
+        sampler.sample(None, processes.children_of_all() if are_given else None)
+
     script = tmp_path / "writes.py"
     script.write_text(WRITES)
     with subprocess.Popen(
@@ -85,12 +92,12 @@ def test_what_is_written_is_counted_also_by_processes_that_have_ended(tmp_path: 
         assert process.stdout is not None
         sampler = SystemSampler(tmp_path, process.pid)
         process.stdout.readline()
-        sampler.sample()
+        sample()
         first = last_points(tmp_path)
         process.stdin.write("\n")
         process.stdin.flush()
         process.stdout.readline()
-        sampler.sample()
+        sample()
         process.stdin.close()
     sampler.close()
     second = last_points(tmp_path)

@@ -15,8 +15,9 @@ class Thing: ...
 theirs, ours = tempfile.mkstemp()[1], Thing()
 weakref.finalize(ours, open(theirs, "a").write, "imported")
 channel = socket.socketpair()
-zygote._import_all([], channel[0])
-zygote._leave_nothing_to_end()
+requests = zygote._Requests(channel[0])
+zygote._import_all([], requests)
+requests.prepare_to_fork()
 pid = os.fork()
 if pid == 0:
     weakref.finalize(ours, os.write, os.open(theirs, os.O_WRONLY), b"the user's")

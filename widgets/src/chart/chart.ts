@@ -2,6 +2,7 @@
 
 import { element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
+import { onSeek, tellSeek } from '../core/seek';
 import { readTheme, type Theme, watchTheme } from '../core/theme';
 import { type Cell, COLUMN_GAP_PX } from '../plot/cell';
 import { type Format, savePlots } from '../plot/export';
@@ -15,6 +16,7 @@ import type { MetricSeries, SeriesStore } from '../series/series_store';
 import { codeOf } from './code';
 import { type ChartLayout, LayoutPlanner } from './layout';
 import { RunLegend } from './run_legend';
+import { timeAt, xAt } from './seek';
 import { ChartToolbar } from './toolbar';
 
 /** What a chart needs. */
@@ -73,6 +75,7 @@ export class Chart {
   #theme: Theme | null = null;
   #zoom: Zoom | null = null;
   #origin = 0;
+  #all: readonly MetricSeries[] = [];
   #layout: ChartLayout | null = null;
   #baseline: string | null = null;
   #mean = '';
@@ -97,6 +100,7 @@ export class Chart {
       this.#theme = null;
       requestDraw();
     }, signal);
+    onSeek('chart', (runId, time) => this.#markTime(runId, time), signal);
     signal.addEventListener('abort', () => {
       observer.disconnect();
       this.#sight.disconnect();
@@ -121,6 +125,7 @@ export class Chart {
     if (this.#kept.load(this.node)) {
       this.toolbar.sync();
     }
+    this.#all = store.all;
     const keys = [...new Set(store.all.filter(item => !item.isSystem).map(({ key }) => key))];
     const options = usable(this.#kept.options, keys);
     this.#theme ??= readTheme(this.node);
@@ -211,6 +216,7 @@ export class Chart {
         {
           hover: (from, hover) => this.#setHover(from, hover),
           zoom: range => this.#setZoom(range),
+          pick: x => this.#tellTime(x),
           toggle: id => this.#toggle(id),
           isolate: (among, id) =>
             this.#isolate(
@@ -331,6 +337,23 @@ export class Chart {
     this.#setup.onZoom(zoom && axis ? { axis, from: zoom.from + offset, to: zoom.to + offset } : null);
     this.#choices += 1;
     this.#setup.requestDraw();
+  }
+
+  // A chart of one run tells the second that was clicked; of several, none would be the one that is meant.
+  #tellTime(x: number): void {
+    const [runId, ...others] = this.#setup.ids();
+    const time = timeAt(this.#all, this.#kept.options.x, x, this.#origin);
+    if (runId !== undefined && others.length === 0 && time !== null) {
+      tellSeek({ runId, time, source: 'chart' });
+    }
+  }
+
+  #markTime(runId: string, time: number): void {
+    const ids = this.#setup.ids();
+    const x = xAt(this.#all, this.#kept.options.x, time, this.#origin);
+    if (ids.length === 1 && ids[0] === runId && x !== null) {
+      this.#setHover(null, { x, rank: null });
+    }
   }
 
   #setHover(plot: Plot | null, hover: Hover | null): void {

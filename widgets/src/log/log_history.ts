@@ -189,9 +189,15 @@ export class LogHistory {
     row?.classList.add('jx-log-marked');
     if (row && this.#centered === this.#marked) {
       this.#centered = null;
-      row.scrollIntoView({ block: 'center' });
+      center(this.#scroller, row);
     }
   }
+}
+
+/** Scroll so that a row is in the middle; the page itself stays where it is. */
+export function center(scroller: HTMLElement, row: Element): void {
+  const [outer, inner] = [scroller.getBoundingClientRect(), row.getBoundingClientRect()];
+  scroller.scrollTop += inner.top - outer.top - (scroller.clientHeight - inner.height) / 2;
 }
 
 function rowOf(line: WholeLine, number: number): HTMLElement {

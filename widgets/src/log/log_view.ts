@@ -4,10 +4,11 @@
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { formatBytes } from '../core/format';
+import { onSeek, tellSeek } from '../core/seek';
 import type { Transport } from '../transport/transport';
 import { renderAnsi } from './ansi';
 import { LogClient } from './log_client';
-import { LogHistory } from './log_history';
+import { center, LogHistory } from './log_history';
 import { LogSearch } from './log_search';
 import type { LogText } from './log_text';
 
@@ -18,19 +19,10 @@ const SHORT_LINES = 8;
 const ROW_PX = 18;
 /** Where the size and the wrapping that somebody chose are kept. */
 const STORED = 'jupyter-ext:log';
-const SEEK = 'jupyter-ext:seek';
 const COPIED_BYTES = 4 << 20;
 const DOWNLOADED_BYTES = 256 << 20;
 /** So often it is asked how many lines are above, at most. */
 const RESIZE_MS = 1_000;
-
-/** A second of a run, told from one view of it to the others. */
-export interface SeekDetail {
-  runId: string;
-  /** Unix seconds. */
-  time: number;
-  source: 'chart' | 'log';
-}
 
 /** Whose whole log can be asked for. */
 export interface WholeLog {
@@ -249,7 +241,9 @@ export class LogView {
       const after = lines.findIndex(each => each.offset > offset);
       const row = this.#rows.children[Math.max(0, (after < 0 ? lines.length : after) - 1)];
       row?.classList.add('jx-log-marked');
-      row?.scrollIntoView({ block: 'center' });
+      if (row) {
+        center(this.#scroller, row);
+      }
     }
     setHidden(this.#toEnd, false);
   }
@@ -263,18 +257,17 @@ export class LogView {
 
   #listen(client: LogClient): void {
     const signal = this.#signal;
-    document.addEventListener(
-      SEEK,
-      event => {
-        const { runId, time, source } = (event as CustomEvent<SeekDetail>).detail;
-        if (runId === client.trainingId && source !== 'log') {
+    onSeek(
+      'log',
+      (runId, time) => {
+        if (runId === client.trainingId) {
           client.at({ time }).then(
             place => signal.aborted || this.#show(place.line, place.offset),
             () => undefined
           );
         }
       },
-      { signal }
+      signal
     );
     this.#scroller.addEventListener('click', event => void this.#clicked(event, client), { signal });
     this.#scroller.addEventListener(
@@ -320,8 +313,7 @@ export class LogView {
       this.#unmark();
       row.classList.add('jx-log-marked');
       row.title = new Date(1000 * time).toLocaleString();
-      const detail: SeekDetail = { runId: client.trainingId, time, source: 'log' };
-      document.dispatchEvent(new CustomEvent(SEEK, { detail }));
+      tellSeek({ runId: client.trainingId, time, source: 'log' });
     }
   }
 

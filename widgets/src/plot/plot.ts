@@ -34,6 +34,8 @@ export interface Hover {
 export interface PlotEvents extends PlotHeadEvents {
   hover(plot: Plot, hover: Hover | null): void;
   zoom(range: Zoom | null): void;
+  /** Something was clicked, at an x. */
+  pick(x: number): void;
 }
 
 /** What is drawn of one series, for those who look at the page by program. */
@@ -342,11 +344,15 @@ export class Plot {
   #finishDrag(to: number): void {
     const from = this.#dragFrom;
     this.#dragFrom = null;
-    if (from === null || !this.#model || Math.abs(to - from) < MIN_DRAG_PX) {
+    if (from === null || !this.#model) {
       return;
     }
     const frame = this.#frame();
     const { x } = this.#model;
+    if (Math.abs(to - from) < MIN_DRAG_PX) {
+      this.#events.pick(valueAt(x, (to - frame.left) / frame.width));
+      return;
+    }
     const ends = [from, to].sort((a, b) => a - b).map(at => valueAt(x, (at - frame.left) / frame.width));
     this.#events.hover(this, null);
     this.#events.zoom({ from: ends[0], to: ends[1] });

@@ -28,6 +28,8 @@ interface Fetched {
   columns: SeriesColumns[];
   isFinal: boolean;
 }
+/** What stands for a run: its first process, or the lines that it printed. */
+const FIRST_RANKS: ReadonlySet<string> = new Set(['0', 'log']);
 
 export class Compare {
   readonly node = element('section', { class: 'jx-compare', attrs: { 'aria-label': 'Comparison' } });
@@ -177,7 +179,7 @@ export class Compare {
       return;
     }
     const columns = series
-      .filter(({ info }) => info.rank === '0' && (this.#keys?.has(info.key) ?? true))
+      .filter(({ info }) => FIRST_RANKS.has(info.rank) && (this.#keys?.has(info.key) ?? true))
       .map(item => ({ ...item, info: { ...item.info, rank: training.id } }));
     this.#fetched.set(training.id, { columns, isFinal });
     this.#store.put(columns);

@@ -154,6 +154,11 @@ export class MetricSeries {
     }
   }
 
+  /** The steps and the times of the points that stand for all of them. */
+  stepsAndTimes(): readonly [Float64Array, Float64Array] {
+    return [this.#points.curve('step').x, this.#points.curve('time').x];
+  }
+
   curve(axis: Axis, origin: number): Curve {
     const summary = this.#points.curve(axis, origin);
     const detail = this.#detail;

@@ -13,6 +13,7 @@ from jupyter_ext.client.trainings.curves.aggregate import mean_curve
 from jupyter_ext.client.trainings.curves.grouping import Curve
 from jupyter_ext.client.trainings.curves.ranges import extent_of
 from jupyter_ext.client.trainings.curves.smoothing import Smoothing, bucket_means, smooth
+from jupyter_ext.protocol.metrics_codec import FIRST_RANKS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -225,7 +226,7 @@ def _mean_traces(
 
 
 def _base(curve: Curve) -> dict[str, object]:
-    rank = "" if curve.run or curve.series.rank == "0" else f" (rank {curve.series.rank})"
+    rank = "" if curve.run or curve.series.rank in FIRST_RANKS else f" (rank {curve.series.rank})"
     return {
         "name": curve.label if curve.run else f"{curve.series.key}{rank}",
         "legendgroup": curve.label if curve.run else curve.series.key,

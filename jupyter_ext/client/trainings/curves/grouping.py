@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jupyter_ext.client.trainings.curves.colours import PALETTE, run_colours, style_of
-from jupyter_ext.protocol.metrics_codec import SeriesColumns
+from jupyter_ext.protocol.metrics_codec import FIRST_RANKS, SeriesColumns
 
 _SPLITS = frozenset(["train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev"])
 _REDUCTIONS = frozenset(("step", "epoch"))
@@ -84,7 +84,7 @@ def compared_plots_of(
     plots: dict[str, list[Curve]] = {}
     for training_id, all_series in runs.items():
         for item in all_series:
-            if item.key.startswith("system/") or item.rank != "0" or not len(item.steps):
+            if item.key.startswith("system/") or item.rank not in FIRST_RANKS or not len(item.steps):
                 continue
             group, split = name_of(item.key)
             number = colours[training_id] + (len(PALETTE) if split.startswith("train") else 0)

@@ -35,12 +35,11 @@ from jupyter_ext.ipc.payloads.session_messages import (
     InstantiateAnswer,
     MetricsAnswer,
     SessionParams,
-    SessionReport,
     StateAnswer,
     TrainAnswer,
-    TrainingReport,
     ValueAnswer,
 )
+from jupyter_ext.ipc.payloads.session_reports import SessionReport, TrainingReport
 from jupyter_ext.protocol.decthings.answers import SessionItem
 from jupyter_ext.protocol.decthings.definitions import ParameterDefinitions, parse_definitions
 from jupyter_ext.protocol.problems import Problem

@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.models.download.manager import Downloads
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.models import DownloadState
 from jupyter_ext.protocol.problems import InvalidField, Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -34,10 +36,12 @@ class DownloadsAPI:
             Route("/native/downloads/partials/{key}", self.remove, methods=["DELETE"]),
         ]
 
+    @documented(answer=DownloadState)
     async def state(self, request: Request) -> Response:
         """Return the rate and the partial files."""
         return self._state()
 
+    @documented(answer=DownloadState)
     async def change(self, request: Request) -> Response:
         """Limit the rate: `bytes_per_s`, or null for none."""
         body = await json_object(request)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import parse_json
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.common import records
@@ -85,6 +86,7 @@ class EngineAPI:
             Route("/native/page", self.page, methods=["POST"]),
         ]
 
+    @documented(answer=EngineInfo)
     async def info(self, request: Request) -> Response:
         """Describe the engine."""
         return JSONResponse(

@@ -43,7 +43,7 @@ Seconds = Annotated[float, Field(ge=-MAX_S, le=MAX_S, allow_inf_nan=False)]
 class Body(BaseModel):
     """Base of all bodies."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, defer_build=True)
 
 
 class AddBody(Body):
@@ -66,7 +66,7 @@ class ServiceBody(Body):
 class ChangeBody(Body):
     """Change what is said of a model, or how long it stays."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     name: str | None = None
     description: str | None = None

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.path_ids import model_id
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
@@ -31,7 +32,7 @@ from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.service.provider import ModelProvider
 from jupyter_ext.engine.models.service.registry import TOPIC
 from jupyter_ext.engine.models.service.router import ModelRouter
-from jupyter_ext.protocol.models import LocalModel
+from jupyter_ext.protocol.models import LocalModel, ModelPage
 from jupyter_ext.protocol.problems import InvalidField, Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -68,11 +69,13 @@ class LocalModelsAPI:
             Route(f"{one}/users/{{user}}", self.detach, methods=["DELETE"]),
         ]
 
+    @documented(answer=ModelPage)
     async def list(self, request: Request) -> Response:
         """Return all models."""
         page = await self._models.page()
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
+    @documented(body=AddBody, answer=LocalModel)
     async def add(self, request: Request) -> Response:
         """Begin to know a model: 201. With `look`, ask the hub first how big it is."""
         body = await read(request, AddBody)
@@ -81,16 +84,19 @@ class LocalModelsAPI:
         )
         return _answer(model, 201)
 
+    @documented(body=ServiceBody, answer=ModelPage)
     async def services(self, request: Request) -> Response:
         """Return the models of a service, which is known from now on."""
         body = await read(request, ServiceBody)
         page = await self._models.page_of(body.on, body.token)
         return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
 
+    @documented(answer=LocalModel)
     async def get(self, request: Request) -> Response:
         """Return one model."""
         return _answer(await self._provider(request).get(model_id(request)))
 
+    @documented(body=ChangeBody, answer=LocalModel)
     async def change(self, request: Request) -> Response:
         """Change its name or description, or how long it stays loaded."""
         body = await read(request, ChangeBody)
@@ -99,27 +105,32 @@ class LocalModelsAPI:
             await provider.keep(id, pinned=body.pinned, keep_alive_s=body.keep_alive_s)
         return _answer(await provider.change(id, name=body.name, description=body.description))
 
+    @documented(query=("force",))
     async def delete(self, request: Request) -> Response:
         """Forget a model and delete its files: 204."""
         await self._provider(request).delete(model_id(request), force=_asked(request, "force"))
         return Response(status_code=204)
 
+    @documented(answer=LocalModel, query=("force",))
     async def delete_cache(self, request: Request) -> Response:
         """Delete a model's files and keep what is known of it."""
         return _answer(
             await self._provider(request).delete_cache(model_id(request), force=_asked(request, "force"))
         )
 
+    @documented(body=DownloadBody, answer=LocalModel)
     async def download(self, request: Request) -> Response:
         """Begin to download, or join: 202, at once."""
         body = await read(request, DownloadBody)
         model = await self._provider(request).download(model_id(request), body.environ, body.weights)
         return _answer(model, 202)
 
+    @documented(answer=LocalModel)
     async def cancel(self, request: Request) -> Response:
         """Stop a download."""
         return _answer(await self._provider(request).cancel(model_id(request)))
 
+    @documented(body=UpdateBody, answer=LocalModel)
     async def update(self, request: Request) -> Response:
         """Look for a newer revision and begin to fetch it: 202. With `check` it is only looked for."""
         body = await read(request, UpdateBody)
@@ -128,6 +139,7 @@ class LocalModelsAPI:
             await provider.update(model_id(request), body.environ, check_only=bool(body.check)), 202
         )
 
+    @documented(body=LoadBody, answer=LocalModel)
     async def load(self, request: Request) -> Response:
         """Load; with `wait: false` return at once, 202."""
         body = await read(request, LoadBody)
@@ -135,6 +147,7 @@ class LocalModelsAPI:
         model = await self._provider(request).load(model_id(request), body.load_options(), wait=wait)
         return _answer(model, 200 if wait else 202)
 
+    @documented(body=UnloadBody, answer=LocalModel)
     async def unload(self, request: Request) -> Response:
         """Unload; with `wait: false` return at once, 202."""
         body = await read(request, UnloadBody)
@@ -147,11 +160,13 @@ class LocalModelsAPI:
         await self._models.local.unload_all()
         return Response(status_code=204)
 
+    @documented(body=AttachBody, answer=LocalModel)
     async def attach(self, request: Request) -> Response:
         """Note a user of a loaded model."""
         body = await read(request, AttachBody)
         return _answer(await self._provider(request).attach(model_id(request), body.user.user()))
 
+    @documented(answer=LocalModel)
     async def detach(self, request: Request) -> Response:
         """Forget a user of a model."""
         return _answer(await self._provider(request).detach(model_id(request), model_id(request, "user")))

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import answer, json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
@@ -84,11 +85,13 @@ class DebugSessionsAPI:
             raise Problem(413, "Too large", "A code bundle may hold 2 GiB; send larger data with a call.")
         return answer({"id": await self._sessions.add_code(await request.body())}, 201)
 
+    @documented(query=("running",))
     async def sessions(self, request: Request) -> Response:
         """List sessions, newest first; with `running=1` only those that have not ended."""
         running_only = request.query_params.get("running") == "1"
         return answer({"sessions": [_plain(one) for one in self._sessions.list(ended=not running_only)]})
 
+    @documented(answer=DebugSession)
     async def launch(self, request: Request) -> Response:
         """Launch a session: 201, at once or once it is ready within `wait_s`."""
         body = await json_object(request)
@@ -96,6 +99,7 @@ class DebugSessionsAPI:
         wait_s = _seconds(body.get("wait_s", 0.0), "wait_s")
         return answer(_plain(await self._sessions.wait_ready(launched.id, min(wait_s, _MAX_WAIT_S))), 201)
 
+    @documented(answer=DebugSession, query=("wait_s",))
     async def get(self, request: Request) -> Response:
         """Return a session; with `wait_s`, once it is ready or that long has passed."""
         session_id = request.path_params["id"]
@@ -117,6 +121,7 @@ class DebugSessionsAPI:
         except CallError as error:
             return _refused(error)
 
+    @documented(answer=DebugSession)
     async def terminate(self, request: Request) -> Response:
         """End a session: 200 with it as it is then."""
         return answer(_plain(await self._sessions.terminate(request.path_params["id"])))
@@ -139,6 +144,7 @@ class DebugSessionsAPI:
             return _refused(error)
         return answer({"result": result, "blobs": [base64.b64encode(blob).decode() for blob in found]})
 
+    @documented(query=("stream", "offset", "tail"))
     async def logs(self, request: Request) -> Response:
         """Return a piece of what it printed: `stream` stdout or stderr, from `offset`, or the last `tail` lines."""
         record = self._sessions.record(request.path_params["id"])

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import base_url, input_of, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.replicate.trainings import origin_of
@@ -18,7 +19,7 @@ from jupyter_ext.engine.catalog.query import ListQuery, Sort
 from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.protocol.problems import Problem
-from jupyter_ext.protocol.trainings import TERMINAL
+from jupyter_ext.protocol.trainings import TERMINAL, Training, TrainingPage
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _STATUSES = {"starting", "processing", *TERMINAL}
@@ -41,6 +42,7 @@ class ListingAPI:
             Route("/native/trainings/{id}/again", self.rerun, methods=["POST"]),
         ]
 
+    @documented(answer=TrainingPage, query=("status", "q", "sort", "limit", "offset"))
     async def list(self, request: Request) -> Response:
         """Return a page of trainings."""
         query = _query(request)
@@ -59,6 +61,7 @@ class ListingAPI:
         }
         return JSONResponse(content, headers=_NO_STORE)
 
+    @documented(answer=Training)
     async def label(self, request: Request) -> Response:
         """Replace tags, notes or both."""
         body = await json_object(request)
@@ -68,6 +71,7 @@ class ListingAPI:
         training = await self._trainings.label(request.path_params["id"], body.get("tags"), body.get("notes"))
         return JSONResponse(self._serializer.training(training, base_url(request)), headers=_NO_STORE)
 
+    @documented(answer=Training)
     async def rerun(self, request: Request) -> Response:
         """Start the same once more: 201."""
         body: dict[str, Any] = await json_object(request) if await request.body() else {}

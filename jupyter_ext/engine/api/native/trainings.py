@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import answer, base_url, input_of, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_until_gone
@@ -34,6 +35,7 @@ from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.protocol.addresses import checked_base_url
 from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.trainings import Training
 
 _NO_STORE = {"Cache-Control": "no-store"}
 _DEFAULT_LOG_BYTES = 1 << 20
@@ -92,6 +94,7 @@ class NativeAPI:
         schema = None if version.training_input is None else version.training_input.json_schema()
         return JSONResponse({"id": version.id, "model": version.model, "training_input": schema}, 201)
 
+    @documented(answer=Training)
     async def create_remote(self, request: Request) -> Response:
         """Start a training on a service: 201."""
         body = await json_object(request)
@@ -119,11 +122,13 @@ class NativeAPI:
         )
         return answer(self._serializer.training(training, base_url(request)), 201)
 
+    @documented(answer=Training)
     async def get(self, request: Request) -> Response:
         """Return a training without its log."""
         training = await self._trainings.get(request.path_params["id"])
         return JSONResponse(self._serializer.training(training, base_url(request)), headers=_NO_STORE)
 
+    @documented(query=("tail", "offset", "limit"))
     async def logs(self, request: Request) -> Response:
         """Return a piece of the log."""
         store = await self._trainings.store(request.path_params["id"])
@@ -134,6 +139,7 @@ class NativeAPI:
             chunk = store.logs(_integer(request, "offset", 0), limit)
         return JSONResponse(chunk, headers=_NO_STORE)
 
+    @documented(query=("keys", "buckets", "x", "from", "to", "chain"))
     async def metrics(self, request: Request) -> Response:
         """Return metrics as columns."""
         query, trainings, training_id = request.query_params, self._trainings, request.path_params["id"]
@@ -153,6 +159,7 @@ class NativeAPI:
             data = store.columns(asked.keys, asked.buckets, asked.axis, asked.lo, asked.hi)
         return Response(data, media_type="application/octet-stream", headers=_NO_STORE)
 
+    @documented(answer=Training)
     async def resume(self, request: Request) -> Response:
         """Start a training that goes on where this one's last checkpoint is: 201."""
         body = await json_object(request) if await request.body() else {}
@@ -166,6 +173,7 @@ class NativeAPI:
         version = await self._trainings.promote(request.path_params["id"], destination)
         return JSONResponse({"version": version}, 201)
 
+    @documented(answer=Training)
     async def import_run(self, request: Request) -> Response:
         """Keep a run that another tool has recorded: 201."""
         if int(request.headers.get("content-length", 0)) > MAX_IMPORTED_BYTES:
@@ -173,6 +181,7 @@ class NativeAPI:
         training = await self._trainings.import_run(await request.body())
         return answer(self._serializer.training(training, base_url(request)), 201)
 
+    @documented(answer=Training)
     async def add_rule(self, request: Request) -> Response:
         """Hold a rule against a running training's points: 201."""
         training = await self._trainings.add_rule(request.path_params["id"], await json_object(request))

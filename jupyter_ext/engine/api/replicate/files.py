@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import after, answer, base_url, cursor_of, page
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.paging import Place
@@ -75,6 +76,7 @@ class FilesAPI:
         )
         return answer(self._show(request, stored), 201)
 
+    @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
         """Give a page of files, newest first."""
         found = after(self._files.newest_first(), _place, cursor_of(request))

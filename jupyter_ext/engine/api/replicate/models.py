@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     answer,
@@ -52,6 +53,7 @@ class ModelsAPI:
             Route(f"{model}/versions/{{version}}", self.delete_version, methods=["DELETE"]),
         ]
 
+    @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
         """Return a page of models, newest first unless `sort_by` and `sort_direction` say otherwise."""
         sort_by = _choice(request, "sort_by", _SORTS)
@@ -89,6 +91,7 @@ class ModelsAPI:
         await self._models.delete(_model_name(request))
         return Response(status_code=204)
 
+    @documented(query=("cursor",))
     async def list_versions(self, request: Request) -> Response:
         """Give a page of a model's versions, newest first."""
         found = await self._models.versions(_model_name(request), PAGE_SIZE + 1, cursor_of(request))

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     answer,
@@ -82,6 +83,7 @@ class PredictionsAPI:
         """Stop a prediction, or a training."""
         return answer(await self._show(request, await self._trainings.cancel(request.path_params["id"])))
 
+    @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
         """Give a page of predictions, newest first."""
         found = await self._trainings.list(

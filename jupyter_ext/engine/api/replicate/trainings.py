@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.requests import (
     PAGE_SIZE,
     answer,
@@ -78,6 +79,7 @@ class TrainingsAPI:
         training = await self._training(request)
         return await self._answer(request, await self._trainings.cancel(training.id))
 
+    @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
         """Give a page of trainings, newest first."""
         found = await self._trainings.list(limit=PAGE_SIZE + 1, cursor=cursor_of(request))

@@ -16,15 +16,19 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.engine.services.replicate.clock import asked_pause_s, clock_ahead_s
 from jupyter_ext.engine.services.replicate.create_recovery import Wanted
 from jupyter_ext.engine.services.tls import tls_context
 from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
 from jupyter_ext.protocol.addresses import checked_base_url, shown
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = late("httpx")
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +36,9 @@ DEFAULT_BASE_URL = "https://api.replicate.com/v1"
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 """`aborted` is the service's word for a training that never began; to a notebook it is canceled."""
 
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+Timeout = tuple[float | None, float | None, float | None, float | None]
+"""To connect, to read, to write, and for a free connection; seconds."""
+_TIMEOUT: Timeout = (5.0, 30.0, 30.0, 30.0)
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _MAX_ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.5
@@ -40,7 +46,6 @@ _MAX_BACKOFF_S = 60.0
 _MAX_ANSWER_BYTES = 128 * 2**20
 """A training's object carries its whole log."""
 _MAX_PAGES = 10
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -91,7 +96,7 @@ class ReplicateClient:
     """
 
     def __init__(
-        self, base_url: str, token: str, pause: Pause = asyncio.sleep, timeout: httpx.Timeout = _TIMEOUT
+        self, base_url: str, token: str, pause: Pause = asyncio.sleep, timeout: Timeout = _TIMEOUT
     ) -> None:
         self._base = _base(base_url)
         if not token.isascii() or not token.isprintable() or " " in token:
@@ -139,7 +144,7 @@ class ReplicateClient:
         for attempt in range(_MAX_ATTEMPTS):
             try:
                 answer = await self._send("POST", url, body)
-            except _NOT_SENT as error:
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 await self._wait(attempt, type(error).__name__, 0.0, stop)
                 continue
             except httpx.RequestError as error:

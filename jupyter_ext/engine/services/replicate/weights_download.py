@@ -9,15 +9,19 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import httpx
-
+from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.engine.services.networks import answered_inside, resolves_inside
 from jupyter_ext.engine.services.tls import tls_context
 from jupyter_ext.errors import RequestRefused
 
-_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = late("httpx")
+
+_TIMEOUT = (5.0, 60.0, 60.0, 60.0)
 _MAX_ATTEMPTS = 5
 _MAX_REDIRECTS = 5
 _CHUNK_BYTES = 1 << 20

@@ -5,6 +5,7 @@ Rule: doing it a second time, because an engine was killed in between, gives the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import mimetypes
 import tarfile
@@ -20,6 +21,8 @@ from jupyter_ext.engine.files.names import file_id
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
 from jupyter_ext.engine.trainings.artifacts.versions import Trained, Versions
 from jupyter_ext.engine.trainings.run_spec import RunSpec
+from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.protocol.problems import Problem
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,21 @@ class Publisher:
             log.exception("the result of %s could not be kept", spec["id"])
             return output, [f"The result could not be kept as a file or version: {error}."], None
         return output, [], None
+
+    async def promote(self, run_dir: Path, spec: RunSpec, destination: str) -> str:
+        """Make a version of a model of what a run that succeeded has returned; return it as `owner/name:version`.
+
+        Raises:
+            Problem: Its code is gone, or its weights cannot be kept.
+        """
+        output = await asyncio.to_thread(read_json, run_dir / "output.json")
+        places = await asyncio.to_thread(read_json, run_dir / "output_files.json") or []
+        chosen: RunSpec = {**spec, "destination": destination}
+        _, notices, made = await asyncio.to_thread(self.publish, chosen, output, places)
+        if made is None:
+            raise Problem(409, "Cannot be kept", notices[0] if notices else "There is nothing to keep.")
+        await self.register(*made)
+        return f"{made[1]}:{made[0]}"
 
     async def register(self, version_id: str, model: str) -> None:
         """Put a new version into the catalog."""

@@ -6,6 +6,7 @@ the sum over a run's processes is not inflated by what they share with the warm 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from jupyter_ext.engine.trainings.monitoring.gpus import GpuUse
+from jupyter_ext.ipc import processes
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
 INTERVAL_S = 1.0
@@ -31,7 +33,11 @@ class SystemSampler:
         self._used_gpu = False
         self._sampled_at: float | None = None
 
-    def sample(self, gpus: Mapping[int, GpuUse] | None = None) -> None:
+    def sample(
+        self,
+        gpus: Mapping[int, GpuUse] | None = None,
+        children: Mapping[int, list[int]] | None = None,
+    ) -> None:
         """Write one point of each metric under `system/`.
 
         `memory_mib`; `cpu_percent` (100 = one core busy); `disk_read_mib` and `disk_write_mib` (from and to disks since the
@@ -40,10 +46,10 @@ class SystemSampler:
 
         Args:
             gpus: What each process of the machine uses of its GPUs; `None` where there are none.
+            children: The children of each process of the machine, looked for once for all runs; `None` to look now.
         """
         try:
-            worker = psutil.Process(self._worker_pid)
-            family = [worker, *worker.children(recursive=True)]
+            family = self._family(children)
         except psutil.Error:
             return
         now = time.monotonic()
@@ -73,6 +79,21 @@ class SystemSampler:
     def close(self) -> None:
         """Close the journal."""
         self._journal.close()
+
+    def _family(self, children: Mapping[int, list[int]] | None) -> list[psutil.Process]:
+        """Return the worker and the processes below it.
+
+        Raises:
+            psutil.Error: The worker is gone.
+        """
+        worker = psutil.Process(self._worker_pid)
+        if not children:
+            return [worker, *worker.children(recursive=True)]
+        family = [worker]
+        for pid in processes.below(self._worker_pid, children):
+            with contextlib.suppress(psutil.Error):
+                family.append(psutil.Process(pid))
+        return family
 
     def _gpu_values(self, pids: Iterable[int], gpus: Mapping[int, GpuUse] | None) -> dict[str, float]:
         used = [] if gpus is None else [gpus[pid] for pid in pids if pid in gpus]

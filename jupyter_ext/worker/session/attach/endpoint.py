@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jupyter_ext.ipc.payloads.session_messages import EndpointReport
+from jupyter_ext.ipc.payloads.session_reports import EndpointReport
 from jupyter_ext.worker.session.attach import adapter, bridge, peers
 from jupyter_ext.worker.session.attach.adapter import own_server
 

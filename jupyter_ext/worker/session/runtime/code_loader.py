@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from jupyter_ext.ipc.payloads.session_messages import CodeChange, EntryReport, Replaced
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, Replaced
+from jupyter_ext.ipc.payloads.session_reports import EntryReport
 from jupyter_ext.worker.decthings import stub
 from jupyter_ext.worker.runtime.user_code import UserCode, execute, unpickling_into
 from jupyter_ext.worker.session.runtime.model_adapter import Source

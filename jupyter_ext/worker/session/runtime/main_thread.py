@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from jupyter_ext.ipc.payloads.session_messages import TurnReport
+from jupyter_ext.ipc.payloads.session_reports import TurnReport
 from jupyter_ext.worker.session.runtime.interrupts import InterruptWatch
 from jupyter_ext.worker.session.runtime.kernel import in_call
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyter_ext.ipc.payloads.session_messages import ModelReport, SessionReport
+from jupyter_ext.ipc.payloads.session_reports import ModelReport, SessionReport
 from jupyter_ext.worker.session.attach.endpoint import DebugEndpoint
 from jupyter_ext.worker.session.inspection.post_mortem import KEEP_S, PostMortem
 from jupyter_ext.worker.session.runtime.code_loader import SessionCode

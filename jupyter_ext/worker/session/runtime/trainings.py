@@ -21,12 +21,7 @@ from typing import Any, NotRequired, TypedDict
 from jupyter_ext.ipc.decthings.codec import metric_value
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.payloads.call_failures import CallFailure
-from jupyter_ext.ipc.payloads.session_messages import (
-    TRAINING_FILE,
-    MetricReport,
-    TrainingFile,
-    TrainingReport,
-)
+from jupyter_ext.ipc.payloads.session_reports import TRAINING_FILE, MetricReport, TrainingFile, TrainingReport
 from jupyter_ext.worker.sdk import logging
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 from jupyter_ext.worker.sdk.media.types import Media
