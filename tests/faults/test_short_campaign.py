@@ -40,6 +40,7 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # a round has its own, and says what it waited for
 @pytest.mark.parametrize("scene", [NAMED[name] for name in SHORT], ids=lambda scene: scene.name)
 async def test_a_few_rounds_lose_nothing_and_leave_nothing(world: World, scene: Scene) -> None:
     campaign = Campaign(world, 12, [scene])

@@ -32,6 +32,7 @@ from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.processes.backend import Backend
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.local_backend import LocalBackend
+from jupyter_ext.engine.services.ray.backend import RayBackend
 from jupyter_ext.engine.services.replicate.backend import ReplicateBackend
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.models import Models
@@ -77,6 +78,7 @@ class TrainingsPart:
         self._backends: dict[str, Backend] = {
             LOCAL: LocalBackend(environments, where.socket_dir),
             "replicate": services,
+            "ray": RayBackend(),
         }
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
         self._serializer = Serializer(self.links, self.files, pages)

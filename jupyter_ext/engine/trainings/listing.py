@@ -145,7 +145,7 @@ class TrainingList:
             problem = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
             raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
         started = await self._trainings.create(
-            LaunchRequest(version, inputs, origin, workers=spec.get("workers", 1))
+            LaunchRequest(version, inputs, origin, workers=spec.get("workers", 1), ray=spec.get("ray"))
         )
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:

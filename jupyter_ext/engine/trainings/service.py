@@ -197,7 +197,7 @@ class TrainingService:
             plan.python, plan.cwd, paths, None if asker is None else asker.environ, plan.cell
         )
         return await self.create(
-            LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
+            LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers, ray=plan.ray)
         )
 
     async def _go_on_with_sweep(

@@ -168,6 +168,7 @@ export interface Training {
   cut: string[];
   tags: string[];
   notes: string;
+  on: string;
   workers: number;
   sweep: Sweep | null;
   alerts: Alert[];
