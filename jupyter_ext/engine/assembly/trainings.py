@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jupyter_ext.config import Locations
@@ -24,7 +25,7 @@ from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.lab_pages import LabPages
-from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.named_models import ModelStore
 from jupyter_ext.engine.files.uploads import FileStore
@@ -100,7 +101,9 @@ class TrainingsPart:
         self._trainings = TrainingService(
             where.runs_dir, self.catalog, versions, monitor, file_inputs, self._webhooks
         )
-        self._list = TrainingList(where.runs_dir, self._trainings, self.catalog, versions, self._sealer)
+        self.list = TrainingList(
+            where.runs_dir, self._trainings, self.catalog, versions, self._sealer, self._pubsub.notify
+        )
         self.apis = self._build_apis(Models(self._models, versions, self.files, self.catalog))
 
     def _build_apis(self, models: Models) -> Sequence[API]:
@@ -113,11 +116,20 @@ class TrainingsPart:
             FilesAPI(self.files, self.links),
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, models, self._pubsub, serializer, self._weights),
-            ListingAPI(self._list, serializer),
+            ListingAPI(self.list, serializer),
             MediaAPI(self._trainings),
             LogsAPI(self._trainings),
             SourcesAPI(),
         )
+
+    @property
+    def memory_mib(self) -> float:
+        """Return what the trainings that run were last seen to take."""
+        return self._trainings.memory_mib
+
+    def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:
+        """Hear which trainings have news."""
+        return self._pubsub.watch(wake)
 
     @property
     def work(self) -> Work:
@@ -136,7 +148,7 @@ class TrainingsPart:
         await asyncio.to_thread(self.files.open)
         await asyncio.to_thread(self._models.open)
         await self._trainings.open()
-        await self._list.open()
+        await self.list.open()
 
     async def close(self) -> None:
         """Leave the trainings to the next engine, and close the stores."""
