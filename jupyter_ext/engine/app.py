@@ -18,6 +18,7 @@ from jupyter_ext import __version__
 from jupyter_ext.config import PROTOCOL_VERSION, EngineSettings, Locations
 from jupyter_ext.engine.api.http.openapi import OpenAPI
 from jupyter_ext.engine.api.native.engine import EngineAPI
+from jupyter_ext.engine.api.native.lists import ListsAPI, Watching
 from jupyter_ext.engine.assembly.models import ModelsPart
 from jupyter_ext.engine.assembly.part import API, Part, Work
 from jupyter_ext.engine.assembly.ports import Ports
@@ -30,6 +31,7 @@ from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.zygote_process import ZygoteProcess
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.ipc.json_files import write_json
+from jupyter_ext.protocol.lists import EngineSummary, ListName
 from jupyter_ext.protocol.trainings import EngineInfo
 
 log = logging.getLogger(__name__)
@@ -70,15 +72,25 @@ class Engine:
             self._own_urls,
         )
         sessions = SessionsPart(where, self.environments)
+        self._trainings, self._models = trainings, models
         self._parts: tuple[Part, ...] = (trainings, models, sessions)
-        apis: list[API] = [api for part in self._parts for api in part.apis]
-        apis.append(EngineAPI(self))
-        self.ports = Ports(settings, where.token_file, trainings.links, [*apis, OpenAPI(apis)], models.pieces)
+        watches: dict[ListName, Watching] = {
+            "trainings": trainings.watch,
+            "sessions": sessions.watch,
+            "models": models.watch,
+        }
+        self._lists = lists = ListsAPI(
+            trainings.list, sessions.sessions, models.router, watches, self._summary
+        )
+        parts: list[API] = [api for part in self._parts for api in part.apis]
+        self.apis: tuple[API, ...] = (*parts, lists, EngineAPI(self))
+        openapi = OpenAPI(list(self.apis))
+        self.ports = Ports(settings, where.token_file, trainings.links, [*self.apis, openapi], models.pieces)
 
     @property
     def work(self) -> Work:
         """What there is to do now; while there is any, the engine does not end by itself."""
-        return sum((part.work for part in self._parts), Work())
+        return sum((part.work for part in self._parts), Work(viewers=self._lists.num_viewers))
 
     def info(self) -> EngineInfo:
         """Describe this engine."""
@@ -101,6 +113,15 @@ class Engine:
             models_fetching=work.fetching,
             problems=health.lines(),
             environments=self.environments.describe(),
+        )
+
+    def _summary(self) -> EngineSummary:
+        return EngineSummary(
+            version=__version__,
+            memory_mib=round(self._process.memory_info().rss / 2**20),
+            trainings_mib=round(self._trainings.memory_mib),
+            models_mib=round(self._models.memory_mib),
+            problems=health.lines(),
         )
 
     def end(self, reason: str) -> None:

@@ -13,6 +13,9 @@ _OPTIONS = {
         "-i",
         "--form",
         "--on",
+        "--address",
+        "--cpus",
+        "--gpus",
         "--workers",
         "--trials",
         "--parallel",
@@ -65,7 +68,6 @@ _OPTIONS = {
     "engine": ["status", "start", "stop", "restart", "listen", "log", "doctor", "--help"],
 }
 _VALUES = {
-    "--on": ["local"],
     "--direction": ["minimize", "maximize"],
     "--status": ["starting", "processing", "succeeded", "failed", "canceled"],
 }
@@ -79,6 +81,8 @@ def complete(shell: Any, event: Any) -> list[str]:
     before = words[: len(words) - len(begun)]
     if magic == "models" and before[-1] == "--on":
         return ["pieces"]
+    if before[-1] == "--on":
+        return _backends()
     if before[-1] in _VALUES:
         return _VALUES[before[-1]]
     if magic == "train" and before[-1] in ("-i", "--input"):
@@ -88,6 +92,19 @@ def complete(shell: Any, event: Any) -> list[str]:
     if head == "%%debug_session":
         return ["--entry", "--inactive", "--new", "--as", "--help"]
     return _OPTIONS.get(magic, [])
+
+
+def _backends() -> list[str]:
+    """List what runs trainings: this machine, Ray, Replicate, and the services that this user has trained on."""
+    from jupyter_ext.client.trainings.api import trainings
+    from jupyter_ext.errors import JupyterExtError
+
+    named = ["local", "ray", "replicate"]
+    try:
+        used = [run.known.on for run in trainings.list(limit=50) if "://" in run.known.on]
+    except JupyterExtError:
+        used = []
+    return [*named, *dict.fromkeys(used)]
 
 
 def _sessions() -> list[Any]:

@@ -36,7 +36,8 @@ Start a training in a background process; the cell returns at once and shows its
   %train path/to/train.py -i lr=1e-3        a file, run as __main__; its options are inputs
   %train path/to/train.py -- --lr 1e-3      … or are given as on a command line
   %train path/to/folder -i data=faces.zip   a Cog project: its cog.yaml has train: "train.py:train"
-{sweeps.EXAMPLE}  %train owner/name:version -i … --on replicate --destination owner/model      on a service
+{sweeps.EXAMPLE}  %train fit -i lr=1e-3 --on ray --gpus 1   on a Ray cluster that runs already
+  %train owner/name:version -i … --on replicate --destination owner/model      on a service
 
 A cell that calls train() itself, or has `if __name__ == "__main__"`, runs once, as a script; options of argparse, click, typer,
 tyro and HfArgumentParser are its inputs, other scripts find them as variables. It says which was chosen.
@@ -62,14 +63,23 @@ def _train_parser(magic: str) -> MagicParser:
         "--on",
         default="local",
         metavar="BACKEND",
-        help="local (default), replicate, or the base URL of a service like it",
+        help="local (default), ray, replicate, or the base URL of a service like replicate",
     )
+    parser.add_argument(
+        "--address",
+        metavar="URL",
+        help="of a Ray cluster's dashboard (default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS, or http://127.0.0.1:8265)",
+    )
+    for name in ("cpus", "gpus"):
+        parser.add_argument(
+            f"--{name}", type=float, metavar="N", help=f"{name.upper()[:-1]}s on Ray, for each worker"
+        )
     parser.add_argument(
         "--workers",
         type=int,
         default=1,
         metavar="N",
-        help="so many processes on this machine, the ranks of one group (default: 1)",
+        help="so many processes, the ranks of one group (default: 1)",
     )
     parser.add_argument(
         "--destination", metavar="MODEL", help="owner/name of the model that gets a version with the weights"
@@ -209,10 +219,9 @@ class TrainingMagics(Magics):
         if arguments.patience is not None and arguments.patience < 1:
             parser.error(f"--patience {arguments.patience} is below 1")
         texts = parse_inputs(arguments.input, parser.prog)
-        place = Place(arguments.workers)
+        place = Place(arguments.workers, arguments.on, arguments.address, arguments.cpus, arguments.gpus)
         if service_ref.is_remote(arguments.on):
-            if place.workers > 1:
-                parser.error(f"--workers goes with trainings on this machine, not on {arguments.on}")
+            place.check_plain()
             return self._finish(arguments, _start_remote(arguments, texts, is_cell=cell is not None))
         api.check_backend(arguments.on)
         capture = self._capture(arguments, cell, texts)
@@ -261,8 +270,8 @@ class TrainingMagics(Magics):
         from jupyter_ext.magics.form import Form
         from jupyter_ext.protocol.schema.form_fields import magic_line
 
-        if arguments.workers > 1:
-            parser.error("--form starts one process; start a group with -i and without a form")
+        if arguments.workers > 1 or arguments.on != "local":
+            parser.error("--form starts one process on this machine; start others with -i and without a form")
         if arguments.wait or arguments.variable:
             parser.error("--form shows a form and waits for its button; it goes with neither --wait nor --as")
         start = f"{parser.prog} {shlex.quote(arguments.name)}"

@@ -208,6 +208,8 @@ class Training(Resource):
     """Places of what was left out here because it is large, such as `input.image` or `last`."""
     tags: list[str] = Field(default_factory=list)
     notes: str = ""
+    on: str = "local"
+    """Where it runs: `local`, `ray`, or the base URL of a service."""
     workers: int = 1
     sweep: Sweep | None = None
     alerts: list[Alert] = Field(default_factory=list)

@@ -41,6 +41,7 @@ TABLE = (
     _row("read", "WEBSOCKET", "/native/trainings/ID/logs/search"),
     _row("read", "WEBSOCKET", "/native/sessions/ID/stream"),
     _row("read", "WEBSOCKET", "/native/models/stream"),
+    _row("read", "WEBSOCKET", "/native/lists/stream"),
     # A key with which webhooks and links could be forged.
     _row("execute", ANY, "/v1/webhooks/.*"),
     _row("read", SAFE, "/.*"),
@@ -65,7 +66,7 @@ TABLE = (
     _row("execute", "POST", "/(connect|model/.*|models/.*)"),
     # Changed, removed, fetched or stopped, and nothing runs.
     _row("write", "PATCH DELETE", "/native/trainings/ID"),
-    _row("write", "POST", "/native/trainings/ID/(weights|rules)"),
+    _row("write", "POST", "/native/trainings/ID/(weights|rules|promote)"),
     _row("write", "POST", "/native/imported-runs"),
     _row("write", "POST", "/v1/(trainings|predictions)/ID/cancel"),
     _row("write", "DELETE", "/native/sessions/ID"),

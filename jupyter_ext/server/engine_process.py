@@ -85,6 +85,10 @@ class EngineProcess:
             return await self.renew(self._generation, start=start)
         return self._socket_path
 
+    async def is_running(self) -> bool:
+        """Look whether an engine runs; starts none."""
+        return await asyncio.to_thread(self._locator.find) is not None
+
     async def renew(self, failed_generation: int, *, start: bool = True) -> str:
         """Look for the engine again after nobody answered at the known path, and start it if it is gone.
 

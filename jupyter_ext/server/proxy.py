@@ -100,6 +100,10 @@ class EngineProxy:
         """Return a way to the same engine on which none is started: for whoever merely looks on."""
         return EngineProxy(self._process, starts=False)
 
+    async def is_running(self) -> bool:
+        """Look whether there is an engine; starts none."""
+        return await self._process.is_running()
+
     @property
     def engine(self) -> tuple[int, int] | None:
         """Which engine is known, by its socket: another one binds another; `None` where none is."""

@@ -297,17 +297,23 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 class InfoHandler(JupyterExtHandler):
     """`GET info`: what a widget's loader asks first."""
 
-    def initialize(self, static_files: Callable[[], Mapping[str, object]]) -> None:
+    def initialize(self, static_files: Callable[[], Mapping[str, object]], engine: EngineProxy) -> None:
         """Take what the route was given."""
         self.static_files = static_files
+        self.engine = engine
 
     @tornado.web.authenticated
     @permitted
     async def get(self) -> None:
-        """Answer with versions and the names of the static files."""
+        """Answer with versions, the names of the static files, and whether an engine runs."""
         self.set_header("Cache-Control", "no-store")
         self.finish(
-            {"version": __version__, "protocol": PROTOCOL_VERSION, "static": dict(self.static_files())}
+            {
+                "version": __version__,
+                "protocol": PROTOCOL_VERSION,
+                "static": dict(self.static_files()),
+                "engine": "running" if await self.engine.is_running() else "stopped",
+            }
         )
 
 
@@ -419,7 +425,7 @@ def routes(
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/info")),
             InfoHandler,
-            {"static_files": static_files},
+            {"static_files": static_files, "engine": engine},
         ),
         Rule(
             PathMatches(url_path_join(base_url, "jupyter-ext/templates/([^/]+)")),

@@ -2,8 +2,8 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
+import type { ListsFeed } from '../../widgets/src/lists/lists_feed';
 import type { ServerTransport } from '../../widgets/src/transport/server';
-import type { EngineState } from './connection/engine_state';
 import type { Settings } from './settings';
 
 /** The name under which our strings are translated. */
@@ -13,8 +13,8 @@ export const DOMAIN = 'jupyter_ext';
 export interface IEngine {
   /** Requests and streams; all views of the page share it, so that what they share is fetched once. */
   readonly transport: ServerTransport;
-  /** Whether an engine runs; looking never starts one. */
-  readonly state: EngineState;
+  /** Trainings, debug sessions and models, and whether an engine runs; looking never starts one. */
+  readonly lists: ListsFeed;
   readonly settings: Settings;
   readonly trans: TranslationBundle;
 }

@@ -255,8 +255,10 @@ def find_chromium() -> str | None:
     return named or next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
-def start_server(home: Path, engine_environment: dict[str, str]) -> LabServer:
-    """Start a JupyterLab with all its directories in `home`."""
+def start_server(
+    home: Path, engine_environment: dict[str, str], python: Path = Path(sys.executable)
+) -> LabServer:
+    """Start a JupyterLab of a Python with all its directories in `home`."""
     root = home / "notebooks"
     root.mkdir()
     for name, text in SETTINGS.items():
@@ -264,7 +266,7 @@ def start_server(home: Path, engine_environment: dict[str, str]) -> LabServer:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "JUPYTER_PATH"},
         **engine_environment,
         "HOME": str(home),
         "IPYTHONDIR": str(home / "ipython"),
@@ -275,16 +277,16 @@ def start_server(home: Path, engine_environment: dict[str, str]) -> LabServer:
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "PYTHONWARNINGS": "default",
     }
-    environment.pop("JUPYTER_PATH", None)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
     log = home / "server.log"
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
+        *(str(python), "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
         *("--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}"),
-        *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
+        *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
+        "--LabApp.extension_manager=readonly",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     process = _launch(command, root, log, environment)

@@ -119,6 +119,7 @@ export function training(change: Partial<Training> = {}): Training {
     checkpoint: null,
     resumed_from: null,
     started_from: null,
+    on: 'local',
     workers: 1,
     sweep: null,
     ...change,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ListsFeed } from '../src/lists/lists_feed';
 import {
   actionsOf,
   deleteQuestion,
@@ -25,7 +26,7 @@ import {
 } from '../src/models/playground_calls';
 import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
 import type { LocalModel, ModelHost, ModelPage, Transfer } from '../src/wire';
-import { FakeClock } from './fakes';
+import { FakeClock, settle } from './fakes';
 
 const MIB = 2 ** 20;
 const NAME = 'sentence-transformers/all-MiniLM-L6-v2';
@@ -284,39 +285,37 @@ test('an id with slashes and colons is one part of a path', async () => {
   assert.equal(engine.requests[0].path, '/native/models/hub%3Aorg%2Fname%40v1/download');
 });
 
-test('the list follows the engine, comes back after a break, and rests while nobody looks', async () => {
+test('a list shows what was saved until the page has heard of the engine, then what the engine says', async () => {
   const engine = new FakeModels();
   const clock = new FakeClock();
+  const ended = new AbortController();
   let changes = 0;
-  const feed = new ModelsFeed(
-    new ModelsClient(engine),
-    page(model({ name: 'saved' })),
-    () => changes++,
-    clock
-  );
+  const lists = new ListsFeed(engine, clock);
+  const feed = new ModelsFeed(lists, page(model({ name: 'saved' })), () => changes++, ended.signal);
+  const ids = () => feed.models.map(each => each.id);
   assert.deepEqual(
     feed.models.map(each => each.name),
     ['saved'],
     'the saved list is there at once'
   );
+  assert.equal(feed.machine?.disk_free_bytes, 100 * MIB);
   feed.start();
+  await settle();
+  assert.equal(engine.streams[0].path, '/native/lists/stream?lists=models&keep=1');
   assert.equal(feed.state, 'connecting');
-  engine.say({ kind: 'models', page: page(model({ id: 'b', name: 'b' }), model({ id: 'a', name: 'A' })) });
-  assert.equal(feed.state, 'live');
-  assert.deepEqual(
-    feed.models.map(each => each.id),
-    ['a', 'b']
-  );
-  engine.say({
-    kind: 'model',
-    model: model({ id: 'b', name: 'b', state: 'downloading', transfer: transfer() }),
+  const first = (models: ModelPage) => ({
+    kind: 'lists',
+    trainings: null,
+    sessions: null,
+    models,
+    engine: {},
   });
-  assert.equal(feed.get('b')?.transfer?.bytes_done, 34 * MIB);
-  engine.say({ kind: 'removed', id: 'a' });
-  assert.deepEqual(
-    feed.models.map(each => each.id),
-    ['b']
-  );
+  engine.say(first(page(model({ id: 'b', name: 'b' }), model({ id: 'a', name: 'A' }))));
+  assert.equal(feed.state, 'live');
+  assert.deepEqual(ids(), ['a', 'b']);
+  engine.say({ kind: 'model', model: model({ id: 'b', name: 'b', state: 'downloading' }) });
+  engine.say({ kind: 'removed', list: 'models', id: 'a', counts: null });
+  assert.deepEqual(ids(), ['b']);
   clock.pass(1_000);
   assert.deepEqual(
     engine.requests.map(({ method, path }) => `${method} ${path}`),
@@ -326,21 +325,16 @@ test('the list follows the engine, comes back after a break, and rests while nob
 
   engine.streams[0].handlers.closed(1006);
   assert.equal(feed.state, 'reconnecting');
-  assert.deepEqual(
-    feed.models.map(each => each.id),
-    ['b'],
-    'what was known stays on the screen'
-  );
+  assert.deepEqual(ids(), ['b'], 'what was known stays on the screen');
   clock.pass(5_000);
+  await settle();
   assert.equal(engine.streams.length, 2);
-  engine.say({ kind: 'models', page: page(model({ id: 'b', name: 'b', state: 'downloaded' })) });
-  assert.equal(feed.state, 'live');
-
   feed.pause();
-  assert.ok(engine.streams[1].closed);
   clock.pass(60_000);
+  assert.ok(engine.streams[1].closed);
   assert.equal(engine.streams.length, 2, 'nothing is asked while nobody looks');
   feed.start();
+  await settle();
   assert.equal(engine.streams.length, 3);
   assert.ok(changes > 0);
 });

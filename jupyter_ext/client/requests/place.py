@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from jupyter_ext.errors import InvalidInput
 
 MAX_WORKERS = 256
+DEFAULT_RAY_ADDRESS = "http://127.0.0.1:8265"
 
 
 @dataclass(frozen=True)
 class Place:
-    """How a training runs on this machine.
+    """Where and how a training runs.
 
     Attributes:
         workers: How many processes train; more than one are the ranks of a group, as `torchrun` starts them.
+        on: `local`, or `ray` for a Ray cluster.
+        address: The URL of the cluster's dashboard; by default what Ray's own variables say, else `http://127.0.0.1:8265`.
+        cpus: Of the cluster, for each worker.
+        gpus: Of the cluster, for each worker.
 
     Raises:
-        InvalidInput: `workers` is no number from 1 to 256.
+        InvalidInput: A number is none, or an option goes with a cluster only.
     """
 
     workers: int = 1
+    on: str = "local"
+    address: str | None = None
+    cpus: float | None = None
+    gpus: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -29,10 +39,42 @@ class Place:
             raise InvalidInput(
                 f"workers={self.workers!r} is no number of processes from 1 to {MAX_WORKERS}, such as workers=2."
             )
+        for name in ("address", "cpus", "gpus"):
+            if getattr(self, name) is not None and self.on != "ray":
+                raise InvalidInput(
+                    f"{name}={getattr(self, name)!r} goes with a Ray cluster; add on='ray' (--on ray)."
+                )
+
+    def check_plain(self) -> None:
+        """Refuse what a service cannot be told.
+
+        Raises:
+            InvalidInput: It is to be a group.
+        """
+        if self.workers > 1:
+            raise InvalidInput(
+                f"workers={self.workers} goes with this machine or a Ray cluster, not with {self.on}."
+            )
 
     def as_json(self) -> dict[str, object]:
         """Return what the engine is told."""
-        return {} if self.workers == 1 else {"workers": self.workers}
+        told: dict[str, object] = {} if self.workers == 1 else {"workers": self.workers}
+        if self.on == "ray":
+            address = self.address or _address()
+            told["ray"] = {
+                "address": address,
+                "cpus": 1 if self.cpus is None else self.cpus,
+                "gpus": self.gpus or 0,
+            }
+        return told
+
+
+def _address() -> str:
+    """Return the cluster that Ray's own variables name for jobs; `ray://` and `host:port` are for other uses."""
+    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        if os.environ.get(name, "").startswith(("http://", "https://")):
+            return os.environ[name]
+    return DEFAULT_RAY_ADDRESS
 
 
 @dataclass(frozen=True)

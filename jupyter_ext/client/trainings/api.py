@@ -27,8 +27,9 @@ from jupyter_ext.protocol.trainings import EngineInfo, Listening
 if TYPE_CHECKING:
     import pandas as pd
 
-BACKENDS = ("local", "replicate", "a base URL")
+BACKENDS = ("local", "ray", "replicate", "a base URL")
 _PAGE = 500
+_OF_A_PLACE = ("workers", "address", "cpus", "gpus")
 
 
 class _Unset:
@@ -51,6 +52,9 @@ def train(
     name: str | None = _UNSET,
     args: Sequence[str] = _UNSET,
     workers: int = _UNSET,
+    address: str | None = _UNSET,
+    cpus: float | None = _UNSET,
+    gpus: float | None = _UNSET,
     **more: Any,
 ) -> Training:
     """Start a training in a background process or on a service, and return at once.
@@ -59,30 +63,30 @@ def train(
         function: A function, whose names of the notebook travel by value; or the path of a Python file, which runs as `__main__`,
             or of a Cog project folder; or, with a service, `owner/name:version` of what it is to train.
         inputs: Its arguments as a mapping, beside those that are given as keywords.
-        on: Where it runs: "local" (default), "replicate", or the base URL of a service that speaks Replicate's API.
+        on: Where it runs: "local" (default), "ray", "replicate", or the base URL of a service that speaks Replicate's API.
         destination: `owner/name` of the model that gets a version with the weights that it returns. On this machine the
             model is made where there is none; a service has to know it.
         name: What to call it; by default the function's, the file's or the folder's name.
         args: The command line of a file, such as `["--epochs", "3"]`.
-        workers: How many processes of this machine train: the ranks of one group, as `torchrun` would start them.
-        **more: Its arguments, checked against its signature before anything starts. Secrets are written nowhere. A
-            function whose own parameters are called `on`, `destination`, `name`, `args` or `workers` gets what is given
-            under these names, unless its arguments come as `inputs`.
+        workers: How many processes train: the ranks of one group, as `torchrun` would start them.
+        address: Of a Ray cluster, as for `cpus` and `gpus`; see `Place`.
+        cpus: See there.
+        gpus: See there.
+        **more: Its arguments, checked against its signature before anything starts. Secrets are written nowhere. A function whose
+            own parameters have one of these names gets what is given under it, unless its arguments come as `inputs`.
 
     Raises:
         InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such file or project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
+    options |= _given(address=address, cpus=cpus, gpus=gpus)
     own = _parameter_names(function) if inputs is None else set[str]()
     values = {**(inputs or {}), **more, **{key: options.pop(key) for key in [*options] if key in own}}
     where, called = options.get("on", "local"), options.get("name")
-    place = Place(options.get("workers", 1))
+    place = Place(on=where, **{key: options[key] for key in _OF_A_PLACE if key in options})
     if is_remote(where):
-        if place.workers > 1:
-            raise InvalidInput(
-                f"workers={place.workers} goes with trainings on this machine, not on {where}."
-            )
+        place.check_plain()
         return start_remote(
             remote_ref(_text(function, where), where, options.get("destination")), values, called
         )
@@ -174,7 +178,7 @@ def check_backend(name: str) -> None:
     Raises:
         InvalidInput: There is none of this name.
     """
-    if name != "local":
+    if name not in ("local", "ray"):
         raise InvalidInput(
             f"There is no backend {shown(name)!r}; this version runs trainings on: {', '.join(BACKENDS)}."
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.api.native.downloads import DownloadsAPI
@@ -15,7 +17,7 @@ from jupyter_ext.engine.api.pieces.wrapper_stubs import PiecesNeighboursAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.assembly.trained_weights import CatalogTrained
 from jupyter_ext.engine.catalog.catalog import Catalog
-from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.uploads import FileStore
 from jupyter_ext.engine.models.download.manager import Downloads
@@ -61,18 +63,27 @@ class ModelsPart:
             os.environ,
         )
         self._remote = RemoteModels(self._pubsub, own_urls)
-        router = ModelRouter(self._local, self._remote)
+        self.router = ModelRouter(self._local, self._remote)
         self.pieces: Sequence[API] = (
             PiecesModelsAPI(self._local, self._pubsub),
             PiecesNeighboursAPI(lambda: read_or_make(where.pieces_id, lambda: str(uuid.uuid4()))),
         )
         """What a port in Pieces' range answers."""
         self.apis: Sequence[API] = (
-            LocalModelsAPI(router, self._pubsub),
+            LocalModelsAPI(self.router, self._pubsub),
             DownloadsAPI(downloads),
-            ModelCallsAPI(router),
+            ModelCallsAPI(self.router),
             *self.pieces,
         )
+
+    @property
+    def memory_mib(self) -> float:
+        """Return what the models that are loaded take."""
+        return self._local.host_bytes / 2**20
+
+    def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:
+        """Hear which models have news."""
+        return self._pubsub.watch(wake)
 
     @property
     def work(self) -> Work:

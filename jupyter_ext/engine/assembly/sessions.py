@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jupyter_ext.config import Locations
@@ -13,7 +14,7 @@ from jupyter_ext.engine.api.native.datasets import DatasetsAPI
 from jupyter_ext.engine.api.native.decthings_proxy import DecthingsRemoteAPI
 from jupyter_ext.engine.api.native.sessions import DebugSessionsAPI
 from jupyter_ext.engine.assembly.part import API, Work
-from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.datasets.service import Datasets
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.sessions.service import DebugSessionService
@@ -29,31 +30,35 @@ class SessionsPart:
 
     def __init__(self, where: Locations, environments: Environments) -> None:
         self._pubsub: PubSub[Any] = PubSub()
-        self._sessions = DebugSessionService(where, environments, self._pubsub)
+        self.sessions = DebugSessionService(where, environments, self._pubsub)
         self._datasets = Datasets(where.datasets_dir)
-        self._decthings = DecthingsAPI(where, self._sessions, self._datasets)
+        self._decthings = DecthingsAPI(where, self.sessions, self._datasets)
         self._decthings_remote = DecthingsRemoteAPI()
         self.apis: Sequence[API] = (
             self._decthings,
             DatasetsAPI(self._datasets),
             self._decthings_remote,
-            DebugSessionsAPI(self._sessions, sys.executable),
+            DebugSessionsAPI(self.sessions, sys.executable),
         )
+
+    def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:
+        """Hear which sessions have news."""
+        return self._pubsub.watch(wake)
 
     @property
     def work(self) -> Work:
         """Count the sessions and who looks on."""
-        return Work(active=self._sessions.num_active, viewers=self._pubsub.num_subscribers)
+        return Work(active=self.sessions.num_active, viewers=self._pubsub.num_subscribers)
 
     async def open(self) -> None:
         """Open the stores, adopt the sessions that run, and end what an engine before this one left half done."""
         await asyncio.to_thread(self._datasets.open)
         await asyncio.to_thread(self._decthings.open)
-        await self._sessions.open()
+        await self.sessions.open()
         await self._decthings.take_over()
 
     async def close(self) -> None:
         """End the runs of Decthings' models; sessions go on."""
         await self._decthings.close()
         await self._decthings_remote.close()
-        await self._sessions.close()
+        await self.sessions.close()

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jupyter_ext.config import Locations
@@ -24,7 +25,7 @@ from jupyter_ext.engine.api.replicate.trainings import TrainingsAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.lab_pages import LabPages
-from jupyter_ext.engine.common.pubsub import PubSub
+from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.named_models import ModelStore
 from jupyter_ext.engine.files.uploads import FileStore
@@ -32,6 +33,7 @@ from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.processes.backend import Backend
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.local_backend import LocalBackend
+from jupyter_ext.engine.services.ray.backend import RayBackend
 from jupyter_ext.engine.services.replicate.backend import ReplicateBackend
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.models import Models
@@ -77,6 +79,7 @@ class TrainingsPart:
         self._backends: dict[str, Backend] = {
             LOCAL: LocalBackend(environments, where.socket_dir),
             "replicate": services,
+            "ray": RayBackend(),
         }
         self._weights = WeightFiles(where.runs_dir, file_inputs, services.find_token)
         self._serializer = Serializer(self.links, self.files, pages)
@@ -98,7 +101,9 @@ class TrainingsPart:
         self._trainings = TrainingService(
             where.runs_dir, self.catalog, versions, monitor, file_inputs, self._webhooks
         )
-        self._list = TrainingList(where.runs_dir, self._trainings, self.catalog, versions, self._sealer)
+        self.list = TrainingList(
+            where.runs_dir, self._trainings, self.catalog, versions, self._sealer, self._pubsub.notify
+        )
         self.apis = self._build_apis(Models(self._models, versions, self.files, self.catalog))
 
     def _build_apis(self, models: Models) -> Sequence[API]:
@@ -111,11 +116,20 @@ class TrainingsPart:
             FilesAPI(self.files, self.links),
             AccountAPI(self._webhook_secret),
             NativeAPI(self._trainings, models, self._pubsub, serializer, self._weights),
-            ListingAPI(self._list, serializer),
+            ListingAPI(self.list, serializer),
             MediaAPI(self._trainings),
             LogsAPI(self._trainings),
             SourcesAPI(),
         )
+
+    @property
+    def memory_mib(self) -> float:
+        """Return what the trainings that run were last seen to take."""
+        return self._trainings.memory_mib
+
+    def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:
+        """Hear which trainings have news."""
+        return self._pubsub.watch(wake)
 
     @property
     def work(self) -> Work:
@@ -134,7 +148,7 @@ class TrainingsPart:
         await asyncio.to_thread(self.files.open)
         await asyncio.to_thread(self._models.open)
         await self._trainings.open()
-        await self._list.open()
+        await self.list.open()
 
     async def close(self) -> None:
         """Leave the trainings to the next engine, and close the stores."""

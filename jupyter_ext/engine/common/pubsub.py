@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -58,15 +60,35 @@ class Subscriber(Generic[T]):
         return True
 
 
+class Watch:
+    """The topics, or the items that are names, of which something was heard since the last look: each once."""
+
+    def __init__(self, wake: asyncio.Event) -> None:
+        self._heard: dict[str, None] = {}
+        self._wake = wake
+
+    def hear(self, what: str) -> None:
+        """Note a topic, or an item that is a name."""
+        self._heard[what] = None
+        self._wake.set()
+
+    def take(self) -> list[str]:
+        """Take what was heard, in the order in which it was heard first."""
+        heard = list(self._heard)
+        self._heard.clear()
+        return heard
+
+
 class PubSub(Generic[T]):
     """Subscribers by topic."""
 
     def __init__(self) -> None:
         self._topics: dict[str, set[Subscriber[T]]] = {}
+        self._watches: set[Watch] = set()
 
     @property
     def num_subscribers(self) -> int:
-        """Count all subscribers."""
+        """Count all subscribers; whoever watches the topics as a whole is none."""
         return sum(len(subscribers) for subscribers in self._topics.values())
 
     def is_watched(self, topic: str) -> bool:
@@ -86,12 +108,30 @@ class PubSub(Generic[T]):
         if not subscribers:
             self._topics.pop(topic, None)
 
+    @contextmanager
+    def watch(self, wake: asyncio.Event) -> Iterator[Watch]:
+        """Hear which topics have news, without the news.
+
+        Args:
+            wake: Set whenever there is something to take; one event may serve several watches.
+        """
+        watch = Watch(wake)
+        self._watches.add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.discard(watch)
+
     def publish(self, topic: str, item: T) -> None:
         """Send an item to everybody who listens."""
+        for watch in self._watches:
+            watch.hear(item if isinstance(item, str) else topic)
         for subscriber in self._topics.get(topic, ()):
             subscriber.put(item)
 
     def notify(self, topic: str, *, ended: bool = False) -> None:
         """Tell everybody who listens that the training's fields changed."""
+        for watch in self._watches:
+            watch.hear(topic)
         for subscriber in self._topics.get(topic, ()):
             subscriber.notify(ended=ended)

@@ -38,10 +38,11 @@ class Outcome:
 def outcome(process: ShimProcess) -> Outcome | None:
     """Return how a training ended, or `None` while it is starting or running."""
     end = process.end()
-    return None if end is None else _from_exit(process.run_dir, end)
+    return None if end is None else outcome_of(process.run_dir, end)
 
 
-def _from_exit(run_dir: Path, end: ExitFile) -> Outcome:
+def outcome_of(run_dir: Path, end: ExitFile) -> Outcome:
+    """Return how a training ended that left this `exit.json` in its directory."""
     if (lost := end.get("lost")) is not None:
         return _lost(end["ended_at"], lost)
     output, peak = read_json(run_dir / "output.json"), end.get("max_rss_bytes")

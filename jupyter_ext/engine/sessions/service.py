@@ -138,6 +138,7 @@ class DebugSessionService:
             launch_request.prepare, request, self._sessions_dir, self._socket_dir, self._bundles
         )
         self._records[record.id] = record
+        self._pubsub.notify(record.id)
         num_threads = max(1, usable_cores() // max(1, self.num_active))
         spec = launch_request.worker_spec(record, request, num_threads)
         with contextlib.suppress(WorkerStartError):  # its files say why, and so its exit does
@@ -239,6 +240,7 @@ class DebugSessionService:
             detail = f"Session {record.spec['name']} ({session_id}) runs; `%debug_session {session_id} terminate` ends it."
             raise Problem(409, "Still running", detail)
         del self._records[session_id]
+        self._pubsub.notify(session_id)
         await asyncio.to_thread(shutil.rmtree, record.session_dir, True)
 
     async def call(
@@ -280,6 +282,11 @@ class DebugSessionService:
         """List sessions, newest first."""
         records = [record for record in self._records.values() if ended or record.exit is None]
         return [record.resource() for record in reversed(records)]
+
+    def find(self, session_id: str) -> DebugSession | None:
+        """Return a session, or `None` where there is none with this id."""
+        record = self._records.get(session_id)
+        return None if record is None else record.resource()
 
     @asynccontextmanager
     async def watch(self, session_id: str) -> AsyncIterator[Subscriber[Any]]:

@@ -19,6 +19,7 @@ from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.resume import Resumption
 from jupyter_ext.engine.trainings.run_spec import (
     FILE_NAME,
+    RaySpec,
     RemoteSpec,
     RunSpec,
     StartedFromSpec,
@@ -58,6 +59,7 @@ class LaunchRequest:
         kind: What it is.
         cancel_after_s: It is canceled so many seconds after it was made, unless it is over; `None` for never.
         workers: How many processes train; more than one are the ranks of a group.
+        ray: Where on a Ray cluster it runs; `None` for on this machine.
         sweep: The sweep that it is a trial of, or drives, if any; a new one has no id yet, and gets the run's.
     """
 
@@ -71,6 +73,7 @@ class LaunchRequest:
     cancel_after_s: float | None = None
     workers: int = 1
     sweep: SweepSpec | None = None
+    ray: RaySpec | None = None
 
 
 def origin_where_made(version: Version, default: CallerContext) -> CallerContext:
@@ -124,6 +127,8 @@ def prepare(request: LaunchRequest, inputs: JsonObject, runs_dir: Path, file_inp
     spec["cancel_after_s"] = request.cancel_after_s
     if request.workers > 1:
         spec["workers"] = request.workers
+    if request.ray is not None:
+        spec["backend"], spec["ray"] = "ray", request.ray
     if request.sweep is not None:
         spec["sweep"] = {"id": request.sweep["id"] or spec["id"], "trial": request.sweep["trial"]}
         if request.sweep["trial"] is not None:

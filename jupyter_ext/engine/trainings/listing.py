@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchReq
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.engine.trainings.shortening import shorten
+from jupyter_ext.engine.trainings.shortening import shorten, shortened
 from jupyter_ext.ids import VersionId
 from jupyter_ext.ipc.json_types import JsonObject
+from jupyter_ext.protocol.lists import TrainingsPage
 from jupyter_ext.protocol.problems import InvalidField, Problem, invalid_input
 from jupyter_ext.protocol.trainings import Training, Urls
 
@@ -49,8 +50,15 @@ class TrainingList:
     """The trainings of this engine as a list that a person works with."""
 
     def __init__(
-        self, runs_dir: Path, trainings: TrainingService, catalog: Catalog, versions: Versions, sealer: Sealer
+        self,
+        runs_dir: Path,
+        trainings: TrainingService,
+        catalog: Catalog,
+        versions: Versions,
+        sealer: Sealer,
+        on_change: Callable[[str], None],
     ) -> None:
+        self._on_change = on_change
         self._runs_dir = runs_dir
         self._trainings = trainings
         self._catalog = catalog
@@ -79,6 +87,30 @@ class TrainingList:
             return training_of(row).model_dump(mode="json")
         return _DEFAULTS | stored
 
+    async def overview(self, limit: int) -> TrainingsPage:
+        """Return the newest trainings and those that are not over, their large values cut."""
+        rows, counts = await self._catalog.page(ListQuery(limit=limit))
+        newest = [self._shortened(row) for row in rows]
+        known = {training.id for training in newest}
+        running = [one for one in self._trainings.running() if one.id not in known]
+        return TrainingsPage(trainings=[*newest, *map(shortened, running)], counts=counts)
+
+    async def counts(self) -> dict[str, int]:
+        """Count the trainings by status."""
+        return (await self._catalog.page(ListQuery(limit=1)))[1]
+
+    async def find(self, training_id: str) -> Training | None:
+        """Return a training with its large values cut; `None` for a prediction, or where there is none."""
+        try:
+            training = await self._trainings.get(training_id)
+        except Problem:
+            return None
+        return shortened(training) if training.kind == "training" else None
+
+    def _shortened(self, row: TrainingRow) -> Training:
+        record = self._trainings.record(row["id"])
+        return shortened(training_of(row) if record is None else record.resource())
+
     async def label(self, training_id: str, tags: object, notes: object) -> Training:
         """Replace tags, notes or both; `None` leaves them.
 
@@ -100,6 +132,7 @@ class TrainingList:
             record.labels = labels
         await asyncio.to_thread(labels.write, run_dir)
         await self._catalog.set_labels(training.id, training.name, labels.tags, labels.notes)
+        self._on_change(training.id)
         return await self._trainings.get(training.id)
 
     async def rerun(
@@ -145,7 +178,7 @@ class TrainingList:
             problem = f"{secret[0]} is secret and kept nowhere; give it again: run.again({secret[0]}=…)"
             raise invalid_input([InvalidField("required", f"input.{secret[0]}", problem)])
         started = await self._trainings.create(
-            LaunchRequest(version, inputs, origin, workers=spec.get("workers", 1))
+            LaunchRequest(version, inputs, origin, workers=spec.get("workers", 1), ray=spec.get("ray"))
         )
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:
@@ -173,6 +206,7 @@ class TrainingList:
         if run_dir.is_dir():
             run_dir.rename(gone)
         await self._catalog.delete_training(training.id)
+        self._on_change(training.id)
         await asyncio.to_thread(shutil.rmtree, gone, ignore_errors=True)
         await self._forget_large(training.version)
 

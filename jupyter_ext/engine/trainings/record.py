@@ -343,6 +343,7 @@ class Record:
             deadline=None if self.deadline is None else rfc3339(self.deadline),
             tags=list(self.labels.tags),
             notes=self.labels.notes,
+            on=self.spec["remote"]["base_url"] if "remote" in self.spec else self.spec.get("backend", LOCAL),
             workers=self.spec.get("workers", 1),
             sweep=Sweep.model_validate(self.spec["sweep"]) if "sweep" in self.spec else None,
             alerts=list(self.alerts),

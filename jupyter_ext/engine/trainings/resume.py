@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_ext.engine.trainings.artifacts.versions import Version, Versions
-from jupyter_ext.engine.trainings.run_spec import ResumedSpec, StartedFromSpec, read_spec
+from jupyter_ext.engine.trainings.run_spec import RaySpec, ResumedSpec, StartedFromSpec, read_spec
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
@@ -34,6 +34,7 @@ class Resumption:
         checkpoints: The old run's whole checkpoints, oldest first; the last is the one to go on from.
         notices: Lines about checkpoints that are damaged.
         workers: As many processes.
+        ray: At the same place of a Ray cluster, if it was one.
         cell: The same cell of the notebook, where it is known.
     """
 
@@ -46,6 +47,7 @@ class Resumption:
     checkpoints: list[Checkpoint]
     notices: list[str]
     workers: int = 1
+    ray: RaySpec | None = None
     cell: StartedFromSpec | None = None
 
     def resumed_from(self) -> ResumedSpec:
@@ -119,7 +121,7 @@ def plan_resumption(
         for found in checkpoint.listing(run_dir / checkpoint.DIRECTORY)
         if found.number <= newest.number and checkpoint.why_damaged(found) is None
     ]
-    paths = spec.get("sys_path")
+    paths, where = spec.get("sys_path"), (spec.get("workers", 1), spec.get("ray"))
     return Resumption(
         training.id,
         version,
@@ -129,7 +131,7 @@ def plan_resumption(
         None if paths is None else tuple(paths),
         whole,
         damaged,
-        spec.get("workers", 1),
+        *where,
         spec.get("started_from"),
     )
 

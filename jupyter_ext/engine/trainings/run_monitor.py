@@ -221,6 +221,7 @@ class RunMonitor:
         """Hold a training that is not over, and follow it."""
         self.records[record.id] = record
         self._wake[record.id] = asyncio.Event()
+        self._changed(record)
         # What an engine before this one has left is read at once: only after that are requests answered.
         store = None if record.is_queued else self._open_store(record)
         self._followers[record.id] = asyncio.create_task(

@@ -34,6 +34,14 @@ class RemoteSpec(TypedDict):
     destination: NotRequired[str]
 
 
+class RaySpec(TypedDict):
+    """Where on a Ray cluster a run works: the dashboard's URL, and what each worker gets."""
+
+    address: str
+    cpus: float
+    gpus: float
+
+
 class SweepSpec(TypedDict):
     """The sweep that a run belongs to: its id, and the number of the trial; the run that drives it has none."""
 
@@ -68,6 +76,7 @@ class RunSpec(TypedDict):
         cancel_after_s: It is canceled so many seconds after it was made; `None` for never.
         backend: What runs it, `local` where it is not said.
         workers: How many processes train; one where it is not said.
+        ray: Where on a cluster, where `backend` is `ray`.
         sweep: The sweep that it is a trial of, or that it drives.
         returns_path: Whether a prediction's function returns paths of files.
         started_from: The notebook's cell, where there is one.
@@ -95,6 +104,7 @@ class RunSpec(TypedDict):
     returns_path: NotRequired[bool]
     workers: NotRequired[int]
     sweep: NotRequired[SweepSpec]
+    ray: NotRequired[RaySpec]
     started_from: NotRequired[StartedFromSpec]
 
 

@@ -197,7 +197,7 @@ class TrainingService:
             plan.python, plan.cwd, paths, None if asker is None else asker.environ, plan.cell
         )
         return await self.create(
-            LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers)
+            LaunchRequest(plan.version, plan.given, origin, plan=plan, workers=plan.workers, ray=plan.ray)
         )
 
     async def _go_on_with_sweep(
@@ -291,6 +291,16 @@ class TrainingService:
     def record(self, training_id: str) -> Record | None:
         """Return a training that is not over as it is held here, or `None`."""
         return self._records.get(training_id)
+
+    @property
+    def memory_mib(self) -> float:
+        """Return what the trainings that run were last seen to take."""
+        points = [record.resource().last.get("system/memory_mib") for record in self._records.values()]
+        return sum(float(point.value) for point in points if point is not None)
+
+    def running(self) -> list[Training]:
+        """Return the trainings that are not over, the oldest first; no predictions."""
+        return [record.resource() for record in self._records.values() if record.kind == "training"]
 
     def forget(self, training_id: str) -> None:
         """Close what is held of a training that is over; its files can then go."""

@@ -5,8 +5,14 @@ export const CommandIDs = {
   showPanel: 'jupyter-ext:show-panel',
   /** Open a tab: `{kind, id, name}`, see `tabs/target.ts`. */
   open: 'jupyter-ext:open',
-  /** Put a cell into the current notebook, or a new one: `{source, cell_type}`. */
-  insertCell: 'jupyter-ext:insert-cell',
+  /** Put code cells into the current notebook, or a new one: `{sources}`. */
+  insertCells: 'jupyter-ext:insert-cells',
+  /** Put the cell that uses something into the notebook: `{kind, id, name, metric}`. */
+  use: 'jupyter-ext:use',
+  /** Copy an id: `{id}`. */
+  copyId: 'jupyter-ext:copy-id',
+  /** Do something to a training, a session or a model: `{kind, id, action}`, see `commands/actions.ts`. */
+  act: 'jupyter-ext:act',
   /** Show the form for the active cell. */
   trainCell: 'jupyter-ext:train-cell',
   /** Launch a debug session of the active cell's code. */
@@ -19,6 +25,8 @@ export const CommandIDs = {
   addModel: 'jupyter-ext:add-model',
   /** Make a notebook from a template: `{template, cwd}`. */
   newFromTemplate: 'jupyter-ext:new-from-template',
+  /** Show the cell that a training was started from: `{id}`, else of the tab in front. */
+  goToCell: 'jupyter-ext:go-to-cell',
   /** Say which half of the product is missing or of another version. */
   doctor: 'jupyter-ext:doctor',
   /** Start the engine. */

@@ -3,9 +3,9 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { Settings } from '../settings';
 import { DOMAIN, IEngine } from '../tokens';
-import { EngineState } from './engine_state';
 import { serverTransport } from './server_transport';
 
 /** Also the name of the settings' schema, schema/settings.json. */
@@ -32,7 +32,7 @@ export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
     return {
       transport,
       settings,
-      state: new EngineState(transport),
+      lists: ListsFeed.of(transport),
       trans: (translator ?? nullTranslator).load(DOMAIN),
     };
   },

@@ -11,6 +11,7 @@ import { messageOf } from '../../../widgets/src/core/errors';
 import { FormClient, type LaunchSource } from '../../../widgets/src/form/form_client';
 import { ModelsClient } from '../../../widgets/src/models/models_client';
 import { CommandIDs } from '../commands/ids';
+import { addTab } from '../tabs/place';
 import type { IEngine } from '../tokens';
 import { type CellText, isNamed, labelOf, sourceOf, withMagic } from './cell_source';
 import { filesIn } from './files';
@@ -173,8 +174,7 @@ function add(page: Page, content: FormTab, beside?: string): void {
   const widget = new MainAreaWidget({ content });
   numTabs += 1;
   widget.id = `jupyter-ext-form-${numTabs}`;
-  page.app.shell.add(widget, 'main', beside ? { ref: beside, mode: 'split-right' } : {});
-  page.app.shell.activateById(widget.id);
+  addTab(page.app, widget, { ref: beside, mode: 'split-right' });
 }
 
 async function showInstead(page: Page, tab: FormTab, kind: string, id: string, name: string): Promise<void> {

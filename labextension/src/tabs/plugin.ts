@@ -2,9 +2,9 @@
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
-import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { CommandIDs } from '../commands/ids';
 import { IEngine } from '../tokens';
+import { addTab } from './place';
 import { Tab } from './tab';
 import { keyOf, parseTarget, type Target, targetOf, URL_PARAMETER } from './target';
 
@@ -60,7 +60,7 @@ async function open(
   engine: IEngine,
   tracker: WidgetTracker<MainAreaWidget<Tab>>,
   target: Target,
-  { ref, mode }: Readonly<Record<string, unknown>>
+  place: Readonly<Record<string, unknown>>
 ): Promise<void> {
   const key = keyOf(target);
   const shown = tracker.find(({ content }) => keyOf(content.target) === key);
@@ -70,10 +70,8 @@ async function open(
   }
   const widget = new MainAreaWidget({ content: new Tab(target, engine) });
   widget.id = `jupyter-ext-${key.replace(/[^A-Za-z0-9_-]/g, '_')}`;
-  const place = typeof ref === 'string' ? { ref, mode: mode as DocumentRegistry.IOpenOptions['mode'] } : {};
-  app.shell.add(widget, 'main', place);
+  addTab(app, widget, place);
   await tracker.add(widget);
-  app.shell.activateById(widget.id);
 }
 
 // `…/lab?jupyter-ext=training:<id>`: the parameter goes, so that a reload does not open a closed tab again.

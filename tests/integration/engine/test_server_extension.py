@@ -634,6 +634,7 @@ async def test_engine_is_started_with_the_server_where_that_is_configured(
 
 async def test_who_merely_looks_on_starts_no_engine(server: Server, engine: Engine) -> None:
     async with server.client() as client:
+        assert (await client.get("info")).json()["engine"] == "stopped"
         for method in ("GET", "POST"):
             answer = await client.request(method, "running/native/engine")
             assert (answer.status_code, answer.json()["detail"]) == (503, "The engine is not running.")
@@ -643,12 +644,14 @@ async def test_who_merely_looks_on_starts_no_engine(server: Server, engine: Engi
         assert engine.num_starts == 0
 
         assert (await client.get("engine/native/engine")).status_code == 200
+        assert (await client.get("info")).json()["engine"] == "running"
         assert (await client.get("running/native/engine?x=1")).json()["query"] == "x=1"
         async with server.websocket("running/native/repeat") as websocket:
             await websocket.send("here")
             assert await websocket.recv() == "here"
         await engine.stop()
         assert (await client.get("running/native/engine")).status_code == 503
+        assert (await client.get("info")).json()["engine"] == "stopped"
     assert engine.num_starts == 1
 
 

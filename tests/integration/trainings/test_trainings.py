@@ -219,7 +219,7 @@ async def test_what_is_no_number_is_left_out_and_told(client: AsyncClient) -> No
     text = "from jupyter_ext import log\ndef train():\n    log({'a': 1, 'b': 'text', 'c': {'d': 2}})"
     ended = await finish(client, text)
     assert set(ended.last) - {"system/memory_mib", "system/cpu_percent"} == {"a", "c/d"}
-    assert ended.notices == ["log: b is a str, not one number; it was left out."]
+    assert ended.notices == ["log: b is a str, not one number; it was left out. To keep it, log jx.Text(x)."]
 
 
 async def test_stacks_of_a_running_training(client: AsyncClient) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from jupyter_ext.engine.common.pubsub import MAX_QUEUED, PubSub
 
 
@@ -45,3 +47,18 @@ async def test_the_end_is_told() -> None:
     pubsub.notify("a", ended=True)
     assert viewer.state_changed
     assert viewer.ended
+
+
+async def test_a_watch_hears_of_every_topic_once_and_is_no_subscriber() -> None:
+    pubsub: PubSub[str] = PubSub()
+    wake = asyncio.Event()
+    with pubsub.watch(wake) as watch:
+        for _ in range(3):
+            pubsub.notify("a")
+        pubsub.publish("models", "hub:x")
+        assert wake.is_set()
+        assert watch.take() == ["a", "hub:x"]
+        assert watch.take() == []
+        assert pubsub.num_subscribers == 0
+    pubsub.notify("a")
+    assert watch.take() == []

@@ -9,7 +9,6 @@ import pytest
 from starlette.routing import Route, WebSocketRoute
 
 from jupyter_ext.config import EngineSettings, Locations
-from jupyter_ext.engine.api.native.engine import EngineAPI
 from jupyter_ext.engine.app import Engine
 from jupyter_ext.server.actions import action_of, row_of
 
@@ -17,9 +16,8 @@ from jupyter_ext.server.actions import action_of, row_of
 @pytest.fixture
 def routes(engine_home: Any) -> list[tuple[str, str]]:
     engine = Engine(Locations(engine_home.data_dir, engine_home.runtime_dir), EngineSettings(60.0, ()))
-    apis = [api for part in engine._parts for api in part.apis]
     found = []
-    for route in (route for api in [*apis, EngineAPI(engine)] for route in api.routes()):
+    for route in (route for api in engine.apis for route in api.routes()):
         assert isinstance(route, (Route, WebSocketRoute))
         path = re.sub(r"{[^}]*}", "x7f3", route.path)
         methods = route.methods or () if isinstance(route, Route) else ("WEBSOCKET",)
@@ -39,6 +37,7 @@ def test_streams_that_only_send_are_the_ones_that_may_be_read(routes: list[tuple
         "/native/trainings/x7f3/logs/search",
         "/native/sessions/x7f3/stream",
         "/native/models/stream",
+        "/native/lists/stream",
     }
     assert {"/v0/ws", "/native/models/x7f3/generate"} <= sockets
 

@@ -90,6 +90,7 @@ def test_no_filter_is_all_events() -> None:
         "output",
         "logs",
         "completed",
+        "alert",
     ]
 
 

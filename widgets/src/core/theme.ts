@@ -17,8 +17,24 @@ export interface Theme {
 
 // After Okabe and Ito (https://jfly.uni-koeln.de/color/), darkened or lightened for contrast with the page.
 export const NUM_COLORS = 7;
+/** Sets of colours to choose from. */
+export type PaletteName = 'okabe-ito' | 'tableau';
+
+const TABLEAU_LIGHT = ['#1f77b4', '#e8710a', '#2ca02c', '#d62728', '#9467bd', '#8c564b', '#c85aa5'];
+const TABLEAU_DARK = ['#6db6ec', '#ff9a45', '#63cf63', '#ff7573', '#bd97e4', '#c99a8f', '#f39ad2'];
 const LIGHT = ['#0f6cbd', '#d1570a', '#0b8a68', '#a04a8e', '#9a7400', '#3a9bd9', '#6b6b6b'];
 const DARK = ['#5cb3ff', '#ff9d57', '#3fd0a4', '#e08fcb', '#e6c04d', '#9bd3ff', '#b5b5b5'];
+
+const PALETTES: Readonly<Record<PaletteName, Record<'light' | 'dark', readonly string[]>>> = {
+  'okabe-ito': { light: LIGHT, dark: DARK },
+  tableau: { light: TABLEAU_LIGHT, dark: TABLEAU_DARK },
+};
+let palette: PaletteName = 'okabe-ito';
+
+/** Choose the colours of plots that are drawn from now on. */
+export function setPalette(name: PaletteName): void {
+  palette = name in PALETTES ? name : 'okabe-ito';
+}
 
 /** Read the theme at an element. */
 export function readTheme(element: HTMLElement): Theme {
@@ -35,7 +51,7 @@ export function readTheme(element: HTMLElement): Theme {
     warning: read('--jx-warning', '#a15c00'),
     error: read('--jx-error', '#d32f2f'),
     font: style.fontFamily,
-    palette: dark ? DARK : LIGHT,
+    palette: PALETTES[palette][dark ? 'dark' : 'light'],
   };
 }
 

@@ -43,6 +43,7 @@ export class LogView {
   readonly #signal: AbortSignal;
   #log: LogText | null = null;
   #resizedAt = 0;
+  #resizeTimer: ReturnType<typeof setTimeout> | null = null;
   #resizedTo = -1;
   #epoch = -1;
   #dropped = 0;
@@ -205,6 +206,7 @@ export class LogView {
     }
     const now = Date.now();
     if (now - this.#resizedAt < RESIZE_MS) {
+      this.#resizeLater();
       return;
     }
     this.#resizedAt = now;
@@ -225,8 +227,19 @@ export class LogView {
       },
       () => {
         this.#resizedTo = -1;
+        this.#resizeLater();
       }
     );
+  }
+
+  // A log that has ended is not drawn again by itself.
+  #resizeLater(): void {
+    this.#resizeTimer ??= setTimeout(() => {
+      this.#resizeTimer = null;
+      if (this.#log && !this.#signal.aborted) {
+        this.#resizeHistory(this.#log);
+      }
+    }, RESIZE_MS);
   }
 
   // Show a line in the middle, whether it is held or above.

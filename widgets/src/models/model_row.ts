@@ -3,6 +3,7 @@
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
+import type { Machine } from '../lists/lists_data';
 import type { LocalModel } from '../wire';
 import {
   type Action,
@@ -26,7 +27,6 @@ import {
 } from './labels';
 import { type DetailsContext, ModelDetails } from './model_details';
 import type { LoadOptions } from './models_client';
-import type { Machine } from './models_feed';
 
 const LABELS: Record<Action, string> = {
   download: 'Download',

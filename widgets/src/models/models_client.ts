@@ -71,10 +71,6 @@ export class ModelsClient {
     return jsonOf<CallSummary>(await this.#transport.request('POST', `${path(id)}/call`, input));
   }
 
-  stream(handlers: StreamHandlers): OpenStream {
-    return this.#transport.openStream('/native/models/stream', handlers);
-  }
-
   /** Let a model write on from a text; events come as JSON texts, and closing the stream ends the writing. */
   generate(id: string, prompt: string, maxNewTokens: number, handlers: StreamHandlers): OpenStream {
     const query = new URLSearchParams({ prompt, max_new_tokens: String(maxNewTokens) });

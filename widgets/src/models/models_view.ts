@@ -4,6 +4,7 @@
 import { element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { addStyles } from '../core/styles';
+import { ListsFeed } from '../lists/lists_feed';
 import type { Transport } from '../transport/transport';
 import type { LocalModel, ModelPage } from '../wire';
 import { AddModel } from './add_model';
@@ -56,7 +57,12 @@ class ModelsView {
     const { signal, modelId } = options;
     this.#options = options;
     this.#client = new ModelsClient(options.transport);
-    this.#feed = new ModelsFeed(this.#client, options.snapshot, () => this.#scheduler?.request());
+    this.#feed = new ModelsFeed(
+      ListsFeed.of(options.transport),
+      options.snapshot,
+      () => this.#scheduler?.request(),
+      signal
+    );
     this.#add = new AddModel(reference => this.#addModel(reference), signal);
     const title = element(
       'div',

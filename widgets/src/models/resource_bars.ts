@@ -3,9 +3,9 @@
 
 import { element, setHidden, setText } from '../core/dom';
 import { formatBytes } from '../core/format';
+import type { Machine } from '../lists/lists_data';
 import type { LocalModel } from '../wire';
 import { keptBytes } from './labels';
-import type { Machine } from './models_feed';
 
 export class ResourceBars {
   readonly node: HTMLElement;

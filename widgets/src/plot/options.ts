@@ -26,6 +26,13 @@ export const PLOT_HEIGHTS_PX: Readonly<Record<PlotSize, number>> = { small: 176,
 const KINDS: readonly SmoothingKind[] = ['ema', 'gaussian', 'mean'];
 const PREFIX = 'jupyter-ext:chart:';
 
+let settings: Partial<ChartOptions> = {};
+
+/** Set what is chosen before somebody chooses, in plots that are drawn from now on. */
+export function setDefaultOptions(defaults: Partial<ChartOptions>): void {
+  settings = defaults;
+}
+
 /** Return the choices of somebody who has made none. */
 export function defaultOptions(): ChartOptions {
   return {
@@ -37,6 +44,7 @@ export function defaultOptions(): ChartOptions {
     size: 'medium',
     pinned: [],
     order: [],
+    ...structuredClone(settings),
   };
 }
 

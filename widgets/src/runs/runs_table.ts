@@ -1,5 +1,6 @@
-// The table of runs: a page of the engine's list, asked again once a second while somebody looks at it.
-// The rule: everything that is shown comes from one request; no run has a stream of its own here.
+// The table of runs: a page of the engine's list. What changes in it comes by the page's one list stream; the page is asked
+// for again when the list has other trainings, or the order may be another.
+// The rule: no run has a stream of its own here, and tables that ask the same ask once.
 
 import { CHART_STYLES } from '../chart/styles';
 import { button, element, setHidden, setText } from '../core/dom';
@@ -16,7 +17,8 @@ import { ActionBar } from './action_bar';
 import { type Best, columnsOf, defaultMetric, metricKeys } from './columns';
 import { Compare } from './compare';
 import { Grid } from './grid';
-import { ListClient, type ListPage, type ListQuery } from './list_client';
+import { ListClient, type ListQuery } from './list_client';
+import { LivePage } from './live_page';
 import { RerunForm } from './rerun_form';
 import { RUNS_STYLES } from './styles';
 
@@ -36,7 +38,7 @@ export interface RunsTableOptions {
   signal: AbortSignal;
 }
 
-const POLL_MS = 1_000;
+const TICK_MS = 1_000;
 const TYPING_MS = 200;
 const STATUSES: readonly Status[] = ['starting', 'processing', 'succeeded', 'failed', 'canceled'];
 
@@ -48,6 +50,7 @@ export function mountRunsTable(options: RunsTableOptions): void {
 class RunsTable {
   readonly #options: RunsTableOptions;
   readonly #client: ListClient;
+  readonly #live: LivePage;
   readonly #root: HTMLElement;
   readonly #scheduler: DrawScheduler;
   readonly #grid: Grid;
@@ -68,34 +71,42 @@ class RunsTable {
   readonly #panel = element('div', { class: 'jx-runs-panel' });
   #opened = new AbortController();
   #openedId: string | null = null;
-  #page: ListPage;
-  #query: ListQuery;
   #metricChosen: string | null = null;
-  #asking = false;
-  #lastRequest = 0;
   #known = new Map<string, Training>();
-  #live = false;
 
   constructor(options: RunsTableOptions) {
     const { signal } = options;
     this.#options = options;
     this.#client = new ListClient(options.transport);
-    this.#query = {
-      statuses: options.statuses,
-      text: options.text ?? '',
-      sort: '-created_at',
-      limit: options.pageSize,
-      offset: 0,
-    };
-    this.#page = { trainings: [...options.snapshot], total: options.snapshot.length, counts: {}, offset: 0 };
+    this.#live = new LivePage(
+      options.transport,
+      {
+        statuses: options.statuses,
+        text: options.text ?? '',
+        sort: '-created_at',
+        limit: options.pageSize,
+        offset: 0,
+      },
+      options.snapshot,
+      {
+        onChange: soon => (soon ? this.#scheduler.hurry() : this.#scheduler?.request()),
+        onHeard: trainings => {
+          for (const training of trainings) {
+            this.#known.set(training.id, training);
+          }
+          this.#refreshComparison();
+        },
+      },
+      signal
+    );
     this.#grid = new Grid(
       {
         sort: column =>
           this.#ask({
             sort:
-              this.#query.sort === column
+              this.#live.query.sort === column
                 ? `-${column}`
-                : this.#query.sort === `-${column}`
+                : this.#live.query.sort === `-${column}`
                   ? column
                   : firstOrder(column),
             offset: 0,
@@ -151,7 +162,7 @@ class RunsTable {
       signal
     );
     const move = (by: number) =>
-      this.#ask({ offset: Math.max(0, this.#query.offset + by * options.pageSize) });
+      this.#ask({ offset: Math.max(0, this.#live.query.offset + by * options.pageSize) });
     this.#previous = button(
       {
         class: 'jx-button',
@@ -208,7 +219,7 @@ class RunsTable {
     this.#scheduler = new DrawScheduler(
       this.#root,
       () => this.#draw(),
-      inSight => inSight && void this.#refresh(),
+      inSight => this.#live.look(inSight),
       signal
     );
     this.#listen(signal);
@@ -242,7 +253,12 @@ class RunsTable {
       { signal }
     );
     this.#best.addEventListener('change', request, { signal });
-    const ticker = setInterval(() => this.#scheduler.inSight && void this.#refresh(), POLL_MS);
+    const ticker = setInterval(() => {
+      if (this.#scheduler.inSight) {
+        this.#live.tick();
+        this.#scheduler.request(); // ages and durations grow
+      }
+    }, TICK_MS);
     signal.addEventListener('abort', () => {
       clearInterval(ticker);
       clearTimeout(typing);
@@ -252,45 +268,13 @@ class RunsTable {
   }
 
   #ask(change: Partial<ListQuery>): void {
-    this.#query = { ...this.#query, ...change };
+    this.#live.ask(change);
     this.#scheduler.request();
-    void this.#refresh(true);
   }
 
-  // A poll waits for its turn; what a person asked for is sent at once, and answers to earlier questions are
-  // dropped.
-  async #refresh(awaited = false): Promise<void> {
-    if ((this.#asking && !awaited) || this.#options.signal.aborted) {
-      return;
-    }
-    const request = ++this.#lastRequest;
-    this.#asking = true;
-    try {
-      const page = await this.#client.page(this.#query);
-      if (request !== this.#lastRequest) {
-        return;
-      }
-      this.#page = page;
-      this.#live = true;
-      this.#say('');
-      for (const training of page.trainings) {
-        this.#known.set(training.id, training);
-      }
-      if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
-        this.#compare.refresh(this.#selected());
-      }
-    } catch (error) {
-      if (request !== this.#lastRequest) {
-        return;
-      }
-      this.#live = false;
-      this.#say(`Not live: ${messageOf(error)}`, 'error');
-    }
-    this.#asking = false;
-    if (awaited) {
-      this.#scheduler.hurry();
-    } else {
-      this.#scheduler.request();
+  #refreshComparison(): void {
+    if (this.#compare.isOpen && this.#selected().some(training => !isEnded(training.status))) {
+      this.#compare.refresh(this.#selected());
     }
   }
 
@@ -354,9 +338,11 @@ class RunsTable {
   }
 
   #draw(): void {
-    const { trainings, total, counts, offset } = this.#page;
+    const { problem } = this.#live;
+    this.#say(problem && `Not live: ${problem}`, problem ? 'error' : 'info');
+    const { trainings, total, counts, offset } = this.#live.page;
     for (const id of this.#grid.selection) {
-      if (this.#live && !trainings.some(training => training.id === id)) {
+      if (this.#live.isLive && !trainings.some(training => training.id === id)) {
         this.#grid.selection.delete(id); // what is not seen is not acted upon
       }
     }
@@ -377,20 +363,20 @@ class RunsTable {
         ['', `all (${formatCount(all)})`],
         ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`]),
       ],
-      this.#query.statuses.join(',')
+      this.#live.query.statuses.join(',')
     );
     const columns = columnsOf(trainings, this.#metricChosen, this.#best.value as Best);
-    this.#grid.draw(trainings, columns, this.#query.sort, Date.now(), this.#live, this.#openedId);
+    this.#grid.draw(trainings, columns, this.#live.query.sort, Date.now(), this.#live.isLive, this.#openedId);
     setText(
       this.#count,
       total === 0
         ? 'no trainings'
         : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`
     );
-    this.#previous.disabled = !this.#live || this.#query.offset === 0;
-    this.#next.disabled = !this.#live || offset + trainings.length >= total;
+    this.#previous.disabled = !this.#live.isLive || this.#live.query.offset === 0;
+    this.#next.disabled = !this.#live.isLive || offset + trainings.length >= total;
     for (const pager of [this.#previous, this.#next]) {
-      setHidden(pager, this.#query.offset === 0 && trainings.length >= total);
+      setHidden(pager, this.#live.query.offset === 0 && trainings.length >= total);
     }
     this.#actions.draw(this.#selected(), this.#compare.isOpen);
     setHidden(this.#panel, this.#openedId === null);

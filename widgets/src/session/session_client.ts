@@ -1,6 +1,12 @@
 // The requests of a debug session's view. Paths are those of docs/architecture/12-debug-sessions.md.
 
-import { jsonOf, type OpenStream, type StreamHandlers, type Transport } from '../transport/transport';
+import {
+  bytesOf,
+  jsonOf,
+  type OpenStream,
+  type StreamHandlers,
+  type Transport,
+} from '../transport/transport';
 import type { DebugSession, Frame } from '../wire';
 import { decodeTree, doublesOf, type ValueTree } from './values';
 
@@ -90,6 +96,11 @@ export class SessionClient {
 
   async terminate(): Promise<DebugSession> {
     return jsonOf<DebugSession>(await this.#transport.request('POST', `${this.#path}/terminate`, {}));
+  }
+
+  /** Forget a session that has ended. */
+  async remove(): Promise<void> {
+    bytesOf(await this.#transport.request('DELETE', this.#path));
   }
 
   async logTail(stream: StreamName, lines: number): Promise<LogPiece> {

@@ -26,9 +26,13 @@ export class TrainingClient {
     return jsonOf<Training>(await this.#transport.request('GET', this.#native));
   }
 
-  async metrics(buckets: number, range?: Range): Promise<Columns> {
+  /** @param keys Only these metrics; all, if absent. */
+  async metrics(buckets: number, range?: Range, keys?: readonly string[]): Promise<Columns> {
     // chain: of a resumed training the curve before it too
     const query = new URLSearchParams({ buckets: String(buckets), chain: '1' });
+    if (keys) {
+      query.set('keys', keys.join(','));
+    }
     if (range) {
       query.set('x', range.axis);
       query.set('from', String(range.from));

@@ -29,6 +29,8 @@ export interface ServerInfo {
   version: string;
   protocol: number;
   static: { panel: string; plotly: string };
+  /** Absent in an older server. */
+  engine?: 'running' | 'stopped';
 }
 
 export class ServerTransport implements Transport {
@@ -83,11 +85,7 @@ export class ServerTransport implements Transport {
 
   /** Look whether an engine runs; rejects where the server cannot say. */
   async isEngineRunning(): Promise<boolean> {
-    const { status } = await this.running.request('GET', '/native/engine');
-    if (status !== 200 && status !== 503) {
-      throw new ConnectionError(`The Jupyter server cannot tell of the engine (HTTP ${status}).`);
-    }
-    return status === 200;
+    return (await this.#info()).engine !== 'stopped';
   }
 
   /** Return JSON of the server's own half, such as `info`; `path` is below `jupyter-ext/`. */

@@ -36,6 +36,10 @@ export interface Transport {
    */
   request(method: string, path: string, body?: unknown): Promise<Answer>;
   openStream(path: string, handlers: StreamHandlers): OpenStream;
+  /** The same way, but it never starts an engine: for whoever merely looks on. Absent where there is none. */
+  readonly running?: Transport;
+  /** Look whether an engine runs, without starting one; rejects where that cannot be told. */
+  isEngineRunning?(): Promise<boolean>;
   /** Load plotly.js from where this transport's code comes from. */
   importPlotly(): Promise<unknown>;
 }

@@ -18,6 +18,8 @@ export type ExitCode = 'requested' | 'inactive' | 'exception' | 'exited' | 'lost
 export type DebugTrainingState = 'running' | 'completed' | 'failed';
 export type SessionStreamMessage = SessionMessage | SessionLog | SessionEnd;
 export type FieldKind = 'text' | 'choice' | 'choices' | 'checkbox' | 'path' | 'paths' | 'list' | 'secret';
+export type ListName = 'trainings' | 'sessions' | 'models';
+export type ListsStreamMessage = ListsMessage | TrainingChanged | SessionChanged | ModelChanged | Removed | EngineChanged;
 
 /** How far a training says it is. */
 export interface Progress {
@@ -168,6 +170,7 @@ export interface Training {
   cut: string[];
   tags: string[];
   notes: string;
+  on: string;
   workers: number;
   sweep: Sweep | null;
   alerts: Alert[];
@@ -525,6 +528,63 @@ export interface LaunchForm {
   missing: string[];
   cwd: string | null;
   python: string;
+}
+
+/** The newest trainings and all that are not over; `counts` is of all there are, by status. */
+export interface TrainingsPage {
+  trainings: Training[];
+  counts: { [key: string]: number };
+}
+
+/** What an engine says of itself. Memory of its own, of the trainings that run and of the models that are loaded, MiB. */
+export interface EngineSummary {
+  version: string;
+  memory_mib: number;
+  trainings_mib: number;
+  models_mib: number;
+  problems: string[];
+}
+
+/** First message of a stream, and again for a viewer that did not keep up. `None` is a list not asked for. */
+export interface ListsMessage {
+  kind: 'lists';
+  trainings: TrainingsPage | null;
+  sessions: DebugSession[] | null;
+  models: ModelPage | null;
+  engine: EngineSummary;
+}
+
+/** A training is new or has changed; `counts` comes with a change of its status. */
+export interface TrainingChanged {
+  kind: 'training';
+  training: Training;
+  counts: { [key: string]: number } | null;
+}
+
+/** A debug session is new or has changed. */
+export interface SessionChanged {
+  kind: 'session';
+  session: DebugSession;
+}
+
+/** A model is new or has changed. */
+export interface ModelChanged {
+  kind: 'model';
+  model: LocalModel;
+}
+
+/** One is gone from its list; `counts` comes with a training. */
+export interface Removed {
+  kind: 'removed';
+  list: ListName;
+  id: string;
+  counts: { [key: string]: number } | null;
+}
+
+/** The engine has changed. */
+export interface EngineChanged {
+  kind: 'engine';
+  engine: EngineSummary;
 }
 
 export type StreamMessage = Hello | State | Series | Log | Reset | End;

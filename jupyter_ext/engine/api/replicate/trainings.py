@@ -27,15 +27,16 @@ from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
 from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
-from jupyter_ext.engine.trainings.run_spec import StartedFromSpec, SweepSpec
+from jupyter_ext.engine.trainings.run_spec import RaySpec, StartedFromSpec, SweepSpec
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.ids import is_training_id
 from jupyter_ext.ipc.json_values import clean_text
+from jupyter_ext.protocol.addresses import checked_base_url
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.trainings import Training
 
-MAX_WORKERS = 256
+MAX_WORKERS, MAX_RESOURCES = 256, 4096
 
 
 class TrainingsAPI:
@@ -109,6 +110,7 @@ class TrainingsAPI:
             cancel_after_s=cancel_after_s(request),
             workers=workers_of(body),
             sweep=sweep_of(body),
+            ray=ray_of(body),
         )
         return await self._trainings.create(order)
 
@@ -157,6 +159,35 @@ def sweep_of(body: dict[str, Any]) -> SweepSpec | None:
             422, "Invalid value", "sweep must be {id, trial}: the id of a training, a number or null."
         )
     return {"id": id, "trial": trial}
+
+
+def ray_of(body: dict[str, Any]) -> RaySpec | None:
+    """Read where on a Ray cluster a training is to run, if there.
+
+    Raises:
+        Problem: It is not of its form.
+    """
+    extra = body.get("jupyter_ext")
+    ray = extra.get("ray") if isinstance(extra, dict) else None
+    if ray is None:
+        return None
+    if not isinstance(ray, dict):
+        raise Problem(422, "Invalid value", "ray must be {address, cpus, gpus}.")
+    numbers = {}
+    for name, default in (("cpus", 1), ("gpus", 0)):
+        number = ray.get(name, default)
+        if (
+            not isinstance(number, int | float)
+            or isinstance(number, bool)
+            or not 0 <= number <= MAX_RESOURCES
+        ):
+            text = f"{name}={str(number)[:40]} is no number from 0 to {MAX_RESOURCES}."
+            raise Problem(422, "Invalid value", text)
+        numbers[name] = float(number)
+    address = checked_base_url(
+        str(ray.get("address")), "address", "http://127.0.0.1:8265", "the token in RAY_AUTH_TOKEN"
+    )
+    return {"address": address, "cpus": numbers["cpus"], "gpus": numbers["gpus"]}
 
 
 def origin_of(body: dict[str, Any]) -> CallerContext | None:

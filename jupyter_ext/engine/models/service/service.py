@@ -92,6 +92,12 @@ class ModelService:
         """Count the models that are in memory, or on their way into it or out of it."""
         return sum(record.memory != "free" for record in self._registry.all())
 
+    @property
+    def host_bytes(self) -> int:
+        """Return the memory of all processes that have models loaded, as last looked at."""
+        hosts = [record.host for record in self._registry.all()]
+        return sum(host.memory_bytes or 0 for host in hosts if host is not None)
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     async def page(self) -> ModelPage:

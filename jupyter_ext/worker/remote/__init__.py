@@ -1,0 +1,1 @@
+"""A training on another machine: the usual shim and worker, whose files are sent to the engine as they grow."""

@@ -1,0 +1,88 @@
+"""Send a run's files as lines of text, as they grow. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from jupyter_ext.ipc.relay_frames import is_sent, lines_of
+
+MAX_WHOLE_BYTES = 16 << 20
+"""Larger files stay where they are: the lines go through a log that people read."""
+_READ_BYTES = 1 << 20
+_GROWING = (".jnl", ".txt")
+_FOLDERS = ("checkpoints", "media", "ranks")
+
+
+class Relay:
+    """Sends what is new in a run's directory each time that it is asked to.
+
+    Args:
+        run_dir: The run's directory on this machine.
+        out: Where the lines go.
+    """
+
+    def __init__(self, run_dir: Path, out: TextIO) -> None:
+        self._run_dir = run_dir
+        self._out = out
+        self._sent: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
+        self.too_large: list[str] = []
+        """Files that are too large to be sent."""
+
+    def send_news(self) -> None:
+        """Send what is new: what grows before what is written as a whole, and a checkpoint's state before its manifest."""
+        whole = []
+        for path in self._files():
+            name = path.relative_to(self._run_dir).as_posix()
+            if path.suffix in _GROWING:
+                self._send_growth(name, path)
+            else:
+                whole.append((name, path))
+        for name, path in sorted(whole, key=lambda one: (one[1].suffix == ".json", one[0])):
+            self._send_whole(name, path)
+        self._out.flush()
+
+    def _files(self) -> Iterator[Path]:
+        for folder in (self._run_dir, *(self._run_dir / name for name in _FOLDERS)):
+            for path in folder.glob("*") if folder == self._run_dir else folder.rglob("*"):
+                name = path.relative_to(self._run_dir).as_posix()
+                if is_sent(name) and name != "exit.json" and path.is_file():
+                    yield path
+
+    def _send_growth(self, name: str, path: Path) -> None:
+        sent = self._sent.get(name, 0)
+        with open(path, "rb") as file:
+            file.seek(sent)
+            while data := file.read(_READ_BYTES):
+                self._out.writelines(lines_of(name, data, sent, grows=True))
+                sent += len(data)
+        self._sent[name] = sent
+
+    def _send_whole(self, name: str, path: Path) -> None:
+        try:
+            found = path.stat()
+            stamp = (found.st_mtime_ns, found.st_size)
+            if self._seen.get(name) == stamp:
+                return
+            self._seen[name] = stamp
+            if found.st_size > MAX_WHOLE_BYTES:
+                self.too_large.append(name)
+                return
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return  # an older checkpoint that was removed meanwhile
+        self._out.writelines(lines_of(name, data, grows=False))
+
+    def send_end(self) -> None:
+        """Send how the run ended, after everything else."""
+        self.send_news()
+        self._send_whole("exit.json", self._run_dir / "exit.json")
+        self._out.flush()
+
+
+def free_name(directory: Path) -> str:
+    """Return a short path for a socket beside a directory."""
+    return os.path.join(os.path.dirname(directory), "control.sock")
