@@ -24,17 +24,15 @@ export function trainingNews(before: Before<Training>, now: Training): News[] {
     return [];
   }
   const about = { kind: 'training', id: now.id, name: now.name || now.model } as const;
-  const alerts = now.alerts
-    .slice(before.alerts.length)
-    .map(
-      (alert): News => ({
-        ...about,
-        tone: toneOf(alert),
-        what: 'alert',
-        detail: alert.text,
-        canResume: false,
-      })
-    );
+  const alerts = now.alerts.slice(before.alerts.length).map(
+    (alert): News => ({
+      ...about,
+      tone: toneOf(alert),
+      what: 'alert',
+      detail: alert.text,
+      canResume: false,
+    })
+  );
   if (isEnded(before.status) || !isEnded(now.status) || now.status === 'canceled') {
     return alerts; // a person cancels, and knows
   }

@@ -80,7 +80,13 @@ class RunsTable {
     this.#client = new ListClient(options.transport);
     this.#live = new LivePage(
       options.transport,
-      { statuses: options.statuses, text: options.text ?? '', sort: '-created_at', limit: options.pageSize, offset: 0 },
+      {
+        statuses: options.statuses,
+        text: options.text ?? '',
+        sort: '-created_at',
+        limit: options.pageSize,
+        offset: 0,
+      },
       options.snapshot,
       {
         onChange: soon => (soon ? this.#scheduler.hurry() : this.#scheduler?.request()),
