@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
-from benchmarks.support.lab import DRAWN, IDLE, CDPSession, Lab, PanelPage, page, task_s, until
+from benchmarks.support.lab import DRAWN, IDLE, CDPSession, Lab, Locator, PanelPage, page, task_s, until
 from benchmarks.support.own_engine import own_engine
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
 
@@ -88,6 +89,29 @@ COUNT = """(node, seconds) => new Promise(resolve => {
     requestAnimationFrame(frame);
 })"""
 
+REDRAW = """async (node, [which, updates]) => {
+    const plot = node.jupyterExtPlot;
+    const {x, y} = plot.model.lines[0].curve;
+    const place = node.parentElement.appendChild(document.createElement('div'));
+    const frame = () => new Promise(requestAnimationFrame);
+    const uplot = which === 'uplot' && new uPlot({
+        width: node.clientWidth, height: node.clientHeight, scales: {x: {time: false}}, legend: {show: false},
+        series: [{}, {stroke: '#0f6cbd', width: 1.5}],
+    }, [x, y], place);
+    await frame();
+    const began = performance.now();
+    for (let i = 0; i < updates; i++) {
+        if (uplot) uplot.setData([x, y]); else plot.redraw();
+        await frame();
+    }
+    uplot && uplot.destroy();
+    place.remove();
+    return performance.now() - began;
+}"""
+"""Draws the same buckets again and again, by the plot itself or by uPlot in its place."""
+REDRAWS = 60
+UPLOT = Path(__file__).parents[1] / "node_modules" / "uplot" / "dist" / "uPlot.iife.min.js"
+
 IS_WARM = """async () => {
     const engine = await (await fetch('/jupyter-ext/engine/native/engine')).json();
     return engine.environments.some(environment => environment.state === 'warm');
@@ -151,7 +175,7 @@ def stream(
     panel: PanelPage = lab.panel(index)
     panel.root.scroll_into_view_if_needed()
     panel.wait_points("sent_at/sent_at", 2)
-    plot = panel.part(".jx-plot")
+    plot = panel.part(".jx-plot").first
     plot.evaluate(COUNT, 1)  # the burst is over
     wire.resume()
     plot.evaluate(COUNT, 1)
@@ -179,6 +203,29 @@ def stream(
     yield Row(f"{name}: a message, beyond 16 B a point", size - limit, "B", goal=at_most(1000, "B"))
     yield Row(f"{name}: log() to drawn, p95", p95, "ms", "print() shown", printed, at_most(2.5))
     return float(ms)
+
+
+def redraw_ms(session: CDPSession, plot: Locator, which: str) -> float:
+    """Return what the page's main thread works to draw the buckets of a plot once, by `ours` or `uplot`."""
+    rested, began = task_s(session), time.perf_counter()
+    plot.evaluate(REDRAW, [which, 0])
+    rested = (task_s(session) - rested) / (time.perf_counter() - began)
+    worked = task_s(session)
+    plot.evaluate(REDRAW, [which, REDRAWS])
+    return 1000 * max(0.0, task_s(session) - worked - rested * 0.1) / REDRAWS
+
+
+def against_uplot(lab: Lab, session: CDPSession, panel: PanelPage) -> Iterator[Row]:
+    """Measure a redraw beside uPlot's over the same buckets, in turns in one page."""
+    lab.page.add_script_tag(path=UPLOT)
+    plot = panel.part(DRAWN).first
+    times: dict[str, list[float]] = {"ours": [], "uplot": []}
+    for _ in range(3):
+        for which, found in times.items():
+            found.append(redraw_ms(session, plot, which))
+    yield Row(
+        "a redraw of 800 buckets", median(times["ours"]), "ms", "uPlot", median(times["uplot"]), at_most(2)
+    )
 
 
 def figure_widget(lab: Lab, session: CDPSession, index: int) -> float:
@@ -219,6 +266,9 @@ def measure(lab: Lab) -> Iterator[Row]:
     worked = {}
     for index, before in streams.items():
         worked[before] = yield from stream(lab, session, wire, index, before, median(printed))
+    panel = lab.panel(5)
+    panel.root.scroll_into_view_if_needed()
+    yield from against_uplot(lab, session, panel)
     few, many = worked.values()
     peer = figure_widget(lab, session, 7)
     yield Row("main thread per update, on 100,000", few, "ms", "FigureWidget", peer, at_most(0.5))

@@ -14,9 +14,9 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / "support")]
 from integration_tools import until
 from lab_page import CHROMIUM_FLAGS, Lab, find_chromium, start_server, stop_server, wait_until_up
 from panel_page import DRAWN, PanelPage
-from playwright.sync_api import CDPSession, expect, sync_playwright
+from playwright.sync_api import CDPSession, Locator, expect, sync_playwright
 
-__all__ = ["CDPSession", "DRAWN", "IDLE", "Lab", "PanelPage", "expect", "page", "task_s", "until"]
+__all__ = ["CDPSession", "DRAWN", "IDLE", "Lab", "Locator", "PanelPage", "expect", "page", "task_s", "until"]
 
 IDLE = """seconds => new Promise(resolve => {
     const began = performance.now();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integration_tools import until
-from panel_page import DRAWN
+from panel_page import DRAWN, READ_CURVES
 from playwright.sync_api import Locator, expect
 
 SEVERAL = """\
@@ -34,7 +34,13 @@ def names(table: Locator) -> list[str]:
 
 def test_a_table_is_live_and_acts(lab, lab_server, engine) -> None:
     lab.page.set_viewport_size({"width": 1500, "height": 1300})
-    path = lab_server.write_notebook("table", "%load_ext jupyter_ext", SEVERAL, "%trainings")
+    path = lab_server.write_notebook(
+        "table",
+        "%load_ext jupyter_ext",
+        SEVERAL,
+        "%trainings",
+        "%trainings --plot --status succeeded -m test/loss",
+    )
     lab.open(path)
     lab.run_cell(0)
     lab.run_cell(1)
@@ -61,6 +67,12 @@ def test_a_table_is_live_and_acts(lab, lab_server, engine) -> None:
     expect(row_of(table, "digits-1")).to_contain_text("the one to keep")
     kept = engine.get("/native/trainings?q=paper")["trainings"][0]
     assert (kept["tags"], kept["notes"]) == (["best", "paper"], "the one to keep")
+
+    lab.run_cell(3)
+    chart = lab.cell(3).locator(".jx-compare")
+    until(lambda: {c["group"] for c in chart.evaluate(READ_CURVES)} == {"loss"}, "one metric of all runs")
+    expect(chart.get_by_role("list", name="Runs by colour")).to_contain_text("digits-2")
+    lab.screenshot("trainings-plot-light", lab.cell(3))
 
     for name in ("digits-0", "digits-1", "digits-2"):
         row_of(table, name).get_by_role("checkbox").check()

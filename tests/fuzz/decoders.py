@@ -107,7 +107,7 @@ def _value(data: bytes) -> None:
 
 
 def _parameters(data: bytes) -> None:
-    decode_parameters({"params": [{"name": "x"}]}, [memoryview(data)])
+    decode_parameters([{"name": "x"}], [memoryview(data)])
 
 
 def _tensors(data: bytes) -> None:

@@ -19,6 +19,8 @@ export interface Brush {
   context: PaintContext;
   theme: Theme;
   frame: Frame;
+  /** The size of a pixel of the screen; `null` where there is none, and every line is drawn as a line. */
+  pixel: number | null;
 }
 
 export const LEFT_PX = 46;
@@ -29,8 +31,11 @@ const TICK_PX = 3;
 const FONT_PX = 10.5;
 const LAST_DOT_PX = 2.4;
 const BEST_RING_PX = 3.6;
-/** With more points per pixel a line is thinned to what each pixel column shows of it. */
-const POINTS_PER_PIXEL = 2;
+/** From so many points a pixel on, and so many pixels up and down for each across, a line is dense. */
+const DENSE_POINTS = 0.5;
+const DENSE_INK = 4;
+/** Dashes of a dense line could not be told from its noise. */
+const DENSE_DASH_ALPHA = 0.6;
 
 /** Return the inside of a plot of this size. */
 export function frameOf(width: number, height: number): Frame {
@@ -149,82 +154,82 @@ export function paintCurve(
   y: Scale,
   pen: { width: number; alpha: number }
 ): void {
-  const { context, frame } = brush;
-  context.strokeStyle = line.color;
-  context.lineWidth = pen.width;
-  context.lineJoin = 'round';
+  const { context } = brush;
   context.globalAlpha = pen.alpha;
-  context.setLineDash(line.dash as number[]);
-  context.beginPath();
-  if (line.ascending && curve.x.length > POINTS_PER_PIXEL * frame.width) {
-    traceColumns(brush, curve, x, y);
+  const points = pixelsOf(brush, curve, x, y);
+  if (brush.pixel !== null && line.ascending && isDense(points, brush.frame)) {
+    context.globalAlpha = pen.alpha * (line.dash.length > 0 ? DENSE_DASH_ALPHA : 1);
+    strokeThin(context, points, line, brush.pixel);
   } else {
-    trace(brush, curve, x, y);
+    strokePoints(context, points, line, pen.width);
   }
-  context.stroke();
-  context.setLineDash([]);
   if (line.dots) {
     paintDots(brush, curve, line, x, y);
   }
   context.globalAlpha = 1;
 }
 
-function trace({ context, frame }: Brush, curve: Curve, x: Scale, y: Scale): void {
-  let pen = false;
-  for (let i = 0; i < curve.x.length; i++) {
-    const px = pixelX(frame, x, curve.x[i]);
-    const py = pixelY(frame, y, curve.y[i]);
-    if (!Number.isFinite(px) || !Number.isFinite(py)) {
-      pen = false;
-    } else if (pen) {
-      context.lineTo(px, py);
-    } else {
-      context.moveTo(px, py);
-      pen = true;
-    }
+interface Pixels {
+  x: Float64Array;
+  y: Float64Array;
+}
+
+function pixelsOf({ frame }: Brush, curve: Curve, x: Scale, y: Scale): Pixels {
+  const points = { x: new Float64Array(curve.x.length), y: new Float64Array(curve.x.length) };
+  for (let i = 0; i < points.x.length; i++) {
+    points.x[i] = pixelX(frame, x, curve.x[i]);
+    points.y[i] = pixelY(frame, y, curve.y[i]);
+  }
+  return points;
+}
+
+function isDense({ x, y }: Pixels, frame: Frame): boolean {
+  if (x.length < DENSE_POINTS * frame.width) {
+    return false;
+  }
+  let ink = 0;
+  for (let i = 1; i < y.length; i++) {
+    const height = Math.abs(y[i] - y[i - 1]);
+    ink += Number.isFinite(height) ? Math.min(height, frame.height) : 0;
+  }
+  return ink > DENSE_INK * frame.width;
+}
+
+function strokePoints(context: PaintContext, points: Pixels, line: Line, width: number): void {
+  context.strokeStyle = line.color;
+  context.lineWidth = width;
+  context.lineJoin = 'round';
+  context.setLineDash(line.dash as number[]);
+  tracePath(context, points, 0);
+  context.setLineDash([]);
+}
+
+// Lines as thin as a pixel of the screen: a browser draws one that fills its plot with noise forty times quicker than
+// a thicker one, and it looks the same. Where pixels are small, two of them side by side.
+function strokeThin(context: PaintContext, points: Pixels, line: Line, pixel: number): void {
+  context.strokeStyle = line.color;
+  context.lineWidth = pixel;
+  context.lineJoin = 'bevel';
+  tracePath(context, points, 0);
+  if (pixel < 0.75) {
+    tracePath(context, points, pixel);
   }
 }
 
-// Of each pixel column the first, lowest, highest and last point: what is seen of the line stays the same.
-function traceColumns({ context, frame }: Brush, curve: Curve, x: Scale, y: Scale): void {
-  let column = NaN;
-  let low = 0;
-  let high = 0;
-  let last = NaN;
+function tracePath(context: PaintContext, { x, y }: Pixels, right: number): void {
+  context.beginPath();
   let pen = false;
-  const finish = () => {
-    if (Number.isFinite(column) && low !== high) {
-      context.lineTo(column, low);
-      context.lineTo(column, high);
-      context.lineTo(column, last);
-    }
-  };
-  for (let i = 0; i < curve.x.length; i++) {
-    const px = Math.round(2 * pixelX(frame, x, curve.x[i])) / 2;
-    const py = pixelY(frame, y, curve.y[i]);
-    if (!Number.isFinite(px) || !Number.isFinite(py)) {
-      finish();
-      column = NaN;
+  for (let i = 0; i < x.length; i++) {
+    if (!Number.isFinite(x[i]) || !Number.isFinite(y[i])) {
       pen = false;
-      continue;
+    } else if (pen) {
+      context.lineTo(x[i] + right, y[i]);
+    } else {
+      context.moveTo(x[i] + right, y[i]);
+      pen = true;
     }
-    if (px !== column) {
-      finish();
-      column = px;
-      low = py;
-      high = py;
-      if (pen) {
-        context.lineTo(px, py);
-      } else {
-        context.moveTo(px, py);
-        pen = true;
-      }
-    }
-    low = Math.min(low, py);
-    high = Math.max(high, py);
-    last = py;
   }
-  finish();
+  context.stroke();
 }
 
 function paintDots({ context, frame }: Brush, curve: Curve, line: Line, x: Scale, y: Scale): void {

@@ -142,14 +142,21 @@ export class Plot {
     this.#resize(width, height - HEAD_PX);
     const frame = this.#frame();
     this.#input = { ...input, width: frame.width, height: frame.height };
-    this.#model = plotModel(this.#input);
-    const brush = this.#brush(this.#lower);
-    if (brush) {
-      paintPlot(brush, this.#model);
+    this.redraw();
+    if (this.#model) {
+      this.#area.dataset.lines = String(this.#model.lines.length);
+      this.#area.setAttribute('aria-label', this.#summary(this.#model));
     }
-    this.#draws += 1;
-    this.#area.dataset.lines = String(this.#model.lines.length);
-    this.#area.setAttribute('aria-label', this.#summary(this.#model));
+  }
+
+  /** Paint the curves again, although nothing has changed. */
+  redraw(): void {
+    const brush = this.#brush(this.#lower);
+    if (brush && this.#input) {
+      this.#model = plotModel(this.#input);
+      paintPlot(brush, this.#model);
+      this.#draws += 1;
+    }
   }
 
   /** Draw what follows the pointer, and return the points under it. */
@@ -240,7 +247,7 @@ export class Plot {
     context.textAlign = 'left';
     context.fillText(cell.group, 2, HEAD_PX / 2);
     context.translate(0, HEAD_PX);
-    paintPlot({ context, theme, frame: this.#frame() }, this.#model);
+    paintPlot({ context, theme, frame: this.#frame(), pixel: null }, this.#model);
     context.restore();
   }
 
@@ -286,7 +293,7 @@ export class Plot {
     }
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, this.#width, this.#height);
-    return { context, theme: this.#input.theme, frame: this.#frame() };
+    return { context, theme: this.#input.theme, frame: this.#frame(), pixel: 1 / devicePixelRatio };
   }
 
   #listen(signal: AbortSignal): void {

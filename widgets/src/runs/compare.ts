@@ -10,6 +10,7 @@ import { TrainingClient } from '../training/training_client';
 import type { Transport } from '../transport/transport';
 import type { SeriesColumns, Training } from '../wire';
 import { differingInputs, valueText } from './columns';
+import { InputPlots } from './input_plots';
 import { meansOf, runNames } from './run_names';
 
 /** Buckets of a curve: of many runs each has fewer, as their plots are as small. */
@@ -38,6 +39,7 @@ export class Compare {
   readonly #keys: ReadonlySet<string> | null;
   #fetched = new Map<string, Fetched>();
   #chart: Chart | null = null;
+  #inputs: InputPlots | null = null;
   #media: MediaView | null = null;
   #store = new SeriesStore();
   #shown: readonly Training[] = [];
@@ -96,6 +98,7 @@ export class Compare {
       signal: this.#ended.signal,
     });
     this.#chart = chart;
+    this.#inputs = new InputPlots(this.#shown, { names, signal: this.#ended.signal });
     this.#media = new MediaView(
       this.#shown.map(({ id }) => ({ id, name: names.get(id) ?? id })),
       this.#transport,
@@ -113,6 +116,7 @@ export class Compare {
         chart.node
       ),
       this.#media.node,
+      this.#inputs.node,
       inputDiff(this.#shown, names, this.#ended.signal)
     );
     this.refresh();
@@ -149,6 +153,7 @@ export class Compare {
         marks: [],
         emptyText: this.#note,
       });
+      this.#inputs?.draw();
       this.#media?.draw(this.#shown.map(training => training.num_media ?? 0));
     }
   }

@@ -185,6 +185,69 @@ const CSS = css`
     flex: 0 1 auto;
     margin-left: auto;
   }
+  .jx-inputs-box {
+    padding: 2px 14px 6px;
+  }
+  .jx-inputs-box > svg {
+    display: block;
+    width: 100%;
+    max-width: 1100px;
+  }
+  .jx-inputs-grid {
+    display: grid;
+    grid-template-columns: repeat(auto-fill, minmax(200px, 1fr));
+    gap: 8px 16px;
+    margin-top: 6px;
+  }
+  .jx-inputs-grid figure {
+    margin: 0;
+    max-width: 300px;
+  }
+  .jx-inputs-grid figcaption {
+    display: flex;
+    justify-content: space-between;
+    font-size: 11.5px;
+    color: var(--jx-muted);
+  }
+  .jx-inputs-grid strong {
+    color: var(--jx-text);
+  }
+  .jx-inputs-axis {
+    stroke: var(--jx-border);
+  }
+  .jx-inputs-text,
+  .jx-inputs-name {
+    font-size: 10px;
+    fill: var(--jx-muted);
+    stroke: var(--jx-surface);
+    stroke-width: 3px;
+    paint-order: stroke;
+  }
+  .jx-inputs-name {
+    font-weight: 600;
+    fill: var(--jx-text);
+  }
+  .jx-inputs-polyline {
+    stroke-width: 1.6;
+    stroke-opacity: 0.75;
+  }
+  .jx-inputs-polyline:hover {
+    stroke-width: 3.5;
+    stroke-opacity: 1;
+  }
+  .jx-inputs-circle:hover {
+    stroke: var(--jx-text);
+    stroke-width: 1.5;
+  }
+  .jx-inputs select,
+  .jx-runs-note select {
+    height: 22px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    font: inherit;
+    color: inherit;
+  }
   .jx-diff-box {
     margin: 6px 14px 0;
     max-height: 260px;
