@@ -53,7 +53,7 @@ def test_the_first_step_is_a_button(lab, lab_server) -> None:
     expect(engine).to_have_text("Engine")
     expect(panel.locator("[data-section=session]")).to_contain_text("No debug session")
     lab.screenshot("panel-empty-light")
-    panel.get_by_role("button", name="Insert a first session").click()
+    panel.get_by_role("button", name="Insert an example session").click()
     expect(lab.cell(0)).to_contain_text("%load_ext jupyter_ext")
     expect(lab.cell(1)).to_contain_text("%%debug_session first")
     lab.run_cell(0)

@@ -46,7 +46,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
     const insert = async (sources: readonly string[]) => {
       if (!(await insertCells(app, tracker, sources))) {
         Clipboard.copyToSystem(sources.join('\n\n'));
-        Notification.info(trans.__('No notebook is open here; the cell is in the clipboard.'));
+        Notification.info(trans.__('No notebook is open. The cell was copied to the clipboard.'));
       }
     };
     commands.addCommand(CommandIDs.insertCells, {
@@ -100,9 +100,19 @@ function addPaletteItems(
   const category = trans.__('PyTorch');
   palette?.addItem({ command: CommandIDs.startEngine, category });
   const first = [
-    ['jupyter-ext:first-training', trans.__('Insert a First Training'), trainingIcon, FIRST_CELLS.training],
-    ['jupyter-ext:first-session', trans.__('Insert a First Debug Session'), sessionIcon, FIRST_CELLS.session],
-    ['jupyter-ext:first-model', trans.__('Insert a First Model'), modelIcon, FIRST_CELLS.model],
+    [
+      'jupyter-ext:first-training',
+      trans.__('Insert an Example Training'),
+      trainingIcon,
+      FIRST_CELLS.training,
+    ],
+    [
+      'jupyter-ext:first-session',
+      trans.__('Insert an Example Debug Session'),
+      sessionIcon,
+      FIRST_CELLS.session,
+    ],
+    ['jupyter-ext:first-model', trans.__('Insert an Example Model'), modelIcon, FIRST_CELLS.model],
   ] as const;
   for (const [command, label, icon, sources] of first) {
     commands.addCommand(command, {

@@ -30,7 +30,7 @@ export const doctorPlugin: JupyterFrontEndPlugin<void> = {
     const { trans } = engine;
     app.commands.addCommand(CommandIDs.doctor, {
       label: trans.__('Check the Installation'),
-      caption: trans.__('Say which half of jupyter-ext is missing or of another version'),
+      caption: trans.__('Check that all parts of jupyter-ext are installed in the same version'),
       icon: productIcon,
       describedBy: { args: { type: 'object', properties: {} } },
       execute: async () => {

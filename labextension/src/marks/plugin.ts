@@ -54,7 +54,7 @@ async function askAbout({ transport, trans }: IEngine, cell: Cell): Promise<void
       }
     }
   };
-  Notification.info(trans.__('Still running, started by this cell before: %1.', titleOf(old)), {
+  Notification.info(trans.__('A training that this cell started is still running: %1.', titleOf(old)), {
     autoClose: false,
     actions: [
       { label: trans.__('Cancel the Earlier One'), callback: () => void cancel() },

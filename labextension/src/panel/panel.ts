@@ -79,21 +79,21 @@ class SidePanel {
         trans.__('Open the Table of Trainings'),
         {
           text: trans.__(
-            'Nothing was trained yet. A cell that begins with %1 goes on without the notebook.',
+            'No trainings yet. A cell that starts with %1 runs in the background, even after the notebook is closed.',
             '%%train'
           ),
-          button: trans.__('Insert a first training'),
+          button: trans.__('Insert an example training'),
         }
       ),
       session: this.#makeSection('session', trans.__('Debug Sessions'), '', {
         text: trans.__(
-          'No debug session. It keeps a model alive between calls, and stops where an exception is raised.'
+          'No debug sessions. A session keeps a model in memory between calls and stops where an exception is raised.'
         ),
-        button: trans.__('Insert a first session'),
+        button: trans.__('Insert an example session'),
       }),
       model: this.#makeSection('model', trans.__('Models'), trans.__('Open the List of Models'), {
-        text: trans.__('No local models. They are downloaded once, and loaded for all notebooks.'),
-        button: trans.__('Insert a first model'),
+        text: trans.__('No local models. A model is downloaded once and shared by all notebooks.'),
+        button: trans.__('Insert an example model'),
       }),
     };
     const root = element(
@@ -256,11 +256,7 @@ class SidePanel {
       this.#sections[kind].draw(fitting.slice(0, MAX_ROWS), {
         total: isKnown || state === 'stopped' ? rows.length : null,
         count: this.#countText(kind, numActive, rows.length),
-        none: isKnown
-          ? trans.__('None fits the search.')
-          : state === 'live'
-            ? ''
-            : trans.__('Asking the engine…'),
+        none: isKnown ? trans.__('No matches.') : state === 'live' ? '' : trans.__('Asking the engine…'),
         more: fitting.length > MAX_ROWS ? trans.__('%1 more in the table', fitting.length - MAX_ROWS) : '',
         curve: row => this.#curveOf(row),
       });

@@ -73,7 +73,7 @@ export const templatesPlugin: JupyterFrontEndPlugin<void> = {
           const path = await copyOf(app, engine, known(args).name, folder);
           await app.commands.execute('docmanager:open', { path });
         } catch (error) {
-          Notification.error(trans.__('The notebook could not be made: %1', messageOf(error)));
+          Notification.error(trans.__('The notebook could not be created: %1', messageOf(error)));
         }
       },
     });

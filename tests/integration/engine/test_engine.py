@@ -215,7 +215,7 @@ async def test_every_refusal_has_the_same_shape(own_engine: EngineUnderTest) -> 
             ("GET", "/v1/trainings?cursor=%21", None, 400),
             ("GET", "/native/trainings?status=odd", None, 422),
             ("GET", "/native/trainings?limit=-1", None, 422),
-            ("POST", "/native/versions", b"no zip", 422),
+            ("POST", "/native/versions", b"no JSON", 400),
             ("POST", "/native/environments", b'{"python": "python"}', 422),
             ("POST", "/v1/models/local/x/versions/abc/trainings", b"{}", 422),
             ("POST", "/v1/models/local/x/versions/abc/trainings", b"[]", 400),
