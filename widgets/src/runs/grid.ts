@@ -1,7 +1,7 @@
-// The rows of the table of runs. A row is made anew only when what it shows has changed, and never while it
-// is edited.
+// The rows of the table of runs. Values that change are written into the row that is there, so that focus and
+// clicks find it; a row is made anew only when its controls change, and never while it is edited.
 
-import { button, element } from '../core/dom';
+import { button, element, setText } from '../core/dom';
 import { shortId } from '../core/format';
 import { isEnded } from '../training/labels';
 import type { Training } from '../wire';
@@ -17,6 +17,13 @@ export interface GridEvents {
 
 const EDITED = '.jx-runs-edit';
 
+/** A row as it stands: what its controls were made of, and the cells of its columns. */
+interface Drawn {
+  row: HTMLTableRowElement;
+  made: string;
+  cells: HTMLElement[];
+}
+
 export class Grid {
   readonly node: HTMLElement;
   readonly selection = new Set<string>();
@@ -24,7 +31,7 @@ export class Grid {
   readonly #body = element('tbody');
   readonly #events: GridEvents;
   readonly #signal: AbortSignal;
-  readonly #rows = new Map<string, { row: HTMLTableRowElement; shown: string }>();
+  readonly #rows = new Map<string, Drawn>();
   #headShown = '';
   #openedId: string | null = null;
 
@@ -112,8 +119,7 @@ export class Grid {
     const texts = columns.map(column => column.text(training, now_ms));
     const chosen = this.selection.has(training.id);
     const { status, stop, name, tags, notes } = training;
-    const shown = JSON.stringify([
-      texts,
+    const made = JSON.stringify([
       columns.map(column => column.sort),
       status,
       stop,
@@ -124,22 +130,22 @@ export class Grid {
       canEdit,
       training.id === this.#openedId,
     ]);
-    if (had && (had.shown === shown || had.row.querySelector(EDITED))) {
+    if (had?.row.querySelector(EDITED)) {
       return had.row;
     }
-    const row = this.#make(training, columns, texts, chosen, canEdit);
+    if (had?.made === made) {
+      writeAll(had.cells, texts);
+      return had.row;
+    }
+    const cells = columns.map(column => element('td', { class: column.numeric ? 'jx-num' : '' }));
+    writeAll(cells, texts);
+    const row = this.#make(training, cells, chosen, canEdit);
     had?.row.replaceWith(row);
-    this.#rows.set(training.id, { row, shown });
+    this.#rows.set(training.id, { row, made, cells });
     return row;
   }
 
-  #make(
-    training: Training,
-    columns: readonly Column[],
-    texts: string[],
-    chosen: boolean,
-    canEdit: boolean
-  ): HTMLTableRowElement {
+  #make(training: Training, cells: HTMLElement[], chosen: boolean, canEdit: boolean): HTMLTableRowElement {
     const box = element('input', {
       attrs: { type: 'checkbox', 'aria-label': `Select ${training.name} ${training.id}` },
     });
@@ -164,9 +170,6 @@ export class Grid {
       },
       () => this.#events.open(training),
       this.#signal
-    );
-    const cells = texts.map((text, i) =>
-      element('td', { class: columns[i].numeric ? 'jx-num' : '', text, title: text })
     );
     const tags = this.#editable('tags', (training.tags ?? []).join(', '), training, canEdit);
     const notes = this.#editable('notes', training.notes ?? '', training, canEdit);
@@ -232,5 +235,14 @@ export class Grid {
     show.disabled = !canEdit;
     cell.append(show);
     return cell;
+  }
+}
+
+function writeAll(cells: HTMLElement[], texts: string[]): void {
+  for (const [i, cell] of cells.entries()) {
+    setText(cell, texts[i]);
+    if (cell.title !== texts[i]) {
+      cell.title = texts[i];
+    }
   }
 }
