@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 
 import pytest
 
 import jupyter_ext as jx
-from jupyter_ext import errors
+from jupyter_ext import errors, server
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.sessions import model as debug_handles
 from jupyter_ext.client.sessions import session as debugging
 from jupyter_ext.client.sessions import training
+from jupyter_ext.engine import services
 from jupyter_ext.errors import JupyterExtError
 
 
@@ -56,6 +59,9 @@ def test_errors_show_one_line_in_a_notebook_and_are_what_a_caller_would_guess() 
     def below(kind: type) -> set[type]:
         return {kind}.union(*(below(child) for child in kind.__subclasses__()))
 
+    for package in (services, server):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)  # so that its own errors are known here
     for kind in below(JupyterExtError) - {JupyterExtError}:
         assert kind("x=3 is bad")._render_traceback_() == [f"{kind.__name__}: x=3 is bad"]
         assert issubclass(kind, ValueError | LookupError | TypeError | RuntimeError | ConnectionError)

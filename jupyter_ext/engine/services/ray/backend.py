@@ -221,15 +221,19 @@ class _Job:
                     if self._mirror.has_end or await self._is_over():
                         return
                 pause_s = POLL_S
-            except (RayUnreachable, OSError, WebSocketException) as error:
-                self._mirror.notice(
-                    f"The Ray cluster cannot be reached now ({type(error).__name__}); the job goes on there."
-                )
-                pause_s = min(MAX_POLL_S, 2 * pause_s)
-            except RayError as error:
-                self._mirror.notice(str(error))
-                pause_s = MAX_POLL_S
+            except (RayError, OSError, WebSocketException) as error:
+                pause_s = self._tell_trouble(error, pause_s)
             await self._pause(pause_s)
+
+    def _tell_trouble(self, error: Exception, pause_s: float) -> float:
+        """Say in the run why its cluster gave no answer, or no good one; return the seconds until it is asked again."""
+        if isinstance(error, RayError) and not isinstance(error, RayUnreachable):
+            self._mirror.notice(str(error))
+            return MAX_POLL_S
+        self._mirror.notice(
+            f"The Ray cluster cannot be reached now ({type(error).__name__}); the job goes on there."
+        )
+        return min(MAX_POLL_S, 2 * pause_s)
 
     async def _tail(self) -> None:
         """Mirror the log as it grows, until it ends or a stop is wanted for the first time."""

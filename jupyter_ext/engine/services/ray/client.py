@@ -14,7 +14,7 @@ from typing import TypedDict
 import httpx
 from websockets.asyncio.client import connect
 
-from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.errors import RequestRefused
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 MAX_PACKAGE_BYTES = 500 << 20
@@ -24,7 +24,7 @@ _TOKEN_VARIABLE, _TOKEN_FILE_VARIABLE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _DEFAULT_TOKEN_FILE = "~/.ray/auth_token"
 
 
-class RayError(JupyterExtError):
+class RayError(RequestRefused):
     """The cluster refuses something, or cannot be reached; the text says what."""
 
 
