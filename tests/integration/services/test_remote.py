@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ async def ref(service: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> Remo
         opened = await client.listen()
         monkeypatch.setenv("REPLICATE_API_TOKEN", opened.token.get_secret_value())
         bundle = capture_cell(CELL, {}, "remote")
-        made = json.loads((await client.transport.tunnel("POST", "/native/versions", bundle.data))[2])
+        made = await client.transport.ask("POST", "/native/versions", content=bundle.data)
     return remote_ref(f"{made['model']}:{made['id']}", opened.url, None)
 
 
