@@ -223,12 +223,12 @@ def test_an_engine_killed_in_the_middle_loses_nothing(lab, lab_server, engine, h
     page.press("Download")
     until(lambda: page.percent() >= 25, "a part of it", 40)
     pid = engine.pid()
-    hub.bytes_per_s = 4 * SLOW_BYTES_PER_S
     engine.kill()
     expect(page.root.locator(".jx-connection")).to_have_text("reconnecting…")
     expect(page.root.locator(".jx-connection")).to_be_hidden(timeout=30_000)
     assert engine.pid() != pid
     expect(page.part(".jx-model-transfer .jx-progress-text")).to_contain_text("were here")
+    hub.bytes_per_s = 4 * SLOW_BYTES_PER_S  # not sooner: it would be over before the page is connected again
     page.wait_state("downloaded")
     size = (Path(get_model_path()) / WEIGHTS).stat().st_size
     assert hub.sent_of(WEIGHTS) < 1.4 * size
