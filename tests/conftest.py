@@ -106,6 +106,12 @@ def conformance_engine_home() -> Iterator[EngineHome]:
     yield from kept_engine_home()
 
 
+@pytest.fixture(scope="module")
+def module_engine_home() -> Iterator[EngineHome]:
+    """Give an engine home in which nothing but one module's tests has run."""
+    yield from kept_engine_home()
+
+
 def kept_engine_home() -> Iterator[EngineHome]:
     """Make an engine home, and remove it with its engine when it is no longer needed."""
     home = make_engine_home()

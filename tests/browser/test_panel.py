@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 from integration_tools import until
+from lab_page import LabServer, start_server, stop_server, wait_until_up
 from playwright.sync_api import Locator, expect
 
 TRAININGS = """\
@@ -28,6 +32,17 @@ while failed.status != "failed":
     time.sleep(0.05)
 going = jx.train(falling, name="shakespeare-gpt", endless=True)
 ended.id"""
+
+
+@pytest.fixture(scope="module")
+def lab_server(tmp_path_factory: pytest.TempPathFactory, module_engine_home: Any) -> Iterator[LabServer]:
+    """Start a JupyterLab whose engine has nothing of other tests: the panel shows everything that there is."""
+    server = start_server(tmp_path_factory.mktemp("lab"), module_engine_home.environment)
+    try:
+        wait_until_up(server)
+        yield server
+    finally:
+        stop_server(server.process)
 
 
 def show_panel(lab) -> Locator:

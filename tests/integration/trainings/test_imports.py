@@ -25,10 +25,10 @@ async def test_an_imported_run_is_a_training(client: AsyncClient, engine: Engine
         run.add("loss", step, 1 / (step + 1), 1e9 + step)
     run.pictures.append(Picture("sample", 7, 1e9, picture()))
     run.pictures.append(Picture("script", 7, 1e9, b"<script>"))
-    made = await client.import_run(encode(run, "mine"))
+    made = await client.import_run(encode(run, "brought along"))
     assert (made.status, made.name, made.model, made.tags) == (
         "succeeded",
-        "mine",
+        "brought along",
         "imported/tensorboard",
         ["imported"],
     )
@@ -40,7 +40,7 @@ async def test_an_imported_run_is_a_training(client: AsyncClient, engine: Engine
     (item,) = await client.media(made.id)
     assert item.file is not None
     assert await client.medium(made.id, item.file) == picture()
-    page = await client.page(q="mine")
+    page = await client.page(q="brought along")
     assert [training.id for training in page.trainings] == [made.id]
     engine.kill()
     async with AsyncClient(engine.where) as again:
@@ -54,7 +54,7 @@ async def test_what_is_no_run_is_refused_and_leaves_nothing(
 ) -> None:
     run = FoundRun("theirs", "tensorboard")
     run.add("loss", 1, 1, 1)
-    good = encode(run, "mine")
+    good = encode(run, "brought along")
     await client.warm()
     before = sorted(engine.where.runs_dir.iterdir()) if engine.where.runs_dir.exists() else []
     for body in (b"", b"\0\0\0", struct.pack("<I", 1 << 30), good[:-3], good[:30], b"\x02\0\0\0{}"):
