@@ -115,6 +115,7 @@ def test_from_the_form_to_the_table(page_of_own, lab_server, engine) -> None:
     row_of(table, changed).get_by_label("Edit tags of digits").click()
     table.get_by_label("tags of digits", exact=True).fill("flow")
     table.get_by_label("tags of digits", exact=True).press("Enter")
+    expect(row_of(table, changed)).to_contain_text("flow")
     row_of(table, changed).get_by_label("Edit notes of digits").click()
     table.get_by_label("notes of digits", exact=True).fill("faster")
     table.get_by_label("notes of digits", exact=True).press("Enter")

@@ -30,8 +30,8 @@ export class ModelsFeed {
     switch (this.#lists.state) {
       case 'live':
         return this.#isHeard ? 'live' : 'connecting';
-      case 'starting':
-        return 'connecting';
+      case 'starting': // again, where it was heard before: what is shown is not current until it is heard anew
+        return this.#isHeard ? 'reconnecting' : 'connecting';
       case 'stopped':
         return 'reconnecting';
       default:
