@@ -25,7 +25,7 @@ test('a cell is marked while what it started runs', () => {
 });
 
 test('a notebook is found below the root, also where the page does not know the home', () => {
-  assert.equal(contentsPath('/work/', '/work/a/b.ipynb'), 'a/b.ipynb');
+  assert.equal(contentsPath('/srv/', '/srv/a/b.ipynb'), 'a/b.ipynb');
   assert.equal(contentsPath('/work', '/workshop/b.ipynb'), null);
   assert.equal(contentsPath('~/work', '/home/me/work/b.ipynb'), 'b.ipynb');
   assert.equal(contentsPath('~', '/home/me/b.ipynb'), 'b.ipynb');
