@@ -46,11 +46,7 @@ def test_a_table_is_live_and_acts(lab, lab_server, engine) -> None:
     lab.run_cell(1)
     lab.run_cell(2)
     table = lab.cell(2).locator(".jx-runs")
-    slow = row_of(table, "slow")
-    expect(slow.locator(".jx-chip")).to_have_text("processing")
-    same_row, before = slow.element_handle(), slow.inner_text()
-    until(lambda: slow.inner_text() != before, "its duration")
-    assert same_row.evaluate("row => row.isConnected")  # else focus and clicks would be lost each second
+    expect(row_of(table, "slow").locator(".jx-chip")).to_have_text("processing")
     search = table.get_by_label("Filter by name, id or tag")
     search.fill("digits-")
     expect(table.locator("tbody tr")).to_have_count(3)

@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 import psutil
 from panel_page import PanelPage
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 SCREENSHOTS = Path(__file__).parents[1] / "browser" / "screenshots"
 DEADLINE_S = 60.0
@@ -35,6 +35,9 @@ CHROMIUM_FLAGS = [
 ]
 JUPYTERS_OWN_ERRORS = ("Could not restore the debugger state", "/extensions/@jupyter-widgets/")
 """In what JupyterLab throws by itself: when a kernel restarts, and when a notebook has none."""
+
+MAY_BE_GONE = ("/native/trainings/", "/api/kernels/", "/api/sessions/")
+"""A page may ask for these in the moment in which a test ends or deletes them; the browser reports each 404 by itself."""
 
 SETTINGS = {
     # Jupyter's news would lie over what is clicked and photographed
@@ -97,10 +100,15 @@ class Lab:
 
     def listen(self) -> None:
         """Begin to keep the page's errors."""
-        self.page.on(
-            "console", lambda message: self.add_error(message.text) if message.type == "error" else None
-        )
+        self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.add_error(error.stack or str(error)))
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Keep an error, and the address that it is about."""
+        url = str(message.location.get("url", ""))
+        is_gone = "status of 404" in message.text and any(part in url for part in MAY_BE_GONE)
+        if message.type == "error" and not is_gone:
+            self.add_error(f"{message.text} {url}".rstrip())
 
     def add_error(self, text: str) -> None:
         """Keep an error of the page."""
