@@ -61,7 +61,7 @@ test('a magic line replaces the one that is there', () => {
 test('paths go between the contents and the disk', () => {
   assert.deepEqual(splitPath('a/b/c.py'), { folder: 'a/b', name: 'c.py' });
   assert.deepEqual(splitPath('c.py'), { folder: '', name: 'c.py' });
-  assert.equal(onDisk('~/work/', 'a/b.py'), '~/work/a/b.py');
+  assert.equal(onDisk('~/nets/', 'a/b.py'), '~/nets/a/b.py');
   assert.equal(onDisk('/work', ''), '/work');
   assert.equal(onDisk('/', ''), '/');
   assert.equal(fromFolder('a/b', 'a/data/x.csv'), '../data/x.csv');

@@ -5,7 +5,6 @@ Rule: lines are what stands between newlines, and are counted from 0. What was c
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_right
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jupyter_ext.engine.common.file_pieces import read_piece
 from jupyter_ext.engine.metrics.index import LOG, RECORD
 
 _EVERY = 1_000
@@ -66,7 +66,7 @@ class LineIndex:
         if first >= total:
             return Page(first, total, [])
         offset = self.offset_of(first)
-        data = _read(self._path, offset, _MAX_PAGE_BYTES)
+        data = read_piece(self._path, offset, _MAX_PAGE_BYTES)
         pieces = data.split(b"\n", count)
         if len(pieces) > count or (len(data) == _MAX_PAGE_BYTES and len(pieces) > 1):
             pieces.pop()
@@ -85,7 +85,7 @@ class LineIndex:
             place, rest = divmod(line, _EVERY)
             offset = self._starts[place]
         while rest:
-            data = _read(self._path, offset, 1 << 18)
+            data = read_piece(self._path, offset, 1 << 18)
             ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
             if len(ends) >= rest:
                 return offset + int(ends[rest - 1]) + 1
@@ -104,7 +104,7 @@ class LineIndex:
             at = self._starts[place]
         line = place * _EVERY
         while at < offset:
-            data = _read(self._path, at, min(_READ_BYTES, offset - at))
+            data = read_piece(self._path, at, min(_READ_BYTES, offset - at))
             if not data:
                 break
             line += data.count(b"\n")
@@ -113,13 +113,13 @@ class LineIndex:
 
     def _count(self) -> int:
         """Count what is new; return how many lines there are."""
-        while data := _read(self._path, self._size, _READ_BYTES):
+        while data := read_piece(self._path, self._size, _READ_BYTES):
             ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
             first = -self._num_newlines % _EVERY or _EVERY
             self._starts += (ends[first - 1 :: _EVERY] + (self._size + 1)).tolist()
             self._num_newlines += len(ends)
             self._size += len(data)
-        ends_whole = self._size == 0 or _read(self._path, self._size - 1, 1) == b"\n"
+        ends_whole = self._size == 0 or read_piece(self._path, self._size - 1, 1) == b"\n"
         return self._num_newlines + (0 if ends_whole else 1)
 
 
@@ -151,14 +151,3 @@ def _times(run_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     rows = np.frombuffer(data, RECORD, len(data) // RECORD.itemsize)
     rows = rows[rows["kind"] == LOG]
     return rows["time"], rows["end_offset"]
-
-
-def _read(path: Path, offset: int, limit: int) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b""
-    try:
-        return os.pread(fd, limit, offset)
-    finally:
-        os.close(fd)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import NamedTuple, TypedDict
+
+from jupyter_ext.engine.common.file_pieces import read_piece
 
 _NEWS_BYTES = 256 << 10
 _MAX_TAIL_BYTES = 1 << 20
@@ -54,7 +55,7 @@ class Logs:
         """
         size = self.size_bytes()
         start = min(offset, size)
-        data = self._read(start, max(limit, _MAX_CHARACTER_BYTES))
+        data = read_piece(self.path, start, max(limit, _MAX_CHARACTER_BYTES))
         skipped = 0
         while start and skipped < min(_MAX_CHARACTER_BYTES - 1, len(data)) and data[skipped] & 0xC0 == 0x80:
             skipped += 1
@@ -67,7 +68,7 @@ class Logs:
     def tail(self, num_lines: int) -> LogPage:
         """Return the last lines, at most 1 MiB of them, as `piece` does."""
         start = max(0, self.size_bytes() - _MAX_TAIL_BYTES)
-        data = self._read(start, _MAX_TAIL_BYTES)
+        data = read_piece(self.path, start, _MAX_TAIL_BYTES)
         cut = len(data) - 1 if data.endswith(b"\n") else len(data)
         for _ in range(num_lines):
             cut = data.rfind(b"\n", 0, cut)
@@ -83,7 +84,7 @@ class Logs:
             offset: How far the log was read, bytes.
             final: Nothing more will be written, so a character whose end is missing is given as it is.
         """
-        data = self._read(offset, _NEWS_BYTES)
+        data = read_piece(self.path, offset, _NEWS_BYTES)
         whole = _whole(data) or (data if final else b"")
         if not whole:
             return None
@@ -91,17 +92,7 @@ class Logs:
 
     def between(self, start: int, stop: int) -> LogPiece:
         """Return what `news` gave before, by its offsets in bytes."""
-        return LogPiece(start, stop, self._read(start, stop - start).decode("utf-8", "replace"))
-
-    def _read(self, offset: int, limit: int) -> bytes:
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return b""
-        try:
-            return os.pread(fd, limit, offset)
-        finally:
-            os.close(fd)
+        return LogPiece(start, stop, read_piece(self.path, start, stop - start).decode("utf-8", "replace"))
 
 
 def _whole(data: bytes) -> bytes:

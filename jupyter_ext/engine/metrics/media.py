@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from pathlib import Path
 
+from jupyter_ext.engine.common.file_pieces import read_piece
 from jupyter_ext.protocol.media import MediaItem, MediaPage
 
 _DIRECTORY, _ITEMS = "media", "items.jsonl"
@@ -43,7 +43,7 @@ def page(run_dir: Path, offset: int) -> MediaPage:
         run_dir: The run directory.
         offset: From 0; the `next` of the page before.
     """
-    data = _read(run_dir / _DIRECTORY / _ITEMS, offset, _PAGE_BYTES)
+    data = read_piece(run_dir / _DIRECTORY / _ITEMS, offset, _PAGE_BYTES)
     end = data.rfind(b"\n") + 1
     found = [item for line in data[:end].split(b"\n") if (item := _item(line)) is not None]
     is_more = len(data) == _PAGE_BYTES
@@ -63,17 +63,6 @@ def file(run_dir: Path, name: str) -> Path | None:
 def content_type(name: str) -> str:
     """Return the content type of a file of media; one that is not known here is bytes and nothing else."""
     return CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-
-
-def _read(path: Path, offset: int, limit: int) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b""
-    try:
-        return os.pread(fd, limit, offset)
-    finally:
-        os.close(fd)
 
 
 def _item(line: bytes) -> MediaItem | None:

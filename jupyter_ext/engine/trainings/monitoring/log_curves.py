@@ -8,12 +8,12 @@ value on: what is printed once, such as a setting, is no curve.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from jupyter_ext.engine.common.file_pieces import read_piece
 from jupyter_ext.protocol.log_metrics import LineNews, read_line
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
@@ -73,7 +73,7 @@ class LogCurves:
         if self.is_off or (own_names and not self.has_any and not self._to_skip):
             self.is_off = True
             return False
-        data = self._read()
+        data = read_piece(self._path, self.offset, _PIECE_BYTES)
         if not data:
             if final and self._rest:
                 rest, self._rest = self._rest, b""
@@ -97,16 +97,6 @@ class LogCurves:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-
-    def _read(self) -> bytes:
-        try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return b""
-        try:
-            return os.pread(fd, _PIECE_BYTES, self.offset)
-        finally:
-            os.close(fd)
 
     def _take(self, line: bytes, own: Collection[str]) -> None:
         news = read_line(line[-_MAX_STATE:].decode("utf-8", "replace"))
