@@ -1,15 +1,13 @@
 // Trainings, debug sessions and models in JupyterLab's "Running" panel, with buttons that stop them.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { IRunningSessionManagers, type IRunningSessions } from '@jupyterlab/running';
+import { IRunningSessionManagers } from '@jupyterlab/running';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
 import type { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { isEnded } from '../../../widgets/src/training/labels';
-import { actionsOf } from '../commands/actions';
-import { CommandIDs } from '../commands/ids';
 import { modelIcon, sessionIcon, trainingIcon } from '../icons';
-import { type Item, rowOf } from '../panel/rows';
+import type { Item } from '../panel/rows';
 import { IEngine } from '../tokens';
 
 export const runningPlugin: JupyterFrontEndPlugin<void> = {
@@ -19,87 +17,54 @@ export const runningPlugin: JupyterFrontEndPlugin<void> = {
   requires: [IEngine],
   optional: [IRunningSessionManagers],
   activate: (app: JupyterFrontEnd, engine: IEngine, managers: IRunningSessionManagers | null) => {
-    const { trans, lists } = engine;
+    const { trans } = engine;
     const sections: [string, LabIcon, (lists: ListsFeed) => Item[]][] = [
       [trans.__('Trainings'), trainingIcon, runningTrainings],
       [trans.__('Debug Sessions'), sessionIcon, runningSessions],
       [trans.__('Models in Memory'), modelIcon, loadedModels],
     ];
     for (const [name, icon, find] of managers ? sections : []) {
-      const changed = new Signal<object, void>({});
-      let before = '';
-      lists.follow(
-        ['trainings', 'sessions', 'models'],
-        () => {
-          const now = JSON.stringify(find(lists).map(({ value }) => [value.id, value.name]));
-          if (now !== before) {
-            before = now;
-            changed.emit();
-          }
-        },
-        new AbortController().signal
-      );
-      managers?.add({
-        name,
-        supportsMultipleViews: false,
-        running: () => find(lists).map(item => new RunningItem(app, engine, item, icon)),
-        shutdownAll: () => {
-          for (const item of find(lists)) {
-            stop(app, item);
-          }
-        },
-        refreshRunning: () => lists.hurry(),
-        runningChanged: changed as never,
-        shutdownLabel: trans.__('Stop'),
-        shutdownAllLabel: trans.__('Stop All'),
-        shutdownAllConfirmationText: trans.__('Stop all of them?'),
-      });
+      managers?.add(sectionOf(app, engine, name, icon, find));
     }
   },
 };
 
-class RunningItem implements IRunningSessions.IRunningItem {
-  readonly #app: JupyterFrontEnd;
-  readonly #engine: IEngine;
-  readonly #item: Item;
-  readonly #icon: LabIcon;
-
-  constructor(app: JupyterFrontEnd, engine: IEngine, item: Item, icon: LabIcon) {
-    this.#app = app;
-    this.#engine = engine;
-    this.#item = item;
-    this.#icon = icon;
-  }
-
-  open(): void {
-    const { kind, value } = this.#item;
-    void this.#app.commands.execute(CommandIDs.open, { kind, id: value.id, name: value.name });
-  }
-
-  shutdown(): void {
-    stop(this.#app, this.#item);
-  }
-
-  icon(): LabIcon {
-    return this.#icon;
-  }
-
-  label(): string {
-    return this.#item.value.name || this.#item.value.id;
-  }
-
-  labelTitle(): string {
-    const { facts } = rowOf(this.#item, '', Date.now(), this.#engine.trans);
-    return [this.label(), facts.join(' · '), this.#item.value.id].join('\n');
-  }
-}
-
-function stop(app: JupyterFrontEnd, item: Item): void {
-  const { kind, value } = item;
-  const stopping = { training: 'cancel', session: 'terminate', model: 'unload' } as const;
-  if (actionsOf(item).includes(stopping[kind])) {
-    void app.commands.execute(CommandIDs.act, { kind, id: value.id, action: stopping[kind] });
-  }
+function sectionOf(
+  app: JupyterFrontEnd,
+  engine: IEngine,
+  name: string,
+  icon: LabIcon,
+  find: (lists: ListsFeed) => Item[]
+): Parameters<IRunningSessionManagers['add']>[0] {
+  const { trans, lists } = engine;
+  const changed = new Signal<object, void>({});
+  let before = '[]';
+  let items: typeof import('./items') | null = null;
+  const look = async () => {
+    const now = JSON.stringify(find(lists).map(({ value }) => [value.id, value.name]));
+    if (now !== before) {
+      before = now;
+      items ??= await import('./items');
+      changed.emit();
+    }
+  };
+  lists.follow(['trainings', 'sessions', 'models'], () => void look(), new AbortController().signal);
+  return {
+    name,
+    supportsMultipleViews: false,
+    running: () =>
+      find(lists).flatMap(item => (items ? [new items.RunningItem(app, engine, item, icon)] : [])),
+    shutdownAll: () => {
+      for (const item of find(lists)) {
+        items?.stop(app, item);
+      }
+    },
+    refreshRunning: () => lists.hurry(),
+    runningChanged: changed as never,
+    shutdownLabel: trans.__('Stop'),
+    shutdownAllLabel: trans.__('Stop All'),
+    shutdownAllConfirmationText: trans.__('Stop all of them?'),
+  };
 }
 
 function runningTrainings({ data }: ListsFeed): Item[] {
