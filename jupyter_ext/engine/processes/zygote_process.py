@@ -65,6 +65,6 @@ class ZygoteProcess:
         """End it with SIGKILL."""
         self._process.kill()
 
-    async def wait(self) -> None:
-        """Wait for its end, which is near once it has closed its end of the channel or was killed."""
-        await asyncio.to_thread(self._process.wait)
+    async def wait(self) -> int:
+        """Wait for its end, which is near once it has closed its end of the channel or was killed; return its exit code."""
+        return await asyncio.to_thread(self._process.wait)
