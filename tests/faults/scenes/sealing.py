@@ -11,7 +11,7 @@ from pathlib import Path
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.errors import EngineError
 from jupyter_ext.ipc.journal_format import parse_journal_name
-from tests.faults.scenes.records import Run, check_records
+from tests.faults.scenes.records import check_records
 from tests.faults.scenes.trainings import start_run
 from tests.faults.victims import Find, Strikes, of_engine
 from tests.faults.world import World
