@@ -21,6 +21,7 @@ from typing import Literal, cast
 
 import psutil
 
+from jupyter_ext.engine.common import descriptors
 from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.engine.processes.zygote_process import BOOT, ROOT, ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import InvalidInput
@@ -303,6 +304,7 @@ class Interpreter:
             )
         except OSError as error:
             raise WorkerStartError(f"{self.python} cannot be started: {error.strerror or error}") from error
+        descriptors.limit_as_before(process.pid)
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):  # it ended already, which is seen below
             process.stdin.write(json.dumps(spec).encode())
