@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keyOf, parseTarget, shortName, targetOf } from '../../labextension/src/tabs/target';
+import { keyOf, parseTarget, shortName, targetOf } from '../../../labextension/src/tabs/target';
 
 test('a target is read from what it is written as', () => {
   for (const key of [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Downsampler } from '../src/series/downsampler';
-import { MetricSeries } from '../src/series/series_store';
+import { Downsampler } from '../../src/series/downsampler';
+import { MetricSeries } from '../../src/series/series_store';
 
 function filled(n: number, value: (i: number) => number, cap = 100): Downsampler {
   const points = new Downsampler(cap);

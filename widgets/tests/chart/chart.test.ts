@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { moved } from '../src/chart/chart';
-import { codeOf } from '../src/chart/code';
-import { LayoutPlanner } from '../src/chart/layout';
-import { runColors } from '../src/chart/run_colors';
-import { type ChartOptions, defaultOptions, parseOptions } from '../src/plot/options';
-import { meansOf, runNames } from '../src/runs/run_names';
-import { MetricSeries } from '../src/series/series_store';
-import { readoutsOf } from '../src/training/system_view';
-import type { Training } from '../src/wire';
+import { moved } from '../../src/chart/chart';
+import { codeOf } from '../../src/chart/code';
+import { LayoutPlanner } from '../../src/chart/layout';
+import { runColors } from '../../src/chart/run_colors';
+import { type ChartOptions, defaultOptions, parseOptions } from '../../src/plot/options';
+import { meansOf, runNames } from '../../src/runs/run_names';
+import { MetricSeries } from '../../src/series/series_store';
+import { readoutsOf } from '../../src/training/system_view';
+import type { Training } from '../../src/wire';
 
 function series(key: string, value = 1, rank = '0'): MetricSeries {
   const made = new MetricSeries(key, rank);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { DrawLoop } from '../src/core/draw_scheduler';
+import { DrawLoop } from '../../src/core/draw_scheduler';
 
 /** A page whose frames come when a test says so. */
 function page() {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ListsFeed } from '../src/lists/lists_feed';
+import { ListsFeed } from '../../src/lists/lists_feed';
 import {
   actionsOf,
   deleteQuestion,
@@ -14,19 +14,19 @@ import {
   transferText,
   unloadedText,
   usersText,
-} from '../src/models/labels';
-import { ModelsClient } from '../src/models/models_client';
-import { ModelsFeed } from '../src/models/models_feed';
+} from '../../src/models/labels';
+import { ModelsClient } from '../../src/models/models_client';
+import { ModelsFeed } from '../../src/models/models_feed';
 import {
   parseLiteral,
   parseShape,
   shapeOfLiteral,
   shapeText,
   writesText,
-} from '../src/models/playground_calls';
-import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
-import type { LocalModel, ModelHost, ModelPage, Transfer } from '../src/wire';
-import { FakeClock, settle } from './fakes';
+} from '../../src/models/playground_calls';
+import type { Answer, OpenStream, StreamHandlers, Transport } from '../../src/transport/transport';
+import type { LocalModel, ModelHost, ModelPage, Transfer } from '../../src/wire';
+import { FakeClock, settle } from '../fakes';
 
 const MIB = 2 ** 20;
 const NAME = 'sentence-transformers/all-MiniLM-L6-v2';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BlockHeights } from '../src/log/block_heights';
+import { BlockHeights } from '../../src/log/block_heights';
 
 test('blocks that were not measured have the height that is thought', () => {
   const heights = new BlockHeights(100);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findingsOf, type Versions } from '../../labextension/src/doctor/versions';
+import { findingsOf, type Versions } from '../../../labextension/src/doctor/versions';
 
 const SAME: Versions = { page: '1.0', server: '1.0', engine: '1.0', kernel: '1.0' };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TrainingFeed } from '../src/training/training_feed';
-import { batchBytes, FakeClock, FakeEngine, settle, training } from './fakes';
+import { TrainingFeed } from '../../src/training/training_feed';
+import { batchBytes, FakeClock, FakeEngine, settle, training } from '../fakes';
 
 async function connected(): Promise<{ engine: FakeEngine; clock: FakeClock; feed: TrainingFeed }> {
   const engine = new FakeEngine();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byKey, shotAt, stepsOf } from '../src/media/by_step';
-import type { MediaItem } from '../src/wire';
+import { byKey, shotAt, stepsOf } from '../../src/media/by_step';
+import type { MediaItem } from '../../src/wire';
 
 function item(key: string, step: number, more: Partial<MediaItem> = {}): MediaItem {
   return {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Theme } from '../src/core/theme';
-import { closest, nearestIndex, pointsAt } from '../src/plot/hover';
-import { defaultOptions } from '../src/plot/options';
-import { frameOf, paintPlot, pixelX, pixelY } from '../src/plot/painter';
-import { type PlotInput, plotModel } from '../src/plot/plot_model';
-import { extentOf } from '../src/plot/ranges';
-import { fractionOf, numberTicks, valueAt, xTicks } from '../src/plot/scales';
-import { SvgContext } from '../src/plot/svg_context';
-import { MetricSeries } from '../src/series/series_store';
+import type { Theme } from '../../src/core/theme';
+import { closest, nearestIndex, pointsAt } from '../../src/plot/hover';
+import { defaultOptions } from '../../src/plot/options';
+import { frameOf, paintPlot, pixelX, pixelY } from '../../src/plot/painter';
+import { type PlotInput, plotModel } from '../../src/plot/plot_model';
+import { extentOf } from '../../src/plot/ranges';
+import { fractionOf, numberTicks, valueAt, xTicks } from '../../src/plot/scales';
+import { SvgContext } from '../../src/plot/svg_context';
+import { MetricSeries } from '../../src/series/series_store';
 
 const THEME = {
   dark: false,

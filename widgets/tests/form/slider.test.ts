@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { positionOf, textOfNumber, valueAt } from '../src/form/slider';
-import type { LaunchSlider } from '../src/wire';
+import { positionOf, textOfNumber, valueAt } from '../../src/form/slider';
+import type { LaunchSlider } from '../../src/wire';
 
 const EPOCHS: LaunchSlider = { low: 1, high: 9, step: 1, scale: 'integer' };
 const RATE: LaunchSlider = { low: -6, high: 0, step: 0.05, scale: 'log' };

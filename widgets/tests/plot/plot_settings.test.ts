@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultOptions, parseOptions, setDefaultOptions } from '../src/plot/options';
+import { defaultOptions, parseOptions, setDefaultOptions } from '../../src/plot/options';
 
 test('settings are what a plot begins with, and what was chosen in it goes before', () => {
   setDefaultOptions({ logY: true, x: 'time', smoothing: { kind: 'mean', weight: 0.5 } });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { interpolated } from '../src/chart/seek';
+import { interpolated } from '../../src/chart/seek';
 
 test('a place between two points is between their times', () => {
   const [steps, times] = [Float64Array.of(0, 10, 20), Float64Array.of(100, 110, 150)];

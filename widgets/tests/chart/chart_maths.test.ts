@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runColors } from '../src/chart/run_colors';
-import { meanCurve } from '../src/plot/aggregate';
-import { extentOf } from '../src/plot/ranges';
-import { Downsampler } from '../src/series/downsampler';
-import { type SmoothingKind, smooth } from '../src/series/smoothing';
+import { runColors } from '../../src/chart/run_colors';
+import { meanCurve } from '../../src/plot/aggregate';
+import { extentOf } from '../../src/plot/ranges';
+import { Downsampler } from '../../src/series/downsampler';
+import { type SmoothingKind, smooth } from '../../src/series/smoothing';
 // Shared with tests/unit/client/test_curves.py: plotly in Python draws what the page draws.
 import cases from './chart_maths.json';
 

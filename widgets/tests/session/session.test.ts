@@ -8,13 +8,13 @@ import {
   trainingChip,
   trainingNoticesOf,
   trainingText,
-} from '../src/session/labels';
-import { SessionClient } from '../src/session/session_client';
-import { SessionFeed } from '../src/session/session_feed';
-import { decodeTree, doublesOf } from '../src/session/values';
-import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
-import type { DebugSession, DebugTraining } from '../src/wire';
-import { FakeClock } from './fakes';
+} from '../../src/session/labels';
+import { SessionClient } from '../../src/session/session_client';
+import { SessionFeed } from '../../src/session/session_feed';
+import { decodeTree, doublesOf } from '../../src/session/values';
+import type { Answer, OpenStream, StreamHandlers, Transport } from '../../src/transport/transport';
+import type { DebugSession, DebugTraining } from '../../src/wire';
+import { FakeClock } from '../fakes';
 
 const NOW = 1_000_000;
 

@@ -7,8 +7,8 @@ import {
   isTrainable,
   sourceOf,
   withMagic,
-} from '../../labextension/src/start/cell_source';
-import { freeName, fromFolder, inFolder, onDisk, splitPath } from '../../labextension/src/start/places';
+} from '../../../labextension/src/start/cell_source';
+import { freeName, fromFolder, inFolder, onDisk, splitPath } from '../../../labextension/src/start/places';
 
 const cell = (text: string, count: number | null = null): CellText => ({ id: text, text, count });
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ListsChange, ListsFeed } from '../src/lists/lists_feed';
-import type { ListPage } from '../src/runs/list_client';
-import { ListClient } from '../src/runs/list_client';
-import { SharedPages } from '../src/runs/shared_pages';
-import type { Answer, OpenStream, StreamHandlers, Transport } from '../src/transport/transport';
-import type { ListName, Training } from '../src/wire';
-import { FakeClock, settle, training } from './fakes';
+import { type ListsChange, ListsFeed } from '../../src/lists/lists_feed';
+import type { ListPage } from '../../src/runs/list_client';
+import { ListClient } from '../../src/runs/list_client';
+import { SharedPages } from '../../src/runs/shared_pages';
+import type { Answer, OpenStream, StreamHandlers, Transport } from '../../src/transport/transport';
+import type { ListName, Training } from '../../src/wire';
+import { FakeClock, settle, training } from '../fakes';
 
 /** A server before an engine that may run or not. */
 class FakeServer implements Transport {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { nameOf } from '../src/chart/grouping';
+import { nameOf } from '../../src/chart/grouping';
 // Shared with tests/unit/client/test_snapshot_svg.py: the saved picture groups as the panel does.
 import cases from './metric_names.json';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeBatch, decodeColumns, parseMessage, toNumber, WireError } from '../src/wire';
-import { batchBytes, columnBytes } from './fakes';
+import { decodeBatch, decodeColumns, parseMessage, toNumber, WireError } from '../../src/wire';
+import { batchBytes, columnBytes } from '../fakes';
 
 test('a batch with both step encodings is decoded', () => {
   const batch = decodeBatch(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { changesOf, fieldsOf, parseValue, type VersionSchema } from '../src/runs/rerun_fields';
-import { training } from './fakes';
+import { changesOf, fieldsOf, parseValue, type VersionSchema } from '../../src/runs/rerun_fields';
+import { training } from '../fakes';
 
 const VERSION: VersionSchema = {
   openapi_schema: {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LogText } from '../src/log/log_text';
+import { LogText } from '../../src/log/log_text';
 
 const size = (text: string) => new TextEncoder().encode(text).length;
 

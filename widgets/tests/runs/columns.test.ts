@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLowerBetter } from '../src/plot/directions';
-import { columnsOf, defaultMetric, differingInputs, edgeOf, metricKeys } from '../src/runs/columns';
-import type { Training } from '../src/wire';
+import { isLowerBetter } from '../../src/plot/directions';
+import { columnsOf, defaultMetric, differingInputs, edgeOf, metricKeys } from '../../src/runs/columns';
+import type { Training } from '../../src/wire';
 
 const run = (input: Record<string, unknown>, last: Record<string, number> = {}): Training =>
   ({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contentsPath, runningByCell, titleOf } from '../../labextension/src/marks/cells_of';
-import { training } from './fakes';
+import { contentsPath, runningByCell, titleOf } from '../../../labextension/src/marks/cells_of';
+import { training } from '../fakes';
 
 const FROM = { notebook: '/home/a/x.ipynb', cell: 'c1' };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inputEffects, metricOf, spearman } from '../src/runs/input_effects';
-import type { Training } from '../src/wire';
+import { inputEffects, metricOf, spearman } from '../../src/runs/input_effects';
+import type { Training } from '../../src/wire';
 
 const run = (id: string, input: Record<string, unknown>, loss: number | 'NaN'): Training =>
   ({
