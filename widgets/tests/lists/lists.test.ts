@@ -4,17 +4,14 @@ import { type ListsChange, ListsFeed } from '../../src/lists/lists_feed';
 import type { ListPage } from '../../src/runs/list_client';
 import { ListClient } from '../../src/runs/list_client';
 import { SharedPages } from '../../src/runs/shared_pages';
-import type { Answer, OpenStream, StreamHandlers, Transport } from '../../src/transport/transport';
 import type { ListName, Training } from '../../src/wire';
-import { FakeClock, settle, training } from '../fakes';
+import { FakeClock, FakeTransport, settle, training } from '../fakes';
 
 /** A server before an engine that may run or not. */
-class FakeServer implements Transport {
+class FakeServer extends FakeTransport {
   isRunning = true;
   canStart = true;
   looks = 0;
-  requests: string[] = [];
-  streams: { path: string; handlers: StreamHandlers; closed: boolean }[] = [];
   page: ListPage = { trainings: [], total: 0, counts: {}, offset: 0 };
 
   async isEngineRunning(): Promise<boolean> {
@@ -22,38 +19,15 @@ class FakeServer implements Transport {
     return this.isRunning;
   }
 
-  async request(method: string, path: string): Promise<Answer> {
-    this.requests.push(`${method} ${path}`);
+  protected override answer(): { status?: number; body: object } {
     this.isRunning ||= this.canStart;
-    const status = this.isRunning ? 200 : 503;
-    const body = this.isRunning ? this.page : { title: 'Service Unavailable', detail: 'No room for it.' };
-    return {
-      status,
-      contentType: 'application/json',
-      body: new TextEncoder().encode(JSON.stringify(body)).buffer as ArrayBuffer,
-    };
-  }
-
-  openStream(path: string, handlers: StreamHandlers): OpenStream {
-    const stream = { path, handlers, closed: false };
-    this.streams.push(stream);
-    return {
-      close: () => {
-        stream.closed = true;
-      },
-    };
-  }
-
-  importPlotly(): Promise<unknown> {
-    return Promise.reject(new Error('no chart here'));
+    return this.isRunning
+      ? { body: this.page }
+      : { status: 503, body: { title: 'Service Unavailable', detail: 'No room for it.' } };
   }
 
   get open(): string[] {
     return this.streams.filter(({ closed }) => !closed).map(({ path }) => path.split('?')[1]);
-  }
-
-  say(message: object): void {
-    this.streams[this.streams.length - 1].handlers.text(JSON.stringify(message));
   }
 
   sayAll(...trainings: Training[]): void {

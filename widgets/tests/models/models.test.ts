@@ -24,9 +24,8 @@ import {
   shapeText,
   writesText,
 } from '../../src/models/playground_calls';
-import type { Answer, OpenStream, StreamHandlers, Transport } from '../../src/transport/transport';
 import type { LocalModel, ModelHost, ModelPage, Transfer } from '../../src/wire';
-import { FakeClock, settle } from '../fakes';
+import { FakeClock, FakeTransport, settle } from '../fakes';
 
 const MIB = 2 ** 20;
 const NAME = 'sentence-transformers/all-MiniLM-L6-v2';
@@ -250,39 +249,18 @@ test('shapes and literals are read as people write them, and what is wrong is na
   );
 });
 
-class FakeModels implements Transport {
-  readonly requests: { method: string; path: string; body: unknown }[] = [];
-  readonly streams: { path: string; handlers: StreamHandlers; closed: boolean }[] = [];
+class FakeModels extends FakeTransport {
   page = page();
 
-  async request(method: string, path: string, body?: unknown): Promise<Answer> {
-    this.requests.push({ method, path, body });
-    return {
-      status: 200,
-      contentType: 'application/json',
-      body: new TextEncoder().encode(JSON.stringify(this.page)).buffer as ArrayBuffer,
-    };
-  }
-
-  openStream(path: string, handlers: StreamHandlers): OpenStream {
-    const stream = { path, handlers, closed: false };
-    this.streams.push(stream);
-    return { close: () => (stream.closed = true) };
-  }
-
-  importPlotly(): Promise<unknown> {
-    return Promise.reject(new Error('no chart here'));
-  }
-
-  say(message: object): void {
-    this.streams[this.streams.length - 1].handlers.text(JSON.stringify(message));
+  protected override answer(): { body: object } {
+    return { body: this.page };
   }
 }
 
 test('an id with slashes and colons is one part of a path', async () => {
   const engine = new FakeModels();
   await new ModelsClient(engine).act('hub:org/name@v1', 'download');
-  assert.equal(engine.requests[0].path, '/native/models/hub%3Aorg%2Fname%40v1/download');
+  assert.equal(engine.requests[0], 'POST /native/models/hub%3Aorg%2Fname%40v1/download');
 });
 
 test('a list shows what was saved until the page has heard of the engine, then what the engine says', async () => {
@@ -317,11 +295,7 @@ test('a list shows what was saved until the page has heard of the engine, then w
   engine.say({ kind: 'removed', list: 'models', id: 'a', counts: null });
   assert.deepEqual(ids(), ['b']);
   clock.pass(1_000);
-  assert.deepEqual(
-    engine.requests.map(({ method, path }) => `${method} ${path}`),
-    ['GET /native/models'],
-    'the machine is asked once for both changes'
-  );
+  assert.deepEqual(engine.requests, ['GET /native/models'], 'the machine is asked once for both changes');
 
   engine.streams[0].handlers.closed(1006);
   assert.equal(feed.state, 'reconnecting');

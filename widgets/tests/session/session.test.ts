@@ -12,9 +12,8 @@ import {
 import { SessionClient } from '../../src/session/session_client';
 import { SessionFeed } from '../../src/session/session_feed';
 import { decodeTree, doublesOf } from '../../src/session/values';
-import type { Answer, OpenStream, StreamHandlers, Transport } from '../../src/transport/transport';
 import type { DebugSession, DebugTraining } from '../../src/wire';
-import { FakeClock } from '../fakes';
+import { FakeClock, FakeTransport } from '../fakes';
 
 const NOW = 1_000_000;
 
@@ -204,36 +203,20 @@ test('values are read out of a tree and its bytes', () => {
   assert.throws(() => decodeTree({ k: 'bytes', b: 4 }, []), /blob 4/);
 });
 
-class FakeEngine implements Transport {
-  readonly requests: { method: string; path: string; body: unknown }[] = [];
-  readonly streams: { path: string; handlers: StreamHandlers; closed: boolean }[] = [];
+class FakeSession extends FakeTransport {
+  /** By a part of the path. */
   answers: Record<string, object> = {};
 
-  async request(method: string, path: string, body?: unknown): Promise<Answer> {
-    this.requests.push({ method, path, body });
+  protected override answer(path: string): { body: object } {
     const key = Object.keys(this.answers).find(part => path.includes(part)) ?? '';
-    return {
-      status: 200,
-      contentType: 'application/json',
-      body: new TextEncoder().encode(JSON.stringify(this.answers[key] ?? {})).buffer as ArrayBuffer,
-    };
-  }
-
-  openStream(path: string, handlers: StreamHandlers): OpenStream {
-    const stream = { path, handlers, closed: false };
-    this.streams.push(stream);
-    return { close: () => (stream.closed = true) };
-  }
-
-  importPlotly(): Promise<unknown> {
-    return Promise.reject(new Error('no chart here'));
+    return { body: this.answers[key] ?? {} };
   }
 }
 
 const settled = () => new Promise(resolve => setTimeout(resolve, 0));
 
 test('the feed begins with the tail of the log, and goes on at the byte where a broken stream stopped', async () => {
-  const engine = new FakeEngine();
+  const engine = new FakeSession();
   engine.answers = {
     'stream=stdout': { text: 'old\n', offset: 6, next_offset: 10 },
     'stream=stderr': { text: '', offset: 0, next_offset: 0 },
@@ -279,7 +262,7 @@ test('the feed begins with the tail of the log, and goes on at the byte where a 
 });
 
 test('a session that is not there is said to be gone, once', async () => {
-  const engine = new FakeEngine();
+  const engine = new FakeSession();
   const clock = new FakeClock();
   const feed = new SessionFeed(new SessionClient(engine, 'no'), null, () => undefined, clock);
   feed.start();
