@@ -40,7 +40,7 @@ from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
 from jupyter_ext.ipc.run_files import is_claimed, read_stop
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
-from jupyter_ext.worker.sdk import checkpoint
+from jupyter_ext.worker.sdk import checkpoint_files
 
 log = logging.getLogger(__name__)
 
@@ -368,7 +368,7 @@ class RunMonitor:
 
     async def _keep_end(self, training: Training, record: Record) -> None:
         """Keep how a run ended: in its directory, then in the catalog; what it left half written goes."""
-        for directory in (record.run_dir, record.run_dir / checkpoint.DIRECTORY):
+        for directory in (record.run_dir, record.run_dir / checkpoint_files.DIRECTORY):
             await asyncio.to_thread(remove_unfinished, directory)
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)

@@ -16,8 +16,8 @@ from jupyter_ext.engine.trainings.run_spec import RaySpec, ResumedSpec, StartedF
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
-from jupyter_ext.worker.sdk import checkpoint
-from jupyter_ext.worker.sdk.checkpoint import Checkpoint
+from jupyter_ext.worker.sdk import checkpoint_files
+from jupyter_ext.worker.sdk.checkpoint_files import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Resumption:
 
     def hand_over(self, run_dir: Path) -> None:
         """Link the checkpoints into the new run's directory, or copy them where the disk has no links."""
-        target = run_dir / checkpoint.DIRECTORY
+        target = run_dir / checkpoint_files.DIRECTORY
         target.mkdir(mode=0o700)
         for found in self.checkpoints:
             path = target / found.path.name
@@ -71,7 +71,7 @@ class Resumption:
                 os.link(found.path, path)
             except OSError:
                 shutil.copyfile(found.path, path)
-            checkpoint.write_manifest(replace(found, path=path))
+            checkpoint_files.write_manifest(replace(found, path=path))
 
 
 def plan_resumption(
@@ -93,7 +93,7 @@ def plan_resumption(
         raise _refusal(f"{name} is `{training.status}`; cancel it first, then resume it.")
     if training.status == "succeeded":
         raise _refusal(f"{name} succeeded, so there is nothing to resume; start a new one.")
-    newest, damaged = checkpoint.newest(run_dir / checkpoint.DIRECTORY)
+    newest, damaged = checkpoint_files.newest(run_dir / checkpoint_files.DIRECTORY)
     if newest is None:
         inputs = "".join(f" -i {key}={value}" for key, value in training.input.items())
         inputs = f"with{inputs[:200]}, " if inputs else ""
@@ -118,8 +118,8 @@ def plan_resumption(
         )
     whole = [
         found
-        for found in checkpoint.listing(run_dir / checkpoint.DIRECTORY)
-        if found.number <= newest.number and checkpoint.why_damaged(found) is None
+        for found in checkpoint_files.listing(run_dir / checkpoint_files.DIRECTORY)
+        if found.number <= newest.number and checkpoint_files.why_damaged(found) is None
     ]
     paths, where = spec.get("sys_path"), (spec.get("workers", 1), spec.get("ray"))
     return Resumption(
