@@ -15,8 +15,8 @@ from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import Version, copy_code
 from jupyter_ext.engine.trainings.delivery.webhooks import WebhookRecord
+from jupyter_ext.engine.trainings.launching.resume import Resumption
 from jupyter_ext.engine.trainings.record import Record
-from jupyter_ext.engine.trainings.resume import Resumption
 from jupyter_ext.engine.trainings.run_spec import (
     FILE_NAME,
     RaySpec,
