@@ -18,7 +18,7 @@ from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest
+from jupyter_ext.engine.trainings.launching.launch_request import CallerContext, LaunchRequest
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService

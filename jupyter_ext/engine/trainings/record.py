@@ -151,7 +151,12 @@ class Record:
     def computes_here(self) -> bool:
         """Whether it takes this machine's cores: what drives a sweep only waits."""
         drives = "sweep" in self.spec and self.spec["sweep"]["trial"] is None
-        return self.spec.get("backend", LOCAL) == LOCAL and not drives
+        return self.runs_here and not drives
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether its process is one of this machine."""
+        return self.spec.get("backend", LOCAL) == LOCAL
 
     def move(self, then: Status) -> None:
         """Go to another state by the table in `state`."""
