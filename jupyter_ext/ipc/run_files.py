@@ -37,7 +37,7 @@ STDERR_MARK = struct.Struct("<QQ")
 """Where a write begins and where it ends, in bytes of `logs.txt` beside it."""
 
 StopStage = Literal["flag", "interrupt", "terminate", "kill"]
-LostReason = Literal["not_started", "killed_at_start", "killed", "restarted"]
+LostReason = Literal["not_started", "called_off", "killed_at_start", "killed", "restarted"]
 
 
 class ProcessId(TypedDict):
