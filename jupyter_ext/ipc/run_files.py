@@ -31,7 +31,7 @@ if sys.platform != "win32":
 CLAIM, START, STOP, ERROR, EXIT = "claim.json", "start.json", "stop", "error.json", "exit.json"
 
 StopStage = Literal["flag", "interrupt", "terminate", "kill"]
-LostReason = Literal["not_started", "killed_at_start", "killed", "restarted"]
+LostReason = Literal["not_started", "called_off", "killed_at_start", "killed", "restarted"]
 
 
 class ProcessId(TypedDict):

@@ -8,12 +8,16 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_ext.engine.common.file_pieces import read_piece
-from jupyter_ext.engine.metrics.index import LOG, RECORD
+from jupyter_ext.engine.metrics.index import LOG, RECORD_FIELDS
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = late("numpy")
 
 _EVERY = 1_000
 """Of so many lines, where the first begins is held."""
@@ -148,6 +152,7 @@ def _times(run_dir: Path) -> tuple[np.ndarray, np.ndarray]:
         data = (run_dir / "index.bin").read_bytes()
     except OSError:
         data = b""
-    rows = np.frombuffer(data, RECORD, len(data) // RECORD.itemsize)
+    record = np.dtype(RECORD_FIELDS)
+    rows = np.frombuffer(data, record, len(data) // record.itemsize)
     rows = rows[rows["kind"] == LOG]
     return rows["time"], rows["end_offset"]
