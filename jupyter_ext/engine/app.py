@@ -26,6 +26,7 @@ from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
 from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.heap import Trimmer
 from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.zygote_process import ZygoteProcess
@@ -170,8 +171,10 @@ class Engine:
 
     async def _end_when_idle(self) -> None:
         busy_at = time.monotonic()
+        heap = Trimmer(lambda: self._process.memory_info().rss)
         while True:
             await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
+            heap.look()
             await self.environments.close_unused(sys.executable, self._settings.idle_s)
             if self.work:
                 busy_at = time.monotonic()

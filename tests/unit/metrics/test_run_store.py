@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from jupyter_ext.engine.metrics import logs
-from jupyter_ext.engine.metrics.index import METRICS, RECORD, End, Index
+from jupyter_ext.engine.metrics.index import METRICS, RECORD_FIELDS, End, Index
 from jupyter_ext.engine.metrics.journal_reader import READ_BYTES
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.metrics.sealing import seal_run
@@ -309,7 +309,7 @@ def test_a_lost_index_is_made_anew_and_old_cursors_are_refused(tmp_path: Path, l
     elif loss == "garbage":
         index.write_bytes(os.urandom(4000))
     elif loss == "other run's":
-        records = np.frombuffer(index.read_bytes(), RECORD).copy()
+        records = np.frombuffer(index.read_bytes(), RECORD_FIELDS).copy()
         records["end_ordinal"] += 1
         index.write_bytes(records.tobytes())
     else:
