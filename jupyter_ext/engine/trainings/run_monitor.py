@@ -34,6 +34,7 @@ from jupyter_ext.engine.trainings.monitoring.run_news import RunNews
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
+from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import remove_unfinished, write_json
@@ -352,7 +353,7 @@ class RunMonitor:
         if outcome.status == "succeeded":
             outcome = await self._publish(record, outcome)
         record.finish(outcome)
-        await self._keep_end(record.resource(), record)
+        await self._keep_end(resource_of(record), record)
         self._let_go(record)
 
     async def _give_up(self, record: Record, error: Exception) -> None:
@@ -365,7 +366,7 @@ class RunMonitor:
         try:
             if not record.is_over:
                 record.finish(Outcome("failed", time.time(), cause))
-            await self._keep_end(record.resource(), record)
+            await self._keep_end(resource_of(record), record)
         except Exception:  # the edge: what is left of it is let go in any case
             log.exception("the end of %s could not be kept", record.id)
         self._let_go(record)
@@ -408,6 +409,6 @@ class RunMonitor:
 
     async def persist(self, record: Record) -> Training:
         """Put a run as it is now into the catalog, and return it so."""
-        training = record.resource()
+        training = resource_of(record)
         await put_training(self._catalog, training)
         return training

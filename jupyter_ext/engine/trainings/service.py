@@ -28,6 +28,7 @@ from jupyter_ext.engine.trainings.launching.launch_request import (
 from jupyter_ext.engine.trainings.launching.resume import plan_resumption
 from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.recovery import Recovery
+from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.resumed_curve import Link
 from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
@@ -237,7 +238,7 @@ class TrainingService:
         """
         record = self._records.get(training_id)
         if record is not None:
-            return record.resource()
+            return resource_of(record)
         row = await self._catalog.get_training(training_id)
         if row is None:
             raise not_found("training", training_id, "`%trainings` lists those there are.")
@@ -250,12 +251,12 @@ class TrainingService:
     @property
     def memory_mib(self) -> float:
         """Return what the trainings that run were last seen to take."""
-        points = [record.resource().last.get("system/memory_mib") for record in self._records.values()]
+        points = [resource_of(record).last.get("system/memory_mib") for record in self._records.values()]
         return sum(float(point.value) for point in points if point is not None)
 
     def running(self) -> list[Training]:
         """Return the trainings that are not over, the oldest first; no predictions."""
-        return [record.resource() for record in self._records.values() if record.kind == "training"]
+        return [resource_of(record) for record in self._records.values() if record.kind == "training"]
 
     def forget(self, training_id: str) -> None:
         """Close what is held of a training that is over; its files can then go."""
@@ -271,7 +272,7 @@ class TrainingService:
         """List trainings, newest first; see `Catalog.list_trainings`."""
         rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
-            record.resource() if (record := self._records.get(row["id"])) else training_of(row)
+            resource_of(record) if (record := self._records.get(row["id"])) else training_of(row)
             for row in rows
         ]
 
@@ -313,7 +314,7 @@ class TrainingService:
                 f"Training {training_id} is `{training.status}`; a rule is for one that runs.",
             )
         self._monitor.add_rule(record, new_rule(body, len(record.rules)))
-        return record.resource()
+        return resource_of(record)
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Return a training once it is over, or as it is after that many seconds."""
