@@ -8,12 +8,15 @@ import { build } from 'esbuild';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const outdir = join(here, 'lib', 'tests');
-const names = (await readdir(join(here, 'tests'))).filter(name => name.endsWith('.test.ts'));
+const names = (await readdir(join(here, 'tests'), { recursive: true })).filter(name =>
+  name.endsWith('.test.ts')
+);
 await rm(outdir, { recursive: true, force: true });
 await build({
   absWorkingDir: here,
   entryPoints: names.map(name => join('tests', name)),
   outdir,
+  outbase: 'tests',
   outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',

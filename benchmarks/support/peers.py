@@ -24,6 +24,17 @@ def new_python(code: str = "pass") -> float:
     return timed(lambda: subprocess.run([sys.executable, "-c", code], check=True), 1)[0]
 
 
+def resident_after(code: str) -> float:
+    """Return the resident MiB of a new Python after some code."""
+    told = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(open('/proc/self/smaps_rollup').read())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return next(int(line.split()[1]) / 1024 for line in told.splitlines() if line.startswith("Rss:"))
+
+
 def fresh_process() -> float:
     """Return the milliseconds from starting a process to the line after `import torch`."""
     began = time.time()

@@ -18,7 +18,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from jupyter_ext.config import EngineSettings, Locations, engine_settings, locations
-from jupyter_ext.engine.common import private_files
+from jupyter_ext.engine.common import descriptors, heap, private_files
 from jupyter_ext.engine.common.log_limits import Repeats
 from jupyter_ext.engine.processes.zygote_process import ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import JupyterExtError
@@ -41,11 +41,13 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.ready_fd is not None and os.fork():
         os._exit(0)  # whoever started us waits for a line on the pipe, not for us
+    heap.limit_arenas()
     tell = _teller(arguments.ready_fd)
     where = locations()
     try:
         settings = engine_settings()
         private_files.write_privately()
+        descriptors.raise_limit()
         where.make()
         private_files.tighten([*where.own, where.engine_log])
         lock = _lock(where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -26,6 +27,7 @@ from jupyter_ext.engine.assembly.sessions import SessionsPart
 from jupyter_ext.engine.assembly.trainings import TrainingsPart
 from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
+from jupyter_ext.engine.common.heap import Trimmer
 from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.zygote_process import ZygoteProcess
@@ -153,6 +155,7 @@ class Engine:
                 disk.report_disk(error, self._where.engine_file)
             on_ready()
             self.environments.get(sys.executable)
+            gc.freeze()  # what an engine is made of stays: no collection need look through its 60,000 objects again
             if self._settings.pieces:
                 try:
                     await self.ports.listen_as_pieces()
@@ -170,8 +173,10 @@ class Engine:
 
     async def _end_when_idle(self) -> None:
         busy_at = time.monotonic()
+        heap = Trimmer(lambda: self._process.memory_info().rss)
         while True:
             await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
+            heap.look()
             await self.environments.close_unused(sys.executable, self._settings.idle_s)
             if self.work:
                 busy_at = time.monotonic()

@@ -24,6 +24,9 @@ GENERATED = {"node_modules", "__pycache__", "static", "schemas", "lib", "screens
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]+/?")
+_PLACED = re.compile(
+    r"((?:`[A-Za-z_]\w*`(?:, | or | and )\s*)*`[A-Za-z_]\w*`)\s(?:in|of|from)\s`((?:[\w.-]+/)+[\w.-]+\.(?:py|ts))`"
+)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|\b(?:src|srcset|href)=\"([^\"\s]+)\"")
 _VARIABLE = re.compile(r"\bJUPYTER_EXT_[A-Z0-9_]+\b")
 
@@ -70,6 +73,18 @@ def _wrong_paths(text: str) -> Iterator[str]:
     yield from filter(_is_named_wrongly, _CODE.findall(_FENCE.sub("", text)))
 
 
+def _strays(text: str) -> Iterator[str]:
+    """Yield what a text says stands in a module, as in "`_LINE` or `_CELL` in `magics/__init__.py`", and does not."""
+    for names, module in _PLACED.findall(_FENCE.sub("", text)):
+        homes = [
+            path for top in SOURCES for path in (ROOT / top).rglob(module) if "node_modules" not in path.parts
+        ]
+        sources = [path.read_text() for path in [*homes, ROOT / module] if path.is_file()]
+        for name in _CODE.findall(names):
+            if not any(re.search(rf"\b{name}\b", source) for source in sources):
+                yield f"{name} in {module}"
+
+
 def _dead_links(page: Path) -> Iterator[str]:
     for pair in _LINK.findall(_CODE.sub("", _FENCE.sub("", page.read_text()))):
         target = "".join(pair).partition("#")[0]
@@ -89,6 +104,16 @@ def test_page_names_only_paths_that_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_has_no_dead_link(page: Path) -> None:
     assert list(_dead_links(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_says_of_a_module_stands_in_it(page: Path) -> None:
+    assert list(_strays(page.read_text())) == []
+
+
+def test_a_moved_name_is_noticed() -> None:
+    text = "Add it to `_CELL`, `_LINE` or `_GONE` in `jupyter_ext/magics/__init__.py`, `Backend`\nfrom `engine/app.py`"
+    assert list(_strays(text)) == ["_GONE in jupyter_ext/magics/__init__.py", "Backend in engine/app.py"]
 
 
 def test_a_moved_module_is_noticed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,45 @@ def test_engine_and_client_import_no_torch(module: str) -> None:
     assert not modules_after(f"import {module}").intersection(
         {"torch", "pandas", "pyarrow", "plotly", "ipywidgets"}
     )
+
+
+IDLE_ENGINE = """
+import asyncio, sys
+from pathlib import Path
+from jupyter_ext.config import EngineSettings, Locations
+from jupyter_ext.engine.app import Engine
+from jupyter_ext.ipc import private_sockets
+
+async def run():
+    where = Locations(Path({data!r}), Path({run!r}))
+    where.make()
+    engine = Engine(where, EngineSettings(idle_s=600, preload=()))
+    engine.environments.get = lambda python: None
+    await engine.run(private_sockets.listen(where.socket), lambda: engine.end("is ready"))
+
+asyncio.run(run())
+"""
+LATE = (
+    "numpy",
+    "httpx",
+    "rich",
+    "websockets.asyncio.client",
+    "pyarrow",
+    "pandas",
+    "torch",
+    "safetensors",
+    "cryptography",
+    "optuna",
+    "ray",
+)
+"""What an engine loads when a run, a service or a model first needs it: numpy alone is 11 MiB, httpx 6."""
+MAX_MODULES = 820
+"""Of an engine that does nothing; some 780 when this was written."""
+
+
+def test_an_idle_engine_has_loaded_only_what_it_needs(tmp_path: Path) -> None:
+    """What is here is resident for as long as the user is logged in: see docs/architecture/14-performance.md."""
+    found = modules_after(IDLE_ENGINE.format(data=str(tmp_path / "data"), run=str(tmp_path / "run")))
+    assert "jupyter_ext.engine.trainings.service" in found, "the engine did not run"
+    assert not found.intersection(LATE)
+    assert len(found) <= MAX_MODULES, sorted(found)

@@ -126,34 +126,28 @@ export function training(change: Partial<Training> = {}): Training {
   };
 }
 
-/** An engine of one training, reached without a network. */
-export class FakeEngine implements Transport {
-  /** What is stored. */
-  seq = 0;
-  columns: Column[] = [];
-  log = '';
-  /** Status of the answers; `null` answers nothing at all. */
-  status: number | null = 200;
-  /** Paths asked for so far. */
+export interface FakeStream {
+  path: string;
+  handlers: StreamHandlers;
+  closed: boolean;
+}
+
+/** A transport without a network: it keeps what was asked and opened; `answer` says what comes back. */
+export abstract class FakeTransport implements Transport {
+  /** Requests so far, as `GET /native/…`. */
   readonly requests: string[] = [];
-  readonly streams: { path: string; handlers: StreamHandlers; closed: boolean }[] = [];
-  /** Held answers, so that a test can put something between. */
-  hold = false;
-  readonly #held: (() => void)[] = [];
+  readonly streams: FakeStream[] = [];
+
+  /** The body of an answer, and its status where that is not 200. */
+  protected abstract answer(path: string): { status?: number; body: object };
+
+  /** What has to happen before a request is answered. */
+  protected async beforeAnswer(): Promise<void> {}
 
   async request(method: string, path: string): Promise<Answer> {
     this.requests.push(`${method} ${path}`);
-    if (this.hold) {
-      await new Promise<void>(resolve => this.#held.push(resolve));
-    }
-    if (this.status === null) {
-      throw new ConnectionError('The Jupyter server does not answer.');
-    }
-    const body =
-      this.status !== 200
-        ? json({ title: 'No', detail: 'There is no training.', status: this.status })
-        : this.#answer(path);
-    return { status: this.status, contentType: '', body };
+    await this.beforeAnswer();
+    return answerOf(this.answer(path));
   }
 
   openStream(path: string, handlers: StreamHandlers): OpenStream {
@@ -170,19 +164,43 @@ export class FakeEngine implements Transport {
     return Promise.reject(new Error('no chart here'));
   }
 
+  /** The stream that was opened last. */
+  get stream(): FakeStream {
+    return this.streams[this.streams.length - 1];
+  }
+
+  /** Say a message on the stream that was opened last. */
+  say(message: object): void {
+    this.stream.handlers.text(JSON.stringify(message));
+  }
+}
+
+/** An engine of one training. */
+export class FakeEngine extends FakeTransport {
+  /** What is stored. */
+  seq = 0;
+  columns: Column[] = [];
+  log = '';
+  /** Status of the answers; `null` answers nothing at all. */
+  status: number | null = 200;
+  /** Held answers, so that a test can put something between. */
+  hold = false;
+  readonly #held: (() => void)[] = [];
+
+  protected override async beforeAnswer(): Promise<void> {
+    if (this.hold) {
+      await new Promise<void>(resolve => this.#held.push(resolve));
+    }
+    if (this.status === null) {
+      throw new ConnectionError('The Jupyter server does not answer.');
+    }
+  }
+
   release(): void {
     this.hold = false;
     for (const resolve of this.#held.splice(0)) {
       resolve();
     }
-  }
-
-  get stream(): { path: string; handlers: StreamHandlers; closed: boolean } {
-    return this.streams[this.streams.length - 1];
-  }
-
-  say(message: object): void {
-    this.stream.handlers.text(JSON.stringify(message));
   }
 
   hello(): void {
@@ -213,14 +231,18 @@ export class FakeEngine implements Transport {
     }
   }
 
-  #answer(path: string): ArrayBuffer {
+  protected override answer(path: string): { status?: number; body: object } {
+    if (this.status !== 200) {
+      const status = this.status ?? 503;
+      return { status, body: { title: 'No', detail: 'There is no training.', status } };
+    }
     if (path.includes('/metrics')) {
-      return columnBytes(this.seq, this.columns);
+      return { body: columnBytes(this.seq, this.columns) };
     }
-    if (path.includes('/logs')) {
-      return json({ offset: 0, next_offset: bytes(this.log), size: bytes(this.log), text: this.log });
-    }
-    return json(training());
+    const size = bytes(this.log);
+    return {
+      body: path.includes('/logs') ? { offset: 0, next_offset: size, size, text: this.log } : training(),
+    };
   }
 }
 
@@ -270,6 +292,11 @@ function bytes(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-function json(value: unknown): ArrayBuffer {
-  return new TextEncoder().encode(JSON.stringify(value)).buffer as ArrayBuffer;
+function answerOf({ status = 200, body }: { status?: number; body: object }): Answer {
+  const isBytes = body instanceof ArrayBuffer;
+  return {
+    status,
+    contentType: isBytes ? 'application/octet-stream' : 'application/json',
+    body: isBytes ? body : (new TextEncoder().encode(JSON.stringify(body)).buffer as ArrayBuffer),
+  };
 }

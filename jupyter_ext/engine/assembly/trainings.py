@@ -43,7 +43,7 @@ from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.engine.trainings.delivery.webhook_signature import is_secret, new_secret
 from jupyter_ext.engine.trainings.delivery.webhooks import MAX_LOG_BYTES, Webhooks
-from jupyter_ext.engine.trainings.launch_request import CallerContext
+from jupyter_ext.engine.trainings.launching.launch_request import CallerContext
 from jupyter_ext.engine.trainings.listing import TrainingList
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer

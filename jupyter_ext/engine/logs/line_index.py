@@ -8,12 +8,16 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_ext.engine.common.file_pieces import read_piece
-from jupyter_ext.engine.metrics.index import LOG, RECORD
+from jupyter_ext.engine.metrics.index import LOG, RECORD_FIELDS
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = late("numpy")
 
 _EVERY = 1_000
 """Of so many lines, where the first begins is held."""
@@ -142,12 +146,27 @@ def time_at(run_dir: Path, offset: int) -> float | None:
     return float(times[place]) if place < len(times) else None
 
 
+def times_at(run_dir: Path, offsets: list[int]) -> list[float | None]:
+    """Return what `time_at` does, of several bytes."""
+    times, ends = _times(run_dir)
+    places = np.searchsorted(ends, np.array(offsets, np.uint64), "right").tolist()
+    return [float(times[place]) if place < len(times) else None for place in places]
+
+
+def batches(run_dir: Path, begin: int, end: int) -> list[tuple[int, float]]:
+    """Return where in a piece of the log each batch that was read ends, in bytes, and when it was read."""
+    times, ends = _times(run_dir)
+    first, last = int(np.searchsorted(ends, begin, "right")), int(np.searchsorted(ends, end, "left")) + 1
+    return list(zip(ends[first:last].tolist(), times[first:last].tolist(), strict=True))
+
+
 def _times(run_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the time of each batch of the log, and where it ends."""
     try:
         data = (run_dir / "index.bin").read_bytes()
     except OSError:
         data = b""
-    rows = np.frombuffer(data, RECORD, len(data) // RECORD.itemsize)
+    record = np.dtype(RECORD_FIELDS)
+    rows = np.frombuffer(data, record, len(data) // record.itemsize)
     rows = rows[rows["kind"] == LOG]
     return rows["time"], rows["end_offset"]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
-
 from jupyter_ext.ipc.journal_format import FRAME_HEAD
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = late("numpy")
 
 _HEAD_BYTES = FRAME_HEAD.size
 _MAX_TABLE_BYTES = 256

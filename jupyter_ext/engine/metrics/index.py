@@ -8,32 +8,34 @@ Source: docs/architecture/03-run-directory.md, "index.bin".
 from __future__ import annotations
 
 import errno
+import itertools
+import operator
 import os
+import struct
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.segments import segments_dir
 from jupyter_ext.ipc.processes import boot_id
 
-RECORD = np.dtype(
-    [
-        ("seq", "<u8"),
-        ("time", "<f8"),
-        ("kind", "u1"),
-        ("pad", "u1"),
-        ("stream", "<u2"),
-        ("number", "<u4"),
-        ("end_offset", "<u8"),
-        ("end_ordinal", "<u8"),
-    ]
-)
+RECORD_FIELDS = [
+    ("seq", "<u8"),
+    ("time", "<f8"),
+    ("kind", "u1"),
+    ("pad", "u1"),
+    ("stream", "<u2"),
+    ("number", "<u4"),
+    ("end_offset", "<u8"),
+    ("end_ordinal", "<u8"),
+]
+"""Numpy's names and types of a record's fields, for who reads many."""
+RECORD = struct.Struct("<QdBBHIQQ")
 METRICS, LOG = 1, 2
 NO_STREAM = 0xFFFF
 """The stream of the log's records."""
@@ -94,7 +96,6 @@ class Index:
         self._names_path = run_dir / "streams.json"
         self._fd = -1
         self._records: list[Record] = []
-        self._seqs: NDArray[np.uint64] = np.empty(0, np.uint64)
         self._ends: dict[int, End] = {}
         self.stream_names: list[str] = []
         self.seq = 0
@@ -106,10 +107,10 @@ class Index:
         self.stream_names = list(names["streams"]) if names is not None else []
         data = self._read()
         was_lost = not data and (bool(self.stream_names) or segments_dir(self._path.parent).exists())
-        for row in np.frombuffer(data, RECORD, len(data) // RECORD.itemsize).tolist():
+        for row in RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size]):
             if not self._add(row):
                 break
-        good_bytes = len(self._records) * RECORD.itemsize
+        good_bytes = len(self._records) * RECORD.size
         is_torn = good_bytes < len(data)
         is_other_boot = names is not None and names["boot_id"] != boot_id()
         self._fd = self._open_file()
@@ -120,7 +121,7 @@ class Index:
 
     def _repair(self, begins_anew: bool, leaves_out: bool) -> None:
         """Go on with numbers that were never given; on a read-only disk in memory only."""
-        good_bytes = len(self._records) * RECORD.itemsize
+        good_bytes = len(self._records) * RECORD.size
         try:
             if begins_anew:
                 self.renew()
@@ -152,7 +153,6 @@ class Index:
         """Begin anew with numbers beyond all that were given."""
         self._records.clear()
         self._ends.clear()
-        self._seqs = np.empty(0, np.uint64)
         self.stream_names = []
         self.seq = max(self.seq + _SEQ_JUMP, int(time.time()) * _SEQS_PER_S)
         os.ftruncate(self._fd, 0)
@@ -192,10 +192,10 @@ class Index:
             (self.seq + place, now, kind, 0, stream, *end)
             for place, (kind, stream, end) in enumerate(batches, 1)
         ]
-        data = np.array(rows, RECORD).tobytes()
+        data = b"".join(itertools.starmap(RECORD.pack, rows))
         written = os.write(self._fd, data)
         if written < len(data):
-            os.ftruncate(self._fd, len(self._records) * RECORD.itemsize)
+            os.ftruncate(self._fd, len(self._records) * RECORD.size)
             raise OSError(f"only {written} of {len(data)} bytes fit into {self._path}")
         for row in rows:
             self._add(row)
@@ -214,9 +214,7 @@ class Index:
         Raises:
             CursorLost: `seq` was never given, or its record was lost.
         """
-        if len(self._seqs) != len(self._records):
-            self._seqs = np.array([record.seq for record in self._records], np.uint64)
-        first = int(np.searchsorted(self._seqs, max(seq, 0), side="right"))
+        first = bisect_right(self._records, max(seq, 0), key=operator.attrgetter("seq"))
         is_end = seq == self.seq
         is_known = first > 0 and self._records[first - 1].seq == seq
         is_before_known = first < len(self._records) and self._records[first].seq == seq + 1

@@ -15,11 +15,8 @@ import os
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
-
-import numpy as np
-from numpy.typing import NDArray
 
 from jupyter_ext.engine.metrics.frame_crcs import crcs_of
 from jupyter_ext.ipc.journal_format import (
@@ -33,16 +30,25 @@ from jupyter_ext.ipc.journal_format import (
     MARK_HEAD,
     MAX_FRAME_BYTES,
 )
+from jupyter_ext.ipc.late_import import late
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+else:
+    np = late("numpy")
+    Floats = Ints = Any
+
 
 READ_BYTES = 1 << 20
 """Read at once: 10-30 ms of decoding at most."""
 _HEAD_BYTES = FRAME_HEAD.size
 _POINTS_HEAD_BYTES = 17
 _ID_AND_VALUE_BYTES = 10
-_ID_AND_VALUE = np.dtype([("id", "<u2"), ("value", "<f8")])
+_ID_AND_VALUE = [("id", "<u2"), ("value", "<f8")]
 _RUN_AFTER = 4
 """Equal lengths in a row before a run of them is looked for; a look costs as much as ten frames one by one."""
 _MIN_RUN = 64
@@ -297,7 +303,7 @@ class _Decoder:
         self, row: NDArray[np.uint8], position: int, first_ordinal: int, steps: Floats, times: Floats
     ) -> None:
         """Decode a points frame by itself, all of its keys at once: there may be thousands."""
-        pairs = row[_HEAD_BYTES + _POINTS_HEAD_BYTES :].view(_ID_AND_VALUE)
+        pairs = row[_HEAD_BYTES + _POINTS_HEAD_BYTES :].view(np.dtype(_ID_AND_VALUE))
         values = pairs["value"].copy()
         ordinals = np.arange(first_ordinal, first_ordinal + len(pairs), dtype=np.int64)
         for column, key_id in enumerate(pairs["id"].tolist()):

@@ -6,33 +6,45 @@ seen at every zoom. Non-finite values are counted but are neither smallest nor l
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Buckets = NDArray[np.void]
+    """Structured, of dtype `bucket()`, shape (n,)."""
+else:
+    np = late("numpy")
+    Floats = Ints = Buckets = Any
+
 
 BUCKET_POINTS = 64
 LEVEL_FACTOR = 8
 
 _POINT = [("index", "<i8"), ("step", "<f8"), ("value", "<f8"), ("time", "<f8")]
-BUCKET = np.dtype(
-    [
-        ("start", "<i8"),  # number in the series of its first point
-        ("count", "<i8"),
-        ("num_nonfinite", "<i8"),
-        ("low", _POINT),
-        ("high", _POINT),
-        ("step_min", "<f8"),  # NaN where any step is: such a bucket has to be looked into
-        ("step_max", "<f8"),
-        ("time_min", "<f8"),
-        ("time_max", "<f8"),
-    ]
-)
+_BUCKET = [
+    ("start", "<i8"),  # number in the series of its first point
+    ("count", "<i8"),
+    ("num_nonfinite", "<i8"),
+    ("low", _POINT),
+    ("high", _POINT),
+    ("step_min", "<f8"),  # NaN where any step is: such a bucket has to be looked into
+    ("step_max", "<f8"),
+    ("time_min", "<f8"),
+    ("time_max", "<f8"),
+]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Buckets = NDArray[np.void]
-"""Structured, of dtype `BUCKET`, shape (n,)."""
+
+@functools.cache
+def bucket() -> np.dtype[np.void]:
+    """Return the type of one bucket."""
+    return np.dtype(_BUCKET)
 
 
 class Points(NamedTuple):
@@ -76,7 +88,7 @@ def summarize(steps: Floats, values: Floats, times: Floats, first_index: int = 0
 def _rows(steps: Floats, values: Floats, times: Floats, first_index: int) -> Buckets:
     """Make one bucket of each row."""
     num, width = values.shape
-    made: Buckets = np.empty(num, BUCKET)
+    made: Buckets = np.empty(num, bucket())
     if not num:
         return made
     made["start"] = first_index + width * np.arange(num)
@@ -102,7 +114,7 @@ def combine(children: Buckets) -> Buckets:
     """Make a bucket of each 8; what is left over of them is not used."""
     num = len(children) // LEVEL_FACTOR
     rows = children[: num * LEVEL_FACTOR].reshape(num, LEVEL_FACTOR)
-    made: Buckets = np.empty(num, BUCKET)
+    made: Buckets = np.empty(num, bucket())
     if not num:
         return made
     made["start"] = rows["start"][:, 0]
@@ -200,7 +212,7 @@ class _Growing:
     """An array of buckets that doubles its room."""
 
     def __init__(self) -> None:
-        self._room: Buckets = np.empty(8, BUCKET)
+        self._room: Buckets = np.empty(8, bucket())
         self._length = 0
 
     def __len__(self) -> int:
@@ -213,7 +225,7 @@ class _Growing:
     def append(self, buckets: Buckets) -> None:
         length = self._length + len(buckets)
         if length > len(self._room):
-            room: Buckets = np.empty(max(length, len(self._room) * 3 // 2), BUCKET)
+            room: Buckets = np.empty(max(length, len(self._room) * 3 // 2), bucket())
             room[: self._length] = self.buckets
             self._room = room
         self._room[self._length : length] = buckets

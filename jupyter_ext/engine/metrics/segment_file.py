@@ -14,12 +14,16 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from jupyter_ext.engine.metrics.journal_reader import Columns, join
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = late("numpy")
 
 ROW_GROUP_POINTS = 65_536
 """Points read at least for one: 3 ms."""

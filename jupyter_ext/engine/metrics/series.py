@@ -9,10 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from jupyter_ext.engine.metrics.journal_reader import Columns
 from jupyter_ext.engine.metrics.pyramid import (
@@ -25,6 +22,13 @@ from jupyter_ext.engine.metrics.pyramid import (
     decimate,
     summarize,
 )
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = late("numpy")
 
 Axis = Literal["step", "time"]
 Raw = tuple[Floats, Floats, Floats]

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_ext.engine.metrics.index import NO_OFFSET, End
 from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail, Mark, News
 from jupyter_ext.engine.metrics.run_files import RunFiles
 from jupyter_ext.engine.metrics.summary import SealedPart
 from jupyter_ext.ipc.journal_format import journal_name
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = late("numpy")
 
 _PART_CHUNK_POINTS = 100_000
 

@@ -13,14 +13,12 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
-
-import numpy as np
 
 from jupyter_ext.engine.metrics.journal_reader import Columns, Mark
 from jupyter_ext.engine.metrics.marks import REPLACED
-from jupyter_ext.engine.metrics.pyramid import BUCKET, Buckets
+from jupyter_ext.engine.metrics.pyramid import Buckets, bucket
 from jupyter_ext.engine.metrics.segment_file import (
     SegmentDescription,
     SegmentFile,
@@ -28,6 +26,12 @@ from jupyter_ext.engine.metrics.segment_file import (
     read_description,
 )
 from jupyter_ext.engine.metrics.series import Point, Raw, SeriesSummary, summary_of
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = late("numpy")
 
 PartId = tuple[str, int]
 """Stream and number of a journal."""
@@ -127,7 +131,7 @@ def write_summary(path: Path, parts: Sequence[SealedPart]) -> None:
         np.savez_compressed(
             file,
             meta=np.frombuffer(json.dumps(describe(parts)).encode(), np.uint8),
-            buckets=np.concatenate([np.empty(0, BUCKET), *(held.summary.buckets for held in every)]),
+            buckets=np.concatenate([np.empty(0, bucket()), *(held.summary.buckets for held in every)]),
             raw=np.concatenate([np.empty((3, 0)), *raw], axis=1),
         )
 
@@ -137,7 +141,11 @@ def load_summary(path: Path) -> list[SealedPart] | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             meta, buckets, raw = json.loads(arrays["meta"].tobytes()), arrays["buckets"], arrays["raw"]
-        if meta["format"] != _FORMAT or buckets.dtype != BUCKET or not (path.parent / meta["file"]).exists():
+        if (
+            meta["format"] != _FORMAT
+            or buckets.dtype != bucket()
+            or not (path.parent / meta["file"]).exists()
+        ):
             return None
         return _parts(meta, path.parent, _Slices(buckets, raw))
     except (*_DAMAGED, OSError):

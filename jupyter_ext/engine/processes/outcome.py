@@ -143,6 +143,8 @@ _LOST = {
 
 
 def _lost(ended_at: float, lost: Lost) -> Outcome:
+    if lost["reason"] == "called_off":
+        return Outcome("canceled", ended_at, Cause(kind="canceled", message="Canceled before it began."))
     kind: Literal["start", "lost"] = "start" if lost["reason"] == "not_started" else "lost"
     message = _LOST[lost["reason"]].format(pid=lost["pid"])
     cause = Cause(kind=kind, message=message, hint="Run it again; what it logged is kept.")

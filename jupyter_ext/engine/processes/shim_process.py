@@ -67,6 +67,13 @@ class ShimProcess:
         if run_files.read_exit(self.run_dir) is None:
             run_files.write_start_failure(self.run_dir, message)
 
+    def call_off(self) -> bool:
+        """Cancel a start that has not begun; tell whether that was in time."""
+        if not run_files.call_off(self.run_dir):
+            return False
+        self._lose("called_off", None, time.time())
+        return True
+
     @property
     def started_at(self) -> float | None:
         """Unix time at which it was there, or `None`."""
@@ -137,8 +144,8 @@ class ShimProcess:
             return None
         return self._lose("not_started", None) if run_files.call_off(self.run_dir) else None
 
-    def _lose(self, reason: LostReason, pid: int | None) -> ExitFile:
-        ended_at = _last_sign(self.run_dir)
+    def _lose(self, reason: LostReason, pid: int | None, ended_at: float | None = None) -> ExitFile:
+        ended_at = _last_sign(self.run_dir) if ended_at is None else ended_at
         start = run_files.read_start(self.run_dir)
         end: ExitFile = {
             "code": None,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.errors import InvalidInput, RequestRefused
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.decthings.framing import (
     Event,

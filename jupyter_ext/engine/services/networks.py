@@ -10,7 +10,7 @@ import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
-from jupyter_ext.engine.common.late_import import late
+from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:
     import httpx

@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.protocol.addresses import checked_base_url, shown
 from jupyter_ext.protocol.models import LocalModel, ModelState
 

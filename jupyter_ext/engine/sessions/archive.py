@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
@@ -20,9 +19,15 @@ from jupyter_ext.ipc.decthings.codec import encode_metric
 from jupyter_ext.ipc.journal_format import parse_journal_name
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.ipc.payloads.session_messages import MetricPart, MetricRange, MetricsAnswer, SessionParams
 from jupyter_ext.ipc.payloads.session_reports import TRAINING_FILE
 from jupyter_ext.protocol.sessions import DebugTraining
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = late("numpy")
 
 
 def can_answer(op: str) -> bool:

@@ -1,7 +1,6 @@
-"""The only writer of a debug session's state: launches, follows, terminates and adopts sessions.
+"""The only writer of a debug session's state: launches, terminates and adopts sessions; `SessionFollower` follows them.
 
-Rule: what a session does it tells itself, over a channel; how it ended its shim tells, in a file. Nothing is concluded from
-a silence.
+Rule: what a session does it tells itself, over a channel; how it ended its shim tells, in a file.
 """
 
 from __future__ import annotations
@@ -24,19 +23,16 @@ from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
 from jupyter_ext.engine.sessions import archive, launch_request
+from jupyter_ext.engine.sessions.follower import CONNECT_INTERVAL_S, SessionFollower
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch
-from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.engine.sessions.record import Reported, SessionRecord
 from jupyter_ext.engine.sessions.recovery import recovered
 from jupyter_ext.ids import is_training_id
-from jupyter_ext.ipc import json_values
 from jupyter_ext.ipc.channel import AsyncConnection, CallError, ChannelClosed
 from jupyter_ext.ipc.cores import usable_cores
-from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.json_types import JsonObject
-from jupyter_ext.ipc.payloads.session_messages import CodeChange, SessionEvent, SessionParams
-from jupyter_ext.ipc.payloads.session_reports import LOAD_FILE, SessionReport
+from jupyter_ext.ipc.payloads.session_messages import CodeChange, SessionParams
 from jupyter_ext.ipc.run_files import read_exit
 from jupyter_ext.protocol.problems import Problem, not_found
 from jupyter_ext.protocol.sessions import DebugSession
@@ -45,14 +41,10 @@ log = logging.getLogger(__name__)
 
 A = TypeVar("A", default=JsonObject)
 
-RECONCILE_INTERVAL_S = 1.0
-CONNECT_INTERVAL_S = 0.01
-LOOK_INTERVAL_S = 0.05
 TERMINATE_ANSWER_S = 10.0
 """A terminate is answered with the end, which the stop ladder brings within this time."""
 KEEP_ENDED = 200
 """Sessions that have ended and are still listed; files of older ones are removed."""
-_SOCKET_ENDINGS = (".call", ".sock", ".dap", ".k-1", ".k-2", ".k-3", ".k-4", ".k-5")
 
 
 class DebugSessionService:
@@ -69,9 +61,9 @@ class DebugSessionService:
         self._socket_dir = where.socket_dir
         self._environments = environments
         self._pubsub = pubsub
+        self._follower = SessionFollower(where.socket_dir, pubsub)
         self._bundles = PendingCode(where.sessions_dir / ".code")
         self._records: dict[str, SessionRecord] = {}
-        self._followers: dict[str, asyncio.Task[None]] = {}
         self._draining = False
 
     @property
@@ -97,21 +89,19 @@ class DebugSessionService:
         record = records.load(session_dir / "spec.json", partial(recovered, session_dir))
         if record is None:
             return
-        self._take_load(record)
+        self._follower.take_load(record)
         self._records[record.id] = record
         if read_exit(session_dir) is not None:
             last: Reported = records.load(session_dir / "last.json", dict) or {}
             record.reported = last or await asyncio.to_thread(archive.complete, session_dir, {})
-            self._end(record)
+            self._follower.end(record)
         else:
-            self._follow(record)
+            self._follower.begin(record)
 
     async def close(self) -> None:
         """Stop following; every session goes on."""
         self._draining = True
-        for task in self._followers.values():
-            task.cancel()
-        await asyncio.gather(*self._followers.values(), return_exceptions=True)
+        await self._follower.close()
 
     async def add_code(self, bundle: bytes) -> str:
         """Keep a bundle of code until a session takes it; returns its id.
@@ -143,7 +133,7 @@ class DebugSessionService:
         spec = launch_request.worker_spec(record, request, num_threads)
         with contextlib.suppress(WorkerStartError):  # its files say why, and so its exit does
             await record.process.start(interpreter, spec)
-        self._follow(record)
+        self._follower.begin(record)
         await self._forget_oldest()
         return record.resource()
 
@@ -322,78 +312,6 @@ class DebugSessionService:
         return Problem(
             410, "Session ended", f"Session {record.spec['name']} ({record.id}) has ended: {reason}"
         )
-
-    def _follow(self, record: SessionRecord) -> None:
-        task = asyncio.create_task(self._follow_to_the_end(record), name=f"session {record.id}")
-        self._followers[record.id] = task
-        task.add_done_callback(lambda _: self._followers.pop(record.id, None))
-
-    async def _follow_to_the_end(self, record: SessionRecord) -> None:
-        reconciling = asyncio.create_task(self._until_ended(record), name=f"end of {record.id}")
-        try:
-            while not reconciling.done():
-                listening = asyncio.create_task(self._listen(record))
-                await asyncio.wait({listening, reconciling}, return_when=asyncio.FIRST_COMPLETED)
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
-                if not reconciling.done():
-                    await asyncio.sleep(CONNECT_INTERVAL_S)
-            reconciling.result()
-        finally:
-            reconciling.cancel()
-            if record.connection is not None:
-                record.connection.close()
-        record.reported = await asyncio.to_thread(archive.complete, record.session_dir, record.reported)
-        self._end(record)
-
-    async def _until_ended(self, record: SessionRecord) -> None:
-        """Return when the session's files say that it is over; they are looked at when its channel is closed, and each second."""
-        while ending(record.process) is None:
-            looked_at = time.monotonic()
-            while time.monotonic() - looked_at < RECONCILE_INTERVAL_S:
-                await asyncio.sleep(LOOK_INTERVAL_S)
-                if record.connection is None or record.connection.closed:
-                    break
-
-    async def _listen(self, record: SessionRecord) -> None:
-        """Connect, and take over what the session says of itself until it stops."""
-        while not (record.session_dir / "answers").exists():
-            await asyncio.sleep(CONNECT_INTERVAL_S)
-        try:
-            record.connection = await AsyncConnection.open(record.calls)
-            async with contextlib.aclosing(record.connection.stream("watch")) as items:
-                async for event, _ in items:
-                    if event.get("kind") == "session":
-                        self._take(record, cast("SessionEvent", event)["session"])
-        except (ChannelClosed, CallError) as error:
-            log.info("session %s: %s", record.id, error)
-
-    def _take(self, record: SessionRecord, reported: SessionReport) -> None:
-        record.reported = json_values.clean(reported)
-        if reported["ready"] and not record.ready.is_set():
-            self._take_load(record)
-            if record.status == "starting":
-                record.move("running")
-                record.started_at = time.time()
-            record.ready.set()
-        self._pubsub.notify(record.id)
-
-    def _take_load(self, record: SessionRecord) -> None:
-        loaded = read_json(record.session_dir / LOAD_FILE)
-        if isinstance(loaded, dict) and loaded.get("ok") is False and record.num_codes == 1:
-            error = loaded.get("error")
-            record.code_error = json_values.clean(error) if isinstance(error, dict) else {"code": "internal"}
-
-    def _end(self, record: SessionRecord) -> None:
-        record.exit = ending(record.process)
-        record.move("ended")
-        records.replace(record.session_dir / "last.json", record.reported)
-        for suffix in _SOCKET_ENDINGS:
-            (self._socket_dir / f"{record.id}{suffix}").unlink(missing_ok=True)
-        record.ready.set()
-        record.over.set()
-        self._pubsub.notify(record.id, ended=True)
-        log.info("session %s ended: %s", record.id, record.exit and record.exit.message)
 
     async def _forget_oldest(self) -> None:
         over = [record.id for record in self._records.values() if record.exit is not None]

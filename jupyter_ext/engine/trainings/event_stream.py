@@ -11,11 +11,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import NamedTuple
 
 from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
+from jupyter_ext.engine.trainings.resource import json_of
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.protocol.trainings import TERMINAL, End, Hello, Reset, Series, State, Training
@@ -118,7 +120,7 @@ class TrainingStream:
         """Return the training as it is now: its record's own words while it runs, else the resource."""
         record = self._service.record(self._id)
         if record is not None:
-            return _Seen(None, record.news(), record.to_json)
+            return _Seen(None, record.news(), partial(json_of, record))
         training = shortened(await self._service.get(self._id))
         ended = training if training.status in TERMINAL else None
         return _Seen(ended, training.model_dump(include=_NEWS), training.model_dump_json)

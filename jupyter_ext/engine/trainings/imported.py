@@ -18,6 +18,7 @@ from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.record import Record
+from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RunSpec
 from jupyter_ext.ids import new_training_id
 from jupyter_ext.ipc.json_files import write_json
@@ -113,7 +114,7 @@ def write(runs_dir: Path, body: bytes) -> Training:
                 record.take_mark(mark)
         record.curves = store
         record.finish(Outcome("succeeded", max(began, ended)))
-        training = record.resource()
+        training = resource_of(record)
         store.close()
         write_json(run_dir / "training.json", training.model_dump(mode="json", exclude_none=True))
     except BaseException:

@@ -18,8 +18,9 @@ from jupyter_ext.engine.catalog.rows import TrainingRow
 from jupyter_ext.engine.trainings.artifacts.versions import Versions
 from jupyter_ext.engine.trainings.catalog_rows import training_of
 from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest
+from jupyter_ext.engine.trainings.launching.launch_request import CallerContext, LaunchRequest
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
+from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.run_spec import read_spec
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.shortening import shorten, shortened
@@ -81,7 +82,7 @@ class TrainingList:
     def _json(self, row: TrainingRow) -> JsonObject:
         record = self._trainings.record(row["id"])
         if record is not None:
-            return record.resource().model_dump(mode="json")
+            return resource_of(record).model_dump(mode="json")
         stored = row["resource"]
         if not isinstance(stored, dict) or not isinstance(stored.get("urls"), dict):
             return training_of(row).model_dump(mode="json")
@@ -109,7 +110,7 @@ class TrainingList:
 
     def _shortened(self, row: TrainingRow) -> Training:
         record = self._trainings.record(row["id"])
-        return shortened(training_of(row) if record is None else record.resource())
+        return shortened(training_of(row) if record is None else resource_of(record))
 
     async def label(self, training_id: str, tags: object, notes: object) -> Training:
         """Replace tags, notes or both; `None` leaves them.
@@ -183,7 +184,7 @@ class TrainingList:
         record = self._trainings.record(started.id)
         if origin.environ is None and record is not None:
             record.notice("Run again without the notebook's own environment variables, which are not stored.")
-            return record.resource()
+            return resource_of(record)
         return started
 
     async def delete(self, training_id: str) -> None:

@@ -1,16 +1,14 @@
-"""One training as the engine holds it, and the resource that clients see of it."""
+"""One training as the engine holds it; `resource` is what clients see of it."""
 
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 
-from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.metrics.series import Point
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings import states as state
@@ -18,7 +16,6 @@ from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.progress_parser import ProgressBars
 from jupyter_ext.engine.trainings.rules import read_rules
 from jupyter_ext.engine.trainings.run_spec import RunSpec
-from jupyter_ext.engine.trainings.shortening import shortened
 from jupyter_ext.ids import TrainingId
 from jupyter_ext.ipc.payloads.journal_marks import (
     AlertMark,
@@ -36,29 +33,16 @@ from jupyter_ext.ipc.payloads.journal_marks import (
 from jupyter_ext.protocol.trainings import (
     TERMINAL,
     Alert,
-    Captured,
     Cause,
     Checkpoint,
-    Extremes,
-    LastPoint,
-    Progress,
     ResumedFrom,
     Rule,
-    StartedFrom,
     Status,
     Stop,
-    Sweep,
-    Training,
-    Urls,
-    metric_value,
 )
 
 log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
-JSON_KEPT_S = 0.2
-"""A resource is the same for all viewers for so long, unless there is news."""
 MAX_KEYS = 500
 """Metrics of one run that its resource carries; `/native/trainings/{id}/metrics` has all."""
 MAX_NOTICES = 100
@@ -116,7 +100,8 @@ class Record:
     """Whether it still waits for its turn to be started: nothing in its directory can say how it stands."""
 
     labels: Labels = field(init=False)
-    _json: tuple[float, tuple[object, ...], str] | None = None
+    cached_json: tuple[float, tuple[object, ...], str] | None = None
+    """The resource as JSON, when it was made and of which news; `resource.json_of` keeps it."""
     _ends_at: float | None = None
     """On the monotonic clock, once the deadline was looked at."""
     bars: ProgressBars = field(default_factory=ProgressBars)
@@ -151,7 +136,12 @@ class Record:
     def computes_here(self) -> bool:
         """Whether it takes this machine's cores: what drives a sweep only waits."""
         drives = "sweep" in self.spec and self.spec["sweep"]["trial"] is None
-        return self.spec.get("backend", LOCAL) == LOCAL and not drives
+        return self.runs_here and not drives
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether its process is one of this machine."""
+        return self.spec.get("backend", LOCAL) == LOCAL
 
     def move(self, then: Status) -> None:
         """Go to another state by the table in `state`."""
@@ -296,107 +286,3 @@ class Record:
         """Return what a viewer is told at once when it changes."""
         stage = None if self.stop is None else self.stop.stage
         return self.status, stage, len(self.notices), self.started_at, len(self.alerts), len(self.rules)
-
-    def to_json(self) -> str:
-        """Return the resource as JSON, made once for all who look at about the same time."""
-        now, news = time.monotonic(), self.news()
-        if self._json is None or self._json[1] != news or now - self._json[0] > JSON_KEPT_S:
-            self._json = (now, news, shortened(self.resource()).model_dump_json())
-        return self._json[2]
-
-    def resource(self) -> Training:
-        """Return the resource; its URLs are paths, which the HTTP layer completes."""
-        outcome = self.outcome
-        cause = outcome.cause if outcome else None
-        return Training(
-            id=self.id,
-            model=self.spec["model"],
-            version=self.spec["version"],
-            status=self.status,
-            input=self.spec.get("given", self.spec["input"]),
-            error=_error_text(cause) if self.status == "failed" else None,
-            created_at=self.spec["created_at"],
-            started_at=None if self.started_at is None else rfc3339(self.started_at),
-            completed_at=rfc3339(outcome.ended_at) if outcome else None,
-            output=outcome.output if outcome else list(self.streamed) or None,
-            metrics=self._durations(),
-            urls=Urls(get=f"/v1/{self.kind}s/{self.id}", cancel=f"/v1/{self.kind}s/{self.id}/cancel"),
-            kind=self.kind,
-            destination=self.spec.get("destination"),
-            name=self.spec["name"],
-            progress=self._progress(),
-            stop=None if self.is_over else self.stop,
-            cause=cause,
-            exception=outcome.exception if outcome else None,
-            captured=[Captured.model_validate(name) for name in self.spec.get("captured", [])],
-            notices=list(self.notices),
-            last=self._last(),
-            recorded=dict(self.recorded),
-            extremes=self._extremes(),
-            cut=["last", "extremes"]
-            if self.curves is not None and self.curves.num_series("0") > MAX_KEYS
-            else [],
-            silent_s=self._silent_s(),
-            checkpoint=self.checkpoint,
-            resumed_from=self.resumed_from,
-            started_from=self._started_from(),
-            deadline=None if self.deadline is None else rfc3339(self.deadline),
-            tags=list(self.labels.tags),
-            notes=self.labels.notes,
-            on=self.spec["remote"]["base_url"] if "remote" in self.spec else self.spec.get("backend", LOCAL),
-            workers=self.spec.get("workers", 1),
-            sweep=Sweep.model_validate(self.spec["sweep"]) if "sweep" in self.spec else None,
-            alerts=list(self.alerts),
-            rules=list(self.rules),
-            num_media=sum(self.media.values()),
-        )
-
-    def _started_from(self) -> StartedFrom | None:
-        place = self.spec.get("started_from")
-        return None if place is None else StartedFrom(notebook=place["notebook"], cell=place["cell"])
-
-    def _last(self) -> dict[str, LastPoint]:
-        points = {} if self.curves is None else self._of_both(self.curves.last_points)
-        return {
-            key: LastPoint.model_construct(step=step, value=metric_value(value), time=at)
-            for key, (step, value, at) in points.items()
-        }
-
-    @staticmethod
-    def _of_both(ask: Callable[[str, int | None], Mapping[str, _T]]) -> dict[str, _T]:
-        """Return what is known of the metrics that the code logs, and of those that are read from its lines."""
-        own = ask("0", MAX_KEYS)
-        return {**(ask("log", MAX_KEYS - len(own)) if len(own) < MAX_KEYS else {}), **own}
-
-    def _extremes(self) -> dict[str, Extremes]:
-        found = {} if self.curves is None else self._of_both(self.curves.extremes)
-        return {key: Extremes.model_construct(min=low, max=high) for key, (low, high) in found.items()}
-
-    def _durations(self) -> dict[str, float]:
-        if self.outcome is None:
-            return {}
-        metrics = {"total_time": max(0.0, self.outcome.ended_at - self.spec["created_unix"])}
-        if self.started_at is not None:
-            metrics["predict_time"] = max(0.0, self.outcome.ended_at - self.started_at)
-        return metrics | self.outcome.metrics
-
-    def _progress(self) -> Progress | None:
-        if self.progress is None:
-            return None
-        current, total, said_at = self.progress
-        if not total or not (math.isfinite(total) and math.isfinite(current)):
-            return Progress(current=current, total=total)
-        fraction = min(1.0, max(0.0, current / total))
-        eta_s = None
-        if self.started_at is not None and fraction > 0 and not self.is_over:
-            whole_s = (said_at - self.started_at) / fraction
-            eta_s = max(0.0, self.started_at + whole_s - time.time())
-        return Progress(current=current, total=total, fraction=fraction, eta_s=eta_s)
-
-    def _silent_s(self) -> float | None:
-        since = self.reported_at or self.started_at
-        return None if self.is_over or since is None else max(0.0, time.time() - since)
-
-
-def _error_text(cause: Cause | None) -> str | None:
-    return None if cause is None else cause.message

@@ -10,13 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.metrics.series import Axis
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns, encode_columns
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = late("numpy")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.disk import report_disk
+from jupyter_ext.engine.common.imported_aside import ImportedAside
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
@@ -26,21 +27,22 @@ from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileI
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.catalog_rows import put_training
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
-from jupyter_ext.engine.trainings.launch_request import CallerContext
+from jupyter_ext.engine.trainings.launching.launch_request import CallerContext
+from jupyter_ext.engine.trainings.launching.start_queue import StartQueue
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.run_news import RunNews
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
-from jupyter_ext.engine.trainings.start_queue import StartQueue
+from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.store_cache import StoreCache
 from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import remove_unfinished, write_json
 from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
-from jupyter_ext.ipc.run_files import read_stop
+from jupyter_ext.ipc.run_files import is_claimed, read_stop
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
-from jupyter_ext.worker.sdk import checkpoint
+from jupyter_ext.worker.sdk import checkpoint_files
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +114,7 @@ class RunMonitor:
         self._turns: dict[str, asyncio.Event] = {}
         """Of the runs that wait to be started."""
         self._news = RunNews(pubsub, webhooks)
+        self._reading = ImportedAside("numpy")
 
     async def open(self, runs_dir: Path) -> None:
         """Begin what is done beside everything else: see `PeriodicTasks`."""
@@ -137,6 +140,9 @@ class RunMonitor:
         record.stop = record.stop or Stop(stage="flag", requested_at=rfc3339(time.time()))
         self._changed(record)
         follower = self._followers[record.id]
+        if record.is_queued and record.runs_here and ShimProcess(record.run_dir).call_off():
+            self._leave_queue(record)
+            self._wake[record.id].set()
         try:
             async with asyncio.timeout(CANCEL_ANSWER_S):
                 while not self.backend(record).stop(record.run_dir):
@@ -193,10 +199,11 @@ class RunMonitor:
                 )
                 record.spec["input"] = inputs
                 await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
-            if record.spec.get("backend", LOCAL) == LOCAL:
+            if record.runs_here:
                 async with self.starts.turn():
                     self._leave_queue(record)
-                    await self.backend(record).start(launch)
+                    if not record.is_over and not is_claimed(record.run_dir):
+                        await self.backend(record).start(launch)
             else:
                 self._leave_queue(record)
                 await self.backend(record).start(launch)
@@ -221,6 +228,7 @@ class RunMonitor:
         """Hold a training that is not over, and follow it."""
         self.records[record.id] = record
         self._wake[record.id] = asyncio.Event()
+        self._reading.begin()
         self._changed(record)
         # What an engine before this one has left is read at once: only after that are requests answered.
         store = None if record.is_queued else self._open_store(record)
@@ -253,6 +261,7 @@ class RunMonitor:
         """
         if (turn := self._turns.get(record.id)) is not None:
             await turn.wait()
+        await self._reading.ready()
         store = store or self._open_store(record)
         failures = 0
         while True:
@@ -344,7 +353,7 @@ class RunMonitor:
         if outcome.status == "succeeded":
             outcome = await self._publish(record, outcome)
         record.finish(outcome)
-        await self._keep_end(record.resource(), record)
+        await self._keep_end(resource_of(record), record)
         self._let_go(record)
 
     async def _give_up(self, record: Record, error: Exception) -> None:
@@ -357,14 +366,14 @@ class RunMonitor:
         try:
             if not record.is_over:
                 record.finish(Outcome("failed", time.time(), cause))
-            await self._keep_end(record.resource(), record)
+            await self._keep_end(resource_of(record), record)
         except Exception:  # the edge: what is left of it is let go in any case
             log.exception("the end of %s could not be kept", record.id)
         self._let_go(record)
 
     async def _keep_end(self, training: Training, record: Record) -> None:
         """Keep how a run ended: in its directory, then in the catalog; what it left half written goes."""
-        for directory in (record.run_dir, record.run_dir / checkpoint.DIRECTORY):
+        for directory in (record.run_dir, record.run_dir / checkpoint_files.DIRECTORY):
             await asyncio.to_thread(remove_unfinished, directory)
         await asyncio.to_thread(
             write_json, record.run_dir / "training.json", training.model_dump(mode="json", exclude_none=True)
@@ -400,6 +409,6 @@ class RunMonitor:
 
     async def persist(self, record: Record) -> Training:
         """Put a run as it is now into the catalog, and return it so."""
-        training = record.resource()
+        training = resource_of(record)
         await put_training(self._catalog, training)
         return training

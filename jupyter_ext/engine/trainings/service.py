@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sqlite3
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_ext.engine.catalog.catalog import Catalog
-from jupyter_ext.engine.catalog.rows import TrainingRow
-from jupyter_ext.engine.common import records
-from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.disk import describe, is_disk
 from jupyter_ext.engine.common.paging import Cursor
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.trainings import imported
@@ -24,25 +18,24 @@ from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions
 from jupyter_ext.engine.trainings.catalog_rows import put_training, training_of
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
-from jupyter_ext.engine.trainings.labels import Labels
-from jupyter_ext.engine.trainings.launch_request import (
+from jupyter_ext.engine.trainings.launching.launch_request import (
     CallerContext,
     LaunchRequest,
     declared_inputs,
     prepare,
     prepare_remote,
-    remove_half_made,
 )
+from jupyter_ext.engine.trainings.launching.resume import plan_resumption
 from jupyter_ext.engine.trainings.record import Record
-from jupyter_ext.engine.trainings.resume import plan_resumption
+from jupyter_ext.engine.trainings.recovery import Recovery
+from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.resumed_curve import Link
 from jupyter_ext.engine.trainings.rules import new_rule
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
-from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RemoteSpec, read_spec
-from jupyter_ext.ids import TrainingId, is_training_id
+from jupyter_ext.engine.trainings.run_spec import RemoteSpec, read_spec
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem, invalid_input, not_found
-from jupyter_ext.protocol.trainings import TERMINAL, Cause, Training
+from jupyter_ext.protocol.trainings import TERMINAL, Training
 
 
 class TrainingService:
@@ -74,6 +67,7 @@ class TrainingService:
         self._stores = monitor.stores
         self._file_inputs = file_inputs
         self._webhooks = webhooks
+        self._recovery = Recovery(runs_dir, catalog, versions, monitor, file_inputs)
         self._draining = False
 
     @property
@@ -82,43 +76,10 @@ class TrainingService:
         return len(self._records)
 
     async def open(self) -> None:
-        """Adopt what runs, and end what ended while no engine was there."""
-        try:
-            running = await self._read_in()
-        except OSError as error:
-            if not is_disk(error):
-                raise
-            await self._catalog.move_to_memory(describe(error))
-            running = await self._read_in()
-        for record in running:
-            self._adopt(record)
+        """Take over what the engines before this one left, and begin what is done beside everything else."""
+        await self._recovery.run()
         await self._webhooks.open(self._is_over)
         await self._monitor.open(self._runs_dir)
-
-    async def _read_in(self) -> list[Record]:
-        """Bring the catalog up to date with the directories, and return what still runs for all it says.
-
-        Raises:
-            OSError: The catalog's disk takes nothing more.
-        """
-        known = await self._catalog.training_ids()
-        for run_dir in await asyncio.to_thread(_run_dirs, self._runs_dir, known):
-            await self._recover(run_dir)
-        if self._catalog.needs_rebuild:
-            for version_id in self._versions.all_ids():
-                if (version := self._versions.find(version_id)) is not None:
-                    await self._register(version)
-            await self._catalog.mark_rebuilt()
-        running = []
-        for status in ("starting", "processing"):
-            for row in await self._catalog.list_trainings(status=status, limit=1_000_000, kind=None):
-                run_dir = self._runs_dir / row["id"]
-                spec = await asyncio.to_thread(read_spec, run_dir)
-                if spec is not None:
-                    running.append(Record(TrainingId(row["id"]), run_dir, spec))
-                else:
-                    await self._end_lost(row, run_dir)
-        return running
 
     async def close(self) -> None:
         """Stop following; every training goes on."""
@@ -130,13 +91,8 @@ class TrainingService:
     async def add_version(self, bundle: bytes, made_in: MadeIn | None = None) -> Version:
         """Keep a code bundle; see `Versions.add`."""
         version = await asyncio.to_thread(self._versions.add, bundle, made_in)
-        await self._register(version)
+        await self._recovery.register(version)
         return version
-
-    async def _register(self, version: Version) -> None:
-        await self._catalog.put_version(
-            version.id, model=version.model, created_at=rfc3339(time.time()), manifest=version.manifest
-        )
 
     def find_version(self, model: str, version_id: str) -> Version:
         """Find a version of a model.
@@ -282,7 +238,7 @@ class TrainingService:
         """
         record = self._records.get(training_id)
         if record is not None:
-            return record.resource()
+            return resource_of(record)
         row = await self._catalog.get_training(training_id)
         if row is None:
             raise not_found("training", training_id, "`%trainings` lists those there are.")
@@ -295,12 +251,12 @@ class TrainingService:
     @property
     def memory_mib(self) -> float:
         """Return what the trainings that run were last seen to take."""
-        points = [record.resource().last.get("system/memory_mib") for record in self._records.values()]
+        points = [resource_of(record).last.get("system/memory_mib") for record in self._records.values()]
         return sum(float(point.value) for point in points if point is not None)
 
     def running(self) -> list[Training]:
         """Return the trainings that are not over, the oldest first; no predictions."""
-        return [record.resource() for record in self._records.values() if record.kind == "training"]
+        return [resource_of(record) for record in self._records.values() if record.kind == "training"]
 
     def forget(self, training_id: str) -> None:
         """Close what is held of a training that is over; its files can then go."""
@@ -316,7 +272,7 @@ class TrainingService:
         """List trainings, newest first; see `Catalog.list_trainings`."""
         rows = await self._catalog.list_trainings(status=status, limit=limit, cursor=cursor, **filters)
         return [
-            record.resource() if (record := self._records.get(row["id"])) else training_of(row)
+            resource_of(record) if (record := self._records.get(row["id"])) else training_of(row)
             for row in rows
         ]
 
@@ -358,7 +314,7 @@ class TrainingService:
                 f"Training {training_id} is `{training.status}`; a rule is for one that runs.",
             )
         self._monitor.add_rule(record, new_rule(body, len(record.rules)))
-        return record.resource()
+        return resource_of(record)
 
     async def wait(self, training_id: str, timeout_s: float) -> Training:
         """Return a training once it is over, or as it is after that many seconds."""
@@ -418,48 +374,6 @@ class TrainingService:
             await asyncio.to_thread(shutil.rmtree, record.run_dir, ignore_errors=True)
             raise
 
-    async def _recover(self, run_dir: Path) -> None:
-        """Put a run that the catalog does not know back into it."""
-        if not records.is_there(run_dir / FILE_NAME):
-            await asyncio.to_thread(remove_half_made, run_dir)
-            return
-        try:
-            spec = await asyncio.to_thread(read_spec, run_dir)
-            ended = records.read_record(run_dir / "training.json", Training)
-            if ended is not None:
-                labels = Labels.read(run_dir)
-                ended.tags, ended.notes = list(labels.tags), labels.notes
-                await put_training(self._catalog, ended)
-            elif spec is not None:
-                await self._monitor.persist(Record(TrainingId(run_dir.name), run_dir, spec))
-        except (ValueError, TypeError, KeyError, sqlite3.Error) as error:
-            records.set_aside(run_dir, records.why(error))
-
-    def _adopt(self, record: Record) -> None:
-        """Follow a run that an engine before this one started."""
-        try:
-            self._monitor.backend(record).adopt(record.run_dir)
-            self._monitor.adopt(record)
-        except (ValueError, TypeError, KeyError, OSError) as error:
-            records.set_aside(record.run_dir, records.why(error))
-
-    async def _end_lost(self, row: TrainingRow, run_dir: Path) -> None:
-        """End a run of the catalog that was going on and whose files are gone or cannot be read."""
-        training = training_of(row)
-        training.status, training.completed_at = "failed", rfc3339(time.time())
-        training.cause = Cause(
-            kind="lost",
-            message=f"The files of this run are gone or cannot be read: {run_dir}.",
-            hint="Run it again from its notebook.",
-        )
-        training.error = training.cause.message
-        await put_training(self._catalog, training)
-
     def _check_open(self) -> None:
         if self._draining:
             raise Problem(503, "The engine is ending", "This engine is making way for another; try again.")
-
-
-def _run_dirs(runs_dir: Path, known: set[str]) -> list[Path]:
-    """List the runs that the catalog does not know; those that it knows are not looked at."""
-    return list(records.directories(runs_dir, is_training_id, known))

@@ -1,28 +1,20 @@
 """Write a run's metrics: one frame and one `os.write` per call, so that a killed process loses nothing it logged.
 
 Rule: standard library only, and no call ever raises because of the disk or waits for another process. A call whose keys
-and kinds of value were seen before takes no lock: `try_fast_append`. Whoever changes the file (`_change_file`) waits until no
-other thread is in there.
-
-A journal belongs to one process, which holds `flock` on it for life: by this the sealer knows that it no longer
-grows. A stream (the rank as text) has one writer at a time. A second one, be it a forked child such as a DataLoader
-worker or a process that was started for the same rank, writes to the stream `<rank>.<pid>` instead.
+and kinds of value were seen before takes no lock: `try_fast_append`. What becomes of the file is `journal_file`'s.
 
 Source: docs/architecture/03-run-directory.md, "Journal frame".
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import sys
-import threading
 import time as clock
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -34,31 +26,20 @@ from jupyter_ext.ipc.journal_format import (
     MANY_HEAD,
     MAX_FRAME_BYTES,
     float64_bytes,
-    journal_name,
     key_frame,
     mark_frame,
-    parse_journal_name,
 )
 from jupyter_ext.ipc.journal_format import frame as make_frame
-from jupyter_ext.ipc.json_files import ReservedFile
-from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler, others_are_in
-
-if sys.platform != "win32":
-    import fcntl
+from jupyter_ext.worker.sdk.journal_file import JournalFile
+from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler
 
 ROTATE_BYTES = 16 << 20
 MAX_KEYS = 65_535
 _MAX_LAYOUTS = 4_096
-_RESERVED_BYTES = 4_096
-_GRACE_S = 0.5
-"""So long a call in another thread is waited for before the file is changed: a signal handler's may never end."""
 _now = clock.time
 _pack_head = FRAME_HEAD.pack
 _pack_one = struct.Struct("<BddHd").pack
 _os_write = os.write
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-
-
 plain_numbers: set[type] = {float, int}
 """Types that `struct` packs as they are, without a warning or another cost; whoever meets more of them adds them."""
 
@@ -95,7 +76,7 @@ class _LayoutCache:
         self.apart[keys], self.recent = layout, _NO_LAYOUT
 
 
-class JournalWriter:
+class JournalWriter(JournalFile):
     """Writes one stream's journals. Threads may share it; a forked child gets a stream of its own.
 
     Args:
@@ -107,10 +88,6 @@ class JournalWriter:
     """
 
     _calls: int
-    _dropped: int
-    _size: int
-    _rotate_at: int
-    _closed: bool
 
     def __init__(
         self,
@@ -121,24 +98,13 @@ class JournalWriter:
         first_call: int = 0,
         keeps_room: bool = False,
     ) -> None:
-        self._directory = os.fspath(directory)
-        self._base = stream
-        self._rotate_bytes = rotate_bytes
-        self._fd = -1
-        self._begin(stream)
+        super().__init__(directory, stream, rotate_bytes, keeps_room)
         self._calls = first_call
         self.last_step: float = first_call - 1
         """Step of the last call."""
-        room = Path(self._directory, f"last-of-{stream}")
-        self._reserve = ReservedFile(room, _RESERVED_BYTES) if keeps_room else None
         _writers.add(self)
         with self._lock:
             self._open()
-
-    @property
-    def stream(self) -> str:
-        """The stream this process writes to."""
-        return self._stream
 
     @property
     def num_calls(self) -> int:
@@ -276,38 +242,20 @@ class JournalWriter:
         with self._lock:
             self._write(frame)
 
-    def close(self) -> None:
-        """Close the file; what was dropped and not yet told is told, in the room kept for it where the disk is full."""
-        with self._lock:
-            if self._closed:
-                return
-            if self._dropped and not self._write(b"", calls=0):
-                self._tell_in_reserve()
-            self._closed = True
-            self._leave_file()
-            if self._reserve is not None:
-                self._reserve.release()
-
     # -- all below is called under the lock ---------------------------------------------------------------------
 
     def _begin(self, stream: str) -> None:
-        # Re-entrant, because a signal handler that logs may interrupt a call of the same thread.
-        self._lock = threading.RLock()
-        self._stream = stream
+        super()._begin(stream)
         self._calls = 0
-        self._dropped = 0
-        self._closed = False
-        self._path = ""
-        self._size = 0
-        self._rotate_at = self._rotate_bytes
-        self._torn = b""
         self._ids: dict[str, int] = {}
         self._new_ids = count()
         self._forget_layouts()
 
     def _forget_layouts(self) -> None:
-        """Send every call the slow way, until its keys are declared again."""
         self._layouts = _LayoutCache()
+
+    def _key_frames(self) -> bytes:
+        return b"".join(key_frame(key_id, key) for key, key_id in list(self._ids.items()))
 
     def _points(self, values: dict[str, float], step: float, time: float) -> None:
         """Write a call; declare its keys where they were not seen together before in this file."""
@@ -356,192 +304,8 @@ class JournalWriter:
             self._ids[key] = key_id = next(self._new_ids)
         return key_id
 
-    def _write(self, data: bytes, calls: int = 1) -> bool:
-        """Write once; where the disk refuses, count the calls as dropped and give False."""
-        self._mend()
-        if self._dropped or self._fd < 0:
-            return self._write_after_trouble(data, calls)
-        try:
-            written = _os_write(self._fd, data)
-        except OSError as error:
-            if is_from_signal_handler(error):
-                raise
-            written = 0
-        self._size += written
-        if written == len(data):
-            if self._size >= self._rotate_at:
-                self._rotate()
-            return True
-        self._torn = data[:written]
-        self._mend()
-        self._drop(calls)
-        return False
 
-    def _write_after_trouble(self, data: bytes, calls: int) -> bool:
-        if self._closed:
-            raise ValueError(
-                f"The journal of stream {self._stream} is closed; points after its end are not kept."
-            )
-        if self._fd < 0 and not self._open():
-            self._drop(calls)
-            return False
-        dropped, self._dropped = self._dropped, 0
-        told = mark_frame(_now(), {"kind": "dropped", "count": dropped}) if dropped else b""
-        if told + data and not self._write(told + data, calls):
-            self._dropped += dropped
-            return False
-        return True
-
-    def _tell_in_reserve(self) -> None:
-        """Write what was dropped as the next file of the stream, into room that was taken at the start."""
-        if self._reserve is None:
-            return
-        self._reserve.path = Path(self._directory, journal_name(self._stream, self._next_number()))
-        with contextlib.suppress(OSError):
-            self._reserve.write(mark_frame(_now(), {"kind": "dropped", "count": self._dropped}))
-            self._dropped = 0
-
-    def _drop(self, calls: int) -> None:
-        """Count calls as dropped; the next one goes the slow way, to tell of them."""
-        self._dropped += calls
-        self._forget_layouts()
-
-    def _mend(self) -> None:
-        """Cut off what a full disk took of a frame, so that the next one can be read."""
-        if not self._torn:
-            return
-        self._change_file()
-        torn, self._torn = self._torn, b""
-        try:
-            with open(self._path, "rb") as file:
-                end = file.seek(0, os.SEEK_END)
-                file.seek(end - len(torn))
-                if file.read() != torn:
-                    raise OSError("another thread's frame is behind it")
-            os.ftruncate(self._fd, end - len(torn))
-            self._size -= len(torn)
-        except OSError:
-            # A reader stops at the torn frame, so this file is over: the next call begins another.
-            self._leave_file()
-
-    def _change_file(self) -> None:
-        """Send every call the slow way, and wait until no other thread is in `try_fast_append`."""
-        self._forget_layouts()
-        deadline = clock.monotonic() + _GRACE_S
-        while others_are_in(_FAST_APPEND) and clock.monotonic() < deadline:
-            clock.sleep(0.0002)
-
-    def _open(self) -> bool:
-        """Begin a file of this stream, or of `<rank>.<pid>` where another process writes to this stream."""
-        try:
-            number = self._next_number()
-            if number and not self._is_free(number - 1) and self._stream == self._base:
-                self._stream = f"{self._base}.{os.getpid()}"
-                number = self._next_number()
-            self._fd = self._create(number)
-        except OSError:
-            return False
-        self._size = 0
-        self._rotate_at = self._rotate_bytes
-        self._forget_layouts()
-        return True
-
-    def _create(self, number: int) -> int:
-        while True:
-            path = os.path.join(self._directory, journal_name(self._stream, number))
-            try:
-                fd = os.open(path, _CREATE, 0o600)
-            except FileExistsError:
-                number += 1
-                continue
-            self._path = path
-            _try_lock(fd)  # where the file system has no locks, one writer per stream is the caller's duty
-            return fd
-
-    def _next_number(self) -> int:
-        """Return the number after the newest journal of this stream, be it sealed (`.parquet`, `.sealed`) or not."""
-        newest = -1
-        for directory in (self._directory, os.path.join(self._directory, "segments")):
-            try:
-                names = os.listdir(directory)
-            except FileNotFoundError:
-                continue
-            for name in names:
-                parsed = parse_journal_name(f"{name.rpartition('.')[0]}.jnl")
-                if parsed is not None and parsed[0] == self._stream:
-                    newest = max(newest, parsed[1])
-        return newest + 1
-
-    def _is_free(self, number: int) -> bool:
-        try:
-            fd = os.open(os.path.join(self._directory, journal_name(self._stream, number)), os.O_RDWR)
-        except OSError:
-            return True
-        try:
-            return _try_lock(fd)
-        finally:
-            os.close(fd)
-
-    def _rotate(self) -> None:
-        """Go on in the next file.
-
-        The descriptor stays the same, so a call of this thread that a signal handler's call has interrupted goes on
-        there too. The file gets its name only then: a reader that sees it knows that the one before is complete.
-        """
-        self._rotate_at = sys.maxsize
-        try:
-            name = journal_name(self._stream, self._next_number())
-            temporary = os.path.join(self._directory, f".{name}.{os.getpid()}")
-            fd = os.open(temporary, _CREATE, 0o600)
-        except OSError:
-            self._rotate_at = self._size + self._rotate_bytes // 16
-            return
-        _try_lock(fd)
-        self._change_file()
-        keys = b"".join(key_frame(key_id, key) for key, key_id in list(self._ids.items()))
-        try:
-            if _os_write(fd, keys) < len(keys):
-                raise OSError("no room for the keys")
-            os.dup2(fd, self._fd, inheritable=False)
-            self._size = len(keys)
-            self._rotate_at = len(keys) + self._rotate_bytes
-            self._path = os.path.join(self._directory, name)
-            os.rename(temporary, self._path)
-        except OSError:
-            # Whatever it was, the next call begins a file anew.
-            self._leave_file()
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        finally:
-            os.close(fd)
-
-    def _leave_file(self) -> None:
-        """Close the file; the next call, which takes the slow way, opens another."""
-        self._change_file()
-        fd, self._fd = self._fd, -1
-        self._torn = b""
-        if fd >= 0:
-            os.close(fd)
-
-    def _begin_in_child(self) -> None:
-        self._reserve = None  # the parent's
-        self._leave_file()
-        closed = self._closed
-        self._begin(f"{self._base}.{os.getpid()}")
-        self._closed = closed
-
-
-def _try_lock(fd: int) -> bool:
-    """Take the lock that says that a journal has a living writer; tell whether it was free."""
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
-
-
-_FAST_APPEND = JournalWriter.try_fast_append.__code__
+JournalWriter._quick_way = JournalWriter.try_fast_append.__code__
 _writers: weakref.WeakSet[JournalWriter] = weakref.WeakSet()
 
 

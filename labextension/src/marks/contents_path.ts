@@ -1,4 +1,4 @@
-// Where a training's notebook is among the page's files. Pure; knows no page.
+// Where a training's notebook is among the page's files, and which of its cells a traceback names. Pure; knows no page.
 
 /**
  * Return the contents path of a notebook of the engine's machine, or `null` where it is not below the server's root.
@@ -18,4 +18,10 @@ export function contentsPath(root: string, path: string): string | null {
 
 function homeEnd(path: string): number {
   return /^\/(root|(home|Users)\/[^/]+)(?=\/)/.exec(path)?.[0].length ?? -1;
+}
+
+/** The execution count of a cell that a traceback calls `Cell In[5]`; `null` of one with another name. */
+export function executionCountOf(label: string): number | null {
+  const match = /^Cell In\[(\d+)\]$/.exec(label);
+  return match ? Number(match[1]) : null;
 }

@@ -5,6 +5,8 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import { onCellLine } from '../../../widgets/src/core/cell_link';
+import { messageOf } from '../../../widgets/src/core/errors';
 import type { Training } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
 import { trainingIcon } from '../icons';
@@ -34,6 +36,14 @@ export const marksPlugin: JupyterFrontEndPlugin<void> = {
     });
     addBadge(app, engine, notebooks, cells);
     addGoToCell(app, engine, notebooks, palette);
+    onCellLine(target => {
+      import('./go_to_cell')
+        .then(({ goToCell }) => goToCell(app, engine, notebooks, target.runId, target))
+        .then(
+          problem => problem !== null && Notification.info(problem),
+          (error: unknown) => Notification.error(messageOf(error))
+        );
+    });
   },
 };
 

@@ -33,3 +33,9 @@ export function badgeOf(trainings: readonly Training[], running: string): string
   }
   return trainings.length > 1 ? `${trainings.length} × ${running}` : running;
 }
+
+/** The execution count of a cell that a traceback calls `Cell In[5]`; `null` of one with another name. */
+export function executionCountOf(label: string): number | null {
+  const match = /^Cell In\[(\d+)\]$/.exec(label);
+  return match ? Number(match[1]) : null;
+}

@@ -77,10 +77,9 @@ async def check_records(client: AsyncClient, report: Report, run: Run) -> Traini
 def _is_true(known: Training, run: Run, told: list[int]) -> bool:
     # one that goes on from a checkpoint of the last step has nothing left to log
     is_whole = told[-1] == NUM_STEPS - 1 if told else run.resumed
-    never_started = run.engine_killed and not told and "never started" in (known.error or "")
     truths = {
         "succeeded": is_whole and known.output == NUM_STEPS,
-        "failed": ((run.killed or run.restarted) and known.error is not None) or never_started,
+        "failed": (run.killed or run.restarted) and known.error is not None,
         "canceled": run.canceled,
     }
     return truths.get(known.status, False)

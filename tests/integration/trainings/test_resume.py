@@ -16,7 +16,7 @@ from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.errors import InvalidInput, RequestRefused, UnknownId
 from jupyter_ext.protocol.trainings import Training
-from jupyter_ext.worker.sdk import checkpoint
+from jupyter_ext.worker.sdk import checkpoint_files
 
 LOOP = """
 import time, torch
@@ -141,7 +141,7 @@ async def test_old_checkpoints_may_go_with_their_run(client: AsyncClient, engine
 
 async def test_a_damaged_checkpoint_is_passed_over(client: AsyncClient, engine: EngineUnderTest) -> None:
     known = await kill_worker(client, engine, await stuck(client, 35, n=40))
-    found = checkpoint.listing(engine.run_dir(known) / "checkpoints")
+    found = checkpoint_files.listing(engine.run_dir(known) / "checkpoints")
     found[-1].path.write_bytes(found[-1].path.read_bytes()[:-5] + b"12345")
     done = await client.wait((await client.resume(known.id, {"stuck_at": -1})).id, 40)
     assert done.output == 40.0

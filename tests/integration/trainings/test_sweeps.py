@@ -77,18 +77,18 @@ def kill_driver(engine: EngineUnderTest, made: Sweep) -> None:
     """Kill the process that drives a sweep, and wait for its end."""
     driver = made.driver
     os.kill(engine.pids(driver.known)[1], signal.SIGKILL)
-    until(lambda: driver.status == "failed", "the driver's end")
+    until(lambda: driver.status == "failed", "the driver's end", 60)
 
 
 def test_a_sweep_killed_twice_keeps_every_trial_and_runs_none_twice(engine: EngineUnderTest) -> None:
     made = sweep(slow, {"lr": loguniform(1e-4, 1e-1)}, trials=20, parallel=2, metric="val/loss")
-    until(lambda: num_done(made) >= 3, "the first trials", 60)
+    until(lambda: num_done(made) >= 3, "the first trials", 120)
     kill_driver(engine, made)
     kept = {run.id: run.known.input for run in made.trials if run.known.status == "succeeded"}
     assert kept
     num_then = num_done(made)
     made.resume()
-    until(lambda: num_done(made) >= num_then + 3, "further trials", 60)
+    until(lambda: num_done(made) >= num_then + 3, "further trials", 120)
     engine.kill()
     made.wait(100)
     table = made.dataframe()

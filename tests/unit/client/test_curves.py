@@ -22,9 +22,9 @@ from jupyter_ext.protocol.metrics_codec import SeriesColumns
 from jupyter_ext.protocol.trainings import Training
 
 CASES: dict[str, list[dict[str, Any]]] = json.loads(
-    (Path(__file__).parents[3] / "widgets" / "tests" / "chart_maths.json").read_text()
+    (Path(__file__).parents[3] / "widgets" / "tests" / "chart" / "chart_maths.json").read_text()
 )
-"""Shared with widgets/tests/chart_maths.test.ts."""
+"""Shared with widgets/tests/chart/chart_maths.test.ts."""
 
 
 def numbers(values: list[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:

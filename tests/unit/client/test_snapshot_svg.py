@@ -40,7 +40,7 @@ def training(status: str = "succeeded") -> Training:
 
 
 def test_names_are_cut_as_the_panel_cuts_them() -> None:
-    cases = json.loads((WIDGETS / "tests" / "metric_names.json").read_text())
+    cases = json.loads((WIDGETS / "tests" / "chart" / "metric_names.json").read_text())
     assert len(cases) > 10
     for key, group, split in cases:
         assert name_of(key) == (group, split), key

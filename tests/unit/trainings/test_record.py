@@ -12,6 +12,7 @@ import pytest
 
 from jupyter_ext.engine.metrics.series import Point
 from jupyter_ext.engine.trainings.record import MAX_KEYS, MAX_NOTICES, Record
+from jupyter_ext.engine.trainings.resource import json_of, resource_of
 from jupyter_ext.engine.trainings.run_spec import RunSpec
 from jupyter_ext.engine.trainings.shortening import shorten, shortened
 from jupyter_ext.ids import TrainingId
@@ -60,7 +61,7 @@ def test_a_mark_that_makes_no_sense_harms_nothing(tmp_path: Path, mark: dict[str
     one = record(tmp_path)
     one.take_mark(mark)
     one.take_mark({"kind": "notice", "text": "and this is fine"})
-    resource = one.resource()
+    resource = resource_of(one)
     assert resource.notices[-1] == "and this is fine"
     assert json.loads(resource.model_dump_json().encode())["id"] == SPEC["id"]
 
@@ -71,7 +72,7 @@ def test_notices_are_bounded(tmp_path: Path) -> None:
         one.notice(f"{number} " + "x" * 10_000)
     assert len(one.notices) <= MAX_NOTICES + 1
     assert "more" in one.notices[-1]
-    assert len(one.resource().model_dump_json()) < 300_000
+    assert len(resource_of(one).model_dump_json()) < 300_000
 
 
 class ManyCurves:
@@ -90,7 +91,7 @@ class ManyCurves:
 def test_of_thousands_of_metrics_a_resource_carries_some_and_says_so(tmp_path: Path) -> None:
     one = record(tmp_path)
     one.curves = ManyCurves()
-    resource = one.resource()
+    resource = resource_of(one)
     assert len(resource.last) == len(resource.extremes) == MAX_KEYS
     assert resource.cut == ["last", "extremes"]
 
@@ -98,7 +99,7 @@ def test_of_thousands_of_metrics_a_resource_carries_some_and_says_so(tmp_path: P
 def test_lists_and_streams_carry_the_beginning_of_large_values(tmp_path: Path) -> None:
     image = "data:image/png;base64," + "A" * 5_000_000
     one = record(tmp_path, given={"image": image, "lr": 0.1, "rows": list(range(50_000))})
-    whole = one.resource()
+    whole = resource_of(one)
     assert whole.input["image"] == image
     part = shortened(whole)
     assert part.input["lr"] == 0.1
@@ -106,7 +107,7 @@ def test_lists_and_streams_carry_the_beginning_of_large_values(tmp_path: Path) -
     assert "5,000,022 characters" in part.input["image"]
     assert part.cut == ["input.image", "input.rows"]
     assert shorten(whole.model_dump(mode="json"))["input"] == part.input
-    assert len(one.to_json()) < 50_000
+    assert len(json_of(one)) < 50_000
 
 
 def test_a_clock_that_is_set_does_not_end_a_run_before_its_time(

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from jupyter_ext.engine.trainings import start_queue
-from jupyter_ext.engine.trainings.start_queue import NUM_AT_ONCE, StartQueue
+from jupyter_ext.engine.trainings.launching import start_queue
+from jupyter_ext.engine.trainings.launching.start_queue import NUM_AT_ONCE, StartQueue
 
 
 async def test_starts_keep_their_order_and_their_number() -> None:

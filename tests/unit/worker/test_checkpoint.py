@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from jupyter_ext.ipc.json_files import read_json
-from jupyter_ext.worker.sdk import checkpoint, logging
+from jupyter_ext.ipc.json_files import read_json, write_json
+from jupyter_ext.worker.sdk import checkpoint, checkpoint_files, logging
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def steps(directory: Path) -> list[float]:
-    return [item.step for item in checkpoint.listing(directory)]
+    return [item.step for item in checkpoint_files.listing(directory)]
 
 
 def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -163,6 +163,18 @@ def test_a_full_disk_is_told_and_does_not_end_the_training(
     assert checkpoint.save({"step": 2}, step=2, directory=tmp_path) is None
     assert "disk is full" in capsys.readouterr().err
     assert checkpoint.load(directory=tmp_path) == {"step": 1}
+
+
+@pytest.mark.parametrize("left_out", ["file", "number", "sha256", "bytes"])
+def test_a_manifest_that_says_too_little_is_none_and_harms_no_other(tmp_path: Path, left_out: str) -> None:
+    checkpoint.save({"step": 1}, step=1, directory=tmp_path)
+    checkpoint.save({"step": 2}, step=2, directory=tmp_path)
+    manifest = tmp_path / "checkpoint-2.json"
+    told = read_json(manifest)
+    del told[left_out]
+    write_json(manifest, told)
+    assert checkpoint.load(directory=tmp_path) == {"step": 1}
+    assert steps(tmp_path) == [1]
 
 
 def test_outside_of_a_run_a_directory_is_asked_for() -> None:

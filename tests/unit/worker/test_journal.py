@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from jupyter_ext.ipc.journal_format import journal_name, parse_journal_name
-from jupyter_ext.worker.sdk import journal_writer
+from jupyter_ext.worker.sdk import journal_file, journal_writer
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
 
@@ -91,6 +91,7 @@ def test_each_call_is_exactly_one_write(tmp_path: Path, monkeypatch: pytest.Monk
         return os.write(fd, data)
 
     monkeypatch.setattr(journal_writer, "_os_write", counted)
+    monkeypatch.setattr(journal_file, "_os_write", counted)
     writer = JournalWriter(tmp_path, "0")
     writer.points({"a": 1, "b": 2})
     writer.points({"a": 1, "b": 2})
@@ -243,10 +244,11 @@ def test_a_file_is_not_left_while_another_thread_writes_to_it(
             assert go_on.wait(20)
         return os.write(fd, data)
 
-    monkeypatch.setattr(journal_writer, "_GRACE_S", 20.0)
+    monkeypatch.setattr(journal_file, "_GRACE_S", 20.0)
     writer = JournalWriter(tmp_path, "0", rotate_bytes=500)
     writer.points({"a": -1})
     monkeypatch.setattr(journal_writer, "_os_write", slow_disk)
+    monkeypatch.setattr(journal_file, "_os_write", slow_disk)
     stalled = threading.Thread(target=writer.points, args=({"a": 100},), name="stalled")
     stalled.start()
     assert entered.wait(20)
@@ -273,6 +275,7 @@ def test_a_frame_that_a_full_disk_tore_off_unseen_is_cut_before_the_next(
     writer.points({"a": 1})
     with monkeypatch.context() as full:
         full.setattr(journal_writer, "_os_write", lambda fd, data: os.write(fd, data[:7]))
+        full.setattr(journal_file, "_os_write", lambda fd, data: os.write(fd, data[:7]))
         assert not writer.try_fast_append({"a": 2})
     writer.mark("progress", current=1)
     writer.points({"a": 3})
@@ -356,6 +359,7 @@ def test_a_full_disk_is_counted_and_told(tmp_path: Path, monkeypatch: pytest.Mon
         return written
 
     monkeypatch.setattr(journal_writer, "_os_write", limited)
+    monkeypatch.setattr(journal_file, "_os_write", limited)
     writer = JournalWriter(tmp_path, "0")
     writer.points({"a": 0})
     room[0] = 10

@@ -294,7 +294,7 @@ def test_a_process_of_the_training_writes_a_stream_of_its_own(
 def test_what_a_full_disk_did_not_take_is_told_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jupyter_ext.worker.sdk import journal_writer
+    from jupyter_ext.worker.sdk import journal_file, journal_writer
 
     active = logging.Reporter(tmp_path, "0")
     logging.activate(active)
@@ -305,6 +305,7 @@ def test_what_a_full_disk_did_not_take_is_told_at_the_end(
             raise OSError(errno.ENOSPC, "full")
 
         monkeypatch.setattr(journal_writer, "_os_write", full)
+        monkeypatch.setattr(journal_file, "_os_write", full)
         for _ in range(3):
             log(x=2.0)
     finally:

@@ -1,5 +1,5 @@
 // Which colour a run has: from its id, so that it is the same in every chart and in plotly Python
-// (`jupyter_ext/client/trainings/curves/colours.py`; both are tested with widgets/tests/chart_maths.json).
+// (`jupyter_ext/client/trainings/curves/colours.py`; both are tested with widgets/tests/chart/chart_maths.json).
 
 /**
  * Return a number for each run: modulo the palette's length it is the colour, beyond that the dash pattern.

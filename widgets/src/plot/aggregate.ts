@@ -1,5 +1,5 @@
 // The mean of several runs' curves and how far they scatter, the same maths as
-// `jupyter_ext/client/trainings/curves/aggregate.py`; both are tested with widgets/tests/chart_maths.json.
+// `jupyter_ext/client/trainings/curves/aggregate.py`; both are tested with widgets/tests/chart/chart_maths.json.
 
 import type { Curve } from '../series/downsampler';
 

@@ -1,5 +1,5 @@
 // How far a plot's y axis goes, the same maths as `jupyter_ext/client/trainings/curves/ranges.py`; both are tested
-// with widgets/tests/chart_maths.json.
+// with widgets/tests/chart/chart_maths.json.
 
 import type { Curve } from '../series/downsampler';
 import type { Scale } from './scales';

@@ -1,5 +1,5 @@
 // The smoothing of curves, the same maths as `jupyter_ext/client/trainings/curves/smoothing.py`; both are tested
-// with widgets/tests/chart_maths.json.
+// with widgets/tests/chart/chart_maths.json.
 
 /** How a curve is smoothed: `ema` as TensorBoard does it, the other two look both ways. */
 export type SmoothingKind = 'ema' | 'gaussian' | 'mean';

@@ -28,7 +28,7 @@ from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, Ma
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resource
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.engine.trainings.imported import MAX_BYTES as MAX_IMPORTED_BYTES
-from jupyter_ext.engine.trainings.launch_request import CallerContext
+from jupyter_ext.engine.trainings.launching.launch_request import CallerContext
 from jupyter_ext.engine.trainings.resumed_curve import Query, columns
 from jupyter_ext.engine.trainings.run_spec import RemoteSpec
 from jupyter_ext.engine.trainings.serializer import Serializer

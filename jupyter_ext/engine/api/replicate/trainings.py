@@ -26,7 +26,11 @@ from jupyter_ext.engine.api.http.requests import (
 from jupyter_ext.engine.api.replicate.idempotency import DuplicateGuard
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.delivery.webhooks import webhook_of
-from jupyter_ext.engine.trainings.launch_request import CallerContext, LaunchRequest, origin_where_made
+from jupyter_ext.engine.trainings.launching.launch_request import (
+    CallerContext,
+    LaunchRequest,
+    origin_where_made,
+)
 from jupyter_ext.engine.trainings.run_spec import RaySpec, StartedFromSpec, SweepSpec
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService

@@ -7,7 +7,6 @@ it: a client that goes away cancels nothing.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,17 +20,16 @@ from jupyter_ext.engine.models.interfaces import (
     ModelHosts,
     Trained,
 )
-from jupyter_ext.engine.models.reference import ModelRef, parse_ref
+from jupyter_ext.engine.models.reference import parse_ref
 from jupyter_ext.engine.models.service import states as state
 from jupyter_ext.engine.models.service.download_jobs import DownloadJobs
 from jupyter_ext.engine.models.service.load_jobs import LoadJobs
 from jupyter_ext.engine.models.service.look_around import LookAround
 from jupyter_ext.engine.models.service.record import Record, Records
+from jupyter_ext.engine.models.service.record_finder import RecordFinder
 from jupyter_ext.engine.models.service.registry import (
     ModelRegistry,
     checked_texts,
-    missing,
-    new_record,
 )
 from jupyter_ext.protocol.model_refs import full_id
 from jupyter_ext.protocol.models import LocalModel, ModelPage, ModelUser
@@ -62,8 +60,8 @@ class ModelService:
         self._registry = ModelRegistry(records, pubsub, environ)
         self._downloads = DownloadJobs(self._registry, downloader)
         self._loads = LoadJobs(self._registry, self._downloads, hosts)
-        self._trained = trained
         self._look_around = LookAround(self._registry, self._downloads, self._loads)
+        self._finder = RecordFinder(self._registry, self._downloads, trained, self._look_around)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -103,7 +101,7 @@ class ModelService:
     async def page(self) -> ModelPage:
         """Return all models, those that trainings left included, the latest used first."""
         await self.opened()
-        await self._find_trained()
+        await self._finder.find_trained()
         models = [record.resource() for record in self._registry.all()]
         models.sort(key=lambda model: (model.used_at or model.created_at, model.id), reverse=True)
         disk_free, disk_total = self._downloads.disk_bytes()
@@ -121,7 +119,7 @@ class ModelService:
         Raises:
             Problem: There is none of this id.
         """
-        return (await self._record(model_id)).resource()
+        return (await self._finder.find(model_id)).resource()
 
     def known(self, model_id: str) -> LocalModel | None:
         """Return a model as it is now, or `None`."""
@@ -152,7 +150,7 @@ class ModelService:
         record = self._registry.get(str(ref))
         is_unknown = record is None or record.bytes is None
         described = await self._downloads.look_ahead(ref, environ) if look and is_unknown else None
-        record = self._registry.get(str(ref)) or await self._make(ref)
+        record = self._registry.get(str(ref)) or await self._finder.make(ref)
         self._registry.take_environ(record, environ)
         if described is not None and record.disk in ("absent", "partial"):
             # a revision is written down with the files that have it
@@ -178,7 +176,7 @@ class ModelService:
         Raises:
             Problem: It has no files to fetch.
         """
-        record = await self._record(model_id, add=True)
+        record = await self._finder.find(model_id, add=True)
         if not self._downloads.is_running(record):
             self._registry.take_environ(record, environ)
             record.weights = record.weights if weights is None else list(weights)
@@ -189,7 +187,7 @@ class ModelService:
 
     async def cancel(self, model_id: str) -> LocalModel:
         """Stop a download; what has come is kept for the next one. Where none runs, nothing happens."""
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         await self._downloads.cancel(record)
         return record.resource()
 
@@ -203,7 +201,7 @@ class ModelService:
         Raises:
             Problem: The hub cannot be asked.
         """
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         if self._downloads.is_running(record):
             return record.resource()
         self._registry.take_environ(record, environ)
@@ -238,7 +236,7 @@ class ModelService:
         Raises:
             Problem: It cannot be loaded: not here, does not fit, failed.
         """
-        record = await self._record(model_id, add=fetch)
+        record = await self._finder.find(model_id, add=fetch)
         if not self._downloads.is_running(record):
             self._registry.take_environ(record, options.hub_environ)
         if record.disk in ("absent", "partial") and record.memory == "free":
@@ -251,7 +249,7 @@ class ModelService:
 
     async def unload(self, model_id: str, *, wait: bool = True) -> LocalModel:
         """End a model's process, also while it loads. Where it is not loaded, nothing happens."""
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         await self._loads.unload(record, wait=wait)
         return record.resource()
 
@@ -273,19 +271,19 @@ class ModelService:
         Raises:
             Problem: It is not loaded.
         """
-        record = await self._loaded(model_id)
+        record = await self._finder.find_loaded(model_id)
         self._loads.keep(record, pinned=pinned, keep_alive_s=keep_alive_s)
         return record.resource()
 
     async def attach(self, model_id: str, user: ModelUser) -> LocalModel:
         """Note that somebody uses a loaded model."""
-        record = await self._loaded(model_id)
+        record = await self._finder.find_loaded(model_id)
         self._loads.attach(record, user)
         return record.resource()
 
     async def detach(self, model_id: str, user_id: str) -> LocalModel:
         """Forget that somebody used a model."""
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         self._loads.detach(record, user_id)
         return record.resource()
 
@@ -307,7 +305,7 @@ class ModelService:
     ) -> LocalModel:
         """Change what is said of a model; what is not given stays."""
         name, description = checked_texts(name, description)
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         record.name = name if name is not None else record.name
         record.description = description if description is not None else record.description
         record.meta = {**record.meta, **(meta or {})}
@@ -320,7 +318,7 @@ class ModelService:
         Raises:
             Problem: It is in memory, and `force`, which unloads it first, is false.
         """
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         await self._free(record, force=force)
         await self._downloads.remove(record)
         self._registry.remove(record)
@@ -331,7 +329,7 @@ class ModelService:
         Raises:
             Problem: It is in memory and `force` is false, or its files are not ours to delete.
         """
-        record = await self._record(model_id)
+        record = await self._finder.find(model_id)
         if record.ref.source in ("file", "training"):
             owner = "you" if record.ref.source == "file" else "its training"
             raise Problem(
@@ -343,52 +341,6 @@ class ModelService:
         return record.resource()
 
     # -- inside ---------------------------------------------------------------------------------------------------
-
-    async def _record(self, model_id: str, *, add: bool = False) -> Record:
-        await self.opened()
-        found = self._registry.find(model_id)
-        if isinstance(found, Record):
-            return found
-        if not add and found.source != "training":
-            raise missing(found)
-        return await self._make(found)
-
-    async def _loaded(self, model_id: str) -> Record:
-        record = await self._record(model_id)
-        if record.memory != "loaded":
-            raise Problem(409, "Not loaded", f"{record.id} is {record.state}; load it first.")
-        return record
-
-    async def _make(self, ref: ModelRef) -> Record:
-        """Begin to know a model.
-
-        Raises:
-            InvalidInput: It is a path without weights.
-            Problem: There is no such training, or it left no weights.
-        """
-        if ref.source == "file":
-            await self._downloads.check_file(ref)
-        record = new_record(ref)
-        if ref.source == "training":
-            found = await self._trained.find(ref.name)
-            if found is None:
-                detail = f"No training {ref.name!r} has left weights; `%trainings` lists those there are."
-                raise Problem(404, "Not found", detail)
-            record.name, record.path, record.created_at = found.name, str(found.path), found.created_at
-        await self._downloads.look(record)
-        record = self._registry.put(record)
-        self._registry.save(record)
-        return record
-
-    async def _find_trained(self) -> None:
-        """Know the weights that trainings have left, and no longer those that are gone."""
-        for record in self._registry.all():
-            is_free = record.ref.source == "training" and record.memory == "free"
-            if is_free and not await asyncio.to_thread(os.path.exists, record.path or ""):
-                self._registry.remove(record)
-        for weights in await self._trained.all():
-            if self._registry.get(f"training:{weights.training_id}") is None:
-                await self._make(ModelRef("training", weights.training_id))
 
     async def _free(self, record: Record, *, force: bool) -> None:
         """Ensure that a model is neither in memory nor on its way, nor loaded later as it was.

@@ -9,17 +9,21 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import TypedDict
-
-import httpx
-from websockets.asyncio.client import connect
+from typing import TYPE_CHECKING, TypedDict
 
 from jupyter_ext.errors import RequestRefused
+from jupyter_ext.ipc.late_import import late
+
+if TYPE_CHECKING:
+    import httpx
+    import websockets.asyncio.client as websockets_client
+else:
+    httpx = late("httpx")
+    websockets_client = late("websockets.asyncio.client")
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 MAX_PACKAGE_BYTES = 500 << 20
 """What Ray takes as one package."""
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0, write=120.0)
 _TOKEN_VARIABLE, _TOKEN_FILE_VARIABLE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _DEFAULT_TOKEN_FILE = "~/.ray/auth_token"
 
@@ -69,7 +73,11 @@ class RayClient:
     def __init__(self, address: str, token: str | None) -> None:
         self._address = address.rstrip("/")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx.AsyncClient(base_url=self._address, headers=self._headers, timeout=_TIMEOUT)
+        self._http = httpx.AsyncClient(
+            base_url=self._address,
+            headers=self._headers,
+            timeout=httpx.Timeout(30.0, connect=5.0, write=120.0),
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -125,7 +133,10 @@ class RayClient:
         """
         url = f"ws{self._address.removeprefix('http')}/api/jobs/{submission_id}/logs/tail"
         context = ssl.create_default_context() if url.startswith("wss:") else None
-        socket = connect(url, additional_headers=self._headers, max_size=None, ssl=context)
+        # aiohttp, which Ray answers with, breaks off a compressed stream at its first message
+        socket = websockets_client.connect(
+            url, additional_headers=self._headers, max_size=None, ssl=context, compression=None
+        )
         async with socket as messages:
             async for message in messages:
                 yield message if isinstance(message, str) else message.decode("utf-8", "replace")

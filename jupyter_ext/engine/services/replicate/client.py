@@ -18,11 +18,11 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.engine.services.replicate.clock import asked_pause_s, clock_ahead_s
 from jupyter_ext.engine.services.replicate.create_recovery import Wanted
 from jupyter_ext.engine.services.tls import tls_context
 from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.protocol.addresses import checked_base_url, shown
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from jupyter_ext.engine.common.late_import import late
 from jupyter_ext.engine.services.networks import answered_inside, resolves_inside
 from jupyter_ext.engine.services.tls import tls_context
 from jupyter_ext.errors import RequestRefused
+from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:
     import httpx

@@ -7,19 +7,25 @@ late is held against what there is. What a rule finds is a mark `alert` of the s
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from jupyter_ext.engine.trainings.rules import write_rules
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.protocol.trainings import Rule
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
-STREAM = "rules"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+    Floats = NDArray[np.float64]
+else:
+    np = late("numpy")
+
+STREAM = "rules"
 
 
 class RuleWatch:
@@ -107,7 +113,7 @@ class _Patience:
         return f"{key} has not improved for {self._waited} values; its best is {best}."
 
 
-_COMPARE = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def _first(found: NDArray[np.bool_]) -> int | None:

@@ -17,10 +17,9 @@ from jupyter_ext.ipc.json_values import clean
 from jupyter_ext.worker.sdk.media.arrays import as_numpy, frames_of, library_of, pixels_of
 from jupyter_ext.worker.sdk.media.png import encode, encode_animation
 from jupyter_ext.worker.sdk.media.stored import MAX_ITEM_BYTES, JsonValue, Prepared, read_file, suffix_of
+from jupyter_ext.worker.sdk.media.table_rows import read_frame, read_rows
 
 MAX_BINS = 512
-MAX_TABLE_ROWS = 10_000
-MAX_CELL_CHARACTERS = 2_000
 _PATHS = (str, os.PathLike)
 
 
@@ -239,17 +238,9 @@ class Table(Media):
 
     def prepare(self) -> Prepared:
         """Copy the cells; of very many rows the first."""
-        columns, rows, total = _read_frame(self._frame) if self._frame is not None else self._read_rows()
-        cells: list[JsonValue] = [[_cell(value) for value in row] for row in rows[:MAX_TABLE_ROWS]]
-        facts: dict[str, JsonValue] = {"rows": total, "columns": len(columns)}
-        return Prepared(self.kind, data={"columns": [*columns], "rows": cells}, facts=facts)
-
-    def _read_rows(self) -> tuple[list[str], list[Any], int]:
-        rows = self._rows
-        if rows and all(isinstance(row, dict) for row in rows):
-            names = self._columns or list(dict.fromkeys(str(name) for row in rows for name in row))
-            return names, [[row.get(name) for name in names] for row in rows], len(rows)
-        return _read_plain(rows, self._columns)
+        table = read_frame(self._frame) if self._frame is not None else read_rows(self._rows, self._columns)
+        facts: dict[str, JsonValue] = {"rows": table.num_rows, "columns": len(table.columns)}
+        return Prepared(self.kind, data={"columns": [*table.columns], "rows": table.cells()}, facts=facts)
 
 
 class Text(Media):
@@ -342,40 +333,6 @@ def _wave(data: bytes, rate: int, channels: int) -> bytes:
         rate * channels * 2, channels * 2, 16, b"data", len(data),
     )  # fmt: skip
     return head + data
-
-
-def _read_plain(rows: list[Any], columns: list[str] | None) -> tuple[list[str], list[Any], int]:
-    if not all(isinstance(row, list | tuple) for row in rows):
-        raise ValueError("the rows of a table are lists, tuples or dicts")
-    width = max((len(row) for row in rows), default=0)
-    names = columns or [f"column {number}" for number in range(1, width + 1)]
-    if any(len(row) != len(names) for row in rows):
-        raise ValueError(f"a row has {width} cells where there are {len(names)} columns")
-    return names, rows, len(rows)
-
-
-def _read_frame(frame: Any) -> tuple[list[str], list[Any], int]:
-    total = len(frame)
-    if hasattr(frame, "rows"):  # polars
-        return [str(name) for name in frame.columns], frame.head(MAX_TABLE_ROWS).rows(), total
-    frame = frame.head(MAX_TABLE_ROWS)
-    if type(frame.index).__name__ != "RangeIndex":
-        frame = frame.reset_index()
-    return [str(name) for name in frame.columns], frame.astype(object).values.tolist(), total
-
-
-def _cell(value: Any) -> JsonValue:
-    """Return a cell as JSON can carry it; what is no number, text, truth or nothing as its text."""
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**53 else str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    text = str(clean(str(value)))
-    return text if len(text) <= MAX_CELL_CHARACTERS else f"{text[:MAX_CELL_CHARACTERS]}…"
 
 
 _WRAPPED: dict[str, Callable[[Any], Media]] = {"PIL": Image, "matplotlib": Image, "plotly": Plotly}
