@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from integration_tools import until
 from lab_page import Lab, LabServer
 from panel_page import EngineOnDisk
@@ -29,6 +30,7 @@ def cell(name: str, gate: Path, show: str = "run") -> str:
     return GOES_ON.format(name=name, gate=str(gate), show=show)
 
 
+@pytest.mark.timeout(240)
 def test_a_cell_whose_training_runs_is_marked_and_asked_about(
     lab: Lab, lab_server: LabServer, engine: EngineOnDisk, tmp_path: Path
 ) -> None:

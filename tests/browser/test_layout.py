@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from integration_tools import until
 from lab_page import DEADLINE_S, Lab, LabServer
 from panel_page import EngineOnDisk
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 SOME = """\
 import jupyter_ext as jx
@@ -46,6 +47,7 @@ def wait_restored(lab: Lab) -> None:
     lab.evaluate("app => app.restored")
 
 
+@pytest.mark.timeout(240)
 def test_tabs_come_back_after_a_reload_and_by_the_address(
     lab: Lab, lab_server: LabServer, engine: EngineOnDisk
 ) -> None:
@@ -92,7 +94,14 @@ LOADED = """() => performance.getEntriesByType('resource')
 """Bytes of ours that a page has loaded."""
 
 
+def without_engine(route: Route) -> None:
+    """Answer as a server does whose user has no engine."""
+    answer = route.fetch()
+    route.fulfill(response=answer, json={**answer.json(), "engine": "stopped"})
+
+
 def test_little_is_loaded_before_anything_is_opened(lab: Lab, lab_server: LabServer) -> None:
+    lab.page.route("**/jupyter-ext/info*", without_engine)
     lab.open_lab()
     loaded = lab.page.evaluate(LOADED)
     assert 10_000 < loaded <= 60_000

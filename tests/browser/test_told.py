@@ -57,6 +57,7 @@ def fails(gate: str):
 run = jx.train(fails, name={name!r}, gate={gate!r})"""
 
 
+@pytest.mark.timeout(240)
 def test_a_failure_and_an_alert_are_told_where_somebody_watches(
     lab: Lab, lab_server: LabServer, engine: EngineOnDisk, chromium: Any, tmp_path: Path
 ) -> None:

@@ -4,12 +4,12 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import type { INotebookTracker } from '@jupyterlab/notebook';
-import { isMoving } from '../../../widgets/src/models/labels';
 import { isEnded } from '../../../widgets/src/training/labels';
 import type { LocalModel, Training } from '../../../widgets/src/wire';
 import { isOfOpenNotebook } from '../cells/open_notebooks';
 import { CommandIDs } from '../commands/ids';
 import type { IEngine } from '../tokens';
+import { isArriving } from './awaiting';
 import { isWanted, modelNews, type News, trainingNews } from './news';
 
 const SHOWN_MS = 10_000;
@@ -67,7 +67,7 @@ export class Notifier {
     return (
       [...this.#trainings.values()].some(
         ({ id, status, started_from: from }) => !isEnded(status) && this.#isWatched(id, from?.cell)
-      ) || [...this.#models.values()].some(model => isMoving(model) && this.#isWatched(model.id))
+      ) || [...this.#models.values()].some(model => isArriving(model) && this.#isWatched(model.id))
     );
   }
 

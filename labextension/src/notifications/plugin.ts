@@ -4,6 +4,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IEngine } from '../tokens';
+import { isAwaiting } from './awaiting';
 
 export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ext:notifications',
@@ -16,7 +17,7 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
     const loaded = new AbortController();
     const load = async () => {
       const { trainings, models } = lists.data;
-      if (trainings.size + models.size > 0 && !loaded.signal.aborted) {
+      if (!loaded.signal.aborted && isAwaiting(lists.data)) {
         loaded.abort();
         const before = { trainings: new Map(trainings), models: new Map(models) };
         const { Notifier } = await import('./notifier');

@@ -1,12 +1,14 @@
 // Trainings, debug sessions and models in JupyterLab's "Running" panel, with buttons that stop them.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { IRunningSessionManagers } from '@jupyterlab/running';
+import { IRunningSessionManagers, type IRunningSessions } from '@jupyterlab/running';
 import type { LabIcon } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
 import type { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { isEnded } from '../../../widgets/src/training/labels';
+import { CommandIDs } from '../commands/ids';
 import { modelIcon, sessionIcon, trainingIcon } from '../icons';
+import { titleOf } from '../marks/running';
 import type { Item } from '../panel/rows';
 import { IEngine } from '../tokens';
 
@@ -31,32 +33,31 @@ export const runningPlugin: JupyterFrontEndPlugin<void> = {
 
 function sectionOf(
   app: JupyterFrontEnd,
-  engine: IEngine,
+  { trans, lists }: IEngine,
   name: string,
   icon: LabIcon,
   find: (lists: ListsFeed) => Item[]
 ): Parameters<IRunningSessionManagers['add']>[0] {
-  const { trans, lists } = engine;
   const changed = new Signal<object, void>({});
   let before = '[]';
-  let items: typeof import('./items') | null = null;
-  const look = async () => {
-    const now = JSON.stringify(find(lists).map(({ value }) => [value.id, value.name]));
-    if (now !== before) {
-      before = now;
-      items ??= await import('./items');
-      changed.emit();
-    }
-  };
-  lists.follow(['trainings', 'sessions', 'models'], () => void look(), new AbortController().signal);
+  lists.follow(
+    ['trainings', 'sessions', 'models'],
+    () => {
+      const now = JSON.stringify(find(lists).map(({ value }) => [value.id, value.name]));
+      if (now !== before) {
+        before = now;
+        changed.emit();
+      }
+    },
+    new AbortController().signal
+  );
   return {
     name,
     supportsMultipleViews: false,
-    running: () =>
-      find(lists).flatMap(item => (items ? [new items.RunningItem(app, engine, item, icon)] : [])),
+    running: () => find(lists).map(item => new RunningItem(app, item, icon)),
     shutdownAll: () => {
       for (const item of find(lists)) {
-        items?.stop(app, item);
+        stop(app, item);
       }
     },
     refreshRunning: () => lists.hurry(),
@@ -65,6 +66,46 @@ function sectionOf(
     shutdownAllLabel: trans.__('Stop All'),
     shutdownAllConfirmationText: trans.__('Stop all of them?'),
   };
+}
+
+class RunningItem implements IRunningSessions.IRunningItem {
+  readonly #app: JupyterFrontEnd;
+  readonly #item: Item;
+  readonly #icon: LabIcon;
+
+  constructor(app: JupyterFrontEnd, item: Item, icon: LabIcon) {
+    this.#app = app;
+    this.#item = item;
+    this.#icon = icon;
+  }
+
+  open(): void {
+    const { kind, value } = this.#item;
+    void this.#app.commands.execute(CommandIDs.open, { kind, id: value.id, name: value.name });
+  }
+
+  shutdown(): void {
+    stop(this.#app, this.#item);
+  }
+
+  icon(): LabIcon {
+    return this.#icon;
+  }
+
+  label(): string {
+    return this.#item.value.name || this.#item.value.id;
+  }
+
+  labelTitle(): string {
+    const { kind, value } = this.#item;
+    return [kind === 'training' ? titleOf([value]) : this.label(), value.id].join('\n');
+  }
+}
+
+const STOPS = { training: 'cancel', session: 'terminate', model: 'unload' } as const;
+
+function stop(app: JupyterFrontEnd, { kind, value }: Item): void {
+  void app.commands.execute(CommandIDs.act, { kind, id: value.id, action: STOPS[kind] });
 }
 
 function runningTrainings({ data }: ListsFeed): Item[] {
