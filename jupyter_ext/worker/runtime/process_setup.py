@@ -102,8 +102,10 @@ def _take_import_path(spec: WorkerSpec) -> None:
     if entries := spec.get("sys_path"):
         known, wanted = set(sys.path), set(entries)
         sys.path[:] = [*entries, *(entry for entry in sys.path if entry not in wanted)]
-        if not known.issuperset(wanted):
-            sys.path_importer_cache.clear()
+        for entry in (
+            wanted - known
+        ):  # all others know their folders, and to free what they know costs 5 ms after a fork
+            sys.path_importer_cache.pop(entry, None)
     if spec["cwd"] not in sys.path:
         sys.path.insert(0, spec["cwd"])
 
