@@ -120,7 +120,7 @@ clean: ## remove everything that the other targets made
 # The dependencies come before the project, beside npm's, because building the project needs both.
 $(DEPENDENCIES): .venv/pyvenv.cfg pyproject.toml constraints.txt
 	$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; e = p["optional-dependencies"]; \
-		print(*p["dependencies"], *(r for n in ("lab", "cog", "hf", "keyring", "sweep", "test", "dev") for r in e[n] if "jupyter-ext" not in r), sep="\n")' \
+		print(*p["dependencies"], *(r for n in ("lab", "cog", "hf", "keyring", "ray", "sweep", "test", "dev") for r in e[n] if "jupyter-ext" not in r), sep="\n")' \
 		> .venv/requirements.txt
 	$(PY) -m pip install -q -c constraints.txt -r .venv/requirements.txt
 	touch $@

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 STOP_WAIT_S = 3.0
 _RAY_STARTS_WITHIN_S = 150.0
+_RAY_VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",  # else its workers, at 15, starve beside other tests
+    "RAY_worker_register_timeout_seconds": "180",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_metrics_collection": "0",
+}
 
 
 class StandIn:
@@ -140,11 +149,11 @@ class StandIn:
     async def _logs(self, request: Request) -> Response:
         return JSONResponse({"logs": self._jobs[request.path_params["id"]][1].read_text()})
 
-    async def _tail(self, socket: WebSocket) -> None:
+    async def _tail(self, websocket: WebSocket) -> None:
         import asyncio
 
-        await socket.accept()
-        id = socket.path_params["id"]
+        await websocket.accept()
+        id = websocket.path_params["id"]
         num_sent = 0
         try:
             with open(self._jobs[id][1]) as log:
@@ -152,7 +161,7 @@ class StandIn:
                     is_over = self._status(id)["status"] != "RUNNING"
                     lines = [line for _ in range(10) if (line := log.readline())]
                     if lines:
-                        await socket.send_text("".join(lines))
+                        await websocket.send_text("".join(lines))
                         num_sent += 1
                     elif is_over:
                         break
@@ -161,9 +170,16 @@ class StandIn:
                     if self.cuts and num_sent >= self.cuts:
                         self.cuts = self.cuts + 3 if self.cuts < 40 else 0
                         break
-            await socket.close()
+            await websocket.close()
         except WebSocketDisconnect:
             return
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def _kill_later(process: subprocess.Popen[bytes]) -> None:
@@ -174,29 +190,51 @@ def _kill_later(process: subprocess.Popen[bytes]) -> None:
 
 
 class RealRay:
-    """A Ray cluster of one node on this machine, all of it on the loopback."""
+    """A Ray cluster on this machine, all of it on the loopback: a head and further nodes, each with a raylet of its own.
+
+    Attributes:
+        url: The dashboard's URL.
+        is_up: Whether it has started.
+        cuts: As of the stand-in; nothing cuts the log's stream here.
+    """
 
     def __init__(self, port: int) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="jxr", dir="/tmp"))
         self.url = f"http://127.0.0.1:{port}"
         self.cuts = 0
-        self._ray = str(Path(sys.executable).with_name("ray"))
-        variables = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-        command = [self._ray, "start", "--head", "--node-ip-address", "127.0.0.1", "--port", "0"]
-        command += ["--dashboard-host", "127.0.0.1", "--dashboard-port", str(port), "--num-cpus", "4"]
-        command += ["--temp-dir", str(self.home), "--disable-usage-stats"]
-        try:
-            with open(self.home / "start.log", "wb") as log:
-                subprocess.run(
-                    command, env=variables, stdout=log, stderr=log, check=True, timeout=_RAY_STARTS_WITHIN_S
-                )
-            self.is_up = self._answers()
-        except subprocess.SubprocessError:
-            self.is_up = False  # it gives up by itself on a machine that is too busy
+        self._nodes: list[subprocess.Popen[bytes]] = []
+        self._gcs_port = free_port()
+        options = ["--head", "--port", str(self._gcs_port), "--temp-dir", str(self.home)]
+        options += ["--dashboard-host", "127.0.0.1", "--dashboard-port", str(port)]
+        self.add_node(4, *options, "--no-monitor")
+        self.is_up = self._answers()
+
+    def add_node(self, num_cpus: int, *options: str) -> subprocess.Popen[bytes]:
+        """Start a node, by default one that joins the cluster; return the process that its raylet is a child of."""
+        options = options or ("--address", f"127.0.0.1:{self._gcs_port}")
+        command = [sys.executable, str(Path(__file__).with_name("ray_node.py")), "start", "--block", *options]
+        command += ["--node-ip-address", "127.0.0.1", "--num-cpus", str(num_cpus), "--disable-usage-stats"]
+        command += ["--object-store-memory", str(80 << 20), "--include-log-monitor", "false"]
+        with open(self.home / "start.log", "ab") as log:
+            node = subprocess.Popen(command, env={**os.environ, **_RAY_VARIABLES}, stdout=log, stderr=log)
+        self._nodes.append(node)
+        return node
+
+    def kill_node(self, node: subprocess.Popen[bytes]) -> None:
+        """Kill a node's raylet; what it has started ends with it, as where a machine is lost."""
+        raylets = [one for one in psutil.Process(node.pid).children() if one.name() == "raylet"]
+        assert len(raylets) == 1
+        raylets[0].kill()
+        node.wait(60)
+
+    def nodes(self) -> list[str]:
+        """List the ids of the nodes that are alive."""
+        told = httpx.get(f"{self.url}/api/v0/nodes", params={"detail": "0"}, timeout=30).json()
+        return [one["node_id"] for one in told["data"]["result"]["result"] if one["state"] == "ALIVE"]
 
     def _answers(self) -> bool:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + _RAY_STARTS_WITHIN_S
+        while time.monotonic() < deadline and self._nodes[0].poll() is None:
             try:
                 if httpx.get(f"{self.url}/api/jobs/", timeout=5).status_code == 200:
                     return True
@@ -223,6 +261,7 @@ class RealRay:
         roots = [
             one for one in psutil.process_iter(["cmdline"]) if home in " ".join(one.info["cmdline"] or [])
         ]
+        roots += [psutil.Process(node.pid) for node in self._nodes if node.poll() is None]
         family = {
             one.pid: one
             for root in roots
@@ -234,6 +273,8 @@ class RealRay:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
+        for node in self._nodes:
+            node.wait(20)
         psutil.wait_procs([*family.values()], timeout=20)
         shutil.rmtree(self.home, ignore_errors=True)
 

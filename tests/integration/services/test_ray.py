@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,13 +12,15 @@ import numpy as np
 import psutil
 import pytest
 from integration_tools import EngineUnderTest, until
-from ray_clusters import Cluster, RealRay, StandIn, job_of, last_line
+from ray_clusters import Cluster, RealRay, StandIn, free_port, job_of, last_line
 
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.place import Place
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import Training
+
+pytestmark = pytest.mark.timeout(300)  # a cluster of Ray's takes its time to start beside other tests
 
 CODE = """
 import time
@@ -41,24 +42,17 @@ def train(n: int = 20, pause: float = 0.02, raises: bool = False, hangs: bool = 
 """
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="module", params=["stand-in", pytest.param("ray", marks=pytest.mark.slow)])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Give a cluster for the module's tests."""
     if request.param == "ray":
         pytest.importorskip("ray")
         real = RealRay(free_port())
-        if not real.is_up:
-            told = last_line(real.home / "start.log")
+        try:
+            assert real.is_up, f"Ray did not start: {last_line(real.home / 'start.log')}"
+            yield real
+        finally:
             real.close()
-            pytest.skip(f"Ray did not start on this machine: {told}")
-        yield real
-        real.close()
     else:
         made = StandIn()
         yield made

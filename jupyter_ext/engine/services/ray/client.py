@@ -133,7 +133,10 @@ class RayClient:
         """
         url = f"ws{self._address.removeprefix('http')}/api/jobs/{submission_id}/logs/tail"
         context = ssl.create_default_context() if url.startswith("wss:") else None
-        socket = websockets_client.connect(url, additional_headers=self._headers, max_size=None, ssl=context)
+        # aiohttp, which Ray answers with, breaks off a compressed stream at its first message
+        socket = websockets_client.connect(
+            url, additional_headers=self._headers, max_size=None, ssl=context, compression=None
+        )
         async with socket as messages:
             async for message in messages:
                 yield message if isinstance(message, str) else message.decode("utf-8", "replace")
