@@ -166,6 +166,12 @@ class Rule(Resource):
     fired: str | None = None
 
 
+class PageUrls(Resource):
+    """Where something is shown: `web` is its page in JupyterLab, where one is known."""
+
+    web: str | None = None
+
+
 class Urls(Resource):
     """Where the training can be asked for and canceled; `web` is the page that shows it in JupyterLab, where one is known."""
 

@@ -6,7 +6,7 @@ import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { ERROR_STYLES } from '../core/error_styles';
 import { messageOf } from '../core/errors';
-import { formatCount, formatDuration, shortId } from '../core/format';
+import { shortId } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
@@ -17,15 +17,20 @@ import { marksOf } from '../plot/marks';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
-import type { ResumedFrom, Training } from '../wire';
+import type { Training } from '../wire';
 import { DetailsView } from './details_view';
 import { ErrorView } from './error_view';
 import { Header } from './header';
 import { isEnded } from './labels';
 import { LastValues } from './last_values';
+import { emptyTextOf, linesOf } from './lines';
 import { loadEarlier } from './load_earlier_log';
+<<<<<<< HEAD
 import { type Message, Messages } from './messages';
 import { ruleBox } from './rule_box';
+=======
+import { Messages } from './messages';
+>>>>>>> main
 import { TRAINING_STYLES } from './styles';
 import { SystemView } from './system_view';
 import { TrainingClient } from './training_client';
@@ -47,16 +52,17 @@ export interface TrainingViewOptions {
 }
 
 const TICK_MS = 1_000;
-/** A worker silent for longer is worth a line. */
-const SILENT_S = 60;
 /** A panel hidden for longer gives its connection back. */
 const HIDDEN_MS = 5 * 60_000;
 /** After being hidden for longer the line may be dead without knowing it. */
 const STALE_MS = 45_000;
+<<<<<<< HEAD
 /** A connection that is away for longer is worth a line that says why. */
 const BROKEN_MS = 5_000;
 /** Media of so many runs before a resumed one are shown. */
 const MAX_EARLIER = 20;
+=======
+>>>>>>> main
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
@@ -253,15 +259,26 @@ class TrainingView {
     const series = feed?.series ?? this.#noSeries;
     this.#root.setAttribute('aria-label', `Training ${training.name}`);
     this.#header.draw(training, feed?.state ?? null, lastStepOf(series), Date.now());
-    this.#messages.draw(this.#lines(training));
+    this.#messages.draw(
+      linesOf(training, feed, Date.now(), {
+        actionError: this.#actionError,
+        isBeforeShown: this.#beforeShown !== null,
+        showStacks: stacksOf => void this.#showStacks(stacksOf),
+        toggleBefore: id => this.#toggleBefore(id),
+      })
+    );
     this.#error.draw(training);
     const origin = originOf(training);
     this.#chart.draw({
       store: series,
       originOf: () => origin,
       marks: marksOf(training, series.checkpoints),
+<<<<<<< HEAD
       watched: ended || feed === null ? undefined : watchedBy(training),
       emptyText: this.#emptyText(training, feed),
+=======
+      emptyText: emptyTextOf(training, feed),
+>>>>>>> main
     });
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
@@ -289,62 +306,6 @@ class TrainingView {
     setText(this.#blankText, text);
     setHidden(this.#blankRetry, state?.kind !== 'unavailable');
     this.#blank.dataset.tone = state?.kind === 'unavailable' ? 'error' : 'info';
-  }
-
-  #lines(training: Training): Message[] {
-    const lines: Message[] = [];
-    const feed = this.#feed;
-    if (feed?.state.kind === 'unavailable') {
-      lines.push({
-        tone: 'error',
-        text: feed.state.reason,
-        action: { label: 'Try again', run: () => feed.start() },
-      });
-    }
-    if (feed?.state.kind === 'reconnecting' && Date.now() - feed.state.since_ms > BROKEN_MS) {
-      lines.push({
-        tone: 'warning',
-        text: `${feed.state.reason} Trying again; the training does not need this page.`,
-      });
-    }
-    if (this.#actionError) {
-      lines.push({ tone: 'error', text: this.#actionError });
-    }
-    const silent_s = feed?.reportedAt ? (Date.now() - feed.reportedAt) / 1000 : 0;
-    if (feed && training.status === 'processing' && silent_s > SILENT_S && feed.state.kind === 'live') {
-      const text = `Running, no report for ${formatDuration(silent_s)}.`;
-      lines.push({
-        tone: 'warning',
-        text,
-        action: { label: 'Stacks', run: () => void this.#showStacks(feed) },
-      });
-    }
-    for (const series of feed?.series.all ?? []) {
-      const warning = series.isSystem ? null : series.warning;
-      if (warning) {
-        lines.push({ tone: 'warning', text: warning });
-      }
-    }
-    if (training.resumed_from) {
-      lines.push(this.#resumedLine(training.resumed_from));
-    }
-    if (training.status === 'canceled' && training.cause) {
-      lines.push({
-        tone: 'info',
-        text: [training.cause.message, training.cause.hint].filter(Boolean).join(' '),
-      });
-    }
-    lines.push(...(training.notices ?? []).map((text): Message => ({ tone: 'info', text })));
-    return lines;
-  }
-
-  #resumedLine({ id, step }: ResumedFrom): Message {
-    const text = `Resumed from ${shortId(id)} at step ${formatCount(step)}.`;
-    return {
-      tone: 'info',
-      text,
-      action: { label: this.#beforeShown ? 'Hide it' : 'Show it', run: () => this.#toggleBefore(id) },
-    };
   }
 
   // The run before this one, below it and as it was; it can be looked at, not resumed twice.
@@ -382,6 +343,7 @@ class TrainingView {
     }
   }
 
+<<<<<<< HEAD
   #emptyText(training: Training, feed: TrainingFeed | null): string {
     if (feed === null) {
       return 'Not connected: the curves are with the engine.';
@@ -444,6 +406,8 @@ class TrainingView {
     box.querySelector<HTMLElement>('select')?.focus({ preventScroll: true });
   }
 
+=======
+>>>>>>> main
   #zoom(range: Range | null): void {
     const feed = this.#feed;
     clearTimeout(this.#zoomTimer);

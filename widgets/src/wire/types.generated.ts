@@ -135,6 +135,11 @@ export interface Urls {
   web: string | null;
 }
 
+/** Where something is shown: `web` is its page in JupyterLab, where one is known. */
+export interface PageUrls {
+  web: string | null;
+}
+
 /** One training. Times are RFC 3339 UTC with `Z`. */
 export interface Training {
   id: string;
@@ -323,6 +328,7 @@ export interface LocalModel {
   created_at: string;
   used_at: string | null;
   meta: { [key: string]: unknown };
+  urls: PageUrls;
 }
 
 /** All local models, and what there is to hold them; bytes. */
@@ -464,6 +470,7 @@ export interface DebugSession {
   num_calls: number;
   notices: string[];
   exit: SessionExit | null;
+  urls: PageUrls;
 }
 
 /** First message of a stream, and again whenever the session changed. */
