@@ -17,7 +17,7 @@ import { marksOf } from '../plot/marks';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
-import type { Training } from '../wire';
+import type { ResumedFrom, Training } from '../wire';
 import { DetailsView } from './details_view';
 import { ErrorView } from './error_view';
 import { Header } from './header';
@@ -25,12 +25,8 @@ import { isEnded } from './labels';
 import { LastValues } from './last_values';
 import { emptyTextOf, linesOf } from './lines';
 import { loadEarlier } from './load_earlier_log';
-<<<<<<< HEAD
-import { type Message, Messages } from './messages';
-import { ruleBox } from './rule_box';
-=======
 import { Messages } from './messages';
->>>>>>> main
+import { ruleBox } from './rule_box';
 import { TRAINING_STYLES } from './styles';
 import { SystemView } from './system_view';
 import { TrainingClient } from './training_client';
@@ -56,13 +52,8 @@ const TICK_MS = 1_000;
 const HIDDEN_MS = 5 * 60_000;
 /** After being hidden for longer the line may be dead without knowing it. */
 const STALE_MS = 45_000;
-<<<<<<< HEAD
-/** A connection that is away for longer is worth a line that says why. */
-const BROKEN_MS = 5_000;
 /** Media of so many runs before a resumed one are shown. */
 const MAX_EARLIER = 20;
-=======
->>>>>>> main
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
@@ -273,12 +264,8 @@ class TrainingView {
       store: series,
       originOf: () => origin,
       marks: marksOf(training, series.checkpoints),
-<<<<<<< HEAD
       watched: ended || feed === null ? undefined : watchedBy(training),
-      emptyText: this.#emptyText(training, feed),
-=======
       emptyText: emptyTextOf(training, feed),
->>>>>>> main
     });
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
@@ -343,20 +330,6 @@ class TrainingView {
     }
   }
 
-<<<<<<< HEAD
-  #emptyText(training: Training, feed: TrainingFeed | null): string {
-    if (feed === null) {
-      return 'Not connected: the curves are with the engine.';
-    }
-    if (feed.state.kind === 'connecting' || feed.state.kind === 'idle') {
-      return 'Loading…';
-    }
-    if (feed.state.kind === 'unavailable') {
-      return 'The curves could not be loaded.';
-    }
-    return isEnded(training.status) ? 'No metrics were logged.' : 'Waiting for the first metric';
-  }
-
   // Of a resumed run: what the runs before have logged until the checkpoint, the newest of them first.
   async #showEarlierMedia({ resumed_from }: Training): Promise<void> {
     const { transport, signal } = this.#options;
@@ -406,8 +379,6 @@ class TrainingView {
     box.querySelector<HTMLElement>('select')?.focus({ preventScroll: true });
   }
 
-=======
->>>>>>> main
   #zoom(range: Range | null): void {
     const feed = this.#feed;
     clearTimeout(this.#zoomTimer);
