@@ -104,12 +104,16 @@ class Checkpoint(Resource):
 
 
 class ResumedFrom(Resource):
-    """The training that this one goes on from, and the checkpoint: `loaded` once its code has loaded one."""
+    """The training that this one goes on from, and the checkpoint: `loaded` once its code has loaded one.
+
+    `changed` names the inputs that are other than before.
+    """
 
     id: str
     step: float
     time: float
     loaded: bool = False
+    changed: list[str] = Field(default_factory=list)
 
 
 class Sweep(Resource):

@@ -12,6 +12,7 @@ import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
 import { MediaView } from '../media/media_view';
 import { MEDIA_STYLES } from '../media/styles';
+import type { Cell } from '../plot/cell';
 import { marksOf } from '../plot/marks';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
@@ -24,9 +25,15 @@ import { isEnded } from './labels';
 import { LastValues } from './last_values';
 import { emptyTextOf, linesOf } from './lines';
 import { loadEarlier } from './load_earlier_log';
+<<<<<<< HEAD
+import { type Message, Messages } from './messages';
+import { ruleBox } from './rule_box';
+=======
 import { Messages } from './messages';
+>>>>>>> main
 import { TRAINING_STYLES } from './styles';
 import { SystemView } from './system_view';
+import { TrainingClient } from './training_client';
 import { TrainingFeed, type TrainingFeedState } from './training_feed';
 
 /** What a host provides. */
@@ -49,6 +56,13 @@ const TICK_MS = 1_000;
 const HIDDEN_MS = 5 * 60_000;
 /** After being hidden for longer the line may be dead without knowing it. */
 const STALE_MS = 45_000;
+<<<<<<< HEAD
+/** A connection that is away for longer is worth a line that says why. */
+const BROKEN_MS = 5_000;
+/** Media of so many runs before a resumed one are shown. */
+const MAX_EARLIER = 20;
+=======
+>>>>>>> main
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
@@ -87,6 +101,7 @@ class TrainingView {
   #actionError = '';
   #hiddenAt: number | null = null;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
+  #hasEarlierMedia = false;
   #zoomTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: TrainingViewOptions) {
@@ -112,12 +127,13 @@ class TrainingView {
     this.#chart = new Chart({
       scope: 'training',
       requestDraw: firstSoon,
-      onZoom: range => this.#zoom(range),
+      onZoom: rangeOf => this.#zoom(rangeOf ? rangeOf('0') : null),
       onTheme: dark => {
         this.#root.dataset.theme = dark ? 'dark' : 'light';
       },
       name: () => (this.#feed?.training ?? options.snapshot)?.name || 'training',
       ids: () => [trainingId],
+      onWatch: transport ? (cell, node) => this.#openRules(cell, node) : undefined,
       signal,
     });
     this.#system = new SystemView(request, signal);
@@ -257,10 +273,16 @@ class TrainingView {
       store: series,
       originOf: () => origin,
       marks: marksOf(training, series.checkpoints),
+<<<<<<< HEAD
+      watched: ended || feed === null ? undefined : watchedBy(training),
+      emptyText: this.#emptyText(training, feed),
+=======
       emptyText: emptyTextOf(training, feed),
+>>>>>>> main
     });
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
+    void this.#showEarlierMedia(training);
     this.#media?.draw([training.num_media ?? 0]);
     this.#lastValues.draw(noCurves ? (training.last ?? {}) : {});
     this.#system.draw(series, origin, ended || feed === null || feed.state.kind === 'unavailable');
@@ -321,6 +343,71 @@ class TrainingView {
     }
   }
 
+<<<<<<< HEAD
+  #emptyText(training: Training, feed: TrainingFeed | null): string {
+    if (feed === null) {
+      return 'Not connected: the curves are with the engine.';
+    }
+    if (feed.state.kind === 'connecting' || feed.state.kind === 'idle') {
+      return 'Loading…';
+    }
+    if (feed.state.kind === 'unavailable') {
+      return 'The curves could not be loaded.';
+    }
+    return isEnded(training.status) ? 'No metrics were logged.' : 'Waiting for the first metric';
+  }
+
+  // Of a resumed run: what the runs before have logged until the checkpoint, the newest of them first.
+  async #showEarlierMedia({ resumed_from }: Training): Promise<void> {
+    const { transport, signal } = this.#options;
+    if (this.#hasEarlierMedia || !this.#media || !transport || !resumed_from) {
+      return;
+    }
+    this.#hasEarlierMedia = true;
+    try {
+      for (
+        let from: ResumedFrom | null = resumed_from, i = 0;
+        from && i < MAX_EARLIER && !signal.aborted;
+        i++
+      ) {
+        const before: Training = await new TrainingClient(transport, from.id).training();
+        this.#media.goOnFrom(from.id, from.time, before.num_media ?? 0);
+        from = before.resumed_from;
+      }
+    } catch {
+      // a run that was deleted has no media any more
+    }
+  }
+
+  #openRules(cell: Cell, node: HTMLElement): void {
+    const feed = this.#feed;
+    const open = node.querySelector('.jx-rule-box');
+    open?.dispatchEvent(new Event('close'));
+    if (!feed || open) {
+      return;
+    }
+    const metrics = new Map(
+      cell.entries.map(({ series }) => [series.key, series.last?.value ?? null] as const)
+    );
+    const rules = (feed.training?.rules ?? []).filter(({ metric }) => metric === null || metrics.has(metric));
+    const box = ruleBox(
+      {
+        metrics: [...metrics],
+        rules,
+        add: async rule => {
+          await feed.client.addRule(rule);
+          this.#scheduler.request();
+        },
+        closed: () => node.querySelector<HTMLElement>('.jx-watch')?.focus({ preventScroll: true }),
+      },
+      this.#options.signal
+    );
+    node.append(box);
+    box.querySelector<HTMLElement>('select')?.focus({ preventScroll: true });
+  }
+
+=======
+>>>>>>> main
   #zoom(range: Range | null): void {
     const feed = this.#feed;
     clearTimeout(this.#zoomTimer);
@@ -343,6 +430,10 @@ class TrainingView {
     }, ZOOM_DELAY_MS);
     this.#zoomTimer = timer;
   }
+}
+
+function watchedBy({ rules }: Training): ReadonlySet<string> {
+  return new Set((rules ?? []).flatMap(({ metric }) => (metric === null ? [] : [metric])));
 }
 
 function lastStepOf(series: SeriesStore): number | null {

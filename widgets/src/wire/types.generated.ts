@@ -97,6 +97,7 @@ export interface ResumedFrom {
   step: number;
   time: number;
   loaded: boolean;
+  changed: string[];
 }
 
 /** The notebook's cell that a training was started from; the path is empty where it is not known. */
