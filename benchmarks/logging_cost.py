@@ -292,7 +292,7 @@ def _num_points(name: str, directory: Path) -> int:
 
 
 def _losses(n: int) -> Any:
-    """Give losses as a training gives them: float32, noisy, falling."""
+    """Return losses as a training gives them: float32, noisy, falling."""
     import numpy as np
 
     rng = np.random.default_rng(0)
