@@ -53,7 +53,8 @@ export class Copies {
     return (await asked) ? original : null;
   }
 
-  // A notebook that was renamed is not a copy: its old name is gone. Asking for the folder is no error where it is.
+  // A notebook that was renamed is not a copy: its old name is gone. Asking for the folder is no error
+  // where it is.
   async #exists(path: string): Promise<boolean> {
     const { folder, name } = splitPath(path);
     try {

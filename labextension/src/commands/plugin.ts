@@ -1,4 +1,5 @@
-// The commands about single trainings, sessions and models, and about the engine. The palette has those that need no choice.
+// The commands about single trainings, sessions and models, and about the engine. The palette has those
+// that need no choice.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, ICommandPalette, Notification } from '@jupyterlab/apputils';

@@ -1,5 +1,5 @@
-// What this page has started or asked for: trainings, debug sessions and models. All requests of the page pass here,
-// so a button that is added somewhere is known too; it outlives a reload of the page.
+// What this page has started or asked for: trainings, debug sessions and models. All requests of the page
+// pass here, so a button that is added somewhere is known too; it outlives a reload of the page.
 
 const STORAGE = 'jupyter-ext:started';
 const MAX_IDS = 200;

@@ -1,4 +1,5 @@
-// A command that says which half of the product is missing or of another version; what it does is loaded when it is used.
+// A command that says which half of the product is missing or of another version; what it does is loaded
+// when it is used.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';

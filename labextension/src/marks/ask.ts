@@ -1,4 +1,5 @@
-// A cell is run again while its training goes on: the new one runs beside it, and the old one may be canceled.
+// A cell is run again while its training goes on: the new one runs beside it, and the old one may be
+// canceled.
 
 import { Notification } from '@jupyterlab/apputils';
 import { messageOf } from '../../../widgets/src/core/errors';

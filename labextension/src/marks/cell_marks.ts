@@ -1,5 +1,5 @@
-// The mark in the gutter of a cell whose training runs: a ring that fills; a click opens the training. Loaded with the first
-// training that a cell has started.
+// The mark in the gutter of a cell whose training runs: a ring that fills; a click opens the training.
+// Loaded with the first training that a cell has started.
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { Cell } from '@jupyterlab/cells';

@@ -1,4 +1,5 @@
-// Where a training's notebook is among the page's files, and which of its cells a traceback names. Pure; knows no page.
+// Where a training's notebook is among the page's files, and which of its cells a traceback names. Pure;
+// knows no page.
 
 /**
  * Return the contents path of a notebook of the engine's machine, or `null` where it is not below the server's root.

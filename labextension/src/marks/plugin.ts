@@ -1,5 +1,6 @@
-// Cells and what they have started: a mark and a badge while it runs, the way from a run to its cell, and a question where a
-// cell is run again while its training goes on. All but the decision is loaded when there is something to show.
+// Cells and what they have started: a mark and a badge while it runs, the way from a run to its cell, and a
+// question where a cell is run again while its training goes on. All but the decision is loaded when there
+// is something to show.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';

@@ -1,5 +1,5 @@
-// Tells what ended, failed, arrived or raised an alert while this page was open and did not show it. What tells it is
-// loaded when there is something of which an end could be told.
+// Tells what ended, failed, arrived or raised an alert while this page was open and did not show it. What
+// tells it is loaded when there is something of which an end could be told.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { INotebookTracker } from '@jupyterlab/notebook';

@@ -1,5 +1,5 @@
-// Outputs of a copied notebook: they show the training of the original, and leave changing it to the original. Loaded with
-// the first output whose training was started elsewhere.
+// Outputs of a copied notebook: they show the training of the original, and leave changing it to the
+// original. Loaded with the first output whose training was started elsewhere.
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { PageConfig } from '@jupyterlab/coreutils';

@@ -1,5 +1,5 @@
-// Makes the plugin that draws one kind of output by its MIME type, with or without a kernel. The view's code is
-// loaded with the first output that needs it.
+// Makes the plugin that draws one kind of output by its MIME type, with or without a kernel. The view's
+// code is loaded with the first output that needs it.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { INotebookTracker } from '@jupyterlab/notebook';
@@ -108,8 +108,8 @@ class OutputRenderer extends Widget implements IRenderMime.IRenderer {
     super.dispose();
   }
 
-  // Where it draws if its notebook is a copy. One that was saved under another name goes on with the kernel of the old name:
-  // what is started after it was opened is its own.
+  // Where it draws if its notebook is a copy. One that was saved under another name goes on with the kernel
+  // of the old name: what is started after it was opened is its own.
   async #copied(data: unknown): Promise<{ element: HTMLElement; transport: Transport } | null> {
     const { training } = (data ?? {}) as { training?: Training | null };
     const { path, openedAt_ms } = this.#place();

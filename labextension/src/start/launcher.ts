@@ -64,7 +64,10 @@ export function trainPath(page: Page, path: string): void {
   add(page, tab);
 }
 
-/** Launch a session of a cell's code, and show it beside the notebook; one that lives may get the code instead. */
+/**
+ * Launch a session of a cell's code, and show it beside the notebook; one that lives may get the code
+ * instead.
+ */
 export async function debugCell(page: Page, panel: NotebookPanel, cell: CodeCell): Promise<void> {
   const { source } = cellOf(page, panel, cell);
   const living = page.engine.lists.data.sessions.get(sessionOf.get(cell.model.id) ?? '');

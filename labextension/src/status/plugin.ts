@@ -1,5 +1,5 @@
-// The status bar's item: what runs, what is loaded, and the memory of both. It has one width, so nothing beside it jumps; a
-// click shows the panel.
+// The status bar's item: what runs, what is loaded, and the memory of both. It has one width, so nothing
+// beside it jumps; a click shows the panel.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IStatusBar } from '@jupyterlab/statusbar';

@@ -1,5 +1,5 @@
-// New notebooks from templates, in the launcher and the palette. The server has them; Jupyter's contents API keeps
-// the copy, in the folder that the file browser shows.
+// New notebooks from templates, in the launcher and the palette. The server has them; Jupyter's contents
+// API keeps the copy, in the folder that the file browser shows.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
