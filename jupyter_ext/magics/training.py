@@ -226,7 +226,7 @@ class TrainingMagics(Magics):
         api.check_backend(arguments.on)
         capture = self._capture(arguments, cell, texts)
         if sweeps.is_sweep(parser, arguments, texts):
-            return self._finish(arguments, sweeps.start(arguments, capture(), texts))
+            return self._finish(arguments, sweeps.start(arguments, capture(), texts, place))
         if arguments.form:
             return self._form(parser, arguments, capture, texts)
         return self._finish(arguments, _start_here(capture(), texts, arguments.destination, place))

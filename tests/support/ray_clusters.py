@@ -220,6 +220,11 @@ class RealRay:
         self._nodes.append(node)
         return node
 
+    @property
+    def joined(self) -> list[subprocess.Popen[bytes]]:
+        """The nodes besides the head."""
+        return self._nodes[1:]
+
     def kill_node(self, node: subprocess.Popen[bytes]) -> None:
         """Kill a node's raylet; what it has started ends with it, as where a machine is lost."""
         raylets = [one for one in psutil.Process(node.pid).children() if one.name() == "raylet"]

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TypedDict
 
 from jupyter_ext.errors import InvalidInput
 
 MAX_WORKERS = 256
 DEFAULT_RAY_ADDRESS = "http://127.0.0.1:8265"
+
+
+class RayPlace(TypedDict):
+    """Where on a Ray cluster: the dashboard's URL, and what each worker gets."""
+
+    address: str
+    cpus: float
+    gpus: float
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,22 @@ class Place:
     def as_json(self) -> dict[str, object]:
         """Return what the engine is told."""
         told: dict[str, object] = {} if self.workers == 1 else {"workers": self.workers}
-        if self.on == "ray":
-            address = self.address or _address()
-            told["ray"] = {
-                "address": address,
-                "cpus": 1 if self.cpus is None else self.cpus,
-                "gpus": self.gpus or 0,
-            }
+        if self.ray is not None:
+            told["ray"] = self.ray
         return told
+
+    @property
+    def ray(self) -> RayPlace | None:
+        """The place on a Ray cluster, with what was left open filled in; `None` for on this machine."""
+        if self.on != "ray":
+            return None
+        cpus = 1 if self.cpus is None else self.cpus
+        return {"address": self.address or _address(), "cpus": cpus, "gpus": self.gpus or 0}
+
+    @classmethod
+    def of(cls, workers: int, ray: RayPlace | None) -> Place:
+        """Return the place that was told as `workers` and `ray`."""
+        return cls(workers) if ray is None else cls(workers, "ray", ray["address"], ray["cpus"], ray["gpus"])
 
 
 def _address() -> str:

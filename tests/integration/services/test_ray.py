@@ -169,7 +169,10 @@ async def test_a_job_that_is_killed_says_so_and_can_be_resumed(
     assert await client.logs(resumed.id) == "begins at 10 with 3.0\n"
 
 
-async def test_workers_there_are_a_group(client: AsyncClient, cluster: Cluster) -> None:
+@pytest.mark.parametrize("cluster", ["stand-in"], indirect=True)
+async def test_workers_of_a_job_without_ray_train_are_a_group_on_its_node(
+    client: AsyncClient, cluster: Cluster
+) -> None:
     text = """
 import os, torch, torch.distributed as dist
 from jupyter_ext import log

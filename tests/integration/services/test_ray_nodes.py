@@ -1,0 +1,171 @@
+"""A group of ranks on the nodes of a real Ray cluster, by Ray Train: each node has a raylet of its own, which the tests may kill."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from integration_tools import EngineUnderTest, until
+from ray_clusters import RealRay, free_port, last_line
+
+from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.client.requests.place import Place
+from jupyter_ext.protocol.trainings import Training
+
+pytest.importorskip("ray")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+CPUS_PER_RANK = 3
+"""More than half of a node's: each rank is on a node of its own."""
+DDP = """
+import os, time, torch, torch.distributed as dist
+from jupyter_ext import checkpoint, log
+
+def train(steps: int = 12, waits_at: int = -1, waits_for: str = ""):
+    world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    torch.manual_seed(7)
+    plain = model = torch.nn.Linear(8, 1)
+    found = checkpoint.latest()
+    first = 0
+    if found is not None:
+        state = found.load()
+        first = state["step"] + 1
+        plain.load_state_dict(state["model"])
+    if world > 1:
+        dist.init_process_group("gloo")
+        model = torch.nn.parallel.DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.manual_seed(8)
+    x = torch.randn(64, 8); y = x.sum(1, keepdim=True)
+    part = slice(rank * 64 // world, (rank + 1) * 64 // world)
+    print(f"rank {rank} of {world} begins at {first}")
+    for step in range(first, steps):
+        loss = torch.nn.functional.mse_loss(model(x[part]), y[part])
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+        whole = loss.detach().clone()
+        if world > 1:
+            dist.all_reduce(whole); whole /= world
+        log({"loss": whole}, step=step)
+        if step == 5:
+            checkpoint.save({"step": step, "model": plain.state_dict()}, step=step)
+        while step == waits_at and not os.path.exists(waits_for):
+            time.sleep(0.05)
+            dist.all_reduce(whole)
+    return whole.item()
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RealRay]:
+    """Yield a cluster of a head and two nodes."""
+    made = RealRay(free_port())
+    try:
+        assert made.is_up, f"Ray did not start: {last_line(made.home / 'start.log')}"
+        made.add_node(4)
+        yield made
+    finally:
+        made.close()
+
+
+async def start(
+    client: AsyncClient, cluster: RealRay | None, text: str = DDP, workers: int = 2, **inputs: Any
+) -> Training:
+    """Start a cell as a group on the cluster, or in one process here."""
+    bundle = capture_cell(text, {}, "group", inputs)
+    place = Place() if cluster is None else Place(workers, "ray", cluster.url, cpus=CPUS_PER_RANK)
+    return await client.create(bundle, inputs, place=place)
+
+
+async def logged(client: AsyncClient, training: Training, step: int) -> None:
+    """Wait until a step has arrived."""
+    async with asyncio.timeout(300):
+        while True:
+            known = await client.get(training.id)
+            if "loss" in known.last and known.last["loss"].step >= step:
+                return
+            assert known.status in ("starting", "processing"), known.error
+            await asyncio.sleep(0.1)
+
+
+async def test_two_nodes_train_as_one_process_does_and_a_lost_node_is_made_up_for(
+    client: AsyncClient, cluster: RealRay, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    gate = tmp_path_factory.mktemp("gate") / "open"
+    alone = await client.wait((await start(client, None)).id, 60)
+    training = await start(client, cluster, waits_at=8, waits_for=str(gate))
+    await logged(client, training, 8)
+    extra = cluster.add_node(4)
+    await asyncio.to_thread(until, lambda: len(cluster.nodes()) == 3, "the third node", 150)
+    cluster.kill_node(cluster.joined[0])
+    gate.touch()
+    ended = await client.wait(training.id, 300)
+    assert ended.status == "succeeded", (ended.error, ended.notices, await client.logs(training.id))
+    assert extra.poll() is None
+    assert ended.output == pytest.approx(alone.output, rel=1e-5)
+    (curve,) = [one for one in await client.metrics(training.id, ["loss"]) if one.rank == "0"]
+    (expected,) = await client.metrics(alone.id, ["loss"])
+    steps = curve.steps.tolist()
+    assert steps == [*range(9), *range(6, 12)], "from the checkpoint of step 5 on again"
+    np.testing.assert_allclose(curve.values, expected.values[np.array(steps, int)], rtol=1e-5)
+    assert any("Ray starts all of them again" in notice for notice in ended.notices), ended.notices
+    log = await client.logs(training.id)
+    assert "rank 0 of 2 begins at 0" in log
+    assert "[rank 1] rank 1 of 2 begins at 6" in log
+
+
+async def test_a_failure_there_is_the_rank_that_failed(client: AsyncClient, cluster: RealRay) -> None:
+    text = """
+import os, time
+def train():
+    if os.environ["RANK"] == "1":
+        raise ValueError("a bad batch")
+    while True:
+        time.sleep(0.01)
+"""
+    ended = await client.wait((await start(client, cluster, text)).id, 300)
+    assert (ended.status, ended.error) == ("failed", "ValueError: a bad batch (on rank 1)"), ended.notices
+    assert ended.exception is not None
+    assert [frame.function for frame in ended.exception.frames] == ["train"]
+
+
+async def test_a_rank_that_is_killed_is_named_and_a_cancel_ends_all(
+    client: AsyncClient, engine: EngineUnderTest, cluster: RealRay
+) -> None:
+    text = """
+import os, time
+from jupyter_ext import log
+def train():
+    log(loss=1.0, pid=os.getpid())
+    while True:
+        time.sleep(0.01)
+"""
+    pids = await pids_of(client, training := await start(client, cluster, text))
+    os.kill(pids[1], signal.SIGKILL)
+    ended = await client.wait(training.id, 120)
+    assert (ended.status, ended.cause and ended.cause.kind) == ("failed", "signal"), ended.error
+    assert "Rank 1 of 2 was killed by signal 9" in str(ended.error)
+
+    pids = await pids_of(client, training := await start(client, cluster, text))
+    await client.cancel(training.id)
+    ended = await client.wait(training.id, 60)
+    assert (ended.status, ended.error) == ("canceled", None)
+    assert ended.cause is not None
+    assert "by interrupt" in str(ended.cause.hint)
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids.values()), "the end of all ranks")
+
+
+async def pids_of(client: AsyncClient, training: Training) -> dict[int, int]:
+    """Return the pid of each rank, once both have logged theirs."""
+    async with asyncio.timeout(300):
+        while True:
+            curves = await client.metrics(training.id, ["pid"])
+            if len(curves) == 2:
+                return {int(one.rank): int(one.values[0]) for one in curves}
+            await asyncio.sleep(0.2)
