@@ -18,7 +18,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from jupyter_ext.config import EngineSettings, Locations, engine_settings, locations
-from jupyter_ext.engine.common import heap, private_files
+from jupyter_ext.engine.common import descriptors, heap, private_files
 from jupyter_ext.engine.common.log_limits import Repeats
 from jupyter_ext.engine.processes.zygote_process import ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import JupyterExtError
@@ -47,6 +47,7 @@ def main() -> int:
     try:
         settings = engine_settings()
         private_files.write_privately()
+        descriptors.raise_limit()
         where.make()
         private_files.tighten([*where.own, where.engine_log])
         lock = _lock(where)

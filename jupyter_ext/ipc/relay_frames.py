@@ -22,7 +22,7 @@ _KEPT_LINES = 100
 _MARK = "\x1ejx "
 _LINE = re.compile(r"\x1ejx ([awW]) (\S+) (\d+) ([A-Za-z0-9+/=]*)")
 _NAME = re.compile(
-    r"metrics-[\w.]+-\d+\.jnl|(?:logs|stacks)\.txt|(?:error|output|output_files|exit|worker_start)\.json|stop|polls_stop"
+    r"metrics-[\w.]+-\d+\.jnl|(?:logs|stacks)\.txt|stderr\.bin|(?:error|output|output_files|exit|worker_start)\.json|stop|polls_stop"
     r"|(?:checkpoints|media|ranks)(?:/[\w-][\w.-]*){1,4}"
 )
 """Files that a run may send; what the engine itself writes into the run's directory is not among them."""

@@ -5,6 +5,7 @@
     stop          the shim, once a stop was asked for
     error.json    the worker at an exception, or the engine where the start failed
     exit.json     the shim, last; the engine, once, where there was no shim to write it
+    stderr.bin    the worker: where in logs.txt stderr's bytes stand, a `STDERR_MARK` for each write
 
 Rule: a file that is not there, not whole or not of its shape reads as `None`; nobody fails because of one.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import struct
 import sys
 import time
 from pathlib import Path
@@ -29,6 +31,10 @@ if sys.platform != "win32":
     import fcntl
 
 CLAIM, START, STOP, ERROR, EXIT = "claim.json", "start.json", "stop", "error.json", "exit.json"
+
+STDERR_MARKS = "stderr.bin"
+STDERR_MARK = struct.Struct("<QQ")
+"""Where a write begins and where it ends, in bytes of `logs.txt` beside it."""
 
 StopStage = Literal["flag", "interrupt", "terminate", "kill"]
 LostReason = Literal["not_started", "called_off", "killed_at_start", "killed", "restarted"]

@@ -288,14 +288,14 @@ def _become_worker(spec: WorkerSpec, shim_pid: int, go: int, to_close: tuple[int
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for descriptor in to_close:
             os.close(descriptor)
-        log = os.open(
-            os.path.join(spec["run_dir"], "logs.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600
-        )
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (log, 1), (log, 2)):
+        path, flags = os.path.join(spec["run_dir"], "logs.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        # Opened twice, so that each descriptor knows where its own last write ended.
+        opened = os.open(os.devnull, os.O_RDONLY), os.open(path, flags, 0o600), os.open(path, flags, 0o600)
+        for target, source in enumerate(opened):
             os.dup2(source, target)
-        os.close(log)
-        os.close(null)
+        for source in opened:
+            if source > 2:
+                os.close(source)
         if not os.read(go, 1):
             return
         os.close(go)

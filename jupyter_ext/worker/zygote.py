@@ -16,6 +16,7 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import linecache
 import os
 import select
 import signal
@@ -39,6 +40,19 @@ _MODEL_MODULES = (
 """Importing them takes a tenth of a second, which each load of a model then saves."""
 _GROUP_MODULE = "jupyter_ext.worker.training.group_agent"
 """0.3 s that a group of workers then saves."""
+_IN_STACKS = (
+    "__main__",
+    "jupyter_ext.worker.zygote",
+    "jupyter_ext.worker.shim",
+    _TRAINING_MODULE,
+    "jupyter_ext.worker.runtime.process_setup",
+    "torch.random",
+    "torch.cuda",
+    "torch.cuda.random",
+    "torch.xpu",
+    "torch.xpu.random",
+)
+"""torch notes the stack of whoever seeds it, with source lines: each child would read these files, 5 ms."""
 _MAX_THREADS = 2
 """The main thread and the one that OpenBLAS keeps, which has fork handlers."""
 
@@ -187,6 +201,9 @@ def _import_for_trainings() -> None:
     _import_if_there(_TRAINING_MODULE)
     if "numpy" in sys.modules:
         _import_if_there("numpy.random")  # each child seeds it
+    for name in _IN_STACKS:
+        if path := getattr(sys.modules.get(name), "__file__", None):
+            linecache.getlines(path)
 
 
 def _import_if_there(name: str) -> None:

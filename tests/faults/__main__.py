@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--seed N] [--rounds N | --round N | --minutes N]`: a campaign, or with `--minutes` a soak."""
+"""`python -m tests.faults [--seed N] [--rounds N | --round N | --minutes N | --load SHARE]`: a campaign, a soak or a load."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1] / "support"), str(Path(__file__).parents[2] / "notebooks")]
 
 from tests.faults.campaign import Campaign
+from tests.faults.load import Size, load
 from tests.faults.scenes import SCENES
 from tests.faults.soak import soak
 from tests.faults.world import World
@@ -27,11 +28,17 @@ def main() -> int:
     parser.add_argument("--round", type=int, help="play this round alone")
     parser.add_argument("--scene", choices=[scene.name for scene in SCENES], help="play this scene alone")
     parser.add_argument("--minutes", type=float, help="no kills: work for so long and watch the engine grow")
+    parser.add_argument(
+        "--load", type=float, help="no kills: this share of the full load, and how long anybody waits"
+    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts")
     given = parser.parse_args()
     home, began = Path(tempfile.mkdtemp(prefix="jx-", dir="/tmp")), time.monotonic()
     try:
         with World(home).entered() as world:
-            if given.minutes is not None:
+            if given.load is not None:
+                lines, violations = asyncio.run(load(world.engine, Size.scaled(given.load), given.seconds))
+            elif given.minutes is not None:
                 lines, violations = asyncio.run(soak(world.engine, given.minutes))
             else:
                 scenes = [scene for scene in SCENES if given.scene in (None, scene.name)]

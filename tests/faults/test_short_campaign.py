@@ -20,6 +20,7 @@ from tests.faults.world import World
 
 SHORT = {
     "trainings": 2,
+    "sealing": 1,
     "models": 1,
     "downloads": 1,
     "sessions": 1,

@@ -36,6 +36,7 @@ from jupyter_ext.engine.api.http.problems import HANDLERS
 from jupyter_ext.engine.api.http.rate_limits import RateLimited
 from jupyter_ext.engine.api.pieces.models import OPEN_PORT
 from jupyter_ext.engine.assembly.part import API
+from jupyter_ext.engine.common import descriptors
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 
 PIECES_PORTS = range(39300, 39334)
@@ -90,7 +91,7 @@ class Ports:
     async def open_socket(self, listener: socket.socket) -> None:
         """Answer on a bound Unix socket, to this user only."""
         app = _limited(self._app, self._settings.socket_limits)
-        await self._serve(listener, app, SameUserProtocol, WebSocketsSansIOProtocol, 256)
+        await self._serve(listener, app, SameUserProtocol, WebSocketsSansIOProtocol, _backlog())
 
     async def listen(self, port: int) -> tuple[str, str]:
         """Open a loopback port, or give the one that is open.
@@ -171,6 +172,11 @@ class Ports:
             await app(scope, receive, send)
 
         return noted
+
+
+def _backlog() -> int:
+    """Return how many connections of the Unix socket are accepted in one go, before they are counted."""
+    return max(1, min(256, descriptors.num_for_requests() // 4))
 
 
 def _app_of(apis: Iterable[API]) -> Starlette:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import pydantic_core
+
 from jupyter_ext.engine.catalog import query as listing
 from jupyter_ext.engine.catalog.database import Database, DatabaseNotUsable
 from jupyter_ext.engine.catalog.rows import TrainingRow, VersionItem, VersionRow
@@ -307,7 +309,9 @@ def _newest_first(rows: list[Any], cursor: Cursor | None) -> list[Any]:
 def _from_training(row: sqlite3.Row) -> TrainingRow:
     resource = _read(row["resource"])
     if isinstance(resource, dict):
-        resource |= {"tags": _read(row["tags"]) or [], "notes": row["notes"]}
+        tags = row["tags"]
+        resource["tags"] = [] if tags == "[]" else _read(tags) or []
+        resource["notes"] = row["notes"]
     return cast("TrainingRow", {**dict(row), "resource": resource})
 
 
@@ -317,6 +321,10 @@ def _to_json(value: Any) -> str:
 
 def _read(text: str) -> JsonValue:
     """Read a column's JSON; `None` where somebody has damaged it."""
+    try:
+        return cast("JsonValue", pydantic_core.from_json(text))
+    except ValueError:  # it knows no lone surrogates
+        pass
     try:
         return cast("JsonValue", json.loads(text))
     except (ValueError, RecursionError):

@@ -60,6 +60,9 @@ _SORT = re.compile(rf"(-?)(?:({'|'.join(COLUMNS)})|({'|'.join(SOURCES)}):(.+))",
 _MAX_VALUES = 256
 """So many inputs and metrics of one training can be sorted by."""
 _MAX_TEXT_CHARS = 200
+_MAX_COUNTS = 64
+"""Texts whose counts are kept: somebody types, and looks through the pages of what fits."""
+_FITTING = "t.kind IN ('training', 'trial') AND instr(t.search, ?)"
 
 
 class Indexed(TypedDict, total=False):
@@ -115,15 +118,21 @@ class Counts:
 
     def __init__(self) -> None:
         self._as_of: tuple[int, int] | None = None
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, dict[str, int]] = {}
 
-    def of_all(self, db: sqlite3.Connection) -> dict[str, int]:
-        """Return the counts of all trainings."""
+    def fitting(self, db: sqlite3.Connection, text: str) -> dict[str, int]:
+        """Return the counts of the trainings that a text fits; without one, of all."""
         as_of = (int(db.execute("PRAGMA data_version").fetchone()[0]), db.total_changes)
-        if as_of != self._as_of:
-            self._counts = _count(db, "trainings_counts", "t.kind = 'training'", [])
+        if as_of != self._as_of or len(self._counts) >= _MAX_COUNTS:
+            self._counts.clear()
             self._as_of = as_of
-        return dict(self._counts)
+        if text not in self._counts:
+            self._counts[text] = (
+                _count(db, "trainings_texts", _FITTING, [text])
+                if text
+                else _count(db, "trainings_counts", "t.kind = 'training'", [])
+            )
+        return dict(self._counts[text])
 
 
 def read_page(
@@ -132,8 +141,8 @@ def read_page(
     """Return the rows of a page in order, and the number of trainings that fit the text, by status."""
     where, text = "t.kind = 'training'", list[str]()
     if query.text:
-        where, text = "t.kind IN ('training', 'trial') AND instr(t.search, ?)", [query.text.casefold()]
-    counts = _count(db, "trainings_texts", where, text) if text else known.of_all(db)
+        where, text = _FITTING, [query.text.casefold()]
+    counts = known.fitting(db, query.text.casefold())
     if query.statuses:
         where += f" AND t.status IN ({', '.join('?' * len(query.statuses))})"
     total = sum(count for status, count in counts.items() if not query.statuses or status in query.statuses)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jupyter_ext.engine.logs import search_process
+from jupyter_ext.engine.logs.streams import STREAMS
 from jupyter_ext.protocol.problems import Problem
 
 MAX_TEXT = 1_000
@@ -26,12 +27,14 @@ _running = 0
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for: lines that hold a text or match an expression, and that are of a level where one is given."""
+    """What is searched for: lines that hold a text or match an expression, and that are of a level, a stream or a rank if given."""
 
     text: str
     is_regex: bool = False
     has_case: bool = False
     level: str | None = None
+    stream: str | None = None
+    rank: int | None = None
 
     def check(self) -> None:
         """Refuse what is no query.
@@ -39,8 +42,10 @@ class Query:
         Raises:
             Problem: It is none.
         """
-        if not self.text and self.level is None:
-            raise Problem(422, "Invalid value", "q is empty; say what to search for, or a level.")
+        if not self.text and self.level is None and self.stream is None and self.rank is None:
+            raise Problem(
+                422, "Invalid value", "q is empty; say what to search for, or a level, stream or rank."
+            )
         if len(self.text) > MAX_TEXT:
             raise Problem(
                 422,
@@ -49,6 +54,10 @@ class Query:
             )
         if self.level is not None and self.level not in LEVELS:
             raise Problem(422, "Invalid value", f"level={self.level!r:.40} is none of {', '.join(LEVELS)}.")
+        if self.stream is not None and self.stream not in STREAMS:
+            raise Problem(
+                422, "Invalid value", f"stream={self.stream!r:.40} is none of {', '.join(STREAMS)}."
+            )
 
 
 async def search(path: Path, query: Query) -> AsyncGenerator[str, None]:

@@ -1,16 +1,20 @@
 """Search a file line by line: a program of its own, so that an expression that never ends can be killed. Standard library only.
 
-Usage: python -I -S search_process.py FILE QUERY      QUERY is JSON: text, is_regex, has_case, level
+Usage: python -I -S search_process.py FILE QUERY      QUERY is JSON: text, is_regex, has_case, level, stream, rank
 
 Writes lines of JSON: `{"kind": "hits", "hits": [[line, offset, text], …], "scanned", "size", "total"}` as it goes on, and at the
 end the same with the kind `done`; or `{"kind": "problem", "detail"}`. Lines are counted from 0, offsets are the bytes at which they begin.
 """
 
 import json
+import os
 import re
 import resource
+import struct
 import sys
 import time
+from array import array
+from bisect import bisect_right
 
 CPU_S = 30
 MEMORY_BYTES = 2 << 30
@@ -58,7 +62,53 @@ class _Search:
         self._waiting = []
 
 
-def search(path: str, first: "re.Pattern[str]", level: "re.Pattern[str] | None") -> None:
+class _Filter:
+    """What a line has to be besides what it says."""
+
+    def __init__(
+        self, path: str, level: "re.Pattern[str] | None", stream: "str | None", rank: "int | None"
+    ) -> None:
+        self._level = level
+        self._rank = _rank_pattern(rank) if rank is not None else None
+        self._wants_stderr = stream == "stderr"
+        self._spans = _stderr_spans(path) if stream else None
+
+    def takes(self, offset: int, line: str) -> bool:
+        if self._level is not None and self._level.search(line) is None:
+            return False
+        if self._rank is not None and self._rank.match(line) is None:
+            return False
+        if self._spans is None:
+            return True
+        begins, ends = self._spans
+        place = bisect_right(begins, offset) - 1
+        return (place >= 0 and offset < ends[place]) == self._wants_stderr
+
+
+def _rank_pattern(rank: int) -> "re.Pattern[str]":
+    """Match a rank's lines: rank 0's have nothing before them, see `worker.training.log_folding`."""
+    return re.compile(rf"\[rank {rank}\] " if rank else r"(?!\[rank \d+\] )")
+
+
+def _stderr_spans(path: str) -> "tuple[array[int], array[int]]":
+    """Read which bytes of a log are stderr's, in order and merged; see `engine.logs.streams`."""
+    begins, ends = array("Q"), array("Q")
+    try:
+        with open(os.path.join(os.path.dirname(path), "stderr.bin"), "rb") as file:
+            data = file.read()
+    except OSError:
+        return begins, ends
+    whole = memoryview(data)[: len(data) - len(data) % 16]
+    for begin, end in sorted(struct.iter_unpack("<QQ", whole)):
+        if ends and begin <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            begins.append(begin)
+            ends.append(end)
+    return begins, ends
+
+
+def search(path: str, first: "re.Pattern[str]", wanted: _Filter) -> None:
     """Search a file and write what is found."""
     with open(path, "rb") as file:
         state = _Search(file.seek(0, 2))
@@ -72,29 +122,29 @@ def search(path: str, first: "re.Pattern[str]", level: "re.Pattern[str] | None")
                 continue
             end = end or len(data)
             rest = data[end:]
-            line = _search_piece(data[:end], line, state, first, level)
+            line = _search_piece(data[:end], line, state, first, wanted)
             state.tell()
         if rest:
-            _search_piece(rest, line, state, first, level)
+            _search_piece(rest, line, state, first, wanted)
         state.tell("done")
 
 
-def _search_piece(
-    data: bytes, line: int, state: _Search, first: "re.Pattern[str]", level: "re.Pattern[str] | None"
-) -> int:
+def _search_piece(data: bytes, line: int, state: _Search, first: "re.Pattern[str]", wanted: _Filter) -> int:
     """Search whole lines; return the number of the line after them."""
     text = data.decode("utf-8", "replace")
     is_simple = len(text) == len(data)
     at, number, offset = 0, line, state.scanned
     while (match := first.search(text, at)) is not None:
         start = text.rfind("\n", 0, match.start()) + 1
+        if start == len(text):
+            break  # nothing, after the last newline
         end = text.find("\n", match.start())
         end = len(text) if end < 0 else end
         between = text[at:start]
         number += between.count("\n")
         offset += len(between) if is_simple else len(between.encode("utf-8", "replace"))
         found = text[start:end]
-        if level is None or level.search(found) is not None:
+        if wanted.takes(offset, found):
             state.found(number, offset, found)
         at = start
         if end >= len(text):
@@ -115,10 +165,9 @@ def main() -> int:
     text = query["text"] if query.get("is_regex") else re.escape(query["text"])
     flags = re.MULTILINE | (0 if query.get("has_case") else re.IGNORECASE)
     try:
-        wanted = re.compile(LEVELS[level], re.IGNORECASE) if level else None
-        first = re.compile(text, flags) if text else wanted
-        if first is not None:
-            search(path, first, wanted if text else None)
+        of_level = re.compile(LEVELS[level], re.IGNORECASE) if level else None
+        first = re.compile(text, flags) if text else of_level or re.compile("^", re.MULTILINE)
+        search(path, first, _Filter(path, of_level, query.get("stream"), query.get("rank")))
     except re.error as error:
         print(
             json.dumps(

@@ -154,16 +154,23 @@ class RunStore:
 
         Returns:
             `None` where there is nothing new, or where the disk is too full to store it now.
+
+        Raises:
+            OSError: It cannot be read now; the next call reads it again.
         """
-        self._files.look()
-        readings = self._read_streams()
-        text = self._logs.news(self._log_offset, final=final)
+        readings: list[Reading] = []
+        try:
+            self._files.look()
+            self._read_streams(readings)
+            text = self._logs.news(self._log_offset, final=final)
+        except BaseException:
+            self._put_back(readings)
+            raise
         try:
             metrics_seq = self._number(readings, text)
         except OSError as error:
             log.warning("news of %s wait until they can be stored: %s", self._dir, error)
-            for reading in readings:
-                reading.stream.put_back(reading)
+            self._put_back(readings)
             return None
         blocks = [block for reading in readings for block in self._keep(reading)]
         if text is not None:
@@ -186,9 +193,9 @@ class RunStore:
         """Return all marks so far by time; of progress only the latest of each stream."""
         return self._marks.all()
 
-    def _read_streams(self) -> list[Reading]:
-        """Read news of the streams in turn, so that none starves."""
-        budget, readings = READ_BYTES, []
+    def _read_streams(self, readings: list[Reading]) -> None:
+        """Add news of the streams in turn, so that none starves."""
+        budget = READ_BYTES
         names = sorted(self._files.numbers)
         for turn in range(len(names)):
             reading = self._stream(names[(self._turn + turn) % len(names)]).read(budget)
@@ -198,7 +205,12 @@ class RunStore:
             if budget <= 0:
                 self._turn += turn + 1
                 break
-        return readings
+
+    @staticmethod
+    def _put_back(readings: Sequence[Reading]) -> None:
+        """Have what was read and not stored be read again."""
+        for reading in readings:
+            reading.stream.put_back(reading)
 
     def _number(self, readings: Sequence[Reading], text: LogPiece | None) -> int:
         """Number news and store the numbers; return that of the newest points.

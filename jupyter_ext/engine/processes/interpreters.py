@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Literal, cast
 
 import psutil
 
+from jupyter_ext.engine.common import descriptors
 from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.engine.processes.zygote_process import BOOT, ROOT, ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import InvalidInput
@@ -35,8 +37,13 @@ _FORK_TIMEOUT_S = 5.0
 _SPAWN_TIMEOUT_S = 60.0
 """So long a fresh interpreter may take to its first line, as on a cold disk."""
 _CLAIM_POLL_S, _CLAIM_POLL_MAX_S = 0.0005, 0.02
-_RESTART_PAUSE_S = 5.0
-_RETRY_COLD_S = 60.0
+_STEADY_S = 5.0
+"""A zygote that was warm for so long has not failed at its start."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+"""Before the next start: doubled by each crash in a row."""
+_LONGEST_UNASKED_S = 8.0
+"""After longer pauses a zygote is started only when a run asks for one."""
+_KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 _CLOSE_WAIT_S = 2.0
 
 
@@ -72,7 +79,11 @@ class Interpreter:
         """The zygote can be asked, though it may still import."""
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closing = asyncio.Event()
+        self._warm_at: float | None = None
+        """When the zygote of now became warm."""
+        self._num_crashes = 0
+        """In a row, of its own, before a zygote was warm for a while."""
         self._retry_at: float | None = None
         """When a zygote that ended at once is tried again; what cannot be forked safely never is."""
         self._started = started
@@ -97,7 +108,7 @@ class Interpreter:
         """Begin to start the zygote, unless it runs or is being started."""
         self.used_at = time.monotonic()
         is_due = self.state != "cold" or (self._retry_at is not None and self.used_at >= self._retry_at)
-        if (self._task is None or self._task.done()) and is_due and not self._closed:
+        if (self._task is None or self._task.done()) and is_due and not self._closing.is_set():
             self._retry_at = None
             self._ready.clear()
             self._task = asyncio.create_task(self._live(), name=f"zygote {self.python}")
@@ -158,7 +169,7 @@ class Interpreter:
 
     async def close(self) -> None:
         """End the zygote; what it has forked goes on."""
-        self._closed = True
+        self._closing.set()
         if self._writer is not None:
             self._writer.close()
         if self._task is not None:
@@ -170,26 +181,45 @@ class Interpreter:
 
     async def _live(self) -> None:
         """Run one zygote from start to end, and start the next when it ends by accident."""
-        while not self._closed:
+        while not self._closing.is_set():
             self._set_state("starting")
-            began = time.monotonic()
+            self._warm_at = None
             try:
-                await self._run_once()
+                code = await self._run_once()
             except OSError as error:
                 self._become("failed", f"{self.python} cannot be started: {error.strerror or error}")
                 return
-            if self.state == "cold":
+            if self.state == "cold" or self._closing.is_set():
                 return
-            if not self._closed:
+            self._ready.clear()
+            pause_s = self._pause_after(code)
+            if not pause_s:
                 self._become("starting", "the zygote ended; starting another")
-                self._ready.clear()
-                if time.monotonic() - began < _RESTART_PAUSE_S:
-                    self._retry_at = time.monotonic() + _RETRY_COLD_S
-                    why = f"the zygote ends as soon as it starts; runs start in fresh processes for {_RETRY_COLD_S:.0f} s"
-                    self._become("cold", why)
-                    return
+                continue
+            why = "was killed" if code in _KILLED_FROM_OUTSIDE else f"ended with code {code}"
+            self._become("cold", f"the zygote {why}; runs start in fresh processes for {pause_s:.0f} s")
+            if pause_s > _LONGEST_UNASKED_S:
+                self._retry_at = time.monotonic() + pause_s
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause_s)
+            self._ready.clear()
 
-    async def _run_once(self) -> None:
+    def _pause_after(self, code: int) -> float:
+        """Return for how many seconds a zygote that ended with this code has no successor.
+
+        One that was killed says nothing of how the next will do, so that a kill is never counted against it.
+        """
+        if self._warm_at is not None and time.monotonic() - self._warm_at >= _STEADY_S:
+            self._num_crashes = 0
+            return 0.0
+        if code in _KILLED_FROM_OUTSIDE:
+            return _FIRST_PAUSE_S
+        self._num_crashes += 1
+        return min(_FIRST_PAUSE_S * 2.0 ** (self._num_crashes - 1), _LONGEST_PAUSE_S)
+
+    async def _run_once(self) -> int:
+        """Run one zygote; return its exit code."""
         process, self._started = self._started, None
         process = process or ZygoteProcess(self.python, self._preload, self._environ)
         self._process = process
@@ -207,7 +237,8 @@ class Interpreter:
                 if not future.done():
                     future.set_exception(WorkerStartError("the zygote ended"))
             self._waiting.clear()
-            await process.wait()
+            code = await process.wait()
+        return code
 
     def _receive(self, message: ZygoteState | ForkAnswer) -> None:
         if "id" in message:
@@ -218,6 +249,7 @@ class Interpreter:
             return
         self.torch, self.ready_s = message["torch"], message["ready_s"]
         if message["state"] == "warm":
+            self._warm_at = time.monotonic()
             self._become("warm", None)
         else:
             self._give_up(message["detail"] or "it cannot be forked")
@@ -272,6 +304,7 @@ class Interpreter:
             )
         except OSError as error:
             raise WorkerStartError(f"{self.python} cannot be started: {error.strerror or error}") from error
+        descriptors.limit_as_before(process.pid)
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):  # it ended already, which is seen below
             process.stdin.write(json.dumps(spec).encode())

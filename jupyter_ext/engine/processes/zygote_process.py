@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from jupyter_ext.engine.common import descriptors
 from jupyter_ext.engine.common.private_files import user_umask
 from jupyter_ext.ipc import processes
 from jupyter_ext.ipc.start_environment import waiting_defaults
@@ -55,6 +56,7 @@ class ZygoteProcess:
             except OSError:
                 self.channel.close()
                 raise
+        descriptors.limit_as_before(self._process.pid)
 
     @property
     def pid(self) -> int | None:
@@ -65,6 +67,6 @@ class ZygoteProcess:
         """End it with SIGKILL."""
         self._process.kill()
 
-    async def wait(self) -> None:
-        """Wait for its end, which is near once it has closed its end of the channel or was killed."""
-        await asyncio.to_thread(self._process.wait)
+    async def wait(self) -> int:
+        """Wait for its end, which is near once it has closed its end of the channel or was killed; return its exit code."""
+        return await asyncio.to_thread(self._process.wait)

@@ -16,6 +16,7 @@ from pathlib import Path
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.disk import report_disk
+from jupyter_ext.engine.common.imported_aside import ImportedAside
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
@@ -113,6 +114,7 @@ class RunMonitor:
         self._turns: dict[str, asyncio.Event] = {}
         """Of the runs that wait to be started."""
         self._news = RunNews(pubsub, webhooks)
+        self._reading = ImportedAside("numpy")
 
     async def open(self, runs_dir: Path) -> None:
         """Begin what is done beside everything else: see `PeriodicTasks`."""
@@ -226,6 +228,7 @@ class RunMonitor:
         """Hold a training that is not over, and follow it."""
         self.records[record.id] = record
         self._wake[record.id] = asyncio.Event()
+        self._reading.begin()
         self._changed(record)
         # What an engine before this one has left is read at once: only after that are requests answered.
         store = None if record.is_queued else self._open_store(record)
@@ -258,6 +261,7 @@ class RunMonitor:
         """
         if (turn := self._turns.get(record.id)) is not None:
             await turn.wait()
+        await self._reading.ready()
         store = store or self._open_store(record)
         failures = 0
         while True:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from jupyter_ext.ipc.relay_frames import is_sent, lines_of
+from jupyter_ext.ipc.run_files import STDERR_MARKS
 
 MAX_WHOLE_BYTES = 16 << 20
 """Larger files stay where they are: the lines go through a log that people read."""
@@ -37,7 +38,7 @@ class Relay:
         whole = []
         for path in self._files():
             name = path.relative_to(self._run_dir).as_posix()
-            if path.suffix in _GROWING:
+            if path.suffix in _GROWING or path.name == STDERR_MARKS:
                 self._send_growth(name, path)
             else:
                 whole.append((name, path))

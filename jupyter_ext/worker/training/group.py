@@ -31,6 +31,7 @@ from jupyter_ext.worker.runtime.process_setup import (
     set_threads,
     write_stacks_to,
 )
+from jupyter_ext.worker.runtime.stream_marks import MARKS
 from jupyter_ext.worker.training import main
 from jupyter_ext.worker.training.log_folding import LogFolder
 from jupyter_ext.worker.training.plain_process import forget_notebook
@@ -99,7 +100,7 @@ def _make_agent(spec: TrainingWorkerSpec, num_ranks: int) -> GroupAgent:
     from jupyter_ext.worker.training import group_agent
 
     directories = {rank: _rank_dir(Path(spec["run_dir"]), rank) for rank in range(num_ranks)}
-    folder = LogFolder({rank: path / "logs.txt" for rank, path in directories.items()}, descriptor=1)
+    folder = LogFolder({rank: path / "logs.txt" for rank, path in directories.items()}, out=1, errors=2)
     return group_agent.make(_rank_main, spec, directories, folder)
 
 
@@ -176,10 +177,11 @@ def _rank_dir(run_dir: Path, rank: int) -> Path:
 
 def _print_to(path: Path) -> None:
     """Have this process, and what it starts, print to a file, by descriptor."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.close(file)
+    for descriptor in (1, 2):
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(file, descriptor)
+        os.close(file)
+    MARKS.begin(path.parent)
 
 
 def _show_stacks(run_dir: Path, pids: list[int]) -> None:

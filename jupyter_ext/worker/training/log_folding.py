@@ -12,6 +12,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from jupyter_ext.ipc.run_files import STDERR_MARKS
+from jupyter_ext.worker.runtime.stream_marks import MARKS, MarkReader
+
 INTERVAL_S = 0.05
 _READ_BYTES = 1 << 18
 
@@ -21,12 +24,13 @@ class LogFolder:
 
     Args:
         paths: The log of each rank; those that are not there yet count as empty.
-        descriptor: Where the folded log goes, opened to append.
+        out: Where the folded log goes, opened to append.
+        errors: Where that goes which the ranks have marked as stderr: the same file, opened once more.
     """
 
-    def __init__(self, paths: Mapping[int, Path], descriptor: int) -> None:
+    def __init__(self, paths: Mapping[int, Path], out: int, errors: int) -> None:
         self._tails = [_Tail(rank, path) for rank, path in sorted(paths.items())]
-        self._descriptor = descriptor
+        self._out, self._errors = out, errors
         self._at_line_start = True
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="folds logs", daemon=True)
@@ -47,14 +51,15 @@ class LogFolder:
     def fold(self, *, final: bool = False) -> None:
         """Copy what is new."""
         for tail in self._tails:
-            while text := tail.read(final=final):
-                self._write(tail, text)
+            while parts := tail.read(final=final):
+                for is_error, text in parts:
+                    self._write(tail, text, is_error)
 
     def _run(self) -> None:
         while not self._over.wait(INTERVAL_S):
             self.fold()
 
-    def _write(self, tail: _Tail, text: str) -> None:
+    def _write(self, tail: _Tail, text: str, is_error: bool) -> None:
         begins_line = tail.rank != 0 or not tail.goes_on
         if begins_line and not self._at_line_start:
             text = f"\n{text}"
@@ -66,7 +71,8 @@ class LogFolder:
         data = memoryview(text.encode())
         while data:
             try:
-                data = data[os.write(self._descriptor, data) :]
+                num = MARKS.write_error(self._errors, data) if is_error else os.write(self._out, data)
+                data = data[num:]
             except OSError:
                 return  # a full disk: the ranks' own logs have it
 
@@ -80,25 +86,44 @@ class _Tail:
         """Whether what comes next goes on in the line that this rank wrote last."""
         self._path = path
         self._file = -1
+        self._marks = MarkReader(path.with_name(STDERR_MARKS))
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._line = ""
+        self._line_is_error = False
+        self._read_bytes = 0
 
-    def read(self, *, final: bool) -> str:
-        """Return what is new as it stands in the folded log; empty where there is nothing."""
+    def read(self, *, final: bool) -> list[tuple[bool, str]]:
+        """Return what is new as it stands in the folded log, and whether it is of stderr; empty where there is nothing."""
         if self._file < 0:
             try:
                 self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
-                return ""
+                return []
         data = os.read(self._file, _READ_BYTES)
-        text = self._decoder.decode(data, final=final and not data)
-        if self.rank == 0:
-            return text
-        *lines, self._line = (self._line + text).split("\n")
-        if final and not data and self._line:
-            lines, self._line = [*lines, self._line], ""
-        folded = "".join(f"[rank {self.rank}] {_last_shown(line)}\n" for line in lines)
-        return folded if folded or not data else self.read(final=final)
+        begin, self._read_bytes = self._read_bytes, self._read_bytes + len(data)
+        parts: list[tuple[bool, str]] = []
+        for is_error, start, stop in self._marks.split(begin, self._read_bytes):
+            text = self._decoder.decode(data[start - begin : stop - begin])
+            parts += [(is_error, text)] if self.rank == 0 else self._lines(text, is_error)
+        if final and not data:
+            rest = self._decoder.decode(b"", final=True)
+            ended = f"{rest}\n" if self.rank and (self._line or rest) else rest
+            parts += [(False, ended)] if self.rank == 0 else self._lines(ended, self._line_is_error)
+        parts = [part for part in parts if part[1]]
+        return parts if parts or not data else self.read(final=final)
+
+    def _lines(self, text: str, is_error: bool) -> list[tuple[bool, str]]:
+        """Return the lines that end in a text, each with the rank before it; a line is of the stream that began it."""
+        parts = []
+        *lines, rest = text.split("\n")
+        for line in lines:
+            begins = is_error if not self._line else self._line_is_error
+            parts.append((begins, f"[rank {self.rank}] {_last_shown(self._line + line)}\n"))
+            self._line = ""
+        if rest and not self._line:
+            self._line_is_error = is_error
+        self._line += rest
+        return parts
 
     def close(self) -> None:
         """Close the file."""

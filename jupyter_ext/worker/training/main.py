@@ -26,6 +26,7 @@ from jupyter_ext.worker.runtime import output_files, tracebacks
 from jupyter_ext.worker.runtime.process_setup import prepare_process, write_stacks_to
 from jupyter_ext.worker.runtime.redaction import Redactor
 from jupyter_ext.worker.runtime.spawning import let_children_find
+from jupyter_ext.worker.runtime.stream_marks import MARKS
 from jupyter_ext.worker.runtime.user_code import UserCode, new_main
 from jupyter_ext.worker.sdk import checkpoint, logging
 from jupyter_ext.worker.training import cog, results
@@ -255,3 +256,4 @@ def _flush() -> None:
             stream.flush()
         except (OSError, ValueError):
             continue
+    MARKS.settle()

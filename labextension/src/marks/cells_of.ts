@@ -44,3 +44,9 @@ export function contentsPath(root: string, path: string): string | null {
 function homeEnd(path: string): number {
   return /^\/(root|(home|Users)\/[^/]+)(?=\/)/.exec(path)?.[0].length ?? -1;
 }
+
+/** The execution count of a cell that a traceback calls `Cell In[5]`; `null` of one with another name. */
+export function executionCountOf(label: string): number | null {
+  const match = /^Cell In\[(\d+)\]$/.exec(label);
+  return match ? Number(match[1]) : null;
+}

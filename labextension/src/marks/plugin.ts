@@ -5,6 +5,7 @@ import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import type { Cell, CodeCell } from '@jupyterlab/cells';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import { type CellLine, onCellLine } from '../../../widgets/src/core/cell_link';
 import { messageOf } from '../../../widgets/src/core/errors';
 import { isEnded } from '../../../widgets/src/training/labels';
 import { bytesOf, jsonOf } from '../../../widgets/src/transport/transport';
@@ -13,7 +14,7 @@ import type { Training } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
 import { trainingIcon } from '../icons';
 import { IEngine } from '../tokens';
-import { contentsPath, runningByCell, titleOf } from './cells_of';
+import { contentsPath, executionCountOf, runningByCell, titleOf } from './cells_of';
 
 const RUNNING = '/native/trainings?status=starting,processing&limit=100';
 
@@ -32,6 +33,12 @@ export const marksPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     NotebookActions.executionScheduled.connect((_, { cell }) => void askAbout(engine, cell));
     addCommand(app, engine, notebooks, palette);
+    onCellLine(target => {
+      goToCell(app, engine, notebooks, target.runId, target).then(
+        problem => problem !== null && Notification.info(problem),
+        (error: unknown) => Notification.error(messageOf(error))
+      );
+    });
   },
 };
 
@@ -115,12 +122,13 @@ function shownTraining({ shell }: JupyterFrontEnd): string | null {
   return content?.target?.kind === 'training' ? content.target.id : null;
 }
 
-/** Show a training's cell; returns why it cannot be shown, or `null`. */
+/** Show a training's cell, or a line of it or of another; returns why it cannot be shown, or `null`. */
 async function goToCell(
   app: JupyterFrontEnd,
   { transport, trans }: IEngine,
   notebooks: INotebookTracker,
-  id: string
+  id: string,
+  at: CellLine | null = null
 ): Promise<string | null> {
   const training = jsonOf<Training>(
     await transport.request('GET', `/native/trainings/${encodeURIComponent(id)}`)
@@ -140,8 +148,39 @@ async function goToCell(
     return trans.__('The cell that started %1 is not there any more.', training.name);
   }
   app.shell.activateById(panel.id);
-  const index = panel.content.widgets.findIndex(({ model }) => model.id === place.cell);
+  const count = at && executionCountOf(at.label);
+  const index = panel.content.widgets.findIndex(({ model }) =>
+    count == null
+      ? model.id === place.cell
+      : model.type === 'code' && (model as CodeCell['model']).executionCount === count
+  );
+  if (index < 0) {
+    return trans.__(
+      '%1 is not in this notebook any more; the cell was run again or deleted.',
+      at?.label ?? ''
+    );
+  }
   panel.content.activeCellIndex = index;
   await panel.content.scrollToItem(index, 'center');
+  if (at !== null) {
+    await selectLine(panel, index, at.line);
+  }
   return null;
+}
+
+/** Select a line of a cell, counted from 1, and bring it into view. */
+async function selectLine({ content }: NotebookPanel, index: number, number: number): Promise<void> {
+  const cell = content.widgets[index];
+  await cell.ready;
+  const { editor } = cell;
+  const line = Math.min(number, editor?.lineCount ?? 0) - 1;
+  if (editor && line >= 0) {
+    content.mode = 'edit';
+    editor.focus();
+    editor.setSelection({
+      start: { line, column: 0 },
+      end: { line, column: editor.getLine(line)?.length ?? 0 },
+    });
+    editor.revealPosition({ line, column: 0 });
+  }
 }

@@ -5,12 +5,31 @@ from __future__ import annotations
 from integration_tools import EngineUnderTest, finish, start
 
 from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.engine.logs.line_index import LineIndex
+from jupyter_ext.engine.logs.streams import StderrSpans
+from jupyter_ext.ipc.run_files import STDERR_MARKS
 
 PRINTS = """
 import time
 def train(n: int = 300):
     for i in range(n):
         print(f"iter {i}: train loss {1 / (i + 1):.6f}, time {i}ms")
+"""
+TWO_STREAMS = """
+import logging, os, subprocess, sys, warnings
+def train():
+    for i in range(200):
+        print("out", i)
+        print("err", i, file=sys.stderr)
+    sys.stdout.flush()
+    os.write(2, b"native err\\n")
+    print("out after")
+    warnings.warn("a warning")
+    logging.error("a logged line")
+    print("out before a child", flush=True)
+    subprocess.run(["sh", "-c", "echo a child >&2"], check=True)
+    print("out last")
+    raise ValueError("the end")
 """
 LOGS = """
 import time
@@ -32,6 +51,24 @@ async def test_a_script_that_only_prints_has_curves(client: AsyncClient) -> None
     assert series.values.tolist() == [float(f"{1 / (i + 1):.6f}") for i in range(300)]
     assert done.last["train loss"].step == 299
     assert any("read from the lines" in text for text in done.notices)
+
+
+async def test_stderr_is_told_from_stdout_in_the_order_of_both(
+    client: AsyncClient, engine: EngineUnderTest
+) -> None:
+    training = await start(client, TWO_STREAMS)
+    ended = await client.wait(training.id, 40)
+    assert ended.status == "failed"
+    run_dir = engine.run_dir(training)
+    page = LineIndex(run_dir / "logs.txt").page(0, 2_000)
+    lines = [line.text for line in page.lines]
+    assert lines[:400] == [f"{name} {i}" for i in range(200) for name in ("out", "err")]
+    streams = StderrSpans(run_dir / STDERR_MARKS).streams([line.offset for line in page.lines])
+    printed = [line for line, of in zip(lines, streams, strict=True) if of == "stdout"]
+    assert printed[200:] == ["out after", "out before a child", "out last"]
+    warned = "\n".join(line for line, of in zip(lines, streams, strict=True) if of == "stderr")
+    for text in ("native err", "UserWarning: a warning", "a logged line", "a child", "ValueError: the end"):
+        assert text in warned
 
 
 async def test_a_run_is_stopped_once_it_no_longer_improves(client: AsyncClient) -> None:

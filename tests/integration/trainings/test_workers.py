@@ -16,12 +16,15 @@ from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.place import Place
 from jupyter_ext.client.trainings.handle import Training as TrainingHandle
+from jupyter_ext.engine.logs.line_index import LineIndex
+from jupyter_ext.engine.logs.streams import StderrSpans
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.ipc.run_files import STDERR_MARKS
 from jupyter_ext.protocol.trainings import Training
 
 DDP = """
-import os, torch, torch.distributed as dist
+import os, sys, torch, torch.distributed as dist
 from jupyter_ext import log
 
 def train(steps: int = 12):
@@ -43,6 +46,7 @@ def train(steps: int = 12):
             dist.all_reduce(whole); whole /= world
         log(loss=whole, own=loss.item())
     print(f"rank {rank} of {world} is done")
+    print(f"rank {rank} warns", file=sys.stderr)
     return whole.item()
 """
 WAITS = """
@@ -97,8 +101,14 @@ async def test_the_loss_of_two_ranks_is_that_of_one_process(
     both = await asyncio.to_thread(lambda: handle.metrics(["loss"], ranks="all"))
     assert set(both["rank"]) == {"0", "1"}
     assert set((await asyncio.to_thread(handle.metrics, ["loss"]))["rank"]) == {"0"}
-    log = (await client.logs(group.id)).splitlines()
-    assert sorted(log) == ["[rank 1] rank 1 of 2 is done", "rank 0 of 2 is done"]
+    page = LineIndex(engine.run_dir(group) / "logs.txt").page(0, 10)
+    streams = StderrSpans(engine.run_dir(group) / STDERR_MARKS).streams([line.offset for line in page.lines])
+    printed, warned = (
+        sorted(line.text for line, of in zip(page.lines, streams, strict=True) if of == stream)
+        for stream in ("stdout", "stderr")
+    )
+    assert printed == ["[rank 1] rank 1 of 2 is done", "rank 0 of 2 is done"]
+    assert warned == ["[rank 1] rank 1 warns", "rank 0 warns"]
     assert not list(engine.run_dir(group).glob(".*.reserved"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import socket
 from collections.abc import AsyncIterator
@@ -14,14 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from jupyter_ext.config import EngineSettings
 from jupyter_ext.engine.api.decthings.rpc.dispatch import Rpc
 from jupyter_ext.engine.api.decthings.rpc.websocket import WebSocketAPI
 from jupyter_ext.engine.api.http import connections
+from jupyter_ext.engine.api.http.problems import on_slip
 from jupyter_ext.engine.assembly.ports import Ports
+from jupyter_ext.engine.common import descriptors, health
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.protocol.decthings.framing import encode_call
 
@@ -213,3 +216,53 @@ async def test_strangers_may_send_only_so_much_together(
         async with connect(address, proxy=None) as third:
             with pytest.raises(ConnectionClosed):
                 await exchange(third, call("wrong"))
+
+
+async def test_viewers_leave_room_for_requests_and_one_too_many_is_told_so(
+    ports: Ports, engine_home: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "limit", lambda: 16)
+    path = str(engine_home.runtime_dir / "engine.sock")
+
+    async def viewer() -> ClientConnection:
+        return await unix_connect(path, "ws://engine/native/sizes")
+
+    viewers = [await viewer() for _ in range(descriptors.num_for_viewers())]
+    with pytest.raises(InvalidStatus) as refused:
+        await viewer()
+    assert refused.value.response.status_code == 503
+    assert b"Close views" in (refused.value.response.body or b"")
+    assert health.lines() == [descriptors.describe()]
+    assert await own_answer(engine_home) == 200
+    idle = [await asyncio.open_unix_connection(path) for _ in range(2)]
+    transport = httpx.AsyncHTTPTransport(uds=path)
+    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=10) as client:
+        answer = await client.post("/native/engine", content=bytes(1 << 20))
+    assert (answer.status_code, answer.json()["title"]) == (503, "Too many connections")
+    assert (await exchange(viewers[0], b"ab")) == "2"  # those that are there go on
+    for _, writer in idle:
+        writer.close()
+        await writer.wait_closed()
+    for one in viewers:
+        await one.close()
+    async with asyncio.timeout(10):
+        while health.lines():
+            assert await own_answer(engine_home) == 200
+
+
+async def test_code_of_the_user_has_the_limit_that_was_there_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(descriptors, "_limit_before", None)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append((0, limits)))
+    monkeypatch.setattr(resource, "prlimit", lambda pid, _, limits: asked.append((pid, limits)))
+    descriptors.limit_as_before(7)
+    descriptors.raise_limit()
+    descriptors.limit_as_before(7)
+    assert asked == [(0, (4096, 4096)), (7, (1024, 4096))]
+
+
+async def test_a_request_that_finds_no_descriptor_is_told_so() -> None:
+    answer = await on_slip(Request({"type": "http"}), OSError(errno.EMFILE, "Too many open files"))
+    assert answer.status_code == 503
+    assert b"ulimit -n" in bytes(answer.body)

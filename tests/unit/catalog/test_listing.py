@@ -189,6 +189,8 @@ async def test_counts_are_as_new_as_the_page(catalog: Catalog) -> None:
     for expected in (40, 39, 38):
         _, counts = await catalog.page(ListQuery(limit=1))
         assert sum(counts.values()) == expected
+        _, fitting = await catalog.page(ListQuery(text="digits-1", limit=1))
+        assert sum(fitting.values()) == len(await ids(catalog, text="digits-1", limit=100))
         await catalog.delete_training((await ids(catalog, limit=1))[0])
 
 

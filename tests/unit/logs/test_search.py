@@ -14,6 +14,7 @@ import pytest
 
 from jupyter_ext.engine.logs import search_process
 from jupyter_ext.engine.logs.search import Query, search
+from jupyter_ext.ipc.run_files import STDERR_MARK, STDERR_MARKS
 from jupyter_ext.protocol.problems import Problem
 
 
@@ -40,6 +41,7 @@ WORDS = ["loss", "Loss=0.5", "ERROR", "warning:", "ü", "Traceback", "x" * 50, "
         Query("", level="error"),
         Query("ü", level="warning"),
         Query("(", is_regex=False),
+        Query("^", is_regex=True),
     ],
 )
 async def test_it_finds_what_a_loop_over_the_lines_finds(tmp_path: Path, query: Query) -> None:
@@ -57,6 +59,26 @@ async def test_it_finds_what_a_loop_over_the_lines_finds(tmp_path: Path, query: 
     data = path.read_bytes()
     assert all(data[offset:].startswith(text.encode()) for _, offset, text in hits)
     assert (last["kind"], last["total"], last["scanned"]) == ("done", len(expected), len(data))
+
+
+async def test_lines_of_a_stream_and_of_a_rank(tmp_path: Path) -> None:
+    lines = ["one loss", "[rank 1] two loss", "[rank 12] three", "four loss", "[rank 1] five"]
+    path = tmp_path / "logs.txt"
+    path.write_text("\n".join(lines) + "\n")
+    starts = [sum(len(line) + 1 for line in lines[:number]) for number in range(5)]
+    marks = [(starts[i], starts[i] + len(lines[i]) + 1) for i in (4, 1, 3)]
+    (tmp_path / STDERR_MARKS).write_bytes(b"".join(STDERR_MARK.pack(*mark) for mark in marks))
+    found = {
+        query: [line for line, _, _ in (await find(path, query))[0]]
+        for query in (
+            Query("", stream="stderr"), Query("", stream="stdout"), Query("loss", stream="stderr"),
+            Query("", rank=1), Query("", rank=0), Query("loss", rank=1, stream="stderr"), Query("", rank=3),
+        )
+    }  # fmt: skip
+    assert list(found.values()) == [[1, 3, 4], [0, 2], [1, 3], [1, 4], [0, 3], [1], []]
+    for wrong in (Query(""), Query("x", stream="both")):
+        with pytest.raises(Problem):
+            wrong.check()
 
 
 async def test_more_hits_than_are_listed_are_counted(tmp_path: Path) -> None:

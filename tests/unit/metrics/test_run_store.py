@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from jupyter_ext.engine.metrics import logs
 from jupyter_ext.engine.metrics.index import METRICS, RECORD_FIELDS, End, Index
 from jupyter_ext.engine.metrics.journal_reader import READ_BYTES
 from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
@@ -708,3 +711,32 @@ def test_a_run_on_a_read_only_disk_can_be_looked_at(tmp_path: Path, index: str) 
         again.close()
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EMFILE, errno.ESTALE])
+def test_what_was_read_before_a_read_failed_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    store = RunStore(tmp_path)
+    store.open()
+    writer = JournalWriter(tmp_path, "0")
+    writer.points({"a": 1.0}, 0.0, 0.0)
+    assert store.ingest() is not None
+    writer.points({"a": 2.0}, 1.0, 1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(logs, "read_piece", failing(OSError(code, os.strerror(code))))
+        with pytest.raises(OSError, match=os.strerror(code)):
+            store.ingest()
+    assert store.ingest() is not None
+    assert store.num_points("0") == {"a": 2}
+    writer.close()
+    store.close()
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """Make something that fails when it is called."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail

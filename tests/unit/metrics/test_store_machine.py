@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule  # noqa: 
 STREAMS = st.sampled_from(["0", "1", "system"])
 KEYS = st.sampled_from(["a", "b", "č", ""])
 NUMBERS = st.floats(allow_nan=False, width=64)
+CODES = st.sampled_from([errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EDQUOT, errno.ESTALE])
 STEPS = st.floats(min_value=-1e12, max_value=1e12)
 
 
@@ -71,6 +75,33 @@ class Store(RuleBasedStateMachine):
             infos = {info.index: (info.rank, info.key) for info in self.store.series_infos()}
             for index, columns in batch.blocks:
                 self.live[infos[index]] += zip(columns[0].tolist(), columns[1].tolist(), strict=True)
+
+    @rule(
+        stream=STREAMS,
+        is_open=st.booleans(),
+        name=st.sampled_from(["open", "pread", "write", "listdir"]),
+        nth=st.integers(0, 3),
+        code=CODES,
+    )
+    def ingest_from_a_failing_disk(self, stream: str, is_open: bool, name: str, nth: int, code: int) -> None:
+        """Take in what is there, when a call to the system fails: what was read until then is read again."""
+        if is_open:
+            self.ingest()
+        self.log(stream, {"a": 1.0}, 1.0)
+        working, calls = getattr(os, name), iter(range(nth + 1))
+
+        def failing(*arguments: Any, **options: Any) -> Any:
+            if next(calls, None) == nth:
+                raise OSError(code, os.strerror(code))
+            return working(*arguments, **options)
+
+        setattr(os, name, failing)
+        try:
+            self.ingest()
+        except OSError as error:
+            assert error.errno == code  # noqa: PT017  whether it comes depends on what there is to read
+        finally:
+            setattr(os, name, working)
 
     @rule()
     def seal(self) -> None:

@@ -17,7 +17,7 @@ class Folding:
         self._paths = {rank: directory / str(rank) for rank in (0, 1)}
         self._out = directory / "folded"
         self._descriptor = os.open(self._out, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.folder = LogFolder(self._paths, self._descriptor)
+        self.folder = LogFolder(self._paths, self._descriptor, self._descriptor)
 
     def print(self, rank: int, data: str | bytes) -> str:
         """Have a rank print; return the folded log."""

@@ -2,10 +2,18 @@
 
 import { jsonOf, type OpenStream, type Transport } from '../transport/transport';
 
-/** One line: where it begins, in bytes, and its text without the newline. */
+/** One line: where it begins, in bytes, its text without the newline, who wrote it and when, in Unix seconds. */
 export interface WholeLine {
   offset: number;
   text: string;
+  stream?: 'stdout' | 'stderr';
+  time?: number | null;
+}
+
+/** Of a piece of the log: which bytes stderr wrote, and where what was read together ends and when that was. */
+export interface Spans {
+  stderr: [begin: number, end: number][];
+  times: [end: number, time: number][];
 }
 
 /** A place in a log; `time` is Unix seconds, where it is known. */
@@ -25,6 +33,10 @@ export interface LogQuery {
   matchCase: boolean;
   /** `error`, `warning`, `info`, `debug`, or empty. */
   level: string;
+  /** `stdout`, `stderr`, or empty. */
+  stream: string;
+  /** A number, or empty. */
+  rank: string;
 }
 
 /** How far a search is. */
@@ -67,6 +79,10 @@ export class LogClient {
     return (await this.#get<Lines>(`/lines?first=${first}&count=${count}`)).lines;
   }
 
+  async spans(offset: number, end: number): Promise<Spans> {
+    return this.#get<Spans>(`/spans?offset=${offset}&end=${end}`);
+  }
+
   /** Return the place that a time in Unix seconds, or a byte, is. */
   async at(what: { time: number } | { offset: number }): Promise<Place> {
     const [[name, value]] = Object.entries(what);
@@ -97,8 +113,10 @@ export class LogClient {
     if (query.matchCase) {
       params.set('case', '1');
     }
-    if (query.level) {
-      params.set('level', query.level);
+    for (const name of ['level', 'stream', 'rank'] as const) {
+      if (query[name]) {
+        params.set(name, query[name]);
+      }
     }
     let over = false;
     return this.#transport.openStream(`${this.#path}/search?${params}`, {

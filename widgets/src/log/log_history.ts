@@ -4,9 +4,9 @@
 
 import { element } from '../core/dom';
 import { messageOf } from '../core/errors';
-import { renderAnsi } from './ansi';
 import { BlockHeights } from './block_heights';
 import type { LogClient, WholeLine } from './log_client';
+import { type Folds, logRow, tellFacts } from './log_rows';
 import { LogText } from './log_text';
 
 /** Lines that are fetched and drawn together. */
@@ -18,7 +18,7 @@ const KEEP_VIEWS = 3;
 
 interface Block {
   node: HTMLElement;
-  loaded: boolean;
+  lines: { offset: number; text: string }[] | null;
 }
 
 export class LogHistory {
@@ -29,6 +29,7 @@ export class LogHistory {
   readonly #signal: AbortSignal;
   readonly #blocks = new Map<number, Block>();
   readonly #rowHeight: number;
+  readonly #folds: Folds;
   #numLines = 0;
   /** Lines before this one are too many to be laid out. */
   #firstLine = 0;
@@ -39,10 +40,18 @@ export class LogHistory {
    * @param client Where lines come from.
    * @param scroller What scrolls; holds `node`.
    * @param rowHeight Of a line that is not wrapped, in pixels.
+   * @param folds Which tracebacks are folded.
    * @param signal Ends it.
    */
-  constructor(client: LogClient, scroller: HTMLElement, rowHeight: number, signal: AbortSignal) {
+  constructor(
+    client: LogClient,
+    scroller: HTMLElement,
+    rowHeight: number,
+    folds: Folds,
+    signal: AbortSignal
+  ) {
     this.#client = client;
+    this.#folds = folds;
     this.#scroller = scroller;
     this.#rowHeight = rowHeight;
     this.#heights = new BlockHeights(BLOCK * rowHeight);
@@ -123,6 +132,24 @@ export class LogHistory {
     this.draw();
   }
 
+  /** Tracebacks were folded or opened. */
+  refold(): void {
+    for (const [block, { node, lines }] of this.#blocks) {
+      if (lines) {
+        this.#folds.fold(node.children, lines);
+        this.#settle(block, node);
+      }
+    }
+  }
+
+  #row(line: WholeLine, text: string, number: number): HTMLElement {
+    const row = logRow(text, this.#client.trainingId);
+    row.dataset.line = String(number);
+    row.dataset.offset = String(line.offset);
+    tellFacts(row, { stream: line.stream ?? 'stdout', time: line.time ?? null });
+    return row;
+  }
+
   get #numBlocks(): number {
     return Math.ceil((this.#numLines - this.#firstLine) / BLOCK);
   }
@@ -130,7 +157,7 @@ export class LogHistory {
   async #load(block: number): Promise<void> {
     const node = element('div', { class: 'jx-log-block' });
     node.style.top = `${this.#heights.top(block)}px`;
-    const made: Block = { node, loaded: false };
+    const made: Block = { node, lines: null };
     this.#blocks.set(block, made);
     this.node.append(node);
     const first = this.#firstLine + block * BLOCK;
@@ -139,8 +166,10 @@ export class LogHistory {
       if (this.#signal.aborted || this.#blocks.get(block) !== made) {
         return;
       }
-      made.loaded = true;
-      node.replaceChildren(...lines.map((line, i) => rowOf(line, first + i)));
+      made.lines = lines.map(line => ({ offset: line.offset, text: lastState(line.text) }));
+      const shown = made.lines;
+      node.replaceChildren(...lines.map((line, i) => this.#row(line, shown[i].text, first + i)));
+      this.#folds.fold(node.children, made.lines);
       this.#settle(block, node);
     } catch (error) {
       node.textContent = `These lines could not be loaded: ${messageOf(error)}`;
@@ -173,7 +202,7 @@ export class LogHistory {
   #missing(): number {
     const rest = (this.#numLines - this.#firstLine) % BLOCK;
     const last = this.#blocks.get(this.#numBlocks - 1);
-    return rest === 0 || last?.loaded ? 0 : (BLOCK - rest) * this.#rowHeight;
+    return rest === 0 || last?.lines ? 0 : (BLOCK - rest) * this.#rowHeight;
   }
 
   #drop(block: number): void {
@@ -187,6 +216,10 @@ export class LogHistory {
     }
     const row = this.#marked === null ? null : this.node.querySelector(`[data-line='${this.#marked}']`);
     row?.classList.add('jx-log-marked');
+    if (row && this.#folds.open(row)) {
+      this.refold();
+      return;
+    }
     if (row && this.#centered === this.#marked) {
       this.#centered = null;
       center(this.#scroller, row);
@@ -198,14 +231,6 @@ export class LogHistory {
 export function center(scroller: HTMLElement, row: Element): void {
   const [outer, inner] = [scroller.getBoundingClientRect(), row.getBoundingClientRect()];
   scroller.scrollTop += inner.top - outer.top - (scroller.clientHeight - inner.height) / 2;
-}
-
-function rowOf(line: WholeLine, number: number): HTMLElement {
-  const text = lastState(line.text);
-  const row = element('div', { class: 'jx-log-row' }, text === '' ? '\u200b' : renderAnsi(text));
-  row.dataset.line = String(number);
-  row.dataset.offset = String(line.offset);
-  return row;
 }
 
 /** What a terminal shows of one line at its end. */

@@ -15,6 +15,12 @@ const LEVELS: readonly [string, string][] = [
   ['debug', 'debug'],
 ];
 
+const STREAMS: readonly [string, string][] = [
+  ['', 'all output'],
+  ['stdout', 'stdout'],
+  ['stderr', 'stderr'],
+];
+
 export class LogSearch {
   /** The field and its buttons. */
   readonly node: HTMLElement;
@@ -35,7 +41,9 @@ export class LogSearch {
       spellcheck: 'false',
     },
   });
-  readonly #level = element('select', { attrs: { 'aria-label': 'Level' } });
+  readonly #level = choice('Level', LEVELS);
+  readonly #of = choice('Stream', STREAMS);
+  readonly #rank = choice('Rank', []);
   readonly #regex: HTMLButtonElement;
   readonly #case: HTMLButtonElement;
   readonly #only: HTMLButtonElement;
@@ -58,9 +66,7 @@ export class LogSearch {
     this.#onHit = onHit;
     this.#onClear = onClear;
     this.#signal = signal;
-    for (const [value, text] of LEVELS) {
-      this.#level.append(element('option', { text, attrs: { value } }));
-    }
+    this.#rank.hidden = true;
     const toggle = (text: string, title: string) =>
       button(
         { class: 'jx-log-toggle', text, title, attrs: { 'aria-pressed': 'false', 'aria-label': title } },
@@ -96,13 +102,17 @@ export class LogSearch {
       this.#regex,
       this.#case,
       this.#level,
+      this.#of,
+      this.#rank,
       this.#found,
       this.#move
     );
     this.#move.hidden = true;
     this.list.hidden = true;
     this.#field.addEventListener('input', () => this.#soon(), { signal });
-    this.#level.addEventListener('change', () => this.#search(), { signal });
+    for (const each of [this.#level, this.#of, this.#rank]) {
+      each.addEventListener('change', () => this.#search(), { signal });
+    }
     this.#field.addEventListener('keydown', event => this.#key(event), { signal });
     this.list.addEventListener('click', event => this.#clicked(event), { signal });
     signal.addEventListener('abort', () => {
@@ -114,6 +124,15 @@ export class LogSearch {
   focus(): void {
     this.#field.focus();
     this.#field.select();
+  }
+
+  /** Say how many ranks have printed into the log. */
+  setRanks(count: number): void {
+    setHidden(this.#rank, count <= 1);
+    if (count > 1 && this.#rank.options.length !== count + 1) {
+      const ranks = Array.from({ length: count }, (_, i) => [String(i), `rank ${i}`] as const);
+      this.#rank.replaceChildren(...optionsOf([['', 'all ranks'], ...ranks]));
+    }
   }
 
   /** Draw marks of what was found; `numLines` are all lines of the log. */
@@ -167,8 +186,14 @@ export class LogSearch {
       regex: this.#regex.getAttribute('aria-pressed') === 'true',
       matchCase: this.#case.getAttribute('aria-pressed') === 'true',
       level: this.#level.value,
+      stream: this.#of.value,
+      rank: this.#rank.value,
     };
-    if ((query.text || query.level) && !this.#signal.aborted) {
+    const filters = Boolean(query.level || query.stream || query.rank);
+    if (filters && !query.text) {
+      this.#only.setAttribute('aria-pressed', 'true'); // lines of a kind are read, not stepped through
+    }
+    if ((query.text || filters) && !this.#signal.aborted) {
       this.#stream = this.#client.search(query, news => this.#news(news));
       setText(this.#found, 'searching…');
     } else {
@@ -238,4 +263,12 @@ export class LogSearch {
       this.#onHit(this.#hits[this.#at]);
     }
   }
+}
+
+function choice(label: string, options: readonly (readonly [string, string])[]): HTMLSelectElement {
+  return element('select', { attrs: { 'aria-label': label } }, ...optionsOf(options));
+}
+
+function optionsOf(options: readonly (readonly [string, string])[]): HTMLOptionElement[] {
+  return options.map(([value, text]) => element('option', { text, attrs: { value } }));
 }

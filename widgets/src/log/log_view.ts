@@ -6,21 +6,19 @@ import { messageOf } from '../core/errors';
 import { formatBytes } from '../core/format';
 import { onSeek, tellSeek } from '../core/seek';
 import type { Transport } from '../transport/transport';
-import { renderAnsi } from './ansi';
 import { LogClient } from './log_client';
 import { center, LogHistory } from './log_history';
+import { Folds, logRow, tellFacts } from './log_rows';
 import { LogSearch } from './log_search';
-import type { LogText } from './log_text';
+import { LogSpans } from './log_spans';
+import type { LogLine, LogText } from './log_text';
+import { keepHeight, logTools } from './log_tools';
 
 /** Nearer to the end than this counts as being at the end. */
 const NEAR_END_PX = 24;
 /** A finished log of no more lines is as high as they are. */
 const SHORT_LINES = 8;
 const ROW_PX = 18;
-/** Where the size and the wrapping that somebody chose are kept. */
-const STORED = 'jupyter-ext:log';
-const COPIED_BYTES = 4 << 20;
-const DOWNLOADED_BYTES = 256 << 20;
 /** So often it is asked how many lines are above, at most. */
 const RESIZE_MS = 1_000;
 
@@ -40,6 +38,9 @@ export class LogView {
   readonly #client: LogClient | null;
   readonly #history: LogHistory | null;
   readonly #search: LogSearch | null;
+  readonly #spans: LogSpans | null;
+  readonly #folds: Folds;
+  readonly #runId: string | null;
   readonly #signal: AbortSignal;
   #log: LogText | null = null;
   #resizedAt = 0;
@@ -59,13 +60,19 @@ export class LogView {
   constructor(loadEarlier: () => Promise<void>, signal: AbortSignal, whole: WholeLog | null = null) {
     this.#signal = signal;
     this.#client = whole && new LogClient(whole.transport, whole.trainingId);
+    this.#runId = whole?.trainingId ?? null;
+    this.#folds = new Folds(this.#runId);
+    this.#spans = this.#client && new LogSpans(this.#client, from => this.#tellFacts(from), signal);
     this.#scroller = element(
       'div',
-      { class: 'jx-log', attrs: { role: 'log', 'aria-label': 'Log', tabindex: '0', 'aria-live': 'off' } },
+      {
+        class: 'jx-log jx-log-wrapped',
+        attrs: { role: 'log', 'aria-label': 'Log', tabindex: '0', 'aria-live': 'off' },
+      },
       this.#empty,
       this.#rows
     );
-    this.#history = this.#client && new LogHistory(this.#client, this.#scroller, ROW_PX, signal);
+    this.#history = this.#client && new LogHistory(this.#client, this.#scroller, ROW_PX, this.#folds, signal);
     this.#search =
       this.#client &&
       new LogSearch(
@@ -94,7 +101,7 @@ export class LogView {
         ...(this.#search ? [this.#search.node] : []),
         element('span', { class: 'jx-spacer' }),
         this.#toEnd,
-        ...(this.#client ? this.#tools(this.#client) : [])
+        ...(this.#client ? logTools(this.#client, this.#scroller, () => this.#history?.rewrap(), signal) : [])
       ),
       ...(this.#search
         ? [element('div', { class: 'jx-log-frame' }, this.#scroller, this.#search.ticks), this.#search.list]
@@ -126,14 +133,19 @@ export class LogView {
     const changedFrom = log.takeChangedFrom();
     if (log.epoch !== this.#epoch) {
       this.#epoch = log.epoch;
-      this.#rows.replaceChildren(...log.lines.map(line => row(line.text)));
+      this.#rows.replaceChildren(...log.lines.map(line => this.#row(line)));
+      this.#folds.fold(this.#rows.children, log.lines);
     } else {
       const gone = log.dropped - this.#dropped;
       for (let i = Math.min(gone, this.#rows.childElementCount); i > 0; i--) {
         this.#rows.firstElementChild?.remove();
       }
       this.#update(log, changedFrom);
+      if (gone > 0 || changedFrom < log.lines.length) {
+        this.#folds.fold(this.#rows.children, log.lines);
+      }
     }
+    this.#spans?.want(log.firstOffset, log.nextOffset);
     this.#dropped = log.dropped;
     this.#resizeHistory(log);
     if (this.#heightBefore !== null) {
@@ -154,7 +166,7 @@ export class LogView {
     const from = Math.min(changedFrom, this.#rows.childElementCount);
     const fresh = document.createDocumentFragment();
     for (let i = from; i < log.lines.length; i++) {
-      const made = row(log.lines[i].text);
+      const made = this.#row(log.lines[i]);
       const old = this.#rows.children[i];
       if (old) {
         old.replaceWith(made);
@@ -166,6 +178,36 @@ export class LogView {
     while (this.#rows.childElementCount > log.lines.length) {
       this.#rows.lastElementChild?.remove();
     }
+  }
+
+  #row({ text, offset }: LogLine): HTMLElement {
+    const row = logRow(text, this.#runId);
+    if (this.#spans) {
+      tellFacts(row, this.#spans.factsOf(offset));
+    }
+    return row;
+  }
+
+  // More is known of lines from a byte on.
+  #tellFacts(from: number): void {
+    this.#log?.lines.forEach(({ offset }, i) => {
+      const row = this.#rows.children[i] as HTMLElement | undefined;
+      if (offset >= from && row && this.#spans) {
+        tellFacts(row, this.#spans.factsOf(offset));
+      }
+    });
+  }
+
+  #refold(): void {
+    this.#history?.refold();
+    if (this.#log) {
+      this.#folds.fold(this.#rows.children, this.#log.lines);
+    }
+  }
+
+  /** Say how many ranks have printed into the log. */
+  setRanks(count: number): void {
+    this.#search?.setRanks(count);
   }
 
   async #loadEarlier(load: () => Promise<void>): Promise<void> {
@@ -254,6 +296,9 @@ export class LogView {
       const after = lines.findIndex(each => each.offset > offset);
       const row = this.#rows.children[Math.max(0, (after < 0 ? lines.length : after) - 1)];
       row?.classList.add('jx-log-marked');
+      if (row && this.#folds.open(row)) {
+        this.#refold();
+      }
       if (row) {
         center(this.#scroller, row);
       }
@@ -294,24 +339,18 @@ export class LogView {
       },
       { signal }
     );
-    const stored = load();
-    if (stored.height) {
-      this.#scroller.style.height = `${stored.height}px`;
-    }
-    const observer = new ResizeObserver(() => {
-      // Only a size that was dragged is an own style.
-      const height = Number.parseInt(this.#scroller.style.height, 10);
-      if (height > 0 && height !== load().height) {
-        save({ height });
-      }
-      this.#drawTicks();
-    });
-    observer.observe(this.#scroller);
-    signal.addEventListener('abort', () => observer.disconnect());
+    signal.addEventListener(
+      'abort',
+      keepHeight(this.#scroller, () => this.#drawTicks())
+    );
   }
 
   // A line that is clicked, not selected in, tells its second.
   async #clicked(event: MouseEvent, client: LogClient): Promise<void> {
+    if (this.#folds.toggle(event.target as HTMLElement)) {
+      this.#refold();
+      return;
+    }
     const row = (event.target as HTMLElement).closest<HTMLElement>('.jx-log-row');
     if (!row || !getSelection()?.isCollapsed) {
       return;
@@ -330,86 +369,7 @@ export class LogView {
     }
   }
 
-  #tools(client: LogClient): HTMLElement[] {
-    const wrap = button(
-      { class: 'jx-link', text: 'Wrap', attrs: { 'aria-pressed': 'true' }, title: 'Wrap long lines' },
-      () => setWrapped(this.#scroller.classList.contains('jx-log-nowrap')),
-      this.#signal
-    );
-    const setWrapped = (wrapped: boolean) => {
-      this.#scroller.classList.toggle('jx-log-nowrap', !wrapped);
-      wrap.setAttribute('aria-pressed', String(wrapped));
-      this.#history?.rewrap();
-      save({ wrapped });
-    };
-    if (load().wrapped === false) {
-      setWrapped(false);
-    }
-    const copy = button(
-      { class: 'jx-link', text: 'Copy', title: 'Copy the log, its last 4 MiB at most' },
-      () => {
-        client
-          .text(COPIED_BYTES)
-          .then(text => navigator.clipboard.writeText(text))
-          .then(
-            () => flash(copy, 'Copied'),
-            () => flash(copy, 'Not copied')
-          );
-      },
-      this.#signal
-    );
-    const download = button(
-      { class: 'jx-link', text: 'Download' },
-      () => {
-        client.text(DOWNLOADED_BYTES).then(
-          text => saveFile(`${client.trainingId}.log`, text),
-          () => flash(download, 'Failed')
-        );
-      },
-      this.#signal
-    );
-    return [wrap, copy, download];
-  }
-
   #drawTicks(): void {
     this.#search?.drawTicks((this.#history?.numLines ?? 0) + (this.#log?.lines.length ?? 0));
   }
-}
-
-interface Stored {
-  height?: number;
-  wrapped?: boolean;
-}
-
-function load(): Stored {
-  try {
-    return JSON.parse(localStorage.getItem(STORED) ?? '{}') as Stored;
-  } catch {
-    return {};
-  }
-}
-
-function save(change: Stored): void {
-  try {
-    localStorage.setItem(STORED, JSON.stringify({ ...load(), ...change }));
-  } catch {
-    // a page without storage keeps nothing
-  }
-}
-
-function flash(target: HTMLElement, text: string): void {
-  const before = target.textContent ?? '';
-  setText(target, text);
-  setTimeout(() => setText(target, before), 1_500);
-}
-
-function saveFile(name: string, text: string): void {
-  const link = element('a', { attrs: { download: name } });
-  link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
-}
-
-function row(text: string): HTMLElement {
-  return element('div', { class: 'jx-log-row' }, text === '' ? '\u200b' : renderAnsi(text));
 }

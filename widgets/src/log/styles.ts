@@ -37,11 +37,11 @@ const CSS = css`
     left: 0;
     right: 0;
   }
-  .jx-log-nowrap .jx-log-block {
+  .jx-log:not(.jx-log-wrapped) .jx-log-block {
     right: auto;
     min-width: 100%;
   }
-  .jx-log-nowrap .jx-log-row {
+  .jx-log:not(.jx-log-wrapped):not(.jx-log-hits) .jx-log-row {
     white-space: pre;
     overflow-wrap: normal;
   }
@@ -95,6 +95,7 @@ const CSS = css`
     gap: 2px;
   }
   .jx-log-found {
+    flex: none;
     font-size: 11.5px;
     color: var(--jx-muted);
     overflow: hidden;
@@ -137,8 +138,39 @@ const CSS = css`
     resize: none;
   }
   .jx-log-row {
+    margin-left: -8px;
+    padding-left: 6px;
+    border-left: 2px solid transparent;
     white-space: pre-wrap;
     overflow-wrap: anywhere;
+  }
+  .jx-log-err {
+    border-left-color: color-mix(in srgb, var(--jx-warning) 75%, transparent);
+  }
+  .jx-log-timed .jx-log-row {
+    padding-left: calc(6px + 10ch);
+    text-indent: -10ch;
+  }
+  .jx-log-timed .jx-log-row::before {
+    content: attr(data-time);
+    display: inline-block;
+    width: 10ch;
+    color: var(--jx-muted);
+    text-indent: 0;
+  }
+  .jx-log-folded {
+    display: none;
+  }
+  .jx-log-fold {
+    display: inline-flex;
+    gap: 14px;
+    margin-left: 14px;
+    user-select: none;
+  }
+  .jx-panel .jx-log .jx-link {
+    padding: 0;
+    font: inherit;
+    text-indent: 0;
   }
   .jx-log-empty {
     color: var(--jx-muted);

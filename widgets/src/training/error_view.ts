@@ -1,5 +1,6 @@
 // Why a training failed: the cause, what to do next, and the user's own frames.
 
+import { cellLineOf, cellLink } from '../core/cell_link';
 import { element, setHidden } from '../core/dom';
 import type { Frame, Training } from '../wire';
 
@@ -34,7 +35,7 @@ export class ErrorView {
       this.node.append(element('div', { class: 'jx-error-hint', text: cause.hint }));
     }
     if (exception && exception.frames.length > 0) {
-      this.node.append(frames(exception.frames));
+      this.node.append(frames(exception.frames, training.id));
     }
     if (exception?.text) {
       this.node.append(
@@ -49,7 +50,7 @@ export class ErrorView {
   }
 }
 
-function frames(all: readonly Frame[]): HTMLElement {
+function frames(all: readonly Frame[], runId: string): HTMLElement {
   const list = element('ol', {
     class: 'jx-frames',
     attrs: { 'aria-label': 'Traceback, most recent call last' },
@@ -59,7 +60,7 @@ function frames(all: readonly Frame[]): HTMLElement {
       'div',
       { class: 'jx-frame-where', title: frame.file },
       element('span', { class: 'jx-frame-function', text: frame.function }),
-      element('span', { class: 'jx-frame-file', text: `${shortFile(frame.file)}, line ${frame.line}` })
+      element('span', { class: 'jx-frame-file' }, placeOf(frame, runId))
     );
     const item = element(
       'li',
@@ -79,6 +80,12 @@ function frames(all: readonly Frame[]): HTMLElement {
     list.append(item);
   });
   return list;
+}
+
+function placeOf({ file, line }: Frame, runId: string): Node | string {
+  const text = `${shortFile(file)}, line ${line}`;
+  const place = cellLineOf(text);
+  return place ? cellLink(text, { runId, label: place.label, line }) : text;
 }
 
 function shortFile(file: string): string {

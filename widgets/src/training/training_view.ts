@@ -262,6 +262,7 @@ class TrainingView {
     this.#system.draw(series, origin, ended || feed === null || feed.state.kind === 'unavailable');
     setHidden(this.#log.node, feed === null);
     if (feed) {
+      this.#log.setRanks(training.workers ?? 1);
       this.#log.draw(feed.log, ended, feed.state.kind === 'unavailable');
     }
     this.#details.draw(training, Date.now());

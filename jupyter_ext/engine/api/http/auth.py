@@ -14,6 +14,7 @@ import socket
 import struct
 from typing import Any
 
+import h11
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from jupyter_ext.engine.api.http.connections import trust
 from jupyter_ext.engine.api.http.problems import answer
+from jupyter_ext.engine.common import descriptors, health
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
 from jupyter_ext.protocol.decthings.framing import encode_response
 from jupyter_ext.protocol.problems import Problem
@@ -30,11 +32,16 @@ APPLICATION_HEADER = "x-application-id"
 KEY_OF_MESSAGES = "jupyter_ext.key_of_messages"
 """In a scope: the token that every message of a WebSocket must carry. The Unix socket needs none."""
 OPEN_PATHS = frozenset({"/.well-known/health"})
+_KEY = "connections"
+_MAX_HEADERS_BYTES = 64 << 10
 _LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
 
 
 class SameUserProtocol(H11Protocol):
-    """HTTP on the Unix socket for processes of the engine's own user only."""
+    """HTTP on the Unix socket for processes of the engine's own user only, and for no more of them than leave room for runs."""
+
+    _is_too_many = False
+    _headers = b""
 
     def connection_made(self, transport: Any) -> None:
         """Close connections of other users before a byte is read."""
@@ -45,7 +52,39 @@ class SameUserProtocol(H11Protocol):
             if uid not in (os.getuid(), 0):
                 transport.close()
                 return
+        self._is_too_many = len(self.connections) >= descriptors.num_for_requests()
         super().connection_made(transport)
+        if len(self.connections) <= descriptors.num_for_viewers() // 2:
+            health.clear(_KEY)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what is asked; one connection too many is told so, whatever it asks for."""
+        if not self._is_too_many:
+            super().data_received(data)
+            return
+        self._headers += data
+        has_asked = b"\r\n\r\n" in self._headers or len(self._headers) > _MAX_HEADERS_BYTES
+        if has_asked and not self.transport.is_closing():
+            self._refuse()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Open a stream, unless there are so many that requests would find no room."""
+        if len(self.connections) > descriptors.num_for_viewers():
+            self._refuse()
+        else:
+            super().handle_websocket_upgrade(event)
+
+    def _refuse(self) -> None:
+        health.report(_KEY, descriptors.describe())
+        self.transport.write(_raw(answer(Problem(503, "Too many connections", descriptors.describe()))))
+        self.transport.close()
+
+
+def _raw(response: Response) -> bytes:
+    """Return an answer as it is sent, the last one of its connection."""
+    head = [f"HTTP/1.1 {response.status_code} Service Unavailable".encode(), b"connection: close"]
+    head += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join(head) + b"\r\n\r\n" + bytes(response.body)
 
 
 class TokenRequired:

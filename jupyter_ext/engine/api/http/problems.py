@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from jupyter_ext.engine.api.http.responses import JSONResponse
+from jupyter_ext.engine.common import descriptors
 from jupyter_ext.engine.common.disk import describe, is_disk, report_disk
 from jupyter_ext.errors import InvalidInput, JupyterExtError, RequestRefused, UnknownId
 from jupyter_ext.protocol.problems import Problem
@@ -60,6 +61,8 @@ async def on_slip(request: Request, error: Exception) -> Response:
     if isinstance(error, OSError) and is_disk(error):
         report_disk(error)
         return answer(Problem(507, "Disk takes nothing", describe(error)))
+    if descriptors.are_used_up(error):
+        return answer(Problem(503, "No descriptor left", descriptors.describe()))
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     detail = f"{request.method} {request.url.path} failed inside the engine; `%engine log` shows why."
     return answer(Problem(500, "Internal error", detail))
