@@ -13,7 +13,7 @@ from jupyter_ext.client.capture.capture import capture_cell, capture_function
 from jupyter_ext.client.capture.input_values import with_inputs
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
-from jupyter_ext.client.requests.place import Place, SweepRef
+from jupyter_ext.client.requests.place import HERE, Place, SweepRef
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.sweeps.handle import Sweep
 from jupyter_ext.client.sweeps.space import Dimension, check, read_space
@@ -57,7 +57,7 @@ class SweepOptions:
     parallel: int = 1
     metric: str | None = None
     direction: Direction | None = None
-    place: Place = Place()
+    place: Place = HERE
     prune: bool = True
     seed: int | None = None
 
@@ -96,6 +96,7 @@ def sweep(
     address: str | None = None,
     cpus: float | None = None,
     gpus: float | None = None,
+    storage: str | None = None,
 ) -> Sweep:
     """Train a function again and again with inputs that Optuna chooses, in the background, and return at once.
 
@@ -115,13 +116,14 @@ def sweep(
         address: Of that cluster, as for `cpus` and `gpus`; see `Place`.
         cpus: See there.
         gpus: See there.
+        storage: See there.
 
     Raises:
         InvalidInput: An input is unknown, secret, mistyped or out of range, or Optuna is not installed.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     check_backend(on)
-    place = Place(workers, on, address, cpus, gpus)
+    place = Place(workers, on, address, cpus, gpus, storage)
     options = SweepOptions(trials, parallel, metric, direction, place, prune, seed)
     if isinstance(function, str | os.PathLike):
         bundle = capture_path(function, name, (), {**space, **(inputs or {})})

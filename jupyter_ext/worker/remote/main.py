@@ -30,7 +30,7 @@ from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker import shim
 from jupyter_ext.worker.remote import nodes
 from jupyter_ext.worker.remote.rank import JOB_VARIABLE, make_run_dir
-from jupyter_ext.worker.remote.relay import MAX_WHOLE_BYTES, Relay, free_name
+from jupyter_ext.worker.remote.relay import Relay, free_name
 
 _INTERVAL_S = 0.1
 
@@ -53,7 +53,7 @@ def main() -> int:
 def _run(home: Path, job: dict[str, Any]) -> int:
     run_dir = make_run_dir(home, job["spec"], Path.cwd())
     control = free_name(run_dir)
-    relay = Relay(run_dir, sys.stdout)
+    relay = Relay(run_dir, sys.stdout, job["spec"]["ray"].get("storage"))
     stops = _Stops(control)
     signal.signal(signal.SIGTERM, stops.ask)
     child = _start_shim(run_dir, control, job)
@@ -63,9 +63,6 @@ def _run(home: Path, job: dict[str, Any]) -> int:
         stops.go_on()
         time.sleep(_INTERVAL_S)
     relay.send_end()
-    if relay.too_large:
-        limit = MAX_WHOLE_BYTES >> 20
-        print(f"Not sent, as larger than {limit} MiB: {', '.join(relay.too_large)}", file=sys.stderr)
     end = run_files.read_exit(run_dir)
     return 1 if end is None or end["code"] is None else end["code"]
 
@@ -89,6 +86,7 @@ def _start_shim(run_dir: Path, control: str, job: dict[str, Any]) -> int:
             "environ": None,
             "threads": job.get("threads"),
             "secrets": {},
+            "ends_by_ladder": True,
         }
         shim.run(spec)
     except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it

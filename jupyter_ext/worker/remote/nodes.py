@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MAX_LOST = 3
 """So often Ray starts a group anew that has lost a worker or a node."""
 _INTERVAL_S = 0.1
+_WAITS_S = 60.0
+"""A group of which no rank has begun for so long is said to wait."""
 
 
 def is_on_ray() -> bool:
@@ -55,7 +57,8 @@ class _Group:
         self._journal = JournalWriter(run_dir, "cluster")
         self._error: BaseException | None = None
         self._stop_at: float | None = None
-        self._told_stop = False
+        self._told_stop = self._told_wait = False
+        self._began = time.monotonic()
         self._attempt = 0
 
     def run(self) -> int:
@@ -71,7 +74,7 @@ class _Group:
         started_at = time.time()
         log = os.open(self._run_dir / "logs.txt", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         paths = {rank: self._run_dir / RANKS / str(rank) / "logs.txt" for rank in range(self._num_ranks)}
-        folder, relay = LogFolder(paths, log), Relay(self._run_dir, sys.stdout)
+        folder, relay = LogFolder(paths, log, log), Relay(self._run_dir, sys.stdout)
         training = threading.Thread(target=self._train, name="ray train", daemon=True)
         training.start()
         while training.is_alive():
@@ -133,6 +136,11 @@ class _Group:
             self._attempt = state.attempt
         if began:
             self._journal.mark("notice", text=f"Attempt {state.attempt}: {', '.join(began)}.")
+        if not self._attempt and not self._told_wait and time.monotonic() - self._began > _WAITS_S:
+            wanted = self._job["spec"]["ray"]
+            text = f"Waits until Ray has {self._num_ranks} times {wanted['cpus']:g} CPUs and {wanted['gpus']:g} GPUs free."
+            self._journal.mark("notice", text=text)
+            self._told_wait = True
         if self._stop_at is not None and not self._told_stop:
             if not self._attempt:
                 os._exit(128 + signal.SIGTERM)  # nothing has begun, and nothing is left to be told

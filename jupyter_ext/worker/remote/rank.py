@@ -71,7 +71,7 @@ class _Rank:
                 (folder / name).write_bytes(data)
         self._control = free_name(self._run_dir)
         self._out = io.StringIO()
-        self._relay = Relay(self._run_dir, self._out)
+        self._relay = Relay(self._run_dir, self._out, config["spec"]["ray"].get("storage"))
         self._environ = _torchrun_variables(context)
         self._spec: TrainingWorkerSpec = {
             "run_dir": str(self._run_dir),
