@@ -38,7 +38,7 @@ ALIASES = {
 }
 MODELS = (
     "Progress", "Stop", "Cause", "Frame", "UserException", "Captured", "LastPoint", "Sweep", "Extremes", "Checkpoint",
-    "ResumedFrom", "StartedFrom", "Alert", "Rule", "Urls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
+    "ResumedFrom", "StartedFrom", "Alert", "Rule", "Urls", "PageUrls", "Training", "SeriesInfo", "Hello", "State", "Series", "Log", "Reset", "End",
 )  # fmt: skip
 LOCAL_MODELS = (
     "Transfer", "ModelUser", "ModelHost", "Unloaded", "ModelFile", "LocalModel", "ModelPage",

@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium; what it can do stands in tests/support/lab_page.py.
+"""A real JupyterLab in a real Chromium; what it can do stands in tests/support/browser/lab_page.py.
 
 Rule: what a test does not test, it does by JupyterLab's own commands (`Lab.command`), so that a moved button breaks only
 the tests about that button. Every wait has a condition and a deadline.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conformance_tools import NUM_SEEDED, Opened, connect, seed_trainings
+from decthings_tools import SPEC, post
 from integration_tools import EngineUnderTest
 
 from jupyter_ext.config import Locations
@@ -82,3 +85,41 @@ def run_script(opened: Opened) -> Callable[..., Any]:
         return json.loads(result.stdout.strip().splitlines()[-1])
 
     return run
+
+
+@pytest.fixture
+def make_model(opened: Opened) -> Iterator[Callable[..., str]]:
+    """Give a function that uploads a model's files and gives its id."""
+    made: list[str] = []
+
+    def make(main: bytes, definitions: Any = None, **files: bytes) -> str:
+        data = main
+        if files:
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                for name, content in {"main.py": main, **files}.items():
+                    archive.writestr(name, content)
+            data = buffer.getvalue()
+        options = {"type": "upload", "format": "python", "parameterDefinitions": definitions}
+        params = {"name": "m", "description": "", "options": options}
+        made.append(post(opened.http, "Model/createModel", params, [data])[0]["modelId"])
+        return made[-1]
+
+    yield make
+    for model in made:
+        post(opened.http, "Model/deleteModel", {"modelId": model})
+
+
+@pytest.fixture
+def launch(opened: Opened) -> Iterator[Callable[..., dict[str, str]]]:
+    """Give a function that launches a session over HTTP and gives `{debugSessionId}`."""
+    launched: list[Any] = []
+
+    def go(model: str, **more: Any) -> Any:
+        params = {"modelId": model, "executionLocation": SPEC, **more}
+        launched.append(post(opened.http, "Debug/launchDebugSession", params)[0])
+        return launched[-1]
+
+    yield go
+    for session in launched:
+        post(opened.http, "Debug/terminateDebugSession", session)

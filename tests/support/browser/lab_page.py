@@ -21,7 +21,7 @@ import psutil
 from panel_page import PanelPage
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-SCREENSHOTS = Path(__file__).parents[1] / "browser" / "screenshots"
+SCREENSHOTS = Path(__file__).parents[2] / "browser" / "screenshots"
 DEADLINE_S = 60.0
 expect.set_options(timeout=20_000)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
