@@ -66,8 +66,8 @@ class _Group:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        signal.signal(signal.SIGTERM, self._take_stop)
         ray.init(log_to_driver=False, logging_level="ERROR", configure_logging=False)
+        signal.signal(signal.SIGTERM, self._take_stop)  # only now: Ray has set one of its own
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         hub = ray.remote(Hub).options(num_cpus=0, scheduling_strategy=here)
         self._hub: Any = hub.remote(str(self._run_dir), self._num_ranks)
