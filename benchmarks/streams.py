@@ -1,4 +1,4 @@
-"""How the engine's load grows with the runs that stream: 100 viewers, and as many runs as RUNS says (default: "100 300").
+"""How the engine's load grows with the runs that stream: 100 viewers, and as many runs as RUNS says (default: 100).
 
 RUNS="100 1000 10000" on a machine with cores to spare: the runs are one process that writes the journals of all of them, at the rate of
 real ones, and takes a core of its own. docs/architecture/14-performance.md names what gives first.
@@ -84,6 +84,6 @@ async def measure(num_runs: int) -> AsyncIterator[Row]:
 
 async def run() -> AsyncIterator[Row]:
     """Measure with more and more runs."""
-    for text in os.environ.get("RUNS", "100 300").split():
+    for text in os.environ.get("RUNS", "100").split():
         async for row in measure(int(text)):
             yield row

@@ -29,7 +29,7 @@ SCRIPT_TIMEOUT_S = 100
 
 @pytest.fixture(scope="session")
 def opened(conformance_engine_home: Any) -> Iterator[Opened]:
-    """Give an engine with an opened port, for all tests of this folder."""
+    """Return an engine with an opened port, for all tests of this folder."""
     engine = EngineUnderTest(Locations(conformance_engine_home.data_dir, conformance_engine_home.runtime_dir))
     seed_trainings(engine.where, NUM_SEEDED)
     discovery.ensure(where=engine.where)
@@ -40,7 +40,7 @@ def opened(conformance_engine_home: Any) -> Iterator[Opened]:
 
 
 def environment_of(name: str) -> Path:
-    """Give the Python of a client's own environment, made once and kept while its pins stay."""
+    """Return the Python of a client's own environment, made once and kept while its pins stay."""
     pins = dict(
         line.split(": ", 1)
         for line in (HERE / "clients.txt").read_text().splitlines()
@@ -61,13 +61,13 @@ def environment_of(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def client_python() -> Callable[[str], Path]:
-    """Give a function that gives the Python of an official client's own environment."""
+    """Return a function that gives the Python of an official client's own environment."""
     return environment_of
 
 
 @pytest.fixture(scope="session")
 def run_script(opened: Opened) -> Callable[..., Any]:
-    """Give a function that runs a script of `scripts/` with an official client and gives the JSON it printed last."""
+    """Return a function that runs a script of `scripts/` with an official client and gives the JSON it printed last."""
 
     def run(client: str, script: str, *arguments: str, **environment: str) -> Any:
         base = opened.url if client == "replicate" else f"{opened.url}/v1"
@@ -89,7 +89,7 @@ def run_script(opened: Opened) -> Callable[..., Any]:
 
 @pytest.fixture
 def make_model(opened: Opened) -> Iterator[Callable[..., str]]:
-    """Give a function that uploads a model's files and gives its id."""
+    """Return a function that uploads a model's files and gives its id."""
     made: list[str] = []
 
     def make(main: bytes, definitions: Any = None, **files: bytes) -> str:
@@ -112,7 +112,7 @@ def make_model(opened: Opened) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def launch(opened: Opened) -> Iterator[Callable[..., dict[str, str]]]:
-    """Give a function that launches a session over HTTP and gives `{debugSessionId}`."""
+    """Return a function that launches a session over HTTP and gives `{debugSessionId}`."""
     launched: list[Any] = []
 
     def go(model: str, **more: Any) -> Any:

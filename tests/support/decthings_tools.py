@@ -93,7 +93,7 @@ class Socket:
         return self._next_id
 
     def receive(self, timeout_s: float = 30.0) -> Reply | Event:
-        """Give the next frame, which is at most 1 MiB."""
+        """Return the next frame, which is at most 1 MiB."""
         frame = self.socket.recv(timeout_s)
         assert isinstance(frame, bytes)
         assert len(frame) <= framing.MAX_FRAME_BYTES

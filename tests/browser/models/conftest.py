@@ -14,7 +14,7 @@ from models_page import ID, REPO, forget
 
 @pytest.fixture
 def minilm(tmp_path: Path, engine, lab_server) -> Iterator[Path]:
-    """Give a folder with MiniLM in it, and have the engine forget it afterwards."""
+    """Return a folder with MiniLM in it, and have the engine forget it afterwards."""
     folder = tmp_path / "minilm"
     shutil.copytree(get_model_path(), folder)
     yield folder
@@ -33,7 +33,7 @@ def published(hub, engine, lab_server) -> Iterator[None]:
 
 @pytest.fixture
 def other(chromium, lab_server) -> Iterator[Lab]:
-    """Give another browser's page: a second tab of the first would be sent to a workspace of its own."""
+    """Return another browser's page: a second tab of the first would be sent to a workspace of its own."""
     context = chromium.new_context(viewport={"width": 1280, "height": 1400})
     context.set_default_timeout(60_000)
     other = Lab(context.new_page(), lab_server)

@@ -35,14 +35,14 @@ class ModelsPage:
         self.root = cell.locator(".jx-models")
 
     def row(self, name: str = NAME) -> Locator:
-        """Give the row of a model."""
+        """Return the row of a model."""
         exactly = re.compile(f"^{re.escape(name)}$")
         return self.root.locator(".jx-model").filter(
             has=self.root.page.locator(".jx-model-name", has_text=exactly)
         )
 
     def part(self, selector: str, name: str = NAME) -> Locator:
-        """Give a part of a model's row."""
+        """Return a part of a model's row."""
         return self.row(name).locator(selector)
 
     def press(self, label: str, name: str = NAME) -> None:
@@ -59,7 +59,7 @@ class ModelsPage:
         self.root.get_by_role("button", name="Add", exact=True).click()
 
     def outputs(self, name: str = NAME) -> Locator:
-        """Give what the playground shows."""
+        """Return what the playground shows."""
         return self.part(".jx-play-item", name)
 
     def try_it(self, name: str = NAME) -> None:
@@ -68,7 +68,7 @@ class ModelsPage:
         expect(self.part(".jx-play-note", name)).to_have_text(re.compile(r"^[\d.]+ m?s$"))
 
     def percent(self, name: str = NAME) -> int:
-        """Give how far the bar is."""
+        """Return how far the bar is."""
         return int(self.part(".jx-bar", name).get_attribute("aria-valuenow") or 0)
 
 
@@ -92,6 +92,6 @@ def show(lab: Lab, lab_server, name: str, *cells: str) -> ModelsPage:
 
 
 def numbers(line: Locator, name: str) -> list[float]:
-    """Give the numbers after a name in a line of facts."""
+    """Return the numbers after a name in a line of facts."""
     fact = line.locator(".jx-play-facts > span").filter(has_text=re.compile(f"^{name}")).locator("span").last
     return [float(part) for part in fact.inner_text().split()]

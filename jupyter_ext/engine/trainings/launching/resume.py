@@ -121,11 +121,7 @@ def plan_resumption(
             f"{name} had the secret input {secret[0]!r}, which is kept nowhere; give it again: "
             f"run.resume({secret[0]}=…)."
         )
-    whole = [
-        found
-        for found in checkpoint_files.listing(run_dir / checkpoint_files.DIRECTORY)
-        if found.number <= newest.number and checkpoint_files.why_damaged(found) is None
-    ]
+    whole = _whole_until(newest, run_dir)
     paths, where = spec.get("sys_path"), (spec.get("workers", 1), spec.get("ray"))
     return Resumption(
         training.id,
@@ -140,6 +136,14 @@ def plan_resumption(
         spec.get("started_from"),
         tuple(name for name, value in changed.items() if spec["input"].get(name) != value),
     )
+
+
+def _whole_until(newest: Checkpoint, run_dir: Path) -> list[Checkpoint]:
+    return [
+        found
+        for found in checkpoint_files.listing(run_dir / checkpoint_files.DIRECTORY)
+        if found.number <= newest.number and checkpoint_files.why_damaged(found) is None
+    ]
 
 
 def _refusal(text: str) -> Problem:
