@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 import pytest
@@ -33,7 +33,7 @@ from traitlets.config import Config
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from jupyter_ext.errors import EngineStartError, EngineUnreachable
+from jupyter_ext.errors import EngineStartError
 from jupyter_ext.server import proxy
 from jupyter_ext.server.engine_process import EngineProcess, Locator
 from jupyter_ext.server.extension import JupyterExtension
@@ -792,14 +792,6 @@ async def test_start_is_tried_again_after_a_while(engine: Engine) -> None:
     await asyncio.sleep(0.06)
     assert await process.socket_path() == engine.socket_path
     assert engine.num_starts == 2
-
-
-async def test_an_engine_that_does_not_answer_now_runs() -> None:
-    def unreachable() -> NoReturn:
-        raise EngineUnreachable("The engine does not answer.")
-
-    assert await EngineProcess(Locator(find=unreachable, ensure=unreachable)).is_running()
-    assert not await EngineProcess(Locator(find=lambda: None, ensure=unreachable)).is_running()
 
 
 async def test_a_broken_off_post_is_not_repeated(tmp_path: Path, engine: Engine) -> None:
