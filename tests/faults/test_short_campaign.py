@@ -29,6 +29,7 @@ SHORT = {
     "webhooks": 1,
     "restart": 1,
     "full disk": 1,
+    "failing disk": 2,
 }
 """How many rounds each scene gets here."""
 NAMED = {scene.name: scene for scene in SCENES}
