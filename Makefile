@@ -94,8 +94,8 @@ format: env ## let ruff and biome format and repair what they can
 types: env ## write widgets/src/wire/types.generated.ts from jupyter_ext/protocol
 	$(PY) .ci/wire_types.py
 
-bench: env .venv/.bench $(if $(filter $(or $(ONLY),%),$(BENCHES_IN_BROWSER)),chromium) ## measure beside peers and limits (some: ONLY="models table"; against earlier ones: COMPARE=FILE)
-	@$(PY) -m benchmarks $(if $(COMPARE),--compare $(COMPARE)) $(ONLY)
+bench: env .venv/.bench $(if $(filter $(or $(ONLY),%),$(BENCHES_IN_BROWSER)),chromium) ## measure beside peers and limits (some: ONLY="models table"; against earlier ones: COMPARE=FILE; only whether all run: SMOKE=1)
+	@$(PY) -m benchmarks $(if $(COMPARE),--compare $(COMPARE)) $(if $(SMOKE),--smoke) $(ONLY)
 
 wheel: env ## build sdist and wheel into dist/ from freshly built browser files
 	rm -rf dist $(dir $(BUILT)) jupyter_ext/labextension

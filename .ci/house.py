@@ -23,9 +23,31 @@ ROOT = Path.cwd()
 MAX_MODULES_IN_A_FOLDER = 20
 MAX_FUNCTION_LINES = 60
 MAX_COMPLEXITY = 15
-MAX_LOOSE_DICTS = 5.0
+MAX_LOOSE_DICTS = 3.0
 """`dict[str, Any]` and `Mapping[str, Any]` per 1,000 lines. Payloads of a known shape have a type at the module that owns them."""
 MAX_COLUMNS = 110
+MAX_LONG_LINES = 0.5
+"""Per cent of the lines of TypeScript: what the formatter cannot break, such as a path of an icon."""
+MAX_MODULE_LINES = 400
+MAX_TEST_MODULE_LINES = 450
+LONG_MODULES = {
+    "widgets/src/wire/types.generated.ts": (800, "generated from jupyter_ext/protocol"),
+    "widgets/src/chart/chart.ts": (440, "the chart's one element: what it draws, hears and remembers"),
+    "tests/integration/engine/test_server_extension.py": (
+        865,
+        "one server for all; each of its routes is a few lines",
+    ),
+    "tests/unit/metrics/test_run_store.py": (742, "one table of calls and answers of one class"),
+    "tests/unit/models/test_model_service.py": (
+        683,
+        "one service with fakes, and each of its calls in each state",
+    ),
+    "tests/unit/models/test_download_faults.py": (
+        586,
+        "one download, and every way in which a hub can fail it",
+    ),
+}
+"""Modules that may be longer, how long, and why: a list to be made shorter."""
 _LOOSE = re.compile(r"\b(?:dict|Mapping)\[str, Any\]")
 _BRANCHES = (
     ast.If,
@@ -40,6 +62,7 @@ _BRANCHES = (
 )
 _PRODUCT = ("jupyter_ext/", "widgets/jupyter_ext_widgets/")
 _SCRIPTS = ("widgets/src/", "labextension/src/")
+_TESTS = ("tests/", "widgets/tests/")
 
 
 @dataclass(frozen=True)
@@ -82,12 +105,13 @@ def figures() -> Iterator[Row]:
     paths = [path for path in tracked.splitlines() if (ROOT / path).is_file()]
     python = [path for path in paths if path.endswith(".py") and path.startswith(_PRODUCT)]
     scripts = [path for path in paths if path.endswith(".ts") and path.startswith(_SCRIPTS)]
-    tests = [path for path in paths if path.endswith(".py") and path.startswith("tests/")]
+    tests = [path for path in paths if path.endswith((".py", ".ts")) and path.startswith(_TESTS)]
     functions = [function for path in python for function in _functions(path)]
     lines = sum(_num_lines(path) for path in python)
     yield Row("Python modules", str(len(python)))
     yield Row("lines of Python", f"{lines:,}")
-    yield _folders(python + scripts)
+    yield _folders("largest flat folder", python + scripts)
+    yield _folders("largest flat folder of tests", tests)
     yield _rings()
     yield Row("median and 95th percentile of a function, lines", _spread(functions))
     yield Row(
@@ -103,17 +127,19 @@ def figures() -> Iterator[Row]:
         tuple(f"{each.place} {each.complexity}" for each in functions if each.complexity > MAX_COMPLEXITY),
     )
     yield _loose_dicts(python, lines)
-    test_lines = sum(_num_lines(path) for path in tests)
+    test_lines = sum(_num_lines(path) for path in tests if path.endswith(".py"))
     yield Row("test lines / source lines", f"{test_lines / lines:.2f}")
     yield _long_lines(scripts)
-    yield Row("modules over 400 lines", str(sum(_num_lines(path) > 400 for path in python + scripts)))
+    yield _long_modules("longest module, lines", python + scripts, MAX_MODULE_LINES)
+    yield _long_modules("longest module of tests, lines", tests, MAX_TEST_MODULE_LINES)
+    yield _exceptions(paths)
 
 
-def _folders(paths: list[str]) -> Row:
+def _folders(name: str, paths: list[str]) -> Row:
     sizes = Counter(str(PurePosixPath(path).parent) for path in paths if not path.endswith("__init__.py"))
     largest, size = sizes.most_common(1)[0]
     over = tuple(f"{folder} {count}" for folder, count in sizes.items() if count > MAX_MODULES_IN_A_FOLDER)
-    return Row(f"largest flat folder ({largest})", str(size), f"<= {MAX_MODULES_IN_A_FOLDER}", over)
+    return Row(f"{name} ({largest})", str(size), f"<= {MAX_MODULES_IN_A_FOLDER}", over)
 
 
 def _rings() -> Row:
@@ -182,7 +208,31 @@ def _loose_dicts(python: list[str], lines: int) -> Row:
 def _long_lines(scripts: list[str]) -> Row:
     rows = [line for path in scripts for line in (ROOT / path).read_text().splitlines()]
     long = sum(len(line) > MAX_COLUMNS for line in rows)
-    return Row(f"TypeScript lines over {MAX_COLUMNS} columns", f"{100 * long / len(rows):.1f} %")
+    rate = 100 * long / len(rows)
+    over = (f"{long} of {len(rows)} lines",) if rate > MAX_LONG_LINES else ()
+    return Row(
+        f"TypeScript lines over {MAX_COLUMNS} columns", f"{rate:.1f} %", f"<= {MAX_LONG_LINES:.1f} %", over
+    )
+
+
+def _long_modules(name: str, paths: list[str], limit: int) -> Row:
+    """Find the modules that are longer than they may be; `LONG_MODULES` names those that may be longer than most."""
+    sizes = {path: _num_lines(path) for path in paths}
+    over = tuple(f"{path} {size}" for path, size in sizes.items() if size > _limit(path, limit))
+    longest = max(size for path, size in sizes.items() if path not in LONG_MODULES)
+    return Row(name, str(longest), f"<= {limit}", over)
+
+
+def _limit(path: str, limit: int) -> int:
+    return LONG_MODULES[path][0] if path in LONG_MODULES else limit
+
+
+def _exceptions(paths: list[str]) -> Row:
+    """Count the exceptions; one that is needed no longer has to go, so that nobody grows into it."""
+    limits = {path: MAX_TEST_MODULE_LINES if path.startswith(_TESTS) else MAX_MODULE_LINES for path in paths}
+    needed = {path for path in LONG_MODULES if path in limits and _num_lines(path) > limits[path]}
+    over = tuple(f"{path} needs no exception" for path in LONG_MODULES if path not in needed)
+    return Row("longer modules that are named with a reason", str(len(LONG_MODULES)), "", over)
 
 
 def _num_lines(path: str) -> int:

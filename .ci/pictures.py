@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("support/browser", "support", ".")]
 
 from conftest import make_engine_home  # noqa: E402
 from lab_page import CHROMIUM_FLAGS, Lab, find_chromium, start_server, stop_server, wait_until_up  # noqa: E402

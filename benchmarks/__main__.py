@@ -13,16 +13,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from benchmarks.support import layout, machine, one, results
+from benchmarks.support import layout, machine, one, results, scale
 from benchmarks.support.results import Change, Earlier, Ended, Results
 from benchmarks.support.rows import Row
 
+ASKED_FOR = frozenset({"gpu", "growth"})
+"""Measured only where they are named: one wants a GPU, the other half an hour."""
 ALL_WELL, GOAL_MISSED, USAGE, CRASHED = 0, 1, 2, 3
 
 
 def known() -> list[str]:
     """Return the names of all benchmarks."""
     return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__main__")
+
+
+def usual() -> list[str]:
+    """Return the names of those that are run where none is named."""
+    return [name for name in known() if name not in ASKED_FOR]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if a goal was missed, 3 if a benchmark has not given all its rows.
     """
     asked = _parse(arguments)
+    if asked.smoke:
+        return _smoke(asked.names or usual())
     earlier = Earlier(results.load(asked.compare)) if asked.compare else None
     report = _Report(earlier)
     if asked.show:
@@ -46,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Results(datetime.now().astimezone().isoformat(timespec="seconds"), machine.look())
     report.begin(run)
     try:
-        for name in asked.names or known():
+        for name in asked.names or usual():
             _measure(name, run, report, path)
     except KeyboardInterrupt:
         report.say("\nInterrupted.")
@@ -57,6 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.say(f"Saved as {_short(path)} and {path.with_suffix('.txt').name}.")
         path.with_suffix(".txt").write_text(report.text)
     return code
+
+
+def _smoke(names: Sequence[str]) -> int:
+    """Run each as little as it can be, and say only whether it ran to its end."""
+    os.environ[scale.VARIABLE] = "1"
+    failed = 0
+    for name in names:
+        ended = Ended(name, load=0.0)
+        one.measure(ended, lambda row: None)
+        failed += ended.failure is not None
+        print(f"{name}: {ended.failure or f'{len(ended.rows)} rows'} ({ended.took_s:g} s)", flush=True)
+        if ended.failure:
+            print("".join(f"  | {line}\n" for line in ended.output.splitlines()[-25:]), end="", flush=True)
+    return CRASHED if failed else ALL_WELL
 
 
 def _measure(name: str, run: Results, report: _Report, path: Path) -> None:
@@ -135,10 +158,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks", description="Measure jupyter-ext beside its peers."
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"all where none is given: {', '.join(known())}"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join(known())}; where none is given, all but {' and '.join(sorted(ASKED_FOR))}",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show changes against these results")
     parser.add_argument("--show", type=Path, metavar="FILE", help="measure nothing, print these results")
+    parser.add_argument(
+        "--smoke", action="store_true", help="measure nothing, show that each still runs to its end"
+    )
     asked = parser.parse_args(arguments)
     if unknown := sorted(set(asked.names) - set(known())):
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(known())}")

@@ -16,12 +16,13 @@ from typing import Any
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, median, percentile
+from benchmarks.support.scale import scaled
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 
-NUM_CREATES = 100
-ALONE = 20
-ROUNDS = 3
+NUM_CREATES = scaled(100, 3)
+ALONE = scaled(20, 1)
+ROUNDS = scaled(3, 1)
 EMPTY = "def train():\n    pass"
 
 

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.rows import Row, at_most, median
+from benchmarks.support.scale import scaled
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 
-ROUNDS = 3
+ROUNDS = scaled(3, 1)
 PLAIN: dict[str, dict[str, str]] = {
     "plain process": {},
     "plain, GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
@@ -30,7 +31,7 @@ CODE = """
 import time
 import torch
 
-def train(steps: int = 50):
+def train(steps: int = STEPS):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 256),
                                 torch.nn.ReLU(), torch.nn.Linear(256, 1))
@@ -45,7 +46,7 @@ def train(steps: int = 50):
         loss.backward()
         optimizer.step()
     return time.perf_counter() - began
-"""
+""".replace("STEPS", str(scaled(50, 1)))
 
 
 async def run() -> AsyncIterator[Row]:

@@ -15,8 +15,9 @@ from typing import Any
 from benchmarks.support.lab import DRAWN, IDLE, CDPSession, Lab, Locator, PanelPage, page, task_s, until
 from benchmarks.support.own_engine import own_engine
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
+from benchmarks.support.scale import scaled
 
-STREAM_S = 6
+STREAM_S = scaled(6, 1)
 POINTS_PER_S = 1_000
 
 FIRST = """\
@@ -60,7 +61,7 @@ y = np.random.default_rng(0).normal(size=100_000)
 figure = go.FigureWidget(go.Scatter(y=y, mode="lines"))
 figure"""
 
-UPDATES = 20
+UPDATES = scaled(20, 2)
 UPDATE = f"""\
 for _ in range({UPDATES}):
     y = np.append(y, np.ones(10))
@@ -109,7 +110,7 @@ REDRAW = """async (node, [which, updates]) => {
     return performance.now() - began;
 }"""
 """Draws the same buckets again and again, by the plot itself or by uPlot in its place."""
-REDRAWS = 60
+REDRAWS = scaled(60, 2)
 UPLOT = Path(__file__).parents[1] / "node_modules" / "uplot" / "dist" / "uPlot.iife.min.js"
 
 IS_WARM = """async () => {

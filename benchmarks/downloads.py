@@ -18,14 +18,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.support.rows import Row, at_most, median
+from benchmarks.support.scale import scaled
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "notebooks"))
 
 from hub_server import HubServer
 
-GIB = 2**30
+GIB = scaled(2**30, 2**26)
 MIB = 2**20
-ROUNDS = 5
+ROUNDS = scaled(5, 1)
 CDN_BYTES_PER_S = 60e6
 CDN_FIRST_BYTE_S = 0.03
 LOST_MIB = 8.0

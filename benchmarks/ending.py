@@ -14,12 +14,13 @@ from collections.abc import AsyncIterator
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, at_most, median, percentile
+from benchmarks.support.scale import scaled
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
 
-ROUNDS = 40
-TORCH_ROUNDS = 5
+ROUNDS = scaled(40, 1)
+TORCH_ROUNDS = scaled(5, 1)
 
 SLEEPS = "import time\ndef train():\n    time.sleep(0.2)"
 EMPTY = "def train():\n    pass"

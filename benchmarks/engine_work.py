@@ -21,6 +21,7 @@ from benchmarks.many_runs import NUM_RUNS, fill
 from benchmarks.support.own_engine import own_engine, stop, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, at_most, median, percentile
+from benchmarks.support.scale import scaled
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
@@ -30,10 +31,10 @@ from jupyter_ext.engine_process import discovery
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from receiver import Receiver
 
-NUM_CREATES = 30
-NUM_RUNNING = 20
-WEBHOOK_ROUNDS = 7
-SAMPLES = 200
+NUM_CREATES = scaled(30, 1)
+NUM_RUNNING = scaled(20, 1)
+WEBHOOK_ROUNDS = scaled(7, 2)
+SAMPLES = scaled(200, 2)
 
 EMPTY = "def train():\n    pass"
 SLEEPS = "import time\ndef train():\n    time.sleep(600)"

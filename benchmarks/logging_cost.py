@@ -19,27 +19,45 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
+from benchmarks.support.scale import scaled
 from benchmarks.support.timing import in_turns
 
-ROUNDS = 3
-NUM_CALLS = {"jupyter-ext": 30_000, "limit": 30_000, "trackio": 5_000, "tensorboard": 4_000}
+ROUNDS = scaled(3, 1)
+NUM_CALLS = {
+    "jupyter-ext": scaled(30_000, 100),
+    "limit": scaled(30_000, 100),
+    "trackio": scaled(5_000, 50),
+    "tensorboard": scaled(4_000, 50),
+    "wandb": scaled(2_000, 50),
+    "mlflow": scaled(200, 10),
+}
 PEERS = (
     ("limit", "p50", at_most(2)),
     ("trackio", "p50", at_most(0.25)),
     ("tensorboard", "p50", at_most(0.25)),
+    ("wandb", "p50", at_most(0.25)),
+    ("mlflow", "p50", at_most(0.25)),
     ("trackio", "p99", None),
 )
-BURST = 5_000
-MILLION = 1_000_000
+OPTIONAL = ("wandb", "mlflow")
+STEPS = scaled(400, 5)
+"""Steps of a millisecond each, in a row without logging, then as many with it."""
+STEP_ROUNDS = scaled(5, 1)
+BURST = scaled(5_000, 100)
+MILLION = scaled(1_000_000, 20_000)
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GRADIO_ANALYTICS_ENABLED": "False",
     "PYTHONWARNINGS": "ignore",
+    "WANDB_MODE": "offline",
+    "WANDB_SILENT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 
 
@@ -53,30 +71,57 @@ def run() -> Iterator[Row]:
     """Measure everything: about a minute."""
     with tempfile.TemporaryDirectory(prefix="logging-cost-") as directory:
         root = Path(directory)
-        for part in (_call_rows, _kill_rows, _size_rows, _read_rows):
+        for part in (_call_rows, _step_rows, _kill_rows, _size_rows, _read_rows):
             yield from part(root)
 
 
 def _call_rows(root: Path) -> Iterator[Row]:
     costs: dict[tuple[str, int], list[dict[str, float]]] = {}
     for _ in range(ROUNDS):
-        for name in NUM_CALLS:
+        for name in _there():
             for num_keys in (1, 10):
                 costs.setdefault((name, num_keys), []).append(_child(root, "cost", name, str(num_keys)))
     for num_keys in (1, 10):
         label = f"log() of {num_keys} scalar{'s' if num_keys > 1 else ''}"
         for name, share, bound in PEERS:
+            if name not in _there():
+                yield _left_out(f"{label}, {share}", name)
+                continue
             ours, other = (
                 median([cost[share] for cost in costs[of, num_keys]]) for of in ("jupyter-ext", name)
             )
             yield Row(f"{label}, {share}", ours, "us", name, other, bound)
 
 
+def _step_rows(root: Path) -> Iterator[Row]:
+    label = "10 scalars in a 1 ms step, what they add"
+    added: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for name in _there():
+            added.setdefault(name, []).append(_child(root, "step", name, "10")["added"])
+    ours = median(added.pop("jupyter-ext"))
+    for name, others in added.items():
+        goal = None if name == "limit" else at_most(0.25)
+        yield Row(label, ours, "us", name, median(others), goal)
+    for name in OPTIONAL:
+        if name not in added:
+            yield _left_out(label, name)
+
+
+def _there() -> list[str]:
+    """Return the loggers that are installed."""
+    return [name for name in NUM_CALLS if name not in OPTIONAL or find_spec(name) is not None]
+
+
+def _left_out(label: str, name: str) -> Row:
+    return Row.left_out(f"{label}, beside {name}", f"{name} is not installed")
+
+
 def _kill_rows(root: Path) -> Iterator[Row]:
     lost = {
         name: median([_child(root, "kill", name, "1")["lost"] for _ in range(3)])
         for name in NUM_CALLS
-        if name != "limit"
+        if name not in ("limit", *OPTIONAL)
     }
     label, goal = f"lost of {BURST:,} points by kill -9", at_most(0, "points")
     for name in ("trackio", "tensorboard"):
@@ -150,6 +195,17 @@ def _open_logger(name: str, directory: Path) -> tuple[Log, Callable[[], object]]
                 summary.add_scalar(key, value, step)
 
         return add, summary.close
+    if name == "wandb":
+        import wandb
+
+        run = wandb.init(mode="offline", dir=str(directory), settings=wandb.Settings(silent=True))
+        return (lambda values, /, *, step: run.log(values, step=step)), run.finish
+    if name == "mlflow":
+        import mlflow
+
+        mlflow.set_tracking_uri(directory.as_uri())
+        mlflow.start_run()
+        return (lambda values, /, *, step: mlflow.log_metrics(values, step=step)), mlflow.end_run
     fd = os.open(directory / "bytes", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     packs = {num_keys: struct.Struct("<Bdd" + "Hd" * num_keys).pack for num_keys in (1, 10)}
     head = struct.Struct("<II").pack
@@ -172,6 +228,28 @@ def _cost(name: str, num_keys: int, directory: Path) -> dict[str, float]:
         took.append((clock() - began) / 1000)
     close()
     return {"p50": median(took), "p99": percentile(took, 0.99)}
+
+
+def _step(name: str, num_keys: int, directory: Path) -> dict[str, float]:
+    """Return the microseconds that logging adds to a step of about a millisecond, everything it does in the background included."""
+    log, close = _open_logger(name, directory)
+    values = {f"key{number}": 0.5 + number for number in range(num_keys)}
+    table = bytes(1 << 19)
+
+    def steps(use: Callable[[int], object], first: int) -> float:
+        began = time.perf_counter()
+        for step in range(first, first + STEPS):
+            zlib.crc32(table)
+            zlib.crc32(table)
+            use(step)
+        return (time.perf_counter() - began) / STEPS
+
+    bare, logged = [], []
+    for number in range(STEP_ROUNDS):
+        bare.append(steps(lambda step: None, 0))
+        logged.append(steps(lambda step: log(values, step=step), number * STEPS))
+    close()
+    return {"added": 1e6 * (median(logged) - median(bare))}
 
 
 def _kill(name: str, directory: Path) -> None:
@@ -214,7 +292,7 @@ def _num_points(name: str, directory: Path) -> int:
 
 
 def _losses(n: int) -> Any:
-    """Give losses as a training gives them: float32, noisy, falling."""
+    """Return losses as a training gives them: float32, noisy, falling."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -338,6 +416,7 @@ def _main(arguments: list[str]) -> None:
     _, what, name, num_keys, directory = arguments
     work: dict[str, Callable[[], dict[str, float] | None]] = {
         "cost": lambda: _cost(name, int(num_keys), Path(directory)),
+        "step": lambda: _step(name, int(num_keys), Path(directory)),
         "kill": lambda: _kill(name, Path(directory)),
         "size": lambda: _size(name, int(num_keys), Path(directory)),
         "sizes": lambda: _sizes(int(num_keys), Path(directory)),

@@ -18,13 +18,14 @@ import psutil
 
 from benchmarks.support.own_engine import own_engine, stop
 from benchmarks.support.rows import Row, at_most, median, percentile
+from benchmarks.support.scale import scaled
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.engine.catalog.query import put_values, values_of
 from jupyter_ext.engine_process import discovery
 
-NUM_RUNS = 10_000
-ROUNDS = 100
-STARTS = 5
+NUM_RUNS = scaled(10_000, 200)
+ROUNDS = scaled(100, 2)
+STARTS = scaled(5, 1)
 PAGE = 50
 LISTS = {
     "newest": "",
@@ -36,14 +37,14 @@ LISTS = {
 }
 
 
-def fill(catalog: Path) -> str:
+def fill(catalog: Path, num_runs: int = NUM_RUNS) -> str:
     """Put ended runs into a catalog that no engine holds; return the id of one."""
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     with sqlite3.connect(catalog) as db:
-        for number in range(NUM_RUNS):
+        for number in range(num_runs):
             put(db, number, begin + timedelta(minutes=number))
     db.close()
-    return f"run{NUM_RUNS - 1:023d}"
+    return f"run{num_runs - 1:023d}"
 
 
 def put(db: sqlite3.Connection, number: int, begin: datetime) -> None:

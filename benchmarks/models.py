@@ -23,6 +23,7 @@ import torch
 from benchmarks.support.decoder import LAYERS, WIDTH, Decoder
 from benchmarks.support.peers import kernel_execute, plain_http
 from benchmarks.support.rows import Goal, Row, at_least, at_most, median
+from benchmarks.support.scale import scaled
 from jupyter_ext.client.models.calls import ModelCalls
 from jupyter_ext.client.models.module_factory import host_options, torch_module
 from jupyter_ext.config import Locations
@@ -30,9 +31,9 @@ from jupyter_ext.engine_process import discovery
 from jupyter_ext.ipc.memory_usage import rollup
 from jupyter_ext.protocol.models import LocalModel
 
-ROUNDS = 5
-COLD_ROUNDS = 3
-TINY_CALLS = 400
+ROUNDS = scaled(5, 1)
+COLD_ROUNDS = scaled(3, 1)
+TINY_CALLS = scaled(400, 2)
 LARGE_BYTES = 100 << 20
 _FILE = "model.safetensors"
 

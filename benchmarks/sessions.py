@@ -16,6 +16,7 @@ import torch
 from benchmarks.support.own_engine import own_engine, warm
 from benchmarks.support.peers import fresh_kernel, fresh_process, kernel_execute, plain_http
 from benchmarks.support.rows import Row, at_least, at_most, median, percentile
+from benchmarks.support.scale import scaled
 from benchmarks.support.timing import in_turns, timed
 from jupyter_ext.client.capture.capture import capture_cell, capture_model
 from jupyter_ext.client.debugging import launch
@@ -66,11 +67,11 @@ def train(n: int = 20_000):
         log(loss=0.5)
     return (time.perf_counter() - began) / n
 """
-ROUNDS = 2000
-METRICS = 20_000
-METRIC_ROUNDS = 3
-BIG_ROUNDS = 15
-INTERRUPTS = 100
+ROUNDS = scaled(2000, 5)
+METRICS = scaled(20_000, 100)
+METRIC_ROUNDS = scaled(3, 1)
+BIG_ROUNDS = scaled(15, 1)
+INTERRUPTS = scaled(100, 1)
 BIG_BYTES = 104_857_600
 
 

@@ -14,14 +14,16 @@ from collections.abc import AsyncIterator
 
 import psutil
 
-from benchmarks.support.own_engine import own_engine, warm
+from benchmarks.support.own_engine import own_engine, stop, warm
 from benchmarks.support.peers import Kernel, fresh_kernel, fresh_process, resident_after
 from benchmarks.support.rows import Row, at_most, median, percentile
+from benchmarks.support.scale import scaled
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
 
-ROUNDS = 7
+ROUNDS = scaled(7, 1)
+COLD_ROUNDS = scaled(3, 1)
 TOLD = "print(time.perf_counter() - began)"
 CELL = """%%train first --as run
 import time
@@ -69,9 +71,33 @@ def import_times(code: str, peer: str) -> tuple[float, float]:
     return median(took[0]), median(took[1])
 
 
+COLD = "from jupyter_ext import log\ndef train():\n    import torch\n    log(loss=float(torch.ones(1)))"
+
+
+async def cold() -> AsyncIterator[Row]:
+    """Measure the first training with nothing running, beside a new process that imports torch."""
+    created, seen, processes = [], [], []
+    for _ in range(COLD_ROUNDS):
+        stop()
+        began = time.time()
+        async with AsyncClient() as client:
+            made = await client.create(capture_cell(COLD, {}, "cold"), {})
+            created.append(1000 * (time.time() - began))
+            seen.append(1000 * (await first_metric(client, made.id) - began))
+            await client.wait(made.id, 60)
+            await warm(client)  # else the next round would find its zygote half way
+        processes.append(await asyncio.to_thread(fresh_process))
+    process, peer = median(processes), "fresh process, import torch"
+    yield Row("nothing running: create returns", median(created), "ms", peer, process, at_most(0.25))
+    yield Row("nothing running: first metric seen", median(seen), "ms", peer, process, at_most(1.2))
+
+
 async def run() -> AsyncIterator[Row]:
     """Measure in directories of its own."""
     with own_engine():
+        async for row in cold():
+            yield row
+        stop()
         kernel = Kernel()
         try:
             kernel.run("%load_ext jupyter_ext")

@@ -11,12 +11,13 @@ from benchmarks.many_runs import NUM_RUNS, fill
 from benchmarks.support.lab import IDLE, Lab, expect, page, task_s, until
 from benchmarks.support.own_engine import own_engine, stop
 from benchmarks.support.rows import Row, at_most, median
+from benchmarks.support.scale import scaled
 from jupyter_ext.config import locations
 from jupyter_ext.engine_process import discovery
 
 PAGE = 50
-ROUNDS = 10
-WATCHED_S = 5
+ROUNDS = scaled(10, 1)
+WATCHED_S = scaled(5, 1)
 SORTS = ("best train/loss", "name", "age")
 
 SORT = """async (table, title) => {

@@ -191,7 +191,7 @@ class HubServer:
                 server.stop()
 
     def find(self, repo: str, revision: str) -> tuple[str, tuple[HubFile, ...]] | None:
-        """Give commit and files of a revision."""
+        """Return commit and files of a revision."""
         with self._lock:
             commit = self._refs.get(repo, {}).get(revision, revision)
             files = self._models.get(repo, {}).get(commit)
@@ -206,7 +206,7 @@ class HubServer:
         return repo in self._private and authorization != f"Bearer {self.token}"
 
     def by_etag(self, etag: str) -> tuple[str, HubFile] | None:
-        """Give a file by its hash."""
+        """Return a file by its hash."""
         with self._lock:
             for repo, commits in self._models.items():
                 for files in commits.values():

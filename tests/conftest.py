@@ -35,7 +35,7 @@ class EngineHome:
         return {"JUPYTER_EXT_DATA_DIR": str(self.data_dir), "JUPYTER_EXT_RUNTIME_DIR": str(self.runtime_dir)}
 
     def engine(self) -> psutil.Process | None:
-        """Give the engine that runs here, as it wrote itself into engine.json, if it still lives."""
+        """Return the engine that runs here, as it wrote itself into engine.json, if it still lives."""
         try:
             pid = json.loads((self.runtime_dir / "engine.json").read_text())["pid"]
             process = psutil.Process(pid)
@@ -90,25 +90,25 @@ def engine_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineHome]:
 
 @pytest.fixture(scope="session")
 def session_engine_home() -> Iterator[EngineHome]:
-    """Give an engine home for servers and engines that live as long as the test session."""
+    """Return an engine home for servers and engines that live as long as the test session."""
     yield from kept_engine_home()
 
 
 @pytest.fixture(scope="session")
 def browser_engine_home() -> Iterator[EngineHome]:
-    """Give an engine home for the JupyterLab of the browser tests, which starts an engine there whenever it lacks one."""
+    """Return an engine home for the JupyterLab of the browser tests, which starts an engine there whenever it lacks one."""
     yield from kept_engine_home()
 
 
 @pytest.fixture(scope="session")
 def conformance_engine_home() -> Iterator[EngineHome]:
-    """Give an engine home in which nothing but the conformance tests has run."""
+    """Return an engine home in which nothing but the conformance tests has run."""
     yield from kept_engine_home()
 
 
 @pytest.fixture(scope="module")
 def module_engine_home() -> Iterator[EngineHome]:
-    """Give an engine home in which nothing but one module's tests has run."""
+    """Return an engine home in which nothing but one module's tests has run."""
     yield from kept_engine_home()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from benchmarks.support.scale import scaled
+
 WIDTH = 2048
-LAYERS = 168
+LAYERS = scaled(168, 2)
 
 
 class Decoder(torch.nn.Module):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / "support")]
+sys.path[:0] = [str(Path(__file__).parents[2] / "tests" / "support" / name) for name in ("browser", ".")]
 
 from integration_tools import until
 from lab_page import CHROMIUM_FLAGS, Lab, find_chromium, start_server, stop_server, wait_until_up

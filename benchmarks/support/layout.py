@@ -19,7 +19,7 @@ def line(row: Row, change: Change | None = None) -> str:
     """Return a row's line, with how it changed where it is compared."""
     cells = [
         row.name,
-        _figure(row.measured, row.unit),
+        "" if row.is_left_out else _figure(row.measured, row.unit),
         row.peer,
         "" if row.peer_measured is None else _figure(row.peer_measured, row.unit),
         "" if row.ratio is None else f"{row.ratio:.3g}x",

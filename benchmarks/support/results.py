@@ -99,8 +99,8 @@ class Earlier:
         key = benchmark, row.name, row.peer
         self._seen.add(key)
         before = self._rows.get(key)
-        if before is None:
-            return Change("", "new")
+        if before is None or before.is_left_out or row.is_left_out:
+            return Change("", "" if row.is_left_out else "new")
         if row.ratio is not None and before.ratio is not None:
             was, is_, unit = before.ratio, row.ratio, "x"
         else:

@@ -6,6 +6,7 @@ same on every machine, such as bytes per point or lost points, may have a goal i
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,6 +69,16 @@ class Row:
         if self.goal is not None and self.goal.unit == "x" and self.peer_measured is None:
             raise ValueError(f"The goal of {self.name!r} is a ratio, and there is no peer's figure.")
 
+    @classmethod
+    def left_out(cls, name: str, why: str) -> Row:
+        """Return a row that says why there is no figure: what it needs is not installed, or not here."""
+        return cls(name, math.nan, "", f"left out: {why}")
+
+    @property
+    def is_left_out(self) -> bool:
+        """Tell whether there is no figure."""
+        return math.isnan(self.measured)
+
     @property
     def ratio(self) -> float | None:
         """Return ours over the peer's."""
@@ -88,7 +99,7 @@ class Row:
         goal = self.goal and {"sign": self.goal.sign, "bound": self.goal.bound, "unit": self.goal.unit}
         return {
             "name": self.name,
-            "measured": self.measured,
+            "measured": None if self.is_left_out else self.measured,
             "unit": self.unit,
             "peer": self.peer,
             "peer_measured": self.peer_measured,
@@ -102,7 +113,12 @@ class Row:
         """Return the row that `to_json` wrote."""
         goal = saved["goal"] and Goal(**saved["goal"])
         return cls(
-            saved["name"], saved["measured"], saved["unit"], saved["peer"], saved["peer_measured"], goal
+            saved["name"],
+            math.nan if saved["measured"] is None else saved["measured"],
+            saved["unit"],
+            saved["peer"],
+            saved["peer_measured"],
+            goal,
         )
 
 

@@ -106,7 +106,7 @@ async def _run(
 
 
 def _teller(descriptor: int | None) -> Callable[[str], None]:
-    """Give a function that tells whoever started us, once."""
+    """Return a function that tells whoever started us, once."""
     told = False
 
     def tell(text: str) -> None:

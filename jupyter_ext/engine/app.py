@@ -72,8 +72,9 @@ class Engine:
             trainings.catalog,
             trainings.files,
             self._own_urls,
+            self.pages,
         )
-        sessions = SessionsPart(where, self.environments)
+        sessions = SessionsPart(where, self.environments, self.pages)
         self._trainings, self._models = trainings, models
         self._parts: tuple[Part, ...] = (trainings, models, sessions)
         watches: dict[ListName, Watching] = {
@@ -82,7 +83,7 @@ class Engine:
             "models": models.watch,
         }
         self._lists = lists = ListsAPI(
-            trainings.list, sessions.sessions, models.router, watches, self._summary
+            trainings.list, sessions.sessions, models.router, watches, self._summary, self.pages
         )
         parts: list[API] = [api for part in self._parts for api in part.apis]
         self.apis: tuple[API, ...] = (*parts, lists, EngineAPI(self))

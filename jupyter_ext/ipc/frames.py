@@ -173,7 +173,7 @@ _POPULATE = getattr(mmap, "MAP_POPULATE", 0)
 
 
 def pack(header: Header, blobs: Sequence[Buffer]) -> tuple[list[Buffer], list[int]]:
-    """Give the pieces of a frame and the descriptors that go with its first byte."""
+    """Return the pieces of a frame and the descriptors that go with its first byte."""
     text = json.dumps(header, separators=(",", ":")).encode()
     if len(text) > MAX_JSON_BYTES:
         raise ValueError(

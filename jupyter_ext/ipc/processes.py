@@ -225,7 +225,7 @@ def _environ(pid: int) -> bytes:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Give /proc/PID/stat from the state on: state, ppid, pgrp, session, …; start time is the 20th of them."""
+    """Return /proc/PID/stat from the state on: state, ppid, pgrp, session, …; start time is the 20th of them."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

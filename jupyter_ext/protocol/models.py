@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from jupyter_ext.protocol.trainings import Resource
+from jupyter_ext.protocol.trainings import PageUrls, Resource
 
 ModelState = Literal["absent", "partial", "downloading", "downloaded", "loading", "loaded", "unloading"]
 ModelSource = Literal["hub", "url", "file", "training", "service"]
@@ -130,6 +130,7 @@ class LocalModel(Resource):
     created_at: str
     used_at: str | None = None
     meta: dict[str, Any] = Field(default_factory=dict)
+    urls: PageUrls = Field(default_factory=PageUrls)
 
 
 class ModelPage(Resource):

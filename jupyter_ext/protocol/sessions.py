@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from jupyter_ext.protocol.trainings import Captured, Resource, UserException
+from jupyter_ext.protocol.trainings import Captured, PageUrls, Resource, UserException
 
 SessionStatus = Literal["starting", "running", "ended"]
 ExitCode = Literal["requested", "inactive", "exception", "exited", "lost", "start"]
@@ -139,6 +139,7 @@ class DebugSession(Resource):
     num_calls: int = 0
     notices: list[str] = Field(default_factory=list)
     exit: SessionExit | None = None
+    urls: PageUrls = Field(default_factory=PageUrls)
 
 
 class SessionMessage(Resource):

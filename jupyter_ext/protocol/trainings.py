@@ -104,12 +104,16 @@ class Checkpoint(Resource):
 
 
 class ResumedFrom(Resource):
-    """The training that this one goes on from, and the checkpoint: `loaded` once its code has loaded one."""
+    """The training that this one goes on from, and the checkpoint: `loaded` once its code has loaded one.
+
+    `changed` names the inputs that are other than before.
+    """
 
     id: str
     step: float
     time: float
     loaded: bool = False
+    changed: list[str] = Field(default_factory=list)
 
 
 class Sweep(Resource):
@@ -160,6 +164,12 @@ class Rule(Resource):
     mode: Literal["min", "max"] = "min"
     min_delta: float = Field(default=0.0, ge=0)
     fired: str | None = None
+
+
+class PageUrls(Resource):
+    """Where something is shown: `web` is its page in JupyterLab, where one is known."""
+
+    web: str | None = None
 
 
 class Urls(Resource):

@@ -44,7 +44,7 @@ class Locator:
 
 
 def default_locator() -> Locator:
-    """Give the locator of this user's engine on this host."""
+    """Return the locator of this user's engine on this host."""
     from jupyter_ext.engine_process import discovery
 
     return Locator(find=discovery.find, ensure=discovery.ensure)
@@ -73,7 +73,7 @@ class EngineProcess:
         return self._socket_path
 
     async def socket_path(self, *, start: bool = True) -> str:
-        """Give the path of the engine's socket, looked for or started if it is not known yet.
+        """Return the path of the engine's socket, looked for or started if it is not known yet.
 
         Args:
             start: Whether an engine that is not there is started.

@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium; what it can do stands in tests/support/lab_page.py.
+"""A real JupyterLab in a real Chromium; what it can do stands in tests/support/browser/lab_page.py.
 
 Rule: what a test does not test, it does by JupyterLab's own commands (`Lab.command`), so that a moved button breaks only
 the tests about that button. Every wait has a condition and a deadline.
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
-    """Give the Chromium to test in; without one, tests are skipped, and fail in CI."""
+    """Return the Chromium to test in; without one, tests are skipped, and fail in CI."""
     found = find_chromium()
     if found is None:
         message = "No Chromium: run `make chromium`, or set JUPYTER_EXT_CHROMIUM to the path of one."
@@ -50,7 +50,7 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Browser]:
-    """Give a browser.
+    """Return a browser.
 
     For one module: while Playwright's synchronous door is open, this thread has a running event loop, in which no
     asynchronous test of another folder could run.
@@ -63,7 +63,7 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def hub() -> Iterator[HubServer]:
-    """Give the hub that JupyterLab's engine downloads from."""
+    """Return the hub that JupyterLab's engine downloads from."""
     with HubServer() as hub:
         yield hub
 
@@ -84,13 +84,13 @@ def lab_server(browser_engine_home: Any, hub: HubServer) -> Iterator[LabServer]:
 
 @pytest.fixture
 def engine(lab_server: LabServer, browser_engine_home: Any) -> EngineOnDisk:
-    """Give the engine that the JupyterLab of the tests uses."""
+    """Return the engine that the JupyterLab of the tests uses."""
     return EngineOnDisk(browser_engine_home.data_dir, browser_engine_home.runtime_dir)
 
 
 @pytest.fixture
 def lab(lab_server: LabServer, chromium: Browser) -> Iterator[Lab]:
-    """Give a fresh page, not logged in yet and with nothing open."""
+    """Return a fresh page, not logged in yet and with nothing open."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(DEADLINE_S * 1000)
     page = context.new_page()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conformance_tools import NUM_SEEDED, Opened, connect, seed_trainings
+from decthings_tools import SPEC, post
 from integration_tools import EngineUnderTest
 
 from jupyter_ext.config import Locations
@@ -26,7 +29,7 @@ SCRIPT_TIMEOUT_S = 100
 
 @pytest.fixture(scope="session")
 def opened(conformance_engine_home: Any) -> Iterator[Opened]:
-    """Give an engine with an opened port, for all tests of this folder."""
+    """Return an engine with an opened port, for all tests of this folder."""
     engine = EngineUnderTest(Locations(conformance_engine_home.data_dir, conformance_engine_home.runtime_dir))
     seed_trainings(engine.where, NUM_SEEDED)
     discovery.ensure(where=engine.where)
@@ -37,7 +40,7 @@ def opened(conformance_engine_home: Any) -> Iterator[Opened]:
 
 
 def environment_of(name: str) -> Path:
-    """Give the Python of a client's own environment, made once and kept while its pins stay."""
+    """Return the Python of a client's own environment, made once and kept while its pins stay."""
     pins = dict(
         line.split(": ", 1)
         for line in (HERE / "clients.txt").read_text().splitlines()
@@ -58,13 +61,13 @@ def environment_of(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def client_python() -> Callable[[str], Path]:
-    """Give a function that gives the Python of an official client's own environment."""
+    """Return a function that gives the Python of an official client's own environment."""
     return environment_of
 
 
 @pytest.fixture(scope="session")
 def run_script(opened: Opened) -> Callable[..., Any]:
-    """Give a function that runs a script of `scripts/` with an official client and gives the JSON it printed last."""
+    """Return a function that runs a script of `scripts/` with an official client and gives the JSON it printed last."""
 
     def run(client: str, script: str, *arguments: str, **environment: str) -> Any:
         base = opened.url if client == "replicate" else f"{opened.url}/v1"
@@ -82,3 +85,41 @@ def run_script(opened: Opened) -> Callable[..., Any]:
         return json.loads(result.stdout.strip().splitlines()[-1])
 
     return run
+
+
+@pytest.fixture
+def make_model(opened: Opened) -> Iterator[Callable[..., str]]:
+    """Return a function that uploads a model's files and gives its id."""
+    made: list[str] = []
+
+    def make(main: bytes, definitions: Any = None, **files: bytes) -> str:
+        data = main
+        if files:
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                for name, content in {"main.py": main, **files}.items():
+                    archive.writestr(name, content)
+            data = buffer.getvalue()
+        options = {"type": "upload", "format": "python", "parameterDefinitions": definitions}
+        params = {"name": "m", "description": "", "options": options}
+        made.append(post(opened.http, "Model/createModel", params, [data])[0]["modelId"])
+        return made[-1]
+
+    yield make
+    for model in made:
+        post(opened.http, "Model/deleteModel", {"modelId": model})
+
+
+@pytest.fixture
+def launch(opened: Opened) -> Iterator[Callable[..., dict[str, str]]]:
+    """Return a function that launches a session over HTTP and gives `{debugSessionId}`."""
+    launched: list[Any] = []
+
+    def go(model: str, **more: Any) -> Any:
+        params = {"modelId": model, "executionLocation": SPEC, **more}
+        launched.append(post(opened.http, "Debug/launchDebugSession", params)[0])
+        return launched[-1]
+
+    yield go
+    for session in launched:
+        post(opened.http, "Debug/terminateDebugSession", session)

@@ -31,7 +31,7 @@ def told_by_both(opened: Opened, run_script: Callable[..., Any]) -> Any:
 
 
 def entries(told: Any) -> dict[str, list[Any]]:
-    """Give `[index, value]` pairs by key."""
+    """Return `[index, value]` pairs by key."""
     return {key["key"]: [[item["index"], item["data"]] for item in key["data"]] for key in told["keys"]}
 
 

@@ -24,7 +24,7 @@ BOTH = [{"name": "x"}, {"name": "y"}]
 
 
 def tensors(array: Any) -> bytes:
-    """Give rows as tensors one behind the other."""
+    """Return rows as tensors one behind the other."""
     return b"".join(infer(numpy.float32(row)).encode() for row in array)
 
 
@@ -38,7 +38,7 @@ def model(opened: Opened) -> dict[str, str]:
 
 
 def shown(opened: Opened, model: dict[str, str]) -> Any:
-    """Give a model as `getModels` lists it."""
+    """Return a model as `getModels` lists it."""
     found, _ = post(opened.http, "Model/getModels", {"filter": {"ids": [model["modelId"]]}})
     return found["models"][0]
 

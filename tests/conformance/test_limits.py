@@ -26,7 +26,7 @@ print(time.monotonic() - began)
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
-    """Give an engine with small limits, behind a proxy that is called hub.example.org."""
+    """Return an engine with small limits, behind a proxy that is called hub.example.org."""
     monkeypatch.setenv("JUPYTER_EXT_RATE_LIMITS", "5,60")
     monkeypatch.setenv("JUPYTER_EXT_FORWARDED_HOSTS", "hub.example.org")
     engine = EngineUnderTest(locations())

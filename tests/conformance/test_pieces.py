@@ -29,7 +29,7 @@ def pieces() -> Iterator[PiecesEngine]:
 
 @pytest.fixture(scope="module")
 def run(pieces: PiecesEngine, client_python: Callable[[str], Path]) -> Callable[..., Any]:
-    """Give a function that runs a script with the official client and gives the JSON it printed last."""
+    """Return a function that runs a script with the official client and gives the JSON it printed last."""
 
     def run(script: str, **environment: str) -> Any:
         clean = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")}
@@ -50,7 +50,7 @@ def run(pieces: PiecesEngine, client_python: Callable[[str], Path]) -> Callable[
 
 @pytest.fixture(scope="module")
 def told(pieces: PiecesEngine, run: Callable[..., Any]) -> Any:
-    """Give what the generated client was told, with a hub slow enough for a cancel."""
+    """Return what the generated client was told, with a hub slow enough for a cancel."""
     pieces.hub.bytes_per_s = SLOW_BYTES_PER_S
     try:
         return run("pieces_models.py")

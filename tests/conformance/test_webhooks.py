@@ -31,7 +31,7 @@ def train(lines: int = 20, pause: float = 0.1, width: int = 1):
 
 @pytest.fixture
 def receivers() -> Iterator[Callable[..., Receiver]]:
-    """Give a function that makes receivers."""
+    """Return a function that makes receivers."""
     made: list[Receiver] = []
 
     def make(*arguments: Any, **words: Any) -> Receiver:

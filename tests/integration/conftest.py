@@ -22,7 +22,7 @@ def without_the_filters_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def engine(session_engine_home: Any) -> Iterator[EngineUnderTest]:
-    """Give an engine that the tests of a module share."""
+    """Return an engine that the tests of a module share."""
     under_test = EngineUnderTest(Locations(session_engine_home.data_dir, session_engine_home.runtime_dir))
     discovery.ensure(where=under_test.where)
     yield under_test
@@ -31,6 +31,6 @@ def engine(session_engine_home: Any) -> Iterator[EngineUnderTest]:
 
 @pytest.fixture
 async def client(engine: EngineUnderTest) -> AsyncIterator[AsyncClient]:
-    """Give a client of the module's engine."""
+    """Return a client of the module's engine."""
     async with AsyncClient(engine.where) as client:
         yield client

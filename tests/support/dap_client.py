@@ -40,7 +40,7 @@ class DapClient:
         return self.response(self.send(command, **arguments))
 
     def response(self, seq: int) -> dict[str, Any]:
-        """Give the body of a response."""
+        """Return the body of a response."""
         while seq not in self._responses:
             self._read()
         response = self._responses.pop(seq)
@@ -49,7 +49,7 @@ class DapClient:
         return body
 
     def event(self, name: str) -> dict[str, Any]:
-        """Give the body of the next event of this name."""
+        """Return the body of the next event of this name."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             for event in self._events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +11,30 @@ from websockets.sync.client import ClientConnection, connect
 
 from jupyter_ext.protocol.decthings import framing
 from jupyter_ext.protocol.decthings.framing import Event, Reply
+from jupyter_ext.protocol.decthings.tensors import Tensor
+
+SPEC = {"type": "temporaryLauncher", "spec": {"cpus": 1, "memoryMebibytes": 64}}
+LINEAR = (Path(__file__).parents[1] / "conformance" / "decthings_models" / "linear" / "main.py").read_bytes()
+ECHO = b"""
+import sys, time
+from decthings_model import make_model
+
+class Echo:
+    def createModelState(self, options):
+        options.state_provider.provide("k", b"1")
+    def instantiateModel(self, options):
+        return self
+    async def evaluate(self, options):
+        return [{"name": name, "data": await loader.next(loader.size())} for name, loader in options.params.items()]
+    async def train(self, options):
+        for name, loader in options.params.items():
+            while loader.has_next():
+                print((await loader.next())[0].numpy())
+    def getModelState(self, options):
+        raise RuntimeError("no state")
+
+model = make_model(Echo())
+"""
 
 
 def post(
@@ -23,6 +48,22 @@ def post(
     assert len(message.content) == 1, "exactly one of result and error"
     content = message.content.get("result", message.content.get("error"))
     return content, [bytes(blob) for blob in message.blobs]
+
+
+def instantiated(http: httpx.Client, session: Any) -> Any:
+    """Create a state and a model of it."""
+    state, _ = post(http, "Debug/callCreateModelState", {**session, "params": []})
+    data = {"type": "dataId", "dataId": state["dataId"]}
+    made, _ = post(http, "Debug/callInstantiateModel", {**session, "stateData": data})
+    return {**session, **made}
+
+
+def evaluate(http: httpx.Client, model: Any, *tensors: Tensor, layout: Any = "old") -> list[Tensor]:
+    """Evaluate with one parameter."""
+    blob = b"".join(tensor.encode(layout) for tensor in tensors)
+    result, blobs = post(http, "Debug/callEvaluate", {**model, "params": [{"name": "x"}]}, [blob])
+    assert result == {"output": [{"name": "x"}]}, result
+    return Tensor.decode_many(blobs[0])
 
 
 class Socket:
@@ -52,7 +93,7 @@ class Socket:
         return self._next_id
 
     def receive(self, timeout_s: float = 30.0) -> Reply | Event:
-        """Give the next frame, which is at most 1 MiB."""
+        """Return the next frame, which is at most 1 MiB."""
         frame = self.socket.recv(timeout_s)
         assert isinstance(frame, bytes)
         assert len(frame) <= framing.MAX_FRAME_BYTES

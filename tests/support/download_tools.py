@@ -80,7 +80,7 @@ class DownloadHome:
         return self.path / "hf" / "hub"
 
     def downloads(self, http: HttpSettings = QUICK) -> Downloads:
-        """Give what an engine would make at its start."""
+        """Return what an engine would make at its start."""
         return Downloads(self.path / "local_models", http=http)
 
     def left_over(self) -> list[str]:

@@ -15,7 +15,7 @@ class FileKeyring(KeyringBackend):
     priority = 1  # type: ignore[assignment]
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Give a password; a file that is no JSON raises, as a locked keyring does."""
+        """Return a password; a file that is no JSON raises, as a locked keyring does."""
         found: dict[str, str] = json.loads(Path(os.environ["FILE_KEYRING"]).read_text())
         return found.get(f"{service} {username}")
 

@@ -25,7 +25,7 @@ class EngineUnderTest:
     where: Locations
 
     def pid(self) -> int:
-        """Give the engine's pid."""
+        """Return the engine's pid."""
         return int(discovery.ensure(where=self.where).info["pid"])
 
     def kill(self) -> None:
@@ -35,11 +35,11 @@ class EngineUnderTest:
         until(lambda: not discovery.is_running(self.where), "the engine's end")
 
     def run_dir(self, training: Training) -> Path:
-        """Give a training's directory."""
+        """Return a training's directory."""
         return self.where.runs_dir / training.id
 
     def pids(self, training: Training) -> tuple[int, int]:
-        """Give the pids of a training's shim and worker, once they are there."""
+        """Return the pids of a training's shim and worker, once they are there."""
         path = self.run_dir(training) / "start.json"
         until(path.exists, "the start of the run")
         start = read_json(path)
@@ -70,7 +70,7 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> A
 
 
 def holding(text: str, *directories: Path) -> list[Path]:
-    """Give the files that hold a text; those that go away while we look do not count."""
+    """Return the files that hold a text; those that go away while we look do not count."""
     found, num_seen = [], 0
     for path in (path for directory in directories for path in directory.rglob("*")):
         try:

@@ -85,7 +85,7 @@ class FakeDownloader:
         self.disk_gate.set()
 
     def path(self, ref: ModelRef) -> Path:
-        """Give where a model's files are."""
+        """Return where a model's files are."""
         return self.cache / key_of(str(ref))
 
     async def resolve(self, ref: ModelRef, settings: HubSettings, weights: Sequence[str] = ()) -> FakePlan:
@@ -174,7 +174,7 @@ class FakeHosts:
         self.unloading.set()
 
     async def adopt(self) -> dict[str, ModelHost]:
-        """Give the hosts of an earlier engine."""
+        """Return the hosts of an earlier engine."""
         self.hosts.update(self.adopted)
         return dict(self.adopted)
 
@@ -235,7 +235,7 @@ class FakeTrained:
         self.weights: dict[str, TrainedWeights] = {}
 
     async def find(self, training_id: str) -> TrainedWeights | None:
-        """Give a training's weights."""
+        """Return a training's weights."""
         return self.weights.get(training_id)
 
     async def all(self) -> list[TrainedWeights]:

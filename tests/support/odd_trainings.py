@@ -53,7 +53,7 @@ class Scenario:
     """What lies under `/files/`, for whoever shows the token."""
 
     def now(self) -> str:
-        """Give the service's time."""
+        """Return the service's time."""
         at = time.time() + (self.clock_ahead_s or 0.0)
         return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
@@ -71,7 +71,7 @@ class Scenario:
         return Reply(201, {**training, "status": "starting", "logs": "", "urls": {"get": "x", "cancel": "y"}})
 
     def get(self, id: str) -> Reply:
-        """Give a training as its next stage has it."""
+        """Return a training as its next stage has it."""
         training = next((item for item in self.trainings if item["id"] == id), None)
         if training is None:
             return Reply(404, {"detail": "Not found."})
@@ -84,7 +84,7 @@ class Scenario:
         return Reply(200, {**{k: v for k, v in training.items() if k not in ("asked", "canceled")}, **stage})
 
     def list(self) -> Reply:
-        """Give all trainings."""
+        """Return all trainings."""
         kept = [{k: v for k, v in item.items() if k != "asked"} for item in self.trainings]
         return Reply(200, {"previous": None, "next": None, "results": kept})
 

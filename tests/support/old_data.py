@@ -15,7 +15,7 @@ _MADE_IN = "/srv/jx"
 
 
 def expected() -> dict[str, Any]:
-    """Give what the tree that wrote it said of it."""
+    """Return what the tree that wrote it said of it."""
     return dict(json.loads(_FIXTURE.with_suffix(".json").read_text(encoding="utf-8")))
 
 

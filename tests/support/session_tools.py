@@ -38,7 +38,7 @@ class SessionUnderTest:
         raise AssertionError(f"{op} was not refused; it gave {answer}")
 
     def now(self) -> DebugSession:
-        """Give the resource as the engine has it now."""
+        """Return the resource as the engine has it now."""
         return DebugSession.model_validate(request(self.where, "GET", f"/native/sessions/{self.id}"))
 
     def terminate(self) -> DebugSession:
@@ -59,7 +59,7 @@ def request(where: Locations, method: str, path: str, body: Any = None) -> Any:
 
 
 def upload(where: Locations, data: bytes) -> str:
-    """Give the engine a bundle; gives its id."""
+    """Hand the engine a bundle; return its id."""
     import http.client
     import json
     import socket

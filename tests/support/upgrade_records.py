@@ -107,7 +107,7 @@ class Peer:
         return dict(self.steady(told))
 
     def download(self, file_id: str) -> bytes:
-        """Give a file's bytes, by the link that the engine gives for it."""
+        """Return a file's bytes, by the link that the engine gives for it."""
         urls = self.json("GET", f"/v1/files/{file_id}")["urls"]
         return self.ask("GET", re.sub(r"^http://[^/]+", "", urls["get"]) + "/download")
 
@@ -126,7 +126,7 @@ def _short(answer: Any) -> Any:
 
 
 def plain(series: Any) -> dict[str, Any]:
-    """Give a series as JSON."""
+    """Return a series as JSON."""
     return {
         "key": series.key,
         "rank": series.rank,

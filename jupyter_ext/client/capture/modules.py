@@ -107,8 +107,8 @@ def changes(modules: Iterable[types.ModuleType]) -> list[str]:
             more = f" and {len(found) - _MAX_TOLD} more" if len(found) > _MAX_TOLD else ""
             names = ", ".join(f"{module.__name__}.{name}" for name in found[:_MAX_TOLD])
             notices.append(
-                f"{names}{more}: changed in the notebook, but the training imports {os.path.basename(file)} as the "
-                "file says; give it as an input, or write it into the file."
+                f"{names}{more}: the notebook has another value than {os.path.basename(file)} says now, and the training "
+                "imports the file. If the notebook's counts, give it as an input, or write it into the file."
             )
     return notices
 

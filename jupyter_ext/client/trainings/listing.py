@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_ext.client import display_hook
 from jupyter_ext.client.trainings.handle import Training
@@ -33,6 +33,11 @@ LOWER_IS_BETTER = (
     "fid",
 )
 """A metric with one of these words in its name is best where it is smallest; all others where they are largest."""
+HIGHER_IS_BETTER = (
+    *("acc", "accuracy", "top1", "top5", "f1", "auc", "auroc", "ap", "map", "precision", "recall"),
+    *("iou", "miou", "dice", "bleu", "rouge", "meteor", "cider", "psnr", "ssim", "r2", "reward", "score"),
+)
+"""The name says that it is best where it is largest. Of others, such as a learning rate, no best value is marked in a plot."""
 
 
 def duration_s(training: trainings.Training) -> float | None:
@@ -187,8 +192,18 @@ def _ago(created_at: str) -> str:
 
 def is_lower_better(key: str) -> bool:
     """Return whether a metric is best where it is smallest, by the words in its name."""
-    words = "".join(letter if letter.isalnum() else " " for letter in key.lower()).split()
-    return any(word in LOWER_IS_BETTER or word.endswith("loss") for word in words)
+    return any(word in LOWER_IS_BETTER or word.endswith("loss") for word in _words(key))
+
+
+def best_end(key: str) -> Literal["min", "max"] | None:
+    """Return the better end of a metric; `None` where its name does not say."""
+    if is_lower_better(key):
+        return "min"
+    return "max" if any(word in HIGHER_IS_BETTER for word in _words(key)) else None
+
+
+def _words(key: str) -> list[str]:
+    return "".join(letter if letter.isalnum() else " " for letter in key.lower()).split()
 
 
 def best_of(key: str, extremes: trainings.Extremes) -> float:

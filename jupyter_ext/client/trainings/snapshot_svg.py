@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape as escape_html
 
 from jupyter_ext.client.trainings.curves.grouping import Curve, plots_of
+from jupyter_ext.client.trainings.curves.marks import Mark, marks_of
+from jupyter_ext.client.trainings.listing import best_end
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
 from jupyter_ext.protocol.trainings import Training
 
@@ -20,6 +22,7 @@ _TICKS_WIDTH, _LEGEND_HEIGHT, _STEPS_HEIGHT, _GAP = 40, 22, 22, 20
 _MAX_PLOTS = 3
 _INK, _MUTED, _GRID, _AXIS = "#212121", "#616161", "#ebebeb", "#bdbdbd"
 _STATUS_COLOURS = {"succeeded": "#2e7d32", "failed": "#c62828", "canceled": "#616161"}
+_MARK_COLOURS = {"checkpoint": "#757575", "resume": "#1976d2", "alert": "#e65100"}
 _LETTER = 6.2
 """Mean width of a letter at font size 11."""
 
@@ -59,7 +62,7 @@ def draw(training: Training, series: Sequence[SeriesColumns]) -> str:
     columns = plots[:_MAX_PLOTS]
     width = (_WIDTH - 2 * _MARGIN - _GAP * (len(columns) - 1)) / max(1, len(columns))
     for column, (group, curves) in enumerate(columns):
-        parts.extend(_plot(group, curves, _MARGIN + column * (width + _GAP), width))
+        parts.extend(_plot(group, curves, marks_of(training), _MARGIN + column * (width + _GAP), width))
     return "".join([*parts, "</svg>"])
 
 
@@ -69,7 +72,7 @@ def _right_text(training: Training, num_more: int) -> str:
     return f"{status}, {num_more} more plots" if num_more > 0 else status
 
 
-def _plot(group: str, curves: list[Curve], left: float, width: float) -> list[str]:
+def _plot(group: str, curves: list[Curve], marks: Sequence[Mark], left: float, width: float) -> list[str]:
     top, bottom = _HEAD + _LEGEND_HEIGHT, _HEIGHT - _STEPS_HEIGHT - 6
     x0, x1 = left + _TICKS_WIDTH, left + width
     parts = _legend(group, curves, left, width)
@@ -100,9 +103,43 @@ def _plot(group: str, curves: list[Curve], left: float, width: float) -> list[st
             f'<text x="{x_at(tick):.1f}" y="{bottom + 15}" text-anchor="middle" fill="{_MUTED}" font-size="10">'
             f"{_tick_text(tick)}</text>"
         )
+    for mark in marks:
+        if x_low <= mark.step <= x_high:
+            parts.extend(_mark(mark, x_at(mark.step), top, bottom))
     for curve in curves:
         parts.extend(_line(curve, x_at, y_at))
+        parts.extend(_best(curve, x_at, y_at))
     return parts
+
+
+def _mark(mark: Mark, x: float, top: float, bottom: float) -> list[str]:
+    """Draw what the panel draws: a square for a checkpoint, a triangle that points on for a resume, one at the top for an alert."""
+    colour = _MARK_COLOURS[mark.kind]
+    head = {
+        "checkpoint": f"M{x - 2.5:.1f} {bottom - 2.5}h5v5h-5z",
+        "resume": f"M{x - 2.5:.1f} {bottom - 3.5}l6 3.5l-6 3.5z",
+        "alert": f"M{x - 4:.1f} {top + 7}l4 -7l4 7z",
+    }[mark.kind]
+    told = " ".join(part for part in (mark.kind, f"at step {mark.step:,g}", mark.text) if part)
+    return [
+        f'<g><title>{escape(told)}</title><path d="M{x:.1f} {top}V{bottom}" stroke="{colour}" stroke-dasharray="2 3" '
+        f'opacity="{0.35 if mark.kind == "checkpoint" else 0.7}"/><path d="{head}" fill="{colour}"/></g>'
+    ]
+
+
+def _best(curve: Curve, x_at: Callable[[float], float], y_at: Callable[[float], float]) -> list[str]:
+    """Draw a ring around the best value of a metric whose name says which end is best, as the panel does."""
+    series = curve.series
+    direction = None if curve.label.startswith("train") else best_end(series.key)
+    points = [
+        (y, x) for x, y in zip(series.steps.tolist(), series.values.tolist(), strict=True) if math.isfinite(y)
+    ]
+    if direction is None or len(points) < 2:
+        return []
+    y, x = min(points) if direction == "min" else max(points, key=lambda point: (point[0], -point[1]))
+    return [
+        f'<circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="3.6" fill="#fff" stroke="{curve.colour}" stroke-width="1.6"/>'
+    ]
 
 
 def _legend(group: str, curves: list[Curve], left: float, width: float) -> list[str]:

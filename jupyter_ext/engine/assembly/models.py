@@ -17,6 +17,7 @@ from jupyter_ext.engine.api.pieces.wrapper_stubs import PiecesNeighboursAPI
 from jupyter_ext.engine.assembly.part import API, Work
 from jupyter_ext.engine.assembly.trained_weights import CatalogTrained
 from jupyter_ext.engine.catalog.catalog import Catalog
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.uploads import FileStore
@@ -39,6 +40,7 @@ class ModelsPart:
         catalog: All trainings, for the weights that they have left.
         files: The files that are kept of trainings.
         own_urls: Returns the addresses at which this engine itself answers as Pieces.
+        pages: Where JupyterLab is.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class ModelsPart:
         catalog: Catalog,
         files: FileStore,
         own_urls: Callable[[], frozenset[str]],
+        pages: LabPages,
     ) -> None:
+        self._pages = pages
         self._pubsub: PubSub[str] = PubSub()
         downloads = Downloads(where.local_models_dir)
         self._local = ModelService(
@@ -70,7 +74,7 @@ class ModelsPart:
         )
         """What a port in Pieces' range answers."""
         self.apis: Sequence[API] = (
-            LocalModelsAPI(self.router, self._pubsub),
+            LocalModelsAPI(self.router, self._pubsub, self._pages),
             DownloadsAPI(downloads),
             ModelCallsAPI(self.router),
             *self.pieces,

@@ -14,6 +14,7 @@ from jupyter_ext.engine.api.native.datasets import DatasetsAPI
 from jupyter_ext.engine.api.native.decthings_proxy import DecthingsRemoteAPI
 from jupyter_ext.engine.api.native.sessions import DebugSessionsAPI
 from jupyter_ext.engine.assembly.part import API, Work
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.datasets.service import Datasets
 from jupyter_ext.engine.processes.interpreters import Environments
@@ -26,9 +27,10 @@ class SessionsPart:
     Args:
         where: The engine's directories.
         environments: The warm interpreters, which sessions are forked from.
+        pages: Where JupyterLab is.
     """
 
-    def __init__(self, where: Locations, environments: Environments) -> None:
+    def __init__(self, where: Locations, environments: Environments, pages: LabPages) -> None:
         self._pubsub: PubSub[Any] = PubSub()
         self.sessions = DebugSessionService(where, environments, self._pubsub)
         self._datasets = Datasets(where.datasets_dir)
@@ -38,7 +40,7 @@ class SessionsPart:
             self._decthings,
             DatasetsAPI(self._datasets),
             self._decthings_remote,
-            DebugSessionsAPI(self.sessions, sys.executable),
+            DebugSessionsAPI(self.sessions, sys.executable, pages),
         )
 
     def watch(self, wake: asyncio.Event) -> AbstractContextManager[Watch]:

@@ -1,4 +1,4 @@
-"""The page that shows a run in JupyterLab: its address, where a Jupyter server with our extension is known and lives.
+"""The page that shows a run, a session or a model in JupyterLab: its address, where a Jupyter server with our extension is known and lives.
 
 Rule: a server tells its own address, over the Unix socket; nothing is guessed, and nobody is sent to a server that has ended. An
 address carries no token: who follows it logs in as for any page.
@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 import time
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.run_files import Place
+from jupyter_ext.protocol.models import LocalModel, ModelPage
 from jupyter_ext.protocol.problems import InvalidField, invalid_input
+from jupyter_ext.protocol.sessions import DebugSession
+from jupyter_ext.protocol.trainings import PageUrls, Training
 
 PARAMETER = "jupyter-ext"
 """Of JupyterLab's URL: `training:<id>`, `session:<id>` or `model:<id>`; our extension opens a tab for it and removes it."""
@@ -66,7 +69,24 @@ class LabPages:
         if not self._servers:
             return None
         newest = next(reversed(self._servers.values()))
-        return f"{newest.url.rstrip('/')}?{PARAMETER}={kind}:{id}"
+        return f"{newest.url.rstrip('/')}?{PARAMETER}={kind}:{quote(id, safe='/:@')}"
+
+    def training(self, training: Training) -> Training:
+        """Return a training (or prediction) with the address of its page."""
+        urls = training.urls.model_copy(update={"web": self.url("training", training.id)})
+        return training.model_copy(update={"urls": urls})
+
+    def session(self, session: DebugSession) -> DebugSession:
+        """Return a session with the address of its page."""
+        return session.model_copy(update={"urls": PageUrls(web=self.url("session", session.id))})
+
+    def model(self, model: LocalModel) -> LocalModel:
+        """Return a model with the address of its page."""
+        return model.model_copy(update={"urls": PageUrls(web=self.url("model", model.id))})
+
+    def models(self, page: ModelPage) -> ModelPage:
+        """Return all models with the addresses of their pages."""
+        return page.model_copy(update={"models": [self.model(model) for model in page.models]})
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -181,7 +181,7 @@ class StoredModel:
         shutil.rmtree(self._directory / "states" / state_id, ignore_errors=True)
 
     def rename_state(self, state_id: str, name: str) -> None:
-        """Give a state another name."""
+        """Rename a state."""
         self.state(state_id)
         with self._lock:
             states: list[StoredState] = [

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_ext.engine.common.file_pieces import read_piece
+from jupyter_ext.ipc.late_import import late
 from jupyter_ext.ipc.run_files import STDERR_MARK
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = late("numpy")
 
 LogStream = Literal["stdout", "stderr"]
 STREAMS: tuple[LogStream, ...] = ("stdout", "stderr")
 _READ_BYTES = 1 << 20
-_MARK = np.dtype([("begin", "<u8"), ("end", "<u8")])
+_MARK = [("begin", "<u8"), ("end", "<u8")]
 _MAX_PLACE = (1 << 53) - 1
 
 

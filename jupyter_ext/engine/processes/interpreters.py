@@ -21,22 +21,18 @@ from typing import Literal, cast
 
 import psutil
 
-from jupyter_ext.engine.common import descriptors
-from jupyter_ext.engine.common.private_files import user_umask
-from jupyter_ext.engine.processes.zygote_process import BOOT, ROOT, ZygoteProcess, environ_of_zygotes
+from jupyter_ext.engine.processes.fresh_process import WorkerStartError, spawn, until_claimed
+from jupyter_ext.engine.processes.zygote_process import ZygoteProcess, environ_of_zygotes
 from jupyter_ext.errors import InvalidInput
-from jupyter_ext.ipc import processes, run_files
+from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.payloads.worker_specs import ForkAnswer, ForkRequest, WorkerSpec, ZygoteState
-from jupyter_ext.ipc.start_environment import read_at_start, waiting_defaults, why_fresh
+from jupyter_ext.ipc.start_environment import read_at_start, why_fresh
 from jupyter_ext.protocol.trainings import Environment
 
 log = logging.getLogger(__name__)
 
 _READY_TIMEOUT_S = 60.0
 _FORK_TIMEOUT_S = 5.0
-_SPAWN_TIMEOUT_S = 60.0
-"""So long a fresh interpreter may take to its first line, as on a cold disk."""
-_CLAIM_POLL_S, _CLAIM_POLL_MAX_S = 0.0005, 0.02
 _STEADY_S = 5.0
 """A zygote that was warm for so long has not failed at its start."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
@@ -45,10 +41,6 @@ _LONGEST_UNASKED_S = 8.0
 """After longer pauses a zygote is started only when a run asks for one."""
 _KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)
 _CLOSE_WAIT_S = 2.0
-
-
-class WorkerStartError(Exception):
-    """A worker process could not be started."""
 
 
 class Interpreter:
@@ -131,7 +123,7 @@ class Interpreter:
         elif await self._start_warm(spec, run_dir):
             return
         try:
-            await self._spawn(spec, run_dir)
+            await spawn(self.python, spec, run_dir)
         except WorkerStartError:
             if run_files.call_off(run_dir):
                 raise
@@ -145,7 +137,7 @@ class Interpreter:
                 return False
             async with asyncio.timeout(_FORK_TIMEOUT_S):
                 await asking
-                await _until_claimed(run_dir)
+                await until_claimed(run_dir)
         except (WorkerStartError, TimeoutError, ConnectionError) as error:
             log.warning("fork from %s failed, starting a fresh process: %r", self.python, error)
             if self.extra is not None:
@@ -283,50 +275,6 @@ class Interpreter:
         answer = await future
         if "error" in answer:
             raise WorkerStartError(answer["error"])
-
-    async def _spawn(self, spec: WorkerSpec, run_dir: Path) -> None:
-        """Start a shim in a fresh process, and wait until it or another one has claimed the directory.
-
-        Raises:
-            WorkerStartError: It ended, or took too long.
-        """
-        environ = spec.get("environ") or os.environ
-        try:
-            process = await asyncio.create_subprocess_exec(
-                self.python,
-                BOOT,
-                str(ROOT),
-                "shim",
-                stdin=asyncio.subprocess.PIPE,
-                cwd="/",
-                umask=user_umask(),
-                env=processes.with_placeholder({**waiting_defaults(environ), **environ}),
-            )
-        except OSError as error:
-            raise WorkerStartError(f"{self.python} cannot be started: {error.strerror or error}") from error
-        descriptors.limit_as_before(process.pid)
-        assert process.stdin is not None
-        with contextlib.suppress(ConnectionError):  # it ended already, which is seen below
-            process.stdin.write(json.dumps(spec).encode())
-            process.stdin.close()
-        ended = asyncio.create_task(process.wait(), name=f"shim {run_dir.name}")
-        try:
-            async with asyncio.timeout(_SPAWN_TIMEOUT_S):
-                await _until_claimed(run_dir, ended)
-        except TimeoutError:
-            raise WorkerStartError(f"{self.python} did not begin within {_SPAWN_TIMEOUT_S:.0f} s") from None
-        if not run_files.is_claimed(run_dir):
-            raise WorkerStartError(
-                f"{self.python} ended with code {process.returncode} before it began; `%engine log` may say why"
-            )
-
-
-async def _until_claimed(run_dir: Path, ended: asyncio.Task[int] | None = None) -> None:
-    """Wait until a shim has claimed a directory, or the process that was to do so has ended."""
-    pause_s = _CLAIM_POLL_S
-    while not run_files.is_claimed(run_dir) and not (ended is not None and ended.done()):
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, _CLAIM_POLL_MAX_S)
 
 
 class Environments:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_ext.engine.processes.backend import Launch, StartError
-from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
+from jupyter_ext.engine.processes.fresh_process import WorkerStartError
+from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.outcome import Outcome, outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.errors import InvalidInput

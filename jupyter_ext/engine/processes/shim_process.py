@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from jupyter_ext.engine.processes import shim_control
-from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
+from jupyter_ext.engine.processes.fresh_process import WorkerStartError
+from jupyter_ext.engine.processes.interpreters import Interpreter
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import read_json, remove_unfinished, write_json
 from jupyter_ext.ipc.payloads.worker_specs import WorkerSpec

@@ -41,7 +41,7 @@ class Tokens:
             self._told[base_url] = token
 
     async def find(self, base_url: str, refused: str | None = None) -> str | None:
-        """Give the token for a service, looked up anew, or `None`.
+        """Return the token for a service, looked up anew, or `None`.
 
         Args:
             base_url: The service's.
@@ -72,7 +72,7 @@ class Tokens:
 
 
 def keyring_user(base_url: str) -> str:
-    """Give the name under which the keyring holds the token for a service: its host, and port if one is named."""
+    """Return the name under which the keyring holds the token for a service: its host, and port if one is named."""
     parts = urlsplit(base_url)
     return parts.hostname + (f":{parts.port}" if parts.port else "") if parts.hostname else ""
 

@@ -16,5 +16,5 @@ else:
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
-    """Give the context, which checks certificates as httpx does."""
+    """Return the context, which checks certificates as httpx does."""
     return httpx.create_ssl_context()

@@ -21,7 +21,8 @@ from typing_extensions import TypeVar
 from jupyter_ext.config import Locations
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
-from jupyter_ext.engine.processes.interpreters import Environments, WorkerStartError
+from jupyter_ext.engine.processes.fresh_process import WorkerStartError
+from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.sessions import archive, launch_request
 from jupyter_ext.engine.sessions.follower import CONNECT_INTERVAL_S, SessionFollower
 from jupyter_ext.engine.sessions.launch_request import SessionLaunch

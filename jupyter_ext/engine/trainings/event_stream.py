@@ -36,15 +36,29 @@ class _Seen(NamedTuple):
 
 
 class TrainingStream:
-    """Messages for one viewer: text as `str`, metric batches as `bytes`."""
+    """Messages for one viewer: text as `str`, metric batches as `bytes`.
+
+    Args:
+        service: All trainings.
+        pubsub: Where news comes from.
+        training_id: Which.
+        after_seq: What the viewer has, or `None` to begin now.
+        complete: Adds to the resource what it does not know, such as the address of its page.
+    """
 
     def __init__(
-        self, service: TrainingService, pubsub: PubSub[Batch], training_id: str, after_seq: int | None
+        self,
+        service: TrainingService,
+        pubsub: PubSub[Batch],
+        training_id: str,
+        after_seq: int | None,
+        complete: Callable[[Training], Training] = lambda training: training,
     ) -> None:
         self._service = service
         self._pubsub = pubsub
         self._id = training_id
         self._after_seq = after_seq
+        self._complete = complete
         self._num_known = 0
         self._seq = 0
 
@@ -58,7 +72,7 @@ class TrainingStream:
         try:
             does_replay = self._after_seq is not None
             store = await (self._service.points if does_replay else self._service.store)(self._id)
-            training = shortened(await self._service.get(self._id))
+            training = self._complete(shortened(await self._service.get(self._id)))
             infos = store.series_infos()
             self._num_known = len(infos)
             self._seq = store.seq if self._after_seq is None else self._after_seq
@@ -120,8 +134,8 @@ class TrainingStream:
         """Return the training as it is now: its record's own words while it runs, else the resource."""
         record = self._service.record(self._id)
         if record is not None:
-            return _Seen(None, record.news(), partial(json_of, record))
-        training = shortened(await self._service.get(self._id))
+            return _Seen(None, record.news(), partial(json_of, record, self._complete))
+        training = self._complete(shortened(await self._service.get(self._id)))
         ended = training if training.status in TERMINAL else None
         return _Seen(ended, training.model_dump(include=_NEWS), training.model_dump_json)
 

@@ -117,7 +117,12 @@ class Record:
         self.notices += self.spec.get("notices", [])
         resumed = self.spec.get("resumed_from")
         if resumed is not None:
-            self.resumed_from = ResumedFrom(id=resumed["id"], step=resumed["step"], time=resumed["saved_at"])
+            self.resumed_from = ResumedFrom(
+                id=resumed["id"],
+                step=resumed["step"],
+                time=resumed["saved_at"],
+                changed=resumed.get("changed", []),
+            )
             self.checkpoint = Checkpoint(
                 step=resumed["step"], time=resumed["saved_at"], bytes=resumed["bytes"]
             )
@@ -270,9 +275,8 @@ class Record:
     def _take_resumed(self, mark: ResumedMark) -> None:
         """Take over that the code has loaded a checkpoint of the run before."""
         if self.resumed_from is not None:
-            self.resumed_from = ResumedFrom(
-                id=self.resumed_from.id, step=mark["step"], time=mark["saved_at"], loaded=True
-            )
+            found = {"step": mark["step"], "time": mark["saved_at"], "loaded": True}
+            self.resumed_from = self.resumed_from.model_copy(update=found)
 
     def notice(self, text: str) -> None:
         """Add a line for the user, once; of very many only the first are kept."""

@@ -29,15 +29,20 @@ JSON_KEPT_S = 0.2
 """A resource is the same for all viewers for so long, unless there is news."""
 
 
-def json_of(record: Record) -> str:
-    """Return the resource as JSON, made once for all who look at about the same time."""
+def json_of(record: Record, complete: Callable[[Training], Training]) -> str:
+    """Return the resource as JSON, made once for all who look at about the same time.
+
+    Args:
+        record: The training.
+        complete: Adds what the resource does not know, such as the address of its page.
+    """
     now, news = time.monotonic(), record.news()
     if (
         record.cached_json is None
         or record.cached_json[1] != news
         or now - record.cached_json[0] > JSON_KEPT_S
     ):
-        record.cached_json = (now, news, shortened(resource_of(record)).model_dump_json())
+        record.cached_json = (now, news, complete(shortened(resource_of(record))).model_dump_json())
     return record.cached_json[2]
 
 

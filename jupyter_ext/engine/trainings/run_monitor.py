@@ -21,15 +21,16 @@ from jupyter_ext.engine.common.imported_aside import ImportedAside
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
-from jupyter_ext.engine.processes.backend import Backend, Launch, StartError
+from jupyter_ext.engine.processes.backend import Backend
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
-from jupyter_ext.engine.trainings.artifacts.file_inputs import FetchError, FileInputs
+from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.publisher import Publisher
 from jupyter_ext.engine.trainings.catalog_rows import put_training
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.launching.launch_request import CallerContext
 from jupyter_ext.engine.trainings.launching.start_queue import StartQueue
+from jupyter_ext.engine.trainings.launching.starter import Starter
 from jupyter_ext.engine.trainings.monitoring.directory_watcher import Watcher
 from jupyter_ext.engine.trainings.monitoring.run_news import RunNews
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
@@ -37,11 +38,10 @@ from jupyter_ext.engine.trainings.periodic_tasks import PeriodicTasks
 from jupyter_ext.engine.trainings.record import LOCAL, OUT_OF_TIME, Record
 from jupyter_ext.engine.trainings.resource import resource_of
 from jupyter_ext.engine.trainings.store_cache import StoreCache
-from jupyter_ext.ipc.cores import usable_cores
 from jupyter_ext.ipc.json_files import remove_unfinished, write_json
 from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.json_values import clean_text
-from jupyter_ext.ipc.run_files import is_claimed, read_stop
+from jupyter_ext.ipc.run_files import read_stop
 from jupyter_ext.protocol.trainings import Cause, Rule, Stop, Training
 from jupyter_ext.worker.sdk import checkpoint_files
 
@@ -106,14 +106,11 @@ class RunMonitor:
         self._watcher = watcher
         self._sealer = sealer
         self.publisher = publisher
-        self._file_inputs = file_inputs
         self._webhooks = webhooks
         self._housekeeping: asyncio.Task[None] | None = None
-        self.starts = StartQueue(lambda: len(records))
+        self._starter = Starter(records, backends, file_inputs, lambda run_id: self._wake[run_id].set())
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._wake: dict[str, asyncio.Event] = {}
-        self._turns: dict[str, asyncio.Event] = {}
-        """Of the runs that wait to be started."""
         self._news = RunNews(pubsub, webhooks)
         self._reading = ImportedAside("numpy")
 
@@ -127,10 +124,16 @@ class RunMonitor:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.gather(self._housekeeping, return_exceptions=True)
+        await self._starter.close()
         tasks = list(self._followers.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def starts(self) -> StartQueue:
+        """The queue in which runs wait to be started."""
+        return self._starter.queue
 
     def backend(self, record: Record) -> Backend:
         """Return the backend that runs it."""
@@ -142,7 +145,7 @@ class RunMonitor:
         self._changed(record)
         follower = self._followers[record.id]
         if record.is_queued and record.runs_here and ShimProcess(record.run_dir).call_off():
-            self._leave_queue(record)
+            self._starter.leave_queue(record)
             self._wake[record.id].set()
         try:
             async with asyncio.timeout(CANCEL_ANSWER_S):
@@ -173,57 +176,9 @@ class RunMonitor:
             urls: Names of the inputs that are links, which are fetched first.
             secret: Values of the inputs that are written nowhere.
         """
-        record.is_queued, self._turns[record.id] = True, asyncio.Event()
+        self._starter.put_in_queue(record)
         self.adopt(record)
-        num_local = sum(other.computes_here for other in self.records.values())
-        threads = max(1, usable_cores() // max(1, num_local))
-        launch = Launch(
-            record.run_dir,
-            origin.python,
-            record.spec["cwd"],
-            threads,
-            origin.sys_path,
-            origin.environ,
-            secret,
-            record.spec.get("workers", 1),
-        )
-        name = f"start {record.id}"
-        task = asyncio.create_task(self._start(record, launch, urls), name=name)
-        self._followers[name] = task
-        task.add_done_callback(lambda _: self._followers.pop(name, None))
-
-    async def _start(self, record: Record, launch: Launch, urls: Sequence[str]) -> None:
-        try:
-            if urls:
-                inputs = await asyncio.to_thread(
-                    self._file_inputs.resolve, urls, record.spec["input"], record.run_dir
-                )
-                record.spec["input"] = inputs
-                await asyncio.to_thread(write_json, record.run_dir / "spec.json", record.spec)
-            if record.runs_here:
-                async with self.starts.turn():
-                    self._leave_queue(record)
-                    if not record.is_over and not is_claimed(record.run_dir):
-                        await self.backend(record).start(launch)
-            else:
-                self._leave_queue(record)
-                await self.backend(record).start(launch)
-        except Exception as error:
-            if not isinstance(error, StartError | FetchError):
-                log.exception("starting %s failed", record.id)
-                error = StartError(
-                    f"The engine failed at it ({type(error).__name__}); `%engine log` says why."
-                )
-            (record.run_dir / "logs.txt").write_text(f"{error}\n")
-            self._leave_queue(record)
-            ShimProcess(record.run_dir).fail_start(str(error))
-            self._wake[record.id].set()
-
-    def _leave_queue(self, record: Record) -> None:
-        """From now on the run's directory says how it stands."""
-        record.is_queued = False
-        if (turn := self._turns.pop(record.id, None)) is not None:
-            turn.set()
+        self._starter.begin(record, origin, urls, secret)
 
     def adopt(self, record: Record) -> None:
         """Hold a training that is not over, and follow it."""
@@ -268,8 +223,7 @@ class RunMonitor:
         A disk that takes nothing may take something again, so it is tried for as long as that lasts. What fails for another
         reason fails again: after `MAX_FAILURES` of those in a row the run ends as `failed`, and says so.
         """
-        if (turn := self._turns.get(record.id)) is not None:
-            await turn.wait()
+        await self._starter.wait_for_turn(record)
         await self._reading.ready()
         failures = 0
         while True:

@@ -23,6 +23,7 @@ class ResumedSpec(TypedDict):
     saved_at: float
     bytes: int
     next_call: NotRequired[int]
+    changed: NotRequired[list[str]]
 
 
 class RemoteSpec(TypedDict):

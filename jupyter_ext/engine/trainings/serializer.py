@@ -47,6 +47,10 @@ class Serializer:
         page = self._pages.url("training", id)
         return urls if page is None else {**urls, "web": page}
 
+    def with_page(self, training: Training) -> Training:
+        """Return a training with the address of its page in JupyterLab, where one is known; its other URLs stay paths."""
+        return self._pages.training(training)
+
     def training(self, training: Training, base_url: str) -> dict[str, Any]:
         """Return a training or prediction without its logs.
 

@@ -61,6 +61,19 @@ def arguments(function: Any, inputs: Mapping[str, object], files: Files) -> dict
     return found
 
 
+def by_position(function: Any, found: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return arguments as a call takes them: those that a signature takes by position only, and the others by name."""
+    positional, named = [], dict(found)
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not parameter.POSITIONAL_ONLY:
+            break
+        value = named.pop(parameter.name, parameter.default)
+        if value is parameter.empty:
+            break  # one is missing: Python says which
+        positional.append(value)
+    return positional, named
+
+
 def _is_field(default: Any) -> bool:
     """Tell whether a default is `Input(…)`, ours, Cog's or pydantic's, and not a value."""
     return isinstance(default, InputSpec) or type(default).__name__ == "FieldInfo"

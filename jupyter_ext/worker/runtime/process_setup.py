@@ -181,7 +181,7 @@ _APPLY: dict[str, Callable[[ProcessSettings], object]] = {
 
 
 def reseed() -> None:
-    """Give Python, numpy and torch other random numbers than all other children of the same parent have."""
+    """Seed Python, numpy and torch with other random numbers than all other children of the same parent have."""
     random.seed()
     numpy = sys.modules.get("numpy")
     if numpy is not None:

@@ -12,8 +12,11 @@ Standard library only; names are unpickled by cloudpickle's pickles, which need 
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import builtins
 import importlib
+import inspect
 import json
 import linecache
 import os
@@ -133,8 +136,15 @@ def new_main() -> ModuleType:
 
 
 def execute(text: str, filename: str, module: ModuleType) -> None:
-    """Execute the user's text in a module, as Python would: without the `from __future__` imports of this file."""
-    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)
+    """Execute the user's text in a module, without the `from __future__` imports of this file.
+
+    A cell may `await` at its top level, as it may in the notebook.
+    """
+    code = compile(text, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(eval(code, module.__dict__))
+    else:
+        exec(code, module.__dict__)
 
 
 @contextmanager

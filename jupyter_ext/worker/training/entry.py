@@ -49,7 +49,8 @@ def call(
             instance: Any = target()
             target = getattr(instance, method)
             _set_up(instance, target, given, loop)
-        return _finish(target(**arguments.arguments(target, given, files)), loop, on_item)
+        positional, named = arguments.by_position(target, arguments.arguments(target, given, files))
+        return _finish(target(*positional, **named), loop, on_item)
 
 
 def _set_up(instance: Any, method: Any, inputs: dict[str, Any], loop: asyncio.Runner) -> None:

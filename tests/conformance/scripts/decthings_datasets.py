@@ -13,7 +13,7 @@ def tensor(*values):
 
 
 async def tell(value):
-    """Give result or error of a call, and tensors as lists."""
+    """Return result or error of a call, and tensors as lists."""
     result, error = await settled(value)
     return plain(result if error is None else error)
 

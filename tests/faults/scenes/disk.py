@@ -155,7 +155,7 @@ class UnwritableDisk:
 
 @contextmanager
 def _disk(world: World, size: str) -> Iterator[EngineUnderTest]:
-    """Give an engine home whose data lie on a file system of that size."""
+    """Return an engine home whose data lie on a file system of that size."""
     root = world.folder / f"disk-{next(_numbers)}"
     where = Locations(root / "data", root / "run")
     for path in (where.data_dir, where.runtime_dir):

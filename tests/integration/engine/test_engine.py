@@ -26,7 +26,7 @@ ENSURE = "from jupyter_ext.engine_process import discovery; print(discovery.ensu
 
 @pytest.fixture
 def own_engine() -> Any:
-    """Give an engine of this test's own."""
+    """Return an engine of this test's own."""
     under_test = EngineUnderTest(locations())
     yield under_test
     under_test.close()

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import torch
 from integration_tools import EngineUnderTest, finish, start
+from model_tools import save
 from session_tools import launch
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.ipc import processes, run_files
 
 BUSY = """\
 import time
@@ -28,6 +35,7 @@ def train():
         time.sleep(0.001)
 """
 QUICK = "def train(): pass"
+LAB = "http://localhost:8888/lab"
 
 
 class Heard:
@@ -99,6 +107,54 @@ async def test_a_session_is_told_and_its_end(client: AsyncClient, engine: Engine
         await heard.next("session", id=session_id, status="running")
         await asyncio.to_thread(session.terminate)
         await heard.next("session", id=session_id, status="ended")
+
+
+async def test_whatever_is_shown_in_jupyterlab_names_its_page(
+    client: AsyncClient, engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    """In answers and in every stream, for trainings, sessions and models alike."""
+    server = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = {"pid": server.pid, "ticks": processes.start_ticks(server.pid), **run_files.here()}
+    (tmp_path / "a model").mkdir()
+    model = save(tmp_path / "a model" / "model.safetensors", {"w": torch.zeros(2)}).parent
+    try:
+        told = await client.transport.send("POST", "/native/page", json={"url": LAB, **process})
+        assert told.status_code < 300, told.text
+        done = await finish(client, QUICK)
+        session = await asyncio.to_thread(launch, engine.where, "class Net: pass", "shown")
+        added = (await client.transport.send("POST", "/native/models", json={"id": str(model)})).json()
+        pages = {
+            ("trainings", done.id): f"{LAB}?jupyter-ext=training:{done.id}",
+            ("sessions", session.id): f"{LAB}?jupyter-ext=session:{session.id}",
+            ("models", added["id"]): f"{LAB}?jupyter-ext=model:{quote(added['id'], safe='/:')}",
+        }
+        found = {key: await _pages_of(client, *key) for key in pages}
+        assert found == {key: {url} for key, url in pages.items()}
+        await asyncio.to_thread(session.terminate)
+    finally:
+        server.communicate()
+
+
+async def _pages_of(client: AsyncClient, kind: str, id: str) -> set[str | None]:
+    """Return the page of a thing as its own answer, the list of its kind, the stream of lists and its own stream name it."""
+    path = f"/native/{kind}/{quote(id, safe='')}"
+    one = (await client.transport.send("GET", path)).json()
+    all = (await client.transport.send("GET", f"/native/{kind}")).json()
+    async with lists(client, f"?lists={kind}") as heard:
+        first = (await heard.next("lists"))[kind]
+    streamed = first if kind == "sessions" else first[kind]
+    found = [one, *(each for each in [*all[kind], *streamed] if each["id"] == id)]
+    assert len(found) == 3
+    own = "/native/models/stream" if kind == "models" else f"{path}/stream"
+    url = f"ws://engine{own}"
+    async with unix_connect(await client.transport.ensure_socket(), url, proxy=None, max_size=None) as socket:
+        told = json.loads(await socket.recv())
+    found.append(
+        next(each for each in told["page"]["models"] if each["id"] == id)
+        if kind == "models"
+        else told[kind.removesuffix("s")]
+    )
+    return {each["urls"].get("web") for each in found}
 
 
 async def test_an_unknown_list_is_refused(client: AsyncClient) -> None:

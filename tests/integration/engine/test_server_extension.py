@@ -315,7 +315,7 @@ async def server(tmp_path: Path, engine: Engine) -> AsyncIterator[Server]:
 
 @contextlib.asynccontextmanager
 async def logged_in(server: Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client with cookies instead of the token, as a browser has it."""
+    """Return a client with cookies instead of the token, as a browser has it."""
     root = server.url.removesuffix("jupyter-ext/")
     async with server.client(token=False) as client:
         await client.get(f"{root}login")

@@ -32,7 +32,7 @@ RUNS = {(one["name"], one["status"], one["resumed_from"] is not None): one for o
 
 
 def run_named(name: str, status: str = "succeeded") -> dict[str, Any]:
-    """Give a training of the fixture."""
+    """Return a training of the fixture."""
     return RUNS[name, status, False]
 
 
@@ -44,7 +44,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[EngineUnderTest]:
-    """Give an engine on the data directory that tests may add to."""
+    """Return an engine on the data directory that tests may add to."""
     for root in _unpacked():
         under_test = _engine(root)
         discovery.ensure(where=under_test.where)
@@ -74,7 +74,7 @@ def _engine(root: Path) -> EngineUnderTest:
 
 
 def peer_of(engine: EngineUnderTest) -> Peer:
-    """Give a plain client of an engine."""
+    """Return a plain client of an engine."""
     root = str(engine.where.data_dir.parent)
     return Peer(
         discovery.ensure(where=engine.where).socket_path,
@@ -117,7 +117,7 @@ def without_times(records: dict[str, Any]) -> dict[str, Any]:
 
 
 async def columns(client: AsyncClient, training_id: str) -> list[dict[str, Any]]:
-    """Give all metrics of a training but those of its processes."""
+    """Return all metrics of a training but those of its processes."""
     return [
         plain(series) for series in await client.metrics(training_id) if not series.key.startswith("system/")
     ]

@@ -129,7 +129,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine(engine_home: Any) -> Iterator[EngineUnderTest]:
-    """Give the engine that the notebook's names use, of whichever tree lies in `site`."""
+    """Return the engine that the notebook's names use, of whichever tree lies in `site`."""
     reset_client()
     under_test = EngineUnderTest(locations())
     yield under_test

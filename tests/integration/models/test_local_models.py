@@ -31,7 +31,7 @@ SLOW_BYTES_PER_S = 5e6
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """Give a hub that this process, as a notebook would, has in its variables; the engine has not."""
+    """Return a hub that this process, as a notebook would, has in its variables; the engine has not."""
     with HubServer() as hub:
         hub.publish("acme/minilm", minilm())
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
@@ -163,7 +163,7 @@ async def test_an_engine_killed_while_a_model_loads_is_asked_again(
 
 
 def alive(engine: EngineUnderTest) -> list[Path]:
-    """Give the directories of hosts whose process lives."""
+    """Return the directories of hosts whose process lives."""
     found = []
     for path in engine.where.hosts_dir.iterdir():
         start = path / "start.json"

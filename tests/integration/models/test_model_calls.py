@@ -59,7 +59,7 @@ class Net(torch.nn.Module):
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Give the class as a notebook defines it, with weights for it on disk."""
+    """Return the class as a notebook defines it, with weights for it on disk."""
     import linecache
     import sys
     import types
@@ -91,7 +91,7 @@ def models(engine: EngineUnderTest) -> ModelsUnderTest:
 
 @pytest.fixture
 def own_weights(weights: Path, tmp_path: Path) -> Path:
-    """Give a copy, so that nobody else has it loaded."""
+    """Return a copy, so that nobody else has it loaded."""
     return Path(shutil.copy(weights, tmp_path / "own.safetensors"))
 
 

@@ -21,7 +21,7 @@ SENTENCES = ["A cat sits on the mat.", "Gradient descent with momentum", "x"]
 
 @pytest.fixture
 def models(engine: EngineUnderTest) -> ModelsUnderTest:
-    """Give the models of the module's engine."""
+    """Return the models of the module's engine."""
     return ModelsUnderTest(engine)
 
 

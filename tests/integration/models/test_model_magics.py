@@ -50,7 +50,7 @@ def kernel(
 
 
 def shown(cell: Cell) -> dict[str, Any]:
-    """Give the data of the live view in a cell's output."""
+    """Return the data of the live view in a cell's output."""
     assert cell.error is None, cell.traceback
     return next(data[MIME_TYPE] for data in cell.outputs if MIME_TYPE in data)
 

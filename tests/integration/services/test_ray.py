@@ -44,7 +44,7 @@ def train(n: int = 20, pause: float = 0.02, raises: bool = False, hangs: bool = 
 
 @pytest.fixture(scope="module", params=["stand-in", pytest.param("ray", marks=pytest.mark.slow)])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Give a cluster for the module's tests."""
+    """Return a cluster for the module's tests."""
     if request.param == "ray":
         pytest.importorskip("ray")
         real = RealRay(free_port())

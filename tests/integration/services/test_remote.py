@@ -31,7 +31,7 @@ def train(n: int = 20, fail: bool = False):
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[EngineUnderTest]:
-    """Give an engine that plays the service."""
+    """Return an engine that plays the service."""
     under_test = EngineUnderTest(
         Locations(Path(f"{locations().data_dir}-s"), Path(f"{locations().runtime_dir}-s"))
     )
@@ -41,7 +41,7 @@ def service(tmp_path: Path) -> Iterator[EngineUnderTest]:
 
 @pytest.fixture
 async def ref(service: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> RemoteRef:
-    """Give a version that the service knows, and have the token in the environment."""
+    """Return a version that the service knows, and have the token in the environment."""
     async with AsyncClient(service.where) as client:
         opened = await client.listen()
         monkeypatch.setenv("REPLICATE_API_TOKEN", opened.token.get_secret_value())
@@ -52,7 +52,7 @@ async def ref(service: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> Remo
 
 @pytest.fixture
 async def client() -> AsyncIterator[AsyncClient]:
-    """Give a client of the engine that asks."""
+    """Return a client of the engine that asks."""
     under_test = EngineUnderTest(locations())
     async with AsyncClient(under_test.where) as client:
         yield client

@@ -35,7 +35,7 @@ class Keyring:
 
 @pytest.fixture
 def odd() -> Iterator[OddService]:
-    """Give a service."""
+    """Return a service."""
     service = OddService()
     yield service
     service.close()
@@ -55,7 +55,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keyring:
 
 @pytest.fixture
 async def client() -> AsyncIterator[AsyncClient]:
-    """Give a client of an engine of the test's own."""
+    """Return a client of an engine of the test's own."""
     here = EngineUnderTest(locations())
     async with AsyncClient(here.where) as client:
         yield client

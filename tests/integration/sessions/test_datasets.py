@@ -26,7 +26,7 @@ from jupyter_ext.worker.session.runtime import arguments as session_arguments
 
 @pytest.fixture(autouse=True)
 def engine(engine_home: Any) -> Iterator[EngineUnderTest]:
-    """Give the engine that the notebook's names use."""
+    """Return the engine that the notebook's names use."""
     reset_client()
     under_test = EngineUnderTest(locations())
     yield under_test

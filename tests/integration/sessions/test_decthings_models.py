@@ -31,7 +31,7 @@ SPEC = {"type": "temporaryLauncher", "spec": {"cpus": 1, "memoryMebibytes": 64}}
 
 @pytest.fixture(autouse=True)
 def engine(engine_home: Any) -> Iterator[EngineUnderTest]:
-    """Give the engine that the notebook's names use."""
+    """Return the engine that the notebook's names use."""
     reset_client()
     under_test = EngineUnderTest(locations())
     yield under_test
@@ -43,7 +43,7 @@ def engine(engine_home: Any) -> Iterator[EngineUnderTest]:
 
 @pytest.fixture
 def http(engine: EngineUnderTest) -> Iterator[httpx.Client]:
-    """Give the engine's opened port."""
+    """Return the engine's opened port."""
     discovery.ensure(where=engine.where)
     url, key = open_port(engine)
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:

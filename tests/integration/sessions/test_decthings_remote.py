@@ -46,7 +46,7 @@ DEFINITIONS = {
 
 @pytest.fixture(scope="module")
 def service(session_engine_home: Any) -> Iterator[tuple[EngineUnderTest, str, str]]:
-    """Give an engine that plays the service, its URL and key."""
+    """Return an engine that plays the service, its URL and key."""
     home = session_engine_home
     under_test = EngineUnderTest(Locations(Path(f"{home.data_dir}-d"), Path(f"{home.runtime_dir}-d")))
     discovery.ensure(where=under_test.where)
@@ -57,7 +57,7 @@ def service(session_engine_home: Any) -> Iterator[tuple[EngineUnderTest, str, st
 
 @pytest.fixture
 def model(service: Any) -> str:
-    """Give a model that the service has."""
+    """Return a model that the service has."""
     _, url, key = service
     options = {"type": "upload", "format": "python", "parameterDefinitions": DEFINITIONS}
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as http:
@@ -67,7 +67,7 @@ def model(service: Any) -> str:
 
 @pytest.fixture
 def on(service: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give the service's base URL; the key is in the environment."""
+    """Return the service's base URL; the key is in the environment."""
     _, url, key = service
     monkeypatch.setenv("DECTHINGS_API_KEY", key)
     reset_client()
@@ -170,7 +170,7 @@ def test_a_wrong_key_is_refused_and_the_key_is_nowhere(
 
 @pytest.fixture(params=["here", "on the service"])
 def either(request: pytest.FixtureRequest, on: str, model: str, tmp_path: Path) -> Iterator[SessionHandle]:
-    """Give a session of the linear model, on this machine or on the service."""
+    """Return a session of the linear model, on this machine or on the service."""
     if request.param == "here":
         session: SessionHandle = launch("either", capture_model(LINEAR.decode(), {}, "either", "Cell 1", ""))
     else:

@@ -51,7 +51,7 @@ def kill(engine: EngineUnderTest, session: SessionUnderTest, what: str, pids: di
 
 
 def ended(engine: EngineUnderTest, session_id: str) -> DebugSession:
-    """Give a session once it has ended."""
+    """Return a session once it has ended."""
 
     def look() -> Any:
         found = DebugSession.model_validate(request(engine.where, "GET", f"/native/sessions/{session_id}"))

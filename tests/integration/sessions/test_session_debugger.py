@@ -165,7 +165,7 @@ def test_an_editor_stops_at_a_breakpoint_steps_and_sees_variables(
 
 
 def listening_ports(pids: set[int]) -> set[int]:
-    """Give the ports of TCP that processes listen on."""
+    """Return the ports of TCP that processes listen on."""
     found = set()
     for pid in pids:
         with contextlib.suppress(psutil.Error):
@@ -176,7 +176,7 @@ def listening_ports(pids: set[int]) -> set[int]:
 
 
 def processes_of(session: SessionUnderTest) -> set[int]:
-    """Give the pids of debugpy's adapters of a session."""
+    """Return the pids of debugpy's adapters of a session."""
     return {
         one.pid
         for one in psutil.process_iter(["cmdline"])

@@ -311,7 +311,7 @@ def test_the_token_goes_to_the_service_and_nowhere_else(outcomes: Outcomes) -> N
 
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddService]:
-    """Give a service without scenarios."""
+    """Return a service without scenarios."""
     service = OddService()
     monkeypatch.setenv("REPLICATE_API_TOKEN", Scenario.token)
     yield service

@@ -32,7 +32,7 @@ def predict() -> str:
 
 @pytest.fixture
 def api() -> Iterator[Callable[..., Any]]:
-    """Give a function that asks an engine of the test's own as an API client does."""
+    """Return a function that asks an engine of the test's own as an API client does."""
     here = EngineUnderTest(locations())
     discovery.ensure(where=here.where)
     with httpx.Client(

@@ -12,9 +12,10 @@ import pytest
 
 from jupyter_ext.client.trainings.curves.colours import PALETTE
 from jupyter_ext.client.trainings.curves.grouping import name_of, plots_of
+from jupyter_ext.client.trainings.listing import HIGHER_IS_BETTER, LOWER_IS_BETTER, best_end
 from jupyter_ext.client.trainings.snapshot_svg import draw
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
-from jupyter_ext.protocol.trainings import Training
+from jupyter_ext.protocol.trainings import Alert, Checkpoint, ResumedFrom, Training
 
 WIDGETS = Path(__file__).parents[3] / "widgets"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -44,6 +45,37 @@ def test_names_are_cut_as_the_panel_cuts_them() -> None:
     assert len(cases) > 10
     for key, group, split in cases:
         assert name_of(key) == (group, split), key
+
+
+def test_the_better_end_of_a_metric_is_the_panels() -> None:
+    source = (WIDGETS / "src" / "plot" / "directions.ts").read_text()
+    lower, higher = (
+        set(re.findall(r"'(\w+)'", words))
+        for words in re.findall(r"new Set\(\[(.*?)\]\);", source, re.DOTALL)
+    )
+    assert (lower, higher) == (set(LOWER_IS_BETTER), set(HIGHER_IS_BETTER))
+    assert [best_end(key) for key in ("val/loss", "top5 acc", "lr")] == ["min", "max", None]
+
+
+def test_what_happened_is_marked() -> None:
+    ended = training().model_copy(
+        update={
+            "input": {"lr": 0.1},
+            "checkpoint": Checkpoint(step=3, time=3, bytes=1),
+            "resumed_from": ResumedFrom(id="x", step=1, time=1, changed=["lr"]),
+            "alerts": [
+                Alert(step=2, time=2, text="<spike>", level="error"),
+                Alert(step=9, time=9, text="out", level="info"),
+            ],
+        }
+    )
+    picture = ElementTree.fromstring(draw(ended, [series("val/loss", [3, 1, 2, 4])]))
+    titles = [node.text for node in picture.iter(f"{SVG}title")]
+    assert titles == ["checkpoint at step 3", "resume at step 1 with lr=0.1", "alert at step 2 <spike>"]
+    rings = [node for node in picture.iter(f"{SVG}circle") if node.get("r") == "3.6"]
+    (line,) = picture.iter(f"{SVG}polyline")
+    points = [point.split(",") for point in line.get("points", "").split()]
+    assert [[ring.get("cx"), ring.get("cy")] for ring in rings] == [points[1]]
 
 
 def test_colours_are_the_panels() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_no_server_no_page(pages: LabPages) -> None:
 def test_a_page_is_named_by_kind_and_id(pages: LabPages, kind: lab_pages.Kind) -> None:
     pages.tell(server(f"{LAB}/"))
     assert pages.url(kind, "abc") == f"{LAB}?jupyter-ext={kind}:abc"
+
+
+def test_an_id_stays_one_value_of_the_address(pages: LabPages) -> None:
+    pages.tell(server())
+    id = "file:/home/a b/100%&x=y#z+"
+    query = urlsplit(pages.url("model", id) or "").query
+    assert parse_qs(query, strict_parsing=True) == {"jupyter-ext": [f"model:{id}"]}
+    assert pages.url("model", "hub:org/name@v1") == f"{LAB}?jupyter-ext=model:hub:org/name@v1"
 
 
 def test_the_server_that_told_last_is_named_while_it_lives(pages: LabPages) -> None:

@@ -28,7 +28,7 @@ KEYS = [
 
 
 def columns(*values: int) -> dict[str, list[bytes]]:
-    """Give entries; `x` has as many rows as `y` says."""
+    """Return entries; `x` has as many rows as `y` says."""
     return {
         "x": [infer(numpy.full((value, 2), value, "f4")).encode() for value in values],
         "y": [infer(value).encode() for value in values],
@@ -36,7 +36,7 @@ def columns(*values: int) -> dict[str, list[bytes]]:
 
 
 def ys(dataset: Dataset, name: str = "entries") -> list[int]:
-    """Give the numbers in a list, as the worker reads them."""
+    """Return the numbers in a list, as the worker reads them."""
     reader = Reader(dataset.directory, "y", name)
     xs = Reader(dataset.directory, "x", name)
     found = [Tensor.decode(reader.read(n))[0].item() for n in range(len(reader))]

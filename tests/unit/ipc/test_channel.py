@@ -42,7 +42,7 @@ async def _handle(call: Call) -> tuple[dict[str, object], list[memoryview]]:
 
 @pytest.fixture(scope="module")
 def path() -> Iterator[str]:
-    """Give the socket of a server on a thread of its own."""
+    """Return the socket of a server on a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

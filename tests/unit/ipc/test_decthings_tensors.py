@@ -83,7 +83,7 @@ def test_lengths_inside_of_a_tensor_are_checked(type: str) -> None:
 
 
 def arrays_of(type: str) -> list[numpy.ndarray]:
-    """Give arrays of every shape and layout in memory, with the smallest, largest and strange values of the type."""
+    """Return arrays of every shape and layout in memory, with the smallest, largest and strange values of the type."""
     dtype = numpy.dtype(
         {"f32": "f4", "f64": "f8", "boolean": "?"}.get(
             type, f"{type[0]}{int(type[1:] or 8) // 8}" if type[1:].isdigit() else "O"

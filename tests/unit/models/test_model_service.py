@@ -56,7 +56,7 @@ class World:
         return self.models
 
     async def fetch(self, id: str = A, number: int = 0) -> Any:
-        """Give the task of a download that has begun."""
+        """Return the task of a download that has begun."""
         await until(lambda: len(self.downloader.tasks) > number)
         return self.downloader.tasks[number]
 

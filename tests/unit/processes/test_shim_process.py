@@ -18,7 +18,8 @@ from integration_tools import until
 
 import jupyter_ext
 from jupyter_ext.engine.metrics.journal_reader import JournalTail
-from jupyter_ext.engine.processes.interpreters import Interpreter, WorkerStartError
+from jupyter_ext.engine.processes.fresh_process import WorkerStartError
+from jupyter_ext.engine.processes.interpreters import Interpreter
 from jupyter_ext.engine.processes.outcome import outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess
 from jupyter_ext.engine.sessions.outcome import ending

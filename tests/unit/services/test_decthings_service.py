@@ -32,7 +32,7 @@ Answer = httpx.Response | Exception
 
 
 def make(*answers: Answer) -> tuple[DecthingsService, list[httpx.Request], list[float]]:
-    """Give a client whose service answers so, the last answer again and again, and what was asked and waited."""
+    """Return a client whose service answers so, the last answer again and again, and what was asked and waited."""
     asked: list[httpx.Request] = []
     waited: list[float] = []
 
@@ -175,7 +175,7 @@ def test_which_methods_are_reads() -> None:
 async def events_server(
     handle: Callable[[ServerConnection, int], Any],
 ) -> AsyncIterator[tuple[DecthingsService, list[dict[str, Any]]]]:
-    """Give a client of a WebSocket server that answers the n-th connection by `handle`, and the calls that came."""
+    """Return a client of a WebSocket server that answers the n-th connection by `handle`, and the calls that came."""
     asked: list[dict[str, Any]] = []
 
     async def answer(socket: ServerConnection) -> None:

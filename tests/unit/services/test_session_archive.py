@@ -17,14 +17,14 @@ from jupyter_ext.worker.session.runtime.trainings import Training, TrainTracker
 
 
 def begun(session_dir: Path) -> Training:
-    """Give a training that a session has just answered the start of."""
+    """Return a training that a session has just answered the start of."""
     training = Training("model", lambda: None, session_dir / "trainings")
     training.record()
     return training
 
 
 def trainings(session_dir: Path, reported: dict[str, object]) -> dict[str, DebugTraining]:
-    """Give what the archive finds, by id."""
+    """Return what the archive finds, by id."""
     found = archive.complete(session_dir, reported)["trainings"]
     return {one["id"]: DebugTraining.model_validate(one) for one in found}
 

@@ -48,6 +48,24 @@ async def gives_generator(n: int) -> Any:
     return generator(n)
 
 
+def by_position(lr: float, steps: int = 2, /, width: int = 3, *, deep: bool = False) -> list[object]:
+    return [lr, steps, width, deep]
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ({"lr": 0.1}, [0.1, 2, 3, False]),
+        ({"lr": 0.1, "deep": True, "width": 5, "steps": 4}, [0.1, 4, 5, True]),
+        ({"lr": 0.1, "width": 5}, [0.1, 2, 5, False]),
+    ],
+)
+def test_inputs_that_go_by_position_only(tmp_path: Path, given: dict[str, Any], got: list[object]) -> None:
+    assert call(by_position, given, Files(tmp_path, tmp_path)) == got
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'lr'"):
+        call(by_position, {}, Files(tmp_path, tmp_path))
+
+
 @pytest.mark.parametrize(
     ("function", "result"),
     [

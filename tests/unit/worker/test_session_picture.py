@@ -12,7 +12,7 @@ from jupyter_ext.worker.session.inspection.value_summary import MAX_SIDE, pictur
 
 
 def pixels(drawn: dict[str, object]) -> np.ndarray:
-    """Give the pixels by row, column and channel."""
+    """Return the pixels by row, column and channel."""
     data = np.frombuffer(base64.b64decode(str(drawn["pixels"])), np.uint8)
     return data.reshape(drawn["height"], drawn["width"], drawn["channels"])
 

@@ -143,3 +143,19 @@ def test_nothing_that_runs_the_users_code_inherits_our_future_imports() -> None:
         and "dont_inherit=True" not in line
     ]
     assert compiling == []
+
+
+def test_a_cell_awaits_at_its_top_level_as_in_the_notebook(tmp_path: Path) -> None:
+    cell = """
+import asyncio
+async def get():
+    await asyncio.sleep(0)
+    return 4
+found = await get()
+async for number in aiter_of(2):
+    found += number
+def train():
+    return found, asyncio.run(get())
+"""
+    notebook = "async def aiter_of(n):\n    for number in range(n):\n        yield number\n"
+    assert in_a_worker(tmp_path, cell, notebook).strip() == "[5, 4]"

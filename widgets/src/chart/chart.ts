@@ -6,7 +6,7 @@ import { onSeek, tellSeek } from '../core/seek';
 import { readTheme, type Theme, watchTheme } from '../core/theme';
 import { type Cell, COLUMN_GAP_PX } from '../plot/cell';
 import { type Format, savePlots } from '../plot/export';
-import type { ChartMark } from '../plot/marks';
+import { type ChartMark, markText } from '../plot/marks';
 import { type ChartOptions, OptionsStore } from '../plot/options';
 import { type Hover, Plot } from '../plot/plot';
 import type { PlotInput, Zoom } from '../plot/plot_model';
@@ -25,8 +25,8 @@ export interface ChartSetup {
   scope: 'training' | 'compare' | 'system';
   /** Asks to be drawn. */
   requestDraw: () => void;
-  /** Called with the visible range, or `null` for the whole run. */
-  onZoom: (range: Range | null) => void;
+  /** Called with what tells the visible range of a rank's run, or `null` for the whole of all. */
+  onZoom: (rangeOf: ((rank: string) => Range) | null) => void;
   /** Called with whether the page is dark, on each draw. */
   onTheme: (dark: boolean) => void;
   /** What is saved is named after this. */
@@ -41,6 +41,8 @@ export interface ChartSetup {
   titleOf?: (key: string) => string;
   /** What is chosen before somebody chooses. */
   defaults?: Partial<ChartOptions>;
+  /** Asks when to be told of a plot's metrics, or when to stop; `node` is the plot. */
+  onWatch?: (cell: Cell, node: HTMLElement) => void;
   /** Ways to average compared runs: what to show, and a name for each run. */
   means?: ReadonlyMap<string, (rank: string) => string>;
   signal: AbortSignal;
@@ -52,6 +54,8 @@ export interface ChartContent {
   /** Unix seconds of the start of a rank's run. */
   originOf: (rank: string) => number;
   marks: readonly ChartMark[];
+  /** Metrics that a rule of the run is about; absent where none can be added. */
+  watched?: ReadonlySet<string>;
   /** What to say while there is no point. */
   emptyText: string;
 }
@@ -75,6 +79,7 @@ export class Chart {
   #theme: Theme | null = null;
   #zoom: Zoom | null = null;
   #origin = 0;
+  #originOf: (rank: string) => number = () => 0;
   #all: readonly MetricSeries[] = [];
   #layout: ChartLayout | null = null;
   #baseline: string | null = null;
@@ -117,7 +122,7 @@ export class Chart {
   }
 
   /** Draw the series as they are now. */
-  draw({ store, originOf, marks, emptyText }: ChartContent): void {
+  draw({ store, originOf, marks, watched, emptyText }: ChartContent): void {
     const width = Math.floor(this.node.clientWidth);
     if (width < MIN_WIDTH_PX) {
       return;
@@ -136,6 +141,7 @@ export class Chart {
     this.#layout = layout;
     this.#marks = marks;
     this.#origin = originOf('0');
+    this.#originOf = originOf;
     const empty = layout.cells.length === 0;
     this.node.style.setProperty('--jx-chart-height', `${layout.height}px`);
     this.toolbar.update({
@@ -161,6 +167,7 @@ export class Chart {
         originOf,
         find: (key, rank) => store.find(key, rank),
         marks,
+        watched: watched ?? null,
         groupOf: this.#setup.means?.get(this.#mean) ?? null,
         baseline: this.#baseline,
       };
@@ -211,7 +218,8 @@ export class Chart {
     let found = this.#plots.get(cell.group);
     if (!found) {
       const ended = new AbortController();
-      const plot = new Plot(
+      const { onWatch } = this.#setup;
+      const plot: Plot = new Plot(
         cell,
         {
           hover: (from, hover) => this.#setHover(from, hover),
@@ -224,6 +232,7 @@ export class Chart {
               id
             ),
           pin: group => this.#pin(group),
+          watch: onWatch && (shown => onWatch(shown, plot.node)),
           move: (group, to) => this.#move(group, to),
         },
         ended.signal
@@ -333,8 +342,11 @@ export class Chart {
     this.#zoom = zoom;
     const { x } = this.#kept.options;
     const axis: Axis | null = x === 'step' ? 'step' : x === 'time' || x === 'clock' ? 'time' : null;
-    const offset = x === 'time' ? this.#origin : 0;
-    this.#setup.onZoom(zoom && axis ? { axis, from: zoom.from + offset, to: zoom.to + offset } : null);
+    const rangeOf = (rank: string): Range => {
+      const offset = x === 'time' ? this.#originOf(rank) : 0;
+      return { axis: axis ?? 'step', from: (zoom?.from ?? 0) + offset, to: (zoom?.to ?? 0) + offset };
+    };
+    this.#setup.onZoom(zoom && axis ? rangeOf : null);
     this.#choices += 1;
     this.#setup.requestDraw();
   }
@@ -388,12 +400,17 @@ export class Chart {
         points,
         nearest: points.length > 1 ? nearest : null,
         baseline: this.#baseline,
-        marks: marks.map(({ mark }) => mark),
+        marks: marks.map(({ mark }) => this.#markText(mark)),
       },
       left - box.left,
       top - box.top,
       box.width
     );
+  }
+
+  #markText(mark: ChartMark): string {
+    const run = mark.rank === undefined ? undefined : this.#setup.runs?.get(mark.rank);
+    return run ? `${run}: ${markText(mark)}` : markText(mark);
   }
 
   #save(format: Format): void {

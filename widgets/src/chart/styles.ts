@@ -163,6 +163,49 @@ const CSS = css`
   .jx-panel :is(.jx-pin[aria-pressed='true'], .jx-pin:hover) {
     opacity: 1;
   }
+  .jx-watch::before {
+    content: '⚐';
+  }
+  .jx-watch[aria-pressed='true']::before {
+    content: '⚑';
+  }
+  .jx-rule-box {
+    position: absolute;
+    z-index: 5;
+    top: 26px;
+    right: 0;
+    max-width: 100%;
+    box-sizing: border-box;
+    padding: 8px 10px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    box-shadow: 0 3px 12px rgb(0 0 0 / 18%);
+    font-size: 12px;
+  }
+  .jx-rule-line {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 5px;
+  }
+  .jx-rule-line :is(select, input) {
+    height: 24px;
+    padding: 0 6px;
+    border: 1px solid var(--jx-border);
+    border-radius: 3px;
+    background: var(--jx-surface);
+    color: inherit;
+    font: inherit;
+  }
+  .jx-rule-problem:not(:empty) {
+    margin-top: 5px;
+    color: var(--jx-error);
+  }
+  .jx-rule-known {
+    margin-top: 5px;
+    color: var(--jx-muted);
+  }
   .jx-panel .jx-baseline[aria-pressed='true'] {
     color: var(--jx-accent);
   }

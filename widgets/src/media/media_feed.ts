@@ -21,12 +21,14 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 export class MediaFeed {
-  readonly items: MediaItem[] = [];
+  readonly #own: MediaItem[] = [];
+  readonly #before: { feed: MediaFeed; until: number }[] = [];
   readonly #transport: Transport;
   readonly #path: string;
   readonly #onChange: () => void;
   readonly #signal: AbortSignal;
   readonly #urls = new Map<string, Promise<string>>();
+  readonly #files = new Set<string | null>();
   #next = 0;
   #asking = false;
   #failed = 0;
@@ -50,9 +52,27 @@ export class MediaFeed {
     });
   }
 
+  /** All items, of the runs before too, oldest first. */
+  get items(): readonly MediaItem[] {
+    const before = this.#before.flatMap(({ feed, until }) => feed.#own.filter(({ time }) => time <= until));
+    return before.length > 0 ? [...before, ...this.#own] : this.#own;
+  }
+
+  /**
+   * Show the items of a run that this one goes on from.
+   *
+   * @param until Only those up to its checkpoint, Unix seconds.
+   * @param count How many items it has.
+   */
+  goOnFrom(trainingId: string, until: number, count: number): void {
+    const feed = new MediaFeed(this.#transport, trainingId, this.#onChange, this.#signal);
+    this.#before.unshift({ feed, until });
+    feed.want(count);
+  }
+
   /** Fetch what is missing of `count` items; does nothing while it fetches. */
   want(count: number): void {
-    if (this.#asking || this.#signal.aborted || this.items.length >= count || this.#failed > 3) {
+    if (this.#asking || this.#signal.aborted || this.#own.length >= count || this.#failed > 3) {
       return;
     }
     this.#asking = true;
@@ -72,6 +92,10 @@ export class MediaFeed {
 
   /** Return a URL of an item's file, which is good until it was long not looked at. */
   url(file: string): Promise<string> {
+    const holder = this.#holderOf(file);
+    if (holder !== this) {
+      return holder.url(file);
+    }
     const known = this.#urls.get(file);
     if (known) {
       this.#urls.delete(file);
@@ -94,6 +118,10 @@ export class MediaFeed {
   }
 
   async bytes(file: string): Promise<ArrayBuffer> {
+    const holder = this.#holderOf(file);
+    if (holder !== this) {
+      return holder.bytes(file);
+    }
     return bytesOf(await this.#transport.request('GET', `${this.#path}/${encodeURIComponent(file)}`));
   }
 
@@ -104,12 +132,22 @@ export class MediaFeed {
     ) as T;
   }
 
+  // Files are named by their content, so it does not matter whose one of this name is.
+  #holderOf(file: string): MediaFeed {
+    return this.#files.has(file)
+      ? this
+      : (this.#before.find(({ feed }) => feed.#files.has(file))?.feed ?? this);
+  }
+
   async #load(): Promise<void> {
     for (let more = true; more && !this.#signal.aborted; ) {
       const page = jsonOf<MediaPage>(
         await this.#transport.request('GET', `${this.#path}?after=${this.#next}`)
       );
-      this.items.push(...page.items);
+      this.#own.push(...page.items);
+      for (const { file } of page.items) {
+        this.#files.add(file);
+      }
       this.#next = page.next;
       more = page.more;
     }

@@ -94,6 +94,11 @@ export class MediaView {
     signal.addEventListener('abort', () => this.#clear());
   }
 
+  /** Show what a run has logged from which the only one goes on; see `MediaFeed.goOnFrom`. */
+  goOnFrom(trainingId: string, until: number, count: number): void {
+    this.#feeds[0]?.goOnFrom(trainingId, until, count);
+  }
+
   /** @param counts How many items each run has by now. */
   draw(counts: readonly number[]): void {
     for (const [i, feed] of this.#feeds.entries()) {

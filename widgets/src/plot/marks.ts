@@ -9,6 +9,8 @@ export interface ChartMark {
   time: number;
   text: string;
   level: 'info' | 'warning' | 'error' | null;
+  /** Of compared runs: whose mark it is, as its series' rank. */
+  rank?: string;
 }
 
 /** A saved checkpoint: its step and Unix seconds. */
@@ -24,7 +26,10 @@ export function marksOf(training: Training, checkpoints: readonly CheckpointMark
   const marks: ChartMark[] = [...saved].map(([step, time]) => ({ ...PLAIN, kind: 'checkpoint', step, time }));
   if (resumed_from) {
     const { step, time } = resumed_from;
-    marks.push({ ...PLAIN, kind: 'resume', step, time, text: `from ${resumed_from.id}` });
+    const changed = (resumed_from.changed ?? [])
+      .map(name => `${name}=${JSON.stringify(training.input?.[name])}`)
+      .join(', ');
+    marks.push({ ...PLAIN, kind: 'resume', step, time, text: changed });
   }
   for (const { step, time, text, level } of training.alerts ?? []) {
     marks.push({ kind: 'alert', step, time, text, level });
@@ -41,7 +46,7 @@ export function markText({ kind, step, text }: ChartMark): string {
     case 'checkpoint':
       return `checkpoint ${at}`;
     case 'resume':
-      return `resumed ${at}`;
+      return `resumed ${at}${text && ` with ${text}`}`;
     case 'alert':
       return `${text || 'alert'} ${at}`;
     default:

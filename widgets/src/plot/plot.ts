@@ -134,6 +134,7 @@ export class Plot {
   draw(input: Omit<PlotInput, 'width' | 'height'>, key: string, width: number, height: number): void {
     const { cell, theme, hidden, options } = input;
     this.#head.draw(cell, theme, hidden, options.pinned.includes(cell.group));
+    this.#head.drawWatch(input.watched);
     const sized = `${key}|${width}|${height}|${devicePixelRatio}`;
     if (sized === this.#key) {
       return;

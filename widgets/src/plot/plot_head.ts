@@ -1,6 +1,6 @@
 // What stands over a plot: its title, which can be dragged and pinned, and its series with their latest values.
 
-import { button, element, setText } from '../core/dom';
+import { button, element, setHidden, setText } from '../core/dom';
 import { formatValue } from '../core/format';
 import type { Theme } from '../core/theme';
 import type { Cell } from './cell';
@@ -14,6 +14,8 @@ export interface PlotHeadEvents {
   isolate(cell: Cell, id: string): void;
   /** Keep this plot first, or no longer. */
   pin(group: string): void;
+  /** Ask when to be told of this plot's metrics, or when to stop; absent where nobody can. */
+  watch?(cell: Cell): void;
   /** Put a dragged plot before another, or one place on or back. */
   move(group: string, to: { before: string } | { by: -1 | 1 }): void;
 }
@@ -27,6 +29,7 @@ export class PlotHead {
   readonly #title: HTMLElement;
   readonly #names = element('div', { class: 'jx-legend-names' });
   readonly #pin: HTMLButtonElement;
+  readonly #watch: HTMLButtonElement;
   readonly #values = new Map<string, HTMLElement>();
   #listeners = new AbortController();
   #signature = '';
@@ -47,9 +50,26 @@ export class PlotHead {
       () => events.pin(this.#cell.group),
       signal
     );
-    this.node = element('div', { class: 'jx-legend-row' }, this.#title, this.#names, this.#pin);
+    this.#watch = button(
+      {
+        class: 'jx-pin jx-watch',
+        attrs: { 'aria-label': `Tell me or stop when ${cell.group} …`, 'aria-haspopup': 'dialog' },
+      },
+      () => events.watch?.(this.#cell),
+      signal
+    );
+    this.#watch.hidden = true;
+    this.node = element('div', { class: 'jx-legend-row' }, this.#title, this.#names, this.#watch, this.#pin);
     this.#listenToDrags(target, signal);
     signal.addEventListener('abort', () => this.#listeners.abort());
+  }
+
+  /** @param watched Metrics that a rule is about; `null` where none can be added. */
+  drawWatch(watched: ReadonlySet<string> | null): void {
+    setHidden(this.#watch, watched === null || !this.#events.watch);
+    const isWatched = this.#cell.entries.some(({ series }) => watched?.has(series.key));
+    this.#watch.setAttribute('aria-pressed', String(isWatched));
+    this.#watch.title = isWatched ? 'Rules watch this plot; add one' : 'Tell me when, or stop when …';
   }
 
   draw(cell: Cell, theme: Theme, hidden: ReadonlySet<string>, pinned: boolean): void {

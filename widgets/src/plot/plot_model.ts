@@ -35,6 +35,8 @@ export interface PlotInput {
   groupOf: ((rank: string) => string) | null;
   /** The rank that others are compared with. */
   baseline: string | null;
+  /** Metrics that a rule of the run is about; `null` where none can be added. */
+  watched: ReadonlySet<string> | null;
   /** Pixels of the plot's inside. */
   width: number;
   height: number;
@@ -319,7 +321,10 @@ function oddPoints(shown: readonly Entry[], input: PlotInput): OddPoint[] {
 
 function placedMarks(input: PlotInput): PlacedMark[] {
   return input.marks.flatMap(mark => {
-    const x = xOf({ step: mark.step, time: mark.time, value: 0 }, '0', input);
+    if (mark.rank !== undefined && input.hidden.has(mark.rank)) {
+      return [];
+    }
+    const x = xOf({ step: mark.step, time: mark.time, value: 0 }, mark.rank ?? '0', input);
     return Number.isFinite(x) ? [{ x, mark }] : [];
   });
 }

@@ -3,7 +3,6 @@
 import { element, setHidden } from '../core/dom';
 import { formatValue } from '../core/format';
 import type { HoverPoint } from './hover';
-import { type ChartMark, markText } from './marks';
 
 /** With more lines, only those around the nearest are listed. */
 const MAX_ROWS = 12;
@@ -17,7 +16,8 @@ export interface TooltipContent {
   nearest: HoverPoint | null;
   /** The rank that the others are compared with. */
   baseline: string | null;
-  marks: readonly ChartMark[];
+  /** What happened there, in words. */
+  marks: readonly string[];
 }
 
 export class Tooltip {
@@ -46,7 +46,7 @@ export class Tooltip {
       ...(rows.length < points.length
         ? [element('div', { class: 'jx-tooltip-more', text: `and ${points.length - rows.length} more` })]
         : []),
-      ...content.marks.map(mark => element('div', { class: 'jx-tooltip-mark', text: markText(mark) }))
+      ...content.marks.map(mark => element('div', { class: 'jx-tooltip-mark', text: mark }))
     );
     setHidden(this.node, false);
     const box = this.node.offsetWidth;

@@ -4,6 +4,8 @@ import { Chart } from '../chart/chart';
 import { button, element } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { MediaView } from '../media/media_view';
+import { type ChartMark, marksOf } from '../plot/marks';
+import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import { isEnded } from '../training/labels';
 import { TrainingClient } from '../training/training_client';
@@ -20,6 +22,9 @@ const MANY_RUNS = 12;
 export const MAX_RUNS = 100;
 /** Requests at once. */
 const AT_ONCE = 6;
+/** Of more runs the checkpoints are not marked: they would hide the curves. */
+const MARKED_CHECKPOINTS = 4;
+const ZOOM_DELAY_MS = 150;
 /** With more runs the table of inputs is folded. */
 const FOLDED_FROM = 9;
 
@@ -47,6 +52,9 @@ export class Compare {
   #ended = new AbortController();
   #note = 'Loading…';
   #asking = false;
+  #marks: readonly ChartMark[] = [];
+  #rangeOf: ((rank: string) => Range) | null = null;
+  #zoomTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param keys Only these metrics. */
   constructor(
@@ -74,6 +82,9 @@ export class Compare {
     this.#shown = trainings.slice(0, MAX_RUNS);
     this.#store = new SeriesStore();
     this.#fetched = new Map();
+    this.#marks = marksOfRuns(this.#shown);
+    this.#rangeOf = null;
+    clearTimeout(this.#zoomTimer);
     this.#note = 'Loading…';
     this.#asking = false;
     this.node.hidden = this.#shown.length === 0;
@@ -89,7 +100,7 @@ export class Compare {
     const chart = new Chart({
       scope: 'compare',
       requestDraw: this.#requestDraw,
-      onZoom: () => undefined,
+      onZoom: rangeOf => this.#zoom(rangeOf),
       onTheme: () => undefined,
       name: () => 'comparison',
       ids: () => this.#shown.map(({ id }) => id),
@@ -130,6 +141,7 @@ export class Compare {
   refresh(known: readonly Training[] = []): void {
     const now = new Map(known.map(training => [training.id, training]));
     this.#shown = this.#shown.map(training => now.get(training.id) ?? training);
+    this.#marks = marksOfRuns(this.#shown);
     const { signal } = this.#ended;
     if (this.#asking || !this.isOpen) {
       return;
@@ -150,7 +162,7 @@ export class Compare {
       this.#chart?.draw({
         store: this.#store,
         originOf: rank => this.#origins.get(rank) ?? 0,
-        marks: [],
+        marks: this.#marks,
         emptyText: this.#note,
       });
       this.#inputs?.draw();
@@ -178,13 +190,66 @@ export class Compare {
     if (signal.aborted) {
       return;
     }
-    const columns = series
-      .filter(({ info }) => FIRST_RANKS.has(info.rank) && (this.#keys?.has(info.key) ?? true))
-      .map(item => ({ ...item, info: { ...item.info, rank: training.id } }));
+    const columns = this.#columnsOf(training, series);
     this.#fetched.set(training.id, { columns, isFinal });
     this.#store.put(columns);
+    if (this.#rangeOf !== null && !isFinal) {
+      await this.#fetchDetail(training, this.#rangeOf, signal);
+    }
     this.#requestDraw();
   }
+
+  #columnsOf(training: Training, series: SeriesColumns[]): SeriesColumns[] {
+    return series
+      .filter(({ info }) => FIRST_RANKS.has(info.rank) && (this.#keys?.has(info.key) ?? true))
+      .map(item => ({ ...item, info: { ...item.info, rank: training.id } }));
+  }
+
+  // The exact points of what is seen, of each run.
+  #zoom(rangeOf: ((rank: string) => Range) | null): void {
+    clearTimeout(this.#zoomTimer);
+    this.#rangeOf = rangeOf;
+    this.#store.clearDetail();
+    if (rangeOf === null) {
+      return;
+    }
+    const { signal } = this.#ended;
+    this.#zoomTimer = setTimeout(() => {
+      inTurns(this.#shown, AT_ONCE, training => this.#fetchDetail(training, rangeOf, signal)).then(
+        () => undefined,
+        (error: unknown) =>
+          console.warn('jupyter-ext: the exact points of the zoomed range could not be fetched', error)
+      );
+    }, ZOOM_DELAY_MS);
+  }
+
+  async #fetchDetail(
+    training: Training,
+    rangeOf: (rank: string) => Range,
+    signal: AbortSignal
+  ): Promise<void> {
+    if (signal.aborted || this.#rangeOf !== rangeOf) {
+      return;
+    }
+    const range = rangeOf(training.id);
+    const client = new TrainingClient(this.#transport, training.id);
+    const found = await client.metrics(DEFAULT_BUCKETS, range);
+    if (!signal.aborted && this.#rangeOf === rangeOf) {
+      const series = this.#columnsOf(training, found.series);
+      this.#store.showDetail(range.axis, { ...found, series });
+      this.#requestDraw();
+    }
+  }
+}
+
+/** Return what is marked in the plots of compared runs: resumes and alerts of all, checkpoints of few. */
+export function marksOfRuns(trainings: readonly Training[]): ChartMark[] {
+  const few = trainings.length <= MARKED_CHECKPOINTS;
+  return trainings.flatMap(training =>
+    marksOf(training, [])
+      .filter(({ kind }) => few || kind !== 'checkpoint')
+      .map(mark => ({ ...mark, rank: training.id }))
+  );
 }
 
 /** Do work of which so much goes on at once. */

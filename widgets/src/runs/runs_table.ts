@@ -6,7 +6,6 @@ import { CHART_STYLES } from '../chart/styles';
 import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { messageOf } from '../core/errors';
-import { formatCount } from '../core/format';
 import { addStyles } from '../core/styles';
 import { MEDIA_STYLES } from '../media/styles';
 import { isEnded, isResumable } from '../training/labels';
@@ -14,8 +13,9 @@ import { mountTraining } from '../training/training_view';
 import type { Transport } from '../transport/transport';
 import type { Status, Training } from '../wire';
 import { ActionBar } from './action_bar';
-import { type Best, columnsOf, defaultMetric, metricKeys } from './columns';
+import { columnsOf } from './columns';
 import { Compare } from './compare';
+import { FilterBar } from './filter_bar';
 import { Grid } from './grid';
 import { ListClient, type ListQuery } from './list_client';
 import { LivePage } from './live_page';
@@ -39,8 +39,6 @@ export interface RunsTableOptions {
 }
 
 const TICK_MS = 1_000;
-const TYPING_MS = 200;
-const STATUSES: readonly Status[] = ['starting', 'processing', 'succeeded', 'failed', 'canceled'];
 
 /** Draw a table until `options.signal` aborts. */
 export function mountRunsTable(options: RunsTableOptions): void {
@@ -57,21 +55,12 @@ class RunsTable {
   readonly #actions: ActionBar;
   readonly #compare: Compare;
   readonly #rerun: RerunForm;
-  readonly #search = element('input', {
-    attrs: { type: 'search', placeholder: 'name, id or tag', 'aria-label': 'Filter by name, id or tag' },
-  });
-  readonly #status = element('select', { attrs: { 'aria-label': 'Filter by status' } });
-  readonly #metric = element('select', { attrs: { 'aria-label': 'Metric' } });
-  readonly #best = element('select', { attrs: { 'aria-label': 'Best is' } });
+  readonly #filters: FilterBar;
   readonly #note = element('div', { class: 'jx-runs-note', attrs: { role: 'status' } });
-  readonly #count = element('span');
-  readonly #previous: HTMLButtonElement;
-  readonly #next: HTMLButtonElement;
   readonly #panelHost = element('div');
   readonly #panel = element('div', { class: 'jx-runs-panel' });
   #opened = new AbortController();
   #openedId: string | null = null;
-  #metricChosen: string | null = null;
   #known = new Map<string, Training>();
 
   constructor(options: RunsTableOptions) {
@@ -161,52 +150,25 @@ class RunsTable {
       },
       signal
     );
-    const move = (by: number) =>
-      this.#ask({ offset: Math.max(0, this.#live.query.offset + by * options.pageSize) });
-    this.#previous = button(
+    this.#filters = new FilterBar(
+      options.pageSize,
       {
-        class: 'jx-button',
-        text: '‹',
-        title: 'Previous page',
-        attrs: { 'aria-label': 'Previous page' },
+        ask: change => this.#ask(change),
+        offset: () => this.#live.query.offset,
+        redraw: () => this.#scheduler.request(),
       },
-      () => move(-1),
       signal
     );
-    this.#next = button(
-      { class: 'jx-button', text: '›', title: 'Next page', attrs: { 'aria-label': 'Next page' } },
-      () => move(1),
-      signal
-    );
-    for (const [value, text] of [
-      ['auto', 'auto'],
-      ['min', 'min'],
-      ['max', 'max'],
-    ]) {
-      this.#best.append(element('option', { text, attrs: { value } }));
-    }
     const close = button(
       { class: 'jx-link', text: 'Close', attrs: { 'aria-label': 'Close the training' } },
       () => this.#close(),
       signal
     );
     this.#panel.append(element('div', { class: 'jx-runs-panel-head' }, close), this.#panelHost);
-    const bar = element(
-      'div',
-      { class: 'jx-runs-bar' },
-      this.#search,
-      this.#status,
-      element('label', {}, 'metric', this.#metric),
-      element('label', {}, 'best', this.#best),
-      element('span', { class: 'jx-spacer' }),
-      this.#count,
-      this.#previous,
-      this.#next
-    );
     this.#root = element(
       'section',
       { class: 'jx-panel jx-runs', attrs: { role: 'region', 'aria-label': 'Trainings' } },
-      bar,
+      this.#filters.node,
       this.#actions.node,
       this.#rerun.node,
       this.#note,
@@ -227,32 +189,6 @@ class RunsTable {
   }
 
   #listen(signal: AbortSignal): void {
-    let typing: ReturnType<typeof setTimeout> | undefined;
-    this.#search.addEventListener('keydown', event => event.stopPropagation(), { signal });
-    this.#search.addEventListener(
-      'input',
-      () => {
-        clearTimeout(typing);
-        typing = setTimeout(() => this.#ask({ text: this.#search.value.trim(), offset: 0 }), TYPING_MS);
-      },
-      { signal }
-    );
-    const filter = () =>
-      this.#ask({
-        statuses: this.#status.value ? (this.#status.value.split(',') as Status[]) : [],
-        offset: 0,
-      });
-    this.#status.addEventListener('change', filter, { signal });
-    const request = () => this.#scheduler.request();
-    this.#metric.addEventListener(
-      'change',
-      () => {
-        this.#metricChosen = this.#metric.value;
-        request();
-      },
-      { signal }
-    );
-    this.#best.addEventListener('change', request, { signal });
     const ticker = setInterval(() => {
       if (this.#scheduler.inSight) {
         this.#live.tick();
@@ -261,7 +197,6 @@ class RunsTable {
     }, TICK_MS);
     signal.addEventListener('abort', () => {
       clearInterval(ticker);
-      clearTimeout(typing);
       this.#opened.abort();
       this.#root.remove();
     });
@@ -340,44 +275,15 @@ class RunsTable {
   #draw(): void {
     const { problem } = this.#live;
     this.#say(problem && `Not live: ${problem}`, problem ? 'error' : 'info');
-    const { trainings, total, counts, offset } = this.#live.page;
+    const { trainings } = this.#live.page;
     for (const id of this.#grid.selection) {
       if (this.#live.isLive && !trainings.some(training => training.id === id)) {
         this.#grid.selection.delete(id); // what is not seen is not acted upon
       }
     }
-    const keys = metricKeys(trainings);
-    this.#metricChosen =
-      this.#metricChosen !== null && keys.includes(this.#metricChosen)
-        ? this.#metricChosen
-        : defaultMetric(keys);
-    fill(
-      this.#metric,
-      keys.map(key => [key, key]),
-      this.#metricChosen ?? ''
-    );
-    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-    fill(
-      this.#status,
-      [
-        ['', `all (${formatCount(all)})`],
-        ...STATUSES.map(status => [status, `${status} (${formatCount(counts[status] ?? 0)})`]),
-      ],
-      this.#live.query.statuses.join(',')
-    );
-    const columns = columnsOf(trainings, this.#metricChosen, this.#best.value as Best);
+    this.#filters.draw(this.#live.page, this.#live.query, this.#live.isLive);
+    const columns = columnsOf(trainings, this.#filters.metric, this.#filters.best);
     this.#grid.draw(trainings, columns, this.#live.query.sort, Date.now(), this.#live.isLive, this.#openedId);
-    setText(
-      this.#count,
-      total === 0
-        ? 'no trainings'
-        : `${formatCount(offset + 1)}–${formatCount(offset + trainings.length)} of ${formatCount(total)}`
-    );
-    this.#previous.disabled = !this.#live.isLive || this.#live.query.offset === 0;
-    this.#next.disabled = !this.#live.isLive || offset + trainings.length >= total;
-    for (const pager of [this.#previous, this.#next]) {
-      setHidden(pager, this.#live.query.offset === 0 && trainings.length >= total);
-    }
     this.#actions.draw(this.#selected(), this.#compare.isOpen);
     setHidden(this.#panel, this.#openedId === null);
     this.#compare.draw();
@@ -388,17 +294,4 @@ function firstOrder(column: string): string {
   return ['name', 'id', 'status'].includes(column) || /^(min|last|input):/.test(column)
     ? column
     : `-${column}`;
-}
-
-function fill(select: HTMLSelectElement, options: string[][], value: string): void {
-  const wanted = JSON.stringify(options);
-  if (select.dataset.options !== wanted && document.activeElement !== select) {
-    select.dataset.options = wanted;
-    select.replaceChildren(
-      ...options.map(([key, text]) => element('option', { text, attrs: { value: key } }))
-    );
-  }
-  if (document.activeElement !== select || select.value === '') {
-    select.value = value;
-  }
 }

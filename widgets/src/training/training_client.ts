@@ -9,6 +9,7 @@ import {
   type Transport,
 } from '../transport/transport';
 import { type Columns, decodeColumns, type LogPage, type Training } from '../wire';
+import type { NewRule } from './rule_box';
 
 export class TrainingClient {
   readonly #transport: Transport;
@@ -59,6 +60,11 @@ export class TrainingClient {
 
   async cancel(): Promise<void> {
     bytesOf(await this.#transport.request('POST', `${this.#v1}/cancel`));
+  }
+
+  /** Have the engine watch for something; answers how the training stands then. */
+  async addRule(rule: NewRule): Promise<Training> {
+    return jsonOf<Training>(await this.#transport.request('POST', `${this.#native}/rules`, rule));
   }
 
   /** Start a run that goes on from this one's last checkpoint. */

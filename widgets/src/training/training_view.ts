@@ -6,12 +6,13 @@ import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { ERROR_STYLES } from '../core/error_styles';
 import { messageOf } from '../core/errors';
-import { formatCount, formatDuration, shortId } from '../core/format';
+import { shortId } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
 import { MediaView } from '../media/media_view';
 import { MEDIA_STYLES } from '../media/styles';
+import type { Cell } from '../plot/cell';
 import { marksOf } from '../plot/marks';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
@@ -22,10 +23,13 @@ import { ErrorView } from './error_view';
 import { Header } from './header';
 import { isEnded } from './labels';
 import { LastValues } from './last_values';
+import { emptyTextOf, linesOf } from './lines';
 import { loadEarlier } from './load_earlier_log';
-import { type Message, Messages } from './messages';
+import { Messages } from './messages';
+import { ruleBox } from './rule_box';
 import { TRAINING_STYLES } from './styles';
 import { SystemView } from './system_view';
+import { TrainingClient } from './training_client';
 import { TrainingFeed, type TrainingFeedState } from './training_feed';
 
 /** What a host provides. */
@@ -44,14 +48,12 @@ export interface TrainingViewOptions {
 }
 
 const TICK_MS = 1_000;
-/** A worker silent for longer is worth a line. */
-const SILENT_S = 60;
 /** A panel hidden for longer gives its connection back. */
 const HIDDEN_MS = 5 * 60_000;
 /** After being hidden for longer the line may be dead without knowing it. */
 const STALE_MS = 45_000;
-/** A connection that is away for longer is worth a line that says why. */
-const BROKEN_MS = 5_000;
+/** Media of so many runs before a resumed one are shown. */
+const MAX_EARLIER = 20;
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
@@ -90,6 +92,7 @@ class TrainingView {
   #actionError = '';
   #hiddenAt: number | null = null;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
+  #hasEarlierMedia = false;
   #zoomTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: TrainingViewOptions) {
@@ -115,12 +118,13 @@ class TrainingView {
     this.#chart = new Chart({
       scope: 'training',
       requestDraw: firstSoon,
-      onZoom: range => this.#zoom(range),
+      onZoom: rangeOf => this.#zoom(rangeOf ? rangeOf('0') : null),
       onTheme: dark => {
         this.#root.dataset.theme = dark ? 'dark' : 'light';
       },
       name: () => (this.#feed?.training ?? options.snapshot)?.name || 'training',
       ids: () => [trainingId],
+      onWatch: transport ? (cell, node) => this.#openRules(cell, node) : undefined,
       signal,
     });
     this.#system = new SystemView(request, signal);
@@ -246,17 +250,26 @@ class TrainingView {
     const series = feed?.series ?? this.#noSeries;
     this.#root.setAttribute('aria-label', `Training ${training.name}`);
     this.#header.draw(training, feed?.state ?? null, lastStepOf(series), Date.now());
-    this.#messages.draw(this.#lines(training));
+    this.#messages.draw(
+      linesOf(training, feed, Date.now(), {
+        actionError: this.#actionError,
+        isBeforeShown: this.#beforeShown !== null,
+        showStacks: stacksOf => void this.#showStacks(stacksOf),
+        toggleBefore: id => this.#toggleBefore(id),
+      })
+    );
     this.#error.draw(training);
     const origin = originOf(training);
     this.#chart.draw({
       store: series,
       originOf: () => origin,
       marks: marksOf(training, series.checkpoints),
-      emptyText: this.#emptyText(training, feed),
+      watched: ended || feed === null ? undefined : watchedBy(training),
+      emptyText: emptyTextOf(training, feed),
     });
     this.#chart.node.classList.toggle('jx-chart-none', ended && series.all.every(item => item.isSystem));
     const noCurves = series.all.every(item => item.isSystem);
+    void this.#showEarlierMedia(training);
     this.#media?.draw([training.num_media ?? 0]);
     this.#lastValues.draw(noCurves ? (training.last ?? {}) : {});
     this.#system.draw(series, origin, ended || feed === null || feed.state.kind === 'unavailable');
@@ -280,62 +293,6 @@ class TrainingView {
     setText(this.#blankText, text);
     setHidden(this.#blankRetry, state?.kind !== 'unavailable');
     this.#blank.dataset.tone = state?.kind === 'unavailable' ? 'error' : 'info';
-  }
-
-  #lines(training: Training): Message[] {
-    const lines: Message[] = [];
-    const feed = this.#feed;
-    if (feed?.state.kind === 'unavailable') {
-      lines.push({
-        tone: 'error',
-        text: feed.state.reason,
-        action: { label: 'Try again', run: () => feed.start() },
-      });
-    }
-    if (feed?.state.kind === 'reconnecting' && Date.now() - feed.state.since_ms > BROKEN_MS) {
-      lines.push({
-        tone: 'warning',
-        text: `${feed.state.reason} Trying again; the training does not need this page.`,
-      });
-    }
-    if (this.#actionError) {
-      lines.push({ tone: 'error', text: this.#actionError });
-    }
-    const silent_s = feed?.reportedAt ? (Date.now() - feed.reportedAt) / 1000 : 0;
-    if (feed && training.status === 'processing' && silent_s > SILENT_S && feed.state.kind === 'live') {
-      const text = `Running, no report for ${formatDuration(silent_s)}.`;
-      lines.push({
-        tone: 'warning',
-        text,
-        action: { label: 'Stacks', run: () => void this.#showStacks(feed) },
-      });
-    }
-    for (const series of feed?.series.all ?? []) {
-      const warning = series.isSystem ? null : series.warning;
-      if (warning) {
-        lines.push({ tone: 'warning', text: warning });
-      }
-    }
-    if (training.resumed_from) {
-      lines.push(this.#resumedLine(training.resumed_from));
-    }
-    if (training.status === 'canceled' && training.cause) {
-      lines.push({
-        tone: 'info',
-        text: [training.cause.message, training.cause.hint].filter(Boolean).join(' '),
-      });
-    }
-    lines.push(...(training.notices ?? []).map((text): Message => ({ tone: 'info', text })));
-    return lines;
-  }
-
-  #resumedLine({ id, step }: ResumedFrom): Message {
-    const text = `Resumed from ${shortId(id)} at step ${formatCount(step)}.`;
-    return {
-      tone: 'info',
-      text,
-      action: { label: this.#beforeShown ? 'Hide it' : 'Show it', run: () => this.#toggleBefore(id) },
-    };
   }
 
   // The run before this one, below it and as it was; it can be looked at, not resumed twice.
@@ -373,17 +330,53 @@ class TrainingView {
     }
   }
 
-  #emptyText(training: Training, feed: TrainingFeed | null): string {
-    if (feed === null) {
-      return 'Not connected: the curves are with the engine.';
+  // Of a resumed run: what the runs before have logged until the checkpoint, the newest of them first.
+  async #showEarlierMedia({ resumed_from }: Training): Promise<void> {
+    const { transport, signal } = this.#options;
+    if (this.#hasEarlierMedia || !this.#media || !transport || !resumed_from) {
+      return;
     }
-    if (feed.state.kind === 'connecting' || feed.state.kind === 'idle') {
-      return 'Loading…';
+    this.#hasEarlierMedia = true;
+    try {
+      for (
+        let from: ResumedFrom | null = resumed_from, i = 0;
+        from && i < MAX_EARLIER && !signal.aborted;
+        i++
+      ) {
+        const before: Training = await new TrainingClient(transport, from.id).training();
+        this.#media.goOnFrom(from.id, from.time, before.num_media ?? 0);
+        from = before.resumed_from;
+      }
+    } catch {
+      // a run that was deleted has no media any more
     }
-    if (feed.state.kind === 'unavailable') {
-      return 'The curves could not be loaded.';
+  }
+
+  #openRules(cell: Cell, node: HTMLElement): void {
+    const feed = this.#feed;
+    const open = node.querySelector('.jx-rule-box');
+    open?.dispatchEvent(new Event('close'));
+    if (!feed || open) {
+      return;
     }
-    return isEnded(training.status) ? 'No metrics were logged.' : 'Waiting for the first metric';
+    const metrics = new Map(
+      cell.entries.map(({ series }) => [series.key, series.last?.value ?? null] as const)
+    );
+    const rules = (feed.training?.rules ?? []).filter(({ metric }) => metric === null || metrics.has(metric));
+    const box = ruleBox(
+      {
+        metrics: [...metrics],
+        rules,
+        add: async rule => {
+          await feed.client.addRule(rule);
+          this.#scheduler.request();
+        },
+        closed: () => node.querySelector<HTMLElement>('.jx-watch')?.focus({ preventScroll: true }),
+      },
+      this.#options.signal
+    );
+    node.append(box);
+    box.querySelector<HTMLElement>('select')?.focus({ preventScroll: true });
   }
 
   #zoom(range: Range | null): void {
@@ -408,6 +401,10 @@ class TrainingView {
     }, ZOOM_DELAY_MS);
     this.#zoomTimer = timer;
   }
+}
+
+function watchedBy({ rules }: Training): ReadonlySet<string> {
+  return new Set((rules ?? []).flatMap(({ metric }) => (metric === null ? [] : [metric])));
 }
 
 function lastStepOf(series: SeriesStore): number | null {

@@ -97,6 +97,7 @@ export interface ResumedFrom {
   step: number;
   time: number;
   loaded: boolean;
+  changed: string[];
 }
 
 /** The notebook's cell that a training was started from; the path is empty where it is not known. */
@@ -131,6 +132,11 @@ export interface Rule {
 export interface Urls {
   get: string;
   cancel: string;
+  web: string | null;
+}
+
+/** Where something is shown: `web` is its page in JupyterLab, where one is known. */
+export interface PageUrls {
   web: string | null;
 }
 
@@ -322,6 +328,7 @@ export interface LocalModel {
   created_at: string;
   used_at: string | null;
   meta: { [key: string]: unknown };
+  urls: PageUrls;
 }
 
 /** All local models, and what there is to hold them; bytes. */
@@ -463,6 +470,7 @@ export interface DebugSession {
   num_calls: number;
   notices: string[];
   exit: SessionExit | null;
+  urls: PageUrls;
 }
 
 /** First message of a stream, and again whenever the session changed. */

@@ -103,6 +103,7 @@ function model(change: Partial<LocalModel> = {}): LocalModel {
     created_at: '2026-01-01T00:00:00Z',
     used_at: null,
     meta: {},
+    urls: { web: null },
     ...change,
   };
 }

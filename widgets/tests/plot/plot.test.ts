@@ -48,6 +48,7 @@ function model(all: readonly MetricSeries[], change: Partial<PlotInput> = {}, op
     },
     options: { ...defaultOptions(), ...options },
     theme: THEME,
+    watched: null,
     hidden: new Set(),
     zoom: null,
     originOf: () => 1000,

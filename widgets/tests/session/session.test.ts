@@ -48,6 +48,7 @@ function session(change: Partial<DebugSession> = {}): DebugSession {
     num_calls: 0,
     notices: [],
     exit: null,
+    urls: { web: null },
     ...change,
   };
 }

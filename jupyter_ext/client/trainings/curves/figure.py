@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from jupyter_ext.client.trainings.curves.aggregate import mean_curve
 from jupyter_ext.client.trainings.curves.grouping import Curve
+from jupyter_ext.client.trainings.curves.marks import Mark
 from jupyter_ext.client.trainings.curves.ranges import extent_of
 from jupyter_ext.client.trainings.curves.smoothing import Smoothing, bucket_means, smooth
 from jupyter_ext.protocol.metrics_codec import FIRST_RANKS
@@ -44,15 +45,6 @@ class FigureOptions:
     smoothing: float = 0.0
     smoothing_kind: Smoothing = "ema"
     ignore_outliers: bool = False
-
-
-class Mark(NamedTuple):
-    """What happened at a step: a checkpoint, a resume or an alert; `time` is Unix seconds."""
-
-    kind: str
-    step: float
-    time: float
-    text: str = ""
 
 
 class Line(NamedTuple):

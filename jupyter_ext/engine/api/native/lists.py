@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.common.pubsub import Watch
 from jupyter_ext.engine.models.service.router import ModelRouter
 from jupyter_ext.engine.sessions.service import DebugSessionService
@@ -33,6 +34,7 @@ from jupyter_ext.protocol.lists import (
     Removed,
     SessionChanged,
     TrainingChanged,
+    TrainingsPage,
 )
 from jupyter_ext.protocol.problems import Problem
 
@@ -57,7 +59,8 @@ class Listed(Protocol):
 class Trainings:
     """The list of trainings, for one viewer."""
 
-    def __init__(self, trainings: TrainingList, watch: Watching) -> None:
+    def __init__(self, trainings: TrainingList, watch: Watching, pages: LabPages) -> None:
+        self._pages = pages
         self._trainings = trainings
         self._status: dict[str, str] = {}
         self.watch = watch
@@ -72,33 +75,39 @@ class Trainings:
             self._status.pop(id, None)
             return Removed(list="trainings", id=id, counts=counts)
         self._status[id] = training.status
-        return TrainingChanged(training=training, counts=counts)
+        return TrainingChanged(training=self._pages.training(training), counts=counts)
 
 
 class Sessions:
     """The list of debug sessions, for one viewer."""
 
-    def __init__(self, sessions: DebugSessionService, watch: Watching) -> None:
+    def __init__(self, sessions: DebugSessionService, watch: Watching, pages: LabPages) -> None:
+        self._pages = pages
         self._sessions = sessions
         self.watch = watch
 
     async def change(self, id: str) -> BaseModel:
         """Return the message that tells of one session."""
         session = self._sessions.find(id)
-        return Removed(list="sessions", id=id) if session is None else SessionChanged(session=session)
+        if session is None:
+            return Removed(list="sessions", id=id)
+        return SessionChanged(session=self._pages.session(session))
 
 
 class Models:
     """The list of models, for one viewer."""
 
-    def __init__(self, models: ModelRouter, watch: Watching) -> None:
+    def __init__(self, models: ModelRouter, watch: Watching, pages: LabPages) -> None:
+        self._pages = pages
         self._models = models
         self.watch = watch
 
     async def change(self, id: str) -> BaseModel:
         """Return the message that tells of one model."""
         model = self._models.provider(id).known(id)
-        return Removed(list="models", id=id) if model is None else ModelChanged(model=model)
+        return (
+            Removed(list="models", id=id) if model is None else ModelChanged(model=self._pages.model(model))
+        )
 
 
 class ListsAPI:
@@ -110,6 +119,7 @@ class ListsAPI:
         models: All models.
         watches: How to hear of a change, by list.
         engine: What the engine says of itself.
+        pages: Where JupyterLab is.
     """
 
     def __init__(
@@ -119,7 +129,9 @@ class ListsAPI:
         models: ModelRouter,
         watches: Mapping[ListName, Watching],
         engine: Callable[[], EngineSummary],
+        pages: LabPages,
     ) -> None:
+        self._pages = pages
         self._trainings = trainings
         self._sessions = sessions
         self._models = models
@@ -173,20 +185,26 @@ class ListsAPI:
 
     async def _first(self, names: list[str]) -> ListsMessage:
         return ListsMessage(
-            trainings=await self._trainings.overview(NUM_NEWEST) if "trainings" in names else None,
-            sessions=self._sessions.list() if "sessions" in names else None,
-            models=await self._models.page() if "models" in names else None,
+            trainings=await self._overview() if "trainings" in names else None,
+            sessions=[self._pages.session(one) for one in self._sessions.list()]
+            if "sessions" in names
+            else None,
+            models=self._pages.models(await self._models.page()) if "models" in names else None,
             engine=self._engine(),
         )
+
+    async def _overview(self) -> TrainingsPage:
+        page = await self._trainings.overview(NUM_NEWEST)
+        return page.model_copy(update={"trainings": [self._pages.training(one) for one in page.trainings]})
 
     def _list(self, name: str) -> Listed:
         match name:
             case "trainings":
-                return Trainings(self._trainings, self._watches[name])
+                return Trainings(self._trainings, self._watches[name], self._pages)
             case "sessions":
-                return Sessions(self._sessions, self._watches[name])
+                return Sessions(self._sessions, self._watches[name], self._pages)
             case "models":
-                return Models(self._models, self._watches[name])
+                return Models(self._models, self._watches[name], self._pages)
         raise Problem(
             422, "Invalid value", f"There is no list {name[:40]!r}; there are {', '.join(LIST_NAMES)}."
         )

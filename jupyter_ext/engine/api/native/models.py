@@ -28,6 +28,7 @@ from jupyter_ext.engine.api.native.model_requests import (
     UpdateBody,
     read,
 )
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.models.service.provider import ModelProvider
 from jupyter_ext.engine.models.service.registry import TOPIC
@@ -41,11 +42,18 @@ _CHANGE_INTERVAL_S = 0.2
 
 
 class LocalModelsAPI:
-    """Routes that concern local models."""
+    """Routes that concern local models.
 
-    def __init__(self, models: ModelRouter, pubsub: PubSub[str]) -> None:
+    Args:
+        models: All of them.
+        pubsub: Where changes come from.
+        pages: Where JupyterLab is.
+    """
+
+    def __init__(self, models: ModelRouter, pubsub: PubSub[str], pages: LabPages) -> None:
         self._models = models
         self._pubsub = pubsub
+        self._pages = pages
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -72,8 +80,7 @@ class LocalModelsAPI:
     @documented(answer=ModelPage)
     async def list(self, request: Request) -> Response:
         """Return all models."""
-        page = await self._models.page()
-        return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
+        return self._answer_all(await self._models.page())
 
     @documented(body=AddBody, answer=LocalModel)
     async def add(self, request: Request) -> Response:
@@ -82,19 +89,18 @@ class LocalModelsAPI:
         model = await self._models.local.add(
             body.id, name=body.name, description=body.description, look=bool(body.look), environ=body.environ
         )
-        return _answer(model, 201)
+        return self._answer(model, 201)
 
     @documented(body=ServiceBody, answer=ModelPage)
     async def services(self, request: Request) -> Response:
         """Return the models of a service, which is known from now on."""
         body = await read(request, ServiceBody)
-        page = await self._models.page_of(body.on, body.token)
-        return JSONResponse(page.model_dump(mode="json"), headers=_NO_STORE)
+        return self._answer_all(await self._models.page_of(body.on, body.token))
 
     @documented(answer=LocalModel)
     async def get(self, request: Request) -> Response:
         """Return one model."""
-        return _answer(await self._provider(request).get(model_id(request)))
+        return self._answer(await self._provider(request).get(model_id(request)))
 
     @documented(body=ChangeBody, answer=LocalModel)
     async def change(self, request: Request) -> Response:
@@ -103,7 +109,7 @@ class LocalModelsAPI:
         provider, id = self._provider(request), model_id(request)
         if {"pinned", "keep_alive_s"} & body.model_fields_set:
             await provider.keep(id, pinned=body.pinned, keep_alive_s=body.keep_alive_s)
-        return _answer(await provider.change(id, name=body.name, description=body.description))
+        return self._answer(await provider.change(id, name=body.name, description=body.description))
 
     @documented(query=("force",))
     async def delete(self, request: Request) -> Response:
@@ -114,7 +120,7 @@ class LocalModelsAPI:
     @documented(answer=LocalModel, query=("force",))
     async def delete_cache(self, request: Request) -> Response:
         """Delete a model's files and keep what is known of it."""
-        return _answer(
+        return self._answer(
             await self._provider(request).delete_cache(model_id(request), force=_asked(request, "force"))
         )
 
@@ -123,19 +129,19 @@ class LocalModelsAPI:
         """Begin to download, or join: 202, at once."""
         body = await read(request, DownloadBody)
         model = await self._provider(request).download(model_id(request), body.environ, body.weights)
-        return _answer(model, 202)
+        return self._answer(model, 202)
 
     @documented(answer=LocalModel)
     async def cancel(self, request: Request) -> Response:
         """Stop a download."""
-        return _answer(await self._provider(request).cancel(model_id(request)))
+        return self._answer(await self._provider(request).cancel(model_id(request)))
 
     @documented(body=UpdateBody, answer=LocalModel)
     async def update(self, request: Request) -> Response:
         """Look for a newer revision and begin to fetch it: 202. With `check` it is only looked for."""
         body = await read(request, UpdateBody)
         provider = self._provider(request)
-        return _answer(
+        return self._answer(
             await provider.update(model_id(request), body.environ, check_only=bool(body.check)), 202
         )
 
@@ -145,7 +151,7 @@ class LocalModelsAPI:
         body = await read(request, LoadBody)
         wait = body.wait is not False
         model = await self._provider(request).load(model_id(request), body.load_options(), wait=wait)
-        return _answer(model, 200 if wait else 202)
+        return self._answer(model, 200 if wait else 202)
 
     @documented(body=UnloadBody, answer=LocalModel)
     async def unload(self, request: Request) -> Response:
@@ -153,7 +159,7 @@ class LocalModelsAPI:
         body = await read(request, UnloadBody)
         wait = body.wait is not False
         model = await self._provider(request).unload(model_id(request), wait=wait)
-        return _answer(model, 200 if wait else 202)
+        return self._answer(model, 200 if wait else 202)
 
     async def unload_all(self, request: Request) -> Response:
         """Unload all that nobody has pinned: 204."""
@@ -164,12 +170,14 @@ class LocalModelsAPI:
     async def attach(self, request: Request) -> Response:
         """Note a user of a loaded model."""
         body = await read(request, AttachBody)
-        return _answer(await self._provider(request).attach(model_id(request), body.user.user()))
+        return self._answer(await self._provider(request).attach(model_id(request), body.user.user()))
 
     @documented(answer=LocalModel)
     async def detach(self, request: Request) -> Response:
         """Forget a user of a model."""
-        return _answer(await self._provider(request).detach(model_id(request), model_id(request, "user")))
+        return self._answer(
+            await self._provider(request).detach(model_id(request), model_id(request, "user"))
+        )
 
     async def stream(self, socket: WebSocket) -> None:
         """Send all models, then each that changes."""
@@ -182,6 +190,12 @@ class LocalModelsAPI:
 
     def _provider(self, request: Request) -> ModelProvider:
         return self._models.provider(model_id(request))
+
+    def _answer(self, model: LocalModel, status: int = 200) -> JSONResponse:
+        return JSONResponse(self._pages.model(model).model_dump(mode="json"), status, _NO_STORE)
+
+    def _answer_all(self, page: ModelPage) -> JSONResponse:
+        return JSONResponse(self._pages.models(page).model_dump(mode="json"), headers=_NO_STORE)
 
     async def _send_changes(self, socket: WebSocket, subscriber: Any) -> None:
         subscriber.take()
@@ -196,18 +210,14 @@ class LocalModelsAPI:
                 content = (
                     {"kind": "removed", "id": id}
                     if model is None
-                    else {"kind": "model", "model": model.model_dump(mode="json")}
+                    else {"kind": "model", "model": self._pages.model(model).model_dump(mode="json")}
                 )
                 await send_json(socket, content)
             await asyncio.sleep(_CHANGE_INTERVAL_S)
 
     async def _send_page(self, socket: WebSocket) -> None:
-        page = await self._models.page()
+        page = self._pages.models(await self._models.page())
         await send_json(socket, {"kind": "models", "page": page.model_dump(mode="json")})
-
-
-def _answer(model: LocalModel, status: int = 200) -> JSONResponse:
-    return JSONResponse(model.model_dump(mode="json"), status, _NO_STORE)
 
 
 def _asked(request: Request, name: str) -> bool:

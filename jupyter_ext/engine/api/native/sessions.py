@@ -22,6 +22,7 @@ from jupyter_ext.engine.api.http.requests import answer, json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.api.native.sources import is_json, read_source, session_bundle
+from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.sessions.event_stream import FILES, Printed, SessionEvents, Stream
 from jupyter_ext.engine.sessions.launch_request import DEFAULT_INACTIVE_S, SessionLaunch
 from jupyter_ext.engine.sessions.pending_code import MAX_BUNDLE_BYTES
@@ -45,11 +46,13 @@ class DebugSessionsAPI:
     Args:
         sessions: All sessions.
         python: The interpreter for whoever names none.
+        pages: Where JupyterLab is.
     """
 
-    def __init__(self, sessions: DebugSessionService, python: str) -> None:
+    def __init__(self, sessions: DebugSessionService, python: str, pages: LabPages) -> None:
         self._sessions = sessions
         self._python = python
+        self._pages = pages
 
     def routes(self) -> list[BaseRoute]:
         """List the routes."""
@@ -89,7 +92,7 @@ class DebugSessionsAPI:
     async def sessions(self, request: Request) -> Response:
         """List sessions, newest first; with `running=1` only those that have not ended."""
         running_only = request.query_params.get("running") == "1"
-        return answer({"sessions": [_plain(one) for one in self._sessions.list(ended=not running_only)]})
+        return answer({"sessions": [self._plain(one) for one in self._sessions.list(ended=not running_only)]})
 
     @documented(answer=DebugSession)
     async def launch(self, request: Request) -> Response:
@@ -97,7 +100,9 @@ class DebugSessionsAPI:
         body = await json_object(request)
         launched = await self._sessions.launch(_launch_of(body, self._python))
         wait_s = _seconds(body.get("wait_s", 0.0), "wait_s")
-        return answer(_plain(await self._sessions.wait_ready(launched.id, min(wait_s, _MAX_WAIT_S))), 201)
+        return answer(
+            self._plain(await self._sessions.wait_ready(launched.id, min(wait_s, _MAX_WAIT_S))), 201
+        )
 
     @documented(answer=DebugSession, query=("wait_s",))
     async def get(self, request: Request) -> Response:
@@ -105,8 +110,8 @@ class DebugSessionsAPI:
         session_id = request.path_params["id"]
         wait_s = _seconds(request.query_params.get("wait_s", "0"), "wait_s")
         if wait_s:
-            return answer(_plain(await self._sessions.wait_ready(session_id, min(wait_s, _MAX_WAIT_S))))
-        return answer(_plain(self._sessions.get(session_id)))
+            return answer(self._plain(await self._sessions.wait_ready(session_id, min(wait_s, _MAX_WAIT_S))))
+        return answer(self._plain(self._sessions.get(session_id)))
 
     async def delete(self, request: Request) -> Response:
         """Forget a session that has ended: 204."""
@@ -124,7 +129,7 @@ class DebugSessionsAPI:
     @documented(answer=DebugSession)
     async def terminate(self, request: Request) -> Response:
         """End a session: 200 with it as it is then."""
-        return answer(_plain(await self._sessions.terminate(request.path_params["id"])))
+        return answer(self._plain(await self._sessions.terminate(request.path_params["id"])))
 
     async def call(self, request: Request) -> Response:
         """Call a session: `{op, params, blobs}`; blobs are base64, in both directions."""
@@ -175,14 +180,17 @@ class DebugSessionsAPI:
             if text is not None and text.isdigit():
                 offsets[stream] = int(text)
         events = SessionEvents(self._sessions, socket.path_params["id"], offsets)
-        await send_until_gone(socket, lambda: _send_all(socket, events))
+        await send_until_gone(socket, lambda: _send_all(socket, events, self._pages))
+
+    def _plain(self, session: DebugSession) -> dict[str, Any]:
+        return self._pages.session(session).model_dump(mode="json")
 
 
-async def _send_all(socket: WebSocket, events: SessionEvents) -> None:
+async def _send_all(socket: WebSocket, events: SessionEvents, pages: LabPages) -> None:
     async with contextlib.aclosing(events.events()) as stream:
         async for event in stream:
             if isinstance(event, DebugSession):
-                message: Any = SessionMessage(session=event)
+                message: Any = SessionMessage(session=pages.session(event))
             elif isinstance(event, Printed):
                 text = event.data.decode(errors="replace")
                 message = SessionLog(
@@ -237,10 +245,6 @@ def _seconds(given: Any, name: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise Problem(422, "Invalid value", f"{name}={given!r} is not a number of seconds from 0 on.")
     return seconds
-
-
-def _plain(session: DebugSession) -> dict[str, Any]:
-    return session.model_dump(mode="json")
 
 
 def _refused(error: CallError) -> Response:

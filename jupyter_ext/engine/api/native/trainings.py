@@ -206,7 +206,9 @@ class NativeAPI:
         except Problem as problem:
             await socket.close(4422, problem.detail)
             return
-        stream = TrainingStream(self._trainings, self._pubsub, socket.path_params["id"], after_seq)
+        stream = TrainingStream(
+            self._trainings, self._pubsub, socket.path_params["id"], after_seq, self._serializer.with_page
+        )
         await send_until_gone(socket, lambda: _send_all(socket, stream))
 
 

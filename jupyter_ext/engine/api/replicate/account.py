@@ -51,5 +51,5 @@ class AccountAPI:
         return answer(HARDWARE)
 
     async def secret(self, request: Request) -> Response:
-        """Give what webhooks are signed with."""
+        """Return what webhooks are signed with."""
         return answer({"key": self._webhook_secret()})

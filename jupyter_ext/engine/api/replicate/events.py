@@ -70,7 +70,7 @@ class EventsAPI:
             yield event(name, data, seq)
 
     async def _messages(self, run_id: str, after_seq: int) -> AsyncGenerator[dict[str, Any]]:
-        """Give the stream's messages but for hello and points; an unknown cursor begins anew."""
+        """Return the stream's messages but for hello and points; an unknown cursor begins anew."""
         async with contextlib.aclosing(
             TrainingStream(self._trainings, self._pubsub, run_id, after_seq).messages()
         ) as stream:

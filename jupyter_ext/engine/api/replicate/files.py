@@ -78,7 +78,7 @@ class FilesAPI:
 
     @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
-        """Give a page of files, newest first."""
+        """Return a page of files, newest first."""
         found = after(self._files.newest_first(), _place, cursor_of(request))
         return answer(page(request, found, _place, lambda file: self._show(request, file)))
 
@@ -92,7 +92,7 @@ class FilesAPI:
         return Response(status_code=204)
 
     async def download(self, request: Request) -> Response:
-        """Give a file's bytes. On the loopback port, `TokenRequired` has checked the link or the token."""
+        """Return a file's bytes. On the loopback port, `TokenRequired` has checked the link or the token."""
         stored = self._file(request)
         return FileResponse(
             self._files.content(stored.id),

@@ -44,7 +44,7 @@ class DuplicateGuard:
         make: Callable[[], Awaitable[Training]],
         find: Callable[[str], Awaitable[Training]],
     ) -> Training:
-        """Give what a create makes, or what an earlier one made that this repeats."""
+        """Return what a create makes, or what an earlier one made that this repeats."""
         self._forget_old()
         who = request.headers.get("authorization", "")
         body = await request.body()

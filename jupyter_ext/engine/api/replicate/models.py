@@ -68,7 +68,7 @@ class ModelsAPI:
         return await self._page(request, models, lambda model: places[model.full_name], oldest_first)
 
     async def search(self, request: Request) -> Response:
-        """Give the models whose name or description has the words of the body."""
+        """Return the models whose name or description has the words of the body."""
         text = (await request.body()).decode(errors="replace")
         return await self._page(request, await self._models.search(_plain(text)), _place)
 
@@ -78,7 +78,7 @@ class ModelsAPI:
         return answer(await self._show(request, model), 201)
 
     async def get(self, request: Request) -> Response:
-        """Give a model with its latest version."""
+        """Return a model with its latest version."""
         return answer(await self._show(request, await self._models.get(_model_name(request))))
 
     async def update(self, request: Request) -> Response:
@@ -93,14 +93,14 @@ class ModelsAPI:
 
     @documented(query=("cursor",))
     async def list_versions(self, request: Request) -> Response:
-        """Give a page of a model's versions, newest first."""
+        """Return a page of a model's versions, newest first."""
         found = await self._models.versions(_model_name(request), PAGE_SIZE + 1, cursor_of(request))
         return answer(
             page(request, found, lambda item: (item[1], item[0].id), lambda item: version_json(*item))
         )
 
     async def get_version(self, request: Request) -> Response:
-        """Give a version with its schema."""
+        """Return a version with its schema."""
         found = await self._models.version(_model_name(request), request.path_params["version"])
         return answer(version_json(*found))
 
@@ -138,7 +138,7 @@ class ModelsAPI:
 
 
 def version_json(version: Version, created_at: str) -> dict[str, Any]:
-    """Give a version as JSON. None of the four keys may be null: a client would refuse the answer."""
+    """Return a version as JSON. None of the four keys may be null: a client would refuse the answer."""
     return {
         "id": version.id,
         "created_at": created_at,

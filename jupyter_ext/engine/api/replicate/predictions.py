@@ -80,7 +80,7 @@ class PredictionsAPI:
         return response
 
     async def get(self, request: Request) -> Response:
-        """Give a prediction, or a training, with its log."""
+        """Return a prediction, or a training, with its log."""
         return answer(await self._show(request, await self._trainings.get(request.path_params["id"])))
 
     async def cancel(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class PredictionsAPI:
 
     @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
-        """Give a page of predictions, newest first."""
+        """Return a page of predictions, newest first."""
         found = await self._trainings.list(
             limit=PAGE_SIZE + 1,
             cursor=cursor_of(request),

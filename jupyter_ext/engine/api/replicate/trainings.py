@@ -76,7 +76,7 @@ class TrainingsAPI:
         return answer(self._show(request, training) | {"logs": ""}, 201)
 
     async def get(self, request: Request) -> Response:
-        """Give a training with its log."""
+        """Return a training with its log."""
         return await self._answer(request, await self._training(request))
 
     async def cancel(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class TrainingsAPI:
 
     @documented(query=("cursor",))
     async def list(self, request: Request) -> Response:
-        """Give a page of trainings, newest first."""
+        """Return a page of trainings, newest first."""
         found = await self._trainings.list(limit=PAGE_SIZE + 1, cursor=cursor_of(request))
         return answer(
             page(

@@ -14,7 +14,8 @@ from jupyter_ext.engine.models import memory
 from jupyter_ext.engine.models.hosts.directory import HostDirectory, decode_code, digest
 from jupyter_ext.engine.models.hosts.host import RunningHost
 from jupyter_ext.engine.models.interfaces import LoadKilled, LoadOptions
-from jupyter_ext.engine.processes.interpreters import Environments, Interpreter, WorkerStartError
+from jupyter_ext.engine.processes.fresh_process import WorkerStartError
+from jupyter_ext.engine.processes.interpreters import Environments, Interpreter
 from jupyter_ext.errors import DoesNotFit, InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id, new_training_id
 from jupyter_ext.ipc.cores import usable_cores

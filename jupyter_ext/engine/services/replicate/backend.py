@@ -123,7 +123,7 @@ class ReplicateBackend:
         return None
 
     def started_at(self, run_dir: Path) -> float | None:
-        """Give the Unix time at which the service began the training, or `None`."""
+        """Return the Unix time at which the service began the training, or `None`."""
         started = read_json(run_dir / "started.json")
         return None if started is None else float(started["time"])
 
@@ -144,7 +144,7 @@ class ReplicateBackend:
         return Outcome("canceled", at, _canceled(run_dir, ended), output=ended["output"], metrics=metrics)
 
     async def find_token(self, base_url: str) -> str | None:
-        """Give the token for a service, or `None`."""
+        """Return the token for a service, or `None`."""
         return await self._tokens.find(base_url)
 
     async def close(self) -> None:
@@ -155,7 +155,7 @@ class ReplicateBackend:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _one_at_a_time(self, wanted: Wanted, base_url: str) -> asyncio.Lock:
-        """Give the lock for creates that a service's list could not tell apart."""
+        """Return the lock for creates that a service's list could not tell apart."""
         key = json.dumps([base_url, wanted.model, wanted.version, wanted.inputs], sort_keys=True, default=str)
         return self._same.setdefault(key, asyncio.Lock())
 
@@ -209,7 +209,7 @@ class ReplicateBackend:
     async def _remote_id(
         self, run_dir: Path, spec: dict[str, Any], client: ReplicateClient, mirror: Mirror
     ) -> str | None:
-        """Give the service's id of a training; look for that of one which an engine asked for before it was killed."""
+        """Return the service's id of a training; look for that of one which an engine asked for before it was killed."""
         remote, asking = read_json(run_dir / "remote.json"), read_json(run_dir / "asking.json")
         if remote is not None:
             return str(remote["id"])

@@ -78,7 +78,7 @@ class Answer:
     path: str
 
     def json(self) -> Any:
-        """Give what its JSON says, or `None` for what is none. NaN and infinities, which no client could be told, are text."""
+        """Return what its JSON says, or `None` for what is none. NaN and infinities, which no client could be told, are text."""
         try:
             return json.loads(self.body, parse_constant=str)
         except (ValueError, RecursionError):
@@ -171,7 +171,7 @@ class ReplicateClient:
         raise self._gave_up(url.path)
 
     async def get(self, training_id: str, stop: asyncio.Event | None = None) -> dict[str, Any]:
-        """Give a training.
+        """Return a training.
 
         Raises:
             UnknownId: The service has none with this id.
@@ -262,7 +262,7 @@ class ReplicateClient:
             return Answer(response.status_code, response.headers, bytes(received), url.path)
 
     def refusal(self, answer: Answer) -> JupyterExtError:
-        """Give what an answer that is no success says, in one line."""
+        """Return what an answer that is no success says, in one line."""
         body = answer.json()
         where = f"{self._base.host} answered {answer.status}"
         if answer.status < 400:

@@ -27,7 +27,7 @@ def parse_time(text: Any) -> datetime | None:
 
 
 def clock_ahead_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Give how far a service's clock is ahead of ours, seconds; `None` where its answer does not tell.
+    """Return how far a service's clock is ahead of ours, seconds; `None` where its answer does not tell.
 
     Source: RFC 9110, section 6.6.1, "Date".
     """
@@ -39,7 +39,7 @@ def clock_ahead_s(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def asked_pause_s(headers: Mapping[str, str], body: bytes) -> float:
-    """Give how long an answer asks to wait, seconds: header, body field, or the body's own words; 0 if it does not."""
+    """Return how long an answer asks to wait, seconds: header, body field, or the body's own words; 0 if it does not."""
     asked = [_retry_after_s(headers.get("retry-after", ""))]
     try:
         told = json.loads(body)

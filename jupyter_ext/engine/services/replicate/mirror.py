@@ -91,13 +91,13 @@ class Mirror:
         self._journal.close()
 
     def _time(self, text: Any, ahead_s: float, earliest: float) -> float:
-        """Give a time of the service as one of ours, between `earliest` and now; now, if there is none."""
+        """Return a time of the service as one of ours, between `earliest` and now; now, if there is none."""
         now = time.time()
         told = parse_time(text)
         return now if told is None else min(now, max(earliest, told.timestamp() - ahead_s))
 
     def _new_part(self, text: str) -> str:
-        """Give what a whole log says beyond what was seen; one that begins anew is searched for the last seen."""
+        """Return what a whole log says beyond what was seen; one that begins anew is searched for the last seen."""
         if len(text) >= self._num_seen and _digest(text[: self._num_seen]) == self._digest:
             new = text[self._num_seen :]
         else:
@@ -131,7 +131,7 @@ def _digest(text: str) -> bytes:
 
 
 def _one_line(error: Any) -> str | None:
-    """Give what a service says of an error as one line, whatever it is."""
+    """Return what a service says of an error as one line, whatever it is."""
     if error is None:
         return None
     if isinstance(error, dict):
@@ -140,7 +140,7 @@ def _one_line(error: Any) -> str | None:
 
 
 def _sendable(value: Any) -> Any:
-    """Give JSON in which every text can be written as UTF-8: half a surrogate pair cannot."""
+    """Return JSON in which every text can be written as UTF-8: half a surrogate pair cannot."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
@@ -151,7 +151,7 @@ def _sendable(value: Any) -> Any:
 
 
 def _numbers(metrics: Any) -> dict[str, float]:
-    """Give the numbers among a service's metrics."""
+    """Return the numbers among a service's metrics."""
     found = metrics.items() if isinstance(metrics, dict) else ()
     return {
         name: float(value)

@@ -36,6 +36,7 @@ class Resumption:
         workers: As many processes.
         ray: At the same place of a Ray cluster, if it was one.
         cell: The same cell of the notebook, where it is known.
+        changed: Names of the inputs that are others.
     """
 
     training_id: str
@@ -49,6 +50,7 @@ class Resumption:
     workers: int = 1
     ray: RaySpec | None = None
     cell: StartedFromSpec | None = None
+    changed: tuple[str, ...] = ()
 
     def resumed_from(self) -> ResumedSpec:
         """Return what the new run's spec.json says of the checkpoint."""
@@ -59,6 +61,7 @@ class Resumption:
             "saved_at": newest.saved_at,
             "bytes": newest.num_bytes,
             "next_call": newest.next_call,
+            "changed": list(self.changed),
         }
 
     def hand_over(self, run_dir: Path) -> None:
@@ -133,6 +136,7 @@ def plan_resumption(
         damaged,
         *where,
         spec.get("started_from"),
+        tuple(name for name, value in changed.items() if spec["input"].get(name) != value),
     )
 
 

@@ -52,6 +52,10 @@ def read_rows(rows: list[Any], columns: list[str] | None) -> TableRows:
     if rows and all(isinstance(row, dict) for row in rows):
         names = columns or list(dict.fromkeys(str(name) for row in rows for name in row))
         return TableRows(names, [[row.get(name) for name in names] for row in rows], len(rows))
+    return _read_plain(rows, columns)
+
+
+def _read_plain(rows: list[Any], columns: list[str] | None) -> TableRows:
     if not all(isinstance(row, list | tuple) for row in rows):
         raise ValueError("the rows of a table are lists, tuples or dicts")
     width = max((len(row) for row in rows), default=0)

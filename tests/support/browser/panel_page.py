@@ -49,7 +49,7 @@ class PanelPage:
         self.root = root
 
     def part(self, selector: str) -> Locator:
-        """Give a part of it."""
+        """Return a part of it."""
         return self.root.locator(selector)
 
     def wait_drawn(self) -> None:
@@ -61,12 +61,12 @@ class PanelPage:
         expect(self.part(".jx-chip")).to_have_text(text, timeout=timeout_s * 1000)
 
     def curves(self) -> dict[str, Curve]:
-        """Give what is drawn, by `group/name`."""
+        """Return what is drawn, by `group/name`."""
         found = self.root.evaluate(READ_CURVES)
         return {f"{c['group']}/{c['name']}": Curve(c["x"], c["y"], c["mode"]) for c in found}
 
     def num_points(self, name: str) -> int:
-        """Give how many points of a curve are drawn."""
+        """Return how many points of a curve are drawn."""
         curve = self.curves().get(name)
         return len(curve.x) if curve else 0
 
@@ -75,7 +75,7 @@ class PanelPage:
         until(lambda: self.num_points(name) >= at_least, f"{at_least} points of {name}", timeout_s)
 
     def log_lines(self) -> list[str]:
-        """Give the lines of the log."""
+        """Return the lines of the log."""
         return self.part(".jx-log-row").all_inner_texts()
 
     def watch_connection(self) -> None:
@@ -83,19 +83,19 @@ class PanelPage:
         self.root.evaluate(WATCH_CONNECTION)
 
     def connection_texts(self) -> list[str]:
-        """Give what it said about its connection since."""
+        """Return what it said about its connection since."""
         texts: list[str] = self.root.evaluate("() => window.connectionTexts")
         return texts
 
     def training_id(self) -> str:
-        """Give the id of its training."""
+        """Return the id of its training."""
         id_ = self.part(".jx-id").get_attribute("title")
         assert re.fullmatch(r"[0-9a-z]{26}", id_ or ""), id_
         return str(id_)
 
 
 def steady(steps: int, *, name: str = "steady", pause_s: float = 0.005, gate: Path | None = None) -> str:
-    """Give a cell whose training logs what `assert_steady_is_complete` knows, a step each `pause_s`.
+    """Return a cell whose training logs what `assert_steady_is_complete` knows, a step each `pause_s`.
 
     Args:
         steps: How many.
@@ -146,7 +146,7 @@ class EngineOnDisk(EngineUnderTest):
         super().__init__(Locations(data_dir, runtime_dir))
 
     def pid(self) -> int:
-        """Give the engine's pid."""
+        """Return the engine's pid."""
         found = discovery.find(self.where)
         assert found is not None, "no engine is running"
         return int(found.info["pid"])
@@ -168,7 +168,7 @@ class EngineOnDisk(EngineUnderTest):
         return answer
 
     def series(self, training_id: str) -> list[dict[str, Any]]:
-        """Give what `/metrics` says of each series: `key`, `count` …"""
+        """Return what `/metrics` says of each series: `key`, `count` …"""
         found = discovery.find(self.where)
         assert found is not None, "no engine is running"
         with httpx.Client(transport=httpx.HTTPTransport(uds=found.socket_path)) as client:
@@ -177,7 +177,7 @@ class EngineOnDisk(EngineUnderTest):
         return infos
 
     def worker(self, training_id: str) -> psutil.Process:
-        """Give the worker of a training, once it is there."""
+        """Return the worker of a training, once it is there."""
         from jupyter_ext.ipc.json_files import read_json
 
         path = self.where.runs_dir / training_id / "start.json"

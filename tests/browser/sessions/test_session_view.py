@@ -60,7 +60,7 @@ class Model:
 
 @pytest.fixture
 def session(lab_server: Any, engine: Any) -> Any:
-    """Give a session with one model."""
+    """Return a session with one model."""
     made = launch(engine.where, NET, "digits-net")
     yield made
     made.channel.close()

@@ -21,7 +21,7 @@ import psutil
 from panel_page import PanelPage
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-SCREENSHOTS = Path(__file__).parents[1] / "browser" / "screenshots"
+SCREENSHOTS = Path(__file__).parents[2] / "browser" / "screenshots"
 DEADLINE_S = 60.0
 expect.set_options(timeout=20_000)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -177,11 +177,11 @@ class Lab:
         )
 
     def cell(self, index: int) -> Locator:
-        """Give a cell, counted from 0."""
+        """Return a cell, counted from 0."""
         return self.page.locator(".jp-Notebook:visible .jp-Cell").nth(index)
 
     def outputs(self, index: int) -> Locator:
-        """Give the outputs of a cell."""
+        """Return the outputs of a cell."""
         return self.cell(index).locator(".jp-OutputArea-child .jp-OutputArea-output")
 
     def run_cell(self, index: int, *, wait: bool = True, timeout_s: float = DEADLINE_S) -> Locator:
@@ -214,14 +214,14 @@ class Lab:
         self.wait_idle()
 
     def kernel_status(self) -> str | None:
-        """Give the status of the open notebook's kernel, or `None` where it has none."""
+        """Return the status of the open notebook's kernel, or `None` where it has none."""
         status: str | None = self.evaluate(
             "app => app.shell.currentWidget.sessionContext.session?.kernel?.status ?? null"
         )
         return status
 
     def output_data(self, index: int) -> dict[str, Any]:
-        """Give the MIME bundle of a cell's first output, as saving would write it."""
+        """Return the MIME bundle of a cell's first output, as saving would write it."""
         data: dict[str, Any] = self.evaluate(
             "(app, index) => app.shell.currentWidget.content.widgets[index].model.outputs.get(0).toJSON().data",
             index,
@@ -229,7 +229,7 @@ class Lab:
         return data
 
     def saved_status(self, index: int) -> str:
-        """Give the status that saving would write for the training under a cell."""
+        """Return the status that saving would write for the training under a cell."""
         status: str = self.output_data(index)["application/vnd.jupyter-ext.training+json"]["training"][
             "status"
         ]
@@ -240,7 +240,7 @@ class Lab:
         self.command("docmanager:save")
 
     def panel(self, index: int) -> PanelPage:
-        """Give the panel under a cell."""
+        """Return the panel under a cell."""
         return PanelPage(self.cell(index).locator(".jx-panel"))
 
     def set_theme(self, name: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01-quickstart.ipynb"
+NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "01-quickstart.ipynb"
 LOAD, TRAIN, WHILE, FUNCTION, WAIT, METRICS, FIGURE, LIST = 1, 3, 5, 7, 9, 10, 11, 12
 
 

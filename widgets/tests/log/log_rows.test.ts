@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { executionCountOf } from '../../labextension/src/marks/cells_of';
-import { cellLineOf } from '../src/core/cell_link';
-import type { LogClient, Spans } from '../src/log/log_client';
-import { LogSpans } from '../src/log/log_spans';
-import { tracebacksOf } from '../src/log/tracebacks';
+import { executionCountOf } from '../../../labextension/src/marks/cells_of';
+import { cellLineOf } from '../../src/core/cell_link';
+import type { LogClient, Spans } from '../../src/log/log_client';
+import { LogSpans } from '../../src/log/log_spans';
+import { tracebacksOf } from '../../src/log/tracebacks';
 
 const OURS = [
   'before',

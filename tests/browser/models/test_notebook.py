@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from playwright.sync_api import expect
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03-local-models.ipynb"
+NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "03-local-models.ipynb"
 HUB = NOTEBOOK.with_name("hub_server.py")
 
 

@@ -31,7 +31,7 @@ def drag(lab, from_step: float, to_step: float) -> None:
 
 
 def seen(panel) -> list[float]:
-    """Give the drawn steps within what is seen of the plot."""
+    """Return the drawn steps within what is seen of the plot."""
     low, high = panel.root.evaluate("root => root.querySelector('.jx-plot').jupyterExtPlot.xRange")
     return [step for step in panel.curves()["loss/loss"].x if low <= step <= high]
 
