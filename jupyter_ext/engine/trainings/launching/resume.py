@@ -16,7 +16,7 @@ from jupyter_ext.engine.trainings.run_spec import RaySpec, ResumedSpec, StartedF
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
-from jupyter_ext.worker.sdk import checkpoint_files
+from jupyter_ext.worker.sdk import checkpoint_files, checkpoint_storage
 from jupyter_ext.worker.sdk.checkpoint_files import Checkpoint
 
 
@@ -69,11 +69,13 @@ class Resumption:
         target = run_dir / checkpoint_files.DIRECTORY
         target.mkdir(mode=0o700)
         for found in self.checkpoints:
-            path = target / found.path.name
+            path, file = target / found.path.name, found.path
+            if checkpoint_storage.place_of(file) is not None:
+                file = checkpoint_storage.pointer_of(file)
             try:
-                os.link(found.path, path)
+                os.link(file, target / file.name)
             except OSError:
-                shutil.copyfile(found.path, path)
+                shutil.copyfile(file, target / file.name)
             checkpoint_files.write_manifest(replace(found, path=path))
 
 
