@@ -17,7 +17,7 @@ import pytest
 from lab_page import DEADLINE_S, Lab, LabServer, start_server, stop_server, wait_until_up
 from playwright.sync_api import Browser, expect
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OLDEST = ("jupyterlab==4.4.*", "notebook==7.4.*")
 PLUGINS = ("settings", "tabs", "panel", "start", "templates", "doctor", "plots", "marks", "notifications")
 NOTEBOOKS_OWN_ERROR = "Command 'filebrowser:open-path' not registered"
