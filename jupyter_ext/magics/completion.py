@@ -16,6 +16,7 @@ _OPTIONS = {
         "--address",
         "--cpus",
         "--gpus",
+        "--storage",
         "--workers",
         "--trials",
         "--parallel",

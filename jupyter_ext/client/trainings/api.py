@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("local", "ray", "replicate", "a base URL")
 _PAGE = 500
-_OF_A_PLACE = ("workers", "address", "cpus", "gpus")
+_OF_A_PLACE = ("workers", "address", "cpus", "gpus", "storage")
 
 
 class _Unset:
@@ -55,6 +55,7 @@ def train(
     address: str | None = _UNSET,
     cpus: float | None = _UNSET,
     gpus: float | None = _UNSET,
+    storage: str | None = _UNSET,
     **more: Any,
 ) -> Training:
     """Start a training in a background process or on a service, and return at once.
@@ -72,6 +73,7 @@ def train(
         address: Of a Ray cluster, as for `cpus` and `gpus`; see `Place`.
         cpus: See there.
         gpus: See there.
+        storage: See there.
         **more: Its arguments, checked against its signature before anything starts. Secrets are written nowhere. A function whose
             own parameters have one of these names gets what is given under it, unless its arguments come as `inputs`.
 
@@ -80,7 +82,7 @@ def train(
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
-    options |= _given(address=address, cpus=cpus, gpus=gpus)
+    options |= _given(address=address, cpus=cpus, gpus=gpus, storage=storage)
     own = _parameter_names(function) if inputs is None else set[str]()
     values = {**(inputs or {}), **more, **{key: options.pop(key) for key in [*options] if key in own}}
     where, called = options.get("on", "local"), options.get("name")

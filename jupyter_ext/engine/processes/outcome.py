@@ -125,6 +125,9 @@ def _raised(error: ErrorFile) -> tuple[Cause, UserException | None]:
     if kind == "start":
         hint = "Nothing of your code ran; `%engine doctor` looks for the reason."
         return Cause(kind="start", message=f"The worker could not be started: {message}", hint=hint), None
+    if kind == "lost":
+        hint = "Resume it from its last checkpoint, or run it again; what it logged is kept."
+        return Cause(kind="lost", message=message, hint=hint), None
     if kind == "exit":
         return Cause(kind="exit", message=f"The code ended itself: {error.get('summary', message)}"), None
     line = error.get("summary") or " ".join(f"{error['type']}: {message}".split())
