@@ -252,16 +252,14 @@ class TrainingMagics(Magics):
 
         assert self.shell is not None
         namespace, label, name = self.shell.user_ns, label_of(self.shell), arguments.name
-        is_path = namespace.get(name) is None and (
-            os.path.exists(os.path.expanduser(name)) or name.endswith(".py")
-        )
+        function = _named(namespace, name)
+        is_path = function is None and (os.path.exists(os.path.expanduser(name)) or name.endswith(".py"))
         if arguments.rest and (cell is not None or not is_path):
             raise InvalidInput(
                 f"-- {arguments.rest[0]} …: only a file has a command line; give inputs as -i name=value."
             )
         if cell is not None:
             return lambda: capture_cell(cell, namespace, name, texts, label)
-        function = namespace.get(name)
         if function is not None:
             return lambda: capture_function(function, name, label)
         if is_path:
@@ -308,6 +306,15 @@ class TrainingMagics(Magics):
             display.show_and_wait(getattr(run, "driver", run))
             return None
         return run
+
+
+def _named(namespace: Mapping[str, object], name: str) -> object:
+    """Return what a name says in the notebook, such as `fit` or `trainer.fit`; `None` where it says nothing."""
+    first, *attributes = name.split(".")
+    found = namespace.get(first)
+    for attribute in attributes:
+        found = getattr(found, attribute, None)
+    return found
 
 
 def _start_remote(arguments: argparse.Namespace, texts: Mapping[str, str], *, is_cell: bool) -> Training:
