@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help env lab demo test check lint house pictures format types bench faults soak fuzz wheel chromium clean
+.PHONY: help env lab demo test check lint house pictures format types bench faults soak load fuzz wheel chromium clean
 
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
@@ -55,9 +55,13 @@ test: env chromium ## run all tests, also those in a browser (some of them: TEST
 faults: env ## kill, stop, race and starve processes and disks, and check what is left (SEED=… ROUNDS=… SCENE=…; one alone: ROUND=…)
 	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SCENE),--scene "$(SCENE)") \
 		$(if $(ROUND),--round $(ROUND),--rounds $(or $(ROUNDS),100))
+	$(if $(SCENE)$(ROUND),,ROUNDS=$(or $(ROUNDS),100) $(PY) -m pytest -q -o timeout=0 tests/faults/test_life_of_a_run.py)
 
 soak: env ## train for MINUTES=60 and watch the engine's memory, descriptors and threads
 	$(PY) -m tests.faults --minutes $(or $(MINUTES),60)
+
+load: env ## put an engine under SHARE=0.1 of its full load for SECONDS=60 and tell how long anybody waits for it
+	$(PY) -m tests.faults --load $(or $(SHARE),0.1) --seconds $(or $(SECONDS),60)
 
 fuzz: env .venv/.fuzz ## feed every decoder, guided by coverage, then the HTTP API (INPUTS=2000000 EXAMPLES=100; one alone: DECODER=…)
 	$(PY) -m tests.fuzz --inputs $(or $(INPUTS),2000000) $(if $(DECODER),--decoder "$(DECODER)")

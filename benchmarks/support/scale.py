@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
-VARIABLE = "JUPYTER_EXT_BENCH_SMOKE"
+VARIABLE = "BENCH_SMOKE"
 IS_SMOKE = os.environ.get(VARIABLE) == "1"
 
 T = TypeVar("T")

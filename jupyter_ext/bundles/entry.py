@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-import types
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
@@ -237,18 +235,45 @@ def _arguments_of(name: str, tree: ast.Module, namespace: Mapping[str, object] |
     return stub_arguments(value) if inspect.isfunction(value) else None
 
 
-def stub_arguments(function: types.FunctionType) -> str:
-    """Return a function's parameters in source text, as far as the function itself knows them."""
-    parts = []
+def stub_arguments(function: Callable[..., object], said: ast.arguments | None = None) -> str:
+    """Return the parameters of something to be called in source text.
+
+    Args:
+        function: What is called.
+        said: The parameters as its source says them, where that is known: those have annotations, and defaults that are no literals.
+    """
+    annotations, defaults = ({}, {}) if said is None else _said(said)
+    parts, is_by_name = [], False
     for parameter in inspect.signature(function).parameters.values():
         prefix = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}.get(parameter.kind.name, "")
-        default = "" if parameter.default is parameter.empty else f"={_literal_or_name(parameter.default)}"
-        parts.append(f"{prefix}{parameter.name}{default}")
+        if parameter.kind is parameter.KEYWORD_ONLY and not is_by_name:
+            parts.append("*")
+        is_by_name = is_by_name or parameter.kind in (parameter.VAR_POSITIONAL, parameter.KEYWORD_ONLY)
+        annotation = annotations.get(parameter.name, "")
+        default = ""
+        if parameter.default is not parameter.empty:
+            default = f" = {_literal(parameter.default) or defaults.get(parameter.name, 'unknown()')}"
+        parts.append(f"{prefix}{parameter.name}{annotation}{default}")
     return ", ".join(parts)
 
 
-def _literal_or_name(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float | str | bool | type(None)) else "unknown()"
+def _said(arguments: ast.arguments) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the annotations and the defaults of parameters by name, as text."""
+    by_place = [*arguments.posonlyargs, *arguments.args]
+    annotations = {
+        one.arg: f": {ast.unparse(one.annotation)}"
+        for one in (*by_place, *arguments.kwonlyargs)
+        if one.annotation is not None
+    }
+    given = zip(reversed(by_place), reversed(arguments.defaults), strict=False)
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    defaults = {one.arg: ast.unparse(value) for one, value in (*given, *named) if value is not None}
+    return annotations, defaults
+
+
+def _literal(value: object) -> str:
+    """Return a default as text where it is a literal, or an empty text."""
+    return repr(value) if isinstance(value, int | float | str | bool | type(None)) else ""
 
 
 def _refuse_what_does_nothing(tree: ast.Module) -> None:

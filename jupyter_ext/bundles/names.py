@@ -30,7 +30,17 @@ def free_names(source: str) -> set[str]:
                 defined.add(symbol.get_name())
             if symbol.is_referenced() and outer:
                 read.add(symbol.get_name())
-    return read - defined
+    return (read - defined) | _names_from_main(source)
+
+
+def _names_from_main(source: str) -> set[str]:
+    """Name what a text imports from `__main__`, the notebook."""
+    return {
+        alias.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module == "__main__"
+        for alias in node.names
+    }
 
 
 def global_names(code: types.CodeType) -> set[str]:

@@ -119,7 +119,7 @@ class ErrorFile(TypedDict):
     """`error.json`.
 
     Attributes:
-        kind: `start` where nothing of the user's code ran, `exit` where it asked to end (`sys.exit("text")`), `signal` where a
+        kind: `start` where nothing of the user's code ran, `lost` where a cluster gave a group up, `exit` where it asked to end (`sys.exit("text")`), `signal` where a
             `rank` of a group was killed by `signal`.
         summary: The exception in one line. Those of older versions have none.
     """
@@ -128,7 +128,7 @@ class ErrorFile(TypedDict):
     message: str
     frames: list[ErrorFrame]
     text: str
-    kind: NotRequired[Literal["start", "exit", "signal"]]
+    kind: NotRequired[Literal["start", "exit", "signal", "lost"]]
     signal: NotRequired[int]
     rank: NotRequired[int]
     summary: NotRequired[str]

@@ -16,6 +16,7 @@ _OPTIONS = {
         "--address",
         "--cpus",
         "--gpus",
+        "--storage",
         "--workers",
         "--trials",
         "--parallel",
@@ -139,22 +140,22 @@ def _call_targets() -> list[str]:
 
 def _input_names(shell: Any, words: list[str]) -> list[str]:
     """List the inputs of the function or the file that a line names; nothing of it is run."""
-    import inspect
+    from jupyter_ext.client.capture.callables import parameter_names
 
     named = words[1] if len(words) > 1 else ""
     function = shell.user_ns.get(named)
-    if inspect.isfunction(function):
-        return list(inspect.signature(function).parameters)
+    if found := parameter_names(function):
+        return found
     if not named.endswith(".py"):
         return []
     from jupyter_ext.client.trainings.api import capture_path
     from jupyter_ext.errors import JupyterExtError
 
     try:
-        found = capture_path(named).training_input
+        inputs = capture_path(named).training_input
     except JupyterExtError:
         return []
-    return [] if found is None else [parameter.name for parameter in found.parameters]
+    return [] if inputs is None else [parameter.name for parameter in inputs.parameters]
 
 
 def _to_train(shell: Any, begun: str) -> list[str]:

@@ -10,6 +10,7 @@ from jupyter_ext.magics.arguments import MagicParser
 
 if TYPE_CHECKING:
     from jupyter_ext.bundles.bundle import Bundle
+    from jupyter_ext.client.requests.place import Place
     from jupyter_ext.client.sweeps.handle import Sweep
 
 Direction = Literal["minimize", "maximize"]
@@ -61,7 +62,7 @@ def is_sweep(parser: MagicParser, arguments: argparse.Namespace, texts: Mapping[
     return True
 
 
-def start(arguments: argparse.Namespace, bundle: Bundle, texts: Mapping[str, str]) -> Sweep:
+def start(arguments: argparse.Namespace, bundle: Bundle, texts: Mapping[str, str], place: Place) -> Sweep:
     """Start the sweep that a line asks for."""
     from jupyter_ext.client.sweeps.api import SweepOptions, start_sweep
     from jupyter_ext.client.sweeps.space import is_dimension, parse
@@ -81,6 +82,6 @@ def start(arguments: argparse.Namespace, bundle: Bundle, texts: Mapping[str, str
         parallel=1 if arguments.parallel is None else arguments.parallel,
         metric=name if has_sense else arguments.metric,
         direction=arguments.direction or direction,
-        workers=arguments.workers,
+        place=place,
     )
     return start_sweep(bundle, space, fixed, options)

@@ -65,15 +65,7 @@ def _train_parser(magic: str) -> MagicParser:
         metavar="BACKEND",
         help="local (default), ray, replicate, or the base URL of a service like replicate",
     )
-    parser.add_argument(
-        "--address",
-        metavar="URL",
-        help="of a Ray cluster's dashboard (default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS, or http://127.0.0.1:8265)",
-    )
-    for name in ("cpus", "gpus"):
-        parser.add_argument(
-            f"--{name}", type=float, metavar="N", help=f"{name.upper()[:-1]}s on Ray, for each worker"
-        )
+    _add_ray_options(parser)
     parser.add_argument(
         "--workers",
         type=int,
@@ -105,6 +97,23 @@ def _train_parser(magic: str) -> MagicParser:
     parser.add_argument("--wait", action="store_true", help="keep the cell busy until it is over")
     parser.add_argument("--as", dest="variable", metavar="VAR", help="also put the handle into this variable")
     return parser
+
+
+def _add_ray_options(parser: MagicParser) -> None:
+    parser.add_argument(
+        "--address",
+        metavar="URL",
+        help="of a Ray cluster's dashboard (default: RAY_API_SERVER_ADDRESS, RAY_ADDRESS, or http://127.0.0.1:8265)",
+    )
+    for name in ("cpus", "gpus"):
+        parser.add_argument(
+            f"--{name}", type=float, metavar="N", help=f"{name.upper()[:-1]}s on Ray, for each worker"
+        )
+    parser.add_argument(
+        "--storage",
+        metavar="PATH",
+        help="on Ray: where checkpoints above 16 MiB go, a path that all machines share or a URL for fsspec",
+    )
 
 
 def _training_parser() -> MagicParser:
@@ -219,14 +228,15 @@ class TrainingMagics(Magics):
         if arguments.patience is not None and arguments.patience < 1:
             parser.error(f"--patience {arguments.patience} is below 1")
         texts = parse_inputs(arguments.input, parser.prog)
-        place = Place(arguments.workers, arguments.on, arguments.address, arguments.cpus, arguments.gpus)
+        where = (arguments.on, arguments.address, arguments.cpus, arguments.gpus, arguments.storage)
+        place = Place(arguments.workers, *where)
         if service_ref.is_remote(arguments.on):
             place.check_plain()
             return self._finish(arguments, _start_remote(arguments, texts, is_cell=cell is not None))
         api.check_backend(arguments.on)
         capture = self._capture(arguments, cell, texts)
         if sweeps.is_sweep(parser, arguments, texts):
-            return self._finish(arguments, sweeps.start(arguments, capture(), texts))
+            return self._finish(arguments, sweeps.start(arguments, capture(), texts, place))
         if arguments.form:
             return self._form(parser, arguments, capture, texts)
         return self._finish(arguments, _start_here(capture(), texts, arguments.destination, place))
@@ -242,16 +252,14 @@ class TrainingMagics(Magics):
 
         assert self.shell is not None
         namespace, label, name = self.shell.user_ns, label_of(self.shell), arguments.name
-        is_path = namespace.get(name) is None and (
-            os.path.exists(os.path.expanduser(name)) or name.endswith(".py")
-        )
+        function = _named(namespace, name)
+        is_path = function is None and (os.path.exists(os.path.expanduser(name)) or name.endswith(".py"))
         if arguments.rest and (cell is not None or not is_path):
             raise InvalidInput(
                 f"-- {arguments.rest[0]} …: only a file has a command line; give inputs as -i name=value."
             )
         if cell is not None:
             return lambda: capture_cell(cell, namespace, name, texts, label)
-        function = namespace.get(name)
         if function is not None:
             return lambda: capture_function(function, name, label)
         if is_path:
@@ -298,6 +306,15 @@ class TrainingMagics(Magics):
             display.show_and_wait(getattr(run, "driver", run))
             return None
         return run
+
+
+def _named(namespace: Mapping[str, object], name: str) -> object:
+    """Return what a name says in the notebook, such as `fit` or `trainer.fit`; `None` where it says nothing."""
+    first, *attributes = name.split(".")
+    found = namespace.get(first)
+    for attribute in attributes:
+        found = getattr(found, attribute, None)
+    return found
 
 
 def _start_remote(arguments: argparse.Namespace, texts: Mapping[str, str], *, is_cell: bool) -> Training:

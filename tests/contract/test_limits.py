@@ -12,9 +12,10 @@ from jupyter_ext.client.requests import reconnect
 from jupyter_ext.engine import app
 from jupyter_ext.engine.api.http import connections
 from jupyter_ext.engine.api.replicate import files
-from jupyter_ext.engine.common import archives
+from jupyter_ext.engine.common import archives, descriptors
 from jupyter_ext.engine.decthings import model_store
 from jupyter_ext.engine.models.hosts import directory
+from jupyter_ext.engine.processes import interpreters
 from jupyter_ext.engine.sessions import pending_code
 from jupyter_ext.engine.trainings.artifacts import versions
 from jupyter_ext.engine.trainings.delivery import signed_links, webhooks
@@ -47,6 +48,8 @@ FIGURES = {
     "headers of a request": [s(connections.HEADERS_TIMEOUT_S)],
     "a key on": [s(connections.KEY_TIMEOUT_S)],
     "connections on a port": [str(connections.MAX_CONNECTIONS)],
+    "streams, and all connections": ["3/8", "half", f"{descriptors._ENOUGH:,}"],
+    "pause before a zygote": [s(interpreters._STEADY_S), s(interpreters._FIRST_PAUSE_S), s(interpreters._LONGEST_PAUSE_S)],
     "idle connection, server's side": [s(connections.KEEP_ALIVE_S)],
     "idle connection, our client's side": ["2 s"],
     "body, and message, through": [mib(proxy.MAX_BODY_BYTES), mib(proxy.MAX_MESSAGE_BYTES)],

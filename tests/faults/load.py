@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 import sys
 from collections import Counter
@@ -27,6 +28,7 @@ from jupyter_ext.protocol.trainings import Training
 from tests.faults.probe import Wait
 
 LONGEST_WAIT_S = 0.25
+_ID = re.compile(r"/[0-9a-z]{26}")
 KEYS_PER_CALL = 10
 STREAMS = """
 import time
@@ -100,7 +102,7 @@ async def load(engine: EngineUnderTest, size: Size, seconds: float) -> tuple[lis
     lines[:0] = [
         f"load                 {size}",
         f"engine               {100 * used / seconds:.0f} % of a core, at most {memory:.0f} MiB",
-        f"viewers              {viewers.num_bytes / 2**20:.0f} MiB read; closed by the engine: {viewers.closed}",
+        f"viewers              {viewers.num_bytes:,} bytes read; closed by the engine: {viewers.closed}",
     ]
     violations += lost
     return [
@@ -116,9 +118,9 @@ def judge(waits: Sequence[Wait]) -> tuple[list[str], list[str]]:
     for path in dict.fromkeys(wait.path for wait in waits):
         all_s = sorted(wait.seconds for wait in waits if wait.path == path)
         own_s = sorted(wait.own_s for wait in waits if wait.path == path)
-        what = "/".join(part for part in path.partition("?")[0].split("/") if len(part) < 20)
+        what = _ID.sub("/…", path)
         lines.append(
-            f"{what:32} {len(all_s):5} asked: p50 {_ms(_share(all_s, 50))}, p99 {_ms(_share(all_s, 99))}, longest "
+            f"{what:46} {len(all_s):5} asked: p50 {_ms(_share(all_s, 50))}, p99 {_ms(_share(all_s, 99))}, longest "
             f"{_ms(all_s[-1])}; without waiting for a core {_ms(_share(own_s, 99))}, {_ms(own_s[-1])}"
         )
         if own_s[-1] > LONGEST_WAIT_S:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import load
 from tests.faults.campaign import Campaign
+from tests.faults.probe import Wait
 from tests.faults.report import Report
 from tests.faults.scenes import SCENES
 from tests.faults.scenes.scene import Scene
@@ -27,6 +29,7 @@ SHORT = {
     "webhooks": 1,
     "restart": 1,
     "full disk": 1,
+    "failing disk": 2,
 }
 """How many rounds each scene gets here."""
 NAMED = {scene.name: scene for scene in SCENES}
@@ -84,3 +87,28 @@ def test_a_stepped_clock_is_that_of_new_processes(tmp_path: Path) -> None:
 def test_a_soak_sees_what_grows(grows: tuple[int, int, int], num_violations: int) -> None:
     samples = [Sample(*(100 + grow * k / 7 for grow in grows)) for k in range(8)]  # type: ignore[arg-type]
     assert len(judge(samples, 8)[1]) == num_violations
+
+
+@pytest.mark.parametrize(
+    ("waits", "violations"),
+    [
+        ([Wait("/a", 200, 0.2, 0.0)], []),
+        ([Wait("/a", 200, 0.9, 0.7)], []),
+        ([Wait("/a", 200, 0.9, 0.1), Wait("/a", 200, 0.1, 0.0)], ["/a: 1 of 2 answers took longer than 250 ms"]),
+        ([Wait("/a", 503, 0.1, 0.0, '{"detail": "Close views."}')], []),
+        ([Wait("/a", 500, 0.1, 0.0, "oh")], ["1 requests were answered with 500: oh"]),
+    ],
+)  # fmt: skip
+def test_a_load_sees_who_waits_and_what_is_refused_without_a_reason(
+    waits: list[Wait], violations: list[str]
+) -> None:
+    assert load.judge(waits)[1] == violations
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_small_load_loses_nothing(world: World) -> None:
+    """How long anybody waits is for `make load` to judge, on a machine that does nothing else."""
+    size = load.Size(runs=2, points_per_s=500, viewers=4, silent=2, stored=50, log_bytes=10**6, keys=500)
+    lines, violations = await load.load(world.engine, size, 3.0)
+    assert not [text for text in violations if "answers took longer" not in text], "\n".join(lines)

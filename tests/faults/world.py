@@ -19,6 +19,7 @@ from receiver import Receiver
 from jupyter_ext.config import Locations
 from jupyter_ext.engine_process import discovery
 from tests.faults.clock import Clock
+from tests.faults.faulty_disk import FaultyDisk
 from tests.faults.report import Report
 from tests.faults.victims import living, processes_of
 
@@ -40,6 +41,7 @@ class World:
         for path in (self.engine.where.data_dir, self.engine.where.runtime_dir):
             path.mkdir(mode=0o700)
         self.clock = Clock(folder)
+        self.disk = FaultyDisk(folder / "clock")
         self.report = Report()
         self._open = ExitStack()
 
@@ -52,6 +54,7 @@ class World:
             "JUPYTER_EXT_RUNTIME_DIR": str(where.runtime_dir),
             "HF_HOME": str(self.folder / "hf"),
             **self.clock.environment,
+            **self.disk.environment,
         }
 
     @contextmanager
@@ -135,6 +138,6 @@ class World:
 def _shared_memory() -> set[str]:
     """Return the names below /dev/shm that torch's and Python's shared memory has; others are not ours."""
     try:
-        return {name for name in os.listdir("/dev/shm") if name.startswith(("torch_", "psm_", "sem."))}
+        return {name for name in os.listdir("/dev/shm") if name.startswith(("torch_", "psm_", "sem.mp-"))}
     except OSError:
         return set()

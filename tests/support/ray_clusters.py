@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -27,8 +28,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-STOP_WAIT_S = 3.0
-_RAY_STARTS_WITHIN_S = 150.0
+STOP_WAIT_S = 15.0
+_RAY_STARTS_WITHIN_S, _MAX_STARTS = 100.0, 2
 _RAY_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",
@@ -142,7 +143,10 @@ class StandIn:
         process = self._jobs[id][0]
         self._stopped.add(id)
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
+            family = psutil.Process(process.pid)
+            for one in [family, *family.children(recursive=True)]:  # as Ray does
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.terminate()
             threading.Thread(target=_kill_later, args=(process,), daemon=True).start()
         return JSONResponse({"stopped": True})
 
@@ -190,7 +194,7 @@ def _kill_later(process: subprocess.Popen[bytes]) -> None:
 
 
 class RealRay:
-    """A Ray cluster on this machine, all of it on the loopback: a head and further nodes, each with a raylet of its own.
+    """A Ray cluster of one node on this machine, all of it on the loopback.
 
     Attributes:
         url: The dashboard's URL.
@@ -202,46 +206,36 @@ class RealRay:
         self.home = Path(tempfile.mkdtemp(prefix="jxr", dir="/tmp"))
         self.url = f"http://127.0.0.1:{port}"
         self.cuts = 0
-        self._nodes: list[subprocess.Popen[bytes]] = []
-        self._gcs_port = free_port()
-        options = ["--head", "--port", str(self._gcs_port), "--temp-dir", str(self.home)]
-        options += ["--dashboard-host", "127.0.0.1", "--dashboard-port", str(port)]
-        self.add_node(4, *options, "--no-monitor")
-        self.is_up = self._answers()
+        # A raylet gives its agent 15 s to start, which no option changes, and ends itself on a machine that is too busy.
+        self.is_up = any(self._start(port) for _ in range(_MAX_STARTS))
 
-    def add_node(self, num_cpus: int, *options: str) -> subprocess.Popen[bytes]:
-        """Start a node, by default one that joins the cluster; return the process that its raylet is a child of."""
-        options = options or ("--address", f"127.0.0.1:{self._gcs_port}")
-        command = [sys.executable, str(Path(__file__).with_name("ray_node.py")), "start", "--block", *options]
-        command += ["--node-ip-address", "127.0.0.1", "--num-cpus", str(num_cpus), "--disable-usage-stats"]
-        command += ["--object-store-memory", str(80 << 20), "--include-log-monitor", "false"]
+    def _start(self, port: int) -> bool:
+        """Start the cluster; tell whether it is up, and leave nothing where it is not."""
+        command = [sys.executable, str(Path(__file__).with_name("ray_node.py")), "start", "--head", "--block"]
+        command += ["--node-ip-address", "127.0.0.1", "--port", "0", "--num-cpus", "4", "--no-monitor"]
+        command += ["--dashboard-host", "127.0.0.1", "--dashboard-port", str(port)]
+        command += ["--temp-dir", str(self.home), "--disable-usage-stats", "--include-log-monitor", "false"]
+        command += ["--object-store-memory", str(80 << 20)]
         with open(self.home / "start.log", "ab") as log:
-            node = subprocess.Popen(command, env={**os.environ, **_RAY_VARIABLES}, stdout=log, stderr=log)
-        self._nodes.append(node)
-        return node
-
-    def kill_node(self, node: subprocess.Popen[bytes]) -> None:
-        """Kill a node's raylet; what it has started ends with it, as where a machine is lost."""
-        raylets = [one for one in psutil.Process(node.pid).children() if one.name() == "raylet"]
-        assert len(raylets) == 1
-        raylets[0].kill()
-        node.wait(60)
-
-    def nodes(self) -> list[str]:
-        """List the ids of the nodes that are alive."""
-        told = httpx.get(f"{self.url}/api/v0/nodes", params={"detail": "0"}, timeout=30).json()
-        return [one["node_id"] for one in told["data"]["result"]["result"] if one["state"] == "ALIVE"]
-
-    def _answers(self) -> bool:
+            self._node = subprocess.Popen(
+                command, env={**os.environ, **_RAY_VARIABLES}, stdout=log, stderr=log
+            )
         deadline = time.monotonic() + _RAY_STARTS_WITHIN_S
-        while time.monotonic() < deadline and self._nodes[0].poll() is None:
-            try:
-                if httpx.get(f"{self.url}/api/jobs/", timeout=5).status_code == 200:
-                    return True
-            except httpx.HTTPError:
-                pass
+        while time.monotonic() < deadline and self._node.poll() is None:
+            if self._has_node():
+                return True
             time.sleep(0.2)
+        self._kill_all()
         return False
+
+    def _has_node(self) -> bool:
+        """Tell whether the dashboard answers, and a node has joined."""
+        try:
+            told = httpx.get(f"{self.url}/api/v0/nodes", timeout=10)
+            is_there = told.status_code == 200 and '"ALIVE"' in told.text
+            return is_there and httpx.get(f"{self.url}/api/jobs/", timeout=10).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def pid(self, id: str) -> int:
         """Return the pid of a job's entrypoint."""
@@ -257,11 +251,14 @@ class RealRay:
 
     def close(self) -> None:
         """End every process of the cluster."""
+        self._kill_all()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _kill_all(self) -> None:
         home = str(self.home)
         roots = [
             one for one in psutil.process_iter(["cmdline"]) if home in " ".join(one.info["cmdline"] or [])
         ]
-        roots += [psutil.Process(node.pid) for node in self._nodes if node.poll() is None]
         family = {
             one.pid: one
             for root in roots
@@ -269,14 +266,10 @@ class RealRay:
             for one in [root, *root.children(recursive=True)]
         }
         for process in family.values():
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        for node in self._nodes:
-            node.wait(20)
+        self._node.wait(20)
         psutil.wait_procs([*family.values()], timeout=20)
-        shutil.rmtree(self.home, ignore_errors=True)
 
 
 Cluster = StandIn | RealRay

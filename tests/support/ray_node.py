@@ -11,7 +11,7 @@ from typing import Any
 from ray._private import node, services
 from ray.scripts.scripts import main
 
-_START_WITHIN_S = 150.0
+_START_WITHIN_S = 90.0
 """Ray itself gives its raylet 30 s, which no option changes."""
 
 

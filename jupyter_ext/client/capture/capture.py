@@ -9,14 +9,12 @@ import ast
 import builtins
 import functools
 import inspect
-import textwrap
-import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from jupyter_ext.bundles.bundle import Bundle
-from jupyter_ext.bundles.entry import ENTRY, choose_entry, stub_arguments
+from jupyter_ext.bundles.entry import choose_entry
 from jupyter_ext.bundles.names import (
     filenames_below,
     free_names,
@@ -26,13 +24,16 @@ from jupyter_ext.bundles.names import (
 )
 from jupyter_ext.bundles.script_file import entry_manifest
 from jupyter_ext.client.capture.bundle import Packed, make_bundle, pack, pickled, pickled_file
+from jupyter_ext.client.capture.callables import called
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc.bundle_manifest import Manifest
 from jupyter_ext.protocol.schema.inputs import TrainingInput
-from jupyter_ext.protocol.schema.signature import find_function, from_source
+from jupyter_ext.protocol.schema.signature import from_source
 from jupyter_ext.protocol.trainings import Captured
 
 _NOT_CAPTURED = {"In", "Out", "exit", "quit", "get_ipython", "open", "display", "_", "__", "___"}
+_EVERYWHERE = {*dir(builtins), "exit", "quit", "display"}
+"""Names that the worker has, whatever the notebook says of them."""
 
 
 def capture_cell(
@@ -66,36 +67,34 @@ def capture_cell(
 
 
 def capture_function(function: Any, name: str | None = None, label_of: Callable[[str], str] = str) -> Bundle:
-    """Make a bundle of a function.
+    """Make a bundle of a function, or of something else to be called; see `callables`.
 
     Args:
-        function: A plain function, also one defined in the notebook.
+        function: A plain function, also one defined in the notebook, a method, an object that can be called, a partial, or a class.
         name: What to call the training; by default the function's name.
         label_of: Gives what to call a file of code in a traceback.
 
     Raises:
-        InvalidInput: It is no function.
+        InvalidInput: It cannot be called, or is not written in Python.
         CannotTravel: It uses a name that cannot be sent.
     """
-    if not inspect.isfunction(function):
-        raise InvalidInput(
-            f"{_short(function)} is a {type(function).__name__}, not a function; pass a function."
-        )
+    found = called(function)
+    code = found.function
     used = {
-        key: function.__globals__[key]
-        for key in sorted(global_names(function.__code__))
-        if key in function.__globals__ and function.__module__ == "__main__"
+        key: code.__globals__[key]
+        for key in sorted(global_names(code.__code__))
+        if key in code.__globals__ and code.__module__ == "__main__"
     }
     packed = pack(used, only_sizes=True)
-    problem = f"{function.__name__}() cannot travel to the worker"
-    packed.add("function.pkl", pickled_file(function, problem, name or function.__name__))
-    signature = _signature_text(function)
-    packed.filenames.add(function.__code__.co_filename)
+    problem = f"{found.name}() cannot travel to the worker"
+    packed.add("function.pkl", pickled_file(found.thing, problem, name or found.name))
+    signature = found.signature()
+    packed.filenames.add(code.__code__.co_filename)
     manifest: Manifest = {
         "kind": "function",
-        "name": name or function.__name__.strip("<>"),
-        "entry": function.__name__ if function.__name__.isidentifier() else ENTRY,
-        "label": name or function.__name__,
+        "name": name or found.name.strip("<>"),
+        "entry": found.entry,
+        "label": name or found.name,
         "signature": "signature.py",
     }
     return make_bundle(
@@ -136,8 +135,14 @@ def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) 
     """Make a bundle of a class, an instance, an executor or a function, for a debug session.
 
     Raises:
+        InvalidInput: It is plain data, of which no model can be made.
         CannotTravel: It, or something that it uses, cannot be sent.
     """
+    if type(thing).__module__ == "builtins" and not (inspect.isclass(thing) or inspect.isroutine(thing)):
+        data_type = type(thing).__name__
+        raise InvalidInput(
+            f"{_short(thing)} is a {data_type}, which cannot be debugged; pass a class, a function that makes a model, or a model."
+        )
     data = pickled(thing, f"{name} cannot travel to the session")
     packed = Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))])
     kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
@@ -188,7 +193,7 @@ def _bundle_of_text(
     unknown = [
         key
         for key in free
-        if key not in found and key not in given and not hasattr(builtins, key) and not key.startswith("__")
+        if key not in found and key not in given and key not in _EVERYWHERE and not key.startswith("__")
     ]
     packed = pack(found, str(manifest["name"]), as_file=manifest["kind"] != "model")
     packed.modules += imported_modules(tree)
@@ -216,19 +221,6 @@ def _parse(text: str) -> tuple[str, ast.Module]:
         else:
             reason = f"{error.msg} in `{line}`" if line else str(error.msg)
         raise InvalidInput(f"line {error.lineno} of the cell: {reason}.") from None
-
-
-def _signature_text(function: types.FunctionType) -> str:
-    """Return text that defines a function of the same signature: its source, or a stub where there is none."""
-    try:
-        source = textwrap.dedent(inspect.getsource(function))
-        tree = ast.parse(source)
-        if find_function(tree, function.__name__) is not None:
-            return source
-    except (OSError, TypeError, SyntaxError):
-        pass  # no source to be had: the stub below says as much as the function object knows
-    name = function.__name__ if function.__name__.isidentifier() else ENTRY
-    return f"def {name}({stub_arguments(function)}): ...\n"
 
 
 def _short(value: Any) -> str:

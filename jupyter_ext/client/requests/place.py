@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from jupyter_ext.errors import InvalidInput
 
 MAX_WORKERS = 256
 DEFAULT_RAY_ADDRESS = "http://127.0.0.1:8265"
+
+
+class RayPlace(TypedDict):
+    """Where on a Ray cluster: the dashboard's URL, what each worker gets, and where large checkpoints go."""
+
+    address: str
+    cpus: float
+    gpus: float
+    storage: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Place:
         address: The URL of the cluster's dashboard; by default what Ray's own variables say, else `http://127.0.0.1:8265`.
         cpus: Of the cluster, for each worker.
         gpus: Of the cluster, for each worker.
+        storage: Where checkpoints go that are too large for the job's log: a path that all machines share, or a URL for fsspec.
 
     Raises:
         InvalidInput: A number is none, or an option goes with a cluster only.
@@ -31,6 +42,7 @@ class Place:
     address: str | None = None
     cpus: float | None = None
     gpus: float | None = None
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -39,11 +51,16 @@ class Place:
             raise InvalidInput(
                 f"workers={self.workers!r} is no number of processes from 1 to {MAX_WORKERS}, such as workers=2."
             )
-        for name in ("address", "cpus", "gpus"):
+        for name in ("address", "cpus", "gpus", "storage"):
             if getattr(self, name) is not None and self.on != "ray":
                 raise InvalidInput(
                     f"{name}={getattr(self, name)!r} goes with a Ray cluster; add on='ray' (--on ray)."
                 )
+
+        if self.storage is not None and not (os.path.isabs(self.storage) or "://" in self.storage):
+            raise InvalidInput(
+                f"storage={self.storage!r:.200} is neither an absolute path that all machines share nor a URL such as s3://bucket/runs."
+            )
 
     def check_plain(self) -> None:
         """Refuse what a service cannot be told.
@@ -59,14 +76,31 @@ class Place:
     def as_json(self) -> dict[str, object]:
         """Return what the engine is told."""
         told: dict[str, object] = {} if self.workers == 1 else {"workers": self.workers}
-        if self.on == "ray":
-            address = self.address or _address()
-            told["ray"] = {
-                "address": address,
-                "cpus": 1 if self.cpus is None else self.cpus,
-                "gpus": self.gpus or 0,
-            }
+        if self.ray is not None:
+            told["ray"] = self.ray
         return told
+
+    @property
+    def ray(self) -> RayPlace | None:
+        """The place on a Ray cluster, with what was left open filled in; `None` for on this machine."""
+        if self.on != "ray":
+            return None
+        cpus = 1 if self.cpus is None else self.cpus
+        told: RayPlace = {"address": self.address or _address(), "cpus": cpus, "gpus": self.gpus or 0}
+        if self.storage is not None:
+            told["storage"] = self.storage
+        return told
+
+    @classmethod
+    def of(cls, workers: int, ray: RayPlace | None) -> Place:
+        """Return the place that was told as `workers` and `ray`."""
+        if ray is None:
+            return cls(workers)
+        return cls(workers, "ray", ray["address"], ray["cpus"], ray["gpus"], ray.get("storage"))
+
+
+HERE = Place()
+"""One process on this machine."""
 
 
 def _address() -> str:

@@ -13,22 +13,22 @@ from jupyter_ext.client.capture.capture import capture_cell, capture_function
 from jupyter_ext.client.capture.input_values import with_inputs
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
-from jupyter_ext.client.requests.place import Place, SweepRef
+from jupyter_ext.client.requests.place import HERE, Place, SweepRef
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.sweeps.handle import Sweep
 from jupyter_ext.client.sweeps.space import Dimension, check, read_space
-from jupyter_ext.client.trainings.api import capture_path, trainings
+from jupyter_ext.client.trainings.api import capture_path, check_backend, trainings
 from jupyter_ext.client.trainings.listing import is_lower_better
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import Training
 
 _DRIVER = """\
-def train(trials, parallel, metric, direction, space, fixed, model, version, workers, prune, seed):
+def train(trials, parallel, metric, direction, space, fixed, model, version, workers, prune, seed, ray=None):
     from jupyter_ext.client.sweeps.driver import drive
 
     return drive(dict(
         trials=trials, parallel=parallel, metric=metric, direction=direction, space=space, fixed=fixed, model=model,
-        version=version, workers=workers, prune=prune, seed=seed,
+        version=version, workers=workers, prune=prune, seed=seed, ray=ray,
     ))
 """
 MAX_TRIALS, MAX_PARALLEL = 100_000, 256
@@ -45,7 +45,7 @@ class SweepOptions:
         metric: What is compared: the last value of a metric that is logged, or a key of the mapping that is returned; by default
             the number that is returned.
         direction: Which is better, "minimize" or "maximize"; by default as the metric's name says.
-        workers: How many processes each trial has.
+        place: Where and how each trial runs.
         prune: Whether a trial whose metric is worse than the median of the others at the same step is ended early.
         seed: Of the choice of inputs, for one that can be repeated.
 
@@ -57,7 +57,7 @@ class SweepOptions:
     parallel: int = 1
     metric: str | None = None
     direction: Direction | None = None
-    workers: int = 1
+    place: Place = HERE
     prune: bool = True
     seed: int | None = None
 
@@ -92,6 +92,11 @@ def sweep(
     workers: int = 1,
     prune: bool = True,
     seed: int | None = None,
+    on: str = "local",
+    address: str | None = None,
+    cpus: float | None = None,
+    gpus: float | None = None,
+    storage: str | None = None,
 ) -> Sweep:
     """Train a function again and again with inputs that Optuna chooses, in the background, and return at once.
 
@@ -104,15 +109,22 @@ def sweep(
         metric: See there.
         direction: See there.
         name: What to call it; by default the function's name.
-        workers: See there.
+        workers: How many processes each trial has.
         prune: See there.
         seed: See there.
+        on: Where each trial runs: "local" (default), or "ray" for a job of a Ray cluster.
+        address: Of that cluster, as for `cpus` and `gpus`; see `Place`.
+        cpus: See there.
+        gpus: See there.
+        storage: See there.
 
     Raises:
         InvalidInput: An input is unknown, secret, mistyped or out of range, or Optuna is not installed.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
-    options = SweepOptions(trials, parallel, metric, direction, workers, prune, seed)
+    check_backend(on)
+    place = Place(workers, on, address, cpus, gpus, storage)
+    options = SweepOptions(trials, parallel, metric, direction, place, prune, seed)
     if isinstance(function, str | os.PathLike):
         bundle = capture_path(function, name, (), {**space, **(inputs or {})})
     else:
@@ -150,7 +162,8 @@ async def _start(
         "fixed": values,
         "model": version.model,
         "version": version.id,
-        "workers": Place(options.workers).workers,
+        "workers": options.place.workers,
+        "ray": options.place.ray,
         "prune": options.prune,
         "seed": options.seed,
     }

@@ -14,14 +14,14 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import NotRequired, TypedDict, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.event_stream import Event
-from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
+from jupyter_ext.client.requests.place import Place, RayPlace, SweepRef, VersionRef
 from jupyter_ext.client.sweeps.results import value_of
 from jupyter_ext.client.sweeps.space import Dimension, DimensionJSON
 from jupyter_ext.client.sweeps.study import (
@@ -63,6 +63,7 @@ class PlanJSON(TypedDict):
         model: Owner and name of the code's model.
         version: The code.
         workers: How many processes each trial has.
+        ray: Where on a Ray cluster each trial runs; for on this machine `None`, or not there.
         prune: Whether a trial that does worse than half of the others is ended early.
         seed: Of the choice of inputs, or `None`.
     """
@@ -78,6 +79,7 @@ class PlanJSON(TypedDict):
     workers: int
     prune: bool
     seed: int | None
+    ray: NotRequired[RayPlace | None]
 
 
 class TrialJSON(TypedDict):
@@ -232,7 +234,7 @@ class _Driver:
         return await self._client.create_from(
             VersionRef(plan["model"], plan["version"]),
             {**plan["fixed"], **trial.params},
-            place=Place(plan["workers"]),
+            place=Place.of(plan["workers"], plan.get("ray")),
             sweep=SweepRef(self._id, trial.number),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Unpack
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.bundles.cog_project import capture_folder
 from jupyter_ext.bundles.script_file import capture_file
+from jupyter_ext.client.capture.callables import parameter_names
 from jupyter_ext.client.capture.capture import capture_function
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.list_query import ListQuery
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("local", "ray", "replicate", "a base URL")
 _PAGE = 500
-_OF_A_PLACE = ("workers", "address", "cpus", "gpus")
+_OF_A_PLACE = ("workers", "address", "cpus", "gpus", "storage")
 
 
 class _Unset:
@@ -55,12 +55,14 @@ def train(
     address: str | None = _UNSET,
     cpus: float | None = _UNSET,
     gpus: float | None = _UNSET,
+    storage: str | None = _UNSET,
     **more: Any,
 ) -> Training:
     """Start a training in a background process or on a service, and return at once.
 
     Args:
-        function: A function, whose names of the notebook travel by value; or the path of a Python file, which runs as `__main__`,
+        function: A function, whose names of the notebook travel by value, or anything else that can be called: a method, an object, a
+            partial, a class with `train()`; or the path of a Python file, which runs as `__main__`,
             or of a Cog project folder; or, with a service, `owner/name:version` of what it is to train.
         inputs: Its arguments as a mapping, beside those that are given as keywords.
         on: Where it runs: "local" (default), "ray", "replicate", or the base URL of a service that speaks Replicate's API.
@@ -72,6 +74,7 @@ def train(
         address: Of a Ray cluster, as for `cpus` and `gpus`; see `Place`.
         cpus: See there.
         gpus: See there.
+        storage: See there.
         **more: Its arguments, checked against its signature before anything starts. Secrets are written nowhere. A function whose
             own parameters have one of these names gets what is given under it, unless its arguments come as `inputs`.
 
@@ -79,9 +82,13 @@ def train(
         InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such file or project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise InvalidInput(
+            f"{inputs!r:.60} is a {type(inputs).__name__}; give inputs by name: jx.train(fn, x=…)."
+        )
     options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
-    options |= _given(address=address, cpus=cpus, gpus=gpus)
-    own = _parameter_names(function) if inputs is None else set[str]()
+    options |= _given(address=address, cpus=cpus, gpus=gpus, storage=storage)
+    own = set(parameter_names(function)) if inputs is None else set[str]()
     values = {**(inputs or {}), **more, **{key: options.pop(key) for key in [*options] if key in own}}
     where, called = options.get("on", "local"), options.get("name")
     place = Place(on=where, **{key: options[key] for key in _OF_A_PLACE if key in options})
@@ -102,10 +109,6 @@ def train(
 
 def _given(**options: Any) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not _UNSET}
-
-
-def _parameter_names(function: object) -> set[str]:
-    return set(inspect.signature(function).parameters) if inspect.isfunction(function) else set()
 
 
 def capture_path(

@@ -10,11 +10,15 @@ from pathlib import Path
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Return a temporary name (`.<name>.tmp`) to write to; it becomes `path` when all is on the disk."""
+    """Return a temporary name (`.<name>.tmp`) to write to; it becomes `path` when all is on the disk, and goes where that fails."""
     temporary = path.with_name(f".{path.name}.tmp")
-    yield temporary
-    _sync(temporary)
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     _sync(path.parent)
 
 

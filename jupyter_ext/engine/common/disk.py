@@ -14,7 +14,8 @@ from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.common import health
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-REFUSES = (*FULL, errno.EROFS, errno.EIO)
+REFUSES = (*FULL, errno.EROFS, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+_PASS = (*REFUSES, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 NEEDED_BYTES = 64 << 20
 """What the engine needs to work with: catalog, journals and logs of a few runs."""
 _KEY = "disk"
@@ -30,6 +31,11 @@ def assume(directory: Path) -> None:
 def is_disk(error: BaseException) -> bool:
     """Tell whether an error says that a disk takes nothing."""
     return isinstance(error, OSError) and error.errno in REFUSES
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether an error says nothing of a file: the next try may well work."""
+    return isinstance(error, OSError) and error.errno in _PASS
 
 
 def describe(error: OSError, directory: Path | None = None) -> str:

@@ -139,13 +139,27 @@ class JournalTail:
             length = FRAME_HEAD.unpack_from(data)[0] if wanted >= _HEAD_BYTES else MAX_FRAME_BYTES
             if _HEAD_BYTES + length > wanted:
                 data = os.pread(self._fd, _HEAD_BYTES + min(length, MAX_FRAME_BYTES), self.offset)
-        decoded = _Decoder(data, self.keys, self.ordinal)
-        decoded.run()
+        decoded = self._decode(data)
         self.offset += decoded.end
         self.ordinal = decoded.ordinal
         self.is_damaged = decoded.is_damaged
         more = len(data) >= wanted > 0 and decoded.end > 0 and (until is None or self.offset < until)
         return News(decoded.columns(), decoded.marks, more and not self.is_damaged)
+
+    def _decode(self, data: bytes) -> _Decoder:
+        """Decode bytes that follow `offset`; they are bad only if they are still the same.
+
+        A writer that cuts off what a full disk took of a frame may do so within a read, which then finds zeros there.
+        """
+        while True:
+            decoded = _Decoder(data, self.keys, self.ordinal)
+            decoded.run()
+            if not decoded.is_damaged:
+                return decoded
+            again = os.pread(self._fd, len(data), self.offset)
+            if again == data:
+                return decoded
+            data = again
 
     def go_back(self, offset: int, ordinal: int) -> None:
         """Read on from an earlier place: `offset` in bytes, at the end of a frame, with `ordinal` points before it."""

@@ -125,15 +125,22 @@ def _raised(error: ErrorFile) -> tuple[Cause, UserException | None]:
     if kind == "start":
         hint = "Nothing of your code ran; `%engine doctor` looks for the reason."
         return Cause(kind="start", message=f"The worker could not be started: {message}", hint=hint), None
+    if kind == "lost":
+        hint = "Resume it from its last checkpoint, or run it again; what it logged is kept."
+        return Cause(kind="lost", message=message, hint=hint), None
     if kind == "exit":
         return Cause(kind="exit", message=f"The code ended itself: {error.get('summary', message)}"), None
     line = error.get("summary") or " ".join(f"{error['type']}: {message}".split())
     exception = UserException.model_validate(
         {name: error[name] for name in ("type", "message", "frames", "text")}
     )
-    return Cause(kind="exception", message=line.removesuffix(":")), exception
+    reads = error["type"] in ("bdb.BdbQuit", "BdbQuit") or message == _NO_INPUT
+    cause = Cause(kind="exception", message=line.removesuffix(":"), hint=_NO_KEYBOARD if reads else None)
+    return cause, exception
 
 
+_NO_INPUT = "EOF when reading a line"
+_NO_KEYBOARD = "A training has no keyboard: give it what it needs as an input, and stop in its code in a debug session (`%%debug_session`)."
 _LOST = {
     "not_started": "The worker was never started: the engine ended before it could be.",
     "killed_at_start": "The process that guards this run (pid {pid}) was killed from outside before the worker began.",

@@ -88,9 +88,22 @@ def _unsealed(runs_dir: Path, names: Sequence[str]) -> list[str]:
     for name in names:
         with contextlib.suppress(OSError):  # no directory, or gone
             files = os.listdir(runs_dir / name)
-            if "training.json" in files and any(parse_journal_name(file) for file in files):
+            if "training.json" not in files:
+                continue
+            if any(parse_journal_name(file) for file in files) or _is_cut(runs_dir / name / "segments"):
                 found.append(name)
     return found
+
+
+def _is_cut(segments: Path) -> bool:
+    """Tell whether a sealing ended before it had merged all."""
+    try:
+        names = os.listdir(segments)
+    except FileNotFoundError:
+        return False
+    return any(
+        name.endswith(".tmp") or (name.startswith("metrics-") and name.endswith(".parquet")) for name in names
+    )
 
 
 def _has_rotated(run_dir: Path) -> bool:

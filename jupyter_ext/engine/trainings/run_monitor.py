@@ -10,12 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.common.disk import report_disk
+from jupyter_ext.engine.common.disk import may_pass, report_disk
 from jupyter_ext.engine.common.imported_aside import ImportedAside
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
@@ -186,13 +187,19 @@ class RunMonitor:
         self._reading.begin()
         self._changed(record)
         # What an engine before this one has left is read at once: only after that are requests answered.
-        store = None if record.is_queued else self._open_store(record)
-        self._followers[record.id] = asyncio.create_task(
-            self._follow_to_the_end(record, store), name=f"follow {record.id}"
-        )
+        store, is_open = None, False
+        if not record.is_queued:
+            with suppress(OSError):  # it is tried again by who follows
+                store, is_open = self._open_store(record), True
+        follower = self._follow_to_the_end(record, store, is_open)
+        self._followers[record.id] = asyncio.create_task(follower, name=f"follow {record.id}")
 
     def _open_store(self, record: Record) -> RunStore | None:
-        """Open what a run has written so far; `None` where that cannot be read."""
+        """Open what a run has written so far; `None` where that cannot be read.
+
+        Raises:
+            OSError: It cannot be read now, which says nothing of the files.
+        """
         try:
             store = self.stores.get(record.id)
             for mark in store.marks():
@@ -201,6 +208,8 @@ class RunMonitor:
                 record.take_log(piece["text"])
             record.curves = store
         except Exception as error:  # whatever damaged files can raise: the run is followed all the same
+            if may_pass(error):
+                raise
             log.exception("what %s has written cannot be read", record.id)
             record.notice(
                 f"What this run has written cannot be read ({type(error).__name__}); it has no curve here."
@@ -208,7 +217,7 @@ class RunMonitor:
             return None
         return store
 
-    async def _follow_to_the_end(self, record: Record, store: RunStore | None) -> None:
+    async def _follow_to_the_end(self, record: Record, store: RunStore | None, is_open: bool) -> None:
         """Follow a run, whatever goes wrong: nobody else would ever see its end.
 
         A disk that takes nothing may take something again, so it is tried for as long as that lasts. What fails for another
@@ -216,11 +225,12 @@ class RunMonitor:
         """
         await self._starter.wait_for_turn(record)
         await self._reading.ready()
-        store = store or self._open_store(record)
         failures = 0
         while True:
             began = time.monotonic()
             try:
+                if not is_open:
+                    store, is_open = self._open_store(record), True
                 await self._follow(record, store)
                 return
             except Exception as error:  # the edge of a background task

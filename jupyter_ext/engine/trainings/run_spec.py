@@ -36,11 +36,12 @@ class RemoteSpec(TypedDict):
 
 
 class RaySpec(TypedDict):
-    """Where on a Ray cluster a run works: the dashboard's URL, and what each worker gets."""
+    """Where on a Ray cluster a run works: the dashboard's URL, what each worker gets, and where large checkpoints go."""
 
     address: str
     cpus: float
     gpus: float
+    storage: NotRequired[str]
 
 
 class SweepSpec(TypedDict):

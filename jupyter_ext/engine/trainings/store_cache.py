@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyter_ext.engine.common.disk import is_disk
+from jupyter_ext.engine.common.disk import may_pass
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
 from jupyter_ext.engine.metrics.run_store import Batch, RunStore
@@ -74,7 +74,7 @@ def _opened(run_dir: Path) -> RunStore:
     try:
         store.open()
     except Exception as error:  # whatever damaged files can raise
-        if is_disk(error):
+        if may_pass(error):
             raise
         log.exception("the metrics and the log in %s cannot be read", run_dir)
         detail = (

@@ -41,10 +41,17 @@ class WorkerSpec(TypedDict):
 
 
 class TrainingWorkerSpec(WorkerSpec):
-    """A training or a prediction; `rank` is its stream's name, `workers` the number of processes of a group."""
+    """A training or a prediction.
+
+    Attributes:
+        rank: Its stream's name.
+        workers: The number of processes of a group.
+        ends_by_ladder: Whether a SIGTERM that is not of its shim's ladder is passed over: a cluster sends one to all that a job has started.
+    """
 
     rank: NotRequired[str]
     workers: NotRequired[int]
+    ends_by_ladder: NotRequired[bool]
 
 
 class SessionWorkerSpec(WorkerSpec):

@@ -28,9 +28,10 @@ from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.ipc.payloads.worker_specs import TrainingWorkerSpec
 from jupyter_ext.worker import shim
-from jupyter_ext.worker.remote.relay import MAX_WHOLE_BYTES, Relay, free_name
+from jupyter_ext.worker.remote import nodes
+from jupyter_ext.worker.remote.rank import JOB_VARIABLE, make_run_dir
+from jupyter_ext.worker.remote.relay import Relay, free_name
 
-JOB_VARIABLE = "JUPYTER_EXT_JOB"
 _INTERVAL_S = 0.1
 
 
@@ -42,15 +43,17 @@ def main() -> int:
     # No TemporaryDirectory: what the worker, a fork of this process, does at its end would remove it.
     home = Path(tempfile.mkdtemp(prefix="jx-"))
     try:
+        if int(job["workers"]) > 1 and nodes.is_on_ray():
+            return nodes.run(home, job)
         return _run(home, job)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 def _run(home: Path, job: dict[str, Any]) -> int:
-    run_dir = _make_run_dir(home, job["spec"])
+    run_dir = make_run_dir(home, job["spec"], Path.cwd())
     control = free_name(run_dir)
-    relay = Relay(run_dir, sys.stdout)
+    relay = Relay(run_dir, sys.stdout, job["spec"]["ray"].get("storage"))
     stops = _Stops(control)
     signal.signal(signal.SIGTERM, stops.ask)
     child = _start_shim(run_dir, control, job)
@@ -60,24 +63,8 @@ def _run(home: Path, job: dict[str, Any]) -> int:
         stops.go_on()
         time.sleep(_INTERVAL_S)
     relay.send_end()
-    if relay.too_large:
-        limit = MAX_WHOLE_BYTES >> 20
-        print(f"Not sent, as larger than {limit} MiB: {', '.join(relay.too_large)}", file=sys.stderr)
     end = run_files.read_exit(run_dir)
     return 1 if end is None or end["code"] is None else end["code"]
-
-
-def _make_run_dir(home: Path, spec: dict[str, Any]) -> Path:
-    """Make the run's directory of what was packed."""
-    packed, run_dir = Path.cwd(), home / str(spec["id"])
-    run_dir.mkdir(mode=0o700)
-    shutil.copytree(packed / "code", run_dir / "code")
-    if (packed / "checkpoints").is_dir():
-        shutil.copytree(packed / "checkpoints", run_dir / "checkpoints")
-    (run_dir / "work").mkdir()
-    (run_dir / "logs.txt").touch(mode=0o600)
-    write_json(run_dir / "spec.json", spec)
-    return run_dir
 
 
 def _start_shim(run_dir: Path, control: str, job: dict[str, Any]) -> int:
@@ -99,6 +86,7 @@ def _start_shim(run_dir: Path, control: str, job: dict[str, Any]) -> int:
             "environ": None,
             "threads": job.get("threads"),
             "secrets": {},
+            "ends_by_ladder": True,
         }
         shim.run(spec)
     except BaseException:  # noqa: BLE001  the last edge of the process: nothing may escape it

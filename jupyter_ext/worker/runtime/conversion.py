@@ -7,6 +7,8 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import functools
+import inspect
 import types
 import typing
 from typing import Any
@@ -17,6 +19,10 @@ _NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float
 
 def declared_types(function: Any) -> dict[str, Any]:
     """Return the types that a function declares; those that cannot be told are missing."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__
     try:
         return typing.get_type_hints(function)
     except Exception:  # noqa: BLE001  an annotation may name what is not there, or raise: then it says nothing

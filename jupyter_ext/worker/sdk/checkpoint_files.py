@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from jupyter_ext.ipc import processes
 from jupyter_ext.ipc.json_files import NO_ROOM, read_json, write_json
-from jupyter_ext.worker.sdk import logging
+from jupyter_ext.worker.sdk import checkpoint_storage, logging
 
 FORMAT = 1
 DIRECTORY = "checkpoints"
@@ -63,8 +63,10 @@ class Checkpoint:
             map_location: Where tensors go, as of `torch.load`.
 
         Raises:
-            ValueError: It is damaged.
+            ValueError: It is damaged, or cannot be fetched from where it is kept.
         """
+        if (place := checkpoint_storage.place_of(self.path)) is not None:
+            _fetch(self, place)
         if (reason := why_damaged(self)) is not None:
             raise ValueError(reason)
         state = _read_state(self, map_location)
@@ -94,6 +96,8 @@ def newest(directory: Path) -> tuple[Checkpoint | None, list[str]]:
 def why_damaged(checkpoint: Checkpoint) -> str | None:
     """Say what is wrong with a checkpoint's bytes, or `None` where they are those that were saved."""
     path = checkpoint.path
+    if checkpoint_storage.place_of(path) is not None:
+        return None  # its bytes are checked when they are here
     head = f"The checkpoint of step {checkpoint.step} ({path.name}) is not used:"
     try:
         status = path.stat()
@@ -214,6 +218,14 @@ class _HashingWriter:
         self._file.flush()
 
 
+def _fetch(checkpoint: Checkpoint, place: str) -> None:
+    try:
+        checkpoint_storage.fetch(checkpoint.path, place)
+    except (OSError, ImportError, ValueError) as error:
+        text = f"The checkpoint of step {checkpoint.step} is kept at {place}, from where it cannot be fetched: {error}"
+        raise ValueError(text) from error
+
+
 def _read_state(checkpoint: Checkpoint, map_location: Any) -> Any:
     if checkpoint.path.suffix == ".pkl":
         with open(checkpoint.path, "rb") as file:
@@ -237,6 +249,7 @@ def prune(where: Path, keep: int) -> None:
         if item.number not in kept:
             item.path.with_suffix(".json").unlink(missing_ok=True)
             item.path.unlink(missing_ok=True)
+            checkpoint_storage.pointer_of(item.path).unlink(missing_ok=True)
     numbers = {item.number for item in found}
     for path in where.glob(f"{PREFIX}*.p*"):
         if number_of(path) not in numbers:

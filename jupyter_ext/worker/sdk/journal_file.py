@@ -19,7 +19,7 @@ import time as clock
 from pathlib import Path
 from types import CodeType
 
-from jupyter_ext.ipc.journal_format import journal_name, mark_frame, parse_journal_name
+from jupyter_ext.ipc.journal_format import FRAME_HEAD, journal_name, mark_frame, parse_journal_name
 from jupyter_ext.ipc.json_files import ReservedFile
 from jupyter_ext.worker.sdk.reentrancy import is_from_signal_handler, others_are_in
 
@@ -112,7 +112,7 @@ class JournalFile:
             if self._size >= self._rotate_at:
                 self._rotate()
             return True
-        self._torn = data[:written]
+        self._torn = _torn_end(data[:written])
         self._mend()
         self._drop(calls)
         return False
@@ -126,11 +126,12 @@ class JournalFile:
             self._drop(calls)
             return False
         dropped, self._dropped = self._dropped, 0
-        told = mark_frame(clock.time(), {"kind": "dropped", "count": dropped}) if dropped else b""
-        if told + data and not self._write(told + data, calls):
-            self._dropped += dropped
-            return False
-        return True
+        if dropped:
+            told = mark_frame(clock.time(), {"kind": "dropped", "count": dropped})
+            if not self._write(told, calls=dropped):  # they are counted again
+                self._drop(calls)
+                return False
+        return not data or self._write(data, calls)
 
     def _tell_in_reserve(self) -> None:
         """Write what was dropped as the next file of the stream, into room that was taken at the start."""
@@ -147,7 +148,10 @@ class JournalFile:
         self._forget_layouts()
 
     def _mend(self) -> None:
-        """Cut off what a full disk took of a frame, so that the next one can be read."""
+        """Cut off what a full disk took of a frame, so that the next one can be read.
+
+        Whole frames before it stay: a reader may have them already.
+        """
         if not self._torn:
             return
         self._change_file()
@@ -270,6 +274,17 @@ class JournalFile:
         self._torn = b""
         if fd >= 0:
             os.close(fd)
+
+
+def _torn_end(data: bytes) -> bytes:
+    """Return what follows the last whole frame."""
+    position = end = 0
+    while end <= len(data):
+        position = end
+        if len(data) - position < FRAME_HEAD.size:
+            break
+        end = position + FRAME_HEAD.size + FRAME_HEAD.unpack_from(data, position)[0]
+    return data[position:]
 
 
 def _try_lock(fd: int) -> bool:

@@ -57,10 +57,24 @@ def run(spec: TrainingWorkerSpec) -> int:
     run_dir = Path(spec["run_dir"])
     write_stacks_to(run_dir / "stacks.txt")
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if spec.get("ends_by_ladder"):
+        _pass_over_stray_terms(run_dir)
     files = ResultFiles(run_dir)
     forget_notebook()
     prepare_process(spec)
     return train(spec, files, spec.get("rank", "0"))
+
+
+def _pass_over_stray_terms(run_dir: Path) -> None:
+    """Let SIGTERM end this process only once the shim's ladder has got that far."""
+
+    def take(number: int, _: object) -> None:
+        stop = run_files.read_stop(run_dir)
+        if stop is not None and stop["stage"] in ("terminate", "kill"):
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, take)
 
 
 def train(spec: TrainingWorkerSpec, files: ResultFiles, rank: str) -> int:

@@ -2,6 +2,7 @@
 
 from tests.faults.scenes.disk import FullDisk, UnwritableDisk
 from tests.faults.scenes.downloads import Downloads
+from tests.faults.scenes.failing_disk import FailingDisk
 from tests.faults.scenes.models import Models
 from tests.faults.scenes.notebook import Notebook
 from tests.faults.scenes.restart import Restart
@@ -23,5 +24,6 @@ SCENES: tuple[Scene, ...] = (
     Restart(),
     Upgrade(),
     FullDisk(),
+    FailingDisk(),
     UnwritableDisk(),
 )

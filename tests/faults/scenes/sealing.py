@@ -67,4 +67,5 @@ async def _until_at_work(sealer: Find, run_dirs: list[Path], writes: bool) -> bo
 
 
 def _is_unsealed(run_dir: Path) -> bool:
-    return any(parse_journal_name(path.name) is not None for path in run_dir.glob("*.jnl"))
+    journals = any(parse_journal_name(path.name) is not None for path in run_dir.glob("*.jnl"))
+    return journals or any((run_dir / "segments").glob("metrics-*.parquet"))

@@ -15,8 +15,11 @@ from integration_tools import EngineUnderTest, until
 from ray_clusters import Cluster, RealRay, StandIn, free_port, job_of, last_line
 
 from jupyter_ext.client.capture.capture import capture_cell
+from jupyter_ext.client.requests import process_client
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.place import Place
+from jupyter_ext.client.sweeps.api import SweepOptions, start_sweep
+from jupyter_ext.client.sweeps.space import loguniform, read_space
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import Training
 
@@ -34,8 +37,11 @@ def train(n: int = 20, pause: float = 0.02, raises: bool = False, hangs: bool = 
         if i == 9:
             checkpoint.save({"i": i}, step=i)
         time.sleep(pause)
-    while hangs:
-        time.sleep(0.01)
+    try:
+        while hangs:
+            time.sleep(0.01)
+    finally:
+        print("cleaned up")
     if raises:
         raise ValueError("a bad batch €")
     return {"last": n - 1}
@@ -97,7 +103,7 @@ async def test_a_job_is_a_training_like_any_other(client: AsyncClient, cluster: 
     ended = await client.wait(training.id, 90)
     assert ended.status == "succeeded", (ended.error, ended.notices, await client.logs(training.id))
     assert (ended.on, ended.output) == ("ray", {"last": 19})
-    assert await client.logs(training.id) == "begins at 0 with 3.0\n"
+    assert await client.logs(training.id) == "begins at 0 with 3.0\ncleaned up\n"
     await check_curve(client, training, 20)
     assert ended.checkpoint is not None
     assert ended.checkpoint.step == 9
@@ -148,6 +154,7 @@ async def test_a_cancel_ends_it_there(client: AsyncClient, engine: EngineUnderTe
     assert (ended.status, ended.error) == ("canceled", None)
     assert ended.cause is not None
     assert "by interrupt" in str(ended.cause.hint), "Ray blocks SIGINT in what it starts"
+    assert "cleaned up" in await client.logs(training.id), "Ray sends SIGTERM to the worker, too"
     until(lambda: not any(one.is_running() and one.status() != "zombie" for one in family), "the end of all")
 
 
@@ -166,10 +173,13 @@ async def test_a_job_that_is_killed_says_so_and_can_be_resumed(
     resumed = await client.resume(training.id, {"hangs": False})
     ended = await client.wait(resumed.id, 90)
     assert (ended.status, ended.on) == ("succeeded", "ray"), ended.error
-    assert await client.logs(resumed.id) == "begins at 10 with 3.0\n"
+    assert await client.logs(resumed.id) == "begins at 10 with 3.0\ncleaned up\n"
 
 
-async def test_workers_there_are_a_group(client: AsyncClient, cluster: Cluster) -> None:
+@pytest.mark.parametrize("cluster", ["stand-in"], indirect=True)
+async def test_workers_of_a_job_without_ray_train_are_a_group_on_its_node(
+    client: AsyncClient, cluster: Cluster
+) -> None:
     text = """
 import os, torch, torch.distributed as dist
 from jupyter_ext import log
@@ -184,6 +194,67 @@ def train():
     assert ended.status == "succeeded", ended.error
     assert ended.output == 7.0
     assert {one.rank for one in await client.metrics(ended.id, ["loss"])} == {"0", "1"}
+
+
+@pytest.mark.parametrize("cluster", ["stand-in"], indirect=True)
+async def test_a_large_checkpoint_goes_to_storage_and_comes_back(
+    client: AsyncClient, engine: EngineUnderTest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = """
+import torch
+from jupyter_ext import checkpoint
+def train(fails: bool = True):
+    found = checkpoint.latest()
+    if found is None:
+        for i in range(3):
+            checkpoint.save({"i": i, "w": torch.full((5_000_000,), float(i))}, step=i, keep=1)
+        if fails:
+            raise ValueError("no more")
+    state = found.load()
+    return [state["i"], state["w"].sum().item()]
+"""
+    shared = tmp_path_factory.mktemp("shared")
+    bundle = capture_cell(text, {}, "large", {})
+    place = Place(1, "ray", cluster.url, storage=str(shared))
+    ended = await client.wait((await client.create(bundle, {}, place=place)).id, 90)
+    assert (ended.status, ended.error) == ("failed", "ValueError: no more")
+    assert ended.checkpoint is not None
+    assert ended.checkpoint.step == 2
+    folder = engine.run_dir(ended) / "checkpoints"
+    assert not [*folder.glob("*.pt")], "the engine has no copy"
+    resumed = await client.wait((await client.resume(ended.id)).id, 90)
+    assert (resumed.status, resumed.output) == ("succeeded", [2, 10_000_000.0]), resumed.error
+
+    plain = Place(1, "ray", cluster.url)
+    ended = await client.wait((await client.create(bundle, {}, place=plain)).id, 90)
+    assert any("--storage names where" in notice for notice in ended.notices), ended.notices
+    with pytest.raises(InvalidInput, match="neither an absolute path"):
+        Place(1, "ray", cluster.url, storage="runs")
+
+
+@pytest.mark.parametrize("cluster", ["stand-in"], indirect=True)
+def test_the_trials_of_a_sweep_are_jobs_there(
+    engine: EngineUnderTest, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.setenv("JUPYTER_EXT_DATA_DIR", str(engine.where.data_dir))
+    monkeypatch.setenv("JUPYTER_EXT_RUNTIME_DIR", str(engine.where.runtime_dir))
+    process_client.reset_client()
+    try:
+        bundle = capture_cell(
+            "def train(lr: float):\n    return (lr - 0.01) ** 2\n", {}, "square", {"lr": 0.1}
+        )
+        options = SweepOptions(trials=2, place=Place(1, "ray", cluster.url))
+        made = start_sweep(bundle, read_space({"lr": loguniform(1e-4, 1e-1)}), {}, options)
+        made.wait(150)
+        ended = [(run.known.on, run.known.status, run.known.error) for run in made.trials]
+        assert ended == [("ray", "succeeded", None)] * 2
+        assert made.driver.known.on == "local", "what drives it asks the engine, which is here"
+        best = made.best
+        assert best is not None
+        assert best.output == min(run.output for run in made.trials)
+    finally:
+        process_client.reset_client()
 
 
 async def test_a_cluster_that_is_not_there_is_named(client: AsyncClient) -> None:

@@ -36,6 +36,16 @@ async def running(client: AsyncClient, text: str = LOOP, **inputs: Any) -> Any:
     return training
 
 
+@pytest.mark.parametrize("body", ["input('name? ')", "breakpoint()", "import pdb; pdb.set_trace()"])
+async def test_code_that_reads_the_keyboard_is_told_that_there_is_none(
+    client: AsyncClient, body: str
+) -> None:
+    ended = await finish(client, f"def train():\n    {body}\n    return 1\n")
+    assert ended.status == "failed"
+    assert ended.cause is not None
+    assert "A training has no keyboard" in (ended.cause.hint or "")
+
+
 async def test_an_exception_is_told_with_the_users_frames(client: AsyncClient) -> None:
     text = "import torch\n\ndef helper(x):\n    raise ValueError(f'bad {x}')\n\ndef train(a: int = 3):\n    helper(a)\n"
     ended = await finish(client, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import Any
 import pytest
 
 from jupyter_ext.bundles.bundle import Bundle
-from jupyter_ext.client.capture.capture import capture_cell, capture_function
+from jupyter_ext.client.capture.callables import parameter_names
+from jupyter_ext.client.capture.capture import capture_cell, capture_function, capture_object
 from jupyter_ext.engine.trainings.artifacts.versions import Versions, copy_code
 from jupyter_ext.errors import CannotTravel, InvalidInput
+from jupyter_ext.worker.runtime.arguments import Files
 from jupyter_ext.worker.runtime.user_code import UserCode
+from jupyter_ext.worker.sdk.inputs import Input
+from jupyter_ext.worker.training.entry import call
 
 
 def arrive(bundle: Bundle, tmp_path: Path) -> UserCode:
@@ -106,7 +111,82 @@ def test_a_function_without_source_is_described_by_its_object() -> None:
     assert [item.name for item in bundle.captured] == ["base"]
 
 
-@pytest.mark.parametrize("thing", [5, print, int, "fit"])
-def test_only_functions_are_taken(thing: Any) -> None:
-    with pytest.raises(InvalidInput, match="pass a function"):
+class Trainer:
+    def __init__(self, scale: float = 2.0) -> None:
+        self.scale = scale
+
+    def fit(self, steps: int = 3, *, rate: float = Input(0.5, ge=0)) -> float:
+        return steps * self.scale + rate
+
+    def train(self, steps: int) -> float:
+        return steps * self.scale
+
+    def __call__(self, steps: int = 1) -> float:
+        return self.train(steps)
+
+
+@pytest.mark.parametrize(
+    ("thing", "name", "parameters", "given", "result"),
+    [
+        (Trainer(4.0).fit, "fit", [("steps", "int", False), ("rate", "float", False)], {"rate": 1}, 13.0),
+        (Trainer(4.0), "Trainer", [("steps", "int", False)], {"steps": 2}, 8.0),
+        (Trainer, "Trainer", [("steps", "int", True)], {"steps": 2}, 4.0),
+        (
+            functools.partial(fit, scale=5.0),
+            "fit",
+            [("steps", "int", False), ("scale", "float", False)],
+            {},
+            15.0,
+        ),
+        (functools.partial(fit, 7), "fit", [("scale", "float", False)], {"scale": 3.0}, 21.0),
+        (
+            functools.partial(Trainer(3.0).fit, rate=0.0),
+            "fit",
+            [("steps", "int", False), ("rate", "float", False)],
+            {},
+            9.0,
+        ),
+    ],
+)
+def test_whatever_can_be_called_is_taken(
+    tmp_path: Path,
+    thing: Any,
+    name: str,
+    parameters: list[tuple[str, str, bool]],
+    given: dict[str, Any],
+    result: float,
+) -> None:
+    bundle = capture_function(thing)
+    assert bundle.name == name
+    assert bundle.training_input is not None
+    found = [(p.name, p.type_text or "Any", p.required) for p in bundle.training_input.parameters]
+    assert found == parameters
+    assert parameter_names(thing) == [one[0] for one in parameters]
+    inputs, wrong = bundle.training_input.validate(given)
+    assert not wrong
+    code, main = arrive(bundle, tmp_path), ModuleType("__main__")
+    code.load(main)
+    assert call(code.function(main), inputs, Files(tmp_path, tmp_path), method=code.method) == result
+
+
+@pytest.mark.parametrize("thing", [5, print, int, "fit", functools.partial(print), "".join])
+def test_only_what_is_written_in_python_is_taken(thing: Any) -> None:
+    with pytest.raises(InvalidInput, match="that cannot be trained; pass a function"):
         capture_function(thing)
+    assert parameter_names(thing) == []
+
+
+def test_names_imported_from_the_notebook_travel(tmp_path: Path) -> None:
+    bundle = capture_cell("from __main__ import base as start\ndef train(): return start", {"base": 5}, "x")
+    assert [item.name for item in bundle.captured] == ["base"]
+    assert bundle.unknown_names == ()
+
+
+def test_what_python_has_everywhere_is_not_called_unknown() -> None:
+    assert capture_cell("def train():\n    display(1)\n    exit()", {}, "x").unknown_names == ()
+
+
+@pytest.mark.parametrize("thing", [5, "net", [1], {"a": 1}, None, True])
+def test_plain_data_is_no_model_to_debug(thing: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"is a {type(thing).__name__}, which cannot be debugged"):
+        capture_object(thing, "x")

@@ -12,6 +12,7 @@ from jupyter_ext.engine.metrics.frame_crcs import crcs_of
 from jupyter_ext.engine.metrics.journal_reader import JournalTail, Mark
 from jupyter_ext.ipc.journal_format import frame as _frame
 from jupyter_ext.ipc.journal_format import key_frame as _key_frame
+from jupyter_ext.worker.sdk import journal_file, journal_writer
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
 Told = dict[str, list[tuple[float, float, int]]]
@@ -231,3 +232,78 @@ def test_a_tail_leaves_no_descriptor(tmp_path: Path) -> None:
     tail.close()
     tail.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_a_writer_mends_within_a_read_is_read_as_it_is_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short write is cut off again; a read at that moment finds zeros behind the file's new end."""
+    writer = JournalWriter(tmp_path, "0")
+    for step in range(3):
+        writer.points({"a": 1.0}, step, 1.0)
+    tail = JournalTail(tmp_path / "metrics-0-0.jnl")
+    whole, pread = (tmp_path / "metrics-0-0.jnl").read_bytes(), os.pread
+    seen = iter([whole[:-20] + bytes(20), whole[:-5]])  # zeros, then a part of the next frame
+    monkeypatch.setattr(os, "pread", lambda fd, length, offset: next(seen, None) or pread(fd, length, offset))
+    told, _ = read_all(tail)
+    assert not tail.is_damaged
+    writer.points({"a": 2.0}, 3, 1.0)
+    more, _ = read_all(tail)
+    assert [step for step, _, _ in told["a"] + more["a"]] == [0, 1, 2, 3]
+    writer.close()
+    tail.close()
+
+
+class TornWrites:
+    """A disk that takes a part of some writes, and a reader that looks at the journal after each.
+
+    Args:
+        directory: Where the journal is.
+        parts: How many bytes it takes of the next writes; all of what comes after.
+    """
+
+    def __init__(self, directory: Path, parts: list[int]) -> None:
+        self.path = directory / "metrics-0-0.jnl"
+        self.tail: JournalTail | None = None
+        self.steps: list[float] = []
+        self.num_told = 0
+        self._parts = iter(parts)
+
+    def write(self, fd: int, data: bytes) -> int:
+        """Write a part, and look."""
+        written = os.write(fd, data[: next(self._parts, len(data))])
+        self.look()
+        return written
+
+    def look(self) -> None:
+        """Read what is there."""
+        if self.tail is None and self.path.exists():
+            self.tail = JournalTail(self.path)
+        if self.tail is not None:
+            news = self.tail.read()
+            for points in news.columns.values():
+                self.steps += points.steps.tolist()
+            self.num_told += sum(int(str(mark.fields["count"])) for mark in news.marks)
+
+
+def test_a_reader_that_looks_after_every_write_survives_a_tear_at_every_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is whole may have been read before a writer cuts off the rest, so it stays; nothing is doubled or lost unseen."""
+    for cut in range(1, 140):
+        directory = tmp_path / str(cut)
+        directory.mkdir()
+        writer, disk = JournalWriter(directory, "0"), TornWrites(directory, [cut, cut // 2, max(1, cut // 3)])
+        writer.points({"a": 0.0}, 0)
+        with monkeypatch.context() as patched:
+            patched.setattr(journal_file, "_os_write", disk.write)
+            patched.setattr(journal_writer, "_os_write", disk.write)
+            for step in range(1, 7):
+                writer.points({"a": 1.0, "b": 2.0} if step % 2 else {"c": 1.0}, step)
+        writer.points({"a": 0.0}, 7)
+        disk.look()
+        assert disk.tail is not None
+        assert not disk.tail.is_damaged, cut
+        assert disk.num_told + len(set(disk.steps)) == 8, (cut, disk.steps, disk.num_told)
+        disk.tail.close()
+        writer.close()

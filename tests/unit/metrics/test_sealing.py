@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jupyter_ext.engine.common.atomic_write import new_file
 from jupyter_ext.engine.metrics import merging, segment_file
 from jupyter_ext.engine.metrics.run_store import RunStore
 from jupyter_ext.engine.metrics.sealing import main, seal_run
 from jupyter_ext.engine.metrics.segments import load_parts
+from jupyter_ext.engine.trainings.periodic_tasks import _unsealed
 from jupyter_ext.protocol.metrics_codec import decode_columns
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
@@ -365,3 +367,31 @@ def test_an_empty_run(tmp_path: Path) -> None:
     assert store.ingest() is None
     store.close()
     assert os.listdir(tmp_path / "segments")
+
+
+@pytest.mark.parametrize(
+    ("left", "is_found"),
+    [
+        ("metrics-0-0.jnl", True),
+        ("segments/metrics-0-0.parquet", True),
+        ("segments/.marks.json.tmp", True),
+        ("segments/all-0.parquet", False),
+    ],
+)
+def test_the_next_engine_finds_what_was_cut_at_any_step(tmp_path: Path, left: str, is_found: bool) -> None:
+    run_dir = tmp_path / "run"
+    (run_dir / "segments").mkdir(parents=True)
+    (run_dir / left).touch()
+    assert _unsealed(tmp_path, ["run", "gone"]) == []  # it may still run
+    (run_dir / "training.json").touch()
+    assert _unsealed(tmp_path, ["run", "gone"]) == (["run"] if is_found else [])
+
+
+def test_a_file_that_could_not_be_finished_leaves_nothing(tmp_path: Path) -> None:
+    file = new_file(tmp_path / "a.json")
+    with pytest.raises(FileNotFoundError), file:
+        (tmp_path / "gone").rename(tmp_path / "b")
+    with pytest.raises(IsADirectoryError), new_file(tmp_path) as path:
+        path.write_text("x")  # a directory cannot be replaced
+    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.parent.glob(".*.tmp"))

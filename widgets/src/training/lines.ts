@@ -4,7 +4,7 @@ import { formatCount, formatDuration, shortId } from '../core/format';
 import type { Training } from '../wire';
 import { isEnded } from './labels';
 import type { Message } from './messages';
-import type { TrainingFeed } from './training_feed';
+import type { TrainingFeed, TrainingFeedState } from './training_feed';
 
 /** A worker silent for longer is worth a line. */
 const SILENT_S = 60;
@@ -89,4 +89,18 @@ export function emptyTextOf(training: Training, feed: TrainingFeed | null): stri
     return 'The curves could not be loaded.';
   }
   return isEnded(training.status) ? 'No metrics were logged.' : 'Waiting for the first metric';
+}
+
+/** Return what stands in place of a training of which nothing is known yet. */
+export function blankTextOf(trainingId: string, state: TrainingFeedState | null): string {
+  const id = shortId(trainingId);
+  if (!state) {
+    return `Training ${id}: not connected, and nothing is known of it here.`;
+  }
+  if (state.kind === 'unavailable') {
+    return state.reason;
+  }
+  return state.kind === 'reconnecting'
+    ? `Training ${id}: ${state.reason.replace(/[.\s]+$/, '')}. Trying again…`
+    : `Training ${id}: connecting…`;
 }

@@ -6,7 +6,6 @@ import { button, element, setHidden, setText } from '../core/dom';
 import { DrawScheduler } from '../core/draw_scheduler';
 import { ERROR_STYLES } from '../core/error_styles';
 import { messageOf } from '../core/errors';
-import { shortId } from '../core/format';
 import { addStyles } from '../core/styles';
 import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
@@ -17,19 +16,19 @@ import { marksOf } from '../plot/marks';
 import { DEFAULT_BUCKETS, type Range } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
 import type { Transport } from '../transport/transport';
-import type { ResumedFrom, Training } from '../wire';
+import type { Training } from '../wire';
 import { DetailsView } from './details_view';
+import { goOnFromEarlier } from './earlier_media';
 import { ErrorView } from './error_view';
 import { Header } from './header';
 import { isEnded } from './labels';
 import { LastValues } from './last_values';
-import { emptyTextOf, linesOf } from './lines';
+import { blankTextOf, emptyTextOf, linesOf } from './lines';
 import { loadEarlier } from './load_earlier_log';
 import { Messages } from './messages';
 import { ruleBox } from './rule_box';
 import { TRAINING_STYLES } from './styles';
 import { SystemView } from './system_view';
-import { TrainingClient } from './training_client';
 import { TrainingFeed, type TrainingFeedState } from './training_feed';
 
 /** What a host provides. */
@@ -52,8 +51,6 @@ const TICK_MS = 1_000;
 const HIDDEN_MS = 5 * 60_000;
 /** After being hidden for longer the line may be dead without knowing it. */
 const STALE_MS = 45_000;
-/** Media of so many runs before a resumed one are shown. */
-const MAX_EARLIER = 20;
 const ZOOM_DELAY_MS = 150;
 
 /** Draw a panel until `options.signal` aborts. */
@@ -282,15 +279,7 @@ class TrainingView {
   }
 
   #drawBlank(state: TrainingFeedState | null): void {
-    const id = shortId(this.#options.trainingId);
-    const text = !state
-      ? `Training ${id}: not connected, and nothing is known of it here.`
-      : state.kind === 'unavailable'
-        ? state.reason
-        : state.kind === 'reconnecting'
-          ? `Training ${id}: ${state.reason.replace(/[.\s]+$/, '')}. Trying again…`
-          : `Training ${id}: connecting…`;
-    setText(this.#blankText, text);
+    setText(this.#blankText, blankTextOf(this.#options.trainingId, state));
     setHidden(this.#blankRetry, state?.kind !== 'unavailable');
     this.#blank.dataset.tone = state?.kind === 'unavailable' ? 'error' : 'info';
   }
@@ -337,19 +326,7 @@ class TrainingView {
       return;
     }
     this.#hasEarlierMedia = true;
-    try {
-      for (
-        let from: ResumedFrom | null = resumed_from, i = 0;
-        from && i < MAX_EARLIER && !signal.aborted;
-        i++
-      ) {
-        const before: Training = await new TrainingClient(transport, from.id).training();
-        this.#media.goOnFrom(from.id, from.time, before.num_media ?? 0);
-        from = before.resumed_from;
-      }
-    } catch {
-      // a run that was deleted has no media any more
-    }
+    await goOnFromEarlier(this.#media, resumed_from, transport, signal);
   }
 
   #openRules(cell: Cell, node: HTMLElement): void {

@@ -15,7 +15,7 @@ test('a panel without an engine says what is known of the run, and no more', () 
     status: 'canceled',
     cause: { kind: 'canceled', message: 'Canceled.', hint: 'Run it again.' } as never,
     notices: ['a', 'b'],
-    resumed_from: { id: 'aaaabbbbcccc', step: 12, time: 0, loaded: true },
+    resumed_from: { id: 'aaaabbbbcccc', step: 12, time: 0, loaded: true, changed: [] },
   });
   const texts = linesOf(one, null, 0, PANEL).map(line => line.text);
   assert.deepEqual(texts.slice(1), ['Canceled. Run it again.', 'a', 'b']);
@@ -25,7 +25,7 @@ test('a panel without an engine says what is known of the run, and no more', () 
 
 test('what an action failed with comes first, and the run before can be hidden again', () => {
   const seen: string[] = [];
-  const one = training({ resumed_from: { id: 'r0', step: 1, time: 0, loaded: true } });
+  const one = training({ resumed_from: { id: 'r0', step: 1, time: 0, loaded: true, changed: [] } });
   const lines = linesOf(one, null, 0, {
     ...PANEL,
     actionError: 'It is over.',

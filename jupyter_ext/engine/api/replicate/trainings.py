@@ -191,7 +191,14 @@ def ray_of(body: dict[str, Any]) -> RaySpec | None:
     address = checked_base_url(
         str(ray.get("address")), "address", "http://127.0.0.1:8265", "the token in RAY_AUTH_TOKEN"
     )
-    return {"address": address, "cpus": numbers["cpus"], "gpus": numbers["gpus"]}
+    told: RaySpec = {"address": address, "cpus": numbers["cpus"], "gpus": numbers["gpus"]}
+    if (storage := ray.get("storage")) is not None:
+        if not isinstance(storage, str) or not (storage.startswith("/") or "://" in storage):
+            raise Problem(
+                422, "Invalid value", f"storage={str(storage)[:100]} is neither an absolute path nor a URL."
+            )
+        told["storage"] = storage
+    return told
 
 
 def origin_of(body: dict[str, Any]) -> CallerContext | None:

@@ -43,6 +43,8 @@ POLL_S, MAX_POLL_S = 0.5, 10.0
 _QUEUED_S = 5.0
 """A job that waits longer is said to wait."""
 _MAX_UNKNOWN = 6
+_STOP_WAIT_S = 15
+"""So long Ray waits for a job that it has asked to end: more than the worker's own ladder takes."""
 _ENTRY = "python -u -m jupyter_ext.worker.remote.main"
 
 
@@ -87,8 +89,9 @@ class RayBackend:
                 "entrypoint": _ENTRY,
                 "runtime_env": runtime_env,
                 "metadata": {"name": spec["name"], "jupyter_ext": spec["id"]},
-                "entrypoint_num_cpus": wanted["cpus"] * launch.workers,
-                "entrypoint_num_gpus": wanted["gpus"] * launch.workers,
+                # the entry of a group only waits for its ranks, which Ray Train reserves for
+                "entrypoint_num_cpus": wanted["cpus"] if launch.workers == 1 else 0,
+                "entrypoint_num_gpus": wanted["gpus"] if launch.workers == 1 else 0,
             }
             await client.submit(submission["submission_id"], request)
         except RayError as error:
@@ -109,7 +112,7 @@ class RayBackend:
         return {
             "working_dir": await client.put_package(code_name, code),
             "py_modules": [await client.put_package(worker_name, worker)],
-            "env_vars": {"JUPYTER_EXT_JOB": described},
+            "env_vars": {"JUPYTER_EXT_JOB": described, "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_WAIT_S)},
         }
 
     def adopt(self, run_dir: Path) -> None:

@@ -16,7 +16,7 @@ from jupyter_ext.engine.trainings.run_spec import RaySpec, ResumedSpec, StartedF
 from jupyter_ext.ipc.json_types import JsonObject, JsonValue
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import TERMINAL, Training
-from jupyter_ext.worker.sdk import checkpoint_files
+from jupyter_ext.worker.sdk import checkpoint_files, checkpoint_storage
 from jupyter_ext.worker.sdk.checkpoint_files import Checkpoint
 
 
@@ -69,11 +69,13 @@ class Resumption:
         target = run_dir / checkpoint_files.DIRECTORY
         target.mkdir(mode=0o700)
         for found in self.checkpoints:
-            path = target / found.path.name
+            path, file = target / found.path.name, found.path
+            if checkpoint_storage.place_of(file) is not None:
+                file = checkpoint_storage.pointer_of(file)
             try:
-                os.link(found.path, path)
+                os.link(file, target / file.name)
             except OSError:
-                shutil.copyfile(found.path, path)
+                shutil.copyfile(file, target / file.name)
             checkpoint_files.write_manifest(replace(found, path=path))
 
 
@@ -119,11 +121,7 @@ def plan_resumption(
             f"{name} had the secret input {secret[0]!r}, which is kept nowhere; give it again: "
             f"run.resume({secret[0]}=…)."
         )
-    whole = [
-        found
-        for found in checkpoint_files.listing(run_dir / checkpoint_files.DIRECTORY)
-        if found.number <= newest.number and checkpoint_files.why_damaged(found) is None
-    ]
+    whole = _whole_until(newest, run_dir)
     paths, where = spec.get("sys_path"), (spec.get("workers", 1), spec.get("ray"))
     return Resumption(
         training.id,
@@ -138,6 +136,14 @@ def plan_resumption(
         spec.get("started_from"),
         tuple(name for name, value in changed.items() if spec["input"].get(name) != value),
     )
+
+
+def _whole_until(newest: Checkpoint, run_dir: Path) -> list[Checkpoint]:
+    return [
+        found
+        for found in checkpoint_files.listing(run_dir / checkpoint_files.DIRECTORY)
+        if found.number <= newest.number and checkpoint_files.why_damaged(found) is None
+    ]
 
 
 def _refusal(text: str) -> Problem:
