@@ -82,7 +82,9 @@ def idle(lab: Lab) -> Iterator[Row]:
         lab.open_lab()
         lab.page.evaluate(prepare)
         lab.page.evaluate(HIDE)
-        lab.page.wait_for_load_state("networkidle")
+        lab.page.wait_for_timeout(
+            1000
+        )  # what was asked before has its answer; JupyterLab itself is never silent
         asked: list[str] = []
         lab.page.on("request", partial(keep, asked))
         lab.page.on("websocket", partial(keep, asked))
