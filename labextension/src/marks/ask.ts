@@ -27,15 +27,17 @@ export function askAbout({ transport, trans }: IEngine, cell: string, old: reado
     Notification.dismiss(before);
   }
   const text = trans.__('A training that this cell started is still running: %1.', titleOf(old));
-  const cancelLabel =
-    old.length === 1 ? trans.__('Cancel the Earlier One') : trans.__('Cancel the Earlier Ones');
+  const [cancelLabel, keepLabel] =
+    old.length === 1
+      ? [trans.__('Cancel the Earlier One'), trans.__('Keep Both')]
+      : [trans.__('Cancel the Earlier Ones'), trans.__('Keep All')];
   asked.set(
     cell,
     Notification.info(text, {
       autoClose: false,
       actions: [
         { label: cancelLabel, callback: () => void cancel() },
-        { label: trans.__('Keep Both'), callback: () => undefined },
+        { label: keepLabel, callback: () => undefined },
       ],
     })
   );

@@ -22,10 +22,12 @@ const MARK_STYLES: StyleSheet = {
 
     .jp-JupyterExt-mark {
       position: absolute;
-      top: 9px;
-      left: 12px;
-      padding: 0;
+      top: 7px;
+      left: 18px;
+      padding: 2px;
       border: 0;
+      border-radius: 50%;
+      background: none;
       cursor: pointer;
     }
 

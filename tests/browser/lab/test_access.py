@@ -12,7 +12,7 @@ from lab_page import Lab, LabServer
 from panel_page import EngineOnDisk
 from playwright.sync_api import expect
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
 RUN_AXE = """async selector => {
     const options = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']};
     const {violations} = await axe.run({include: [[selector]]}, options);
