@@ -21,6 +21,7 @@ from jupyter_ext.client.trainings.listing import TrainingList, duration_s, forma
 from jupyter_ext.client.trainings.snapshot_svg import draw
 from jupyter_ext.errors import JupyterExtError
 from jupyter_ext.protocol import trainings
+from jupyter_ext.protocol.counts import counted, counted_runs
 
 log = logging.getLogger(__name__)
 
@@ -246,8 +247,8 @@ class EngineStatus:
         info = self._info
         lines = [
             f"Engine {info.version}, pid {info.pid}, {info.memory_mib:.0f} MiB",
-            f"  {info.active} training(s) running, {info.viewers} viewer(s)",
-            f"  {info.models_loaded} model(s) loaded, {info.models_fetching} on the way",
+            f"  running: {counted_runs(info.active, info.sessions) or 'nothing'}; {counted(info.viewers, 'viewer')}",
+            f"  {counted(info.models_loaded, 'model')} loaded, {info.models_fetching} on the way",
             f"  data in {info.data_dir}",
         ]
         if info.listening_as_pieces:

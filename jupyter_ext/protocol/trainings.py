@@ -322,10 +322,13 @@ class EngineInfo(Resource):
     socket: str
     memory_mib: float
     active: int
+    """Trainings that are starting or running."""
     viewers: int
     idle_s: float
     listening: str | None
     listening_as_pieces: str | None = None
+    sessions: int = 0
+    """Debug sessions that are starting or running."""
     models_loaded: int = 0
     models_fetching: int = 0
     problems: list[str] = Field(default_factory=list)

@@ -86,8 +86,11 @@ class EngineProcess:
         return self._socket_path
 
     async def is_running(self) -> bool:
-        """Look whether an engine runs; starts none."""
-        return await asyncio.to_thread(self._locator.find) is not None
+        """Look whether an engine runs; starts none. One that does not answer now, as while the machine is busy, runs."""
+        try:
+            return await asyncio.to_thread(self._locator.find) is not None
+        except EngineError:
+            return True
 
     async def renew(self, failed_generation: int, *, start: bool = True) -> str:
         """Look for the engine again after nobody answered at the known path, and start it if it is gone.

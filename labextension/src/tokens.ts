@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
 import type { ListsFeed } from '../../widgets/src/lists/lists_feed';
 import type { ServerTransport } from '../../widgets/src/transport/server';
+import type { Started } from './connection/started';
 import type { Settings } from './settings';
 
 /** The name under which our strings are translated. */
@@ -15,6 +16,8 @@ export interface IEngine {
   readonly transport: ServerTransport;
   /** Trainings, debug sessions and models, and whether an engine runs; looking never starts one. */
   readonly lists: ListsFeed;
+  /** What this page has started. */
+  readonly started: Started;
   readonly settings: Settings;
   readonly trans: TranslationBundle;
 }

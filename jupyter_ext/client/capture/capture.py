@@ -135,8 +135,14 @@ def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) 
     """Make a bundle of a class, an instance, an executor or a function, for a debug session.
 
     Raises:
+        InvalidInput: It is plain data, of which no model can be made.
         CannotTravel: It, or something that it uses, cannot be sent.
     """
+    if type(thing).__module__ == "builtins" and not (inspect.isclass(thing) or inspect.isroutine(thing)):
+        data_type = type(thing).__name__
+        raise InvalidInput(
+            f"{_short(thing)} is a {data_type}, which cannot be debugged; pass a class, a function that makes a model, or a model."
+        )
     data = pickled(thing, f"{name} cannot travel to the session")
     packed = Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))])
     kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)

@@ -18,6 +18,7 @@ from jupyter_ext.engine_process import discovery
 from jupyter_ext.errors import EngineError, EngineUnreachable, RequestRefused
 from jupyter_ext.ipc import processes
 from jupyter_ext.ipc.json_files import read_json
+from jupyter_ext.protocol.counts import counted_runs
 from jupyter_ext.protocol.trainings import EngineInfo
 
 _END_TIMEOUT_S = 20.0
@@ -49,9 +50,11 @@ def stop(*, force: bool = False) -> str:
     if code >= 400:
         raise RequestRefused(body["detail"])
     _wait_until_ended()
-    active = body["active"]
-    return "The engine ended." + (
-        f" {active} training(s) go on; the next engine takes them over." if active else ""
+    running = counted_runs(body["active"], body.get("sessions", 0))
+    return (
+        f"The engine ended. What runs goes on under the next engine: {running}."
+        if running
+        else "The engine ended."
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jupyter_ext.client.imports.found import FoundRun, Picture
+from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
 
 _HEAD = struct.Struct("<QI")
 _CRC_BYTES = 4
@@ -18,8 +19,6 @@ _MAX_RECORD_BYTES = 1 << 30
 _MAX_PICTURES = 5_000
 _FLOAT, _DOUBLE, _STRING = 1, 2, 7
 """Of tensorflow's DataType."""
-
-Fields = dict[int, list[bytes | int]]
 
 
 def read(path: Path, name: str) -> FoundRun:
@@ -49,46 +48,46 @@ def _records(path: Path) -> Iterator[bytes]:
 
 def _take_event(run: FoundRun, record: bytes) -> None:
     try:
-        event = _fields(record)
-        time = struct.unpack("<d", _bytes(event, 1))[0] if 1 in event else 0.0
+        event = fields_of(record)
+        time = struct.unpack("<d", bytes_of(event, 1))[0] if 1 in event else 0.0
         step = _signed(event[2][0]) if 2 in event else 0
         for summary in event.get(5, ()):
-            for value in _fields(summary).get(1, ()) if isinstance(summary, bytes) else ():
+            for value in fields_of(summary).get(1, ()) if isinstance(summary, bytes) else ():
                 if isinstance(value, bytes):
-                    _take_value(run, _fields(value), step, time)
+                    _take_value(run, fields_of(value), step, time)
     except (ValueError, IndexError, struct.error, UnicodeDecodeError):
         return  # one event that cannot be read harms no other
 
 
 def _take_value(run: FoundRun, value: Fields, step: int, time: float) -> None:
-    tag = _bytes(value, 1).decode()
+    tag = bytes_of(value, 1).decode()
     if 2 in value:
-        run.add(tag, step, struct.unpack("<f", _bytes(value, 2))[0], time)
+        run.add(tag, step, struct.unpack("<f", bytes_of(value, 2))[0], time)
     elif 4 in value:
-        _add_picture(run, tag, step, time, _bytes(_fields(_bytes(value, 4)), 4))
+        _add_picture(run, tag, step, time, bytes_of(fields_of(bytes_of(value, 4)), 4))
     elif 8 in value:
-        _take_tensor(run, tag, step, time, _fields(_bytes(value, 8)), _plugin(value))
+        _take_tensor(run, tag, step, time, fields_of(bytes_of(value, 8)), _plugin(value))
 
 
 def _plugin(value: Fields) -> str:
-    metadata = _fields(_bytes(value, 9)) if 9 in value else {}
-    data = _fields(_bytes(metadata, 1)) if 1 in metadata else {}
-    return _bytes(data, 1).decode() if 1 in data else ""
+    metadata = fields_of(bytes_of(value, 9)) if 9 in value else {}
+    data = fields_of(bytes_of(metadata, 1)) if 1 in metadata else {}
+    return bytes_of(data, 1).decode() if 1 in data else ""
 
 
 def _take_tensor(run: FoundRun, tag: str, step: int, time: float, tensor: Fields, plugin: str) -> None:
     kind = tensor[1][0] if 1 in tensor else 0
-    content = _bytes(tensor, 4) if 4 in tensor else b""
+    content = bytes_of(tensor, 4) if 4 in tensor else b""
     if kind == _STRING and plugin == "images":
         for item in tensor.get(8, [])[2:]:  # after width and height
             if isinstance(item, bytes):
                 _add_picture(run, tag, step, time, item)
     elif kind == _FLOAT:
-        content = content or _bytes(tensor, 5)
+        content = content or bytes_of(tensor, 5)
         if len(content) == 4:
             run.add(tag, step, struct.unpack("<f", content)[0], time)
     elif kind == _DOUBLE:
-        content = content or _bytes(tensor, 6)
+        content = content or bytes_of(tensor, 6)
         if len(content) == 8:
             run.add(tag, step, struct.unpack("<d", content)[0], time)
 
@@ -98,58 +97,10 @@ def _add_picture(run: FoundRun, tag: str, step: int, time: float, data: bytes) -
         run.pictures.append(Picture(tag, step, time, data))
 
 
-def _fields(data: bytes) -> Fields:
-    """Return a message's fields by number.
-
-    Raises:
-        ValueError: It is no message.
-    """
-    fields: Fields = {}
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        kind = key & 7
-        found: bytes | int
-        if kind == 0:
-            found, at = _varint(data, at)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-            found, at = data[at : at + size], at + size
-        elif kind == 2:
-            size, at = _varint(data, at)
-            found, at = data[at : at + size], at + size
-        else:
-            raise ValueError(f"wire type {kind}")
-        if at > len(data):
-            raise ValueError("cut short")
-        fields.setdefault(key >> 3, []).append(found)
-    return fields
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    result = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
-
-
 def _signed(number: bytes | int) -> int:
     if not isinstance(number, int):
         raise ValueError("no number")
     return number - (1 << 64) if number >= 1 << 63 else number
-
-
-def _bytes(fields: Fields, number: int) -> bytes:
-    found = fields[number][0] if number in fields else b""
-    if not isinstance(found, bytes):
-        raise ValueError("no bytes")
-    return found
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------

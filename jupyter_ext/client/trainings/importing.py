@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_ext.client.imports import other_stores, tensorboard
+from jupyter_ext.client.imports import other_stores, tensorboard, wandb_files
 from jupyter_ext.client.imports.encoding import encode
 from jupyter_ext.client.imports.found import FoundRun
 from jupyter_ext.client.requests.background_loop import loop_thread
@@ -19,10 +19,10 @@ _MAX_RUNS = 1_000
 
 
 def import_runs(path: str | os.PathLike[str], name: str | None = None) -> TrainingList:
-    """Make trainings of the runs that TensorBoard, mlflow (in files) or trackio has recorded.
+    """Make trainings of the runs that TensorBoard, wandb (offline), mlflow (in files) or trackio has recorded.
 
     Args:
-        path: An event file, a folder below which there are some, an `mlruns` folder, or a database of trackio.
+        path: An event file or a `.wandb` file, a folder below which there are some, an `mlruns` folder, or a database of trackio.
         name: What to call them; by default what they are called there.
 
     Returns:
@@ -35,8 +35,8 @@ def import_runs(path: str | os.PathLike[str], name: str | None = None) -> Traini
     runs = [run for run in _found(where) if run.metrics or run.pictures]
     if not runs:
         raise InvalidInput(
-            f"There are no runs at {os.fspath(path)!r}: neither event files of TensorBoard, nor mlflow's files, "
-            "nor a database of trackio."
+            f"There are no runs at {os.fspath(path)!r}: neither event files of TensorBoard, nor files of wandb or "
+            "mlflow, nor a database of trackio."
         )
     if len(runs) > _MAX_RUNS:
         raise InvalidInput(
@@ -55,6 +55,8 @@ def _found(where: Path) -> Iterator[FoundRun]:
             yield from other_stores.trackio_runs(where)
         except ValueError as error:
             raise InvalidInput(f"{error}.") from None
+    elif where.is_file() and where.suffix == ".wandb":
+        yield wandb_files.read(where)
     elif where.is_file():
         yield tensorboard.read(where, where.parent.name or where.name)
     elif where.is_dir():
@@ -63,3 +65,4 @@ def _found(where: Path) -> Iterator[FoundRun]:
             relative = folder.relative_to(where).as_posix()
             yield tensorboard.read(folder, where.resolve().name if relative == "." else relative)
         yield from other_stores.mlflow_runs(where)
+        yield from map(wandb_files.read, sorted(where.rglob("*.wandb")))

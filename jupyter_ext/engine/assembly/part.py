@@ -13,8 +13,10 @@ from starlette.routing import BaseRoute
 class Work:
     """What keeps an engine from ending by itself, counted."""
 
-    active: int = 0
-    """Trainings and debug sessions that are starting or running."""
+    trainings: int = 0
+    """Trainings that are starting or running."""
+    sessions: int = 0
+    """Debug sessions that are starting or running."""
     fetching: int = 0
     """Models that are on their way."""
     loaded: int = 0

@@ -50,7 +50,7 @@ class SessionsPart:
     @property
     def work(self) -> Work:
         """Count the sessions and who looks on."""
-        return Work(active=self.sessions.num_active, viewers=self._pubsub.num_subscribers)
+        return Work(sessions=self.sessions.num_active, viewers=self._pubsub.num_subscribers)
 
     async def open(self) -> None:
         """Open the stores, adopt the sessions that run, and end what an engine before this one left half done."""

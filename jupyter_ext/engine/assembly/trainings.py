@@ -135,7 +135,7 @@ class TrainingsPart:
     def work(self) -> Work:
         """Count what runs, who looks on and what is to be told."""
         return Work(
-            active=self._trainings.num_active,
+            trainings=self._trainings.num_active,
             viewers=self._pubsub.num_subscribers,
             pending=self._webhooks.num_pending,
         )

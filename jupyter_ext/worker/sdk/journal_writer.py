@@ -180,6 +180,7 @@ class JournalWriter(JournalFile):
             if written == len(frame):
                 return True
             self._torn = frame[:written]
+            self._forget_layouts()  # nothing comes behind it before it is cut off
         except Exception as error:
             if is_from_signal_handler(error):
                 raise

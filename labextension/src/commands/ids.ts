@@ -27,6 +27,8 @@ export const CommandIDs = {
   newFromTemplate: 'jupyter-ext:new-from-template',
   /** Show the cell that a training was started from: `{id}`, else of the tab in front. */
   goToCell: 'jupyter-ext:go-to-cell',
+  /** Open what the active cell has started and still runs. */
+  openOfCell: 'jupyter-ext:open-of-cell',
   /** Say which half of the product is missing or of another version. */
   doctor: 'jupyter-ext:doctor',
   /** Start the engine. */

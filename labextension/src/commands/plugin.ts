@@ -1,11 +1,10 @@
-// The commands about single trainings, sessions and models, and about the engine. The palette has those that need no choice.
+// The commands about single trainings, sessions and models, and about the engine. The palette has those
+// that need no choice.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { messageOf } from '../../../widgets/src/core/errors';
-import { insertCells } from '../cells/insert';
-import { FIRST_CELLS, sourceOf } from '../cells/sources';
 import { modelIcon, productIcon, sessionIcon, trainingIcon } from '../icons';
 import type { Item } from '../panel/rows';
 import { targetOf } from '../tabs/target';
@@ -44,6 +43,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
     const { commands } = app;
     const { trans } = engine;
     const insert = async (sources: readonly string[]) => {
+      const { insertCells } = await import('../cells/insert');
       if (!(await insertCells(app, tracker, sources))) {
         Clipboard.copyToSystem(sources.join('\n\n'));
         Notification.info(trans.__('No notebook is open. The cell was copied to the clipboard.'));
@@ -66,6 +66,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       execute: async args => {
         const target = targetOf(args);
         if (target) {
+          const { sourceOf } = await import('../cells/sources');
           const metric = typeof args.metric === 'string' ? args.metric : undefined;
           await insert([sourceOf({ ...target, metric })]);
         }
@@ -100,26 +101,20 @@ function addPaletteItems(
   const category = trans.__('PyTorch');
   palette?.addItem({ command: CommandIDs.startEngine, category });
   const first = [
-    [
-      'jupyter-ext:first-training',
-      trans.__('Insert an Example Training'),
-      trainingIcon,
-      FIRST_CELLS.training,
-    ],
-    [
-      'jupyter-ext:first-session',
-      trans.__('Insert an Example Debug Session'),
-      sessionIcon,
-      FIRST_CELLS.session,
-    ],
-    ['jupyter-ext:first-model', trans.__('Insert an Example Model'), modelIcon, FIRST_CELLS.model],
+    ['training', trans.__('Insert an Example Training'), trainingIcon],
+    ['session', trans.__('Insert an Example Debug Session'), sessionIcon],
+    ['model', trans.__('Insert an Example Model'), modelIcon],
   ] as const;
-  for (const [command, label, icon, sources] of first) {
+  for (const [kind, label, icon] of first) {
+    const command = `jupyter-ext:first-${kind}`;
     commands.addCommand(command, {
       label,
       icon,
       describedBy: NO_ARGS,
-      execute: () => commands.execute(CommandIDs.insertCells, { sources: [...sources] }),
+      execute: async () => {
+        const { FIRST_CELLS } = await import('../cells/sources');
+        await commands.execute(CommandIDs.insertCells, { sources: [...FIRST_CELLS[kind]] });
+      },
     });
     palette?.addItem({ command, category });
   }

@@ -7,6 +7,7 @@ import { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { Settings } from '../settings';
 import { DOMAIN, IEngine } from '../tokens';
 import { serverTransport } from './server_transport';
+import { Started } from './started';
 
 /** Also the name of the settings' schema, schema/settings.json. */
 const PLUGIN_ID = 'jupyter-ext:settings';
@@ -28,8 +29,10 @@ export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
         console.error('jupyter-ext: the settings cannot be read; defaults are used', error);
       });
     }
-    const transport = serverTransport(app.serviceManager.serverSettings);
+    const started = new Started(sessionStorage);
+    const transport = serverTransport(app.serviceManager.serverSettings, started);
     return {
+      started,
       transport,
       settings,
       lists: ListsFeed.of(transport),

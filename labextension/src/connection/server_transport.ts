@@ -2,12 +2,20 @@
 
 import { ServerConnection } from '@jupyterlab/services';
 import { ServerTransport } from '../../../widgets/src/transport/server';
+import type { Started } from './started';
 
-export function serverTransport(settings: ServerConnection.ISettings): ServerTransport {
+/** @param started Learns what the page asks for. */
+export function serverTransport(settings: ServerConnection.ISettings, started: Started): ServerTransport {
   return new ServerTransport({
     baseUrl: settings.baseUrl,
     wsUrl: settings.wsUrl,
     token: settings.appendToken ? settings.token : undefined,
-    fetch: (url, init) => ServerConnection.makeRequest(url, init, settings),
+    fetch: async (url, init) => {
+      const response = await ServerConnection.makeRequest(url, init, settings);
+      if (init.method === 'POST' && response.ok) {
+        started.note(url, await response.clone().text());
+      }
+      return response;
+    },
   });
 }

@@ -1,27 +1,23 @@
-// The way from a run to its cell, and a question where a cell is run again while what it started goes on.
+// Cells and what they have started: a mark and a badge while it runs, the way from a run to its cell, and a
+// question where a cell is run again while its training goes on. All but the decision is loaded when there
+// is something to show.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
-import type { Cell, CodeCell } from '@jupyterlab/cells';
-import { PageConfig } from '@jupyterlab/coreutils';
+import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
-import { type CellLine, onCellLine } from '../../../widgets/src/core/cell_link';
+import { onCellLine } from '../../../widgets/src/core/cell_link';
 import { messageOf } from '../../../widgets/src/core/errors';
-import { isEnded } from '../../../widgets/src/training/labels';
-import { bytesOf, jsonOf } from '../../../widgets/src/transport/transport';
-import { mimeTypeOf } from '../../../widgets/src/views/view';
 import type { Training } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
 import { trainingIcon } from '../icons';
 import { IEngine } from '../tokens';
-import { contentsPath, executionCountOf, runningByCell, titleOf } from './cells_of';
-
-const RUNNING = '/native/trainings?status=starting,processing&limit=100';
+import type { CellMarks } from './cell_marks';
+import { badgeOf, runningByCell, titleOf } from './running';
 
 export const marksPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ext:marks',
-  description:
-    'Leads from a training to its cell, and asks where a cell is run again while its training goes on.',
+  description: 'Marks the cells whose trainings run, and leads from a training to its cell.',
   autoStart: true,
   requires: [IEngine, INotebookTracker],
   optional: [ICommandPalette],
@@ -31,66 +27,120 @@ export const marksPlugin: JupyterFrontEndPlugin<void> = {
     notebooks: INotebookTracker,
     palette: ICommandPalette | null
   ) => {
-    NotebookActions.executionScheduled.connect((_, { cell }) => void askAbout(engine, cell));
-    addCommand(app, engine, notebooks, palette);
+    const cells = new RunningCells(app, engine, notebooks);
+    NotebookActions.executionScheduled.connect((_, { notebook, cell }) => {
+      const panel = notebooks.find(({ content }) => content === notebook);
+      const old = cells.of(panel, cell); // before it is run: what it starts now is not among them
+      if (old.length > 0) {
+        void import('./ask').then(({ askAbout }) => askAbout(engine, cell.model.id, old));
+      }
+    });
+    addBadge(app, engine, notebooks, cells);
+    addGoToCell(app, engine, notebooks, palette);
     onCellLine(target => {
-      goToCell(app, engine, notebooks, target.runId, target).then(
-        problem => problem !== null && Notification.info(problem),
-        (error: unknown) => Notification.error(messageOf(error))
-      );
+      import('./go_to_cell')
+        .then(({ goToCell }) => goToCell(app, engine, notebooks, target.runId, target))
+        .then(
+          problem => problem !== null && Notification.info(problem),
+          (error: unknown) => Notification.error(messageOf(error))
+        );
     });
   },
 };
 
-/** A cell is run again while its training goes on: the new one runs beside it, and the old one may be canceled. */
-async function askAbout({ transport, trans }: IEngine, cell: Cell): Promise<void> {
-  if (!showsRunning(cell)) {
-    return;
+/** What runs, by its cell, as the page's lists have it. */
+class RunningCells {
+  #running = new Map<string, Training[]>();
+  #marks: Promise<CellMarks> | null = null;
+  #shown: CellMarks | null = null;
+  readonly #make: () => Promise<CellMarks>;
+  readonly #commands: JupyterFrontEnd['commands'];
+  #isPlanned = false;
+
+  constructor(app: JupyterFrontEnd, engine: IEngine, notebooks: INotebookTracker) {
+    const { lists } = engine;
+    this.#commands = app.commands;
+    this.#make = async () => {
+      const { CellMarks } = await import('./cell_marks');
+      return new CellMarks(app, engine, notebooks, () => this.#plan());
+    };
+    const follower = lists.follow(
+      ['trainings'],
+      () => {
+        this.#running = runningByCell(lists.data.trainings.values());
+        look();
+        this.#plan();
+      },
+      new AbortController().signal
+    );
+    // how far they are is asked for only where a notebook that is open has started one
+    const isShown = () =>
+      this.#running.size > 0 &&
+      notebooks.currentWidget?.content.widgets.some(({ model }) => this.#running.has(model.id));
+    const look = () =>
+      follower.look(
+        document.visibilityState === 'hidden' || notebooks.size === 0 ? null : isShown() ? 'all' : 'news'
+      );
+    document.addEventListener('visibilitychange', look);
+    const changed = () => {
+      look();
+      this.#plan();
+    };
+    notebooks.widgetAdded.connect((_, panel) => {
+      look();
+      void panel.revealed.then(changed);
+    });
+    notebooks.currentChanged.connect(changed);
+    notebooks.activeCellChanged.connect(() => this.#plan());
   }
-  // asked before the cell is run, so that what it starts now is not among them
-  const old = (await runningOf(transport)).get(cell.model.id) ?? [];
-  if (old.length === 0) {
-    return;
+
+  /** Return what a cell of a notebook has started that runs. */
+  of(panel: NotebookPanel | null | undefined, cell: Cell | null): readonly Training[] {
+    const found = cell && panel ? (this.#running.get(cell.model.id) ?? []) : [];
+    return panel && this.#shown ? this.#shown.ofNotebook(panel, found) : found;
   }
-  const cancel = async () => {
-    for (const { id } of old) {
-      try {
-        bytesOf(await transport.request('POST', `/v1/trainings/${encodeURIComponent(id)}/cancel`));
-      } catch (error) {
-        Notification.error(messageOf(error));
-      }
+
+  #plan(): void {
+    if (!this.#isPlanned && (this.#running.size > 0 || this.#marks !== null)) {
+      this.#isPlanned = true;
+      this.#marks ??= this.#make();
+      void this.#marks.then(marks =>
+        requestAnimationFrame(() => {
+          this.#isPlanned = false;
+          this.#shown = marks;
+          marks.draw(this.#running);
+          this.#commands.notifyCommandChanged(CommandIDs.openOfCell);
+        })
+      );
     }
-  };
-  Notification.info(trans.__('A training that this cell started is still running: %1.', titleOf(old)), {
-    autoClose: false,
-    actions: [
-      { label: trans.__('Cancel the Earlier One'), callback: () => void cancel() },
-      { label: trans.__('Keep Both'), callback: () => undefined },
-    ],
+  }
+}
+
+function addBadge(
+  { commands }: JupyterFrontEnd,
+  { trans }: IEngine,
+  notebooks: INotebookTracker,
+  cells: RunningCells
+): void {
+  const current = () => cells.of(notebooks.currentWidget, notebooks.activeCell);
+  commands.addCommand(CommandIDs.openOfCell, {
+    label: () => badgeOf(current(), trans.__('running')),
+    caption: () => trans.__('Open the training: %1', titleOf(current())),
+    iconClass: 'jp-JupyterExt-ring jp-JupyterExt-badge', // a toolbar shows no label beside an icon
+    describedBy: { args: { type: 'object', properties: {} } },
+    isVisible: () => current().length > 0,
+    execute: async () => {
+      const newest = current().at(-1);
+      if (newest) {
+        const { id, name } = newest;
+        const ref = notebooks.currentWidget?.id ?? '';
+        await commands.execute(CommandIDs.open, { kind: 'training', id, name, ref, mode: 'split-right' });
+      }
+    },
   });
 }
 
-/** Whether an output of a cell shows a training that had not ended when it was written last. */
-function showsRunning({ model }: Cell): boolean {
-  const outputs = model.type === 'code' ? (model as CodeCell['model']).outputs : null;
-  for (let i = 0; i < (outputs?.length ?? 0); i += 1) {
-    const data = outputs?.get(i).data[mimeTypeOf({ name: 'training' })] as
-      | { training?: Training }
-      | undefined;
-    if (data?.training && !isEnded(data.training.status)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-/** Return what runs now by its cell; asking starts no engine. */
-async function runningOf({ running }: IEngine['transport']): Promise<Map<string, Training[]>> {
-  const answer = await running.request('GET', RUNNING).catch(() => null);
-  return runningByCell(answer?.status === 200 ? jsonOf<{ trainings: Training[] }>(answer).trainings : []);
-}
-
-function addCommand(
+function addGoToCell(
   app: JupyterFrontEnd,
   engine: IEngine,
   notebooks: INotebookTracker,
@@ -106,6 +156,7 @@ function addCommand(
     isEnabled: ({ id }) => typeof id === 'string' || shownTraining(app) !== null,
     execute: async args => {
       const id = typeof args.id === 'string' ? args.id : shownTraining(app);
+      const { goToCell } = await import('./go_to_cell');
       const problem = id === null ? null : await goToCell(app, engine, notebooks, id);
       if (problem !== null) {
         Notification.info(problem);
@@ -120,67 +171,4 @@ function shownTraining({ shell }: JupyterFrontEnd): string | null {
   const content = (shell.currentWidget as { content?: { target?: { kind: string; id: string } } } | null)
     ?.content;
   return content?.target?.kind === 'training' ? content.target.id : null;
-}
-
-/** Show a training's cell, or a line of it or of another; returns why it cannot be shown, or `null`. */
-async function goToCell(
-  app: JupyterFrontEnd,
-  { transport, trans }: IEngine,
-  notebooks: INotebookTracker,
-  id: string,
-  at: CellLine | null = null
-): Promise<string | null> {
-  const training = jsonOf<Training>(
-    await transport.request('GET', `/native/trainings/${encodeURIComponent(id)}`)
-  );
-  const place = training.started_from;
-  if (!place) {
-    return trans.__('%1 was not started from a cell of a notebook.', training.name);
-  }
-  const has = ({ content }: NotebookPanel) => content.widgets.some(({ model }) => model.id === place.cell);
-  let panel = notebooks.find(has);
-  const path = place.notebook ? contentsPath(PageConfig.getOption('serverRoot'), place.notebook) : null;
-  if (!panel && path !== null) {
-    panel = (await app.commands.execute('docmanager:open', { path })) as NotebookPanel | undefined;
-    await panel?.context.ready;
-  }
-  if (!panel || !has(panel)) {
-    return trans.__('The cell that started %1 is not there any more.', training.name);
-  }
-  app.shell.activateById(panel.id);
-  const count = at && executionCountOf(at.label);
-  const index = panel.content.widgets.findIndex(({ model }) =>
-    count == null
-      ? model.id === place.cell
-      : model.type === 'code' && (model as CodeCell['model']).executionCount === count
-  );
-  if (index < 0) {
-    return trans.__(
-      '%1 is not in this notebook any more; the cell was run again or deleted.',
-      at?.label ?? ''
-    );
-  }
-  panel.content.activeCellIndex = index;
-  await panel.content.scrollToItem(index, 'center');
-  if (at !== null) {
-    await selectLine(panel, index, at.line);
-  }
-  return null;
-}
-
-/** Select a line of a cell, counted from 1, and bring it into view. */
-async function selectLine({ content }: NotebookPanel, index: number, number: number): Promise<void> {
-  const cell = content.widgets[index];
-  await cell.ready;
-  const { editor } = cell;
-  const line = Math.min(number, editor?.lineCount ?? 0) - 1;
-  if (editor && line >= 0) {
-    content.mode = 'edit';
-    editor.focus();
-    editor.setSelection({
-      start: { line, column: 0 },
-      end: { line, column: editor.getLine(line)?.length ?? 0 },
-    });
-    editor.revealPosition({ line, column: 0 });
-  }
 }

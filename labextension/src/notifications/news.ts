@@ -15,7 +15,10 @@ export interface News {
   canResume: boolean;
 }
 
-/** What was known of a training before a change; nothing is told of one that is first heard of when it is over. */
+/**
+ * What was known of a training before a change; nothing is told of one that is first heard of when it is
+ * over.
+ */
 export type Before<T> = T | undefined;
 
 /** Return what is new about a training, the alerts first. */

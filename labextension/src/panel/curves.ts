@@ -1,5 +1,5 @@
-// The small curves of the panel: each is fetched once, when its row is first seen, and then grows with what the list stream
-// says of the training.
+// The small curves of the panel: each is fetched once, when its row is first seen, and then grows with what
+// the list stream says of the training.
 
 import { TrainingClient } from '../../../widgets/src/training/training_client';
 import type { Transport } from '../../../widgets/src/transport/transport';

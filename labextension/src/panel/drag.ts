@@ -2,7 +2,27 @@
 
 import { MimeData } from '@lumino/coreutils';
 import { Drag } from '@lumino/dragdrop';
+import { addStyles, css, type StyleSheet } from '../../../widgets/src/core/styles';
 import { sourceOf, type Used } from '../cells/sources';
+
+const DRAGGED_STYLES: StyleSheet = {
+  id: 'jupyter-ext-dragged-style',
+  text: css`
+    .jp-JupyterExt-dragged {
+      max-width: 220px;
+      padding: 4px 10px;
+      border: 1px solid var(--jp-brand-color1);
+      border-radius: 4px;
+      overflow: hidden;
+      text-overflow: ellipsis;
+      white-space: nowrap;
+      background: var(--jp-layout-color1);
+      box-shadow: var(--jp-elevation-z4);
+      color: var(--jp-ui-font-color1);
+      font-size: var(--jp-ui-font-size1);
+    }
+  `,
+};
 
 /** What a notebook takes as cells, also from its own cells and from other notebooks. */
 const CELLS_MIME_TYPE = 'application/vnd.jupyter.cells';
@@ -49,6 +69,7 @@ function drag(used: Used, node: HTMLElement, { clientX, clientY }: PointerEvent)
     { cell_type: 'code', source, metadata: {}, outputs: [], execution_count: null },
   ]);
   mimeData.setData('text/plain', source);
+  addStyles(node, DRAGGED_STYLES);
   const image = document.createElement('div');
   image.className = 'jp-JupyterExt-dragged';
   image.textContent = used.metric ?? used.name ?? used.id;

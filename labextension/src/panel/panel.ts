@@ -1,4 +1,5 @@
-// What the side panel shows: the engine's state, a search, and one section each for trainings, debug sessions and models.
+// What the side panel shows: the engine's state, a search, and one section each for trainings, debug
+// sessions and models.
 // The rule: it follows the page's one list stream while it is in sight, and starts nothing by itself.
 
 import type { CommandRegistry } from '@lumino/commands';

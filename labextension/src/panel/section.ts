@@ -1,4 +1,5 @@
-// One section of the panel: a head that folds it, rows with a roving focus, or the first step where there is nothing.
+// One section of the panel: a head that folds it, rows with a roving focus, or the first step where there
+// is nothing.
 
 import type { LabIcon } from '@jupyterlab/ui-components';
 import { button, element, setHidden, setText } from '../../../widgets/src/core/dom';

@@ -128,6 +128,11 @@ const CSS = css`
     display: inline-flex;
     flex: none;
   }
+  .jx-side-title {
+    overflow: hidden;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+  }
   .jx-side-count {
     margin-left: auto;
     padding-left: 8px;

@@ -2,17 +2,10 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
-import { type PaletteName, setPalette } from '../../../widgets/src/core/theme';
-import { type ChartOptions, setDefaultOptions } from '../../../widgets/src/plot/options';
-import type { SmoothingKind } from '../../../widgets/src/series/smoothing';
+import type { PlotSettings } from './apply';
+import { isBuiltIn } from './built_in';
 
 const PLUGIN_ID = 'jupyter-ext:plots';
-
-interface PlotSettings extends Pick<ChartOptions, 'logY' | 'x' | 'ignoreOutliers' | 'size'> {
-  smoothing: number;
-  smoothingKind: SmoothingKind;
-  palette: PaletteName;
-}
 
 export const plotsPlugin: JupyterFrontEndPlugin<void> = {
   id: PLUGIN_ID,
@@ -21,13 +14,15 @@ export const plotsPlugin: JupyterFrontEndPlugin<void> = {
   requires: [ISettingRegistry],
   activate: async (_app: JupyterFrontEnd, registry: ISettingRegistry) => {
     const settings = await registry.load(PLUGIN_ID);
-    const read = () => {
+    let isChanged = false;
+    const read = async () => {
       const values = settings.composite as unknown as PlotSettings;
-      const { smoothing: weight, smoothingKind: kind, palette, ...rest } = values;
-      setDefaultOptions({ ...rest, smoothing: { kind, weight } });
-      setPalette(palette);
+      isChanged ||= !isBuiltIn(values);
+      if (isChanged) {
+        (await import('./apply')).applySettings(values);
+      }
     };
-    settings.changed.connect(read);
-    read();
+    settings.changed.connect(() => void read());
+    await read();
   },
 };

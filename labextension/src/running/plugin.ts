@@ -6,10 +6,10 @@ import type { LabIcon } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
 import type { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { isEnded } from '../../../widgets/src/training/labels';
-import { actionsOf } from '../commands/actions';
 import { CommandIDs } from '../commands/ids';
 import { modelIcon, sessionIcon, trainingIcon } from '../icons';
-import { type Item, rowOf } from '../panel/rows';
+import { titleOf } from '../marks/running';
+import type { Item } from '../panel/rows';
 import { IEngine } from '../tokens';
 
 export const runningPlugin: JupyterFrontEndPlugin<void> = {
@@ -19,54 +19,62 @@ export const runningPlugin: JupyterFrontEndPlugin<void> = {
   requires: [IEngine],
   optional: [IRunningSessionManagers],
   activate: (app: JupyterFrontEnd, engine: IEngine, managers: IRunningSessionManagers | null) => {
-    const { trans, lists } = engine;
+    const { trans } = engine;
     const sections: [string, LabIcon, (lists: ListsFeed) => Item[]][] = [
       [trans.__('Trainings'), trainingIcon, runningTrainings],
       [trans.__('Debug Sessions'), sessionIcon, runningSessions],
       [trans.__('Models in Memory'), modelIcon, loadedModels],
     ];
     for (const [name, icon, find] of managers ? sections : []) {
-      const changed = new Signal<object, void>({});
-      let before = '';
-      lists.follow(
-        ['trainings', 'sessions', 'models'],
-        () => {
-          const now = JSON.stringify(find(lists).map(({ value }) => [value.id, value.name]));
-          if (now !== before) {
-            before = now;
-            changed.emit();
-          }
-        },
-        new AbortController().signal
-      );
-      managers?.add({
-        name,
-        supportsMultipleViews: false,
-        running: () => find(lists).map(item => new RunningItem(app, engine, item, icon)),
-        shutdownAll: () => {
-          for (const item of find(lists)) {
-            stop(app, item);
-          }
-        },
-        refreshRunning: () => lists.hurry(),
-        runningChanged: changed as never,
-        shutdownLabel: trans.__('Stop'),
-        shutdownAllLabel: trans.__('Stop All'),
-        shutdownAllConfirmationText: trans.__('Stop all of them?'),
-      });
+      managers?.add(sectionOf(app, engine, name, icon, find));
     }
   },
 };
 
+function sectionOf(
+  app: JupyterFrontEnd,
+  { trans, lists }: IEngine,
+  name: string,
+  icon: LabIcon,
+  find: (lists: ListsFeed) => Item[]
+): Parameters<IRunningSessionManagers['add']>[0] {
+  const changed = new Signal<object, void>({});
+  let before = '[]';
+  lists.follow(
+    ['trainings', 'sessions', 'models'],
+    () => {
+      const now = JSON.stringify(find(lists).map(({ value }) => [value.id, value.name]));
+      if (now !== before) {
+        before = now;
+        changed.emit();
+      }
+    },
+    new AbortController().signal
+  );
+  return {
+    name,
+    supportsMultipleViews: false,
+    running: () => find(lists).map(item => new RunningItem(app, item, icon)),
+    shutdownAll: () => {
+      for (const item of find(lists)) {
+        stop(app, item);
+      }
+    },
+    refreshRunning: () => lists.hurry(),
+    runningChanged: changed as never,
+    shutdownLabel: trans.__('Stop'),
+    shutdownAllLabel: trans.__('Stop All'),
+    shutdownAllConfirmationText: trans.__('Stop all of them?'),
+  };
+}
+
 class RunningItem implements IRunningSessions.IRunningItem {
   readonly #app: JupyterFrontEnd;
-  readonly #engine: IEngine;
   readonly #item: Item;
   readonly #icon: LabIcon;
 
-  constructor(app: JupyterFrontEnd, engine: IEngine, item: Item, icon: LabIcon) {
+  constructor(app: JupyterFrontEnd, item: Item, icon: LabIcon) {
     this.#app = app;
-    this.#engine = engine;
     this.#item = item;
     this.#icon = icon;
   }
@@ -89,17 +97,15 @@ class RunningItem implements IRunningSessions.IRunningItem {
   }
 
   labelTitle(): string {
-    const { facts } = rowOf(this.#item, '', Date.now(), this.#engine.trans);
-    return [this.label(), facts.join(' · '), this.#item.value.id].join('\n');
+    const { kind, value } = this.#item;
+    return [kind === 'training' ? titleOf([value]) : this.label(), value.id].join('\n');
   }
 }
 
-function stop(app: JupyterFrontEnd, item: Item): void {
-  const { kind, value } = item;
-  const stopping = { training: 'cancel', session: 'terminate', model: 'unload' } as const;
-  if (actionsOf(item).includes(stopping[kind])) {
-    void app.commands.execute(CommandIDs.act, { kind, id: value.id, action: stopping[kind] });
-  }
+const STOPS = { training: 'cancel', session: 'terminate', model: 'unload' } as const;
+
+function stop(app: JupyterFrontEnd, { kind, value }: Item): void {
+  void app.commands.execute(CommandIDs.act, { kind, id: value.id, action: STOPS[kind] });
 }
 
 function runningTrainings({ data }: ListsFeed): Item[] {

@@ -1,8 +1,19 @@
 // A tab with a form; once its training has started, the training's own tab takes its place.
 
 import { Widget } from '@lumino/widgets';
+import { addStyles, css, type StyleSheet } from '../../../widgets/src/core/styles';
 import { type FormOptions, mountForm } from '../../../widgets/src/form/form_view';
 import { trainingIcon } from '../icons';
+
+const FORM_STYLES: StyleSheet = {
+  id: 'jupyter-ext-form-tab-style',
+  text: css`
+    .jp-JupyterExt-form {
+      overflow: auto;
+      background: var(--jp-layout-color1);
+    }
+  `,
+};
 
 export class FormTab extends Widget {
   readonly #ended = new AbortController();
@@ -15,6 +26,7 @@ export class FormTab extends Widget {
     this.title.label = title;
     this.title.caption = caption;
     this.title.closable = true;
+    addStyles(this.node, FORM_STYLES);
     mountForm({ ...options, element: this.node, signal: this.#ended.signal });
   }
 

@@ -2,7 +2,7 @@
 // Its code is loaded at the first use.
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { Clipboard, MainAreaWidget, Notification } from '@jupyterlab/apputils';
+import { Clipboard, Dialog, MainAreaWidget, Notification, showDialog } from '@jupyterlab/apputils';
 import type { CodeCell } from '@jupyterlab/cells';
 import { PageConfig } from '@jupyterlab/coreutils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
@@ -10,6 +10,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import { messageOf } from '../../../widgets/src/core/errors';
 import { FormClient, type LaunchSource } from '../../../widgets/src/form/form_client';
 import { ModelsClient } from '../../../widgets/src/models/models_client';
+import type { DebugSession } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
 import { addTab } from '../tabs/place';
 import type { IEngine } from '../tokens';
@@ -63,11 +64,42 @@ export function trainPath(page: Page, path: string): void {
   add(page, tab);
 }
 
-/** Launch a session of a cell's code, and show it beside the notebook. */
+/**
+ * Launch a session of a cell's code, and show it beside the notebook; one that lives may get the code
+ * instead.
+ */
 export async function debugCell(page: Page, panel: NotebookPanel, cell: CodeCell): Promise<void> {
-  await debug(page, cellOf(page, panel, cell).source, panel.id, async () => {
-    await runInKernel(page, panel, cell, '%%debug_session', () => undefined);
+  const { source } = cellOf(page, panel, cell);
+  const living = page.engine.lists.data.sessions.get(sessionOf.get(cell.model.id) ?? '');
+  const choice = living && living.status !== 'ended' ? await askWhich(page, living.name) : 'launch';
+  if (choice === null) {
+    return;
+  }
+  const session = await debug(page, source, {
+    beside: panel.id,
+    into: choice === 'replace' ? living : undefined,
+    runInstead: () => runInKernel(page, panel, cell, '%%debug_session', () => undefined),
   });
+  if (session) {
+    sessionOf.set(cell.model.id, session.id);
+  }
+}
+
+/** The session that has a cell's code, by the cell. */
+const sessionOf = new Map<string, string>();
+
+async function askWhich({ engine: { trans } }: Page, name: string): Promise<'launch' | 'replace' | null> {
+  const launch = Dialog.createButton({ label: trans.__('Launch Another'), accept: false });
+  const replace = Dialog.okButton({ label: trans.__('Replace Its Code') });
+  const { button } = await showDialog({
+    title: trans.__('%1 is still running', name),
+    body: trans.__(
+      'This debug session has the code of this cell. Its models keep their weights when the code is replaced.'
+    ),
+    buttons: [Dialog.cancelButton(), launch, replace],
+    defaultButton: 2,
+  });
+  return button.label === replace.label ? 'replace' : button.label === launch.label ? 'launch' : null;
 }
 
 /** Launch a session of a file's code. */
@@ -87,16 +119,26 @@ export async function addModel(page: Page, path: string): Promise<void> {
   }
 }
 
+interface DebugOptions {
+  /** Id of the tab that the session goes beside. */
+  beside?: string;
+  /** The session that gets the code, in place of a new one. */
+  into?: DebugSession;
+  /** Does it by the notebook's kernel, which has what the session lacks. */
+  runInstead?: () => Promise<void>;
+}
+
 async function debug(
-  page: Page,
+  { app, engine }: Page,
   source: LaunchSource,
-  beside?: string,
-  runInstead?: () => Promise<void>
-): Promise<void> {
-  const { app, engine } = page;
+  { beside, into, runInstead }: DebugOptions = {}
+): Promise<DebugSession | null> {
   const { trans } = engine;
   try {
-    const { session, missing } = await new FormClient(engine.transport).debug(source);
+    const client = new FormClient(engine.transport);
+    const { session, missing } = into
+      ? { session: into, ...(await client.replaceCode(into.id, source)) }
+      : await client.debug(source);
     const place = beside ? { ref: beside, mode: 'split-right' } : {};
     await app.commands.execute(CommandIDs.open, {
       kind: 'session',
@@ -104,6 +146,9 @@ async function debug(
       name: session.name,
       ...place,
     });
+    if (into) {
+      Notification.success(trans.__('%1 has the new code.', session.name), { autoClose: 5_000 });
+    }
     if (missing.length > 0) {
       const text = trans.__(
         "%1: only the notebook's kernel has it, and the session does not.",
@@ -114,8 +159,10 @@ async function debug(
         : [];
       Notification.warning(text, { autoClose: false, actions });
     }
+    return session;
   } catch (error) {
     Notification.error(messageOf(error), { autoClose: false });
+    return null;
   }
 }
 

@@ -1,5 +1,5 @@
-// Starting without code: buttons on cells, entries of the file browser's menu, commands. What they do is loaded
-// when one is first used.
+// Starting without code: buttons on cells, entries of the file browser's menu, commands. What they do is
+// loaded when one is first used.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';

@@ -1,5 +1,5 @@
-// The status bar's item: what runs, what is loaded, and the memory of both. It has one width, so nothing beside it jumps; a
-// click shows the panel.
+// The status bar's item: what runs, what is loaded, and the memory of both. It has one width, so nothing
+// beside it jumps; a click shows the panel.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IStatusBar } from '@jupyterlab/statusbar';
@@ -82,7 +82,7 @@ class StatusItem extends Widget {
       ? data.engine.memory_mib + data.engine.trainings_mib + data.engine.models_mib
       : 0;
     const counts = isLive
-      ? [numRunning && `▸${numRunning}`, numSessions && `⏸${numSessions}`, numLoaded && `◆${numLoaded}`]
+      ? [numRunning && `▸${numRunning}`, numSessions && `‖${numSessions}`, numLoaded && `◆${numLoaded}`]
       : [];
     setText(this.#text, isLive ? [...counts.filter(Boolean), formatBytes(memory_mib * MIB)].join(' ') : '');
     setHidden(this.#text, !isLive);

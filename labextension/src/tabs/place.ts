@@ -1,4 +1,5 @@
-// Where a tab goes: the main area of JupyterLab, or the right side of a Notebook, whose main area holds one document.
+// Where a tab goes: the main area of JupyterLab, or the right side of a Notebook, whose main area holds one
+// document.
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';

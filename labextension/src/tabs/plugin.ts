@@ -1,11 +1,16 @@
 // Tabs of the main area: opened by command, by the page's URL, and again after a reload.
 
-import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import {
+  ILayoutRestorer,
+  IRouter,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin,
+} from '@jupyterlab/application';
 import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
 import { CommandIDs } from '../commands/ids';
 import { IEngine } from '../tokens';
 import { addTab } from './place';
-import { Tab } from './tab';
+import type { Tab } from './tab';
 import { keyOf, parseTarget, type Target, targetOf, URL_PARAMETER } from './target';
 
 export const tabsPlugin: JupyterFrontEndPlugin<void> = {
@@ -13,8 +18,13 @@ export const tabsPlugin: JupyterFrontEndPlugin<void> = {
   description: 'Opens trainings, debug sessions and models in tabs of the main area.',
   autoStart: true,
   requires: [IEngine],
-  optional: [ILayoutRestorer],
-  activate: (app: JupyterFrontEnd, engine: IEngine, restorer: ILayoutRestorer | null) => {
+  optional: [ILayoutRestorer, IRouter],
+  activate: (
+    app: JupyterFrontEnd,
+    engine: IEngine,
+    restorer: ILayoutRestorer | null,
+    router: IRouter | null
+  ) => {
     const tracker = new WidgetTracker<MainAreaWidget<Tab>>({ namespace: 'jupyter-ext' });
     app.commands.addCommand(CommandIDs.open, {
       label: engine.trans.__('Open in a Tab'),
@@ -52,6 +62,8 @@ export const tabsPlugin: JupyterFrontEndPlugin<void> = {
       });
     }
     void app.restored.then(() => openFromUrl(app));
+    // JupyterLab's `?reset` goes to the address as it was before
+    router?.routed.connect(() => void app.restored.then(() => openFromUrl(app)));
   },
 };
 
@@ -62,6 +74,7 @@ async function open(
   target: Target,
   place: Readonly<Record<string, unknown>>
 ): Promise<void> {
+  const { Tab } = await import('./tab'); // first: two clicks in a row find the tab of the first
   const key = keyOf(target);
   const shown = tracker.find(({ content }) => keyOf(content.target) === key);
   if (shown) {

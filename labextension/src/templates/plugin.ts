@@ -1,15 +1,13 @@
-// New notebooks from templates, in the launcher and the palette. The server has them; Jupyter's contents API keeps
-// the copy, in the folder that the file browser shows.
+// New notebooks from templates, in the launcher and the palette. The server has them; Jupyter's contents
+// API keeps the copy, in the folder that the file browser shows.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
-import type { PartialJSONValue } from '@lumino/coreutils';
 import { messageOf } from '../../../widgets/src/core/errors';
 import { CommandIDs } from '../commands/ids';
 import { modelIcon, productIcon, sessionIcon, trainingIcon } from '../icons';
-import { freeName } from '../start/places';
 import { IEngine } from '../tokens';
 
 export const templatesPlugin: JupyterFrontEndPlugin<void> = {
@@ -70,6 +68,7 @@ export const templatesPlugin: JupyterFrontEndPlugin<void> = {
       execute: async args => {
         const folder = typeof args.cwd === 'string' ? args.cwd : (browser?.model.path ?? '');
         try {
+          const { copyOf } = await import('./copy');
           const path = await copyOf(app, engine, known(args).name, folder);
           await app.commands.execute('docmanager:open', { path });
         } catch (error) {
@@ -85,18 +84,3 @@ export const templatesPlugin: JupyterFrontEndPlugin<void> = {
     });
   },
 };
-
-/** Put a copy of a template into a folder, under a name that is free there, and return its path. */
-async function copyOf(
-  { serviceManager: { contents } }: JupyterFrontEnd,
-  { transport }: IEngine,
-  name: string,
-  folder: string
-): Promise<string> {
-  const content = (await transport.serverJson(`templates/${name}`)) as PartialJSONValue;
-  const listed = await contents.get(folder, { type: 'directory', content: true });
-  const taken = new Set((listed.content as { name: string }[]).map(entry => entry.name));
-  const path = [folder, freeName(`${name}.ipynb`, taken)].filter(Boolean).join('/');
-  await contents.save(path, { type: 'notebook', format: 'json', content });
-  return path;
-}

@@ -163,7 +163,7 @@ class Lab:
         """Call a JavaScript function `(app, argument) => …` in the page; promises are awaited."""
         return self.page.evaluate(f"argument => ({function})(window.jupyterapp, argument)", argument)
 
-    def command(self, name: str, **arguments: Any) -> Any:
+    def command(self, name: str, /, **arguments: Any) -> Any:
         """Run one of JupyterLab's commands."""
         return self.evaluate(
             "async (app, [name, args]) => { await app.commands.execute(name, args); }", [name, arguments]

@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.callables import parameter_names
-from jupyter_ext.client.capture.capture import capture_cell, capture_function
+from jupyter_ext.client.capture.capture import capture_cell, capture_function, capture_object
 from jupyter_ext.engine.trainings.artifacts.versions import Versions, copy_code
 from jupyter_ext.errors import CannotTravel, InvalidInput
 from jupyter_ext.worker.runtime.arguments import Files
@@ -184,3 +184,9 @@ def test_names_imported_from_the_notebook_travel(tmp_path: Path) -> None:
 
 def test_what_python_has_everywhere_is_not_called_unknown() -> None:
     assert capture_cell("def train():\n    display(1)\n    exit()", {}, "x").unknown_names == ()
+
+
+@pytest.mark.parametrize("thing", [5, "net", [1], {"a": 1}, None, True])
+def test_plain_data_is_no_model_to_debug(thing: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"is a {type(thing).__name__}, which cannot be debugged"):
+        capture_object(thing, "x")

@@ -285,6 +285,22 @@ def test_a_frame_that_a_full_disk_tore_off_unseen_is_cut_before_the_next(
     assert (len(got.marks), got.torn_bytes) == (1, 0)
 
 
+def test_nothing_is_written_behind_a_torn_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`log()` tries the quick way, and `points` tries it again."""
+    writer = JournalWriter(tmp_path, "0")
+    writer.points({"a": 0})
+    sizes = iter([7])
+    monkeypatch.setattr(
+        journal_writer, "_os_write", lambda fd, data: os.write(fd, data[: next(sizes, len(data))])
+    )
+    assert not writer.try_fast_append({"a": 1})
+    writer.points({"a": 1})
+    writer.points({"a": 2})
+    writer.close()
+    got = read(tmp_path / "metrics-0-0.jnl")
+    assert got == Read([("a", 0, 0), ("a", 1, 1), ("a", 2, 2)], [], 0)
+
+
 def test_a_signal_handler_may_log(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path, "0", rotate_bytes=5000)
     numbers = itertools.count()

@@ -67,6 +67,13 @@ export class FormClient {
     return { session: await this.#post<DebugSession>('/native/sessions', body), missing };
   }
 
+  /** Replace the code of a debug session; its models live on. */
+  async replaceCode(sessionId: string, source: LaunchSource): Promise<{ missing: readonly string[] }> {
+    const { id, missing } = await this.#post<SessionCode>('/native/session-code', source);
+    await this.#post<unknown>(`/native/sessions/${encodeURIComponent(sessionId)}/code`, { code: id });
+    return { missing };
+  }
+
   async #post<T>(path: string, body: unknown): Promise<T> {
     return jsonOf<T>(await this.#transport.request('POST', path, body));
   }

@@ -18,7 +18,7 @@ const CSS = css`
     display: flex;
     gap: 6px;
     flex: 0 1 400px;
-    min-width: 220px;
+    min-width: min(220px, 100%);
   }
   .jx-models-add input {
     flex: 1;
@@ -82,7 +82,8 @@ const CSS = css`
   }
   .jx-machine-item {
     display: inline-flex;
-    gap: 8px;
+    flex-wrap: wrap;
+    gap: 2px 8px;
     align-items: center;
   }
   .jx-meter {

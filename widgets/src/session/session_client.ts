@@ -8,6 +8,7 @@ import {
   type Transport,
 } from '../transport/transport';
 import type { DebugSession, Frame } from '../wire';
+import { answerText, type OfferedCall } from './calls';
 import { decodeTree, doublesOf, type ValueTree } from './values';
 
 /** A value in a line; of arrays and tensors also what they hold. Numbers that JSON cannot carry are texts. */
@@ -160,6 +161,11 @@ export class SessionClient {
       threads: { name?: string; text?: string; frames?: Frame[] }[] | string;
     }>('stacks');
     return typeof result.threads === 'string' ? result.threads : result.threads.map(stackText).join('\n\n');
+  }
+
+  /** Call the session's code; says in one line what it gave. */
+  async callCode(op: OfferedCall['op'], params: object): Promise<string> {
+    return answerText((await this.#call<Parameters<typeof answerText>[0]>(op, params)).result);
   }
 
   /** Return the points of metrics that are not here yet. */

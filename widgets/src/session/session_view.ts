@@ -13,6 +13,7 @@ import { LogView } from '../log/log_view';
 import { LOG_STYLES } from '../log/styles';
 import type { Transport } from '../transport/transport';
 import type { DebugSession } from '../wire';
+import { CallsView } from './calls_view';
 import { ConsoleView } from './console_view';
 import { FailureView } from './failure_view';
 import { capturedText, chipOf, noticesOf } from './labels';
@@ -59,6 +60,7 @@ class SessionView {
   readonly #stacks = element('pre', { class: 'jx-stacks', attrs: { tabindex: '0', 'aria-label': 'Stacks' } });
   readonly #failure: FailureView;
   readonly #models: ModelsList;
+  readonly #calls: CallsView;
   readonly #trainings: TrainingsView;
   readonly #console: ConsoleView;
   readonly #log: LogView;
@@ -77,6 +79,7 @@ class SessionView {
     };
     this.#failure = new FailureView(client, signal);
     this.#models = new ModelsList(client, signal);
+    this.#calls = new CallsView(client, signal);
     this.#trainings = new TrainingsView({
       client,
       transport,
@@ -140,6 +143,7 @@ class SessionView {
       this.#failure.node,
       this.#trainings.node,
       this.#models.node,
+      this.#calls.node,
       this.#console.node,
       this.#log.node
     );
@@ -201,6 +205,7 @@ class SessionView {
     this.#failure.draw(session.failure, over);
     this.#trainings.draw(session, now_s, state);
     this.#models.draw(session, live);
+    this.#calls.draw(session, live && !over);
     setHidden(this.#console.node, over);
     this.#console.draw(
       live,

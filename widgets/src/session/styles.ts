@@ -291,6 +291,32 @@ const CSS = css`
     outline: 2px solid var(--jx-accent);
     outline-offset: 0;
   }
+  .jx-panel .jx-calls-which {
+    flex: 0 1 auto;
+    min-width: 90px;
+    max-width: 240px;
+    height: 26px;
+    padding: 0 4px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    font: 12px var(--jx-mono);
+  }
+  .jx-calls-which:focus-visible {
+    outline: 2px solid var(--jx-accent);
+    outline-offset: 0;
+  }
+  .jx-calls-answer {
+    padding: 2px 14px 7px;
+    color: var(--jx-muted);
+    font: 12px var(--jx-mono);
+    overflow-wrap: anywhere;
+  }
+  .jx-calls-answer[data-tone='error'] {
+    color: var(--jx-error);
+    font-family: var(--jx-font);
+  }
   .jx-console-answers {
     padding: 0 14px;
     max-height: 420px;
@@ -308,6 +334,7 @@ const CSS = css`
 
   @container (max-width: 620px) {
     .jx-session-item,
+    .jx-calls-answer,
     .jx-console-answers,
     .jx-section > .jx-names {
       padding-left: 10px;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contentsPath, runningByCell, titleOf } from '../../../labextension/src/marks/cells_of';
+import { contentsPath } from '../../../labextension/src/marks/contents_path';
+import { badgeOf, runningByCell, titleOf } from '../../../labextension/src/marks/running';
 import { training } from '../fakes';
 
 const FROM = { notebook: '/home/a/x.ipynb', cell: 'c1' };
@@ -22,6 +23,9 @@ test('a cell is marked while what it started runs', () => {
     titleOf([training({ name: 'a', progress }), training({ name: 'b' })]),
     'a: 44 %, b is running'
   );
+  assert.equal(badgeOf([training({ progress })], 'running'), '44 %');
+  assert.equal(badgeOf([training({})], 'running'), 'running');
+  assert.equal(badgeOf([training({ progress }), training({})], 'running'), '2 × running');
 });
 
 test('a notebook is found below the root, also where the page does not know the home', () => {

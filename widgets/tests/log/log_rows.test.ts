@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { executionCountOf } from '../../../labextension/src/marks/cells_of';
+import { executionCountOf } from '../../../labextension/src/marks/contents_path';
 import { cellLineOf } from '../../src/core/cell_link';
 import type { LogClient, Spans } from '../../src/log/log_client';
 import { LogSpans } from '../../src/log/log_spans';

@@ -14,6 +14,7 @@ from jupyter_ext.engine.api.http.requests import parse_json
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.common import records
 from jupyter_ext.engine.common.lab_pages import LabPages, LabServer
+from jupyter_ext.protocol.counts import counted, counted_runs
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import EngineInfo
 
@@ -22,8 +23,12 @@ class Work(Protocol):
     """What there is to do."""
 
     @property
-    def active(self) -> int:
+    def trainings(self) -> int:
         """How many trainings run."""
+
+    @property
+    def sessions(self) -> int:
+        """How many debug sessions run."""
 
     @property
     def fetching(self) -> int:
@@ -96,24 +101,27 @@ class EngineAPI:
     async def stop(self, request: Request) -> Response:
         """End the engine: 202; 409 while trainings or downloads run, unless `force` is given."""
         work = self._engine.work
-        active, fetching = work.active, work.fetching
+        running, fetching = counted_runs(work.trainings, work.sessions), work.fetching
         forced = (await _body(request)).get("force")
-        if active and not forced:
-            detail = f"{active} training(s) are running; they would go on without an engine. `%engine stop --force`."
+        if running and not forced:
+            detail = (
+                f"There are {running} running; they would go on without an engine. `%engine stop --force`."
+            )
             raise Problem(409, "Work in flight", detail)
         if fetching and not forced:
             detail = (
-                f"{fetching} model(s) are being downloaded; the next engine would go on with them. "
+                f"There are {counted(fetching, 'model')} being downloaded; the next engine would go on with them. "
                 "`%engine stop --force`."
             )
             raise Problem(409, "Work in flight", detail)
         self._engine.end("asked to stop")
-        return JSONResponse({"active": active}, 202)
+        return JSONResponse({"active": work.trainings, "sessions": work.sessions}, 202)
 
     async def drain(self, request: Request) -> Response:
         """End the engine and leave every training to its successor: 202."""
         self._engine.end("making way for another engine")
-        return JSONResponse({"active": self._engine.work.active}, 202)
+        work = self._engine.work
+        return JSONResponse({"active": work.trainings, "sessions": work.sessions}, 202)
 
     async def listen(self, request: Request) -> Response:
         """Open the loopback port."""

@@ -1,4 +1,4 @@
-// Which cells of a notebook have started what runs, and where a training's cell is. Pure; knows no page.
+// Which cells have started what runs, and how it stands. Pure; knows no page.
 
 import { isEnded } from '../../../widgets/src/training/labels';
 import type { Training } from '../../../widgets/src/wire';
@@ -25,24 +25,13 @@ export function titleOf(trainings: readonly Training[]): string {
     .join(', ');
 }
 
-/**
- * Return the contents path of a notebook of the engine's machine, or `null` where it is not below the server's root.
- *
- * @param root The server's root as the page knows it; may begin with `~`.
- * @param path Absolute.
- */
-export function contentsPath(root: string, path: string): string | null {
-  const trimmed = root.replace(/\/+$/, '');
-  if (!trimmed.startsWith('~')) {
-    return path.startsWith(`${trimmed}/`) ? path.slice(trimmed.length + 1) : null;
+/** Return the few words of a badge: `45 %`, `2 × running`. */
+export function badgeOf(trainings: readonly Training[], running: string): string {
+  const fraction = trainings.length === 1 ? trainings[0].progress?.fraction : null;
+  if (typeof fraction === 'number') {
+    return `${Math.floor(100 * fraction)} %`;
   }
-  const below = `${trimmed.slice(1)}/`; // where the home is, only the server knows
-  const at = below === '/' ? homeEnd(path) : path.indexOf(below);
-  return at < 0 ? null : path.slice(at + below.length);
-}
-
-function homeEnd(path: string): number {
-  return /^\/(root|(home|Users)\/[^/]+)(?=\/)/.exec(path)?.[0].length ?? -1;
+  return trainings.length > 1 ? `${trainings.length} × ${running}` : running;
 }
 
 /** The execution count of a cell that a traceback calls `Cell In[5]`; `null` of one with another name. */

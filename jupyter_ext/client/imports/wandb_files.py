@@ -1,0 +1,124 @@
+"""Runs that wandb has recorded offline, read without wandb: `wandb/offline-run-…/run-<id>.wandb`.
+
+Source: https://github.com/google/leveldb/blob/main/doc/log_format.md (records in blocks of 32 KiB, behind a head of 7 bytes);
+wandb's `wandb_internal.proto` (messages, by the numbers of their fields).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from jupyter_ext.client.imports.found import FoundRun, Picture
+from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
+
+_FILE_HEAD = b":W&B\xe1\xbe\x00"
+_HEAD = struct.Struct("<IHB")
+_BLOCK_BYTES = 32 << 10
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_HISTORY, _CONFIG, _RUN = 2, 5, 17
+_MAX_PICTURES = 5_000
+_MAX_PICTURE_BYTES = 64 << 20
+
+
+def read(path: Path) -> FoundRun:
+    """Read one `.wandb` file; one that is cut short or damaged is read up to there."""
+    run = FoundRun(path.stem.removeprefix("run-"), "wandb")
+    for data in _records(path):
+        with contextlib.suppress(ValueError, IndexError):  # a record that cannot be read harms no other
+            _take(run, fields_of(data), path.parent / "files")
+    return run
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    data = path.read_bytes()
+    if not data.startswith(_FILE_HEAD):
+        return
+    at, whole = len(_FILE_HEAD), b""
+    while True:
+        room = _BLOCK_BYTES - at % _BLOCK_BYTES
+        if room < _HEAD.size:
+            at += room
+        if at + _HEAD.size > len(data):
+            return
+        crc, length, kind = _HEAD.unpack_from(data, at)
+        piece = data[at + _HEAD.size : at + _HEAD.size + length]
+        if len(piece) < length or zlib.crc32(bytes([kind]) + piece) != crc:
+            return
+        at += _HEAD.size + length
+        whole = piece if kind in (_FULL, _FIRST) else whole + piece
+        if kind in (_FULL, _LAST):
+            yield whole
+
+
+def _take(run: FoundRun, record: Fields, files: Path) -> None:
+    if _HISTORY in record:
+        _take_history(run, fields_of(bytes_of(record, _HISTORY)), files)
+    elif _CONFIG in record:
+        _take_config(run, fields_of(bytes_of(record, _CONFIG)))
+    elif _RUN in record:
+        told = fields_of(bytes_of(record, _RUN))
+        run.name = bytes_of(told, 8).decode() or run.name
+        _take_config(run, fields_of(bytes_of(told, 4)))
+
+
+def _take_config(run: FoundRun, config: Fields) -> None:
+    for key, value in _items(config):
+        if not key.startswith("_"):
+            run.inputs[key] = value
+
+
+def _take_history(run: FoundRun, history: Fields, files: Path) -> None:
+    row = _with_objects(dict(_items(history)))
+    step, time = row.get("_step"), row.get("_timestamp", 0.0)
+    if step is None:
+        told = fields_of(bytes_of(history, 2)).get(1, [0])[0]
+        step = told if isinstance(told, int) else 0
+    if not isinstance(step, int | float) or not isinstance(time, int | float):
+        return
+    for key, value in row.items():
+        if key.startswith("_"):
+            continue
+        if isinstance(value, dict):
+            _take_picture(run, key, step, time, value, files)
+        elif (number := _number(value)) is not None:
+            run.add(key, step, number, time)
+
+
+def _with_objects(row: dict[str, object]) -> dict[str, object]:
+    """Put what wandb writes as `img._type`, `img.path`, … back together."""
+    for name in [key.removesuffix("._type") for key in row if key.endswith("._type")]:
+        parts = {key: row.pop(key) for key in list(row) if key.startswith(f"{name}.")}
+        row[name] = {key.removeprefix(f"{name}."): value for key, value in parts.items()}
+    return row
+
+
+def _items(message: Fields) -> Iterator[tuple[str, object]]:
+    """Yield the keys and values of a message that repeats `{key, nested_key, value_json}`."""
+    for item in message.get(1, ()):
+        if isinstance(item, bytes):
+            fields = fields_of(item)
+            nested = b".".join(part for part in fields.get(2, ()) if isinstance(part, bytes))
+            with contextlib.suppress(ValueError):
+                yield (bytes_of(fields, 1) or nested).decode(), json.loads(bytes_of(fields, 16))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, int | float):
+        return float(value)
+    return float(str(value)) if value in ("NaN", "Infinity", "-Infinity") else None
+
+
+def _take_picture(
+    run: FoundRun, key: str, step: float, time: float, value: dict[str, object], files: Path
+) -> None:
+    if value.get("_type") != "image-file" or len(run.pictures) >= _MAX_PICTURES:
+        return
+    path = (files / str(value.get("path", ""))).resolve()
+    inside = path.is_relative_to(files.resolve())
+    if inside and path.is_file() and path.stat().st_size <= _MAX_PICTURE_BYTES:
+        run.pictures.append(Picture(key, step, time, path.read_bytes()))
