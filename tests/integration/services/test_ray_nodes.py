@@ -18,7 +18,7 @@ from jupyter_ext.client.requests.place import Place
 from jupyter_ext.protocol.trainings import Training
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DDP = """
 import os, time, torch, torch.distributed as dist
