@@ -23,7 +23,7 @@ from jupyter_ext.client.sweeps.space import loguniform, read_space
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import Training
 
-pytestmark = pytest.mark.timeout(300)  # a cluster of Ray's takes its time to start beside other tests
+pytestmark = pytest.mark.timeout(500)  # a cluster of Ray's takes its time to start beside other tests
 
 CODE = """
 import time

@@ -18,7 +18,7 @@ from jupyter_ext.client.requests.place import Place
 from jupyter_ext.protocol.trainings import Training
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 DDP = """
 import os, time, torch, torch.distributed as dist
@@ -96,12 +96,14 @@ async def test_ranks_train_as_one_process_does_and_a_lost_one_is_made_up_for(
     alone = await client.wait((await start(client, None)).id, 60)
     training = await start(client, cluster, waits_at=8, waits_for=str(gate))
     await logged(client, training, 8)
-    shim = psutil.Process((await pids_of(client, training))[1]).parent()
+    rank_1 = (await pids_of(client, training))[1]
+    shim = psutil.Process(rank_1).parent()
     assert shim is not None
     rays_worker = shim.parent()
     assert rays_worker is not None
     assert "RayTrainWorker" in " ".join(rays_worker.cmdline())
     rays_worker.kill()
+    await asyncio.to_thread(until, lambda: not psutil.pid_exists(rank_1), "the end of the rank", 60)
     gate.touch()
     await check_it_went_on(client, alone, training)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from integration_tools import EngineUnderTest, until
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.place import Place
+from jupyter_ext.client.trainings.api import capture_path
 from jupyter_ext.client.trainings.handle import Training as TrainingHandle
 from jupyter_ext.engine.logs.line_index import LineIndex
 from jupyter_ext.engine.logs.streams import StderrSpans
@@ -197,3 +199,37 @@ print("saves", saved is not None, accelerator.num_processes)
     assert ended.checkpoint is not None
     lines = (await client.logs(ended.id)).splitlines()
     assert {"saves True 2", "[rank 1] saves False 2"} <= set(lines)
+
+
+SCRIPT = """
+import argparse, os
+import torch, torch.distributed as dist
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int)
+    steps = parser.parse_args().steps
+    dist.init_process_group(backend="gloo")
+    rank, world = dist.get_rank(), dist.get_world_size()
+    assert (int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])) == (rank, world)
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1))
+    for step in range(steps):
+        model(torch.ones(1, 2)).sum().backward()
+    total = torch.tensor(float(rank))
+    dist.all_reduce(total)
+    print(f"{steps} steps, ranks sum to {total.item()}")
+    dist.destroy_process_group()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+async def test_a_file_for_torchrun_runs_unchanged(client: AsyncClient, tmp_path: Path) -> None:
+    path = tmp_path / "ddp.py"
+    path.write_text(SCRIPT)
+    bundle = capture_path(path, args=["--steps", "3"])
+    ended = await client.wait((await client.create(bundle, bundle.given, place=Place(2))).id, 90)
+    assert ended.status == "succeeded", ended.error
+    lines = sorted((await client.logs(ended.id)).splitlines())
+    assert lines == ["3 steps, ranks sum to 1.0", "[rank 1] 3 steps, ranks sum to 1.0"]
