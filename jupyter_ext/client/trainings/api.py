@@ -82,10 +82,7 @@ def train(
         InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such file or project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
-    if inputs is not None and not isinstance(inputs, Mapping):
-        raise InvalidInput(
-            f"{inputs!r:.60} is a {type(inputs).__name__}; give inputs by name: jx.train(fn, x=…)."
-        )
+    _check_mapping(inputs)
     options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
     options |= _given(address=address, cpus=cpus, gpus=gpus, storage=storage)
     own = set(parameter_names(function)) if inputs is None else set[str]()
@@ -105,6 +102,12 @@ def train(
     else:
         bundle = capture_function(function, called)
     return start(bundle, values, options.get("destination"), place)
+
+
+def _check_mapping(inputs: object) -> None:
+    if inputs is not None and not isinstance(inputs, Mapping):
+        text = f"{inputs!r:.60} is a {type(inputs).__name__}; give inputs by name: jx.train(fn, x=…)."
+        raise InvalidInput(text)
 
 
 def _given(**options: Any) -> dict[str, Any]:
