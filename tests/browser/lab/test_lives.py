@@ -205,6 +205,8 @@ def test_the_life_of_a_session(lab: Lab, lab_server: LabServer) -> None:
     choose(lab, row(side_panel(lab), name).first, "Terminate…")
     lab.page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
     expect(chip).to_have_text("ended")
+    # the panel has it from another stream, and a menu is of what it showed when it was opened
+    expect(row(side_panel(lab), name).locator(".jx-side-facts")).to_contain_text("ended")
     choose(lab, row(side_panel(lab), name).first, "Delete…")
     lab.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row(side_panel(lab), name)).to_have_count(0)
