@@ -252,7 +252,7 @@ def stub_arguments(function: Callable[..., object], said: ast.arguments | None =
         annotation = annotations.get(parameter.name, "")
         default = ""
         if parameter.default is not parameter.empty:
-            default = f" = {_literal(parameter.default) or defaults.get(parameter.name, 'unknown()')}"
+            default = f"={_literal(parameter.default) or defaults.get(parameter.name, 'unknown()')}"
         parts.append(f"{prefix}{parameter.name}{annotation}{default}")
     return ", ".join(parts)
 
