@@ -26,7 +26,7 @@ from jupyter_ext.engine.trainings.record import Record
 from jupyter_ext.engine.trainings.run_monitor import RunMonitor
 from jupyter_ext.engine.trainings.run_spec import FILE_NAME, RunSpec, read_spec
 from jupyter_ext.ids import TrainingId, is_training_id
-from jupyter_ext.ipc.run_files import is_claimed, read_exit
+from jupyter_ext.ipc import run_files
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Cause, Training
 
@@ -125,7 +125,7 @@ class Recovery:
 
     def _take_over(self, record: Record) -> None:
         """Follow a run of an engine before this one, and start it where that never happened."""
-        if _never_began(record) and record.runs_here:
+        if record.runs_here and _never_began(record.run_dir):
             self._start(record)
         else:
             self._monitor.backend(record).adopt(record.run_dir)
@@ -182,10 +182,10 @@ def _run_dirs(runs_dir: Path, known: set[str]) -> list[Path]:
     return list(records.directories(runs_dir, is_training_id, known))
 
 
-def _never_began(record: Record) -> bool:
-    return (
-        record.status == "starting" and not is_claimed(record.run_dir) and read_exit(record.run_dir) is None
-    )
+def _never_began(run_dir: Path) -> bool:
+    """Tell whether no process has ever been at work on a run; those of older versions did not claim its directory."""
+    begun = (run_files.CLAIM, run_files.START, run_files.ERROR, run_files.EXIT)
+    return not any((run_dir / name).exists() for name in begun) and not any(run_dir.glob("metrics-*.jnl"))
 
 
 def _refusal(why: str) -> Problem:

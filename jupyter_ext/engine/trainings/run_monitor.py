@@ -191,6 +191,7 @@ class RunMonitor:
         if not record.is_queued:
             with suppress(OSError):  # it is tried again by who follows
                 store, is_open = self._open_store(record), True
+            self._see_start(record)
         follower = self._follow_to_the_end(record, store, is_open)
         self._followers[record.id] = asyncio.create_task(follower, name=f"follow {record.id}")
 
@@ -277,16 +278,20 @@ class RunMonitor:
                 if not await self._news.take(record, store):  # what was written before the watch was armed
                     await watch.wait(RECONCILE_INTERVAL_S)
 
-    def _look(self, record: Record) -> Outcome | None:
-        """Look at the run's files for a change of its state; return its end, if it is over."""
-        if (
-            record.status == "starting"
-            and (began := self.backend(record).started_at(record.run_dir)) is not None
-        ):
+    def _see_start(self, record: Record) -> None:
+        """Take over that a run has begun, where it has."""
+        if record.status != "starting":
+            return
+        began = self.backend(record).started_at(record.run_dir)
+        if began is not None:
             record.started_at = began
             record.move("processing")
             self._webhooks.notify(record.id, "start")
             self._changed(record)
+
+    def _look(self, record: Record) -> Outcome | None:
+        """Look at the run's files for a change of its state; return its end, if it is over."""
+        self._see_start(record)
         if record.stop is None and record.is_out_of_time():
             (record.run_dir / OUT_OF_TIME).touch(mode=0o600)
             record.stop = Stop(stage="flag", requested_at=rfc3339(time.time()))

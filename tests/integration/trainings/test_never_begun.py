@@ -7,6 +7,7 @@ import shutil
 import time
 from typing import Any
 
+import pytest
 from integration_tools import EngineUnderTest, finish, start
 
 from jupyter_ext.client.requests.async_client import AsyncClient
@@ -100,3 +101,18 @@ async def test_what_is_canceled_before_it_begins_never_begins(
     assert all(claim is not None for claim in claims)
     engine.kill()
     assert [(await client.get(training.id)).status for training in made] == ["canceled"] * 8
+
+
+@pytest.mark.parametrize("left", ["start.json", "error.json", "metrics-0-0.jnl"])
+async def test_what_has_begun_is_never_started_again(
+    engine: EngineUnderTest, client: AsyncClient, left: str
+) -> None:
+    """Versions before this one did not claim the directory of a run."""
+    before = await finish(client, ADD)
+    id = leave_unstarted(engine, before)
+    old, new = engine.run_dir(before), engine.where.runs_dir / id
+    found = old / left
+    (new / left).write_bytes(found.read_bytes() if found.exists() else b"{}")
+    ended = await client.wait(id, 60)
+    assert (ended.status, ended.output) == ("failed", None)
+    assert not any("the next one started it" in one for one in ended.notices)
