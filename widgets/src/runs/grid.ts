@@ -64,14 +64,7 @@ export class Grid {
         this.#rows.delete(id);
       }
     }
-    rows.forEach((row, i) => {
-      if (this.#body.children[i] !== row) {
-        this.#body.insertBefore(row, this.#body.children[i] ?? null);
-      }
-    });
-    while (this.#body.children.length > rows.length) {
-      this.#body.lastElementChild?.remove();
-    }
+    place(this.#body, rows);
   }
 
   #drawHead(columns: readonly Column[], sort: string): void {
@@ -235,6 +228,25 @@ export class Grid {
     show.disabled = !canEdit;
     cell.append(show);
     return cell;
+  }
+}
+
+// Puts rows in order without moving one that is edited or has the focus: moved, it would lose both.
+function place(body: HTMLElement, rows: readonly HTMLTableRowElement[]): void {
+  const wanted = new Set<Element>(rows);
+  for (const row of [...body.children]) {
+    if (!wanted.has(row)) {
+      row.remove();
+    }
+  }
+  let next: HTMLTableRowElement | null = null;
+  for (const row of [...rows].reverse()) {
+    const isHeld = row.querySelector(EDITED) !== null || row.contains(document.activeElement);
+    const isThere = row.parentElement === body && (isHeld || row.nextElementSibling === next);
+    if (!isThere) {
+      body.insertBefore(row, next);
+    }
+    next = row;
   }
 }
 
