@@ -18,6 +18,7 @@ from jupyter_ext.protocol.trainings import UserException
 _KILLED_HINT = "Its models are gone, its trainings' metrics are kept; launch it anew. get_state().download() keeps weights that matter."
 _LOST = {
     "not_started": "The session was never started: the engine ended before it could be.",
+    "called_off": "The session was ended before it began.",
     "killed_at_start": "The process that guards this session (pid {pid}) was killed from outside before the session began.",
     "killed": "The process that guards this session (pid {pid}) was killed from outside, and the session with it.",
     "restarted": "This machine was restarted while the session ran.",

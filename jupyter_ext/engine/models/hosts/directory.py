@@ -34,6 +34,7 @@ _REASONS = {
 }
 _LOST = {
     "not_started": "The model's process was never started: the engine ended before it could be.",
+    "called_off": "It was unloaded before it was loaded.",
     "killed_at_start": "The process that guards this model (pid {pid}) was killed from outside before it was loaded.",
     "killed": "The process that guards this model (pid {pid}) was killed from outside, and the model with it.",
     "restarted": "This machine was restarted while the model was loaded.",

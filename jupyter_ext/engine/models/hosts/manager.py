@@ -59,6 +59,7 @@ class HostManager:
         self._launcher = HostLauncher(environments, where)
         self._hosts: dict[str, RunningHost] = {}
         self._ended: dict[str, str] = {}
+        self._unwanted: list[HostDirectory] = []
         self._budget = MemoryBudget(self._hosts, self._end_retired, budget_bytes)
         self._loading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
@@ -74,9 +75,10 @@ class HostManager:
             if directory.ended() is not None:
                 await self._tidy(directory)
             elif spec is None or (report := directory.report) is None or report.get("state") != "ready":
-                directory.process.stop()
+                self._unwanted.append(directory)
             else:
                 await self._adopt_one(directory, spec)
+        await self._end_unwanted()
         self._watching = asyncio.create_task(self._watch(), name="model hosts")
         return {model_id: host.resource for model_id, host in self._hosts.items()}
 
@@ -87,7 +89,7 @@ class HostManager:
             await host.connect()
         except (ChannelClosed, CallError, TimeoutError, KeyError, TypeError, ValueError) as error:
             log.warning("the host %s of %s cannot be adopted, ending it: %r", directory.id, model_id, error)
-            directory.process.stop()
+            self._unwanted.append(directory)
             return
         log.info("adopted the host %s of %s", directory.id, model_id)
         self._hosts[model_id] = host
@@ -245,6 +247,7 @@ class HostManager:
         """Look at every host again and again: its state, and that it is there."""
         while True:
             await asyncio.sleep(_TICK_S)
+            await self._end_unwanted()
             for host in list(self._hosts.values()):
                 if host.resource.state == "loading" or host.ending:
                     continue
@@ -252,6 +255,15 @@ class HostManager:
                     await self._look_at(host)
                 except Exception:
                     log.exception("looking at the host of %s failed", host.model_id)
+
+    async def _end_unwanted(self) -> None:
+        """End hosts that an engine before this one was starting: one may not have begun yet, and then nobody hears a stop."""
+        for directory in list(self._unwanted):
+            if directory.ended() is not None:
+                self._unwanted.remove(directory)
+                await self._tidy(directory)
+            elif not directory.process.call_off():
+                directory.process.stop()
 
     async def _look_at(self, host: RunningHost) -> None:
         before = host.resource
