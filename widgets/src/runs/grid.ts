@@ -32,6 +32,9 @@ export class Grid {
   readonly #events: GridEvents;
   readonly #signal: AbortSignal;
   readonly #rows = new Map<string, Drawn>();
+  // What is replaced between press and release is not clicked: meanwhile drawing waits.
+  #isPressed = false;
+  #waiting: (() => void) | null = null;
   #headShown = '';
   #openedId: string | null = null;
 
@@ -45,6 +48,16 @@ export class Grid {
       this.#body
     );
     this.node = element('div', { class: 'jx-runs-scroll' }, table);
+    this.node.addEventListener(
+      'pointerdown',
+      () => {
+        this.#isPressed = true;
+      },
+      { signal }
+    );
+    for (const end of ['pointerup', 'pointercancel']) {
+      window.addEventListener(end, () => this.#release(), { signal, capture: true });
+    }
   }
 
   draw(
@@ -55,6 +68,10 @@ export class Grid {
     canEdit: boolean,
     openedId: string | null
   ): void {
+    if (this.#isPressed) {
+      this.#waiting = () => this.draw(trainings, columns, sort, now_ms, canEdit, openedId);
+      return;
+    }
     this.#openedId = openedId;
     this.#drawHead(columns, sort);
     const rows = trainings.map(training => this.#row(training, columns, now_ms, canEdit));
@@ -65,6 +82,15 @@ export class Grid {
       }
     }
     place(this.#body, rows);
+  }
+
+  #release(): void {
+    const draw = this.#waiting;
+    this.#isPressed = false;
+    this.#waiting = null;
+    if (draw) {
+      setTimeout(draw); // after the click, which comes next
+    }
   }
 
   #drawHead(columns: readonly Column[], sort: string): void {
