@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from jupyter_ext.engine.metrics.journal_reader import Columns, Room
+from jupyter_ext.engine.metrics.point_source import GrowingPoints, PointSource
 from jupyter_ext.engine.metrics.pyramid import (
     BUCKET_POINTS,
     Buckets,
@@ -36,19 +37,6 @@ Raw = tuple[Floats, Floats, Floats]
 
 _SEALED_DETAIL = 4
 """Sealed points are read back when less than one bucket for so many of the wanted ones is known."""
-
-
-class PointSource(Protocol):
-    """Where a block's points are."""
-
-    @property
-    def is_in_memory(self) -> bool:
-        """Whether reading opens no file."""
-        ...
-
-    def read(self, start: int, stop: int, room: Room) -> None:
-        """Copy the points from number `start` to before `stop` of this source into `room`, which is as long."""
-        ...
 
 
 class Point(NamedTuple):
@@ -259,35 +247,6 @@ def summary_of(steps: Floats, values: Floats, times: Floats) -> SeriesSummary:
         float(steps[nonfinite[0]]) if len(nonfinite) else None,
         summarize(steps, values, times),
     )
-
-
-class GrowingPoints:
-    """Points in memory."""
-
-    is_in_memory = True
-
-    def __init__(self) -> None:
-        self._room = np.empty((3, 16))
-        self._length = 0
-
-    def append(self, steps: Floats, values: Floats, times: Floats) -> None:
-        """Add n points."""
-        length = self._length + len(values)
-        if length > self._room.shape[1]:
-            room = np.empty((3, max(length, self._room.shape[1] * 3 // 2)))
-            room[:, : self._length] = self._room[:, : self._length]
-            self._room = room
-        new = slice(self._length, length)
-        self._room[0, new], self._room[1, new], self._room[2, new] = steps, values, times
-        self._length = length
-
-    def trim(self) -> None:
-        """Free the room that is not used."""
-        self._room = self._room[:, : self._length].copy()
-
-    def read(self, start: int, stop: int, room: Room) -> None:
-        """Copy points."""
-        room[:] = self._room[:, start:stop]
 
 
 class _Range:
