@@ -33,6 +33,7 @@ export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
     const transport = serverTransport(app.serviceManager.serverSettings, started);
     return {
       started,
+      tabs: new Set(),
       transport,
       settings,
       lists: ListsFeed.of(transport),
