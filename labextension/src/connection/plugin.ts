@@ -36,6 +36,13 @@ export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
     const warn = (error: unknown) => console.warn('jupyter-ext: the engine was not set', error);
     keepIdleTime({ lists, transport, settings }, warn);
     void app.restored.then(() => startWithPage({ lists, transport, settings })).catch(warn);
-    return { started, transport, settings, lists, trans: (translator ?? nullTranslator).load(DOMAIN) };
+    return {
+      started,
+      tabs: new Set(),
+      transport,
+      settings,
+      lists,
+      trans: (translator ?? nullTranslator).load(DOMAIN),
+    };
   },
 };

@@ -41,6 +41,9 @@ JUPYTERS_OWN_ERRORS = ("Could not restore the debugger state", "/extensions/@jup
 MAY_BE_GONE = ("/native/trainings/", "/api/kernels/", "/api/sessions/")
 """A page may ask for these in the moment in which a test ends or deletes them; the browser reports each 404 by itself."""
 
+JUPYTERS_OWN_LISTS = re.compile(r"status of 500 .*/api/(?:kernels|sessions|terminals)\?\d+$")
+"""JupyterLab polls these; its server answers with 500 where a kernel ends while it lists them."""
+
 SETTINGS = {
     # Jupyter's news would lie over what is clicked and photographed
     "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
@@ -120,7 +123,7 @@ class Lab:
         """Keep an error, and the address that it is about."""
         url = str(message.location.get("url", ""))
         is_gone = "status of 404" in message.text and any(part in url for part in MAY_BE_GONE)
-        if message.type == "error" and not is_gone:
+        if message.type == "error" and not is_gone and not JUPYTERS_OWN_LISTS.search(f"{message.text} {url}"):
             self.add_error(f"{message.text} {url}".rstrip())
 
     def add_error(self, text: str) -> None:

@@ -88,7 +88,7 @@ export class ServerTransport implements Transport {
       'close',
       event => {
         listeners.abort();
-        handlers.closed(event.code);
+        handlers.closed(event.code, event.reason);
       },
       { signal }
     );
