@@ -1,5 +1,7 @@
 // Makes elements. The rule of this package: data become text nodes, never markup.
 
+const SVG = 'http://www.w3.org/2000/svg';
+
 /** What an element is made of besides its children. */
 export interface ElementOptions {
   class?: string;
@@ -26,6 +28,20 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   }
   for (const [name, value] of Object.entries(options.attrs ?? {})) {
     made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Make an element of a drawing; its text is text, as that of `element`. */
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string | number>>,
+  ...children: (Node | string)[]
+): SVGElementTagNameMap[K] {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    made.setAttribute(name, String(value));
   }
   made.append(...children);
   return made;
