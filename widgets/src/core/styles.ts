@@ -2,7 +2,8 @@
 // host: JupyterLab's variables, else VS Code's, else plain ones.
 // The rule: a button is neutral; what ends or deletes something is a `jx-danger`, red when pointed at,
 // and with `jx-danger-confirm`, where it is asked for the second time, always. Rules for buttons begin with
-// `.jx-panel`, as the rule that takes the host's font and colour off them does.
+// `.jx-panel`, as the rule that takes the host's font and colour off them does. A field looks as here unless a feature
+// needs another size; a button that is only its text is a `jx-bare`, what opens over the page a `jx-popup`.
 
 /** Marks a template as CSS, so that it is formatted and checked as such. */
 export const css = String.raw;
@@ -72,6 +73,28 @@ const SHARED_CSS = css`
   .jx-panel button {
     font: inherit;
     color: inherit;
+  }
+  .jx-panel :where(input:not([type='checkbox'], [type='radio'], [type='range']), select, textarea) {
+    height: 26px;
+    padding: 0 8px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    font: inherit;
+    font-size: 12px;
+  }
+  .jx-panel :where(textarea) {
+    height: auto;
+    padding: 6px 8px;
+  }
+  .jx-panel :where(input, select, textarea):focus-visible {
+    outline: 2px solid var(--jx-accent);
+    outline-offset: 0;
+  }
+  .jx-panel :where(input:is([type='checkbox'], [type='radio'], [type='range'])) {
+    margin: 0;
+    accent-color: var(--jx-accent);
   }
   .jx-panel button:focus-visible,
   .jx-panel summary:focus-visible,
@@ -268,13 +291,15 @@ const SHARED_CSS = css`
     border-color: var(--jx-error);
     color: var(--jx-error);
   }
-  .jx-panel .jx-link {
+  .jx-panel :is(.jx-link, .jx-bare) {
     padding: 0;
     border: 0;
     background: none;
-    color: var(--jx-accent);
     font-size: 12px;
     cursor: pointer;
+  }
+  .jx-panel .jx-link {
+    color: var(--jx-accent);
     white-space: nowrap;
   }
   .jx-panel .jx-link:hover {
@@ -283,6 +308,14 @@ const SHARED_CSS = css`
   .jx-panel .jx-link:disabled {
     opacity: 0.5;
     cursor: default;
+  }
+  .jx-popup {
+    position: absolute;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    box-shadow: 0 3px 12px rgb(0 0 0 / 18%);
   }
   .jx-stacks {
     max-height: 240px;
