@@ -1,6 +1,6 @@
 // The chart: small plots of metrics, one for each group, which share x, zoom and pointer.
 
-import { element, setHidden, setText } from '../core/dom';
+import { element, setHidden, setStyle, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { onSeek, tellSeek } from '../core/seek';
 import { readTheme, type Theme, watchTheme } from '../core/theme';
@@ -74,6 +74,8 @@ export class Chart {
   readonly #note = element('div', { class: 'jx-chart-note' });
   readonly #hidden = new Set<string>();
   #theme: Theme | null = null;
+  /** Pixels; 0 where it is not known. */
+  #width = 0;
   #zoom: Zoom | null = null;
   #origin = 0;
   #originOf: (rank: string) => number = () => 0;
@@ -102,7 +104,10 @@ export class Chart {
       signal
     );
     this.node = element('div', { class: 'jx-chart' }, this.#grid.node, this.#note, this.#pointing.node);
-    const observer = new ResizeObserver(requestDraw);
+    const observer = new ResizeObserver(entries => {
+      this.#width = entries[entries.length - 1].contentRect.width;
+      requestDraw();
+    });
     observer.observe(this.node);
     watchTheme(() => {
       this.#theme = null;
@@ -119,7 +124,9 @@ export class Chart {
 
   /** Draw the series as they are now. */
   draw({ store, originOf, marks, watched, emptyText }: ChartContent): void {
-    const width = Math.floor(this.node.clientWidth);
+    // Asking the page for it here would have it laid out in the middle of each draw.
+    this.#width ||= this.node.clientWidth;
+    const width = Math.floor(this.#width);
     if (width < MIN_WIDTH_PX) {
       return;
     }
@@ -139,7 +146,7 @@ export class Chart {
     this.#origin = originOf('0');
     this.#originOf = originOf;
     const empty = layout.cells.length === 0;
-    this.node.style.setProperty('--jx-chart-height', `${layout.height}px`);
+    setStyle(this.node, '--jx-chart-height', `${layout.height}px`);
     this.toolbar.update({
       zoomed: this.#zoom !== null,
       omitted: layout.omitted,

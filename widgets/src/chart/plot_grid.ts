@@ -1,7 +1,7 @@
 // The plots of a chart in their grid: made when their group is first shown, ended when it no longer is.
 // The rule: only a plot that can be seen is painted.
 
-import { element } from '../core/dom';
+import { element, setStyle } from '../core/dom';
 import type { Cell } from '../plot/cell';
 import { Plot, type PlotEvents } from '../plot/plot';
 
@@ -55,7 +55,7 @@ export class PlotGrid {
 
   /** Return the plot of each cell, in its place; those of other cells end. */
   arrange(cells: readonly Cell[], columns: number): readonly Plot[] {
-    this.node.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    setStyle(this.node, 'grid-template-columns', `repeat(${columns}, minmax(0px, 1fr))`);
     const groups = new Set(cells.map(({ group }) => group));
     for (const [group, { plot, ended }] of this.#plots) {
       if (!groups.has(group)) {

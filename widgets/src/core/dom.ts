@@ -55,10 +55,22 @@ export function button(options: ElementOptions, onClick: () => void, signal: Abo
   return made;
 }
 
-/** Set text only when it differs, so that nothing is laid out for nothing. */
+/** Set text only when it differs, so that nothing is laid out for nothing; a new one styles nothing anew either. */
 export function setText(target: HTMLElement, text: string): void {
-  if (target.textContent !== text) {
+  const { firstChild } = target;
+  if (firstChild instanceof Text && firstChild === target.lastChild && text !== '') {
+    if (firstChild.data !== text) {
+      firstChild.data = text;
+    }
+  } else if (target.textContent !== text) {
     target.textContent = text;
+  }
+}
+
+/** Set an inline style only when it differs: a custom property restyles all below it, even by the same value. */
+export function setStyle(target: HTMLElement, name: string, value: string): void {
+  if (target.style.getPropertyValue(name) !== value) {
+    target.style.setProperty(name, value);
   }
 }
 
