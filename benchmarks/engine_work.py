@@ -11,7 +11,6 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from benchmarks.support.own_engine import own_engine, stop, warm
 from benchmarks.support.peers import new_python
 from benchmarks.support.rows import Row, at_most, median, percentile
 from benchmarks.support.scale import scaled
+from benchmarks.support.timing import unix
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
@@ -52,12 +52,6 @@ def train(rounds: int = 400):
         print("step", step, flush=True)
     return time.perf_counter() - began
 """
-
-
-def unix(text: str | None) -> float:
-    """Return the Unix time of a timestamp."""
-    assert text is not None
-    return datetime.fromisoformat(text).timestamp()
 
 
 async def creates(client: AsyncClient) -> list[float]:

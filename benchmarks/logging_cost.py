@@ -144,7 +144,7 @@ def _read_rows(root: Path) -> Iterator[Row]:
     yield Row("journal decoded", rate, "M points/s", "struct in a loop", loop, at_least(5))
     peer, parquet = "1 M by pyarrow, parquet", got["parquet"]
     for name in ("live", "sealed"):
-        yield Row(f"1 M points read back, {name}", got[name], "ms", peer, parquet, at_most(7))
+        yield Row(f"1 M points read back, {name}", got[name], "ms", peer, parquet, at_most(1.5))
     for number in ("1 M", "10 M"):
         first, zoom, worst = (got[f"{what} {number}"] for what in ("first", "zoom", "worst"))
         goal = at_most(7) if number == "1 M" else None

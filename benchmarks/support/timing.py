@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from benchmarks.support.rows import median
+
+
+def unix(text: str | None) -> float:
+    """Return the Unix time of a timestamp."""
+    assert text is not None
+    return datetime.fromisoformat(text).timestamp()
 
 
 def timed(work: Callable[[], Any], rounds: int) -> list[float]:

@@ -63,13 +63,38 @@ def encode_columns(header: Mapping[str, object], series: Iterable[SeriesColumns]
         header: `{seq, series: [{index, key, rank, n, …}]}`, without NaN or infinity.
         series: One for each of the header's series, in its order.
     """
+    arrays = [_float64(array) for item in series for array in (item.steps, item.values, item.times)]
+    return b"".join([_columns_head(header), *arrays])
+
+
+def columns_to_fill(
+    header: Mapping[str, object], num_points: Sequence[int]
+) -> tuple[memoryview, list[NDArray[np.float64]]]:
+    """Encode an answer of `/metrics` but for its numbers, so that many can be read to where they belong.
+
+    Args:
+        header: As for `encode_columns`.
+        num_points: Of each of the header's series, in its order.
+
+    Returns:
+        The answer, and float64 (3, n) for each series, parts of it: room for its steps, values and times (Unix s).
+    """
+    head = _columns_head(header)
+    answer = np.empty(len(head) + 24 * sum(num_points), np.uint8)
+    answer[: len(head)] = np.frombuffer(head, np.uint8)
+    ends = np.cumsum(num_points, dtype=np.int64)[:-1]
+    rooms = np.split(answer[len(head) :].view("<f8"), 3 * ends)
+    return answer.data.toreadonly(), [room.reshape(3, -1) for room in rooms[: len(num_points)]]
+
+
+def _columns_head(header: Mapping[str, object]) -> bytes:
+    """Encode what comes before the numbers, a multiple of 8 bytes."""
     head = json.dumps(header, allow_nan=False).encode()
     head += b" " * (-len(head) % 8)
-    arrays = [_float64(array) for item in series for array in (item.steps, item.values, item.times)]
-    return b"".join([_COLUMNS_HEAD.pack(b"JXC1", len(head)), head, *arrays])
+    return _COLUMNS_HEAD.pack(b"JXC1", len(head)) + head
 
 
-def decode_columns(data: bytes) -> tuple[dict[str, Any], list[SeriesColumns]]:
+def decode_columns(data: bytes | memoryview) -> tuple[dict[str, Any], list[SeriesColumns]]:
     """Decode an answer of `/metrics`.
 
     Returns:
@@ -83,7 +108,7 @@ def decode_columns(data: bytes) -> tuple[dict[str, Any], list[SeriesColumns]]:
         if magic != b"JXC1":
             raise ValueError(f"they begin with {magic!r}, not b'JXC1'")
         offset = _COLUMNS_HEAD.size + json_bytes
-        header = json.loads(data[_COLUMNS_HEAD.size : offset])
+        header = json.loads(bytes(data[_COLUMNS_HEAD.size : offset]))
         series = []
         for item in header["series"]:
             arrays = _numbers(data, "<f8", 3 * item["n"], offset).reshape(3, item["n"])
@@ -168,7 +193,7 @@ def _decoding(what: str) -> Iterator[None]:
         raise ValueError(f"not {what}: {error}") from error
 
 
-def _numbers(data: bytes, dtype: str, n: Any, offset: int) -> NDArray[Any]:
+def _numbers(data: bytes | memoryview, dtype: str, n: Any, offset: int) -> NDArray[Any]:
     """Return n numbers as a view, once it is known that they are there."""
     if not isinstance(n, int) or n < 0 or offset + n * np.dtype(dtype).itemsize > len(data):
         raise ValueError(f"{n!r} numbers from byte {offset} on are more than the {len(data)} bytes hold")

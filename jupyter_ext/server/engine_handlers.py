@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from jupyter_ext.errors import EngineError
+from jupyter_ext.protocol import stream_ends
 from jupyter_ext.server.handlers import AUTH_RESOURCE, PROBLEM_TYPE, JupyterExtHandler, engine_path, permitted
 from jupyter_ext.server.proxy import (
     MAX_BODY_BYTES,
@@ -145,7 +145,10 @@ class EngineHandler(JupyterExtHandler):
 
 
 class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """Anything `engine/…` that asks for a WebSocket. The engine is asked first, so that its refusal is the answer."""
+    """Anything `engine/…` that asks for a WebSocket. The engine is asked first, so that its refusal is the answer.
+
+    What may be different later is told by the closing frame of an opened stream, as a page cannot read the answer to a handshake.
+    """
 
     auth_resource = AUTH_RESOURCE
     max_message_size = MAX_MESSAGE_BYTES
@@ -156,6 +159,7 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self.seen = seen
         self.upstream: ClientConnection | None = None
         self.pump: asyncio.Task[None] | None = None
+        self.unavailable = ""
 
     def set_default_headers(self) -> None:
         """Set none: a handshake has no content."""
@@ -169,23 +173,28 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         try:
             self.upstream = await self.engine.open(_target(self.request))
         except InvalidStatus as refusal:
-            self._answer(refusal.response.status_code, bytes(refusal.response.body or b""))
-            return
+            status, body = refusal.response.status_code, bytes(refusal.response.body or b"")
+            if status != HTTPStatus.SERVICE_UNAVAILABLE:
+                self._answer(status, body)
+                return
+            self.unavailable = stream_ends.refusal_of(body) or "The engine takes no more streams now."
         except EngineError as error:
-            self._answer_problem(503, str(error))
-            return
+            self.unavailable = str(error)
         except (OSError, InvalidHandshake, TimeoutError) as error:
-            self._answer_problem(503, f"The engine did not take the connection ({error}); try again.")
-            return
-        self.seen(self.request)
+            self.unavailable = f"The engine did not take the connection ({error})."
+        else:
+            self.seen(self.request)
         try:
             await super().get(_path)
         finally:
             await self._close_upstream()
 
     async def open(self, _path: str) -> None:
-        """Begin to send on what the engine sends."""
+        """Begin to send on what the engine sends, or say why it sends nothing."""
         super().open()
+        if self.upstream is None:
+            self.close(stream_ends.UNAVAILABLE, stream_ends.reason_of(self.unavailable))
+            return
         self.set_nodelay(True)
         self.pump = asyncio.create_task(self._pump())
 
@@ -227,10 +236,6 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self.set_status(status)
         self.set_header("Content-Type", PROBLEM_TYPE)
         self.finish(body)
-
-    def _answer_problem(self, status: int, detail: str) -> None:
-        problem = {"title": HTTPStatus(status).phrase, "detail": detail, "status": status}
-        self._answer(status, json.dumps(problem).encode())
 
 
 def _target(request: HTTPServerRequest) -> str:

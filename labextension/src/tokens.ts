@@ -6,6 +6,7 @@ import type { ListsFeed } from '../../widgets/src/lists/lists_feed';
 import type { ServerTransport } from '../../widgets/src/transport/server';
 import type { Started } from './connection/started';
 import type { Settings } from './settings';
+import type { Target } from './tabs/target';
 
 /** The name under which our strings are translated. */
 export const DOMAIN = 'jupyter_ext';
@@ -18,6 +19,8 @@ export interface IEngine {
   readonly lists: ListsFeed;
   /** What this page has started. */
   readonly started: Started;
+  /** What the tabs of this page show, in sight or not. */
+  readonly tabs: Set<Target>;
   readonly settings: Settings;
   readonly trans: TranslationBundle;
 }

@@ -19,6 +19,7 @@ from jupyter_ext.engine.processes import interpreters
 from jupyter_ext.engine.sessions import pending_code
 from jupyter_ext.engine.trainings.artifacts import versions
 from jupyter_ext.engine.trainings.delivery import signed_links, webhooks
+from jupyter_ext.engine.trainings.monitoring import sealer
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.ipc import frames, journal_format
 from jupyter_ext.server import proxy
@@ -56,6 +57,10 @@ FIGURES = {
     "requests under": ["600", "3,000"],
     "signed link": [f"{(signed_links.VALID_S + signed_links._STEP_S) // 3600} h"],
     "starts of an engine": [str(discovery._START_ATTEMPTS), str(reconnect._MAX_FAILED_STARTS)],
+    "tries to seal": [
+        str(sealer.MAX_ATTEMPTS), f"then {sealer.MAX_ATTEMPTS_LATER}", f"pauses of {sealer.FIRST_PAUSE_S / 60:g}",
+        f"{sealer.MAX_PAUSE_S / 60:g} min",
+    ],
     "look for the own socket": [s(app._SOCKET_CHECK_S), s(discovery._SOCKET_WAIT_S)],
     "header of a safetensors file": [
         mib(safetensors.MAX_HEADER_BYTES), f"{safetensors.MAX_TENSORS:,}", str(safetensors.MAX_RANK)

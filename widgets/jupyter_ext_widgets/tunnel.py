@@ -51,14 +51,14 @@ class EngineBridge(Protocol):
         """
 
     def open_stream(
-        self, path: str, on_message: Callable[[str | bytes], None], on_closed: Callable[[int], None]
+        self, path: str, on_message: Callable[[str | bytes], None], on_closed: Callable[[int, str], None]
     ) -> Closable:
         """Open a WebSocket.
 
         Args:
             path: Path and query on the engine.
             on_message: Called with each message, from one thread at a time.
-            on_closed: Called once, last, with the close code, unless the stream was closed from here.
+            on_closed: Called once, last, with the close code and the reason, unless the stream was closed from here.
         """
 
 
@@ -137,7 +137,9 @@ class Tunnel:
             self._streams[id] = None
         try:
             stream = self._bridge.open_stream(
-                path, lambda data: self._forward(id, data), lambda code: self._forget(id, code)
+                path,
+                lambda data: self._forward(id, data),
+                lambda code, reason: self._forget(id, code, reason),
             )
         except Exception:  # noqa: BLE001 - the edge: each open is answered
             _log.exception("A view's stream %s could not be opened", path)
@@ -165,12 +167,12 @@ class Tunnel:
         else:
             self._send({"kind": "binary", "id": id}, [data])
 
-    def _forget(self, id: str, code: int = _ABNORMAL_CLOSURE) -> None:
+    def _forget(self, id: str, code: int = _ABNORMAL_CLOSURE, reason: str = "") -> None:
         with self._lock:
             known = id in self._streams
             self._streams.pop(id, None)
         if known:
-            self._send({"kind": "closed", "id": id, "code": code}, [])
+            self._send({"kind": "closed", "id": id, "code": code, "reason": reason}, [])
 
     def _respond(self, id: str, status: int, content_type: str, data: bytes) -> None:
         self._send({"kind": "response", "id": id, "status": status, "content_type": content_type}, [data])

@@ -7,12 +7,13 @@ import concurrent.futures
 import json
 from collections.abc import Callable
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.requests.reconnect import connect
 from jupyter_ext.errors import JupyterExtError
+from jupyter_ext.protocol import stream_ends
 
 _ALLOWED = ("/native/", "/v1/")
 """What views ask for."""
@@ -44,27 +45,33 @@ class CommBridge:
             return 503, "text/plain", str(error).encode()
 
     def open_stream(
-        self, path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int], None]
+        self, path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int, str], None]
     ) -> OpenStream:
-        """Pass a stream's messages on until it ends; `on_close` gets the close code."""
+        """Pass a stream's messages on until it ends; `on_close` gets the close code and the reason."""
         return OpenStream(loop_thread().submit(_pass_on(path, on_message, on_close)))
 
 
 async def _pass_on(
-    path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int], None]
+    path: str, on_message: Callable[[str | bytes], None], on_close: Callable[[int, str], None]
 ) -> None:
-    code = _ABNORMAL
+    code, reason = _ABNORMAL, ""
     try:
         if path.startswith(_ALLOWED):
             socket_path = await client().transport.ensure_socket()
             async with connect(socket_path, path) as socket:
                 async for message in socket:
                     on_message(message)
-            code = socket.close_code or _ABNORMAL
+            code, reason = socket.close_code or _ABNORMAL, socket.close_reason or ""
     except ConnectionClosed as error:
-        code = error.rcvd.code if error.rcvd else _ABNORMAL
-    except (OSError, InvalidHandshake, JupyterExtError):
+        if error.rcvd:
+            code, reason = error.rcvd.code, error.rcvd.reason
+    except InvalidStatus as refusal:
+        code = 4000 + refusal.response.status_code
+        reason = stream_ends.refusal_of(bytes(refusal.response.body or b""))
+    except JupyterExtError as error:
+        code, reason = stream_ends.UNAVAILABLE, str(error)
+    except (OSError, InvalidHandshake):
         code = _ABNORMAL
     except asyncio.CancelledError:
         return
-    on_close(code)
+    on_close(code, reason)

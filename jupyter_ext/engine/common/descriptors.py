@@ -53,6 +53,14 @@ def num_for_viewers() -> int:
     return max(1, limit() * 3 // 8)
 
 
+def describe_viewers() -> str:
+    """Say in one line that as many streams are open as may be, and what to do; short enough for a closing frame."""
+    return (
+        f"The engine has {num_for_viewers()} streams open, its limit. Close views; or raise its limit of open files "
+        f"({limit()}) and restart it."
+    )
+
+
 def are_used_up(error: BaseException) -> bool:
     """Tell whether an error says that there is no descriptor left."""
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Room = NDArray[np.float64]
+    """Where points are read into: shape (3, n) for the steps, values and times (Unix s) of n of them."""
 else:
     np = late("numpy")
-    Floats = Ints = Any
+    Floats = Ints = Room = Any
 
 
 READ_BYTES = 1 << 20

@@ -67,7 +67,7 @@ def merge(directory: Path, parts: Mapping[PartId, SealedPart]) -> None:
     for piece in _pieces(ordered):
         num_points[piece.series] += piece.num_points
     raw = {
-        (piece.part.id, piece.key): _copied(read(piece))
+        (piece.part.id, piece.key): read(piece)[:3]
         for piece in _pieces(ordered)
         if num_points[piece.series] <= SHORT_SERIES
     }
@@ -110,10 +110,6 @@ def _laid_out(
     return [
         replace(part, path=path, series={key: rows[part.id, key] for key in part.series}) for part in ordered
     ]
-
-
-def _copied(points: Columns) -> Raw:
-    return points.steps.copy(), points.values.copy(), points.times.copy()
 
 
 def _write_marks(path: Path, ordered: Sequence[SealedPart]) -> None:

@@ -8,14 +8,18 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
+from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail, Room
 from jupyter_ext.engine.metrics.segment_file import SegmentFile
 from jupyter_ext.engine.metrics.segments import load_parts, segments_dir
 from jupyter_ext.engine.metrics.series import Raw
 from jupyter_ext.engine.metrics.summary import PartId, SealedPart
 from jupyter_ext.ipc.journal_format import journal_name, parse_journal_name
+
+T = TypeVar("T")
 
 _NUM_OPEN_SEGMENTS = 4
 _SETTLED_S = 0.1
@@ -79,11 +83,18 @@ class RunFiles:
 
     def read(self, part_id: PartId, key: str, start: int, stop: int) -> Columns:
         """Read points `start` to before `stop` of a series in a part."""
+        return self._reading(part_id, key, lambda file, row: file.read(row + start, row + stop))
+
+    def read_into(self, part_id: PartId, key: str, start: int, stop: int, room: Room) -> None:
+        """Read points `start` to before `stop` of a series in a part, without their ordinals."""
+        self._reading(part_id, key, lambda file, row: file.read_into(row + start, row + stop, room))
+
+    def _reading(self, part_id: PartId, key: str, read: Callable[[SegmentFile, int], T]) -> T:
+        """Return what `read` does of the file that has a part now and the row in it with which a series begins."""
         while True:
             part = self.parts[part_id]
-            row = part.series[key].row
             try:
-                return self._segment(part.path).read(row + start, row + stop)
+                return read(self._segment(part.path), part.series[key].row)
             except FileNotFoundError:  # it was merged into another
                 self.look_again()
                 if self.parts.get(part_id) in (None, part):
@@ -121,12 +132,12 @@ class SealedPoints:
         """Whether reading opens no file."""
         return self._raw is not None
 
-    def read(self, start: int, stop: int) -> Raw:
-        """Return points from number `start` of the part to before `stop`."""
+    def read(self, start: int, stop: int, room: Room) -> None:
+        """Read points from number `start` of the part to before `stop`."""
         if (raw := self._raw) is not None:
-            return raw[0][start:stop], raw[1][start:stop], raw[2][start:stop]
-        columns = self._files.read(self._part_id, self._key, start, stop)
-        return columns.steps, columns.values, columns.times
+            room[0], room[1], room[2] = (column[start:stop] for column in raw)
+        else:
+            self._files.read_into(self._part_id, self._key, start, stop, room)
 
     @property
     def _raw(self) -> Raw | None:

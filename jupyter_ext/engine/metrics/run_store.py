@@ -290,8 +290,8 @@ class RunStore:
         axis: Axis = "step",
         lo: float | None = None,
         hi: float | None = None,
-    ) -> bytes:
-        """Encode series as columns (JXC1).
+    ) -> memoryview:
+        """Encode series as columns (JXC1), read-only.
 
         Args:
             keys: Of these metrics, of every rank; `None` for all.

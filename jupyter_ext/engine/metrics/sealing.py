@@ -17,7 +17,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
@@ -141,21 +141,30 @@ def _is_free(journal: Path) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Seal runs from the command line; the exit code is 1 where one of them could not be sealed."""
+    """Seal runs from the command line; the exit code is 1 where one of them could not be sealed.
+
+    What is done with is told at once, one number a line, counted from 0: whoever started this knows it even if it is killed.
+    """
     parser = argparse.ArgumentParser(prog="python -m jupyter_ext.engine.metrics.sealing", description=__doc__)
     parser.add_argument("run_dirs", type=Path, nargs="+")
     parser.add_argument("--final", action="store_true", help="the run is over: seal everything and merge it")
     given = parser.parse_args(arguments)
     os.nice(10)
     failed = False
-    for run_dir in given.run_dirs:
+    for number, run_dir in enumerate(given.run_dirs):
         try:
             seal_run(run_dir, final=given.final)
         except FileNotFoundError:
-            failed = failed or run_dir.is_dir()  # else it was deleted meanwhile
+            if run_dir.is_dir():  # else it was deleted meanwhile
+                log.exception("sealing %s failed", run_dir)
+                failed = True
+                continue
         except Exception:  # the edge: one run harms no other
             log.exception("sealing %s failed", run_dir)
             failed = True
+            continue
+        with suppress(OSError):  # whoever started this is gone; it goes on
+            os.write(1, f"{number}\n".encode())
     return int(failed)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, join
+from jupyter_ext.engine.metrics.journal_reader import Columns, Room
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ else:
 ROW_GROUP_POINTS = 65_536
 """Points read at least for one: 3 ms."""
 _META_KEY = b"jupyter_ext"
-_READ_COLUMNS = ["step", "value", "time", "ordinal"]
+_POINT_COLUMNS = ["step", "value", "time"]
+_ORDINALS = "ordinal"
 _ENCODINGS = {
     "step": "BYTE_STREAM_SPLIT",
     "value": "BYTE_STREAM_SPLIT",
@@ -77,6 +78,9 @@ class SegmentDescription(TypedDict):
 class SegmentFile:
     """Reads rows of one Parquet file. Holds the last row group, as reads are mostly near each other.
 
+    What is read goes straight to where it shall be, one row group after the other, as joining what was read of each would take longer
+    than reading it.
+
     Raises:
         FileNotFoundError: It was replaced by another; load the parts again.
     """
@@ -88,29 +92,42 @@ class SegmentFile:
         metadata = self._file.metadata
         sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
         self._ends = np.cumsum(sizes, dtype=np.int64)
-        self._held: tuple[int, Columns] | None = None
+        self._held: tuple[int, dict[str, NDArray[Any]]] = -1, {}
 
     def read(self, start: int, stop: int) -> Columns:
         """Read the points of rows `start` to before `stop`."""
-        parts = []
-        while start < stop:
-            group = int(np.searchsorted(self._ends, start, side="right"))
-            first, end = int(self._ends[group - 1]) if group else 0, int(self._ends[group])
-            parts.append(self._group(group).part(start - first, min(stop, end) - first))
-            start = end
-        return join(parts)
+        room, ordinals = np.empty((3, stop - start)), np.empty(stop - start, np.int64)
+        self._read(start, stop, room, ordinals)
+        return Columns(room[0], room[1], room[2], ordinals)
+
+    def read_into(self, start: int, stop: int, room: Room) -> None:
+        """Read the points of rows `start` to before `stop`, without their ordinals."""
+        self._read(start, stop, room, None)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _group(self, group: int) -> Columns:
-        if self._held is None or self._held[0] != group:
-            table = self._file.read_row_group(group, columns=_READ_COLUMNS, use_threads=False)
-            table = table.combine_chunks()
-            steps, values, times, ordinals = (table.column(name).chunk(0) for name in _READ_COLUMNS)
-            columns = Columns(_floats(steps), _floats(values), _integers(times) / 1e6, _integers(ordinals))
-            self._held = group, columns
+    def _read(self, start: int, stop: int, room: Room, ordinals: NDArray[np.int64] | None) -> None:
+        names = _POINT_COLUMNS if ordinals is None else [*_POINT_COLUMNS, _ORDINALS]
+        done = 0
+        while start < stop:
+            number = int(np.searchsorted(self._ends, start, side="right"))
+            first, end = int(self._ends[number - 1]) if number else 0, int(self._ends[number])
+            group, rows = self._group(number, names), slice(start - first, min(stop, end) - first)
+            to = slice(done, done + rows.stop - rows.start)
+            room[0, to], room[1, to] = group["step"][rows], group["value"][rows]
+            np.divide(group["time"][rows], 1e6, out=room[2, to])
+            if ordinals is not None:
+                ordinals[to] = group[_ORDINALS][rows]
+            start, done = end, to.stop
+
+    def _group(self, number: int, names: list[str]) -> dict[str, NDArray[Any]]:
+        """Return columns of a row group, and maybe more of them; times are in microseconds."""
+        if self._held[0] != number or not self._held[1].keys() >= {*names}:
+            self._held = -1, {}  # else two groups would be in memory
+            table = self._file.read_row_group(number, columns=names, use_threads=False).combine_chunks()
+            self._held = number, {name: _numbers(table.column(name).chunk(0)) for name in names}
         return self._held[1]
 
 
@@ -240,9 +257,7 @@ def _strings(words: list[str]) -> Any:
     )
 
 
-def _floats(array: Any) -> NDArray[np.float64]:
-    return np.frombuffer(array.buffers()[1], np.float64, len(array), 8 * array.offset)
-
-
-def _integers(array: Any) -> NDArray[np.int64]:
-    return np.frombuffer(array.buffers()[1], np.int64, len(array), 8 * array.offset)
+def _numbers(array: Any) -> NDArray[Any]:
+    """View an Arrow array of doubles, integers or microseconds."""
+    dtype = np.float64 if str(array.type) == "double" else np.int64
+    return np.frombuffer(array.buffers()[1], dtype, len(array), 8 * array.offset)

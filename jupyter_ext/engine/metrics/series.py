@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from jupyter_ext.engine.metrics.journal_reader import Columns
+from jupyter_ext.engine.metrics.journal_reader import Columns, Room
+from jupyter_ext.engine.metrics.point_source import GrowingPoints, PointSource
 from jupyter_ext.engine.metrics.pyramid import (
     BUCKET_POINTS,
     Buckets,
@@ -38,33 +39,12 @@ _SEALED_DETAIL = 4
 """Sealed points are read back when less than one bucket for so many of the wanted ones is known."""
 
 
-class PointSource(Protocol):
-    """Where a block's points are."""
-
-    @property
-    def is_in_memory(self) -> bool:
-        """Whether reading opens no file."""
-        ...
-
-    def read(self, start: int, stop: int) -> Raw:
-        """Return the points from number `start` to before `stop` of this source."""
-        ...
-
-
 class Point(NamedTuple):
     """One real point; `time` in Unix seconds."""
 
     step: float
     value: float
     time: float
-
-
-class Overview(NamedTuple):
-    """Points of a range of `num_in_range` points; `decimated` where not all of them."""
-
-    points: Points
-    num_in_range: int
-    decimated: bool
 
 
 @dataclass
@@ -179,17 +159,17 @@ class Series:
     def read(self, start: int = 0, stop: int | None = None) -> Points:
         """Return all points from number `start` to before `stop`."""
         stop = self.count if stop is None else stop
-        parts = [
-            block.source.read(max(start, block.start) - block.start, min(stop, block.stop) - block.start)
-            for block in self._blocks
-            if block.start < stop and block.stop > start
-        ]
-        indices = np.arange(start, stop, dtype=np.int64)
-        if len(parts) == 1:
-            return Points(indices, *parts[0])
-        if not parts:
-            return Points(indices, np.empty(0), np.empty(0), np.empty(0))
-        return Points(indices, *(np.concatenate([part[column] for part in parts]) for column in range(3)))
+        room = np.empty((3, stop - start))
+        self.read_into(start, stop, room)
+        return Points(np.arange(start, stop, dtype=np.int64), *room)
+
+    def read_into(self, start: int, stop: int, room: Room) -> None:
+        """Copy all points from number `start` to before `stop` into `room`, which is as long."""
+        for block in self._blocks:
+            first, end = max(start, block.start), min(stop, block.stop)
+            if first < end:
+                to = room[:, first - start : end - start]
+                block.source.read(first - block.start, end - block.start, to)
 
     def overview(
         self,
@@ -198,7 +178,7 @@ class Series:
         hi: float | None = None,
         axis: Axis = "step",
     ) -> Overview:
-        """Return real points of a range: all of them, or at most `2 * buckets` with every spike.
+        """Choose real points of a range: all of them, or at most `2 * buckets` with every spike.
 
         Args:
             buckets: From 1; `None` for all points.
@@ -206,10 +186,7 @@ class Series:
             hi: Largest, inclusive.
             axis: What `lo` and `hi` are.
         """
-        chosen = _Range(self, lo, hi, axis)
-        if buckets is None or chosen.count <= 2 * buckets:
-            return Overview(chosen.all(), chosen.count, False)
-        return Overview(chosen.decimated(buckets), chosen.count, True)
+        return Overview(_Range(self, lo, hi, axis), buckets)
 
     def is_in_memory(self, start: int, stop: int) -> bool:
         """Tell whether these points can be had without opening a segment."""
@@ -272,36 +249,6 @@ def summary_of(steps: Floats, values: Floats, times: Floats) -> SeriesSummary:
     )
 
 
-class GrowingPoints:
-    """Points in memory."""
-
-    is_in_memory = True
-
-    def __init__(self) -> None:
-        self._room = np.empty((3, 16))
-        self._length = 0
-
-    def append(self, steps: Floats, values: Floats, times: Floats) -> None:
-        """Add n points."""
-        length = self._length + len(values)
-        if length > self._room.shape[1]:
-            room = np.empty((3, max(length, self._room.shape[1] * 3 // 2)))
-            room[:, : self._length] = self._room[:, : self._length]
-            self._room = room
-        new = slice(self._length, length)
-        self._room[0, new], self._room[1, new], self._room[2, new] = steps, values, times
-        self._length = length
-
-    def trim(self) -> None:
-        """Free the room that is not used."""
-        self._room = self._room[:, : self._length].copy()
-
-    def read(self, start: int, stop: int) -> Raw:
-        """Return points, as views."""
-        rows = self._room[:, start:stop]
-        return rows[0], rows[1], rows[2]
-
-
 class _Range:
     """Which points of a series lie in a range: whole buckets, and single points where a border cuts one."""
 
@@ -309,7 +256,8 @@ class _Range:
         self._series = series
         lowest = series._pyramid.lowest
         open_part = (series._summarized, series.count)
-        if lo is None and hi is None:
+        self._is_whole = lo is None and hi is None
+        if self._is_whole:
             self._inside = np.arange(len(lowest))
             cut: list[tuple[int, int]] = []
             self._single = [series.read(*open_part)]
@@ -330,6 +278,13 @@ class _Range:
         """Return every point of the range."""
         spans = _spans(self._lowest, self._inside)
         return _merge([*(self._series.read(*span) for span in spans), *self._single])
+
+    def read_into(self, room: Room) -> None:
+        """Copy every point of the range into `room`, which is as long."""
+        if self._is_whole:
+            self._series.read_into(0, self._series.count, room)
+        else:
+            _copy(self.all(), room)
 
     def decimated(self, buckets: int) -> Points:
         """Return at most `2 * buckets` points, from buckets where they are fine enough, else from the points."""
@@ -359,6 +314,39 @@ class _Range:
     def _filter(self, points: Points) -> Points:
         x = points.steps if self._axis == "step" else points.times
         return points.take((x >= self._lo) & (x <= self._hi))
+
+
+class Overview:
+    """What is shown of a range. Where that is all of it, the points are read when they are asked for, to where they are wanted.
+
+    Attributes:
+        num_in_range: Points that the range has.
+        num_points: Those that are shown.
+        decimated: Whether these are not all.
+    """
+
+    def __init__(self, chosen: _Range, buckets: int | None) -> None:
+        self._chosen = chosen
+        self.num_in_range = chosen.count
+        self.decimated = buckets is not None and chosen.count > 2 * buckets
+        self._fewer = chosen.decimated(buckets) if buckets is not None and self.decimated else None
+        self.num_points = chosen.count if self._fewer is None else len(self._fewer.values)
+
+    @property
+    def points(self) -> Points:
+        """The points."""
+        return self._chosen.all() if self._fewer is None else self._fewer
+
+    def read_into(self, room: Room) -> None:
+        """Copy the points into `room`, which is as long."""
+        if self._fewer is None:
+            self._chosen.read_into(room)
+        else:
+            _copy(self._fewer, room)
+
+
+def _copy(points: Points, room: Room) -> None:
+    room[0], room[1], room[2] = points[1:]
 
 
 def _spans(lowest: Buckets, which: NDArray[np.intp]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from jupyter_ext.engine.metrics.journal_reader import Columns
 from jupyter_ext.engine.metrics.run_files import RunFiles, SealedPoints
 from jupyter_ext.engine.metrics.series import Axis, Overview, Point, Series
 from jupyter_ext.engine.metrics.summary import SealedPart
-from jupyter_ext.protocol.metrics_codec import SeriesColumns, encode_columns
+from jupyter_ext.protocol.metrics_codec import columns_to_fill
 from jupyter_ext.protocol.trainings import SeriesInfo, metric_value
 
 
@@ -81,22 +81,16 @@ class SeriesTable:
         lo: float | None,
         hi: float | None,
         checkpoints: Sequence[tuple[float, float]] = (),
-    ) -> bytes:
+    ) -> memoryview:
         """Encode series as columns, and step and Unix seconds of checkpoints; see `RunStore.columns`."""
-        header: dict[str, Any] = {"seq": seq, "checkpoints": checkpoints, "series": []}
-        arrays = []
-        for series in self._series.values():
-            if keys is not None and series.key not in keys:
-                continue
-            overview = series.overview(buckets, lo, hi, axis)
-            points = overview.points
-            header["series"].append(_describe(series, overview))
-            arrays.append(
-                SeriesColumns(
-                    series.index, series.key, series.stream, points.steps, points.values, points.times
-                )
-            )
-        return encode_columns(header, arrays)
+        chosen = [series for series in self._series.values() if keys is None or series.key in keys]
+        views = [series.overview(buckets, lo, hi, axis) for series in chosen]
+        described = [_describe(series, view) for series, view in zip(chosen, views, strict=True)]
+        header = {"seq": seq, "checkpoints": checkpoints, "series": described}
+        answer, rooms = columns_to_fill(header, [view.num_points for view in views])
+        for view, room in zip(views, rooms, strict=True):
+            view.read_into(room)
+        return answer
 
     def _get(self, stream: str, key: str) -> Series:
         series = self._series.get((stream, key))
@@ -113,7 +107,7 @@ def _describe(series: Series, overview: Overview) -> dict[str, Any]:
         "index": series.index,
         "key": series.key,
         "rank": series.stream,
-        "n": len(overview.points.values),
+        "n": overview.num_points,
         "count": overview.num_in_range,
         "decimated": overview.decimated,
         "num_nonfinite": series.num_nonfinite,

@@ -104,8 +104,11 @@ export class Notifier {
 
   // What nobody here started or opened is another's: of a script, another browser, a service.
   #isWatched(id: string, cell?: string): boolean {
+    const { started, tabs } = this.#engine;
     return (
-      this.#engine.started.has(id) || hasTabOf(this.#app, id) || isOfOpenNotebook(this.#notebooks, id, cell)
+      started.has(id) ||
+      [...tabs].some(target => target.id.split(',').includes(id)) ||
+      isOfOpenNotebook(this.#notebooks, id, cell)
     );
   }
 
@@ -173,17 +176,4 @@ function isInSight(id: string): boolean {
     const box = mark.getBoundingClientRect();
     return box.width > 0 && box.bottom > 0 && box.top < window.innerHeight;
   });
-}
-
-/** Whether a tab shows it, in sight or not. */
-function hasTabOf({ shell }: JupyterFrontEnd, id: string): boolean {
-  for (const area of ['main', 'right', 'down']) {
-    for (const widget of shell.widgets(area)) {
-      const target = (widget as { content?: { target?: { id?: string } } }).content?.target;
-      if (target?.id?.split(',').includes(id)) {
-        return true;
-      }
-    }
-  }
-  return false;
 }

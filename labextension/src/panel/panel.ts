@@ -290,7 +290,7 @@ class SidePanel {
 
   #drawEngine(): void {
     const { trans, lists } = this.#engine;
-    const { state, reason } = lists;
+    const { state, reason, refusal } = lists;
     const { engine } = lists.data;
     const texts: Record<typeof state, string> = {
       idle: '',
@@ -301,7 +301,8 @@ class SidePanel {
       starting: trans.__('Starting the engine…'),
     };
     this.#state.dataset.state = state;
-    setText(this.#state, reason && state === 'stopped' ? reason : texts[state]);
+    const why = state === 'stopped' ? reason : refusal && `${refusal} ${trans.__('Trying again.')}`;
+    setText(this.#state, why || texts[state]);
     this.#state.title = [reason, ...(engine?.problems ?? [])].filter(Boolean).join('\n');
     const isLive = state === 'live' && engine !== null;
     setHidden(this.#memory, !isLive);

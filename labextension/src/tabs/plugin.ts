@@ -83,6 +83,8 @@ async function open(
   }
   const widget = new MainAreaWidget({ content: new Tab(target, engine) });
   widget.id = `jupyter-ext-${key.replace(/[^A-Za-z0-9_-]/g, '_')}`;
+  engine.tabs.add(target);
+  widget.disposed.connect(() => engine.tabs.delete(target));
   addTab(app, widget, place);
   await tracker.add(widget);
 }

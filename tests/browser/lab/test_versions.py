@@ -115,7 +115,12 @@ def test_the_extension_is_listed_and_enabled(oldest_python: Path, tmp_path: Path
 
 @pytest.mark.parametrize("address", ["lab/tree", "notebooks"])
 def test_the_oldest_lab_and_notebook_run_the_extension(
-    oldest_server: LabServer, chromium: Browser, address: str
+    oldest_server: LabServer,
+    oldest_python: Path,
+    browser_engine_home: Any,
+    chromium: Browser,
+    tmp_path: Path,
+    address: str,
 ) -> None:
     path = oldest_server.write_notebook("oldest", "def train(n: int = 2):\n    return n")
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
@@ -140,5 +145,18 @@ def test_the_oldest_lab_and_notebook_run_the_extension(
     chip = lab.page.locator(".jp-JupyterExt-tab:visible .jx-chip").first
     expect(chip).to_have_text("succeeded", timeout=DEADLINE_S * 1000)
     lab.screenshot(f"oldest-{address.partition('/')[0]}-light")
+    # of what another has started the page hears too, and looks whether it shows that
+    (tmp_path / "others.py").write_text("print('trained')")
+    others = [
+        oldest_python,
+        "-c",
+        "import jupyter_ext as jx; print(jx.train('others.py', name='others').wait().status)",
+    ]
+    environment = {**os.environ, **browser_engine_home.environment}
+    ended = subprocess.run(others, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert ended.stdout.strip() == "succeeded", ended.stderr
+    if address == "lab/tree":
+        status = lab.page.locator(".jp-JupyterExt-status button")
+        expect(status).not_to_have_attribute("title", re.compile("[1-9] trainings? run"))
     context.close()
     assert [error for error in lab.errors if NOTEBOOKS_OWN_ERROR not in error] == []

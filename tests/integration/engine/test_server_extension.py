@@ -134,8 +134,9 @@ async def flood(websocket: WebSocket) -> None:
 
 
 async def refuse_websocket(websocket: WebSocket) -> None:
-    problem = {"title": "Not found", "detail": "There is no training '7f3'.", "status": 404}
-    await websocket.send_denial_response(JSONResponse(problem, status_code=404))
+    status = int(websocket.query_params.get("status", 404))
+    problem = {"title": "Not found", "detail": "There is no training '7f3'.", "status": status}
+    await websocket.send_denial_response(JSONResponse(problem, status_code=status))
 
 
 async def page(request: Request) -> Response:
@@ -613,6 +614,18 @@ async def test_websocket_refusal_is_the_engines(server: Server) -> None:
     assert b"There is no training" in (refusal.value.response.body or b"")
 
 
+async def refused(server: Server, path: str) -> tuple[int | None, str | None]:
+    """Return with which code and reason a stream is closed, before anything has come."""
+    async with server.websocket(path) as websocket:
+        with pytest.raises(ConnectionClosed):
+            await websocket.recv()
+    return websocket.close_code, websocket.close_reason
+
+
+async def test_a_page_is_told_why_there_is_no_room_for_its_stream(server: Server) -> None:
+    assert await refused(server, "engine/native/refuse?status=503") == (4503, "There is no training '7f3'.")
+
+
 async def test_slow_page_slows_the_engine(server: Server, engine: Engine) -> None:
     async with server.websocket("engine/native/flood", max_queue=1) as websocket:
         await stands_still(engine)
@@ -638,9 +651,7 @@ async def test_who_merely_looks_on_starts_no_engine(server: Server, engine: Engi
         for method in ("GET", "POST"):
             answer = await client.request(method, "running/native/engine")
             assert (answer.status_code, answer.json()["detail"]) == (503, "The engine is not running.")
-        with pytest.raises(InvalidStatus) as refusal:
-            await server.websocket("running/native/repeat")
-        assert refusal.value.response.status_code == 503
+        assert await refused(server, "running/native/repeat") == (4503, "The engine is not running.")
         assert engine.num_starts == 0
 
         assert (await client.get("engine/native/engine")).status_code == 200
@@ -683,9 +694,10 @@ async def test_no_engine_is_a_problem_until_there_is_one(tmp_path: Path, engine:
                 "status": 503,
             }
         assert engine.num_starts == 1
-        with pytest.raises(InvalidStatus) as refusal:
-            await server.websocket("engine/native/repeat")
-        assert refusal.value.response.status_code == 503
+        assert await refused(server, "engine/native/repeat") == (
+            4503,
+            "The engine cannot be started: the test does not want it.",
+        )
         assert engine.num_starts == 1
 
         await engine.start()

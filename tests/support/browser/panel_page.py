@@ -27,9 +27,11 @@ DRAWN = ".jx-plot[data-lines]"
 
 WATCH_CONNECTION = """root => {
     window.connectionTexts = [];
-    const node = root.querySelector('.jx-connection');
-    new MutationObserver(() => { if (!node.hidden) window.connectionTexts.push(node.textContent); })
-        .observe(node, {attributes: true, childList: true, characterData: true, subtree: true});
+    const look = () => {
+        const node = root.querySelector('.jx-connection');
+        if (!node.hidden) window.connectionTexts.push(node.textContent);
+    };
+    new MutationObserver(look).observe(root, {attributes: true, childList: true, characterData: true, subtree: true});
 }"""
 
 
@@ -79,7 +81,8 @@ class PanelPage:
         return self.part(".jx-log-row").all_inner_texts()
 
     def watch_connection(self) -> None:
-        """Begin to write down what it says about its connection."""
+        """Begin to write down what it says about its connection; out of sight it would have none."""
+        self.root.scroll_into_view_if_needed()
         self.root.evaluate(WATCH_CONNECTION)
 
     def connection_texts(self) -> list[str]:

@@ -232,7 +232,7 @@ async def test_viewers_leave_room_for_requests_and_one_too_many_is_told_so(
         await viewer()
     assert refused.value.response.status_code == 503
     assert b"Close views" in (refused.value.response.body or b"")
-    assert descriptors.describe() in health.lines()
+    assert descriptors.describe_viewers() in health.lines()
     assert await own_answer(engine_home) == 200
     idle = [await asyncio.open_unix_connection(path) for _ in range(2)]
     transport = httpx.AsyncHTTPTransport(uds=path)

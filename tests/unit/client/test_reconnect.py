@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from collections.abc import Callable
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 from jupyter_ext.client.requests import reconnect
 from jupyter_ext.client.requests.event_stream import follow
@@ -13,6 +18,7 @@ from jupyter_ext.errors import EngineStartError, ProtocolMismatch
 
 class Socket:
     close_code = 1000
+    close_reason = ""
     num_open = 0
 
     def __init__(self, *messages: str) -> None:
@@ -34,6 +40,7 @@ class Socket:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconnect, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(reconnect, "connect", lambda *_: Socket("here"))
+    monkeypatch.setattr(reconnect._Waiting, "_said", {})
 
 
 @pytest.mark.parametrize("num_failed", [1, 2, 3])
@@ -74,3 +81,53 @@ async def test_the_connection_is_closed_when_the_last_event_has_come(monkeypatch
     async with contextlib.aclosing(follow(find_socket, "id", 0)) as events:
         assert [event.kind async for event in events] == ["end"]
     assert Socket.num_open == before
+
+
+def overloaded() -> InvalidStatus:
+    body = json.dumps(
+        {"title": "Too many streams", "detail": "It has 6 streams open, its limit.", "status": 503}
+    )
+    return InvalidStatus(Response(503, "Service Unavailable", Headers(), body.encode()))
+
+
+def closed(code: int, reason: str) -> Socket:
+    socket = Socket()
+    socket.close_code, socket.close_reason = code, reason
+    return socket
+
+
+async def first_message(monkeypatch: pytest.MonkeyPatch, outcomes: list[Exception | Socket]) -> str | bytes:
+    def connect(*_: object) -> Socket:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def find_socket() -> str:
+        return "engine.sock"
+
+    monkeypatch.setattr(reconnect, "connect", connect)
+    async with contextlib.aclosing(reconnect.messages(find_socket, lambda: "/x")) as messages:
+        return await anext(messages)
+
+
+@pytest.mark.parametrize("refusal", [overloaded, lambda: closed(4503, "It has 6 streams open, its limit.")])
+async def test_why_a_stream_is_refused_is_said_once_and_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    refusal: Callable[[], Exception | Socket],
+) -> None:
+    for _ in range(2):  # streams that wait for the same thing say it together
+        assert await first_message(monkeypatch, [refusal(), refusal(), Socket("here")]) == "here"
+    assert capsys.readouterr().err == "It has 6 streams open, its limit. Trying again.\n"
+
+
+async def test_an_engine_that_is_away_for_a_moment_is_not_worth_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = ConnectionRefusedError(111, "Connection refused")
+    assert await first_message(monkeypatch, [gone, gone, gone, Socket("here")]) == "here"
+    assert capsys.readouterr().err == ""
+    out_of_files = OSError(24, "Too many open files")
+    assert await first_message(monkeypatch, [*[out_of_files] * 5, Socket("here")]) == "here"
+    assert capsys.readouterr().err.count("Too many open files") == 1

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jupyter_ext.engine.metrics.journal_reader import Columns
+from jupyter_ext.engine.metrics.journal_reader import Columns, Room
 from jupyter_ext.engine.metrics.pyramid import BUCKET_POINTS, Points, Pyramid, candidates, decimate, summarize
-from jupyter_ext.engine.metrics.series import Axis, Raw, Series, summary_of
+from jupyter_ext.engine.metrics.series import Axis, Series, summary_of
 
 Floats = NDArray[np.float64]
 
@@ -81,6 +81,9 @@ def test_any_overview_has_real_points_both_ends_and_every_spike(kind: str, n: in
         got = series.overview(buckets, lo, hi, axis)
         assert got.num_in_range == len(expected)
         assert_real(got.points, columns)
+        room = np.full((3, got.num_points), -1.0)
+        got.read_into(room)
+        np.testing.assert_array_equal(room, np.stack(got.points[1:]))
         assert np.isin(got.points.indices, expected).all()
         if len(expected) <= 2 * buckets:
             assert not got.decimated
@@ -140,10 +143,9 @@ class Counted:
         self.columns = columns
         self.points_read = 0
 
-    def read(self, start: int, stop: int) -> Raw:
+    def read(self, start: int, stop: int, room: Room) -> None:
         self.points_read += stop - start
-        part = self.columns.part(start, stop)
-        return part.steps, part.values, part.times
+        room[:] = self.columns.part(start, stop)[:3]
 
 
 @pytest.mark.parametrize("by", ["seal", "append_sealed"])

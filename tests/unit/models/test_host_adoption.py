@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from jupyter_ext.engine.models.hosts.directory import HostDirectory
 from jupyter_ext.engine.models.hosts.manager import HostManager
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.shim_process import ShimProcess
+from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.channel_server import Call, serve
 from jupyter_ext.ipc.frames import Buffer
 
@@ -59,15 +61,20 @@ async def test_a_damaged_host_is_ended_and_the_others_are_adopted(
     for name, spec in specs.items():
         directory = where.hosts_dir / name
         directory.mkdir(parents=True)
+        begun = run_files.claim(directory, "shim")
+        assert begun is not None
+        os.close(begun)
         (directory / "spec.json").write_text(json.dumps(spec))
         (directory / "host.json").write_text(json.dumps({"state": "ready"}))
-    (where.hosts_dir / "no_spec").mkdir()
+    never_begun = where.hosts_dir / "no_spec"
+    never_begun.mkdir()
     hosts = HostManager(cast(Environments, None), where)
     try:
         adopted = await hosts.adopt()
         assert list(adopted) == ["file:/right"]
         assert adopted["file:/right"].num_calls == 0
-        assert sorted(stopped) == sorted([*DAMAGED, "no_spec"])
+        assert sorted(stopped) == sorted(DAMAGED)
+        assert run_files.claim(never_begun, "shim") is None  # it can no longer begin
     finally:
         await hosts.close()
         server.close()

@@ -4,7 +4,7 @@
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import { messageOf } from '../core/errors';
-import { jsonOf, type OpenStream, type Transport } from '../transport/transport';
+import { jsonOf, type OpenStream, reasonOfEnd, refusalOf, type Transport } from '../transport/transport';
 import type { ListName, ListsStreamMessage, LocalModel, ModelPage } from '../wire';
 import { ListsData } from './lists_data';
 
@@ -52,6 +52,7 @@ export class ListsFeed {
   readonly #followers = new Set<Following>();
   #state: ListsState = 'idle';
   #reason = '';
+  #refusal = '';
   #query = '';
   #stream: OpenStream | null = null;
   #cancelTimer: (() => void) | null = null;
@@ -83,6 +84,11 @@ export class ListsFeed {
   /** Why there is no connection. */
   get reason(): string {
     return this.#reason;
+  }
+
+  /** Why the engine refuses the stream; empty while it does not. */
+  get refusal(): string {
+    return this.#state === 'reconnecting' ? this.#refusal : '';
   }
 
   /**
@@ -130,7 +136,8 @@ export class ListsFeed {
     this.#stopTimer();
     this.#set('starting');
     try {
-      jsonOf<unknown>(await this.#transport.request('GET', '/native/engine'));
+      const way = this.#transport;
+      jsonOf<unknown>(await (way.startEngine?.() ?? way.request('GET', '/native/engine')));
       this.#set('connecting');
       this.#open();
     } catch (error) {
@@ -206,7 +213,7 @@ export class ListsFeed {
   async #looksRunning(): Promise<boolean> {
     try {
       const isRunning = await this.#transport.isEngineRunning?.();
-      if (isRunning === false && !this.#isNeeded()) {
+      if (isRunning === false && !(this.#isNeeded() && this.#transport.mayStart?.() !== false)) {
         this.#reason = '';
         this.#set('stopped');
         this.#lookLater();
@@ -219,6 +226,7 @@ export class ListsFeed {
       return true;
     } catch (error) {
       this.#reason = messageOf(error);
+      this.#refusal = '';
       this.#set('reconnecting');
       this.#retryLater();
       return false;
@@ -241,15 +249,20 @@ export class ListsFeed {
     const stream = way.openStream(`/native/lists/stream?${wanted}`, {
       text: data => stream === this.#stream && this.#apply(JSON.parse(data) as ListsStreamMessage),
       binary: () => undefined,
-      closed: code => stream === this.#stream && this.#closed(code),
+      closed: (code, reason) => stream === this.#stream && this.#closed(code, reason),
     });
     this.#stream = stream;
   }
 
-  #closed(code: number): void {
+  #closed(code: number, reason?: string): void {
     this.#stream = null;
-    this.#reason = code === 1000 ? 'The engine has stopped.' : 'The engine does not answer.';
+    const isNews = this.#state === 'reconnecting' && this.refusal !== refusalOf(code, reason);
+    this.#reason = reasonOfEnd(code, reason);
+    this.#refusal = refusalOf(code, reason);
     this.#set('reconnecting');
+    if (isNews) {
+      this.#tell(null);
+    }
     this.#retryLater();
   }
 

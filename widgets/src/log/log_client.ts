@@ -1,6 +1,6 @@
 // What is asked of the engine about a whole log. Paths are those of docs/architecture/02-wire.md.
 
-import { jsonOf, type OpenStream, type Transport } from '../transport/transport';
+import { jsonOf, type OpenStream, refusalOf, type Transport } from '../transport/transport';
 
 /** One line: where it begins, in bytes, its text without the newline, who wrote it and when, in Unix seconds. */
 export interface WholeLine {
@@ -126,9 +126,10 @@ export class LogClient {
         onNews(news);
       },
       binary: () => undefined,
-      closed: () => {
+      closed: (code, reason) => {
         if (!over) {
-          onNews({ kind: 'problem', detail: 'The search was broken off; try again.' });
+          const detail = refusalOf(code, reason) || 'The search was broken off; try again.';
+          onNews({ kind: 'problem', detail });
         }
       },
     });

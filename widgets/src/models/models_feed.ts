@@ -44,6 +44,11 @@ export class ModelsFeed {
     return this.#lists.reason || (this.#lists.state === 'stopped' ? 'The engine is not running.' : '');
   }
 
+  /** Why the engine refuses the stream; empty while it does not. */
+  get refusal(): string {
+    return this.#lists.refusal;
+  }
+
   /** The machine as last heard of. */
   get machine(): Machine | null {
     if (this.#isHeard || this.#snapshot === null) {

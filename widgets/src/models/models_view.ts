@@ -48,6 +48,11 @@ class ModelsView {
     attrs: { type: 'search', placeholder: 'find', 'aria-label': 'Filter models' },
   });
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
+  readonly #refusal = element('div', {
+    class: 'jx-message',
+    attrs: { role: 'status', 'data-tone': 'warning' },
+  });
+  readonly #refusals = element('div', { class: 'jx-messages' }, this.#refusal);
   readonly #head: HTMLElement;
   readonly #list = element('div', { class: 'jx-models-list' });
   readonly #empty = element('div', { class: 'jx-blank' });
@@ -86,7 +91,9 @@ class ModelsView {
         class: 'jx-panel jx-models',
         attrs: { role: 'region', 'aria-label': modelId === null ? 'Models' : `Model ${modelId}` },
       },
-      ...header,
+      ...header.slice(0, 1),
+      this.#refusals,
+      ...header.slice(1),
       this.#list,
       this.#empty
     );
@@ -187,13 +194,17 @@ class ModelsView {
     this.#resources.draw(machine, this.#feed.models);
     setText(this.#connection, state === 'reconnecting' ? 'reconnecting…' : '');
     this.#connection.title = this.#feed.reason;
+    const { refusal } = this.#feed;
+    setHidden(this.#refusals, refusal === '');
+    setText(this.#refusal, refusal && `${refusal} Trying again.`);
     setHidden(this.#connection, state !== 'reconnecting');
   }
 
   #emptyText(live: boolean): string {
     const { modelId } = this.#options;
     if (!live) {
-      return this.#feed.state === 'reconnecting' ? this.#feed.reason : 'Asking the engine…';
+      const isBroken = this.#feed.state === 'reconnecting' && this.#feed.refusal === '';
+      return isBroken ? this.#feed.reason : 'Asking the engine…';
     }
     if (modelId !== null) {
       return `${modelId} is not on the list any more; jx.models.get(${JSON.stringify(modelId)}) puts it back.`;

@@ -3,7 +3,7 @@
 
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
-import type { OpenStream } from '../transport/transport';
+import { type OpenStream, refusalOf } from '../transport/transport';
 import type { LocalModel } from '../wire';
 import type { DetailsContext } from './model_details';
 import { OutputView } from './output_view';
@@ -224,7 +224,8 @@ export class Playground {
         }
       },
       binary: () => undefined,
-      closed: () => this.#end('The engine broke off; what was written stands above.', true),
+      closed: (code, reason) =>
+        this.#end(refusalOf(code, reason) || 'The engine broke off; what was written stands above.', true),
     });
     this.draw(this.#live);
   }

@@ -4,7 +4,7 @@
 
 import { Backoff, BROWSER_CLOCK, type Clock } from '../core/backoff';
 import { LogText } from '../log/log_text';
-import type { OpenStream } from '../transport/transport';
+import { type OpenStream, reasonOfEnd, refusalOf } from '../transport/transport';
 import type { DebugSession, SessionStreamMessage } from '../wire';
 import type { SessionClient, StreamName } from './session_client';
 
@@ -26,6 +26,7 @@ export class SessionFeed {
   #session: DebugSession | null;
   #state: SessionFeedState = 'idle';
   #reason = '';
+  #refusal = '';
   #stream: OpenStream | null = null;
   #starting = false;
   #stopRetry: (() => void) | null = null;
@@ -50,6 +51,11 @@ export class SessionFeed {
 
   get reason(): string {
     return this.#reason;
+  }
+
+  /** Why the engine refuses the stream; empty while it does not. */
+  get refusal(): string {
+    return this.#state === 'reconnecting' ? this.#refusal : '';
   }
 
   get session(): DebugSession | null {
@@ -104,7 +110,7 @@ export class SessionFeed {
     this.#stream = this.#client.stream(this.#offsets, {
       text: data => this.#apply(JSON.parse(data) as SessionStreamMessage),
       binary: () => undefined,
-      closed: code => this.#closed(code),
+      closed: (code, reason) => this.#closed(code, reason),
     });
   }
 
@@ -117,7 +123,7 @@ export class SessionFeed {
     });
   }
 
-  #closed(code: number): void {
+  #closed(code: number, reason?: string): void {
     this.#stream = null;
     if (code === NOT_FOUND) {
       this.#reason = 'The engine knows no such session; it was deleted, or its files were.';
@@ -127,7 +133,8 @@ export class SessionFeed {
     if (this.#state === 'ended') {
       return;
     }
-    this.#reason = code === 1000 ? 'The engine has stopped.' : 'The engine does not answer.';
+    this.#reason = reasonOfEnd(code, reason);
+    this.#refusal = refusalOf(code, reason);
     this.#set('reconnecting');
     this.#stopRetry = this.#clock.after(this.#backoff.next(), () => {
       this.#stopRetry = null;

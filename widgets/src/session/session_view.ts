@@ -201,6 +201,9 @@ class SessionView {
     if (state === 'gone') {
       notices.unshift({ tone: 'error', text: this.#feed.reason });
     }
+    if (this.#feed.refusal) {
+      notices.unshift({ tone: 'warning', text: `${this.#feed.refusal} Trying again.` });
+    }
     this.#say(this.#complaint ? [{ tone: 'error', text: this.#complaint }, ...notices] : notices);
     this.#failure.draw(session.failure, over);
     this.#trainings.draw(session, now_s, state);

@@ -8,7 +8,7 @@ import { messageOf } from '../core/errors';
 import { LogText } from '../log/log_text';
 import { DEFAULT_BUCKETS } from '../series/downsampler';
 import { SeriesStore } from '../series/series_store';
-import { type OpenStream, ProblemError, type Transport } from '../transport/transport';
+import { type OpenStream, ProblemError, refusalOf, type Transport } from '../transport/transport';
 import { type Bytes, decodeBatch, type Log, parseMessage, type StreamMessage, type Training } from '../wire';
 import { TrainingClient } from './training_client';
 
@@ -180,19 +180,19 @@ export class TrainingFeed {
     this.#stream = this.client.stream(this.#seq ?? 0, {
       text: text => guard({ text }),
       binary: binary => guard({ binary }),
-      closed: () => {
+      closed: (code, why) => {
         if (generation === this.#generation) {
           this.#stream = null;
           this.#queue = null;
-          void this.#closed(greeted);
+          void this.#closed(greeted, code, why);
         }
       },
     });
   }
 
-  // A WebSocket does not say why it was refused: ask, so that an unknown training is not waited for.
-  async #closed(greeted: boolean): Promise<void> {
-    let reason: unknown = new Error('The connection was lost.');
+  // A WebSocket that never opened does not say why: ask, so that an unknown training is not waited for.
+  async #closed(greeted: boolean, code: number, why?: string): Promise<void> {
+    let reason: unknown = new Error(refusalOf(code, why) || 'The connection was lost.');
     this.#generation += 1;
     if (!greeted) {
       const mine = this.#generation;

@@ -23,7 +23,7 @@ type KernelMessage =
   | { kind: 'response'; id: string; status: number; content_type: string }
   | { kind: 'text'; id: string; data: string }
   | { kind: 'binary'; id: string }
-  | { kind: 'closed'; id: string; code: number };
+  | { kind: 'closed'; id: string; code: number; reason?: string };
 
 /** A kernel that is busy in its main thread may answer late, but not never. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -120,7 +120,7 @@ export class CommTransport implements Transport {
       case 'closed': {
         const handlers = this.#streams.get(message.id);
         this.#streams.delete(message.id);
-        handlers?.closed(message.code);
+        handlers?.closed(message.code, message.reason);
         return;
       }
       default:

@@ -14,8 +14,22 @@ export interface Answer {
 export interface StreamHandlers {
   text(data: string): void;
   binary(data: Bytes): void;
-  /** `code` as of a WebSocket: 1000 when the engine was done, 1006 when the line broke. */
-  closed(code: number): void;
+  /**
+   * `code` as of a WebSocket: 1000 when the engine was done, 1006 when the line broke, 4000 + status when it was
+   * refused, with the `reason` in one line.
+   */
+  closed(code: number, reason?: string): void;
+}
+
+/** Return why a stream was refused, in one line, or nothing if it only broke: that is soon over. */
+export function refusalOf(code: number, reason = ''): string {
+  return code >= 4400 ? reason : '';
+}
+
+/** Return why a stream has closed, in one line: what the engine said of it, or what its code tells. */
+export function reasonOfEnd(code: number, reason = ''): string {
+  const other = code === 1000 ? 'The engine has stopped.' : 'The engine does not answer.';
+  return refusalOf(code, reason) || other;
 }
 
 /** An open stream. */
@@ -40,6 +54,10 @@ export interface Transport {
   readonly running?: Transport;
   /** Look whether an engine runs, without starting one; rejects where that cannot be told. */
   isEngineRunning?(): Promise<boolean>;
+  /** Start the engine because somebody asked for it; absent where every request does. */
+  startEngine?(): Promise<Answer>;
+  /** Whether a request that finds no engine starts one; absent where it does. */
+  mayStart?(): boolean;
   /** Load plotly.js from where this transport's code comes from. */
   importPlotly(): Promise<unknown>;
 }

@@ -238,8 +238,8 @@ test('the feed begins with the tail of the log, and goes on at the byte where a 
     ['old', 'new'],
     'a line that comes twice is shown once'
   );
-  engine.streams[0].handlers.closed(1006);
-  assert.equal(feed.state, 'reconnecting');
+  engine.streams[0].handlers.closed(4503, 'No more streams.');
+  assert.deepEqual([feed.state, feed.refusal], ['reconnecting', 'No more streams.']);
   clock.pass(60_000);
   await settled();
   assert.match(engine.streams[1].path, /stdout=14&stderr=0$/);

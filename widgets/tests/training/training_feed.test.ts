@@ -77,6 +77,24 @@ test('a server that is away for a minute is waited for, ever less often', async 
   assert.deepEqual(steps(feed), [0, 1, 2]);
 });
 
+test('a stream that is refused says why, and is tried again', async () => {
+  const { engine, clock, feed } = await connected();
+  engine.stream.handlers.closed(1006);
+  await settle();
+  clock.pass(1_000);
+  await settle();
+  engine.stream.handlers.closed(4503, 'The engine has 6 streams open, its limit.');
+  await settle();
+  assert.equal(
+    feed.state.kind === 'reconnecting' && feed.state.reason,
+    'The engine has 6 streams open, its limit.'
+  );
+  clock.pass(10_000);
+  await settle();
+  engine.hello();
+  assert.equal(feed.state.kind, 'live');
+});
+
 test('a reset fetches anew; what arrives meanwhile is neither lost nor doubled', async () => {
   const { engine, feed } = await connected();
   engine.hold = true;

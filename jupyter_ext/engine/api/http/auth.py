@@ -65,18 +65,18 @@ class SameUserProtocol(H11Protocol):
         self._headers += data
         has_asked = b"\r\n\r\n" in self._headers or len(self._headers) > _MAX_HEADERS_BYTES
         if has_asked and not self.transport.is_closing():
-            self._refuse()
+            self._refuse("Too many connections", descriptors.describe())
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Open a stream, unless there are so many that requests would find no room."""
         if len(self.connections) > descriptors.num_for_viewers():
-            self._refuse()
+            self._refuse("Too many streams", descriptors.describe_viewers())
         else:
             super().handle_websocket_upgrade(event)
 
-    def _refuse(self) -> None:
-        health.report(_KEY, descriptors.describe())
-        self.transport.write(_raw(answer(Problem(503, "Too many connections", descriptors.describe()))))
+    def _refuse(self, title: str, detail: str) -> None:
+        health.report(_KEY, detail)
+        self.transport.write(_raw(answer(Problem(503, title, detail))))
         self.transport.close()
 
 

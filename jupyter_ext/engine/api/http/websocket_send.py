@@ -9,10 +9,8 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from jupyter_ext.ipc import json_values
+from jupyter_ext.protocol import stream_ends
 from jupyter_ext.protocol.problems import Problem
-
-_MAX_REASON_BYTES = 123
-"""What a closing frame can carry (RFC 6455, 5.5)."""
 
 
 async def send_json(socket: WebSocket, content: Any) -> None:
@@ -28,7 +26,8 @@ async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]
             await send()
             await socket.close(1000)
         except Problem as problem:
-            await socket.close(4000 + problem.status, _reason(problem))
+            reason = stream_ends.reason_of(json_values.clean_text(problem.detail))
+            await socket.close(stream_ends.code_of(problem), reason)
         except WebSocketDisconnect:
             return
 
@@ -43,8 +42,3 @@ async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]
     results = await asyncio.gather(*tasks, return_exceptions=True)
     if isinstance(results[0], Exception):
         raise results[0]
-
-
-def _reason(problem: Problem) -> str:
-    text = json_values.clean_text(problem.detail).encode()[:_MAX_REASON_BYTES]
-    return text.decode("utf-8", "ignore")

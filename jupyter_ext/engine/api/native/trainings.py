@@ -152,7 +152,7 @@ class NativeAPI:
         )
         lineage = await trainings.lineage(training_id) if _wants_chain(request) else []
         if len(lineage) > 1:
-            data = columns(lineage, asked)
+            data: bytes | memoryview = columns(lineage, asked)
         else:
             is_overview = "buckets" in query and not {"from", "to"} & query.keys()
             store = await (trainings.store if is_overview else trainings.points)(training_id)
