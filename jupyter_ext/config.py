@@ -162,9 +162,14 @@ class Locations:
         return self.socket_dir / f"{worker_id}.call"
 
     @property
+    def engine_settings(self) -> Path:
+        """What a person has set of the engine, beyond the environment."""
+        return self.data_dir / "engine_settings.json"
+
+    @property
     def own(self) -> list[Path]:
         """What lies in the data directory itself and is this user's alone; nothing below needs to be looked at."""
-        files = (self.catalog, self.webhook_secret, self.pieces_id, self.link_secret)
+        files = (self.catalog, self.webhook_secret, self.pieces_id, self.link_secret, self.engine_settings)
         return [
             *(
                 self.runs_dir,

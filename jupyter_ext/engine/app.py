@@ -28,6 +28,7 @@ from jupyter_ext.engine.assembly.trainings import TrainingsPart
 from jupyter_ext.engine.common import disk, health
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.heap import Trimmer
+from jupyter_ext.engine.common.idle_time import IdleTime
 from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.zygote_process import ZygoteProcess
@@ -59,6 +60,7 @@ class Engine:
         self._where = where
         disk.assume(where.data_dir)
         self._settings = settings
+        self.idle = IdleTime(where.engine_settings, settings.idle_s)
         self._started_at = time.time()
         self._over = asyncio.Event()
         self._process = psutil.Process()
@@ -110,7 +112,7 @@ class Engine:
             active=work.trainings,
             sessions=work.sessions,
             viewers=work.viewers,
-            idle_s=self._settings.idle_s,
+            idle_s=self.idle.seconds,
             listening=self.ports.url,
             listening_as_pieces=self.ports.pieces_url,
             models_loaded=work.loaded,
@@ -126,6 +128,7 @@ class Engine:
             trainings_mib=round(self._trainings.memory_mib),
             models_mib=round(self._models.memory_mib),
             problems=health.lines(),
+            idle_set_s=self.idle.set_s,
         )
 
     def end(self, reason: str) -> None:
@@ -146,6 +149,7 @@ class Engine:
         """
         async with AsyncExitStack() as opened:
             opened.callback(self._where.engine_file.unlink, missing_ok=True)
+            self.idle.read()
             for part in self._parts:
                 await part.open()
                 opened.push_async_callback(part.close)
@@ -177,13 +181,13 @@ class Engine:
         busy_at = time.monotonic()
         heap = Trimmer(lambda: self._process.memory_info().rss)
         while True:
-            await asyncio.sleep(min(_IDLE_CHECK_S, self._settings.idle_s / 4))
+            await asyncio.sleep(min(_IDLE_CHECK_S, self.idle.seconds / 4))
             heap.look()
-            await self.environments.close_unused(sys.executable, self._settings.idle_s)
+            await self.environments.close_unused(sys.executable, self.idle.seconds)
             if self.work:
                 busy_at = time.monotonic()
-            elif time.monotonic() - max(busy_at, self.ports.asked_at) > self._settings.idle_s:
-                self.end(f"idle for {self._settings.idle_s:.0f} s")
+            elif time.monotonic() - max(busy_at, self.ports.asked_at) > self.idle.seconds:
+                self.end(f"idle for {self.idle.seconds:.0f} s")
                 return
 
     async def _keep_socket(self) -> None:

@@ -33,6 +33,8 @@ class EngineSummary(Resource):
     models_mib: float = 0
     problems: list[str] = Field(default_factory=list)
     """What is worked around, one line each."""
+    idle_set_s: float | None = None
+    """How long it stays without work or viewers, as a person has set it, seconds; `None` for what its environment says."""
 
 
 class ListsMessage(Resource):

@@ -72,7 +72,7 @@ TABLE = (
     _row("write", "DELETE", "/native/sessions/ID"),
     _row("write", "POST", "/native/sessions/ID/terminate"),
     _row("write", "POST", "/native/datasets/ID/entries"),
-    _row("write", "PATCH", "/native/downloads"),
+    _row("write", "PATCH", "/native/(downloads|engine)"),
     _row("write", "DELETE", "/native/downloads/partials/ID"),
     _row("write", "POST", "/native/models(/services|/unload)?"),
     _row("write", "POST", "/native/models/MODEL/(download|cancel|update|unload|users)"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import tornado.web
 
 from jupyter_ext import __version__
-from jupyter_ext.config import PROTOCOL_VERSION
+from jupyter_ext.config import PROTOCOL_VERSION, locations
 from jupyter_ext.server.handlers import JupyterExtHandler, permitted
 from jupyter_ext.server.proxy import (
     EngineProxy,
@@ -28,13 +28,15 @@ class InfoHandler(JupyterExtHandler):
     @tornado.web.authenticated
     @permitted
     async def get(self) -> None:
-        """Answer with versions, the names of the static files, and whether an engine runs."""
+        """Answer with versions, the names of the static files, where the engine keeps things, and whether one runs."""
         self.set_header("Cache-Control", "no-store")
+        where = locations()
         self.finish(
             {
                 "version": __version__,
                 "protocol": PROTOCOL_VERSION,
                 "static": dict(self.static_files()),
+                "directories": {"data": str(where.data_dir), "runtime": str(where.runtime_dir)},
                 "engine": "running" if await self.engine.is_running() else "stopped",
             }
         )

@@ -1,21 +1,8 @@
-// What a person has set, by its name in schema/settings.json.
+// What a person has set.
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Signal } from '@lumino/signaling';
-
-/** The settings' values. */
-export interface Values {
-  /** What this page tells when its panel is out of sight. */
-  notifications: 'all' | 'failures' | 'none';
-  /** Whether the browser tab's title tells an end that happened while it was hidden. */
-  title: boolean;
-  /** The metric of the small curves; empty to choose one. */
-  metric: string;
-  /** How often the side panel is redrawn at most, seconds. */
-  refresh_s: number;
-}
-
-const DEFAULTS: Values = { notifications: 'all', title: true, metric: '', refresh_s: 0.5 };
+import { DEFAULTS, type Values } from './setting_values';
 
 export class Settings {
   readonly changed = new Signal<this, void>(this);

@@ -6,6 +6,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { Settings } from '../settings';
 import { DOMAIN, IEngine } from '../tokens';
+import { keepIdleTime, startWithPage } from './engine_settings';
 import { serverTransport } from './server_transport';
 import { Started } from './started';
 
@@ -18,25 +19,29 @@ export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
   autoStart: true,
   optional: [ITranslator, ISettingRegistry],
   provides: IEngine,
-  activate: (
+  activate: async (
     app: JupyterFrontEnd,
     translator: ITranslator | null,
     registry: ISettingRegistry | null
-  ): IEngine => {
+  ): Promise<IEngine> => {
     const settings = new Settings();
-    if (registry) {
-      settings.follow(registry, PLUGIN_ID).catch((error: unknown) => {
-        console.error('jupyter-ext: the settings cannot be read; defaults are used', error);
-      });
-    }
+    // known before anything is asked for, as they say whether that may start an engine; the page has them already
+    await (registry && settings.follow(registry, PLUGIN_ID))?.catch((error: unknown) => {
+      console.error('jupyter-ext: the settings cannot be read; defaults are used', error);
+    });
     const started = new Started(sessionStorage);
-    const transport = serverTransport(app.serviceManager.serverSettings, started);
+    const mayStart = () => settings.values.engine_start !== 'never';
+    const transport = serverTransport(app.serviceManager.serverSettings, started, mayStart);
+    const lists = ListsFeed.of(transport);
+    const warn = (error: unknown) => console.warn('jupyter-ext: the engine was not set', error);
+    keepIdleTime({ lists, transport, settings }, warn);
+    void app.restored.then(() => startWithPage({ lists, transport, settings })).catch(warn);
     return {
       started,
       tabs: new Set(),
       transport,
       settings,
-      lists: ListsFeed.of(transport),
+      lists,
       trans: (translator ?? nullTranslator).load(DOMAIN),
     };
   },

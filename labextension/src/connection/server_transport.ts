@@ -4,9 +4,17 @@ import { ServerConnection } from '@jupyterlab/services';
 import { ServerTransport } from '../../../widgets/src/transport/server';
 import type { Started } from './started';
 
-/** @param started Learns what the page asks for. */
-export function serverTransport(settings: ServerConnection.ISettings, started: Started): ServerTransport {
+/**
+ * @param started Learns what the page asks for.
+ * @param mayStart Whether a request that finds no engine starts one.
+ */
+export function serverTransport(
+  settings: ServerConnection.ISettings,
+  started: Started,
+  mayStart: () => boolean
+): ServerTransport {
   return new ServerTransport({
+    mayStart,
     baseUrl: settings.baseUrl,
     wsUrl: settings.wsUrl,
     token: settings.appendToken ? settings.token : undefined,

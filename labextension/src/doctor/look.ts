@@ -5,6 +5,7 @@ import type { INotebookTracker } from '@jupyterlab/notebook';
 import { Widget } from '@lumino/widgets';
 import { element } from '../../../widgets/src/core/dom';
 import { addStyles, css, type StyleSheet } from '../../../widgets/src/core/styles';
+import type { ServerInfo } from '../../../widgets/src/transport/server';
 import { jsonOf } from '../../../widgets/src/transport/transport';
 import { VERSION } from '../../../widgets/src/wire';
 import type { IEngine } from '../tokens';
@@ -17,6 +18,7 @@ const FINDINGS_STYLES: StyleSheet = {
       display: grid;
       gap: 10px;
       max-width: 560px;
+      overflow-wrap: anywhere;
       margin: 0;
       padding: 0;
       list-style: none;
@@ -40,6 +42,13 @@ const FINDINGS_STYLES: StyleSheet = {
   `,
 };
 
+/** Of the engine's own answer. */
+interface EngineInfo {
+  version: string;
+  data_dir: string;
+  idle_s: number;
+}
+
 /** Imports nothing of ours, and leaves no name behind. */
 const KERNEL_VERSION = "__import__('importlib.metadata').metadata.version('jupyter-ext')";
 
@@ -56,20 +65,22 @@ export async function showFindings(engine: IEngine, notebooks: INotebookTracker 
 }
 
 async function look({ transport }: IEngine, notebooks: INotebookTracker | null): Promise<Finding[]> {
-  const info = (await transport.serverJson('info').catch(() => null)) as { version: string } | null;
-  const engine = info && (await engineVersion(transport));
+  const info = (await transport.serverJson('info').catch(() => null)) as ServerInfo | null;
+  const running = info && (await runningEngine(transport));
   return findingsOf({
     page: VERSION,
     server: info?.version ?? null,
-    engine,
+    engine: running?.version ?? null,
     kernel: await kernelVersion(notebooks),
+    directories: info?.directories,
+    running,
   });
 }
 
 /** Ask the engine that runs; asking starts none. */
-async function engineVersion({ running }: IEngine['transport']): Promise<string | null> {
+async function runningEngine({ running }: IEngine['transport']): Promise<EngineInfo | null> {
   const answer = await running.request('GET', '/native/engine').catch(() => null);
-  return answer?.status === 200 ? jsonOf<{ version: string }>(answer).version : null;
+  return answer?.status === 200 ? jsonOf<EngineInfo>(answer) : null;
 }
 
 /** Ask the kernel of the open notebook, unless it is busy or of another language. */

@@ -9,6 +9,10 @@ export interface Versions {
   engine: string | null;
   /** Of the package in the kernel of the notebook that is open; `undefined` where there is none. */
   kernel?: string | null;
+  /** Where the server's engine keeps everything, and where its socket and log are; absent in an older server. */
+  directories?: { data: string; runtime: string };
+  /** What the engine that runs says of itself. */
+  running?: { data_dir: string; idle_s: number } | null;
 }
 
 /** One line of what was found. */
@@ -51,7 +55,38 @@ export function findingsOf(versions: Versions): Finding[] {
     const more = ok ? '.' : `, the server ${server}: install the same version in both.`;
     found.push({ ok, text: `The kernel of the open notebook has ${kernel}${more}` });
   }
-  return found;
+  return [...found, ...directoryFindings(versions)];
+}
+
+// Where things lie is the server's to decide: it is shown here, and cannot be set in the page.
+function directoryFindings({ directories, running }: Versions): Finding[] {
+  if (!directories) {
+    return [];
+  }
+  const { data, runtime } = directories;
+  const isOther = running !== undefined && running !== null && running.data_dir !== data;
+  const stays = running ? ` It exits after ${inMinutes(running.idle_s)} without work or viewers.` : '';
+  return [
+    isOther
+      ? {
+          ok: false,
+          text:
+            `The engine keeps its data in ${running.data_dir}, the server expects them in ${data}: set ` +
+            'JUPYTER_EXT_DATA_DIR to the same folder where kernels and the server are started, then run "%engine restart".',
+        }
+      : {
+          ok: true,
+          text: `Trainings, code versions and uploads are kept in ${data} (JUPYTER_EXT_DATA_DIR).`,
+        },
+    {
+      ok: true,
+      text: `The engine's socket and log are in ${runtime} (JUPYTER_EXT_RUNTIME_DIR).${stays}`,
+    },
+  ];
+}
+
+function inMinutes(seconds: number): string {
+  return seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 6) / 10} min`;
 }
 
 function engineFinding(server: string, engine: string | null): Finding {

@@ -31,6 +31,14 @@ export class ReadOnlyTransport implements Transport {
     return (await this.#transport.isEngineRunning?.()) ?? true;
   }
 
+  async startEngine(): Promise<Answer> {
+    return this.#transport.startEngine?.() ?? this.#transport.request('GET', '/native/engine');
+  }
+
+  mayStart(): boolean {
+    return this.#transport.mayStart?.() ?? true;
+  }
+
   importPlotly(): Promise<unknown> {
     return this.#transport.importPlotly();
   }

@@ -9,6 +9,8 @@ import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { messageOf } from '../../../widgets/src/core/errors';
 import { FormClient, type LaunchSource } from '../../../widgets/src/form/form_client';
+import type { FormOptions } from '../../../widgets/src/form/form_view';
+import { rayPlace } from '../../../widgets/src/form/ray_place';
 import { ModelsClient } from '../../../widgets/src/models/models_client';
 import type { DebugSession } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
@@ -38,6 +40,7 @@ export function trainCell(page: Page, panel: NotebookPanel, cell: CodeCell): voi
     transport: engine.transport,
     source: found.source,
     origin,
+    ray: rayOf(engine),
     place: cwd => ({ notebook: cwd === null ? '' : `${cwd}/${name}`, cell: cell.model.id }),
     files: filesIn(folder, manager),
     started: training => void showInstead(page, tab, 'training', training.id, training.name),
@@ -56,12 +59,22 @@ export function trainPath(page: Page, path: string): void {
     transport: engine.transport,
     source: { path: onDisk(PageConfig.getOption('serverRoot'), local) },
     origin: local,
+    ray: rayOf(engine),
     place: () => null,
     files: filesIn(folder, manager),
     started: training => void showInstead(page, tab, 'training', training.id, training.name),
     copy: text => Clipboard.copyToSystem(text),
   });
   add(page, tab);
+}
+
+/** The cluster that forms offer: where one is set, or where they begin with it. */
+function rayOf({ settings }: IEngine): FormOptions['ray'] {
+  const { backend, ray_address, ray_cpus, ray_gpus } = settings.values;
+  const isFirst = backend === 'ray';
+  return isFirst || ray_address !== ''
+    ? { place: rayPlace({ address: ray_address, cpus: ray_cpus, gpus: ray_gpus }), isFirst }
+    : undefined;
 }
 
 /**

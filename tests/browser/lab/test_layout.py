@@ -110,6 +110,25 @@ def test_little_is_loaded_before_anything_is_opened(lab: Lab, lab_server: LabSer
     assert lab.page.evaluate(LOADED) > loaded, "the side panel comes when it is shown"
 
 
+def test_an_engine_is_started_only_by_hand_where_that_is_set(lab: Lab, lab_server: LabServer) -> None:
+    lab.page.route("**/jupyter-ext/info*", without_engine)
+    refusal = {"title": "Service Unavailable", "detail": "The engine is not running."}
+    lab.page.route("**/jupyter-ext/running/**", lambda route: route.fulfill(status=503, json=refusal))
+    asked: list[str] = []
+    lab.page.on("request", lambda request: asked.append(request.url.partition("/jupyter-ext/")[2]))
+    with lab_server.settings(engine_start="never"):
+        lab.open_lab()
+        lab.command("jupyter-ext:open", kind="trainings")
+        expect(tab(lab)).to_contain_text("Not live: The engine is not running")
+        lab.command("jupyter-ext:show-panel")
+        panel = lab.page.locator(".jx-side")
+        expect(panel.locator(".jx-side-state")).to_have_text("Engine is not running")
+        lab.screenshot("settings-never-light")
+        assert [url for url in asked if url.startswith("engine/")] == []
+        with lab.page.expect_request("**/jupyter-ext/engine/native/engine*"):
+            panel.get_by_role("button", name="Start", exact=True).click()
+
+
 def test_a_narrow_window_shows_all_of_it(lab: Lab, lab_server: LabServer) -> None:
     lab.page.set_viewport_size({"width": 480, "height": 900})
     lab.open_lab()

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab_page import Lab, LabServer
 from panel_page import EngineOnDisk
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 HELPERS = "import math\nfrom jupyter_ext import Input, log, progress\nSCALE = 2\n\ndef loss(step):\n    return SCALE / (2 + step)"
 CELL = """\
@@ -135,8 +135,38 @@ def test_files_and_folders_are_started_from_the_file_browser(
     assert [error for error in lab.errors if "422" not in error] == [], "one folder was refused"
 
 
+def test_a_form_starts_where_that_is_set(lab: Lab, lab_server: LabServer) -> None:
+    (lab_server.root / "far.py").write_text(SCRIPT)
+    sent: list[Any] = []
+
+    def refuse(route: Route) -> None:
+        sent.append(route.request.post_data_json["jupyter_ext"].get("ray"))
+        route.fulfill(status=502, json={"title": "No cluster", "detail": "The cluster does not answer."})
+
+    lab.page.route("**/versions/*/trainings*", refuse)
+    with lab_server.settings(backend="ray", ray_address="http://head:8265", ray_gpus=1):
+        lab.open_lab()
+    choose(lab, "far.py", "Train…")
+    form = form_of(lab)
+    where = form.get_by_label("Where it runs")
+    expect(where.locator("option:checked")).to_have_text("Ray at head:8265")
+    expect(form.locator(".jx-form-line")).to_contain_text("--on ray --address http://head:8265 --gpus 1")
+    lab.screenshot("settings-ray-light")
+    form.get_by_role("button", name="Train").click()
+    expect(form.locator(".jx-form-general")).to_have_text("The cluster does not answer.")
+    where.select_option("this machine")
+    expect(form.locator(".jx-form-line")).not_to_contain_text("ray")
+    lab.set_theme("JupyterLab Dark")
+    lab.screenshot("settings-ray-dark")
+    lab.set_theme("JupyterLab Light")
+    with lab.page.expect_response("**/versions/*/trainings*"):
+        form.get_by_role("button", name="Train").click()
+    assert sent == [{"address": "http://head:8265", "cpus": 1, "gpus": 1}, None]
+    assert [error for error in lab.errors if "502" not in error] == []
+
+
 def test_new_notebooks_come_from_templates_and_the_halves_are_looked_at(
-    lab: Lab, lab_server: LabServer
+    lab: Lab, lab_server: LabServer, engine: EngineOnDisk
 ) -> None:
     lab.open_lab()
     cards = lab.page.locator(".jp-LauncherCard")
@@ -150,7 +180,8 @@ def test_new_notebooks_come_from_templates_and_the_halves_are_looked_at(
     lab.page.evaluate("void window.jupyterapp.commands.execute('jupyter-ext:doctor')")
     dialog = lab.page.get_by_role("dialog")
     expect(dialog).to_contain_text("All parts fit together")
-    expect(dialog.locator(".jp-JupyterExt-finding")).to_have_count(4)
+    expect(dialog.locator(".jp-JupyterExt-finding")).to_have_count(6)
+    expect(dialog).to_contain_text(f"kept in {engine.where.data_dir}")
     lab.screenshot("start-doctor-light")
     dialog.get_by_role("button", name="Close").click()
     assert [error for error in lab.errors if "503" not in error] == [], "no engine runs, and none is started"

@@ -146,6 +146,13 @@ def test_an_idle_engine_ends_by_itself(own_engine: EngineUnderTest, monkeypatch:
     assert not own_engine.where.engine_file.exists()
 
 
+def set_idle(engine: EngineUnderTest, idle_s: object, status: int = 200) -> Any:
+    path = str(engine.where.socket)
+    got, body = discovery.request(path, "PATCH", "/native/engine", {"idle_s": idle_s})
+    assert got == status, body
+    return body
+
+
 async def test_an_engine_with_work_does_not_end(
     own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +168,12 @@ async def test_an_engine_with_work_does_not_end(
 
 def test_restart_and_doctor_and_log(own_engine: EngineUnderTest) -> None:
     first = own_engine.pid()
-    assert control.restart().pid != first
+    before_s = control.restart().idle_s
+    assert own_engine.pid() != first
+    assert set_idle(own_engine, 1234)["idle_s"] == 1234
+    assert control.restart().idle_s == 1234, "what was set holds for the next engine too"
+    assert "such as 600" in set_idle(own_engine, "long", 422)["detail"]
+    assert set_idle(own_engine, None)["idle_s"] == before_s
     lines = control.doctor()
     assert all(line.startswith(("ok  ", "!!  ")) for line in lines)
     assert any("engine 0" in line for line in lines)

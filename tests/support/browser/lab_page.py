@@ -12,6 +12,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,17 @@ class LabServer:
         with urllib.request.urlopen(request, timeout=30) as response:
             body = response.read()
         return json.loads(body) if body else None
+
+    @contextmanager
+    def settings(self, **values: Any) -> Iterator[None]:
+        """Have these set in the Settings Editor, in pages that are opened meanwhile."""
+        path = Path(self.environment["JUPYTERLAB_SETTINGS_DIR"]) / "jupyter-ext/settings.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+        try:
+            yield
+        finally:
+            path.unlink()
 
     def write_notebook(self, name: str, *cells: str) -> str:
         """Write a notebook with these code cells; gives its path for `Lab.open`."""

@@ -2,6 +2,7 @@
 
 import { jsonOf, type Transport } from '../transport/transport';
 import type { DebugSession, LaunchForm, Training } from '../wire';
+import type { RayPlace } from './ray_place';
 
 /** What is to be started: a cell's text, or the path of a file or folder. */
 export interface LaunchSource {
@@ -49,14 +50,15 @@ export class FormClient {
     source: LaunchSource,
     input: Readonly<Record<string, unknown>>,
     { cwd, python }: Pick<LaunchForm, 'cwd' | 'python'>,
-    place: CellPlace | null
+    place: CellPlace | null,
+    ray: RayPlace | null = null
   ): Promise<Training> {
     const version = await this.#post<{ id: string; model: string }>('/native/versions', {
       ...source,
       input: namesOf(input),
     });
     const path = `/v1/models/${version.model}/versions/${version.id}/trainings`;
-    const origin = { python, cwd, started_from: place };
+    const origin = { python, cwd, started_from: place, ...(ray && { ray }) };
     return this.#post<Training>(path, { input, jupyter_ext: origin });
   }
 

@@ -10,6 +10,7 @@ import type { LaunchForm, Training } from '../wire';
 import { type Control, makeControl } from './controls';
 import { type CellPlace, FormClient, type LaunchSource } from './form_client';
 import type { Files } from './path_box';
+import { type RayPlace, rayName, rayOptions } from './ray_place';
 import { FORM_STYLES } from './styles';
 
 /** What a host provides. */
@@ -22,6 +23,8 @@ export interface FormOptions {
   /** The notebook's cell that it is started from, if any, in the directory that the engine names. */
   place(cwd: string | null): CellPlace | null;
   files: Files;
+  /** The Ray cluster that is offered, and whether the form begins with it; absent where there is none. */
+  ray?: { place: RayPlace; isFirst: boolean };
   /** A training was started. */
   started(training: Training): void;
   /** Put the line over the cell and run it in the notebook's kernel; absent where there is no cell. */
@@ -57,6 +60,11 @@ class FormView {
     attrs: { type: 'submit' },
   });
   readonly #end: HTMLElement;
+  readonly #on = element('select', {
+    class: 'jx-form-on',
+    title: 'Where it runs',
+    attrs: { 'aria-label': 'Where it runs' },
+  });
   readonly #errors = new Map<string, HTMLElement>();
   /** Whose errors are shown: those that a person has been in, and all once the start was tried. */
   readonly #touched = new Set<string>();
@@ -88,6 +96,7 @@ class FormView {
         { class: 'jx-form-head' },
         element('span', { class: 'jx-form-verb', text: 'Train' }),
         this.#name,
+        ...this.#where(),
         element('span', { class: 'jx-form-origin', text: options.origin, title: options.origin })
       ),
       this.#notices,
@@ -107,6 +116,30 @@ class FormView {
     });
     options.element.replaceChildren(this.#root);
     addStyles(this.#root, FORM_STYLES);
+  }
+
+  #where(): HTMLElement[] {
+    const { ray, signal } = this.#options;
+    if (!ray) {
+      return [];
+    }
+    this.#on.append(
+      element('option', { text: 'this machine', attrs: { value: 'local' } }),
+      element('option', { text: `Ray at ${rayName(ray.place.address)}`, attrs: { value: 'ray' } })
+    );
+    this.#on.value = ray.isFirst ? 'ray' : 'local';
+    this.#on.addEventListener('change', () => this.#form && this.#judge(this.#form), { signal });
+    return [element('span', { class: 'jx-form-on-word', text: 'on' }), this.#on];
+  }
+
+  // The cluster that is chosen; `null` for the server's machine.
+  #ray(): RayPlace | null {
+    return this.#on.value === 'ray' ? (this.#options.ray?.place ?? null) : null;
+  }
+
+  #lineOf(form: LaunchForm): string {
+    const ray = this.#ray();
+    return ray ? form.line + rayOptions(ray) : form.line;
   }
 
   /** Ask for the fields, and draw them. */
@@ -188,7 +221,7 @@ class FormView {
         ? [
             button(
               { class: 'jx-link', text: 'Run the cell with %%train instead' },
-              () => runInKernel(this.#form?.line ?? form.line),
+              () => runInKernel(this.#lineOf(this.#form ?? form)),
               signal
             ),
           ]
@@ -244,7 +277,7 @@ class FormView {
         main.setAttribute('aria-describedby', message ? error.id : '');
       }
     }
-    setText(this.#line, form.line);
+    setText(this.#line, this.#lineOf(form));
   }
 
   async #launch(): Promise<void> {
@@ -265,7 +298,7 @@ class FormView {
       }
       const input = { ...form.values, ...this.#secrets() };
       const { place, started } = this.#options;
-      started(await this.#client.train(this.#source(), input, form, place(form.cwd)));
+      started(await this.#client.train(this.#source(), input, form, place(form.cwd), this.#ray()));
     } catch (error) {
       setText(this.#general, messageOf(error));
     } finally {

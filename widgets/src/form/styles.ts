@@ -41,6 +41,19 @@ const CSS = css`
     background: var(--jx-surface);
     outline: none;
   }
+  .jx-form-on-word {
+    color: var(--jx-muted);
+  }
+  .jx-panel .jx-form-on {
+    max-width: 40%;
+    margin-left: 4px;
+    padding: 2px 4px;
+    border: 1px solid var(--jx-border);
+    border-radius: 4px;
+    background: var(--jx-surface);
+    color: var(--jx-text);
+    font: inherit;
+  }
   .jx-form-origin {
     margin-left: 8px;
     font-size: 12px;

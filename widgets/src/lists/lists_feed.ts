@@ -136,7 +136,8 @@ export class ListsFeed {
     this.#stopTimer();
     this.#set('starting');
     try {
-      jsonOf<unknown>(await this.#transport.request('GET', '/native/engine'));
+      const way = this.#transport;
+      jsonOf<unknown>(await (way.startEngine?.() ?? way.request('GET', '/native/engine')));
       this.#set('connecting');
       this.#open();
     } catch (error) {
@@ -212,7 +213,7 @@ export class ListsFeed {
   async #looksRunning(): Promise<boolean> {
     try {
       const isRunning = await this.#transport.isEngineRunning?.();
-      if (isRunning === false && !this.#isNeeded()) {
+      if (isRunning === false && !(this.#isNeeded() && this.#transport.mayStart?.() !== false)) {
         this.#reason = '';
         this.#set('stopped');
         this.#lookLater();

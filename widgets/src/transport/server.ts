@@ -20,6 +20,8 @@ export interface ServerOptions {
   token?: string;
   /** Name of the plotly bundle under `static/`; default is asked from `info`. */
   plotly?: string;
+  /** Whether a request that finds no engine starts one; default is that it does. */
+  mayStart?: () => boolean;
   /** Sends a request; default is `fetch` with the page's cookie and the XSRF header. */
   fetch?: (url: string, init: RequestInit) => Promise<Response>;
 }
@@ -31,6 +33,8 @@ export interface ServerInfo {
   static: { panel: string; plotly: string };
   /** Absent in an older server. */
   engine?: 'running' | 'stopped';
+  /** Where the server's engine keeps everything, and where its socket and log are; absent in an older server. */
+  directories?: { data: string; runtime: string };
 }
 
 export class ServerTransport implements Transport {
@@ -48,7 +52,20 @@ export class ServerTransport implements Transport {
   }
 
   async request(method: string, path: string, body?: unknown): Promise<Answer> {
-    return this.#fetch(`${this.#root}${this.#way}${path}`, method, body);
+    return this.#fetch(`${this.#root}${this.#wayNow()}${path}`, method, body);
+  }
+
+  /** Start the engine, whatever `mayStart` says. */
+  async startEngine(): Promise<Answer> {
+    return this.#fetch(`${this.#root}engine/native/engine`, 'GET');
+  }
+
+  mayStart(): boolean {
+    return this.#wayNow() === 'engine';
+  }
+
+  #wayNow(): string {
+    return this.#options.mayStart?.() === false ? 'running' : this.#way;
   }
 
   openStream(path: string, handlers: StreamHandlers): OpenStream {
@@ -125,7 +142,7 @@ export class ServerTransport implements Transport {
     const base = this.#options.wsUrl
       ? new URL('jupyter-ext/', withSlash(this.#options.wsUrl)).href
       : this.#root.replace(/^http/, 'ws');
-    const url = new URL(`${base}${this.#way}${path}`);
+    const url = new URL(`${base}${this.#wayNow()}${path}`);
     if (this.#options.token) {
       url.searchParams.set('token', this.#options.token);
     }

@@ -54,6 +54,10 @@ export interface Transport {
   readonly running?: Transport;
   /** Look whether an engine runs, without starting one; rejects where that cannot be told. */
   isEngineRunning?(): Promise<boolean>;
+  /** Start the engine because somebody asked for it; absent where every request does. */
+  startEngine?(): Promise<Answer>;
+  /** Whether a request that finds no engine starts one; absent where it does. */
+  mayStart?(): boolean;
   /** Load plotly.js from where this transport's code comes from. */
   importPlotly(): Promise<unknown>;
 }

@@ -551,6 +551,7 @@ export interface EngineSummary {
   trainings_mib: number;
   models_mib: number;
   problems: string[];
+  idle_set_s: number | null;
 }
 
 /** First message of a stream, and again for a viewer that did not keep up. `None` is a list not asked for. */

@@ -16,6 +16,16 @@ test('halves of one version fit, with or without an engine and a kernel', () => 
   assert.deepEqual(wrong({ kernel: undefined }), []);
 });
 
+test('where things lie is said, and when an engine keeps them elsewhere', () => {
+  const directories = { data: '/d', runtime: '/r' };
+  const texts = (change: Partial<Versions>) => findingsOf({ ...SAME, ...change }).map(({ text }) => text);
+  assert.deepEqual(wrong({ directories, running: null }), []);
+  assert.match(texts({ directories, running: null }).join('\n'), /kept in \/d .*\n.*in \/r /);
+  assert.match(texts({ directories, running: { data_dir: '/d', idle_s: 900 } }).join('\n'), /after 15 min/);
+  const [found] = wrong({ directories, running: { data_dir: '/e', idle_s: 30 } });
+  assert.match(found, /data in \/e, the server expects them in \/d.*JUPYTER_EXT_DATA_DIR/);
+});
+
 test('each half that is missing or of another version is named, with the next step', () => {
   for (const [change, says] of [
     [{ server: null }, /server does not have its half.*pip install/],

@@ -75,6 +75,21 @@ test('ten that look at the same list hold one stream', async () => {
   assert.equal(clock.waiting, 0, 'and no timer is left');
 });
 
+test('an output that is looked at starts no engine where the page may not, and a person still does', async () => {
+  const { server, feed, follow } = setUp();
+  server.isRunning = false;
+  const way = Object.assign(server, {
+    mayStart: () => false,
+    startEngine: () => server.request('GET', '/native/engine?by=hand'),
+  });
+  follow('trainings').look('all', true);
+  await settle();
+  assert.equal(feed.state, 'stopped');
+  assert.deepEqual(way.requests, []);
+  await feed.start();
+  assert.deepEqual(way.requests, ['GET /native/engine?by=hand']);
+});
+
 test('the stream carries what is looked at, as closely as somebody looks', async () => {
   const { server, clock, follow } = setUp();
   const [trainings, all] = [follow('trainings'), follow('trainings', 'sessions', 'models')];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.openapi import documented
-from jupyter_ext.engine.api.http.requests import parse_json
+from jupyter_ext.engine.api.http.requests import json_object, parse_json
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.common import records
+from jupyter_ext.engine.common.idle_time import IdleTime
 from jupyter_ext.engine.common.lab_pages import LabPages, LabServer
+from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.counts import counted, counted_runs
-from jupyter_ext.protocol.problems import Problem
+from jupyter_ext.protocol.problems import InvalidField, Problem
 from jupyter_ext.protocol.trainings import EngineInfo
 
 
@@ -61,6 +64,10 @@ class EngineControl(Protocol):
         """Its ports."""
 
     @property
+    def idle(self) -> IdleTime:
+        """How long it stays without work."""
+
+    @property
     def pages(self) -> LabPages:
         """Where JupyterLab is."""
 
@@ -84,6 +91,7 @@ class EngineAPI:
         """List the routes."""
         return [
             Route("/native/engine", self.info, methods=["GET"]),
+            Route("/native/engine", self.change, methods=["PATCH"]),
             Route("/native/engine/stop", self.stop, methods=["POST"]),
             Route("/native/engine/drain", self.drain, methods=["POST"]),
             Route("/native/engine/listen", self.listen, methods=["POST"]),
@@ -97,6 +105,21 @@ class EngineAPI:
         return JSONResponse(
             self._engine.info().model_dump(mode="json"), headers={"Cache-Control": "no-store"}
         )
+
+    @documented(answer=EngineInfo)
+    async def change(self, request: Request) -> Response:
+        """Set how long the engine stays without work or viewers: `idle_s`, or null for what the environment says."""
+        body = await json_object(request)
+        if set(body) != {"idle_s"}:
+            named = ", ".join(sorted(set(body) - {"idle_s"})) or "nothing"
+            raise Problem(422, "Invalid value", f"idle_s can be changed, not {named[:200]}.")
+        try:
+            await asyncio.to_thread(self._engine.idle.set, body["idle_s"])
+        except InvalidInput as error:
+            raise Problem(
+                422, "Invalid value", str(error), [InvalidField("value", "idle_s", str(error))]
+            ) from None
+        return await self.info(request)
 
     async def stop(self, request: Request) -> Response:
         """End the engine: 202; 409 while trainings or downloads run, unless `force` is given."""
