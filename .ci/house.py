@@ -32,7 +32,6 @@ MAX_MODULE_LINES = 400
 MAX_TEST_MODULE_LINES = 450
 LONG_MODULES = {
     "widgets/src/wire/types.generated.ts": (800, "generated from jupyter_ext/protocol"),
-    "widgets/src/chart/chart.ts": (450, "the chart's one element: what it draws, hears and remembers"),
     "tests/integration/engine/test_server_extension.py": (
         880,
         "one server for all; each of its routes is a few lines",

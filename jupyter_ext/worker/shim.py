@@ -236,18 +236,28 @@ def _reap(worker: int) -> tuple[int, resource.struct_rusage] | None:
 
 
 def _sweep() -> int:
-    """Kill everything the run left behind, also what moved to a session of its own."""
+    """Kill everything the run left behind, also what moved to a session of its own.
+
+    Where this process has no child, it has no descendant, as those of a process that ends become its own. So only where one is left is
+    all of `/proc` looked through.
+    """
     swept: set[int] = set()
-    while True:
+    while not _has_no_child():
         for pid in processes.descendants(os.getpid()):
             if processes.kill_if_same(pid, processes.start_ticks(pid)):
                 swept.add(pid)
-        try:
-            while os.wait4(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return len(swept)
         time.sleep(0.002)
+    return len(swept)
+
+
+def _has_no_child() -> bool:
+    """Collect ended children; tell whether there is none any more."""
+    try:
+        while os.wait4(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _bind(path: str) -> socket.socket:

@@ -1,9 +1,8 @@
 // One row of a section: made once, then changed in place, so that focus, hover and drags outlive news.
 
-import { element, setHidden, setText } from '../../../widgets/src/core/dom';
+import { element, setHidden, setText, svg } from '../../../widgets/src/core/dom';
 import type { Row } from './rows';
 
-const NS = 'http://www.w3.org/2000/svg';
 export const CURVE_WIDTH = 48;
 export const CURVE_HEIGHT = 18;
 
@@ -16,17 +15,17 @@ export class RowView {
   readonly #name = element('span', { class: 'jx-side-name' });
   readonly #value = element('span', { class: 'jx-side-value' });
   readonly #facts = element('span', { class: 'jx-side-facts' });
-  readonly #path = document.createElementNS(NS, 'path');
+  readonly #path = svg('path', {});
   readonly #curve: SVGSVGElement;
   readonly #bar = element('span', { class: 'jx-side-bar', attrs: { 'aria-hidden': 'true' } });
   readonly #fill = element('span');
 
   constructor(row: Row, menuLabel: string) {
-    this.#curve = document.createElementNS(NS, 'svg');
-    this.#curve.setAttribute('class', 'jx-side-curve');
-    this.#curve.setAttribute('viewBox', `0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}`);
-    this.#curve.setAttribute('aria-hidden', 'true');
-    this.#curve.append(this.#path);
+    this.#curve = svg(
+      'svg',
+      { class: 'jx-side-curve', viewBox: `0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}`, 'aria-hidden': 'true' },
+      this.#path
+    );
     this.#bar.append(this.#fill);
     this.main = element(
       'button',

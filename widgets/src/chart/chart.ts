@@ -1,6 +1,6 @@
 // The chart: small plots of metrics, one for each group, which share x, zoom and pointer.
 
-import { element, setHidden, setText } from '../core/dom';
+import { element, setHidden, setStyle, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { onSeek, tellSeek } from '../core/seek';
 import { readTheme, type Theme, watchTheme } from '../core/theme';
@@ -8,13 +8,13 @@ import { type Cell, COLUMN_GAP_PX } from '../plot/cell';
 import { type Format, savePlots } from '../plot/export';
 import { type ChartMark, markText } from '../plot/marks';
 import { type ChartOptions, OptionsStore } from '../plot/options';
-import { type Hover, Plot } from '../plot/plot';
 import type { PlotInput, Zoom } from '../plot/plot_model';
-import { Tooltip } from '../plot/tooltip';
 import type { Axis, Range } from '../series/downsampler';
 import type { MetricSeries, SeriesStore } from '../series/series_store';
 import { codeOf } from './code';
 import { type ChartLayout, LayoutPlanner } from './layout';
+import { PlotGrid } from './plot_grid';
+import { Pointing } from './pointing';
 import { RunLegend } from './run_legend';
 import { timeAt, xAt } from './seek';
 import { ChartToolbar } from './toolbar';
@@ -69,14 +69,13 @@ export class Chart {
   readonly #setup: ChartSetup;
   readonly #planner: LayoutPlanner;
   readonly #kept: OptionsStore;
-  readonly #grid = element('div', { class: 'jx-grid' });
+  readonly #grid: PlotGrid;
+  readonly #pointing: Pointing;
   readonly #note = element('div', { class: 'jx-chart-note' });
-  readonly #tooltip = new Tooltip();
-  readonly #plots = new Map<string, { plot: Plot; ended: AbortController }>();
-  readonly #onScreen = new Set<Element>();
   readonly #hidden = new Set<string>();
-  readonly #sight: IntersectionObserver;
   #theme: Theme | null = null;
+  /** Pixels; 0 where it is not known. */
+  #width = 0;
   #zoom: Zoom | null = null;
   #origin = 0;
   #originOf: (rank: string) => number = () => 0;
@@ -84,9 +83,6 @@ export class Chart {
   #layout: ChartLayout | null = null;
   #baseline: string | null = null;
   #mean = '';
-  #hover: Hover | null = null;
-  #hovered: Plot | null = null;
-  #hoverFrame = 0;
   #choices = 0;
   #marks: readonly ChartMark[] = [];
 
@@ -97,33 +93,40 @@ export class Chart {
     this.#kept = new OptionsStore(setup.scope, setup.defaults);
     this.toolbar = this.#makeToolbar();
     this.legend = runs ? new RunLegend(runs, this.#runEvents(), signal) : null;
-    this.node = element('div', { class: 'jx-chart' }, this.#grid, this.#note, this.#tooltip.node);
-    const observer = new ResizeObserver(requestDraw);
+    this.#grid = this.#makeGrid();
+    this.#pointing = new Pointing(
+      {
+        seen: () => this.#grid.all.filter(plot => this.#grid.isOnScreen(plot)),
+        chart: () => this.node,
+        baseline: () => this.#baseline,
+        markText: mark => this.#markText(mark),
+      },
+      signal
+    );
+    this.node = element('div', { class: 'jx-chart' }, this.#grid.node, this.#note, this.#pointing.node);
+    const observer = new ResizeObserver(entries => {
+      this.#width = entries[entries.length - 1].contentRect.width;
+      requestDraw();
+    });
     observer.observe(this.node);
-    this.#sight = new IntersectionObserver(entries => this.#seen(entries), { rootMargin: '200px' });
     watchTheme(() => {
       this.#theme = null;
       requestDraw();
     }, signal);
     onSeek('chart', (runId, time) => this.#markTime(runId, time), signal);
-    signal.addEventListener('abort', () => {
-      observer.disconnect();
-      this.#sight.disconnect();
-      cancelAnimationFrame(this.#hoverFrame);
-      for (const { ended } of this.#plots.values()) {
-        ended.abort();
-      }
-    });
+    signal.addEventListener('abort', () => observer.disconnect());
   }
 
   /** Whether curves are on the screen. */
   get isDrawn(): boolean {
-    return this.#plots.size > 0;
+    return this.#grid.all.length > 0;
   }
 
   /** Draw the series as they are now. */
   draw({ store, originOf, marks, watched, emptyText }: ChartContent): void {
-    const width = Math.floor(this.node.clientWidth);
+    // Asking the page for it here would have it laid out in the middle of each draw.
+    this.#width ||= this.node.clientWidth;
+    const width = Math.floor(this.#width);
     if (width < MIN_WIDTH_PX) {
       return;
     }
@@ -143,7 +146,7 @@ export class Chart {
     this.#origin = originOf('0');
     this.#originOf = originOf;
     const empty = layout.cells.length === 0;
-    this.node.style.setProperty('--jx-chart-height', `${layout.height}px`);
+    setStyle(this.node, '--jx-chart-height', `${layout.height}px`);
     this.toolbar.update({
       zoomed: this.#zoom !== null,
       omitted: layout.omitted,
@@ -154,10 +157,9 @@ export class Chart {
     setText(this.#note, empty ? (search ? 'No plot has this in its name.' : emptyText) : '');
     setHidden(this.#note, !empty);
     this.toolbar.node.style.visibility = layout.numGroups === 0 ? 'hidden' : '';
-    this.#arrange(layout.cells, layout.columns);
+    const plots = this.#grid.arrange(layout.cells, layout.columns);
     const cellWidth = Math.floor((width - COLUMN_GAP_PX * (layout.columns - 1)) / layout.columns);
-    for (const cell of layout.cells) {
-      const { plot } = this.#plotOf(cell);
+    layout.cells.forEach((cell, i) => {
       const input: Omit<PlotInput, 'width' | 'height'> = {
         cell,
         options,
@@ -171,15 +173,13 @@ export class Chart {
         groupOf: this.#setup.means?.get(this.#mean) ?? null,
         baseline: this.#baseline,
       };
-      if (this.#onScreen.has(plot.node)) {
-        plot.draw(input, this.#keyOf(cell, store, theme), cellWidth, layout.cellHeight);
+      if (this.#grid.isOnScreen(plots[i])) {
+        plots[i].draw(input, this.#keyOf(cell, store, theme), cellWidth, layout.cellHeight);
       } else {
-        plot.node.style.height = `${layout.cellHeight}px`;
+        plots[i].node.style.height = `${layout.cellHeight}px`;
       }
-    }
-    if (this.#hover) {
-      this.#drawHover();
-    }
+    });
+    this.#pointing.redraw();
   }
 
   #shown(store: SeriesStore): readonly MetricSeries[] {
@@ -193,68 +193,26 @@ export class Chart {
     return [this.#choices, theme.dark, over, this.#marks.length, this.#origin, ...versions].join();
   }
 
-  // The plots in the order of the layout; those that are no longer shown go.
-  #arrange(cells: readonly Cell[], columns: number): void {
-    this.#grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-    const groups = new Set(cells.map(({ group }) => group));
-    for (const [group, { plot, ended }] of this.#plots) {
-      if (!groups.has(group)) {
-        ended.abort();
-        this.#sight.unobserve(plot.node);
-        this.#onScreen.delete(plot.node);
-        plot.node.remove();
-        this.#plots.delete(group);
-      }
-    }
-    cells.forEach((cell, i) => {
-      const { node } = this.#plotOf(cell).plot;
-      if (this.#grid.children[i] !== node) {
-        this.#grid.insertBefore(node, this.#grid.children[i] ?? null);
-      }
-    });
-  }
-
-  #plotOf(cell: Cell): { plot: Plot; ended: AbortController } {
-    let found = this.#plots.get(cell.group);
-    if (!found) {
-      const ended = new AbortController();
-      const { onWatch } = this.#setup;
-      const plot: Plot = new Plot(
-        cell,
-        {
-          hover: (from, hover) => this.#setHover(from, hover),
-          zoom: range => this.#setZoom(range),
-          pick: x => this.#tellTime(x),
-          toggle: id => this.#toggle(id),
-          isolate: (among, id) =>
-            this.#isolate(
-              among.entries.map(entry => entry.id),
-              id
-            ),
-          pin: group => this.#pin(group),
-          watch: onWatch && (shown => onWatch(shown, plot.node)),
-          move: (group, to) => this.#move(group, to),
-        },
-        ended.signal
-      );
-      found = { plot, ended };
-      this.#plots.set(cell.group, found);
-      // Until the observer has looked, it counts as seen: the first picture comes with the first draw.
-      this.#onScreen.add(plot.node);
-      this.#sight.observe(plot.node);
-    }
-    return found;
-  }
-
-  #seen(entries: readonly IntersectionObserverEntry[]): void {
-    for (const { isIntersecting, target } of entries) {
-      if (isIntersecting) {
-        this.#onScreen.add(target);
-      } else {
-        this.#onScreen.delete(target);
-      }
-    }
-    this.#setup.requestDraw();
+  #makeGrid(): PlotGrid {
+    const { onWatch, requestDraw, signal } = this.#setup;
+    return new PlotGrid(
+      {
+        hover: (plot, hover) => this.#pointing.set(plot, hover),
+        zoom: range => this.#setZoom(range),
+        pick: x => this.#tellTime(x),
+        toggle: id => this.#toggle(id),
+        isolate: ({ entries }, id) =>
+          this.#isolate(
+            entries.map(entry => entry.id),
+            id
+          ),
+        pin: group => this.#pin(group),
+        watch: onWatch,
+        move: (group, to) => this.#move(group, to),
+      },
+      requestDraw,
+      signal
+    );
   }
 
   #changed(): void {
@@ -291,7 +249,7 @@ export class Chart {
     return {
       toggle: rank => this.#toggle(rank),
       isolate: rank => this.#isolate([...(this.#setup.runs?.keys() ?? [])], rank),
-      point: rank => this.#setHover(null, rank === null ? null : { x: null, rank }),
+      point: rank => this.#pointing.set(null, rank === null ? null : { x: null, rank }),
       baseline: rank => {
         this.#baseline = this.#baseline === rank ? null : rank;
         this.#changed();
@@ -364,48 +322,8 @@ export class Chart {
     const ids = this.#setup.ids();
     const x = xAt(this.#all, this.#kept.options.x, time, this.#origin);
     if (ids.length === 1 && ids[0] === runId && x !== null) {
-      this.#setHover(null, { x, rank: null });
+      this.#pointing.set(null, { x, rank: null });
     }
-  }
-
-  #setHover(plot: Plot | null, hover: Hover | null): void {
-    this.#hover = hover;
-    this.#hovered = plot;
-    this.#hoverFrame ||= requestAnimationFrame(() => this.#drawHover());
-  }
-
-  #drawHover(): void {
-    this.#hoverFrame = 0;
-    let points: ReturnType<Plot['drawHover']> = [];
-    for (const { plot } of this.#plots.values()) {
-      if (this.#onScreen.has(plot.node)) {
-        const found = plot.drawHover(this.#hover);
-        points = plot === this.#hovered ? found : points;
-      }
-    }
-    const [plot, x] = [this.#hovered, this.#hover?.x ?? null];
-    if (!plot || x === null || points.length === 0) {
-      this.#tooltip.hide();
-      return;
-    }
-    const nearest = points.find(point => point.line.rank === this.#hover?.rank) ?? null;
-    const at = (nearest ?? points[0]).x;
-    const box = this.node.getBoundingClientRect();
-    const [left, top] = plot.pagePosition(x);
-    const reach = 0.01 * (plot.xRange[1] - plot.xRange[0]);
-    const marks = (plot.model?.marks ?? []).filter(mark => Math.abs(mark.x - x) <= reach);
-    this.#tooltip.show(
-      {
-        title: plot.xText(at),
-        points,
-        nearest: points.length > 1 ? nearest : null,
-        baseline: this.#baseline,
-        marks: marks.map(({ mark }) => this.#markText(mark)),
-      },
-      left - box.left,
-      top - box.top,
-      box.width
-    );
   }
 
   #markText(mark: ChartMark): string {
@@ -414,7 +332,7 @@ export class Chart {
   }
 
   #save(format: Format): void {
-    const plots = (this.#layout?.cells ?? []).flatMap(({ group }) => this.#plots.get(group)?.plot ?? []);
+    const plots = this.#grid.all;
     const theme = this.#theme;
     if (theme && plots.length > 0) {
       savePlots(plots, format, this.#setup.name(), this.#layout?.columns ?? 1, theme).catch(

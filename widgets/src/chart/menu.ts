@@ -56,7 +56,7 @@ export class ChartMenu {
       attrs: { 'aria-label': 'More of the chart' },
     });
     this.#x.addEventListener('change', () => chooseX(this.#x.value as XChoice), { signal });
-    const box = element('div', { class: 'jx-menu-box' });
+    const box = element('div', { class: 'jx-popup jx-menu-box' });
     const choice = <T extends string>(
       label: string,
       values: readonly (readonly [T, string])[],

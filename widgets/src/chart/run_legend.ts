@@ -39,7 +39,7 @@ export class RunLegend {
       toggle.addEventListener('dblclick', () => events.isolate(rank), { signal });
       const star = button(
         {
-          class: 'jx-pin jx-baseline',
+          class: 'jx-bare jx-pin jx-baseline',
           title: 'Compare the others with this run',
           attrs: { 'aria-label': `Compare with ${name}`, 'aria-pressed': 'false' },
         },

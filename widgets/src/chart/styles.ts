@@ -46,8 +46,6 @@ const CSS = css`
   .jx-slider input {
     width: 84px;
     height: 16px;
-    margin: 0;
-    accent-color: var(--jx-accent);
     cursor: pointer;
   }
   .jx-slider-value {
@@ -57,12 +55,6 @@ const CSS = css`
     flex: 0 1 150px;
     min-width: 70px;
     height: 22px;
-    padding: 0 8px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: transparent;
-    font: inherit;
-    color: var(--jx-text);
   }
   .jx-chart {
     position: relative;
@@ -142,13 +134,8 @@ const CSS = css`
     flex: none;
     width: 18px;
     height: 18px;
-    padding: 0;
-    border: 0;
-    background: none;
     color: var(--jx-muted);
-    font-size: 12px;
     line-height: 18px;
-    cursor: pointer;
     opacity: 0;
   }
   .jx-pin::before {
@@ -170,17 +157,11 @@ const CSS = css`
     content: '⚑';
   }
   .jx-rule-box {
-    position: absolute;
     z-index: 5;
     top: 26px;
     right: 0;
     max-width: 100%;
-    box-sizing: border-box;
     padding: 8px 10px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    box-shadow: 0 3px 12px rgb(0 0 0 / 18%);
     font-size: 12px;
   }
   .jx-rule-line {
@@ -192,11 +173,6 @@ const CSS = css`
   .jx-rule-line :is(select, input) {
     height: 24px;
     padding: 0 6px;
-    border: 1px solid var(--jx-border);
-    border-radius: 3px;
-    background: var(--jx-surface);
-    color: inherit;
-    font: inherit;
   }
   .jx-rule-problem:not(:empty) {
     margin-top: 5px;
@@ -250,16 +226,11 @@ const CSS = css`
     border-radius: 4px;
   }
   .jx-tooltip {
-    position: absolute;
     z-index: 3;
     pointer-events: none;
     min-width: 90px;
     max-width: min(360px, 90%);
     padding: 6px 9px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    box-shadow: 0 2px 8px rgb(0 0 0 / 16%);
     font-size: 11.5px;
     line-height: 1.5;
   }
@@ -308,7 +279,6 @@ const CSS = css`
     color: var(--jx-text);
   }
   .jx-menu-box {
-    position: absolute;
     right: 0;
     top: 26px;
     z-index: 4;
@@ -316,11 +286,6 @@ const CSS = css`
     gap: 5px;
     width: max-content;
     padding: 9px 11px;
-    border: 1px solid var(--jx-border);
-    border-radius: 5px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
-    box-shadow: 0 3px 12px rgb(0 0 0 / 18%);
   }
   .jx-menu-row {
     display: flex;
@@ -335,15 +300,6 @@ const CSS = css`
   .jx-menu-row select {
     height: 22px;
     max-width: 210px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    font: inherit;
-    color: inherit;
-  }
-  .jx-menu-row input {
-    margin: 0;
-    accent-color: var(--jx-accent);
   }
 `;
 

@@ -1,8 +1,10 @@
 // How numbers and times are written for people.
 
+const COUNT = new Intl.NumberFormat('en-US');
+
 /** `1234567` → `1,234,567`. */
 export function formatCount(value: number): string {
-  return Number.isInteger(value) ? value.toLocaleString('en-US') : formatValue(value);
+  return Number.isInteger(value) ? COUNT.format(value) : formatValue(value);
 }
 
 /** A metric's value with four significant digits. */
@@ -21,7 +23,7 @@ export function formatValue(value: number): string {
     const [digits, exponent] = value.toExponential(2).split('e');
     return `${Number(digits)}e${Number(exponent)}`;
   }
-  return size >= 10_000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(4)));
+  return size >= 10_000 ? COUNT.format(Math.round(value)) : String(Number(value.toPrecision(4)));
 }
 
 /** `83` → `1 min 23 s`; two units at most. */

@@ -1,24 +1,16 @@
-// The look that all views share: colours, buttons, chips, bars, messages, errors, sections. Colours come from the
+// The look that all views share: colours, chips, bars, messages, errors, sections. Colours come from the
 // host: JupyterLab's variables, else VS Code's, else plain ones.
-// The rule: a button is neutral; what ends or deletes something is a `jx-danger`, red when pointed at,
-// and with `jx-danger-confirm`, where it is asked for the second time, always. Rules for buttons begin with
-// `.jx-panel`, as the rule that takes the host's font and colour off them does.
 
-/** Marks a template as CSS, so that it is formatted and checked as such. */
-export const css = String.raw;
+import { CONTROL_STYLES } from './control_styles';
+import { css, type StyleSheet } from './css';
 
-/** What one feature looks like beyond the shared styles. */
-export interface StyleSheet {
-  /** Id of its `style` element. */
-  id: string;
-  text: string;
-}
+export { css, type StyleSheet } from './css';
 
 /** Add the shared styles and those of features once to the document or shadow root that an element is in. */
 export function addStyles(inside: HTMLElement, ...sheets: readonly StyleSheet[]): void {
   const root = inside.getRootNode();
   const home = root instanceof ShadowRoot ? root : document.head;
-  for (const { id, text } of [SHARED_STYLES, ...sheets]) {
+  for (const { id, text } of [SHARED_STYLES, CONTROL_STYLES, ...sheets]) {
     if (!home.querySelector(`#${id}`)) {
       const style = document.createElement('style');
       style.id = id;
@@ -68,16 +60,6 @@ const SHARED_CSS = css`
   .jx-panel [hidden] {
     /* biome-ignore lint/complexity/noImportantStyles: beats every display of these sheets and of the page's own */
     display: none !important;
-  }
-  .jx-panel button {
-    font: inherit;
-    color: inherit;
-  }
-  .jx-panel button:focus-visible,
-  .jx-panel summary:focus-visible,
-  .jx-panel [tabindex]:focus-visible {
-    outline: 2px solid var(--jx-accent);
-    outline-offset: 1px;
   }
   .jx-blank {
     padding: 14px 16px;
@@ -167,34 +149,6 @@ const SHARED_CSS = css`
       opacity: 0.35;
     }
   }
-  .jx-panel .jx-button {
-    flex: none;
-    height: 26px;
-    padding: 0 12px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: transparent;
-    font-size: 12px;
-    cursor: pointer;
-  }
-  .jx-panel .jx-button:disabled {
-    opacity: 0.45;
-    cursor: default;
-  }
-  .jx-panel .jx-button:hover:not(:disabled) {
-    border-color: var(--jx-accent);
-  }
-  .jx-panel .jx-primary:not(:disabled) {
-    border-color: var(--jx-accent);
-    color: var(--jx-accent);
-  }
-  .jx-panel .jx-primary:hover:not(:disabled) {
-    background: color-mix(in srgb, var(--jx-accent) 12%, transparent);
-  }
-  .jx-panel :is(.jx-danger:hover:not(:disabled), .jx-danger-confirm) {
-    border-color: var(--jx-error);
-    color: var(--jx-error);
-  }
   .jx-bar {
     position: relative;
     height: 4px;
@@ -268,22 +222,6 @@ const SHARED_CSS = css`
     border-color: var(--jx-error);
     color: var(--jx-error);
   }
-  .jx-panel .jx-link {
-    padding: 0;
-    border: 0;
-    background: none;
-    color: var(--jx-accent);
-    font-size: 12px;
-    cursor: pointer;
-    white-space: nowrap;
-  }
-  .jx-panel .jx-link:hover {
-    text-decoration: underline;
-  }
-  .jx-panel .jx-link:disabled {
-    opacity: 0.5;
-    cursor: default;
-  }
   .jx-stacks {
     max-height: 240px;
     overflow: auto;
@@ -297,16 +235,6 @@ const SHARED_CSS = css`
   .jx-metrics {
     position: relative;
     padding: 0 14px 6px;
-  }
-  .jx-segments {
-    display: flex;
-  }
-  .jx-segments button:first-child {
-    border-radius: 4px 0 0 4px;
-  }
-  .jx-segments button:last-child {
-    border-radius: 0 4px 4px 0;
-    margin-left: -1px;
   }
   .jx-panel .jx-bad {
     color: var(--jx-error);

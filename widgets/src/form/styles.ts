@@ -99,10 +99,6 @@ const CSS = css`
     width: 300px;
     height: 30px;
     padding: 0 9px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
     font: 13px var(--jx-font);
     font-variant-numeric: tabular-nums;
   }
@@ -124,16 +120,12 @@ const CSS = css`
   .jx-panel .jx-form-control input[type='checkbox'] {
     width: 16px;
     height: 16px;
-    margin: 0;
-    accent-color: var(--jx-accent);
   }
   .jx-panel .jx-slider {
     flex: 0 1 180px;
     width: 180px;
     min-width: 80px;
     height: 18px;
-    margin: 0;
-    accent-color: var(--jx-accent);
     cursor: pointer;
   }
   .jx-panel .jx-slider[data-off='true'] {

@@ -244,7 +244,12 @@ export class LogSearch {
     if (only) {
       const rows = this.#hits.slice(0, LISTED).map(([line, , text], i) => {
         const number = element('span', { class: 'jx-log-number', text: formatCount(line + 1) });
-        const row = element('button', { class: 'jx-log-hit', attrs: { type: 'button' } }, number, text);
+        const row = element(
+          'button',
+          { class: 'jx-bare jx-log-hit', attrs: { type: 'button' } },
+          number,
+          text
+        );
         row.dataset.hit = String(i);
         return row;
       });

@@ -131,6 +131,8 @@ export class LogView {
     setHidden(this.#earlier, log.firstOffset === 0 || this.#history !== null);
     this.#earlier.title = log.firstOffset > 0 ? `${formatBytes(log.firstOffset)} of log before this` : '';
     const changedFrom = log.takeChangedFrom();
+    const isOther =
+      changedFrom < log.lines.length || log.epoch !== this.#epoch || log.dropped !== this.#dropped;
     if (log.epoch !== this.#epoch) {
       this.#epoch = log.epoch;
       this.#rows.replaceChildren(...log.lines.map(line => this.#row(line)));
@@ -151,7 +153,14 @@ export class LogView {
     if (this.#heightBefore !== null) {
       this.#showSeam(this.#heightBefore);
       this.#heightBefore = null;
-    } else if (this.#following) {
+    } else {
+      this.#followIf(isOther || this.#client === null);
+    }
+  }
+
+  // Asking for the height has the page laid out: only where it may be another.
+  #followIf(changed: boolean): void {
+    if (this.#following && changed) {
       this.#scroller.scrollTop = this.#scroller.scrollHeight;
     }
   }
@@ -341,7 +350,10 @@ export class LogView {
     );
     signal.addEventListener(
       'abort',
-      keepHeight(this.#scroller, () => this.#drawTicks())
+      keepHeight(this.#scroller, () => {
+        this.#drawTicks();
+        this.#followIf(true);
+      })
     );
   }
 

@@ -57,10 +57,7 @@ const CSS = css`
   .jx-log-search :is(input, select) {
     height: 20px;
     padding: 0 6px;
-    border: 1px solid var(--jx-border);
     border-radius: 3px;
-    background: transparent;
-    color: inherit;
     font: 12px var(--jx-font);
   }
   .jx-log-search select option {
@@ -112,15 +109,11 @@ const CSS = css`
   .jx-panel .jx-log-hit {
     display: block;
     width: 100%;
-    padding: 0;
-    border: 0;
-    background: none;
     font: inherit;
     text-align: left;
     white-space: pre;
     overflow: hidden;
     text-overflow: ellipsis;
-    cursor: pointer;
   }
   .jx-panel .jx-log-hit:hover {
     background: color-mix(in srgb, var(--jx-accent) 12%, transparent);

@@ -1,10 +1,9 @@
 // Small drawings in SVG: a histogram, distributions over steps, a precision-recall curve. Colours come from the styles.
 
-import { element } from '../core/dom';
+import { element, svg } from '../core/dom';
 import { formatCount, formatValue } from '../core/format';
 import type { Shot } from './by_step';
 
-const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 320;
 const HEIGHT = 120;
 const BAND_HEIGHT = 90;
@@ -21,22 +20,14 @@ export interface PrecisionRecall {
   recall: number[];
 }
 
-function svg(width: number, height: number, label: string): SVGSVGElement {
-  const made = document.createElementNS(SVG, 'svg');
-  made.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  made.setAttribute('preserveAspectRatio', 'none');
-  made.setAttribute('role', 'img');
-  made.setAttribute('aria-label', label);
-  made.setAttribute('class', 'jx-media-drawing');
-  return made;
-}
-
-function shape(tag: string, attributes: Readonly<Record<string, string | number>>): SVGElement {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    made.setAttribute(name, String(value));
-  }
-  return made;
+function drawing(width: number, height: number, label: string): SVGSVGElement {
+  return svg('svg', {
+    viewBox: `0 0 ${width} ${height}`,
+    preserveAspectRatio: 'none',
+    role: 'img',
+    'aria-label': label,
+    class: 'jx-media-drawing',
+  });
 }
 
 function axis(low: string, high: string, middle = ''): HTMLElement {
@@ -56,7 +47,7 @@ export function histogram({ counts, edges }: Counted, range?: [number, number]):
   const density = counts.map((count, i) => count / (edges[i + 1] - edges[i] || 1));
   const top = Math.max(...density, Number.MIN_VALUE);
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const drawn = svg(WIDTH, HEIGHT, `Histogram of ${formatCount(total)} values`);
+  const drawn = drawing(WIDTH, HEIGHT, `Histogram of ${formatCount(total)} values`);
   let path = '';
   density.forEach((value, i) => {
     const left = ((edges[i] - low) / span) * WIDTH;
@@ -64,7 +55,7 @@ export function histogram({ counts, edges }: Counted, range?: [number, number]):
     const y = HEIGHT - (value / top) * (HEIGHT - 4);
     path += `M${left.toFixed(1)} ${HEIGHT}V${y.toFixed(1)}H${Math.max(right, left + 0.5).toFixed(1)}V${HEIGHT}Z`;
   });
-  drawn.append(shape('path', { d: path, class: 'jx-media-fill' }));
+  drawn.append(svg('path', { d: path, class: 'jx-media-fill' }));
   return element('div', {}, drawn, axis(formatValue(low), formatValue(high), `${formatCount(total)} values`));
 }
 
@@ -79,7 +70,7 @@ export function distributions(
   const [low, high] = rangeOf(found);
   const span = high - low || 1;
   const width = WIDTH / Math.max(1, columns.length);
-  const drawn = svg(WIDTH, BAND_HEIGHT, `Distributions over ${shots.length} steps`);
+  const drawn = drawing(WIDTH, BAND_HEIGHT, `Distributions over ${shots.length} steps`);
   const shades = Array.from({ length: SHADES }, () => '');
   columns.forEach((shot, i) => {
     const counted = found.get(shot);
@@ -101,14 +92,14 @@ export function distributions(
   });
   shades.forEach((path, shade) => {
     drawn.append(
-      shape('path', { d: path, class: 'jx-media-fill', opacity: ((shade + 1) / SHADES).toFixed(2) })
+      svg('path', { d: path, class: 'jx-media-fill', opacity: ((shade + 1) / SHADES).toFixed(2) })
     );
   });
   if (shown && columns.length > 1) {
     const first = shots[0].step;
     const x =
       ((shown.step - first) / (shots[shots.length - 1].step - first || 1)) * (WIDTH - width) + width / 2;
-    drawn.append(shape('path', { d: `M${x.toFixed(1)} 0V${BAND_HEIGHT}`, class: 'jx-media-now' }));
+    drawn.append(svg('path', { d: `M${x.toFixed(1)} 0V${BAND_HEIGHT}`, class: 'jx-media-now' }));
   }
   const steps = axis(`step ${formatCount(shots[0].step)}`, formatCount(shots[shots.length - 1].step));
   steps.title = `Values from ${formatValue(low)} to ${formatValue(high)}`;
@@ -125,10 +116,10 @@ export function rangeOf(found: ReadonlyMap<Shot, Counted>): [number, number] {
 }
 
 export function curve({ precision, recall }: PrecisionRecall): HTMLElement {
-  const drawn = svg(WIDTH, HEIGHT, 'Precision over recall');
+  const drawn = drawing(WIDTH, HEIGHT, 'Precision over recall');
   const points = recall.map(
     (x, i) => `${(x * WIDTH).toFixed(1)} ${(HEIGHT - 2 - precision[i] * (HEIGHT - 4)).toFixed(1)}`
   );
-  drawn.append(shape('path', { d: `M${points.join('L')}`, class: 'jx-media-line' }));
+  drawn.append(svg('path', { d: `M${points.join('L')}`, class: 'jx-media-line' }));
   return element('div', {}, drawn, axis('recall 0', '1', 'precision 0 to 1'));
 }

@@ -2,14 +2,13 @@
 // numbers with a histogram.
 
 import { loadPlotly, type PlotElement } from '../chart/plotly';
-import { element, setText } from '../core/dom';
+import { element, setText, svg } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { formatCount, formatValue } from '../core/format';
 import { readTheme, watchTheme } from '../core/theme';
 import type { Transport } from '../transport/transport';
 import { type Embeddings, type Histogram, type OutputSummary, shapeText } from './playground_calls';
 
-const SVG = 'http://www.w3.org/2000/svg';
 const STRIP_WIDTH = 384;
 const STRIP_HEIGHT = 30;
 const HISTOGRAM_HEIGHT_PX = 130;
@@ -191,15 +190,6 @@ export class OutputView {
 // One bar a value, up for positive and down for negative; with more values than pixels, the largest of each
 // pixel.
 function strip(vector: readonly number[], largest: number): Element {
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', `0 0 ${STRIP_WIDTH} ${STRIP_HEIGHT}`);
-  svg.setAttribute('preserveAspectRatio', 'none');
-  svg.setAttribute('class', 'jx-play-strip');
-  svg.setAttribute('role', 'img');
-  svg.setAttribute(
-    'aria-label',
-    `${vector.length} values between ${formatValue(-largest)} and ${formatValue(largest)}`
-  );
   const num = Math.min(vector.length, STRIP_WIDTH);
   const width = STRIP_WIDTH / num;
   const middle = STRIP_HEIGHT / 2;
@@ -215,13 +205,17 @@ function strip(vector: readonly number[], largest: number): Element {
     paths[value < 0 ? 'down' : 'up'] +=
       `M${x.toFixed(2)} ${middle}v${(value < 0 ? height : -height).toFixed(2)}h${(width * 0.85).toFixed(2)}V${middle}z`;
   }
-  for (const [direction, d] of Object.entries(paths)) {
-    const path = document.createElementNS(SVG, 'path');
-    path.setAttribute('d', d);
-    path.setAttribute('class', `jx-play-${direction}`);
-    svg.append(path);
-  }
-  return svg;
+  return svg(
+    'svg',
+    {
+      viewBox: `0 0 ${STRIP_WIDTH} ${STRIP_HEIGHT}`,
+      preserveAspectRatio: 'none',
+      class: 'jx-play-strip',
+      role: 'img',
+      'aria-label': `${vector.length} values between ${formatValue(-largest)} and ${formatValue(largest)}`,
+    },
+    ...Object.entries(paths).map(([direction, d]) => svg('path', { d, class: `jx-play-${direction}` }))
+  );
 }
 
 function heading(name: string, text: string): HTMLElement {

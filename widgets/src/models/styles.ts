@@ -24,27 +24,10 @@ const CSS = css`
     flex: 1;
     min-width: 0;
   }
-  .jx-models :is(input, select, textarea) {
-    padding: 0 8px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
-    font: inherit;
-    font-size: 12px;
-  }
-  .jx-models :is(input, select) {
-    height: 26px;
-  }
   .jx-models textarea {
-    padding: 6px 8px;
     width: 100%;
     resize: vertical;
     line-height: 1.5;
-  }
-  .jx-models :is(input, select, textarea):focus-visible {
-    outline: 2px solid var(--jx-accent);
-    outline-offset: 0;
   }
   .jx-models .jx-button {
     padding: 0 11px;

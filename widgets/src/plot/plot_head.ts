@@ -46,13 +46,16 @@ export class PlotHead {
       attrs: { draggable: 'true', tabindex: '0' },
     });
     this.#pin = button(
-      { class: 'jx-pin', attrs: { 'aria-label': `Keep ${cell.group} first`, 'aria-pressed': 'false' } },
+      {
+        class: 'jx-bare jx-pin',
+        attrs: { 'aria-label': `Keep ${cell.group} first`, 'aria-pressed': 'false' },
+      },
       () => events.pin(this.#cell.group),
       signal
     );
     this.#watch = button(
       {
-        class: 'jx-pin jx-watch',
+        class: 'jx-bare jx-pin jx-watch',
         attrs: { 'aria-label': `Tell me or stop when ${cell.group} …`, 'aria-haspopup': 'dialog' },
       },
       () => events.watch?.(this.#cell),

@@ -21,7 +21,7 @@ export interface TooltipContent {
 }
 
 export class Tooltip {
-  readonly node = element('div', { class: 'jx-tooltip', attrs: { role: 'status' } });
+  readonly node = element('div', { class: 'jx-popup jx-tooltip', attrs: { role: 'status' } });
 
   constructor() {
     this.node.hidden = true;

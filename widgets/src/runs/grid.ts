@@ -109,7 +109,7 @@ export class Grid {
       const direction = sort === column ? 'ascending' : sort === `-${column}` ? 'descending' : 'none';
       const arrow = direction === 'ascending' ? ' ▲' : direction === 'descending' ? ' ▼' : '';
       const sorter = button(
-        { text: title + arrow, title: `Sort by ${title}` },
+        { class: 'jx-bare', text: title + arrow, title: `Sort by ${title}` },
         () => this.#events.sort(column),
         this.#signal
       );
@@ -182,7 +182,7 @@ export class Grid {
     );
     const name = button(
       {
-        class: 'jx-open',
+        class: 'jx-bare jx-open',
         text: training.name,
         title: 'Show this training',
         attrs: { 'aria-expanded': String(training.id === this.#openedId) },
@@ -245,7 +245,7 @@ export class Grid {
       input.focus();
     };
     const options = {
-      class: text ? 'jx-label' : 'jx-label jx-label-none',
+      class: text ? 'jx-bare jx-label' : 'jx-bare jx-label jx-label-none',
       text: text || '+',
       title: text || `Add ${what}`,
       attrs: { 'aria-label': `Edit ${what} of ${training.name}` },

@@ -2,6 +2,7 @@
 // the strongest correlation first, and all inputs at once as parallel coordinates. Pure maths here, drawn in
 // `input_plots.ts`.
 
+import { fractionOf } from '../plot/scales';
 import { type Training, toNumber } from '../wire';
 import { differingInputs } from './columns';
 
@@ -68,7 +69,7 @@ function effectOf(
     name,
     points: known.map(({ id }, i) => ({
       id,
-      place: high > low ? (places[i] - low) / (high - low) : 0.5,
+      place: placeIn([low, high], places[i]),
       text: textOf(values[i]),
       metric: metrics[i],
     })),
@@ -78,6 +79,11 @@ function effectOf(
       ? [textOf(Math.min(...numbers)), textOf(Math.max(...numbers))]
       : [words[0] ?? '', words[words.length - 1] ?? ''],
   };
+}
+
+/** Return where a value is between two: in [0, 1], in the middle where they are one. */
+export function placeIn([low, high]: readonly [number, number], value: number): number {
+  return high > low ? fractionOf({ low, high, log: false }, value) : 0.5;
 }
 
 function decades(values: readonly number[]): number {

@@ -1,16 +1,15 @@
 // Draws what inputs have to do with a metric: parallel coordinates over all of them, and a scatter for each.
 
 import { runColors } from '../chart/run_colors';
-import { button, element, setHidden } from '../core/dom';
+import { button, element, setHidden, svg } from '../core/dom';
 import { formatValue } from '../core/format';
 import { NUM_COLORS, readTheme, type Theme } from '../core/theme';
 import { directionOf } from '../plot/directions';
 import { styleOf } from '../plot/plot_model';
 import type { Training } from '../wire';
 import { defaultMetric, metricKeys } from './columns';
-import { type InputEffect, inputEffects, metricOf } from './input_effects';
+import { type InputEffect, inputEffects, metricOf, placeIn } from './input_effects';
 
-const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 900;
 const LINES_HEIGHT = 170;
 const TOP = 22;
@@ -114,7 +113,7 @@ export class InputPlots {
       });
       const metric = shown[0]?.points.find(other => other.id === id)?.metric ?? NaN;
       if (Number.isFinite(metric)) {
-        points.push(`${WIDTH - SIDE},${y(placeOf(metric, range))}`);
+        points.push(`${WIDTH - SIDE},${y(placeIn(range, metric))}`);
       }
       drawing.append(this.#mark('polyline', id, { points: points.join(' '), fill: 'none' }));
     }
@@ -141,11 +140,13 @@ export class InputPlots {
     for (const { id, place, text: value, metric } of points) {
       if (Number.isFinite(metric)) {
         const dot = this.#mark('circle', id, {
-          cx: String(left + 6 + place * (right - left - 12)),
-          cy: String(bottom - 5 - placeOf(metric, range) * (bottom - top - 10)),
-          r: '3.2',
+          cx: left + 6 + place * (right - left - 12),
+          cy: bottom - 5 - placeIn(range, metric) * (bottom - top - 10),
+          r: 3.2,
         });
-        dot.append(title(`${this.#context.names.get(id) ?? id}: ${name} ${value}, ${formatValue(metric)}`));
+        dot.append(
+          svg('title', {}, `${this.#context.names.get(id) ?? id}: ${name} ${value}, ${formatValue(metric)}`)
+        );
         drawing.append(dot);
       }
     }
@@ -162,7 +163,7 @@ export class InputPlots {
     );
   }
 
-  #mark(kind: 'polyline' | 'circle', id: string, attributes: Record<string, string>): SVGElement {
+  #mark(kind: 'polyline' | 'circle', id: string, attributes: Record<string, string | number>): SVGElement {
     const color = this.#theme ? styleOf(this.#colors.get(id) ?? 0, this.#theme).color : '';
     const mark = svg(kind, {
       ...attributes,
@@ -170,14 +171,10 @@ export class InputPlots {
       [kind === 'circle' ? 'fill' : 'stroke']: color,
     });
     if (kind === 'polyline') {
-      mark.append(title(this.#context.names.get(id) ?? id));
+      mark.append(svg('title', {}, this.#context.names.get(id) ?? id));
     }
     return mark;
   }
-}
-
-function placeOf(value: number, [low, high]: readonly [number, number]): number {
-  return high > low ? (value - low) / (high - low) : 0.5;
 }
 
 function correlationText(correlation: number | null): string {
@@ -200,21 +197,6 @@ function text(
   anchor: string,
   className = 'jx-inputs-text'
 ): SVGElement {
-  const made = svg('text', { x: String(x), y: String(y), 'text-anchor': anchor, class: className });
-  made.textContent = content.length > 16 ? `${content.slice(0, 15)}…` : content;
-  return made;
-}
-
-function title(content: string): SVGElement {
-  const made = svg('title', {});
-  made.textContent = content;
-  return made;
-}
-
-function svg(tag: string, attributes: Record<string, string>): SVGElement {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    made.setAttribute(name, value);
-  }
-  return made;
+  const shown = content.length > 16 ? `${content.slice(0, 15)}…` : content;
+  return svg('text', { x, y, 'text-anchor': anchor, class: className }, shown);
 }

@@ -12,18 +12,6 @@ const CSS = css`
     font-size: 12px;
     color: var(--jx-muted);
   }
-  .jx-runs-bar input,
-  .jx-runs-bar select,
-  .jx-runs-edit {
-    height: 26px;
-    padding: 0 8px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
-    font: inherit;
-    font-size: 12px;
-  }
   .jx-runs-bar input[type='search'] {
     width: 220px;
   }
@@ -34,10 +22,6 @@ const CSS = css`
   }
   .jx-runs-bar select {
     max-width: 180px;
-  }
-  .jx-runs :is(input, select):focus-visible {
-    outline: 2px solid var(--jx-accent);
-    outline-offset: 0;
   }
   .jx-runs-scroll {
     overflow-x: auto;
@@ -76,12 +60,7 @@ const CSS = css`
     text-align: right;
   }
   .jx-table thead button {
-    padding: 0;
-    border: 0;
-    background: none;
-    cursor: pointer;
     font-weight: 600;
-    font-size: 12px;
     color: var(--jx-muted);
   }
   .jx-table thead button:hover {
@@ -94,12 +73,7 @@ const CSS = css`
     background: color-mix(in srgb, var(--jx-accent) 10%, transparent);
   }
   .jx-table .jx-open {
-    padding: 0;
-    border: 0;
-    background: none;
-    cursor: pointer;
     font-weight: 600;
-    font-size: 12px;
   }
   .jx-table .jx-open[aria-expanded='true'] {
     color: var(--jx-accent);
@@ -119,10 +93,7 @@ const CSS = css`
   }
   .jx-table .jx-label {
     padding: 0 2px;
-    border: 0;
-    background: none;
     cursor: text;
-    font-size: 12px;
     max-width: 200px;
     overflow: hidden;
     text-overflow: ellipsis;
@@ -239,14 +210,8 @@ const CSS = css`
     stroke: var(--jx-text);
     stroke-width: 1.5;
   }
-  .jx-inputs select,
   .jx-runs-note select {
     height: 22px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    font: inherit;
-    color: inherit;
   }
   .jx-diff-box {
     margin: 6px 14px 0;
@@ -287,12 +252,6 @@ const CSS = css`
   .jx-again-inputs :is(input, select) {
     flex: 1 1 auto;
     min-width: 0;
-    height: 26px;
-    padding: 0 8px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
     font: 12px var(--jx-mono);
   }
   .jx-again .jx-bad:not(:empty) {

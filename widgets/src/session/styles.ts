@@ -279,33 +279,14 @@ const CSS = css`
   .jx-panel .jx-console-input {
     flex: 1 1 auto;
     min-width: 0;
-    height: 26px;
-    padding: 0 8px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
     font: 12px var(--jx-mono);
-  }
-  .jx-console-input:focus-visible {
-    outline: 2px solid var(--jx-accent);
-    outline-offset: 0;
   }
   .jx-panel .jx-calls-which {
     flex: 0 1 auto;
     min-width: 90px;
     max-width: 240px;
-    height: 26px;
     padding: 0 4px;
-    border: 1px solid var(--jx-border);
-    border-radius: 4px;
-    background: var(--jx-surface);
-    color: var(--jx-text);
     font: 12px var(--jx-mono);
-  }
-  .jx-calls-which:focus-visible {
-    outline: 2px solid var(--jx-accent);
-    outline-offset: 0;
   }
   .jx-calls-answer {
     padding: 2px 14px 7px;

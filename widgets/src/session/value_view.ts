@@ -1,11 +1,10 @@
 // One value, drawn: of a tensor its numbers, how they are spread, and a small picture.
 
-import { element } from '../core/dom';
+import { element, svg } from '../core/dom';
 import { formatCount, formatValue } from '../core/format';
 import { factsOf, shapeOf } from './labels';
 import { bytesOfBase64, type Histogram, type Picture, type Summary } from './session_client';
 
-const SVG = 'http://www.w3.org/2000/svg';
 /** A picture's longer side on the screen; pixels are shown as squares. */
 const PICTURE_PX = 128;
 
@@ -68,20 +67,11 @@ export function factsView(facts: ReturnType<typeof factsOf>): HTMLElement {
 /** Draw counts as bars; with `labels`, the range below them. */
 export function histogramView({ counts, edges }: Histogram, className: string, labels = false): HTMLElement {
   const most = Math.max(1, ...counts);
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', `0 0 ${counts.length} 100`);
-  svg.setAttribute('preserveAspectRatio', 'none');
-  counts.forEach((count, i) => {
+  const bars = counts.map((count, i) => {
     // the square root keeps a few values beside a thousand others visible
     const height = count === 0 ? 0 : Math.max(2, 100 * Math.sqrt(count / most));
-    const bar = document.createElementNS(SVG, 'rect');
-    for (const [name, value] of Object.entries({ x: i + 0.06, y: 100 - height, width: 0.88, height })) {
-      bar.setAttribute(name, String(value));
-    }
-    const title = document.createElementNS(SVG, 'title');
-    title.textContent = `${formatValue(edges[i])} … ${formatValue(edges[i + 1])}: ${formatCount(count)}`;
-    bar.append(title);
-    svg.append(bar);
+    const title = `${formatValue(edges[i])} … ${formatValue(edges[i + 1])}: ${formatCount(count)}`;
+    return svg('rect', { x: i + 0.06, y: 100 - height, width: 0.88, height }, svg('title', {}, title));
   });
   const from = formatValue(edges[0]);
   const to = formatValue(edges[edges.length - 1]);
@@ -89,7 +79,7 @@ export function histogramView({ counts, edges }: Histogram, className: string, l
     class: className,
     attrs: { role: 'img', 'aria-label': `Histogram from ${from} to ${to}` },
   });
-  node.append(svg);
+  node.append(svg('svg', { viewBox: `0 0 ${counts.length} 100`, preserveAspectRatio: 'none' }, ...bars));
   if (labels) {
     node.append(
       element(

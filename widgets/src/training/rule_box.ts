@@ -120,7 +120,7 @@ export function ruleBox(setup: RuleBoxSetup, signal: AbortSignal): HTMLElement {
   const line = element('div', { class: 'jx-rule-line' }, action, metric, condition, value, unit, submit);
   const box = element(
     'div',
-    { class: 'jx-rule-box', attrs: { role: 'dialog', 'aria-label': 'Rules of this plot' } },
+    { class: 'jx-popup jx-rule-box', attrs: { role: 'dialog', 'aria-label': 'Rules of this plot' } },
     line,
     problem,
     ...setup.rules.map(rule =>

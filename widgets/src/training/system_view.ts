@@ -1,7 +1,7 @@
 // The machine's metrics: a few readouts, each with its recent past as a small line.
 
 import { Chart } from '../chart/chart';
-import { button, element, setHidden, setText } from '../core/dom';
+import { button, element, setHidden, setText, svg } from '../core/dom';
 import { formatBytes, formatValue } from '../core/format';
 import { type MetricSeries, type SeriesStore, SYSTEM_PREFIX } from '../series/series_store';
 
@@ -9,7 +9,6 @@ const MAX_READOUTS = 8;
 const WIDTH_PX = 72;
 const HEIGHT_PX = 18;
 const SPARK_POINTS = 60;
-const SVG = 'http://www.w3.org/2000/svg';
 
 interface Readout {
   node: HTMLElement;
@@ -157,18 +156,13 @@ function titleOf(key: string): string {
 
 function make(label: string): Readout {
   const value = element('span', { class: 'jx-readout-value' });
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('width', String(WIDTH_PX));
-  svg.setAttribute('height', String(HEIGHT_PX));
-  svg.setAttribute('aria-hidden', 'true');
-  const path = document.createElementNS(SVG, 'path');
-  svg.append(path);
+  const path = svg('path', {});
   const node = element(
     'div',
     { class: 'jx-readout' },
     element('span', { class: 'jx-readout-label', text: label }),
     value,
-    svg
+    svg('svg', { width: WIDTH_PX, height: HEIGHT_PX, 'aria-hidden': 'true' }, path)
   );
   return { node, value, path, version: -1 };
 }

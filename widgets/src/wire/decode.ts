@@ -96,19 +96,34 @@ export function decodeBatch(data: Bytes): MetricBatch {
     const n = reader.u32();
     let steps: Float64Array;
     if (encoding === 0) {
-      const start = reader.f64();
-      const delta = reader.f64();
-      steps = Float64Array.from({ length: n }, (_, k) => start + k * delta);
+      steps = evenSteps(reader.f64(), reader.f64(), n);
     } else if (encoding === 1) {
       steps = reader.f64s(n);
     } else {
       throw new WireError(`Step encoding ${encoding} is unknown; update jupyter-ext in this page.`);
     }
     const values = reader.f64s(n);
-    const times = Float64Array.from(reader.f32s(n), offset => baseTime + offset);
+    const times = timesAfter(baseTime, reader.f32s(n));
     blocks.push({ index, steps, values, times });
   }
   return { seq, blocks };
+}
+
+// Loops, as `Float64Array.from` with a function takes ten times as long, and this is done for each point that comes.
+function evenSteps(start: number, delta: number, n: number): Float64Array {
+  const steps = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    steps[i] = start + i * delta;
+  }
+  return steps;
+}
+
+function timesAfter(base: number, offsets: Float32Array): Float64Array {
+  const times = new Float64Array(offsets.length);
+  for (let i = 0; i < times.length; i++) {
+    times[i] = base + offsets[i];
+  }
+  return times;
 }
 
 /** Decode an answer of `/metrics`. */

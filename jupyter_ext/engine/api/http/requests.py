@@ -87,17 +87,27 @@ def input_of(body: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def whole_number(text: str | None, name: str, default: int) -> int:
-    """Read a whole number from 0 to 2^53 out of a query.
+def as_whole_number(text: str) -> int | None:
+    """Read a whole number from 0 to 2^53, or `None`: `isdigit` alone lets `²` and thousands of digits through, `int` neither."""
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > MAX_WHOLE_NUMBER:
+        return None
+    return int(text)
+
+
+def whole_number(text: str | None, name: str, default: int, at_least: int = 0) -> int:
+    """Read a whole number up to 2^53 out of a query.
 
     Raises:
         Problem: It is none.
     """
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or int(text) > MAX_WHOLE_NUMBER:
-        raise Problem(422, "Invalid value", f"{name}={text[:40]!r} is not a whole number from 0 to 2^53.")
-    return int(text)
+    number = as_whole_number(text)
+    if number is None or number < at_least:
+        raise Problem(
+            422, "Invalid value", f"{name}={text[:40]!r} is not a whole number from {at_least} to 2^53."
+        )
+    return number
 
 
 def cancel_after_s(request: Request) -> float | None:

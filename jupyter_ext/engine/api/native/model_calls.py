@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.path_ids import model_id
-from jupyter_ext.engine.api.http.requests import json_object
+from jupyter_ext.engine.api.http.requests import as_whole_number, json_object
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.models.service.router import ModelRouter
@@ -137,8 +137,9 @@ def _asked(query: Mapping[str, str]) -> tuple[str, dict[str, int]]:
             "Invalid value",
             f"The prompt has {len(prompt):,} characters; {MAX_PROMPT_CHARACTERS:,} is the most here.",
         )
-    if not num.isascii() or not num.isdigit() or not 1 <= int(num) <= MAX_NEW_TOKENS:
+    wanted = as_whole_number(num)
+    if wanted is None or not 1 <= wanted <= MAX_NEW_TOKENS:
         raise Problem(
             422, "Invalid value", f"max_new_tokens must be from 1 to {MAX_NEW_TOKENS}, not {num[:20]!r}."
         )
-    return prompt, {"max_new_tokens": int(num)}
+    return prompt, {"max_new_tokens": wanted}

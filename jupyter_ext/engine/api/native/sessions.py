@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jupyter_ext.engine.api.http.openapi import documented
-from jupyter_ext.engine.api.http.requests import answer, json_object
+from jupyter_ext.engine.api.http.requests import answer, as_whole_number, json_object, whole_number
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.api.http.websocket_send import send_json, send_until_gone
 from jupyter_ext.engine.api.native.sources import is_json, read_source, session_bundle
@@ -157,12 +157,10 @@ class DebugSessionsAPI:
         if stream not in FILES:
             raise Problem(422, "Invalid value", f"stream={stream!r} is neither stdout nor stderr.")
         path = record.session_dir / FILES["stderr" if stream == "stderr" else "stdout"]
-        try:
-            offset = int(request.query_params.get("offset", 0))
-            tail = request.query_params.get("tail")
-            return answer(await asyncio.to_thread(_piece, path, offset, None if tail is None else int(tail)))
-        except ValueError:
-            raise Problem(422, "Invalid value", "offset and tail are whole numbers.") from None
+        offset = whole_number(request.query_params.get("offset"), "offset", 0)
+        tail = request.query_params.get("tail")
+        num_lines = None if tail is None else whole_number(tail, "tail", 0)
+        return answer(await asyncio.to_thread(_piece, path, offset, num_lines))
 
     async def stacks(self, request: Request) -> Response:
         """Return where each thread stands, also where the session answers nothing."""
@@ -176,9 +174,9 @@ class DebugSessionsAPI:
         await socket.accept()
         offsets: dict[Stream, int] = {}
         for stream in FILES:
-            text = socket.query_params.get(stream)
-            if text is not None and text.isdigit():
-                offsets[stream] = int(text)
+            offset = as_whole_number(socket.query_params.get(stream, ""))
+            if offset is not None:
+                offsets[stream] = offset
         events = SessionEvents(self._sessions, socket.path_params["id"], offsets)
         await send_until_gone(socket, lambda: _send_all(socket, events, self._pages))
 

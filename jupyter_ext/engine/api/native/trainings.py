@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -145,7 +146,7 @@ class NativeAPI:
         query, trainings, training_id = request.query_params, self._trainings, request.path_params["id"]
         asked = Query(
             keys=query["keys"].split(",") if query.get("keys") else None,
-            buckets=min(_integer(request, "buckets", 1), _MAX_BUCKETS) if "buckets" in query else None,
+            buckets=_buckets(query.get("buckets")),
             axis=_axis(query.get("x", "step")),
             lo=_number(request, "from"),
             hi=_number(request, "to"),
@@ -247,9 +248,16 @@ def _integer(request: Request, name: str, default: int) -> int:
     return whole_number(request.query_params.get(name), name, default)
 
 
+def _buckets(text: str | None) -> int | None:
+    return None if text is None else min(whole_number(text, "buckets", 1, at_least=1), _MAX_BUCKETS)
+
+
 def _number(request: Request, name: str) -> float | None:
     text = request.query_params.get(name)
     try:
-        return None if text is None else float(text)
+        number = None if text is None else float(text)
     except ValueError:
-        raise Problem(422, "Invalid value", f"{name}={text!r} is not a number.") from None
+        number = math.nan
+    if number is not None and math.isnan(number):
+        raise Problem(422, "Invalid value", f"{name}={(text or '')[:40]!r} is not a number.")
+    return number

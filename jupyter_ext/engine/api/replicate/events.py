@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from jupyter_ext.engine.api.http.requests import base_url
+from jupyter_ext.engine.api.http.requests import as_whole_number, base_url
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.metrics.run_store import Batch
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
@@ -48,7 +48,7 @@ class EventsAPI:
         """Stream from the beginning, or from behind `Last-Event-ID`, to the end."""
         run = await self._trainings.get(request.path_params["id"])
         last = request.headers.get("last-event-id", "")
-        events = self._events(run.id, base_url(request), int(last) if last.isdigit() else 0)
+        events = self._events(run.id, base_url(request), as_whole_number(last) or 0)
         return StreamingResponse(with_pings(events), media_type="text/event-stream", headers=_HEADERS)
 
     async def _events(self, run_id: str, base: str, after_seq: int) -> AsyncGenerator[str, None]:

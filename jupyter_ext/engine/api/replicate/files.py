@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.openapi import documented
-from jupyter_ext.engine.api.http.requests import after, answer, base_url, cursor_of, page
+from jupyter_ext.engine.api.http.requests import after, answer, as_whole_number, base_url, cursor_of, page
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.common.paging import Place
 from jupyter_ext.engine.files.uploads import FileStore, StoredFile
@@ -48,8 +48,8 @@ class FilesAPI:
 
     async def create(self, request: Request) -> Response:
         """Keep an uploaded file: 201."""
-        length = request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > MAX_FILE_BYTES:
+        length = as_whole_number(request.headers.get("content-length", "0"))
+        if length is None or length > MAX_FILE_BYTES:
             raise Problem(413, "File too large", "Files must be less than 2 GiB in size")
         try:
             async with request.form(max_files=4) as form:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from jupyter_ext.engine.api.http.requests import as_whole_number
 from jupyter_ext.protocol.trainings import Training
 
 WINDOW_S = 300.0
@@ -75,5 +76,4 @@ async def _is_waited_for(request: Request | None) -> bool:
 
 
 def _is_retry(request: Request) -> bool:
-    count = request.headers.get("x-stainless-retry-count", "0")
-    return count.isdigit() and int(count) > 0
+    return (as_whole_number(request.headers.get("x-stainless-retry-count", "0")) or 0) > 0
