@@ -85,7 +85,6 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(CommandIDs.exportCsv, {
       label: trans.__('Export Metrics as CSV'),
-      icon: trainingIcon,
       describedBy: { args: { type: 'object', properties: { id: { type: 'string' } } } },
       isEnabled: ({ id }) => typeof id === 'string' || shownTraining(app) !== null,
       execute: async args => {

@@ -36,7 +36,7 @@ const NOTE_STYLES: StyleSheet = {
     .jp-JupyterExt-read-only
       :is(
         .jx-header button,
-        .jx-section:has(> .jx-section-head > :is(.jx-calls-which, .jx-console-input)),
+        .jx-section:has(> .jx-section-head > .jx-console-input),
         .jx-model-actions,
         .jx-models-bar button,
         .jx-models-add,
