@@ -1,21 +1,22 @@
 // Puts cells into the notebook that is open, below the active cell, or into a new one.
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import type { TranslationBundle } from '@jupyterlab/translation';
 
-/**
- * Insert code cells; nothing is run.
- *
- * @returns Whether there was a notebook to put them into.
- */
+/** Insert code cells, and run nothing; where there is no notebook, they are copied to the clipboard. */
 export async function insertCells(
   app: JupyterFrontEnd,
   tracker: INotebookTracker | null,
-  sources: readonly string[]
-): Promise<boolean> {
+  sources: readonly string[],
+  trans: TranslationBundle
+): Promise<void> {
   const panel = tracker?.currentWidget ?? (await newNotebook(app));
   if (!panel) {
-    return false;
+    Clipboard.copyToSystem(sources.join('\n\n'));
+    Notification.info(trans.__('No notebook is open. The cell was copied to the clipboard.'));
+    return;
   }
   const { content } = panel;
   for (const source of sources) {
@@ -33,7 +34,6 @@ export async function insertCells(
   if (activeCell) {
     await content.scrollToItem(content.activeCellIndex);
   }
-  return true;
 }
 
 async function newNotebook(app: JupyterFrontEnd): Promise<NotebookPanel | null> {

@@ -1,6 +1,8 @@
 // Does to a training, a session or a model what a person chose. Loaded with the first of them.
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { messageOf } from '../../../widgets/src/core/errors';
 import { ModelsClient } from '../../../widgets/src/models/models_client';
 import { ListClient } from '../../../widgets/src/runs/list_client';
 import { SessionClient } from '../../../widgets/src/session/session_client';
@@ -8,13 +10,49 @@ import type { Training } from '../../../widgets/src/wire';
 import type { Item } from '../panel/rows';
 import type { IEngine } from '../tokens';
 import { type ActionName, ASKED, labelOf, questionOf } from './actions';
+import { CommandIDs } from './ids';
+
+export { exportCsv } from './export';
+
+/** Do what a person chose to what the lists of the page have, and show what it has started; errors are told. */
+export async function actOn(
+  app: JupyterFrontEnd,
+  engine: IEngine,
+  kind: string,
+  id: string,
+  action: ActionName
+): Promise<void> {
+  const item = itemOf(engine, kind, id);
+  if (!item) {
+    return;
+  }
+  try {
+    const started = await act(engine, item, action);
+    if (started) {
+      await app.commands.execute(CommandIDs.open, { kind: 'training', id: started.id, name: started.name });
+    }
+  } catch (error) {
+    Notification.error(`${item.value.name}: ${messageOf(error)}`);
+  }
+}
+
+function itemOf({ lists: { data } }: IEngine, kind: string, id: string): Item | null {
+  const [training, session, model] = [data.trainings.get(id), data.sessions.get(id), data.models.get(id)];
+  if (kind === 'training' && training) {
+    return { kind, value: training };
+  }
+  if (kind === 'session' && session) {
+    return { kind, value: session };
+  }
+  return kind === 'model' && model ? { kind, value: model } : null;
+}
 
 /**
  * Do it, after asking where something is lost.
  *
  * @returns The training that was started, if one was.
  */
-export async function act(engine: IEngine, item: Item, action: ActionName): Promise<Training | null> {
+async function act(engine: IEngine, item: Item, action: ActionName): Promise<Training | null> {
   const { trans } = engine;
   if (ASKED.includes(action)) {
     const name = item.value.name || item.value.id;

@@ -2,11 +2,9 @@
 // that need no choice.
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Clipboard, ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { Clipboard, ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
-import { messageOf } from '../../../widgets/src/core/errors';
 import { modelIcon, productIcon, sessionIcon, trainingIcon } from '../icons';
-import type { Item } from '../panel/rows';
 import { shownTraining } from '../tabs/shown';
 import { targetOf } from '../tabs/target';
 import { IEngine } from '../tokens';
@@ -45,10 +43,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
     const { trans } = engine;
     const insert = async (sources: readonly string[]) => {
       const { insertCells } = await import('../cells/insert');
-      if (!(await insertCells(app, tracker, sources))) {
-        Clipboard.copyToSystem(sources.join('\n\n'));
-        Notification.info(trans.__('No notebook is open. The cell was copied to the clipboard.'));
-      }
+      await insertCells(app, tracker, sources, trans);
     };
     commands.addCommand(CommandIDs.insertCells, {
       label: trans.__('Insert Cells'),
@@ -81,7 +76,10 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.act, {
       label: ({ label }) => (typeof label === 'string' ? label : trans.__('Act')),
       describedBy: THING,
-      execute: ({ kind, id, action }) => actOn(app, engine, String(kind), String(id), action as ActionName),
+      execute: async ({ kind, id, action }) => {
+        const { actOn } = await import('./act');
+        await actOn(app, engine, String(kind), String(id), action as ActionName);
+      },
     });
     commands.addCommand(CommandIDs.exportCsv, {
       label: trans.__('Export Metrics as CSV'),
@@ -89,10 +87,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       isEnabled: ({ id }) => typeof id === 'string' || shownTraining(app) !== null,
       execute: async args => {
         const id = typeof args.id === 'string' ? args.id : shownTraining(app);
-        const { exportCsv } = await import('./export');
-        await (id === null ? null : exportCsv(engine, id))?.catch((error: unknown) =>
-          Notification.error(messageOf(error))
-        );
+        await (await import('./act')).exportCsv(engine, id);
       },
     });
     commands.addCommand(CommandIDs.startEngine, {
@@ -132,37 +127,4 @@ function addPaletteItems(
     });
     palette?.addItem({ command, category });
   }
-}
-
-async function actOn(
-  app: JupyterFrontEnd,
-  engine: IEngine,
-  kind: string,
-  id: string,
-  action: ActionName
-): Promise<void> {
-  const item = itemOf(engine, kind, id);
-  if (!item) {
-    return;
-  }
-  try {
-    const { act } = await import('./act');
-    const started = await act(engine, item, action);
-    if (started) {
-      await app.commands.execute(CommandIDs.open, { kind: 'training', id: started.id, name: started.name });
-    }
-  } catch (error) {
-    Notification.error(`${item.value.name}: ${messageOf(error)}`);
-  }
-}
-
-function itemOf({ lists: { data } }: IEngine, kind: string, id: string): Item | null {
-  const [training, session, model] = [data.trainings.get(id), data.sessions.get(id), data.models.get(id)];
-  if (kind === 'training' && training) {
-    return { kind, value: training };
-  }
-  if (kind === 'session' && session) {
-    return { kind, value: session };
-  }
-  return kind === 'model' && model ? { kind, value: model } : null;
 }

@@ -1,4 +1,4 @@
-// Applies the settings that are the engine's: when it is started, and how long it stays.
+// Applies the settings that are the engine's: when it is started, and how long it stays. Loaded by pages that set it.
 // The rule: what the page says of them it says once, and again when a person changes them. Two pages with other
 // settings leave the engine as the last one has said, and do not contend.
 
@@ -11,6 +11,13 @@ export interface Applied {
   lists: Pick<ListsFeed, 'state' | 'data' | 'follow' | 'start'>;
   transport: { running: Parameters<typeof ListsFeed.of>[0]; isEngineRunning(): Promise<boolean> };
   settings: Pick<Settings, 'values' | 'changed'>;
+}
+
+/** Apply them from now on; the page is still being opened. */
+export function applySettings(applied: Applied): void {
+  const refused = (error: unknown) => console.warn('jupyter-ext: the engine was not set', error);
+  keepIdleTime(applied, refused);
+  startWithPage(applied).catch(refused);
 }
 
 /** Start the engine if it is to be there when the page is. */
@@ -47,4 +54,5 @@ export function keepIdleTime(
   };
   lists.follow([], say, new AbortController().signal);
   settings.changed.connect(say);
+  say();
 }

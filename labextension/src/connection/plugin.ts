@@ -3,10 +3,10 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { translateBy } from '../../../widgets/src/core/translate';
 import { ListsFeed } from '../../../widgets/src/lists/lists_feed';
 import { Settings } from '../settings';
 import { DOMAIN, IEngine } from '../tokens';
-import { keepIdleTime, startWithPage } from './engine_settings';
 import { serverTransport } from './server_transport';
 import { Started } from './started';
 
@@ -29,20 +29,29 @@ export const enginePlugin: JupyterFrontEndPlugin<IEngine> = {
     await (registry && settings.follow(registry, PLUGIN_ID))?.catch((error: unknown) => {
       console.error('jupyter-ext: the settings cannot be read; defaults are used', error);
     });
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    translateBy(trans);
     const started = new Started(sessionStorage);
     const mayStart = () => settings.values.engine_start !== 'never';
     const transport = serverTransport(app.serviceManager.serverSettings, started, mayStart);
     const lists = ListsFeed.of(transport);
-    const warn = (error: unknown) => console.warn('jupyter-ext: the engine was not set', error);
-    keepIdleTime({ lists, transport, settings }, warn);
-    void app.restored.then(() => startWithPage({ lists, transport, settings })).catch(warn);
+    // what is the engine's is loaded by pages that set it
+    const look = () => {
+      const { engine_start, engine_idle_min } = settings.values;
+      if (engine_start === 'open' || engine_idle_min > 0) {
+        settings.changed.disconnect(look);
+        void import('./engine_settings').then(one => one.applySettings({ lists, transport, settings }));
+      }
+    };
+    settings.changed.connect(look);
+    look();
     return {
       started,
       tabs: new Set(),
       transport,
       settings,
       lists,
-      trans: (translator ?? nullTranslator).load(DOMAIN),
+      trans,
     };
   },
 };

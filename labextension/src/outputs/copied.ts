@@ -9,6 +9,7 @@ import type { Transport } from '../../../widgets/src/transport/transport';
 import { Copies } from '../cells/copies';
 import { splitPath } from '../start/places';
 import type { IEngine } from '../tokens';
+import { originOf } from './origin';
 import { ReadOnlyTransport } from './read_only';
 
 const NOTE_STYLES: StyleSheet = {
@@ -55,25 +56,33 @@ export interface Place {
   transport: Transport;
 }
 
+/** The document that an output is in. */
+interface Where {
+  path: string;
+  /** When this page opened it. */
+  openedAt_ms: number;
+  /** What the output shows: a training, or something that no notebook owns, such as a session or models. */
+  what: 'training' | 'output';
+  signal: AbortSignal;
+}
+
 /**
  * Make the place for a read-only view in an output, under a line that says so.
  *
- * @param path Of the notebook that the output is in.
- * @param from Absolute path of the notebook that it is from.
- * @param what What it shows: a training, or something that no notebook owns, such as a session or models.
+ * @param data Of the output.
  * @returns `null` where the notebook is no copy.
  */
 export async function readOnlyPlace(
   app: JupyterFrontEnd,
   { transport, trans }: IEngine,
   output: HTMLElement,
-  {
-    path,
-    from,
-    what,
-    signal,
-  }: { path: string; from: string; what: 'training' | 'output'; signal: AbortSignal }
+  data: unknown,
+  { path, openedAt_ms, what, signal }: Where
 ): Promise<Place | null> {
+  const { notebook: from, at_ms } = originOf(data);
+  if (from === '' || from.endsWith(`/${path}`) || at_ms > openedAt_ms) {
+    return null;
+  }
   const { contents } = app.serviceManager;
   copies ??= new Copies(contents, PageConfig.getOption('serverRoot'), () => undefined);
   const original = await copies.originalOf(path, from);

@@ -10,7 +10,6 @@ import type { Transport } from '../../../widgets/src/transport/transport';
 import type { LazyView } from '../../../widgets/src/views/lazy';
 import { MountedView, mimeTypeOf, type OutputData } from '../../../widgets/src/views/view';
 import { IEngine } from '../tokens';
-import { originOf } from './origin';
 
 /** Before HTML, and below -10 of the widget manager's `widget-view+json`: the lowest rank wins. */
 const RANK = -20;
@@ -112,15 +111,13 @@ class OutputRenderer extends Widget implements IRenderMime.IRenderer {
   // of the old name: what is started after it was opened is its own.
   async #copied(data: unknown): Promise<{ element: HTMLElement; transport: Transport } | null> {
     const { path, openedAt_ms } = this.#place();
-    const { notebook: from, at_ms } = originOf(data);
-    const isOwn = path === '' || from === '' || from.endsWith(`/${path}`);
-    if (this.#shown || isOwn || at_ms > openedAt_ms) {
+    if (this.#shown || path === '') {
       return null;
     }
     const { readOnlyPlace } = await import('./copied');
     const what = this.#view.name === 'training' ? ('training' as const) : ('output' as const);
-    const where = { path, from, what, signal: this.#ended.signal };
-    return readOnlyPlace(this.#app, this.#engine, this.node, where);
+    const where = { path, openedAt_ms, what, signal: this.#ended.signal };
+    return readOnlyPlace(this.#app, this.#engine, this.node, data, where);
   }
 
   // The output itself changes: saved and opened again, it shows the same.

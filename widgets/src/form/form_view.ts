@@ -5,6 +5,7 @@
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { addStyles } from '../core/styles';
+import { trans } from '../core/translate';
 import type { Transport } from '../transport/transport';
 import type { LaunchForm, Training } from '../wire';
 import { type Control, makeControl } from './controls';
@@ -47,23 +48,31 @@ class FormView {
   readonly #root: HTMLElement;
   readonly #name = element('input', {
     class: 'jx-form-name',
-    title: 'What the training is called',
-    attrs: { type: 'text', 'aria-label': 'Name of the training', spellcheck: 'false', autocomplete: 'off' },
+    title: trans.__('What the training is called'),
+    attrs: {
+      type: 'text',
+      'aria-label': trans.__('Name of the training'),
+      spellcheck: 'false',
+      autocomplete: 'off',
+    },
   });
   readonly #notices = element('div', { class: 'jx-messages' });
   readonly #rows = element('div', { class: 'jx-form-rows' });
   readonly #general = element('div', { class: 'jx-bad jx-form-general', attrs: { role: 'alert' } });
-  readonly #line = element('code', { class: 'jx-form-line', attrs: { 'aria-label': 'Equivalent line' } });
+  readonly #line = element('code', {
+    class: 'jx-form-line',
+    attrs: { 'aria-label': trans.__('Equivalent line') },
+  });
   readonly #start = element('button', {
     class: 'jx-button jx-form-start',
-    text: 'Train',
+    text: trans.__('Train'),
     attrs: { type: 'submit' },
   });
   readonly #end: HTMLElement;
   readonly #on = element('select', {
     class: 'jx-form-on',
-    title: 'Where it runs',
-    attrs: { 'aria-label': 'Where it runs' },
+    title: trans.__('Where it runs'),
+    attrs: { 'aria-label': trans.__('Where it runs') },
   });
   readonly #errors = new Map<string, HTMLElement>();
   /** Whose errors are shown: those that a person has been in, and all once the start was tried. */
@@ -78,7 +87,11 @@ class FormView {
     this.#options = options;
     this.#client = new FormClient(options.transport);
     const copy = button(
-      { class: 'jx-link', text: 'Copy', title: 'Copy the line that starts the same in a notebook' },
+      {
+        class: 'jx-link',
+        text: trans.__('Copy'),
+        title: trans.__('Copy the line that starts the same in a notebook'),
+      },
       () => options.copy(this.#line.textContent ?? ''),
       signal
     );
@@ -90,11 +103,11 @@ class FormView {
     );
     this.#root = element(
       'form',
-      { class: 'jx-panel jx-form', attrs: { 'aria-label': 'Start a training', novalidate: '' } },
+      { class: 'jx-panel jx-form', attrs: { 'aria-label': trans.__('Start a training'), novalidate: '' } },
       element(
         'div',
         { class: 'jx-form-head' },
-        element('span', { class: 'jx-form-verb', text: 'Train' }),
+        element('span', { class: 'jx-form-verb', text: trans.__('Train') }),
         this.#name,
         ...this.#where(),
         element('span', { class: 'jx-form-origin', text: options.origin, title: options.origin })
@@ -124,12 +137,12 @@ class FormView {
       return [];
     }
     this.#on.append(
-      element('option', { text: 'this machine', attrs: { value: 'local' } }),
-      element('option', { text: `Ray at ${rayName(ray.place.address)}`, attrs: { value: 'ray' } })
+      element('option', { text: trans.__('this machine'), attrs: { value: 'local' } }),
+      element('option', { text: trans.__('Ray at %1', rayName(ray.place.address)), attrs: { value: 'ray' } })
     );
     this.#on.value = ray.isFirst ? 'ray' : 'local';
     this.#on.addEventListener('change', () => this.#form && this.#judge(this.#form), { signal });
-    return [element('span', { class: 'jx-form-on-word', text: 'on' }), this.#on];
+    return [element('span', { class: 'jx-form-on-word', text: trans.__('on') }), this.#on];
   }
 
   // The cluster that is chosen; `null` for the server's machine.
@@ -146,7 +159,9 @@ class FormView {
   open(): void {
     setHidden(this.#end, true);
     setHidden(this.#name, true);
-    this.#rows.replaceChildren(element('div', { class: 'jx-form-wait', text: 'Reading the inputs…' }));
+    this.#rows.replaceChildren(
+      element('div', { class: 'jx-form-wait', text: trans.__('Reading the inputs…') })
+    );
     void this.#client.form(this.#options.source, {}).then(
       form => this.#options.signal.aborted || this.#draw(form),
       (error: unknown) => this.#refuse(messageOf(error))
@@ -154,7 +169,11 @@ class FormView {
   }
 
   #refuse(why: string): void {
-    const again = button({ class: 'jx-link', text: 'Try again' }, () => this.open(), this.#options.signal);
+    const again = button(
+      { class: 'jx-link', text: trans.__('Try again') },
+      () => this.open(),
+      this.#options.signal
+    );
     this.#rows.replaceChildren(
       element('div', { class: 'jx-form-refused', attrs: { role: 'alert' } }, `${why} `, again)
     );
@@ -168,7 +187,7 @@ class FormView {
     this.#controls = form.fields.map(field => makeControl(field, files, signal));
     this.#rows.replaceChildren(...this.#controls.map((control, i) => this.#row(control, i)));
     if (this.#controls.length === 0) {
-      this.#rows.append(element('div', { class: 'jx-form-wait', text: 'It takes no inputs.' }));
+      this.#rows.append(element('div', { class: 'jx-form-wait', text: trans.__('It takes no inputs.') }));
     }
     this.#drawNotices(form);
     setHidden(this.#end, false);
@@ -215,12 +234,16 @@ class FormView {
     if (form.missing.length > 0) {
       const names = form.missing.join(', ');
       const text = element('span', {
-        text: `${names}: only the notebook's kernel has ${form.missing.length === 1 ? 'this name' : 'these names'}. `,
+        text: `${
+          form.missing.length === 1
+            ? trans.__("%1: only the notebook's kernel has this name.", names)
+            : trans.__("%1: only the notebook's kernel has these names.", names)
+        } `,
       });
       const way = runInKernel
         ? [
             button(
-              { class: 'jx-link', text: 'Run the cell with %%train instead' },
+              { class: 'jx-link', text: trans.__('Run the cell with %1 instead', '%%train') },
               () => runInKernel(this.#lineOf(this.#form ?? form)),
               signal
             ),
@@ -282,7 +305,7 @@ class FormView {
 
   async #launch(): Promise<void> {
     this.#start.disabled = true;
-    setText(this.#start, 'Starting…');
+    setText(this.#start, trans.__('Starting…'));
     try {
       for (const { field } of this.#controls) {
         this.#touched.add(field.name);
@@ -303,7 +326,7 @@ class FormView {
       setText(this.#general, messageOf(error));
     } finally {
       this.#start.disabled = false;
-      setText(this.#start, 'Train');
+      setText(this.#start, trans.__('Train'));
     }
   }
 

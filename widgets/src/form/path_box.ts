@@ -2,6 +2,7 @@
 
 import { button, element, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
+import { trans } from '../core/translate';
 import type { LaunchField } from '../wire';
 
 const TYPING_MS = 120;
@@ -35,7 +36,11 @@ export function pathTools(
   });
   input.multiple = several;
   const upload = button(
-    { class: 'jx-button', text: 'Upload…', attrs: { 'aria-label': `Upload a file for ${field.name}` } },
+    {
+      class: 'jx-button',
+      text: trans.__('Upload…'),
+      attrs: { 'aria-label': trans.__('Upload a file for %1', field.name) },
+    },
     () => input.click(),
     signal
   );
@@ -44,10 +49,10 @@ export function pathTools(
     try {
       for (const file of input.files ?? []) {
         take(await files.upload(file, done => setText(told, `${file.name} ${Math.floor(100 * done)} %`)));
-        setText(told, `${file.name} uploaded`);
+        setText(told, trans.__('%1 uploaded', file.name));
       }
     } catch (error) {
-      setText(told, `Upload failed: ${messageOf(error)}`);
+      setText(told, trans.__('Upload failed: %1', messageOf(error)));
     } finally {
       input.value = '';
       upload.disabled = false;
@@ -55,13 +60,17 @@ export function pathTools(
   };
   input.addEventListener('change', () => void send(), { signal });
   const choose = async () => {
-    const path = await files.choose(`Choose ${field.name}`);
+    const path = await files.choose(trans.__('Choose %1', field.name));
     if (path !== null) {
       take(path);
     }
   };
   const browse = button(
-    { class: 'jx-button', text: 'Browse…', attrs: { 'aria-label': `Choose ${field.name} from the files` } },
+    {
+      class: 'jx-button',
+      text: trans.__('Browse…'),
+      attrs: { 'aria-label': trans.__('Choose %1 from the files', field.name) },
+    },
     () => void choose(),
     signal
   );

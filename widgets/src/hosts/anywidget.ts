@@ -1,6 +1,7 @@
 // The host inside an anywidget: what the loader in live_view.py imports as "panel".
 
 import { type CommModel, CommTransport } from '../transport/comm';
+import { cookieFetch } from '../transport/cookie_fetch';
 import { ServerTransport } from '../transport/server';
 import type { Transport } from '../transport/transport';
 import { VIEWS } from '../views';
@@ -43,7 +44,9 @@ export function render({ model, el }: RenderContext, server?: FoundServer): () =
     throw new Error(`this page has no view ${model.get('view')}; reload it to get the newest jupyter-ext`);
   }
   const tunnel = new AbortController();
-  const transport: Transport = server ? new ServerTransport(server) : new CommTransport(model, tunnel.signal);
+  const transport: Transport = server
+    ? new ServerTransport({ ...server, fetch: cookieFetch })
+    : new CommTransport(model, tunnel.signal);
   const shown = new MountedView(view, el, transport, data => {
     model.set('data', data);
     model.save_changes();

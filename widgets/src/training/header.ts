@@ -3,6 +3,7 @@
 import { button, element, setHidden, setText } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { formatAbout, formatClock, formatCount, shortId } from '../core/format';
+import { trans } from '../core/translate';
 import type { StopStage, Training } from '../wire';
 import { checkpointText, isEnded, isResumable } from './labels';
 import type { TrainingFeedState } from './training_feed';
@@ -26,7 +27,7 @@ export class Header {
     this.#chipText
   );
   readonly #connection = element('span', { class: 'jx-connection', attrs: { role: 'status' } });
-  readonly #elapsed = element('span', { class: 'jx-elapsed', title: 'Elapsed' });
+  readonly #elapsed = element('span', { class: 'jx-elapsed', title: trans.__('Elapsed') });
   readonly #cancel: HTMLButtonElement;
   readonly #resume: HTMLButtonElement;
   readonly #bar = element('div', { class: 'jx-bar-fill' });
@@ -34,7 +35,12 @@ export class Header {
     'div',
     {
       class: 'jx-bar',
-      attrs: { role: 'progressbar', 'aria-label': 'Progress', 'aria-valuemin': '0', 'aria-valuemax': '100' },
+      attrs: {
+        role: 'progressbar',
+        'aria-label': trans.__('Progress'),
+        'aria-valuemin': '0',
+        'aria-valuemax': '100',
+      },
     },
     this.#bar
   );
@@ -60,7 +66,7 @@ export class Header {
   ) {
     this.#canResume = resume !== null;
     this.#resume = button(
-      { class: 'jx-button jx-primary', text: 'Resume' },
+      { class: 'jx-button jx-primary', text: trans.__('Resume') },
       () => {
         this.#resuming = true;
         onError('');
@@ -75,14 +81,14 @@ export class Header {
       signal
     );
     this.#cancel = button(
-      { class: 'jx-button jx-danger', text: 'Cancel', title: 'Ask the training to stop' },
+      { class: 'jx-button jx-danger', text: trans.__('Cancel'), title: trans.__('Ask the training to stop') },
       () => {
         this.#canceling = true;
         onError('');
         onChange();
         cancel().catch((error: unknown) => {
           this.#canceling = false;
-          onError(`Cancel failed: ${messageOf(error)}`);
+          onError(trans.__('Cancel failed: %1', messageOf(error)));
           onChange();
         });
       },
@@ -127,12 +133,12 @@ export class Header {
     );
     setHidden(this.#cancel, ended);
     this.#cancel.disabled = stopping || feed === null;
-    setText(this.#cancel, stopping ? 'Canceling…' : 'Cancel');
+    setText(this.#cancel, stopping ? trans.__('Canceling…') : trans.__('Cancel'));
     setHidden(this.#resume, !this.#canResume || !isResumable(training));
     this.#resume.disabled = this.#resuming || feed === null;
-    setText(this.#resume, this.#resuming ? 'Resuming…' : 'Resume');
+    setText(this.#resume, this.#resuming ? trans.__('Resuming…') : trans.__('Resume'));
     this.#resume.title = training.checkpoint
-      ? `Go on from the checkpoint at ${checkpointText(training.checkpoint, now_ms)}, in a new run`
+      ? trans.__('Go on from the checkpoint at %1, in a new run', checkpointText(training.checkpoint, now_ms))
       : '';
     setText(this.#elapsed, elapsed(training, now_ms));
     this.#drawConnection(feed);
@@ -162,18 +168,21 @@ export class Header {
     if (progress) {
       parts.push(
         progress.total === null
-          ? `${formatCount(progress.current)} done`
+          ? trans.__('%1 done', formatCount(progress.current))
           : `${formatCount(progress.current)} / ${formatCount(progress.total)}`
       );
       if (fraction !== null) {
         parts.push(`${Math.floor(100 * fraction)} %`);
       }
     } else if (lastStep !== null) {
-      parts.push(`step ${formatCount(lastStep)}`);
+      parts.push(trans.__('step %1', formatCount(lastStep)));
     }
-    setText(this.#done, parts.join(' · ') || (status === 'starting' ? 'Starting the worker…' : '\u200b'));
+    setText(
+      this.#done,
+      parts.join(' · ') || (status === 'starting' ? trans.__('Starting the worker…') : '\u200b')
+    );
     const eta = progress?.eta_s ?? null;
-    setText(this.#left, !ended && eta !== null ? `${formatAbout(eta)} left` : '');
+    setText(this.#left, !ended && eta !== null ? trans.__('%1 left', formatAbout(eta)) : '');
   }
 }
 

@@ -22,8 +22,8 @@ export interface ServerOptions {
   plotly?: string;
   /** Whether a request that finds no engine starts one; default is that it does. */
   mayStart?: () => boolean;
-  /** Sends a request; default is `fetch` with the page's cookie and the XSRF header. */
-  fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  /** Sends a request, such as `cookieFetch`. */
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
 
 /** The answer of `GET <baseUrl>jupyter-ext/info`. */
@@ -130,7 +130,7 @@ export class ServerTransport implements Transport {
       init.headers = { 'Content-Type': 'application/json' };
     }
     try {
-      const response = await (this.#options.fetch ?? cookieFetch)(url, init);
+      const response = await this.#options.fetch(url, init);
       const contentType = response.headers.get('Content-Type') ?? '';
       return { status: response.status, contentType, body: await response.arrayBuffer() };
     } catch (error) {
@@ -152,13 +152,4 @@ export class ServerTransport implements Transport {
 
 function withSlash(url: string): string {
   return url.endsWith('/') ? url : `${url}/`;
-}
-
-function cookieFetch(url: string, init: RequestInit): Promise<Response> {
-  const headers = new Headers(init.headers);
-  const xsrf = /(?:^|;\s*)_xsrf=([^;]*)/.exec(document.cookie);
-  if (xsrf) {
-    headers.set('X-XSRFToken', decodeURIComponent(xsrf[1]));
-  }
-  return fetch(url, { ...init, headers, credentials: 'same-origin' });
 }
