@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_ext.client.imports.found import FoundRun, Picture
+from jupyter_ext.client.imports.found import MAX_BINS, FoundRun, Picture
 from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
 
 _HEAD = struct.Struct("<QI")
@@ -65,6 +65,8 @@ def _take_value(run: FoundRun, value: Fields, step: int, time: float) -> None:
         run.add(tag, step, struct.unpack("<f", bytes_of(value, 2))[0], time)
     elif 4 in value:
         _add_picture(run, tag, step, time, bytes_of(fields_of(bytes_of(value, 4)), 4))
+    elif 5 in value:
+        _take_histogram(run, tag, step, time, fields_of(bytes_of(value, 5)))
     elif 8 in value:
         _take_tensor(run, tag, step, time, fields_of(bytes_of(value, 8)), _plugin(value))
 
@@ -82,6 +84,11 @@ def _take_tensor(run: FoundRun, tag: str, step: int, time: float, tensor: Fields
         for item in tensor.get(8, [])[2:]:  # after width and height
             if isinstance(item, bytes):
                 _add_picture(run, tag, step, time, item)
+    elif kind == _STRING and plugin == "text":
+        texts = [item.decode(errors="replace") for item in tensor.get(8, []) if isinstance(item, bytes)]
+        run.add_text(tag.removesuffix("/text_summary"), step, time, "\n".join(texts))
+    elif plugin == "histograms":
+        _take_bins(run, tag, step, time, content)
     elif kind == _FLOAT:
         content = content or bytes_of(tensor, 5)
         if len(content) == 4:
@@ -90,6 +97,45 @@ def _take_tensor(run: FoundRun, tag: str, step: int, time: float, tensor: Fields
         content = content or bytes_of(tensor, 6)
         if len(content) == 8:
             run.add(tag, step, struct.unpack("<d", content)[0], time)
+
+
+def _take_histogram(run: FoundRun, tag: str, step: int, time: float, histogram: Fields) -> None:
+    """Take a HistogramProto: its limits are the upper edges of the bins, the first and the last of which reach over all."""
+    numbers = {
+        number: struct.unpack("<d", found)[0]
+        for number in (1, 2)
+        if isinstance(found := histogram.get(number, [b""])[0], bytes) and len(found) == 8
+    }
+    limits, counts = _doubles(histogram, 6), _doubles(histogram, 7)
+    filled = [i for i, count in enumerate(counts) if count > 0]
+    if not filled or len(limits) != len(counts):
+        return
+    first, last = filled[0], filled[-1]
+    low, high = numbers.get(1, 0.0), numbers.get(2, 0.0)
+    below = max(low, limits[first - 1]) if first > 0 else low
+    edges = [min(below, limits[first]), *limits[first:last], max(high, below)]
+    run.add_histogram(tag, step, time, *_coarser(counts[first : last + 1], edges))
+
+
+def _take_bins(run: FoundRun, tag: str, step: int, time: float, content: bytes) -> None:
+    """Take the rows `[low, high, count]` of TensorBoard's newer histograms."""
+    rows = list(struct.iter_unpack("<3d", content[: len(content) // 24 * 24]))
+    if rows:
+        counts, edges = [row[2] for row in rows], [rows[0][0], *(row[1] for row in rows)]
+        run.add_histogram(tag, step, time, *_coarser(counts, edges))
+
+
+def _coarser(counts: list[float], edges: list[float]) -> tuple[list[float], list[float]]:
+    """Join neighbouring bins until there are few enough."""
+    by = -(-len(counts) // MAX_BINS)
+    joined = [sum(counts[i : i + by]) for i in range(0, len(counts), by)]
+    return joined, [*edges[: len(counts) : by], edges[-1]]
+
+
+def _doubles(message: Fields, number: int) -> list[float]:
+    """Return a repeated double, packed or not."""
+    data = b"".join(part for part in message.get(number, ()) if isinstance(part, bytes))
+    return [found for (found,) in struct.iter_unpack("<d", data)]
 
 
 def _add_picture(run: FoundRun, tag: str, step: int, time: float, data: bytes) -> None:
