@@ -23,11 +23,21 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _RETRY_PAUSE_S = 1.0
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write JSON so that a reader sees all of it or nothing, also after a power cut."""
+def write_json(path: Path, content: object, *, is_synced: bool = True) -> None:
+    """Write JSON so that a reader sees all of it or nothing, also after a power cut.
+
+    Args:
+        path: The file.
+        content: What JSON can carry.
+        is_synced: Whether to wait for the disk; without it the file may be empty or an older one after a power cut.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), json.dumps(content).encode())
+        _write(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+            json.dumps(content).encode(),
+            is_synced,
+        )
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -119,10 +129,11 @@ def remove_unfinished(directory: Path) -> None:
                 path.unlink()
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes, is_synced: bool = True) -> None:
     with open(descriptor, "wb", buffering=0) as file:
         view = memoryview(data)
         while view:
             view = view[file.write(view) or 0 :]
         file.truncate()
-        os.fsync(descriptor)
+        if is_synced:
+            os.fsync(descriptor)

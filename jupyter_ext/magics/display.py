@@ -15,6 +15,7 @@ from IPython.display import DisplayHandle, display
 
 from jupyter_ext.client.requests import comm_bridge
 from jupyter_ext.client.requests.background_loop import loop_thread
+from jupyter_ext.client.requests.notebook_place import ShownIn, shown_in
 from jupyter_ext.client.trainings.comparison import Comparison
 from jupyter_ext.client.trainings.handle import MIME_TYPE, Training, mime_content
 from jupyter_ext.client.trainings.listing import TrainingList, duration_s, format_duration, format_number
@@ -65,13 +66,15 @@ class LiveOutput:
     still: Mapping[str, object]
     widget: Any
     shown_at: float = field(default_factory=time.monotonic)
+    shown_in: ShownIn | None = field(default_factory=shown_in)
 
     def bundle(self) -> dict[str, object]:
         """Return the MIME bundle. A widget that no page drew is not in it, once one would have."""
         stays = self.widget is not None and (
             self.widget.is_viewed or time.monotonic() - self.shown_at < _VIEWED_WITHIN_S
         )
-        found = {f"application/vnd.jupyter-ext.{self.view}+json": self.data, **self.still}
+        place = {} if self.shown_in is None else {"shown_in": self.shown_in}
+        found = {f"application/vnd.jupyter-ext.{self.view}+json": {**self.data, **place}, **self.still}
         return {**found, **_widget_view(self.widget)} if stays else found
 
     def update(self, data: Mapping[str, object], still: Mapping[str, object], *, is_last: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TypedDict
 
 PATH_VARIABLE = "JPY_SESSION_NAME"
@@ -15,6 +16,19 @@ class NotebookPlace(TypedDict):
 
     notebook: str
     cell: str
+
+
+class ShownIn(TypedDict):
+    """The notebook that an output was made in: by it a page knows the outputs of a copy. `at` is Unix seconds."""
+
+    notebook: str
+    at: float
+
+
+def shown_in() -> ShownIn | None:
+    """Return the notebook that is being run, as an output keeps it, or `None` where none says so."""
+    place = notebook_place()
+    return {"notebook": place["notebook"], "at": time.time()} if place and place["notebook"] else None
 
 
 def notebook_place() -> NotebookPlace | None:

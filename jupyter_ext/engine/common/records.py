@@ -72,15 +72,20 @@ def set_aside(path: Path, reason: str) -> None:
     health.report(str(path), f"{clean_text(str(path))} cannot be read ({reason}) and is left out.")
 
 
-def replace(path: Path, content: object) -> None:
+def replace(path: Path, content: object, *, is_synced: bool = True) -> None:
     """Write a record. What lies there and was set aside is kept beside it as `<name>.unreadable`.
+
+    Args:
+        path: The record's file.
+        content: What JSON can carry.
+        is_synced: Whether to wait for the disk.
 
     Raises:
         OSError: It cannot be written.
     """
     if is_there(path) and (health.is_reported(str(path)) or path.is_dir()):
         move_aside(path)
-    write_json(path, content)
+    write_json(path, content, is_synced=is_synced)
 
 
 def move_aside(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """`index.bin` and `streams.json`: which sequence number ends where in its source.
 
-Rule: a sequence number once given is never given to other points, whatever was lost in between.
+Rule: a sequence number once given is never given to other points, whatever was lost in between. So the disk is not waited for
+when a stream is new: `sync` has it keep the names before the records, and names that a power cut took are as a torn record.
 
 Source: docs/architecture/03-run-directory.md, "index.bin".
 """
@@ -14,7 +15,7 @@ import os
 import struct
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,6 +101,7 @@ class Index:
         self.stream_names: list[str] = []
         self.seq = 0
         self._is_named = False
+        self._are_names_synced = True
 
     def open(self) -> None:
         """Load what is whole; where records may have been lost, go on with numbers that were never given."""
@@ -164,6 +166,22 @@ class Index:
             os.close(self._fd)
             self._fd = -1
 
+    def sync(self) -> None:
+        """Have the disk keep names and records; blocks, so call it in a thread.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        if not self._are_names_synced:
+            self._are_names_synced = True  # one that comes meanwhile is for the next time
+            try:
+                _kept(self._names_path, os.fsync)
+                _kept(self._names_path.parent, os.fsync)
+            except OSError:
+                self._are_names_synced = False
+                raise
+        _kept(self._path, os.fdatasync)
+
     def stream(self, name: str) -> int:
         """Return a stream's number, a new one if need be.
 
@@ -173,7 +191,7 @@ class Index:
         if name not in self.stream_names:
             self.stream_names.append(name)
             try:
-                self._save_names()
+                self._save_names(is_synced=False)
             except OSError:
                 self.stream_names.remove(name)
                 raise
@@ -186,7 +204,7 @@ class Index:
             OSError: The disk takes nothing more; nothing was stored.
         """
         if not self._is_named:
-            self._save_names()
+            self._save_names(is_synced=False)
         now = time.time()
         rows = [
             (self.seq + place, now, kind, 0, stream, *end)
@@ -241,6 +259,19 @@ class Index:
         self.seq = seq
         return True
 
-    def _save_names(self) -> None:
-        records.replace(self._names_path, {"streams": self.stream_names, "boot_id": boot_id()})
-        self._is_named = True
+    def _save_names(self, *, is_synced: bool = True) -> None:
+        content = {"streams": self.stream_names, "boot_id": boot_id()}
+        records.replace(self._names_path, content, is_synced=is_synced)
+        self._is_named, self._are_names_synced = True, is_synced
+
+
+def _kept(path: Path, sync: Callable[[int], None]) -> None:
+    """Have the disk keep a file or directory, if it is there."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        sync(fd)
+    finally:
+        os.close(fd)

@@ -99,7 +99,7 @@ class RunStore:
 
     def sync(self) -> None:
         """Have the disk keep what was stored so far (fdatasync); blocks, so call it in a thread."""
-        for path in (*self._files.newest_journals(), self._logs.path, self._dir / "index.bin"):
+        for path in (*self._files.newest_journals(), self._logs.path):
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -108,6 +108,7 @@ class RunStore:
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
+        self._index.sync()
 
     def _close_streams(self) -> None:
         for stream in self._streams.values():

@@ -7,6 +7,7 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { messageOf } from '../../../widgets/src/core/errors';
 import { modelIcon, productIcon, sessionIcon, trainingIcon } from '../icons';
 import type { Item } from '../panel/rows';
+import { shownTraining } from '../tabs/shown';
 import { targetOf } from '../tabs/target';
 import { IEngine } from '../tokens';
 import type { ActionName } from './actions';
@@ -82,6 +83,18 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       describedBy: THING,
       execute: ({ kind, id, action }) => actOn(app, engine, String(kind), String(id), action as ActionName),
     });
+    commands.addCommand(CommandIDs.exportCsv, {
+      label: trans.__('Export Metrics as CSV'),
+      describedBy: { args: { type: 'object', properties: { id: { type: 'string' } } } },
+      isEnabled: ({ id }) => typeof id === 'string' || shownTraining(app) !== null,
+      execute: async args => {
+        const id = typeof args.id === 'string' ? args.id : shownTraining(app);
+        const { exportCsv } = await import('./export');
+        await (id === null ? null : exportCsv(engine, id))?.catch((error: unknown) =>
+          Notification.error(messageOf(error))
+        );
+      },
+    });
     commands.addCommand(CommandIDs.startEngine, {
       label: trans.__('Start the Engine'),
       icon: productIcon,
@@ -100,6 +113,7 @@ function addPaletteItems(
 ): void {
   const category = trans.__('PyTorch');
   palette?.addItem({ command: CommandIDs.startEngine, category });
+  palette?.addItem({ command: CommandIDs.exportCsv, category });
   const first = [
     ['training', trans.__('Insert an Example Training'), trainingIcon],
     ['session', trans.__('Insert an Example Debug Session'), sessionIcon],

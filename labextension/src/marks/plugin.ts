@@ -11,6 +11,7 @@ import { messageOf } from '../../../widgets/src/core/errors';
 import type { Training } from '../../../widgets/src/wire';
 import { CommandIDs } from '../commands/ids';
 import { trainingIcon } from '../icons';
+import { shownTraining } from '../tabs/shown';
 import { IEngine } from '../tokens';
 import type { CellMarks } from './cell_marks';
 import { badgeOf, runningByCell, titleOf } from './running';
@@ -164,11 +165,4 @@ function addGoToCell(
     },
   });
   palette?.addItem({ command: CommandIDs.goToCell, category: trans.__('PyTorch') });
-}
-
-/** The training whose tab is in front, if it is one. */
-function shownTraining({ shell }: JupyterFrontEnd): string | null {
-  const content = (shell.currentWidget as { content?: { target?: { kind: string; id: string } } } | null)
-    ?.content;
-  return content?.target?.kind === 'training' ? content.target.id : null;
 }

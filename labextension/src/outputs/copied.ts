@@ -33,7 +33,15 @@ const NOTE_STYLES: StyleSheet = {
       text-decoration: underline;
     }
 
-    .jp-JupyterExt-read-only .jx-header button {
+    .jp-JupyterExt-read-only
+      :is(
+        .jx-header button,
+        .jx-section:has(> .jx-section-head > .jx-console-input),
+        .jx-model-actions,
+        .jx-models-bar button,
+        .jx-models-add,
+        .jx-play
+      ) {
       display: none;
     }
   `,
@@ -51,14 +59,20 @@ export interface Place {
  * Make the place for a read-only view in an output, under a line that says so.
  *
  * @param path Of the notebook that the output is in.
- * @param from Absolute path of the notebook that the training was started from.
+ * @param from Absolute path of the notebook that it is from.
+ * @param what What it shows: a training, or something that no notebook owns, such as a session or models.
  * @returns `null` where the notebook is no copy.
  */
 export async function readOnlyPlace(
   app: JupyterFrontEnd,
   { transport, trans }: IEngine,
   output: HTMLElement,
-  { path, from, signal }: { path: string; from: string; signal: AbortSignal }
+  {
+    path,
+    from,
+    what,
+    signal,
+  }: { path: string; from: string; what: 'training' | 'output'; signal: AbortSignal }
 ): Promise<Place | null> {
   const { contents } = app.serviceManager;
   copies ??= new Copies(contents, PageConfig.getOption('serverRoot'), () => undefined);
@@ -73,7 +87,11 @@ export async function readOnlyPlace(
     signal
   );
   const place = element('div', { class: 'jp-JupyterExt-read-only' });
-  const [before, after] = trans.__('Read-only: started from %1', '\n').split('\n');
+  const isTraining = what === 'training';
+  const says = isTraining
+    ? trans.__('Read-only: started from %1', '\n')
+    : trans.__('Read-only: this notebook is a copy of %1', '\n');
+  const [before, after] = says.split('\n');
   const note = element(
     'div',
     { class: 'jp-JupyterExt-note' },
@@ -83,6 +101,8 @@ export async function readOnlyPlace(
   );
   addStyles(output, NOTE_STYLES);
   output.replaceChildren(note, place);
-  const why = trans.__('This notebook is a copy: change the training in %1.', name);
+  const why = isTraining
+    ? trans.__('This notebook is a copy: change the training in %1.', name)
+    : trans.__('This notebook is a copy: do it in %1, or in the side panel.', name);
   return { element: place, transport: new ReadOnlyTransport(transport, why) };
 }

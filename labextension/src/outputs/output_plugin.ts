@@ -9,8 +9,8 @@ import { Widget } from '@lumino/widgets';
 import type { Transport } from '../../../widgets/src/transport/transport';
 import type { LazyView } from '../../../widgets/src/views/lazy';
 import { MountedView, mimeTypeOf, type OutputData } from '../../../widgets/src/views/view';
-import type { Training } from '../../../widgets/src/wire';
 import { IEngine } from '../tokens';
+import { originOf } from './origin';
 
 /** Before HTML, and below -10 of the widget manager's `widget-view+json`: the lowest rank wins. */
 const RANK = -20;
@@ -29,7 +29,7 @@ export function outputPlugin(view: LazyView): JupyterFrontEndPlugin<void> {
       engine: IEngine,
       notebooks: INotebookTracker | null
     ) => {
-      const openedAt = view.name === 'training' ? openingTimes(notebooks) : () => 0;
+      const openedAt = openingTimes(notebooks);
       rendermime.addFactory(
         {
           // Data become text only, and nothing but looking happens without a click: untrusted notebooks may
@@ -111,15 +111,15 @@ class OutputRenderer extends Widget implements IRenderMime.IRenderer {
   // Where it draws if its notebook is a copy. One that was saved under another name goes on with the kernel
   // of the old name: what is started after it was opened is its own.
   async #copied(data: unknown): Promise<{ element: HTMLElement; transport: Transport } | null> {
-    const { training } = (data ?? {}) as { training?: Training | null };
     const { path, openedAt_ms } = this.#place();
-    const from = training?.started_from?.notebook ?? '';
+    const { notebook: from, at_ms } = originOf(data);
     const isOwn = path === '' || from === '' || from.endsWith(`/${path}`);
-    if (this.#shown || isOwn || Date.parse(training?.created_at ?? '') > openedAt_ms) {
+    if (this.#shown || isOwn || at_ms > openedAt_ms) {
       return null;
     }
     const { readOnlyPlace } = await import('./copied');
-    const where = { path, from, signal: this.#ended.signal };
+    const what = this.#view.name === 'training' ? ('training' as const) : ('output' as const);
+    const where = { path, from, what, signal: this.#ended.signal };
     return readOnlyPlace(this.#app, this.#engine, this.node, where);
   }
 

@@ -23,7 +23,11 @@ export class ReadOnlyTransport implements Transport {
     return this.#transport.request(method, path);
   }
 
+  // Streams that only send; a model's `generate` runs it.
   openStream(path: string, handlers: StreamHandlers): OpenStream {
+    if (!/\/(stream|search)$/.test(path.split('?')[0])) {
+      throw new Error(this.#why);
+    }
     return this.#transport.openStream(path, handlers);
   }
 

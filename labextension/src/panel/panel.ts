@@ -211,6 +211,9 @@ class SidePanel {
       menu.addItem({ command: CommandIDs.act, args: { ...args, action, label: labelOf(action, trans) } });
     }
     menu.addItem({ type: 'separator' });
+    if (kind === 'training') {
+      menu.addItem({ command: CommandIDs.exportCsv, args });
+    }
     menu.addItem({ command: CommandIDs.copyId, args });
     menu.aboutToClose.connect(() => requestAnimationFrame(() => menu.dispose()));
     menu.open(x, y);

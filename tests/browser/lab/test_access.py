@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import serious_in
 from lab_page import Lab, LabServer
 from panel_page import EngineOnDisk
 from playwright.sync_api import expect
 
-AXE = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
-RUN_AXE = """async selector => {
-    const options = {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']};
-    const {violations} = await axe.run({include: [[selector]]}, options);
-    return violations.filter(({impact}) => impact === 'serious' || impact === 'critical')
-        .map(({id, nodes}) => [id, nodes.slice(0, 4).map(({html, any}) => `${html.slice(0, 160)} ${any[0]?.message ?? ''}`)]);
-}"""
-"""What hinders somebody seriously, below an element."""
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 
 CELL = """\
@@ -53,13 +44,9 @@ def train(epochs: int = Input(3, ge=1, le=50, description="times over the data")
 
 @pytest.mark.timeout(300)  # three themes of seven pages
 def test_nothing_serious_in_any_theme(lab: Lab, lab_server: LabServer, engine: EngineOnDisk) -> None:
-    if not AXE.exists():
-        message = "axe-core is not installed: run `npm ci`."
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     lab.page.set_viewport_size({"width": 1500, "height": 1000})
     lab.open(lab_server.write_notebook("access", CELL, FORM, "%load_ext jupyter_ext", "%trainings"))
     training, session = re.findall(r"'([^']+)'", lab.run_cell(0).last.inner_text())
-    lab.page.add_script_tag(path=AXE)
     lab.command("jupyter-ext:show-panel")
     expect(lab.page.locator(".jx-side-row").first).to_be_visible()
     found: dict[str, Any] = {}
@@ -68,7 +55,7 @@ def test_nothing_serious_in_any_theme(lab: Lab, lab_server: LabServer, engine: E
     def look(name: str, selector: str) -> None:
         for theme in THEMES:
             lab.set_theme(theme)
-            if serious := lab.page.evaluate(RUN_AXE, selector):
+            if serious := serious_in(lab, selector):
                 found[f"{name}, {theme}"] = serious
             lab.screenshot(f"access-{name}-{theme.removeprefix('JupyterLab ').replace(' ', '-').lower()}")
 

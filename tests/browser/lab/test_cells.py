@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from axe import serious_in
 from integration_tools import until
 from lab_page import Lab, LabServer
 from panel_page import EngineOnDisk
@@ -24,6 +25,13 @@ def waits(gate: str):
 
 run = jx.train(waits, name={name!r}, gate={gate!r})
 {show}"""
+
+
+MARKED = (
+    ".jp-Cell .jp-JupyterExt-mark",
+    ".jp-cell-toolbar [data-command^='jupyter-ext:']:not(.lm-mod-hidden)",
+)
+"""What we put at cells."""
 
 
 def cell(name: str, gate: Path, show: str = "run") -> str:
@@ -44,9 +52,12 @@ def test_a_cell_whose_training_runs_is_marked_and_asked_about(
     badge = lab.cell(0).locator(".jp-cell-toolbar [data-command='jupyter-ext:open-of-cell']")
     expect(badge).to_contain_text("45 %")
     lab.screenshot("cells-mark-light")
+    found = [serious_in(lab, selector) for selector in MARKED]
     lab.set_theme("JupyterLab Dark")
     lab.screenshot("cells-mark-dark")
+    found += [serious_in(lab, selector) for selector in MARKED]
     lab.set_theme("JupyterLab Light")
+    assert [one for one in found if one] == []
 
     # run again, twice, with no output that shows it: one question, of all that run
     toasts = lab.page.locator(".Toastify__toast").filter(has_text="still running")
@@ -69,11 +80,18 @@ def test_a_cell_whose_training_runs_is_marked_and_asked_about(
     assert lab.errors == []
 
 
-def test_outputs_of_a_copied_notebook_change_nothing(lab: Lab, lab_server: LabServer, tmp_path: Path) -> None:
+def test_outputs_of_a_copied_notebook_change_nothing(
+    lab: Lab, lab_server: LabServer, engine: EngineOnDisk, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
-    path = lab_server.write_notebook("original", cell("copied", gate))
+    debugged = "class Net:\n    def evaluate(self, x):\n        return x\nsession = jx.debug(Net, name='copied-session')\nsession"
+    path = lab_server.write_notebook(
+        "original", cell("copied", gate), "%load_ext jupyter_ext", debugged, "%models"
+    )
     lab.open(path)
-    lab.run_cell(0)
+    for index in range(4):
+        lab.run_cell(index)
+    expect(lab.cell(2).get_by_role("button", name="Terminate…")).to_be_visible()
     cancel = lab.cell(0).get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible()
     lab.save()
@@ -93,7 +111,15 @@ def test_outputs_of_a_copied_notebook_change_nothing(lab: Lab, lab_server: LabSe
     expect(
         lab.cell(0).locator(".jp-cell-toolbar [data-command='jupyter-ext:open-of-cell']:visible")
     ).to_have_count(0)
+    for index in (2, 3):
+        expect(lab.cell(index)).to_contain_text(f"Read-only: this notebook is a copy of {path}")
+    expect(lab.cell(2).locator(".jx-title .jx-chip")).to_have_text("ready")
+    expect(lab.cell(2).get_by_role("button", name="Terminate…")).to_have_count(0)
+    expect(lab.cell(2).locator(".jx-console-input:visible")).to_have_count(0)
+    expect(lab.cell(3).locator(".jx-models-bar").get_by_role("button")).to_have_count(0)
     lab.screenshot("cells-copy-light")
+    lab.evaluate("app => app.shell.currentWidget.content.scrollToItem(3)")
+    lab.screenshot("cells-copies-light")
     lab.cell(0).get_by_role("button", name=path).click()
     lab.page.wait_for_function(
         "path => window.jupyterapp.shell.currentWidget.context?.path === path", arg=path
@@ -101,6 +127,9 @@ def test_outputs_of_a_copied_notebook_change_nothing(lab: Lab, lab_server: LabSe
     expect(lab.page.locator(".jp-JupyterExt-mark:visible")).to_have_count(1)
     gate.touch()
     expect(lab.page.locator(".jp-JupyterExt-mark")).to_have_count(0)
+    for session in engine.get("/native/sessions?running=1")["sessions"]:
+        if session["name"] == "copied-session":
+            engine.post(f"/native/sessions/{session['id']}/terminate")
     assert lab.errors == []
 
 

@@ -143,6 +143,17 @@ def test_the_panel_is_live_and_acts(lab, lab_server) -> None:
     expect(tab.locator(".jx-chip")).to_have_text("succeeded")
     expect(tab.locator(".jx-plot[data-lines]").first).to_be_attached()
     lab.screenshot("tab-light")
+    row(panel, "digits-mlp").locator(".jx-side-main").click(button="right")
+    lab.screenshot("panel-menu-light")
+    with lab.page.expect_download() as by_menu:
+        lab.page.get_by_role("menuitem", name="Export Metrics as CSV").click()
+    with lab.page.expect_download() as by_tab:
+        lab.command("jupyter-ext:export-csv")
+    assert by_menu.value.suggested_filename == "digits-mlp.csv"
+    lines = by_menu.value.path().read_text().splitlines()
+    assert lines == by_tab.value.path().read_text().splitlines()
+    assert lines[0] == "metric,rank,step,time,value"
+    assert len([line for line in lines if line.startswith("val/loss,0,")]) == 300
     lab.page.goto(f"{lab_server.url}lab?token={lab_server.token}&jupyter-ext=training:{training_id}")
     expect(lab.page.locator(".jp-JupyterExt-tab:visible .jx-chip")).to_have_text("succeeded")
     lab.page.wait_for_function("() => !location.search.includes('jupyter-ext')")
