@@ -17,8 +17,9 @@ _HEAD = struct.Struct("<QI")
 _CRC_BYTES = 4
 _MAX_RECORD_BYTES = 1 << 30
 _MAX_PICTURES = 5_000
-_FLOAT, _DOUBLE, _STRING = 1, 2, 7
-"""Of tensorflow's DataType."""
+_STRING = 7
+_NUMBERS: dict[bytes | int, tuple[int, str]] = {1: (5, "<f"), 2: (6, "<d")}
+"""Of tensorflow's DataType: `DT_FLOAT` and `DT_DOUBLE`, with the field that holds their values, and how one is packed."""
 
 
 def read(path: Path, name: str) -> FoundRun:
@@ -80,23 +81,20 @@ def _plugin(value: Fields) -> str:
 def _take_tensor(run: FoundRun, tag: str, step: int, time: float, tensor: Fields, plugin: str) -> None:
     kind = tensor[1][0] if 1 in tensor else 0
     content = bytes_of(tensor, 4) if 4 in tensor else b""
-    if kind == _STRING and plugin == "images":
-        for item in tensor.get(8, [])[2:]:  # after width and height
-            if isinstance(item, bytes):
-                _add_picture(run, tag, step, time, item)
-    elif kind == _STRING and plugin == "text":
-        texts = [item.decode(errors="replace") for item in tensor.get(8, []) if isinstance(item, bytes)]
-        run.add_text(tag.removesuffix("/text_summary"), step, time, "\n".join(texts))
+    strings = [item for item in tensor.get(8, []) if isinstance(item, bytes)] if kind == _STRING else []
+    if plugin == "images":
+        for item in strings[2:]:  # after width and height
+            _add_picture(run, tag, step, time, item)
+    elif plugin == "text" and strings:
+        text = "\n".join(item.decode(errors="replace") for item in strings)
+        run.add_text(tag.removesuffix("/text_summary"), step, time, text)
     elif plugin == "histograms":
         _take_bins(run, tag, step, time, content)
-    elif kind == _FLOAT:
-        content = content or bytes_of(tensor, 5)
-        if len(content) == 4:
-            run.add(tag, step, struct.unpack("<f", content)[0], time)
-    elif kind == _DOUBLE:
-        content = content or bytes_of(tensor, 6)
-        if len(content) == 8:
-            run.add(tag, step, struct.unpack("<d", content)[0], time)
+    elif kind in _NUMBERS:
+        number, form = _NUMBERS[kind]
+        content = content or bytes_of(tensor, number)
+        if len(content) == struct.calcsize(form):
+            run.add(tag, step, struct.unpack(form, content)[0], time)
 
 
 def _take_histogram(run: FoundRun, tag: str, step: int, time: float, histogram: Fields) -> None:
