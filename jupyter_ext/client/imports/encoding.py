@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from jupyter_ext.client.imports import tensorboard
-from jupyter_ext.client.imports.found import FoundRun
+from jupyter_ext.client.imports.found import FoundRun, Item
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, encode_columns
 
 
@@ -33,10 +33,17 @@ def encode(run: FoundRun, name: str) -> bytes:
             "input": run.inputs,
             "columns": len(columns),
             "pictures": pictures,
+            "items": [_item(item) for item in run.items],
         },
         default=str,
     ).encode()
     return b"".join([struct.pack("<I", len(head)), head, columns, *(item.data for item in run.pictures)])
+
+
+def _item(item: Item) -> dict[str, object]:
+    value = item.value if isinstance(item.value, str) else item.value._asdict()
+    kind = "text" if isinstance(value, str) else "histogram"
+    return {"key": item.key, "step": item.step, "time": item.time, "kind": kind, "data": value}
 
 
 def to_tensorboard(series: Iterable[SeriesColumns], folder: Path, run_id: str) -> Path:

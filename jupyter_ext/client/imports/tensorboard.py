@@ -10,15 +10,16 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_ext.client.imports.found import FoundRun, Picture
+from jupyter_ext.client.imports.found import MAX_BINS, FoundRun, Picture
 from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
 
 _HEAD = struct.Struct("<QI")
 _CRC_BYTES = 4
 _MAX_RECORD_BYTES = 1 << 30
 _MAX_PICTURES = 5_000
-_FLOAT, _DOUBLE, _STRING = 1, 2, 7
-"""Of tensorflow's DataType."""
+_STRING = 7
+_NUMBERS: dict[bytes | int, tuple[int, str]] = {1: (5, "<f"), 2: (6, "<d")}
+"""Of tensorflow's DataType: `DT_FLOAT` and `DT_DOUBLE`, with the field that holds their values, and how one is packed."""
 
 
 def read(path: Path, name: str) -> FoundRun:
@@ -65,6 +66,8 @@ def _take_value(run: FoundRun, value: Fields, step: int, time: float) -> None:
         run.add(tag, step, struct.unpack("<f", bytes_of(value, 2))[0], time)
     elif 4 in value:
         _add_picture(run, tag, step, time, bytes_of(fields_of(bytes_of(value, 4)), 4))
+    elif 5 in value:
+        _take_histogram(run, tag, step, time, fields_of(bytes_of(value, 5)))
     elif 8 in value:
         _take_tensor(run, tag, step, time, fields_of(bytes_of(value, 8)), _plugin(value))
 
@@ -78,18 +81,59 @@ def _plugin(value: Fields) -> str:
 def _take_tensor(run: FoundRun, tag: str, step: int, time: float, tensor: Fields, plugin: str) -> None:
     kind = tensor[1][0] if 1 in tensor else 0
     content = bytes_of(tensor, 4) if 4 in tensor else b""
-    if kind == _STRING and plugin == "images":
-        for item in tensor.get(8, [])[2:]:  # after width and height
-            if isinstance(item, bytes):
-                _add_picture(run, tag, step, time, item)
-    elif kind == _FLOAT:
-        content = content or bytes_of(tensor, 5)
-        if len(content) == 4:
-            run.add(tag, step, struct.unpack("<f", content)[0], time)
-    elif kind == _DOUBLE:
-        content = content or bytes_of(tensor, 6)
-        if len(content) == 8:
-            run.add(tag, step, struct.unpack("<d", content)[0], time)
+    strings = [item for item in tensor.get(8, []) if isinstance(item, bytes)] if kind == _STRING else []
+    if plugin == "images":
+        for item in strings[2:]:  # after width and height
+            _add_picture(run, tag, step, time, item)
+    elif plugin == "text" and strings:
+        text = "\n".join(item.decode(errors="replace") for item in strings)
+        run.add_text(tag.removesuffix("/text_summary"), step, time, text)
+    elif plugin == "histograms":
+        _take_bins(run, tag, step, time, content)
+    elif kind in _NUMBERS:
+        number, form = _NUMBERS[kind]
+        content = content or bytes_of(tensor, number)
+        if len(content) == struct.calcsize(form):
+            run.add(tag, step, struct.unpack(form, content)[0], time)
+
+
+def _take_histogram(run: FoundRun, tag: str, step: int, time: float, histogram: Fields) -> None:
+    """Take a HistogramProto: its limits are the upper edges of the bins, the first and the last of which reach over all."""
+    numbers = {
+        number: struct.unpack("<d", found)[0]
+        for number in (1, 2)
+        if isinstance(found := histogram.get(number, [b""])[0], bytes) and len(found) == 8
+    }
+    limits, counts = _doubles(histogram, 6), _doubles(histogram, 7)
+    filled = [i for i, count in enumerate(counts) if count > 0]
+    if not filled or len(limits) != len(counts):
+        return
+    first, last = filled[0], filled[-1]
+    low, high = numbers.get(1, 0.0), numbers.get(2, 0.0)
+    below = max(low, limits[first - 1]) if first > 0 else low
+    edges = [min(below, limits[first]), *limits[first:last], max(high, below)]
+    run.add_histogram(tag, step, time, *_coarser(counts[first : last + 1], edges))
+
+
+def _take_bins(run: FoundRun, tag: str, step: int, time: float, content: bytes) -> None:
+    """Take the rows `[low, high, count]` of TensorBoard's newer histograms."""
+    rows = list(struct.iter_unpack("<3d", content[: len(content) // 24 * 24]))
+    if rows:
+        counts, edges = [row[2] for row in rows], [rows[0][0], *(row[1] for row in rows)]
+        run.add_histogram(tag, step, time, *_coarser(counts, edges))
+
+
+def _coarser(counts: list[float], edges: list[float]) -> tuple[list[float], list[float]]:
+    """Join neighbouring bins until there are few enough."""
+    by = -(-len(counts) // MAX_BINS)
+    joined = [sum(counts[i : i + by]) for i in range(0, len(counts), by)]
+    return joined, [*edges[: len(counts) : by], edges[-1]]
+
+
+def _doubles(message: Fields, number: int) -> list[float]:
+    """Return a repeated double, packed or not."""
+    data = b"".join(part for part in message.get(number, ()) if isinstance(part, bytes))
+    return [found for (found,) in struct.iter_unpack("<d", data)]
 
 
 def _add_picture(run: FoundRun, tag: str, step: int, time: float, data: bytes) -> None:

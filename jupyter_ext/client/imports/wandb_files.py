@@ -12,8 +12,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
-from jupyter_ext.client.imports.found import FoundRun, Picture
+from jupyter_ext.client.imports.found import MAX_BINS, FoundRun, Picture
 from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
 
 _FILE_HEAD = b":W&B\xe1\xbe\x00"
@@ -21,6 +22,8 @@ _HEAD = struct.Struct("<IHB")
 _BLOCK_BYTES = 32 << 10
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _HISTORY, _CONFIG, _RUN = 2, 5, 17
+_WORDS = ("NaN", "Infinity", "-Infinity")
+"""Numbers that JSON has no other way to write."""
 _MAX_PICTURES = 5_000
 _MAX_PICTURE_BYTES = 64 << 20
 
@@ -84,7 +87,9 @@ def _take_history(run: FoundRun, history: Fields, files: Path) -> None:
         if key.startswith("_"):
             continue
         if isinstance(value, dict):
-            _take_picture(run, key, step, time, value, files)
+            _take_object(run, key, step, time, value, files)
+        elif isinstance(value, str) and value not in _WORDS:
+            run.add_text(key, step, time, value)
         elif (number := _number(value)) is not None:
             run.add(key, step, number, time)
 
@@ -110,13 +115,39 @@ def _items(message: Fields) -> Iterator[tuple[str, object]]:
 def _number(value: object) -> float | None:
     if isinstance(value, int | float):
         return float(value)
-    return float(str(value)) if value in ("NaN", "Infinity", "-Infinity") else None
+    return float(str(value)) if value in _WORDS else None
+
+
+def _take_object(
+    run: FoundRun, key: str, step: float, time: float, value: dict[str, object], files: Path
+) -> None:
+    kind = value.get("_type")
+    if kind == "image-file":
+        _take_picture(run, key, step, time, value, files)
+    elif kind == "histogram":
+        counts, edges = value.get("values"), value.get("bins", value.get("packedBins"))
+        if isinstance(edges, dict):
+            edges = _unpacked(edges)
+        if _are_numbers(counts) and _are_numbers(edges):
+            run.add_histogram(key, step, time, counts, edges)
+
+
+def _unpacked(packed: dict[str, object]) -> list[float]:
+    """Return evenly spaced edges, which wandb writes as where they begin, how far they are apart, and how many they are."""
+    first, step, count = packed.get("min"), packed.get("size"), packed.get("count")
+    if not isinstance(first, int | float) or not isinstance(step, int | float):
+        return []
+    return [first + i * step for i in range(min(count, MAX_BINS) + 1)] if isinstance(count, int) else []
+
+
+def _are_numbers(values: object) -> TypeGuard[list[float]]:
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
 def _take_picture(
     run: FoundRun, key: str, step: float, time: float, value: dict[str, object], files: Path
 ) -> None:
-    if value.get("_type") != "image-file" or len(run.pictures) >= _MAX_PICTURES:
+    if len(run.pictures) >= _MAX_PICTURES:
         return
     path = (files / str(value.get("path", ""))).resolve()
     inside = path.is_relative_to(files.resolve())

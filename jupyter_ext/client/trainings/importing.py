@@ -32,7 +32,7 @@ def import_runs(path: str | os.PathLike[str], name: str | None = None) -> Traini
         InvalidInput: There is nothing of that kind.
     """
     where = Path(path).expanduser()
-    runs = [run for run in _found(where) if run.metrics or run.pictures]
+    runs = [run for run in _found(where) if run.metrics or run.pictures or run.items]
     if not runs:
         raise InvalidInput(
             f"There are no runs at {os.fspath(path)!r}: neither event files of TensorBoard, nor files of wandb or "

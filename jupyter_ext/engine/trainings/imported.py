@@ -10,8 +10,9 @@ import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from jupyter_ext.engine.common.clock import rfc3339
 from jupyter_ext.engine.metrics.run_store import RunStore
@@ -42,6 +43,23 @@ class ImportedPicture(Resource):
     bytes: int
 
 
+class ImportedHistogram(Resource):
+    """Counts, and one more edge than there are of them."""
+
+    counts: list[Annotated[float, Field(allow_inf_nan=False)]]
+    edges: list[Annotated[float, Field(allow_inf_nan=False)]]
+
+
+class ImportedItem(Resource):
+    """A text or a histogram."""
+
+    key: str
+    step: float
+    time: float
+    kind: Literal["text", "histogram"]
+    data: str | ImportedHistogram
+
+
 class ImportedHead(Resource):
     """What precedes the columns of an imported run, of which there are `columns` bytes."""
 
@@ -50,6 +68,7 @@ class ImportedHead(Resource):
     input: dict[str, object]
     columns: int
     pictures: list[ImportedPicture]
+    items: list[ImportedItem] = Field(default_factory=list)
 
 
 def decode(body: bytes) -> tuple[ImportedHead, list[SeriesColumns], list[bytes]]:
@@ -84,12 +103,9 @@ def write(runs_dir: Path, body: bytes) -> Training:
         Problem: The body is none.
     """
     head, series, pictures = decode(body)
-    times = [float(item.times.min()) for item in series if len(item.times)] + [
-        item.time for item in head.pictures
-    ]
-    ends = [float(item.times.max()) for item in series if len(item.times)] + [
-        item.time for item in head.pictures
-    ]
+    shown = [picture.time for picture in head.pictures] + [item.time for item in head.items]
+    times = [float(item.times.min()) for item in series if len(item.times)] + shown
+    ends = [float(item.times.max()) for item in series if len(item.times)] + shown
     now = time.time()
     began, ended = (_known(min(times, default=now), now), _known(max(ends, default=now), now))
     run_id = new_training_id()
@@ -104,7 +120,7 @@ def write(runs_dir: Path, body: bytes) -> Training:
     try:
         write_json(run_dir / FILE_NAME, spec)
         _write_points(run_dir, series)
-        _write_pictures(run_dir, head, pictures)
+        _write_media(run_dir, head, pictures)
         Labels(("imported",)).write(run_dir)
         record = Record(run_id, run_dir, spec, started_at=began)
         store = RunStore(run_dir)
@@ -139,8 +155,8 @@ def _write_points(run_dir: Path, series: Sequence[SeriesColumns]) -> None:
     journal.close()
 
 
-def _write_pictures(run_dir: Path, head: ImportedHead, pictures: Sequence[bytes]) -> None:
-    folder, lines = run_dir / "media", []
+def _write_media(run_dir: Path, head: ImportedHead, pictures: Sequence[bytes]) -> None:
+    folder, lines, num_bytes = run_dir / "media", [], 0
     for item, data in zip(head.pictures, pictures, strict=True):
         suffix = suffix_of(data)
         if suffix not in ("png", "jpg", "gif", "webp"):
@@ -157,8 +173,13 @@ def _write_pictures(run_dir: Path, head: ImportedHead, pictures: Sequence[bytes]
             "file": name,
         }
         lines.append(json.dumps({**line, "bytes": len(data)}))
+        num_bytes += len(data)
+    for told in head.items:
+        lines.append(json.dumps({**told.model_dump(), "rank": "0"}))
+        num_bytes += len(lines[-1])
     if lines:
+        folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "items.jsonl").write_text("\n".join(lines) + "\n")
         journal = JournalWriter(run_dir, "0")
-        journal.mark("media", count=len(lines), bytes=sum(map(len, pictures)))
+        journal.mark("media", count=len(lines), bytes=num_bytes)
         journal.close()

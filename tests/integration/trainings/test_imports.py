@@ -25,6 +25,9 @@ async def test_an_imported_run_is_a_training(client: AsyncClient, engine: Engine
         run.add("loss", step, 1 / (step + 1), 1e9 + step)
     run.pictures.append(Picture("sample", 7, 1e9, picture()))
     run.pictures.append(Picture("script", 7, 1e9, b"<script>"))
+    run.add_text("note", 3, 1e9, "went well")
+    run.add_histogram("weights", 4, 1e9, [1, 2], [0, 1, 3])
+    run.add_histogram("endless", 4, 1e9, [1], [0, float("inf")])
     made = await client.import_run(encode(run, "brought along"))
     assert (made.status, made.name, made.model, made.tags) == (
         "succeeded",
@@ -37,14 +40,16 @@ async def test_an_imported_run_is_a_training(client: AsyncClient, engine: Engine
     (series,) = await client.metrics(made.id)
     assert series.values.tolist() == [1 / (step + 1) for step in range(2_000)]
     assert series.times.tolist() == [1e9 + step for step in range(2_000)]
-    (item,) = await client.media(made.id)
+    item, text, histogram = await client.media(made.id)
+    assert (text.key, text.kind, text.step, text.data) == ("note", "text", 3, "went well")
+    assert (histogram.kind, histogram.data) == ("histogram", {"counts": [1, 2], "edges": [0, 1, 3]})
     assert item.file is not None
     assert await client.medium(made.id, item.file) == picture()
     page = await client.page(q="brought along")
     assert [training.id for training in page.trainings] == [made.id]
     engine.kill()
     async with AsyncClient(engine.where) as again:
-        assert (await again.get(made.id)).num_media == 1
+        assert (await again.get(made.id)).num_media == 3
         await again.delete(made.id)
         assert not engine.run_dir(made).exists()
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jupyter_ext.client.imports import tensorboard
-from jupyter_ext.client.imports.found import FoundRun
+from jupyter_ext.client.imports.found import Counted, FoundRun
 
 
 def test_what_torchs_writer_wrote_is_read(tmp_path: Path) -> None:
@@ -21,7 +21,10 @@ def test_what_torchs_writer_wrote_is_read(tmp_path: Path) -> None:
     writer.add_scalar("odd", float("nan"), -3)
     writer.add_image("picture", np.full((3, 4, 5), 7, np.uint8), 2)
     writer.add_histogram("h", np.arange(9.0), 1)
+    writer.add_histogram("wide", np.linspace(-1, 1, 10_000) ** 3, 2, bins=2_000)
+    writer.add_histogram("one", np.full(7, 3.0), 3)
     writer.add_text("t", "text", 1)
+    writer.add_text("t", "ü " * 200_000, 2)
     writer.close()
     run = tensorboard.read(tmp_path, "run")
     assert set(run.metrics) == {"train/loss", "new", "odd"}
@@ -29,6 +32,15 @@ def test_what_torchs_writer_wrote_is_read(tmp_path: Path) -> None:
     assert run.metrics["train/loss"].values == [float(np.float32(1 / (step + 1))) for step in range(50)]
     assert run.metrics["new"].values == list(range(50))
     assert run.metrics["odd"].steps == [-3]
+    texts = [item for item in run.items if item.key == "t"]
+    assert [(item.step, item.value) for item in texts] == [(1, "text"), (2, "ü " * 50_000)]
+    found = {item.key: item.value for item in run.items if isinstance(item.value, Counted)}
+    assert {key: sum(counted.counts) for key, counted in found.items()} == {"h": 9, "wide": 10_000, "one": 7}
+    for counted in found.values():
+        assert len(counted.edges) == len(counted.counts) + 1 <= 513
+        assert counted.edges == sorted(counted.edges)
+    assert (found["h"].edges[0], found["h"].edges[-1]) == (0, 8)
+    assert (found["wide"].edges[0], found["wide"].edges[-1]) == (-1, 1)
     (picture,) = run.pictures
     assert (picture.key, picture.step) == ("picture", 2)
     assert np.asarray(Image.open(io.BytesIO(picture.data))).shape == (4, 5, 3)

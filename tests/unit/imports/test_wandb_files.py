@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import pytest
 
 from jupyter_ext.client.imports import wandb_files
+from jupyter_ext.client.imports.found import Counted
 
 
 def lengthy(number: int, data: bytes) -> bytes:
@@ -105,6 +108,45 @@ def test_a_damaged_file_is_read_up_to_there(tmp_path: Path, damage: str) -> None
     steps = wandb_files.read(path).metrics["loss"].steps
     assert 500 < len(steps) < 1_500
     assert steps == list(range(len(steps)))
+
+
+def test_texts_and_histograms_are_read(tmp_path: Path) -> None:
+    packed = {"_type": "histogram", "values": [1, 2], "packedBins": {"min": 0, "size": 0.5, "count": 2}}
+    records = [
+        lengthy(2, item("h", {"_type": "histogram", "values": [1, 2], "bins": [0, 1, 3]}) + item("_step", 1)),
+        lengthy(2, item("packed", packed) + item("_step", 2) + item("note", "went well")),
+        lengthy(2, item("bad", {"_type": "histogram", "values": [1, "x"], "bins": [0, 1, 3]})),
+        lengthy(2, item("worse", {**packed, "packedBins": {"min": 0, "size": 1, "count": 10**12}})),
+    ]
+    path = tmp_path / "run-x.wandb"
+    path.write_bytes(file_of(*records))
+    items = wandb_files.read(path).items
+    assert [(found.key, found.step, found.value) for found in items] == [
+        ("h", 1, ([1, 2], [0, 1, 3])),
+        ("packed", 2, ([1, 2], [0, 0.5, 1])),
+        ("note", 2, "went well"),
+    ]
+
+
+def test_what_wandb_wrote_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    code = """
+import sys, wandb
+run = wandb.init(mode="offline", dir=sys.argv[1], project="p", config={"lr": 0.1}, settings=wandb.Settings(silent=True))
+run.log({"loss": 0.5, "h": wandb.Histogram([1, 2, 2, 3], num_bins=4), "note": "went well"}, step=3)
+run.finish()
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, timeout=120)
+    (path,) = tmp_path.rglob("*.wandb")
+    run = wandb_files.read(path)
+    assert run.inputs["lr"] == 0.1
+    assert run.metrics["loss"].values == [0.5]
+    items = {found.key: found for found in run.items}
+    assert (items["note"].step, items["note"].value) == (3, "went well")
+    counted = items["h"].value
+    assert isinstance(counted, Counted)
+    assert sum(counted.counts) == 4
+    assert (counted.edges[0], counted.edges[-1]) == (1, 3)
 
 
 def test_another_file_has_nothing(tmp_path: Path) -> None:
