@@ -61,7 +61,7 @@ run = jx.train(fails, name={name!r}, gate={gate!r})"""
 def test_a_failure_and_an_alert_are_told_where_somebody_watches(
     lab: Lab, lab_server: LabServer, engine: EngineOnDisk, chromium: Any, tmp_path: Path
 ) -> None:
-    name, gate = "falls", tmp_path / "gate"
+    name, gate = f"falls-{secrets.token_hex(3)}", tmp_path / "gate"
     lab.open(lab_server.write_notebook("falls", FAILS.format(name=name, gate=str(gate))))
     lab.run_cell(0)
     expect(lab.cell(0).locator(".jp-JupyterExt-mark")).to_be_visible()
