@@ -10,13 +10,12 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_ext.client.imports.found import MAX_BINS, FoundRun, Picture
+from jupyter_ext.client.imports.found import MAX_BINS, MAX_ITEMS, FoundRun, Picture
 from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
 
 _HEAD = struct.Struct("<QI")
 _CRC_BYTES = 4
 _MAX_RECORD_BYTES = 1 << 30
-_MAX_PICTURES = 5_000
 _STRING = 7
 _NUMBERS: dict[bytes | int, tuple[int, str]] = {1: (5, "<f"), 2: (6, "<d")}
 """Of tensorflow's DataType: `DT_FLOAT` and `DT_DOUBLE`, with the field that holds their values, and how one is packed."""
@@ -137,7 +136,7 @@ def _doubles(message: Fields, number: int) -> list[float]:
 
 
 def _add_picture(run: FoundRun, tag: str, step: int, time: float, data: bytes) -> None:
-    if len(run.pictures) < _MAX_PICTURES:
+    if len(run.pictures) < MAX_ITEMS:
         run.pictures.append(Picture(tag, step, time, data))
 
 

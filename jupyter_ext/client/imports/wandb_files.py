@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeGuard
 
-from jupyter_ext.client.imports.found import MAX_BINS, FoundRun, Picture
+from jupyter_ext.client.imports.found import MAX_BINS, MAX_ITEMS, FoundRun, Picture
 from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
 
 _FILE_HEAD = b":W&B\xe1\xbe\x00"
@@ -24,7 +24,6 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _HISTORY, _CONFIG, _RUN = 2, 5, 17
 _WORDS = ("NaN", "Infinity", "-Infinity")
 """Numbers that JSON has no other way to write."""
-_MAX_PICTURES = 5_000
 _MAX_PICTURE_BYTES = 64 << 20
 
 
@@ -147,7 +146,7 @@ def _are_numbers(values: object) -> TypeGuard[list[float]]:
 def _take_picture(
     run: FoundRun, key: str, step: float, time: float, value: dict[str, object], files: Path
 ) -> None:
-    if len(run.pictures) >= _MAX_PICTURES:
+    if len(run.pictures) >= MAX_ITEMS:
         return
     path = (files / str(value.get("path", ""))).resolve()
     inside = path.is_relative_to(files.resolve())
