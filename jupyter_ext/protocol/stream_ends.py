@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 
-from jupyter_ext.protocol.problems import Problem
-
 NOT_FOUND = 4404
 UNAVAILABLE = 4503
 """No room for one more stream, or no engine; later there may be."""
@@ -17,9 +15,9 @@ _MAX_REASON_BYTES = 123
 """What a closing frame can carry (RFC 6455, 5.5)."""
 
 
-def code_of(problem: Problem) -> int:
-    """Return the close code of a problem."""
-    return 4000 + problem.status
+def code_of(status: int) -> int:
+    """Return the close code that stands for an HTTP status."""
+    return 4000 + status
 
 
 def reason_of(detail: str) -> str:

@@ -66,7 +66,7 @@ async def _pass_on(
         if error.rcvd:
             code, reason = error.rcvd.code, error.rcvd.reason
     except InvalidStatus as refusal:
-        code = 4000 + refusal.response.status_code
+        code = stream_ends.code_of(refusal.response.status_code)
         reason = stream_ends.refusal_of(bytes(refusal.response.body or b""))
     except JupyterExtError as error:
         code, reason = stream_ends.UNAVAILABLE, str(error)

@@ -25,6 +25,7 @@ from jupyter_ext.engine.api.http.connections import trust
 from jupyter_ext.engine.api.http.problems import answer
 from jupyter_ext.engine.common import descriptors, health
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks
+from jupyter_ext.protocol import stream_ends
 from jupyter_ext.protocol.decthings.framing import encode_response
 from jupyter_ext.protocol.problems import Problem
 
@@ -107,7 +108,7 @@ class TokenRequired:
         elif problem.status == 401 and scope["path"].startswith("/v0/"):
             await self._refuse_decthings(scope, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
+            await WebSocketClose(stream_ends.code_of(problem.status), problem.detail)(scope, receive, send)
         else:
             await closing(answer(problem))(scope, receive, send)
 
@@ -158,7 +159,7 @@ class LoopbackOnly:
         if problem is None:
             await self._app({**scope, self._mark: True}, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocketClose(4000 + problem.status, problem.detail)(scope, receive, send)
+            await WebSocketClose(stream_ends.code_of(problem.status), problem.detail)(scope, receive, send)
         else:
             await closing(answer(problem))(scope, receive, send)
 

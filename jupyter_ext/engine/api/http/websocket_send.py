@@ -27,7 +27,7 @@ async def send_until_gone(socket: WebSocket, send: Callable[[], Awaitable[None]]
             await socket.close(1000)
         except Problem as problem:
             reason = stream_ends.reason_of(json_values.clean_text(problem.detail))
-            await socket.close(stream_ends.code_of(problem), reason)
+            await socket.close(stream_ends.code_of(problem.status), reason)
         except WebSocketDisconnect:
             return
 
