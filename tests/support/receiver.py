@@ -26,12 +26,16 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # its sender was killed in the middle of it
+                    self.close_connection = True
+                    return
                 number = len(receiver.messages)
                 receiver.messages.append(
                     {
                         "headers": dict(self.headers.items()),
-                        "body": body,
+                        "body": body.decode(),
                         "path": self.path,
                         "at": time.monotonic(),
                     }
