@@ -100,7 +100,7 @@ def test_a_text_frame_is_read_like_a_binary_one(opened: Opened) -> None:
 
 def test_pings_are_answered(opened: Opened) -> None:
     with Socket(opened.url, opened.token) as socket:
-        assert socket.socket.ping().wait(20)
+        assert socket.socket.ping().wait(60)
 
 
 @pytest.mark.parametrize("over", ["http", "websocket"])

@@ -60,7 +60,7 @@ class EngineUnderTest:
             until(lambda: not discovery.is_running(self.where), "the engine's end", 30)
 
 
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
     """Wait for a condition, and give what it gave."""
     deadline = time.monotonic() + timeout_s
     while not (result := condition()):
@@ -90,7 +90,7 @@ async def start(
     return await client.create(capture_cell(text, names or {}, name, inputs), inputs)
 
 
-async def finish(client: AsyncClient, text: str, timeout_s: float = 40.0, **inputs: Any) -> Training:
+async def finish(client: AsyncClient, text: str, timeout_s: float = 60.0, **inputs: Any) -> Training:
     """Start a cell and wait for its end."""
     training = await start(client, text, **inputs)
     return await client.wait(training.id, timeout_s)

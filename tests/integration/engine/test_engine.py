@@ -122,7 +122,7 @@ async def test_a_newer_release_replaces_an_older_engine_and_its_training_goes_on
         own_engine.pids(training)
         info = discovery.ensure().info
         assert info["pid"] != older.pid
-        assert older.wait(timeout=20) == 0
+        assert older.wait(timeout=60) == 0
         assert (await client.wait(training.id, 30)).output == "done"
 
 
@@ -135,7 +135,7 @@ def test_an_engine_with_a_newer_protocol_is_left_alone(own_engine: EngineUnderTe
         assert newer.poll() is None
     finally:
         newer.terminate()
-        newer.wait(timeout=20)
+        newer.wait(timeout=60)
 
 
 def test_an_idle_engine_ends_by_itself(own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:

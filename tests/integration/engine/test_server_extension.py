@@ -553,7 +553,7 @@ async def test_slow_reader_slows_the_engine_and_leaving_ends_it(server: Server, 
 async def stands_still(engine: Engine) -> None:
     """Wait until the engine could not send anything for a while: buffers on the way are full."""
     before = -1
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while engine.app.state.sent_bytes == 0 or engine.app.state.sent_bytes != before:
             before = engine.app.state.sent_bytes
             await asyncio.sleep(0.3)

@@ -140,7 +140,7 @@ def test_nothing_half_written_is_ever_at_the_place_of_a_whole_file(home: Downloa
         for link in home.cache.glob("models--*/snapshots/*/*"):
             assert link.exists()
         time.sleep(0.01)
-    assert child.wait(timeout=10) == 0
+    assert child.wait(timeout=60) == 0
     assert child.stdout is not None
     child.stdout.close()
     assert len(seen) == 2

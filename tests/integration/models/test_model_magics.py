@@ -139,7 +139,7 @@ def test_help_and_completion(kernel: Kernel, tmp_path: Path) -> None:
         ("%model acme load --dt", "--dtype"),
         ("%models --on ", "pieces"),
     ):
-        reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=60)
         assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])
     kernel.run("jx.models.get('acme/minilm').delete()")
 

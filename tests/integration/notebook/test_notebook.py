@@ -153,7 +153,7 @@ def test_completion(kernel: Kernel) -> None:
         ("%training coun", "count"),
         ("%train ", "fit"),
     ):
-        reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=60)
         assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])
 
 

@@ -117,7 +117,7 @@ def test_forms_and_completion_know_the_options_of_a_file(kernel: Kernel, tmp_pat
     text = "%%train once --form\ndef train(epochs: int = 3): print('ran', epochs)\ntrain(epochs=5)"
     assert kernel.run(text).error is None
     for line, wanted in ((f"%train {tmp_path}/mn", "mnist.py"), (f"%train {script} -i ", "no_cuda=")):
-        reply = kernel.client.complete(line, len(line), reply=True, timeout=20)
+        reply = kernel.client.complete(line, len(line), reply=True, timeout=60)
         assert wanted in " ".join(reply["content"]["matches"]), (line, reply["content"]["matches"])
 
 

@@ -219,7 +219,7 @@ def test_every_magic_explains_itself(kernel: Kernel, magic: str) -> None:
 def test_sessions_are_listed_and_completed(kernel: Kernel) -> None:
     assert "net " in kernel.run("%debug_sessions").result
     code = "%debug_call net.ev"
-    reply = kernel.client.complete(code, len(code), reply=True, timeout=20)
+    reply = kernel.client.complete(code, len(code), reply=True, timeout=60)
     assert "net.evaluate" in reply["content"]["matches"]
 
 

@@ -45,7 +45,7 @@ def kill(engine: EngineUnderTest, session: SessionUnderTest, what: str, pids: di
     try:
         process = psutil.Process(pids[what])
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(60)
     except psutil.NoSuchProcess:
         return
 

@@ -70,7 +70,7 @@ def begin_shim(run_dir: Path, started: list[subprocess.Popen[bytes]]) -> subproc
 
 def finish(run_dir: Path, process: subprocess.Popen[bytes]) -> None:
     (run_dir / "go").touch()
-    process.wait(20)
+    process.wait(60)
 
 
 def test_of_shims_for_one_directory_one_begins(run_dir: Path, started: list[subprocess.Popen[bytes]]) -> None:
@@ -93,7 +93,7 @@ def test_a_start_that_was_called_off_never_begins(
     run_dir: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
     assert run_files.call_off(run_dir)
-    assert begin_shim(run_dir, started).wait(20) == 0
+    assert begin_shim(run_dir, started).wait(60) == 0
     assert not (run_dir / "start.json").exists()
     assert not (run_dir / "began").exists()
     ended = outcome(ShimProcess(run_dir))
@@ -107,7 +107,7 @@ def test_a_directory_that_is_gone_ends_its_shim(
 ) -> None:
     process = spec(run_dir / "gone")
     assert process["run_dir"] != str(run_dir)
-    assert begin_shim(run_dir / "gone", started).wait(20) == 0
+    assert begin_shim(run_dir / "gone", started).wait(60) == 0
     assert not (run_dir / "gone").exists()
 
 
@@ -312,7 +312,7 @@ def test_our_files_are_the_owners_alone(run_dir: Path, started: list[subprocess.
         shim = begin_shim(run_dir, started)
     finally:
         os.umask(previous)
-    assert shim.wait(20) == 0
+    assert shim.wait(60) == 0
     modes = {
         path.name: path.stat().st_mode & 0o777
         for path in run_dir.iterdir()

@@ -112,7 +112,7 @@ async def test_a_service_without_a_progress_socket_is_asked_again_and_again() ->
         id = f"service:{base_url}#m"
         assert (await remote.download(id)).state == "downloading"
         service.answers["GET /model/m"] = (200, packed({**model, "downloading": False, "downloaded": True}))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (found := remote.known(id)) is None or found.state != "downloaded":
                 await asyncio.sleep(0.01)
             while found.transfer is None or found.transfer.status != "completed":

@@ -50,7 +50,7 @@ class Receiving:
         self.webhooks.add(RUN, told)
 
     async def over(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.webhooks.num_pending:
                 await asyncio.sleep(0.005)
 

@@ -190,7 +190,7 @@ def test_a_file_is_not_left_while_another_thread_writes_to_it(
     def slow_disk(fd: int, data: bytes) -> int:
         if threading.current_thread().name == "stalled":
             entered.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         return os.write(fd, data)
 
     monkeypatch.setattr(journal_file, "_GRACE_S", 20.0)
@@ -200,7 +200,7 @@ def test_a_file_is_not_left_while_another_thread_writes_to_it(
     monkeypatch.setattr(journal_file, "_os_write", slow_disk)
     stalled = threading.Thread(target=writer.points, args=({"a": 100},), name="stalled")
     stalled.start()
-    assert entered.wait(20)
+    assert entered.wait(60)
     busy = threading.Thread(target=lambda: [writer.points({"a": i}) for i in range(20)])
     busy.start()
     busy.join(0.3)
