@@ -29,7 +29,7 @@ from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.named_models import ModelStore
 from jupyter_ext.engine.files.uploads import FileStore
-from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.metrics.serving.run_store import Batch
 from jupyter_ext.engine.processes.backend import Backend
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.local_backend import LocalBackend

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from typing_extensions import TypedDict
 
 from jupyter_ext.engine.common import records
-from jupyter_ext.engine.metrics.segments import segments_dir
+from jupyter_ext.engine.metrics.sealed.segments import segments_dir
 from jupyter_ext.ipc.processes import boot_id
 
 RECORD_FIELDS = [

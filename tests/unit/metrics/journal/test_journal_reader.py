@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.metrics.frame_crcs import crcs_of
-from jupyter_ext.engine.metrics.journal_reader import JournalTail, Mark
+from jupyter_ext.engine.metrics.journal.frame_crcs import crcs_of
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.journal.marks import Mark
 from jupyter_ext.ipc.journal_format import frame as _frame
 from jupyter_ext.ipc.journal_format import key_frame as _key_frame
 from jupyter_ext.worker.sdk import journal_file, journal_writer

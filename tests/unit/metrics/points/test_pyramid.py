@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, Room
-from jupyter_ext.engine.metrics.pyramid import BUCKET_POINTS, Points, Pyramid, candidates, decimate, summarize
-from jupyter_ext.engine.metrics.series import Axis, Series, summary_of
+from jupyter_ext.engine.metrics.journal.columns import Columns, Room
+from jupyter_ext.engine.metrics.points.pyramid import (
+    BUCKET_POINTS,
+    Points,
+    Pyramid,
+    candidates,
+    decimate,
+    summarize,
+)
+from jupyter_ext.engine.metrics.points.series import Axis, Series, summary_of
 
 Floats = NDArray[np.float64]
 

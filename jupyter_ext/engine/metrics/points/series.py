@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, Room
-from jupyter_ext.engine.metrics.point_source import GrowingPoints, PointSource
-from jupyter_ext.engine.metrics.pyramid import (
+from jupyter_ext.engine.metrics.journal.columns import Columns, Room
+from jupyter_ext.engine.metrics.points.point_source import GrowingPoints, PointSource
+from jupyter_ext.engine.metrics.points.pyramid import (
     BUCKET_POINTS,
     Buckets,
     Floats,

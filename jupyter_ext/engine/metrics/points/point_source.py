@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from jupyter_ext.engine.metrics.journal_reader import Floats, Room
+from jupyter_ext.engine.metrics.journal.columns import Floats, Room
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:

@@ -15,11 +15,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jupyter_ext.engine.common.atomic_write import new_file
-from jupyter_ext.engine.metrics.journal_reader import Columns
-from jupyter_ext.engine.metrics.segment_file import SegmentFile, SeriesPoints, write_segment
-from jupyter_ext.engine.metrics.segments import generations
-from jupyter_ext.engine.metrics.series import Raw
-from jupyter_ext.engine.metrics.summary import PartId, SealedPart, SealedSeries, describe, write_summary
+from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.points.series import Raw
+from jupyter_ext.engine.metrics.sealed.segment_file import SegmentFile, SeriesPoints, write_segment
+from jupyter_ext.engine.metrics.sealed.segments import generations
+from jupyter_ext.engine.metrics.sealed.summary import (
+    PartId,
+    SealedPart,
+    SealedSeries,
+    describe,
+    write_summary,
+)
 from jupyter_ext.ipc.journal_format import journal_name
 
 SHORT_SERIES = 16_384

@@ -1,6 +1,6 @@
 """Seal what no longer grows: journals into Parquet, in a short process of low priority.
 
-    python -m jupyter_ext.engine.metrics.sealing RUN_DIR... [--final]
+    python -m jupyter_ext.engine.metrics.sealed.sealing RUN_DIR... [--final]
 
 A journal `metrics-<stream>-<n>.jnl` becomes `segments/metrics-<stream>-<n>.parquet`, sorted by key, then ordinal, and
 beside it `.npz`: what is known of it without opening Parquet (`SealedPart`). `--final` merges all of a run's into
@@ -22,11 +22,13 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from jupyter_ext.engine.common.atomic_write import new_file
-from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail, Mark, join
-from jupyter_ext.engine.metrics.merging import merge
-from jupyter_ext.engine.metrics.segment_file import write_segment
-from jupyter_ext.engine.metrics.segments import load_parts, segments_dir
-from jupyter_ext.engine.metrics.summary import (
+from jupyter_ext.engine.metrics.journal.columns import Columns, join
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.journal.marks import Mark
+from jupyter_ext.engine.metrics.sealed.merging import merge
+from jupyter_ext.engine.metrics.sealed.segment_file import write_segment
+from jupyter_ext.engine.metrics.sealed.segments import load_parts, segments_dir
+from jupyter_ext.engine.metrics.sealed.summary import (
     PartId,
     SealedPart,
     describe,
@@ -145,7 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     What is done with is told at once, one number a line, counted from 0: whoever started this knows it even if it is killed.
     """
-    parser = argparse.ArgumentParser(prog="python -m jupyter_ext.engine.metrics.sealing", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m jupyter_ext.engine.metrics.sealed.sealing", description=__doc__
+    )
     parser.add_argument("run_dirs", type=Path, nargs="+")
     parser.add_argument("--final", action="store_true", help="the run is over: seal everything and merge it")
     given = parser.parse_args(arguments)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from jupyter_ext.engine.metrics import logs
-from jupyter_ext.engine.metrics.index import METRICS, RECORD_FIELDS, End, Index
-from jupyter_ext.engine.metrics.journal_reader import READ_BYTES
-from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
-from jupyter_ext.engine.metrics.sealing import seal_run
+from jupyter_ext.engine.metrics.journal.journal_reader import READ_BYTES
+from jupyter_ext.engine.metrics.sealed.sealing import seal_run
+from jupyter_ext.engine.metrics.serving.index import METRICS, RECORD_FIELDS, End, Index
+from jupyter_ext.engine.metrics.serving.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.protocol.metrics_codec import decode_batch, decode_columns
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
@@ -403,7 +403,7 @@ def test_a_full_disk_loses_neither_what_precedes_damage_nor_what_tells_of_it(
 KILLED = """
 import sys
 from pathlib import Path
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 store = RunStore(Path(sys.argv[1]))
 store.open()
 while True:
@@ -628,7 +628,8 @@ def test_no_heavy_library_is_imported_to_view_a_run(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from jupyter_ext.engine.catalog import catalog
-from jupyter_ext.engine.metrics import run_store, sealing
+from jupyter_ext.engine.metrics.sealed import sealing
+from jupyter_ext.engine.metrics.serving import run_store
 store = run_store.RunStore(Path(sys.argv[1]))
 store.open()
 assert store.ingest() is None
@@ -655,7 +656,8 @@ def test_pandas_is_never_imported_to_seal_or_to_read(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from jupyter_ext.engine.metrics import run_store, sealing
+from jupyter_ext.engine.metrics.sealed import sealing
+from jupyter_ext.engine.metrics.serving import run_store
 store = run_store.RunStore(Path(sys.argv[1]))
 store.open()
 while store.ingest():

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_ext.engine.metrics.index import NO_OFFSET, End
-from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail, Mark, News
-from jupyter_ext.engine.metrics.run_files import RunFiles
-from jupyter_ext.engine.metrics.summary import SealedPart
+from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail, News
+from jupyter_ext.engine.metrics.journal.marks import Mark
+from jupyter_ext.engine.metrics.sealed.summary import SealedPart
+from jupyter_ext.engine.metrics.serving.index import NO_OFFSET, End
+from jupyter_ext.engine.metrics.serving.run_files import RunFiles
 from jupyter_ext.ipc.journal_format import journal_name
 from jupyter_ext.ipc.late_import import late
 

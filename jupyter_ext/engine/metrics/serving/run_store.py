@@ -16,18 +16,18 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jupyter_ext.engine.metrics import segment_file
-from jupyter_ext.engine.metrics.batch import Batch, BatchBlock
-from jupyter_ext.engine.metrics.index import LOG, METRICS, NO_STREAM, CursorLost, End, Index
-from jupyter_ext.engine.metrics.journal_reader import READ_BYTES
+from jupyter_ext.engine.metrics.journal.journal_reader import READ_BYTES
+from jupyter_ext.engine.metrics.journal.marks import Marks, wire_mark
 from jupyter_ext.engine.metrics.logs import LogPage, LogPiece, Logs
-from jupyter_ext.engine.metrics.marks import Marks, wire_mark
-from jupyter_ext.engine.metrics.replay import replay
-from jupyter_ext.engine.metrics.run_files import RunFiles
-from jupyter_ext.engine.metrics.series import Axis, Point
-from jupyter_ext.engine.metrics.series_table import SeriesTable
-from jupyter_ext.engine.metrics.stream_reader import DoesNotFit, Reading, StreamReader
-from jupyter_ext.engine.metrics.summary import PartId, SealedPart
+from jupyter_ext.engine.metrics.points.series import Axis, Point
+from jupyter_ext.engine.metrics.sealed import segment_file
+from jupyter_ext.engine.metrics.sealed.summary import PartId, SealedPart
+from jupyter_ext.engine.metrics.serving.batch import Batch, BatchBlock
+from jupyter_ext.engine.metrics.serving.index import LOG, METRICS, NO_STREAM, CursorLost, End, Index
+from jupyter_ext.engine.metrics.serving.replay import replay
+from jupyter_ext.engine.metrics.serving.run_files import RunFiles
+from jupyter_ext.engine.metrics.serving.series_table import SeriesTable
+from jupyter_ext.engine.metrics.serving.stream_reader import DoesNotFit, Reading, StreamReader
 from jupyter_ext.ipc.payloads.journal_marks import WireMark
 from jupyter_ext.protocol.trainings import SeriesInfo
 

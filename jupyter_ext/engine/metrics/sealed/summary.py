@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, Mark
-from jupyter_ext.engine.metrics.marks import REPLACED
-from jupyter_ext.engine.metrics.pyramid import Buckets, bucket
-from jupyter_ext.engine.metrics.segment_file import (
+from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.journal.marks import REPLACED, Mark
+from jupyter_ext.engine.metrics.points.pyramid import Buckets, bucket
+from jupyter_ext.engine.metrics.points.series import Point, Raw, SeriesSummary, summary_of
+from jupyter_ext.engine.metrics.sealed.segment_file import (
     SegmentDescription,
     SegmentFile,
     SeriesDescription,
     read_description,
 )
-from jupyter_ext.engine.metrics.series import Point, Raw, SeriesSummary, summary_of
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
 
-from jupyter_ext.engine.metrics.journal_reader import Mark
 from jupyter_ext.ipc.payloads.journal_marks import WireMark
 
 _MAX_MARKS = 10_000
@@ -14,6 +13,14 @@ _MAX_MARKS = 10_000
 MAX_CHECKPOINTS = 200
 REPLACED = frozenset({"progress", "media", "read"})
 """Kinds of which a later mark of the same stream says all that those before it said."""
+
+
+class Mark(NamedTuple):
+    """Something that is not a point. `ordinal` counts the points of its stream before it."""
+
+    time: float
+    ordinal: int
+    fields: Mapping[str, object]
 
 
 class Marks:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail, Room
-from jupyter_ext.engine.metrics.segment_file import SegmentFile
-from jupyter_ext.engine.metrics.segments import load_parts, segments_dir
-from jupyter_ext.engine.metrics.series import Raw
-from jupyter_ext.engine.metrics.summary import PartId, SealedPart
+from jupyter_ext.engine.metrics.journal.columns import Columns, Room
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.points.series import Raw
+from jupyter_ext.engine.metrics.sealed.segment_file import SegmentFile
+from jupyter_ext.engine.metrics.sealed.segments import load_parts, segments_dir
+from jupyter_ext.engine.metrics.sealed.summary import PartId, SealedPart
 from jupyter_ext.ipc.journal_format import journal_name, parse_journal_name
 
 T = TypeVar("T")

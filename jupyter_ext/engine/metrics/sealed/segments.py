@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from jupyter_ext.engine.metrics.summary import PartId, SealedPart, load_summary, recover_summary
+from jupyter_ext.engine.metrics.sealed.summary import PartId, SealedPart, load_summary, recover_summary
 from jupyter_ext.ipc.journal_format import parse_journal_name
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from jupyter_ext.engine.metrics.journal_reader import Columns, Room
+from jupyter_ext.engine.metrics.journal.columns import Columns, Room
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from jupyter_ext.engine.metrics.journal_reader import Columns
+from jupyter_ext.engine.metrics.journal.columns import Columns
 from jupyter_ext.engine.metrics.logs import LogPiece
 from jupyter_ext.ipc.payloads.journal_marks import WireMark
 from jupyter_ext.protocol import metrics_codec as wire

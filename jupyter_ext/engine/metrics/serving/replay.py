@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jupyter_ext.engine.metrics.batch import Batch, BatchBlock
-from jupyter_ext.engine.metrics.index import LOG, Index, Record
-from jupyter_ext.engine.metrics.journal_reader import READ_BYTES, Columns, JournalTail
+from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.journal.journal_reader import READ_BYTES, JournalTail
 from jupyter_ext.engine.metrics.logs import Logs
-from jupyter_ext.engine.metrics.run_files import RunFiles
-from jupyter_ext.engine.metrics.series_table import SeriesTable
-from jupyter_ext.engine.metrics.stream_reader import between
+from jupyter_ext.engine.metrics.serving.batch import Batch, BatchBlock
+from jupyter_ext.engine.metrics.serving.index import LOG, Index, Record
+from jupyter_ext.engine.metrics.serving.run_files import RunFiles
+from jupyter_ext.engine.metrics.serving.series_table import SeriesTable
+from jupyter_ext.engine.metrics.serving.stream_reader import between
 from jupyter_ext.ipc.journal_format import journal_name
 
 

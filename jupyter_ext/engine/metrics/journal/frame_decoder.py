@@ -1,4 +1,4 @@
-"""Read what was appended to a journal, as numpy columns by key.
+"""Decode whole frames of a journal, as numpy columns by key.
 
 Rule: nothing after the first bad or incomplete frame is looked at, and a frame is never read in part.
 
@@ -11,14 +11,13 @@ Source: docs/architecture/03-run-directory.md, "Journal frame".
 from __future__ import annotations
 
 import json
-import os
 import struct
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from jupyter_ext.engine.metrics.frame_crcs import crcs_of
+from jupyter_ext.engine.metrics.journal.columns import Columns, Floats, Ints, clean_times, join
+from jupyter_ext.engine.metrics.journal.frame_crcs import crcs_of
+from jupyter_ext.engine.metrics.journal.marks import Mark
 from jupyter_ext.ipc.journal_format import (
     FRAME_HEAD,
     KEY_HEAD,
@@ -35,18 +34,9 @@ from jupyter_ext.ipc.late_import import late
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Room = NDArray[np.float64]
-    """Where points are read into: shape (3, n) for the steps, values and times (Unix s) of n of them."""
 else:
     np = late("numpy")
-    Floats = Ints = Room = Any
 
-
-READ_BYTES = 1 << 20
-"""Read at once: 10-30 ms of decoding at most."""
 _HEAD_BYTES = FRAME_HEAD.size
 _POINTS_HEAD_BYTES = 17
 _ID_AND_VALUE_BYTES = 10
@@ -55,123 +45,6 @@ _RUN_AFTER = 4
 """Equal lengths in a row before a run of them is looked for; a look costs as much as ten frames one by one."""
 _MIN_RUN = 64
 """Runs shorter than this are collected frame by frame, and decoded together with others of their length."""
-_MAX_TIME_S = 9e9
-
-
-class Columns(NamedTuple):
-    """Points of one series in the order they came: float64 `steps`, `values`, `times` (Unix s, whole microseconds)
-    and int64 `ordinals` (each point's number in its stream), all of length n.
-    """
-
-    steps: Floats
-    values: Floats
-    times: Floats
-    ordinals: Ints
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def part(self, start: int, stop: int) -> Columns:
-        """Return the points from `start` to before `stop`, as views."""
-        steps, values, times, ordinals = self
-        return Columns(steps[start:stop], values[start:stop], times[start:stop], ordinals[start:stop])
-
-
-class Mark(NamedTuple):
-    """Something that is not a point. `ordinal` counts the points of its stream before it."""
-
-    time: float
-    ordinal: int
-    fields: Mapping[str, object]
-
-
-class News(NamedTuple):
-    """What one read gave. `more` says that another read may give something at once."""
-
-    columns: dict[str, Columns]
-    marks: list[Mark]
-    more: bool
-
-
-class JournalTail:
-    """Follows one journal file.
-
-    Args:
-        path: The journal.
-        offset: Where to begin, bytes: the end of a frame.
-        ordinal: Number of points of the stream before `offset`.
-        keys: Names by id that were declared before `offset`.
-
-    Attributes:
-        offset: End of the last good frame read, bytes.
-        ordinal: Number of points of the stream read so far.
-        keys: Names by id declared so far in this file.
-        is_damaged: Whether a frame that is there is bad; nothing more will be read.
-
-    Raises:
-        FileNotFoundError: There is no such journal.
-    """
-
-    def __init__(
-        self, path: Path, *, offset: int = 0, ordinal: int = 0, keys: Mapping[int, str] | None = None
-    ) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.offset = offset
-        self.ordinal = ordinal
-        self.keys = dict(keys or {})
-        self.is_damaged = False
-
-    @property
-    def size_bytes(self) -> int:
-        """The file's size now."""
-        return os.fstat(self._fd).st_size
-
-    def read(self, max_bytes: int = READ_BYTES, *, until: int | None = None) -> News:
-        """Decode what was appended.
-
-        Args:
-            max_bytes: At most so many, though always one whole frame.
-            until: Do not read beyond this offset.
-        """
-        if self.is_damaged:
-            return News({}, [], False)
-        wanted = max_bytes if until is None else min(max_bytes, until - self.offset)
-        data = os.pread(self._fd, wanted, self.offset)
-        if wanted and len(data) == wanted < MAX_FRAME_BYTES + _HEAD_BYTES and until is None:
-            length = FRAME_HEAD.unpack_from(data)[0] if wanted >= _HEAD_BYTES else MAX_FRAME_BYTES
-            if _HEAD_BYTES + length > wanted:
-                data = os.pread(self._fd, _HEAD_BYTES + min(length, MAX_FRAME_BYTES), self.offset)
-        decoded = self._decode(data)
-        self.offset += decoded.end
-        self.ordinal = decoded.ordinal
-        self.is_damaged = decoded.is_damaged
-        more = len(data) >= wanted > 0 and decoded.end > 0 and (until is None or self.offset < until)
-        return News(decoded.columns(), decoded.marks, more and not self.is_damaged)
-
-    def _decode(self, data: bytes) -> _Decoder:
-        """Decode bytes that follow `offset`; they are bad only if they are still the same.
-
-        A writer that cuts off what a full disk took of a frame may do so within a read, which then finds zeros there.
-        """
-        while True:
-            decoded = _Decoder(data, self.keys, self.ordinal)
-            decoded.run()
-            if not decoded.is_damaged:
-                return decoded
-            again = os.pread(self._fd, len(data), self.offset)
-            if again == data:
-                return decoded
-            data = again
-
-    def go_back(self, offset: int, ordinal: int) -> None:
-        """Read on from an earlier place: `offset` in bytes, at the end of a frame, with `ordinal` points before it."""
-        self.offset, self.ordinal, self.is_damaged = offset, ordinal, False
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 class _BadFrame(Exception):
@@ -182,8 +55,20 @@ class _BadFrame(Exception):
         self.position = position
 
 
-class _Decoder:
-    """Decodes whole frames at the beginning of `data`; `end` is where they end."""
+class FrameDecoder:
+    """Decodes whole frames at the beginning of `data`.
+
+    Args:
+        data: Bytes of a journal from the beginning of a frame on.
+        keys: Names by id that were declared before them; those that they declare are added.
+        ordinal: Number of points of the stream before them.
+
+    Attributes:
+        end: Where the last good frame ends, bytes of `data`.
+        ordinal: Number of points of the stream up to there.
+        marks: Those among the frames.
+        is_damaged: Whether a frame that is there is bad.
+    """
 
     def __init__(self, data: bytes, keys: dict[int, str], ordinal: int) -> None:
         self._data = data
@@ -202,6 +87,7 @@ class _Decoder:
         ] = {}  # offset and first ordinal, by bytes of a frame
 
     def run(self) -> None:
+        """Decode all that is whole and good."""
         was_bad = False
         while True:
             try:
@@ -363,28 +249,6 @@ class _Decoder:
 
     def _add(self, key_id: int, columns: Columns) -> None:
         self._parts.setdefault(key_id, []).append(columns)
-
-
-def join(parts: Iterable[Columns]) -> Columns:
-    """Join points of one series, in the order of their ordinals."""
-    parts = list(parts)
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return Columns(np.empty(0), np.empty(0), np.empty(0), np.empty(0, np.int64))
-    steps, values, times = (np.concatenate([part[column] for part in parts]) for column in range(3))
-    ordinals = np.concatenate([part.ordinals for part in parts])
-    if (ordinals[1:] > ordinals[:-1]).all():
-        return Columns(steps, values, times, ordinals)
-    order = np.argsort(ordinals, kind="stable")
-    return Columns(steps[order], values[order], times[order], ordinals[order])
-
-
-def clean_times(times: Floats) -> Floats:
-    """Round to microseconds, which Parquet keeps, so that a point is the same before and after it is sealed."""
-    finite = np.nan_to_num(times, nan=0.0, posinf=_MAX_TIME_S, neginf=-_MAX_TIME_S)
-    rounded: Floats = np.rint(np.clip(finite, -_MAX_TIME_S, _MAX_TIME_S) * 1e6) / 1e6
-    return rounded
 
 
 def _num_keys(frame_bytes: int, position: int) -> int:

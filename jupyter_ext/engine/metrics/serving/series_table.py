@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyter_ext.engine.metrics.batch import BatchBlock
-from jupyter_ext.engine.metrics.journal_reader import Columns
-from jupyter_ext.engine.metrics.run_files import RunFiles, SealedPoints
-from jupyter_ext.engine.metrics.series import Axis, Overview, Point, Series
-from jupyter_ext.engine.metrics.summary import SealedPart
+from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.points.series import Axis, Overview, Point, Series
+from jupyter_ext.engine.metrics.sealed.summary import SealedPart
+from jupyter_ext.engine.metrics.serving.batch import BatchBlock
+from jupyter_ext.engine.metrics.serving.run_files import RunFiles, SealedPoints
 from jupyter_ext.protocol.metrics_codec import columns_to_fill
 from jupyter_ext.protocol.trainings import SeriesInfo, metric_value
 

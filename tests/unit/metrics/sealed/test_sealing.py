@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from jupyter_ext.engine.common.atomic_write import new_file
-from jupyter_ext.engine.metrics import merging, segment_file
-from jupyter_ext.engine.metrics.run_store import RunStore
-from jupyter_ext.engine.metrics.sealing import main, seal_run
-from jupyter_ext.engine.metrics.segments import load_parts
+from jupyter_ext.engine.metrics.sealed import merging, segment_file
+from jupyter_ext.engine.metrics.sealed.sealing import main, seal_run
+from jupyter_ext.engine.metrics.sealed.segments import load_parts
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.periodic_tasks import _unsealed
 from jupyter_ext.protocol.metrics_codec import decode_columns
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
@@ -168,7 +168,7 @@ def test_a_sealer_killed_after_any_step_loses_nothing(
 CUT = """
 import os, signal, sys, threading
 from pathlib import Path
-from jupyter_ext.engine.metrics.sealing import seal_run
+from jupyter_ext.engine.metrics.sealed.sealing import seal_run
 import pyarrow.parquet
 after_s = float(sys.argv[2])
 threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
@@ -311,7 +311,7 @@ def test_only_one_sealer_works_at_a_time(tmp_path: Path) -> None:
     with open(tmp_path / "segments" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_ext.engine.metrics.sealing", tmp_path, "--final"]
+            [sys.executable, "-m", "jupyter_ext.engine.metrics.sealed.sealing", tmp_path, "--final"]
         )
         while not has_open(process.pid, tmp_path / "segments" / ".lock"):
             assert process.poll() is None

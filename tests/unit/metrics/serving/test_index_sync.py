@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_ext.engine.common import health
-from jupyter_ext.engine.metrics.index import CursorLost
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.index import CursorLost
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.protocol.metrics_codec import decode_columns
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
