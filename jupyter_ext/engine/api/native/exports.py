@@ -22,7 +22,6 @@ from starlette.types import Receive, Scope, Send
 from jupyter_ext.engine.api.http.openapi import documented
 from jupyter_ext.engine.api.http.responses import JSONResponse
 from jupyter_ext.engine.trainings.export.formats import (
-    ENDINGS,
     MEDIA_TYPES,
     Writer,
     file_stem,
@@ -31,7 +30,7 @@ from jupyter_ext.engine.trainings.export.formats import (
 )
 from jupyter_ext.engine.trainings.export.points import Stretch, pieces
 from jupyter_ext.engine.trainings.service import TrainingService
-from jupyter_ext.protocol.exports import EXPORT_FORMATS, Export, ExportFormat, Exports
+from jupyter_ext.protocol.exports import ENDINGS, EXPORT_FORMATS, Export, ExportFormat, Exports
 from jupyter_ext.protocol.problems import Problem
 from jupyter_ext.protocol.trainings import Training
 

@@ -13,7 +13,6 @@ from jupyter_ext.engine.trainings.export.points import Stretch
 from jupyter_ext.engine.trainings.export.tensorboard_writer import TensorboardWriter
 from jupyter_ext.protocol.exports import ExportFormat
 
-ENDINGS: dict[ExportFormat, str] = {"csv": ".csv", "parquet": ".parquet", "tensorboard": ".tensorboard.zip"}
 MEDIA_TYPES: dict[ExportFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jupyter_ext.engine.metrics.sealed.arrow_arrays import microseconds_of, numbers_of, words_of
+from jupyter_ext.engine.metrics.sealed.segment_file import ROW_GROUP_POINTS
 from jupyter_ext.engine.trainings.export.drained import Drained
-from jupyter_ext.engine.trainings.export.points import PIECE_POINTS, Stretch
+from jupyter_ext.engine.trainings.export.points import Stretch
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class ParquetWriter:
         """Take points; return a row group where there are enough."""
         self._waiting += piece
         self._num_waiting += sum(len(part.values) for part in piece)
-        if self._num_waiting >= PIECE_POINTS:
+        if self._num_waiting >= ROW_GROUP_POINTS:
             self._write_group()
         return self._sink.take()
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 else:
     np = late("numpy")
 
-PIECE_POINTS = 65_536
+PIECE_POINTS = 16_384
+"""Written in some 25 ms of CPU time at most, of which the event loop gets its share."""
 _READ_S = 0.01
 """A piece ends after so long, whatever it has."""
 
