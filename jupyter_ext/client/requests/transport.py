@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -61,6 +62,22 @@ class Transport:
             JupyterExtError: The engine refused it, or cannot be asked.
         """
         return (await self._request(method, path, **options)).content
+
+    async def chunks(self, path: str) -> AsyncGenerator[bytes, None]:
+        """Get an answer as it comes, whatever its size, from an engine that was asked before.
+
+        Raises:
+            JupyterExtError: The engine refused it, or ended meanwhile.
+        """
+        try:
+            async with self._client().stream("GET", path, timeout=UPLOAD_TIMEOUT) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    raise error_of(response)
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise EngineUnreachable(f"The engine broke off its answer to GET {path}; try again.") from error
 
     async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
         """Pass a view's request on and return status, content type and body as they are."""
