@@ -14,19 +14,19 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeVar
+from typing import TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.event_stream import Event
-from jupyter_ext.client.requests.place import Place, RayPlace, SweepRef, VersionRef
+from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
+from jupyter_ext.client.sweeps.plan import PlanJSON, ResultJSON, TrialJSON
 from jupyter_ext.client.sweeps.results import value_of, why_no_value
-from jupyter_ext.client.sweeps.space import Dimension, DimensionJSON
+from jupyter_ext.client.sweeps.space import Dimension
 from jupyter_ext.client.sweeps.study import (
     LOST,
-    Direction,
     best_of,
     counts,
     driving,
@@ -48,55 +48,6 @@ _MAX_FIRST_FAILURES, _MAX_LOST = 3, 10
 _NOT_BY_ITSELF = ("lost", "start")
 """Causes of an end that are no fault of the trial's code."""
 _PAUSE_S = 0.2
-
-
-class PlanJSON(TypedDict):
-    """What a sweep is to do, as the inputs of the training that drives it.
-
-    Attributes:
-        trials: How many trials in all.
-        parallel: At most so many at a time.
-        metric: What is compared: a metric's name; empty for what `train()` returns.
-        direction: Which is better.
-        space: What is varied.
-        fixed: The other inputs.
-        model: Owner and name of the code's model.
-        version: The code.
-        workers: How many processes each trial has.
-        ray: Where on a Ray cluster each trial runs; for on this machine `None`, or not there.
-        prune: Whether a trial that does worse than half of the others is ended early.
-        seed: Of the choice of inputs, or `None`.
-    """
-
-    trials: int
-    parallel: int
-    metric: str
-    direction: Direction
-    space: dict[str, DimensionJSON]
-    fixed: dict[str, object]
-    model: str
-    version: str
-    workers: int
-    prune: bool
-    seed: int | None
-    ray: NotRequired[RayPlace | None]
-
-
-class TrialJSON(TypedDict):
-    """One trial in the result of a sweep."""
-
-    trial: int
-    training: str | None
-    state: str
-    value: float | None
-    input: dict[str, object]
-
-
-class ResultJSON(TypedDict):
-    """The result of a sweep."""
-
-    best: TrialJSON | None
-    trials: list[TrialJSON]
 
 
 class SweepFailed(Exception):
