@@ -36,13 +36,13 @@ LONG_MODULES = {
         880,
         "one server for all; each of its routes is a few lines",
     ),
-    "tests/unit/metrics/test_run_store.py": (742, "one table of calls and answers of one class"),
+    "tests/unit/metrics/serving/test_run_store.py": (744, "one table of calls and answers of one class"),
     "tests/unit/models/test_model_service.py": (
         683,
         "one service with fakes, and each of its calls in each state",
     ),
     "tests/unit/models/test_download_faults.py": (
-        586,
+        588,
         "one download, and every way in which a hub can fail it",
     ),
 }

@@ -27,7 +27,7 @@ from benchmarks.support.scale import IS_SMOKE, scaled
 from jupyter_ext.client.capture.capture import capture_cell
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import locations
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 

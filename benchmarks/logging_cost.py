@@ -262,7 +262,7 @@ def _kill(name: str, directory: Path) -> None:
 def _num_points(name: str, directory: Path) -> int:
     """Count what a killed logger left for a reader."""
     if name == "jupyter-ext":
-        from jupyter_ext.engine.metrics.journal_reader import JournalTail
+        from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 
         tail = JournalTail(directory / "metrics-0-0.jnl")
         while tail.read().more:
@@ -312,7 +312,7 @@ def _size(name: str, num_keys: int, directory: Path) -> dict[str, float]:
 
 
 def _sizes(num_keys: int, directory: Path) -> dict[str, float]:
-    from jupyter_ext.engine.metrics.sealing import seal_run
+    from jupyter_ext.engine.metrics.sealed.sealing import seal_run
     from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
     n = 30_000
@@ -329,7 +329,7 @@ def _sizes(num_keys: int, directory: Path) -> dict[str, float]:
 
 
 def _read(directory: Path) -> dict[str, float]:
-    from jupyter_ext.engine.metrics.run_store import RunStore
+    from jupyter_ext.engine.metrics.serving.run_store import RunStore
     from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
     told: dict[str, float] = {}
@@ -354,7 +354,7 @@ def _read(directory: Path) -> dict[str, float]:
             told |= _decode(run_dir / "metrics-0-0.jnl")
             told["live"] = in_turns(store.columns, rounds=3)[0]
         store.close()
-        command = [sys.executable, "-m", "jupyter_ext.engine.metrics.sealing", str(run_dir), "--final"]
+        command = [sys.executable, "-m", "jupyter_ext.engine.metrics.sealed.sealing", str(run_dir), "--final"]
         subprocess.run(command, check=True)
         store = RunStore(run_dir)
         began = time.perf_counter()
@@ -388,7 +388,7 @@ def _read(directory: Path) -> dict[str, float]:
 
 
 def _decode(path: Path) -> dict[str, float]:
-    from jupyter_ext.engine.metrics.journal_reader import JournalTail
+    from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 
     def ours() -> None:
         tail = JournalTail(path)

@@ -22,8 +22,8 @@ from starlette.requests import Request
 
 from jupyter_ext.engine.decthings.model_store import BadArchive
 from jupyter_ext.engine.decthings.model_store import unpack as unpack_model
-from jupyter_ext.engine.metrics.index import Index
-from jupyter_ext.engine.metrics.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.serving.index import Index
 from jupyter_ext.engine.models.download import resume_journal
 from jupyter_ext.engine.sessions.pending_code import PendingCode
 from jupyter_ext.ipc import frames, values

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.native.exports import ExportsAPI
 from jupyter_ext.engine.api.native.logs import LogsAPI
 from jupyter_ext.engine.api.native.media import MediaAPI
 from jupyter_ext.engine.api.native.sources import SourcesAPI
@@ -29,7 +30,7 @@ from jupyter_ext.engine.common.pubsub import PubSub, Watch
 from jupyter_ext.engine.common.secrets import read_or_make
 from jupyter_ext.engine.files.named_models import ModelStore
 from jupyter_ext.engine.files.uploads import FileStore
-from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.metrics.serving.run_store import Batch
 from jupyter_ext.engine.processes.backend import Backend
 from jupyter_ext.engine.processes.interpreters import Environments
 from jupyter_ext.engine.processes.local_backend import LocalBackend
@@ -118,6 +119,7 @@ class TrainingsPart:
             NativeAPI(self._trainings, models, self._pubsub, serializer, self._weights),
             ListingAPI(self.list, serializer),
             MediaAPI(self._trainings),
+            ExportsAPI(self._trainings),
             LogsAPI(self._trainings),
             SourcesAPI(),
         )

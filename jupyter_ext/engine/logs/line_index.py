@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_ext.engine.common.file_pieces import read_piece
-from jupyter_ext.engine.metrics.index import LOG, RECORD_FIELDS
+from jupyter_ext.engine.metrics.serving.index import LOG, RECORD_FIELDS
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_ext.engine.common import records
-from jupyter_ext.engine.metrics.journal_reader import Columns, JournalTail
+from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 from jupyter_ext.ipc import json_values, values
 from jupyter_ext.ipc.channel import CallError
 from jupyter_ext.ipc.decthings.codec import encode_metric

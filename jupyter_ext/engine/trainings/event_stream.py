@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from jupyter_ext.config import PROTOCOL_VERSION
 from jupyter_ext.engine.common.pubsub import PubSub, Subscriber
-from jupyter_ext.engine.metrics.run_store import Batch, CursorLost, RunStore
+from jupyter_ext.engine.metrics.serving.run_store import Batch, CursorLost, RunStore
 from jupyter_ext.engine.trainings.resource import json_of
 from jupyter_ext.engine.trainings.service import TrainingService
 from jupyter_ext.engine.trainings.shortening import shortened

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from jupyter_ext.engine.common.clock import rfc3339
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings.labels import Labels
 from jupyter_ext.engine.trainings.record import Record

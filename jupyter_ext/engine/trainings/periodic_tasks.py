@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.monitoring.gpus import Gpus
 from jupyter_ext.engine.trainings.monitoring.sealer import Sealer
 from jupyter_ext.engine.trainings.monitoring.system_metrics import INTERVAL_S, SystemSampler

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
-from jupyter_ext.engine.metrics.series import Point
+from jupyter_ext.engine.metrics.points.series import Point
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.trainings import states as state
 from jupyter_ext.engine.trainings.labels import Labels

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_ext.engine.metrics.run_store import RunStore
-from jupyter_ext.engine.metrics.series import Axis
+from jupyter_ext.engine.metrics.points.series import Axis
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.ipc.late_import import late
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns, encode_columns
 

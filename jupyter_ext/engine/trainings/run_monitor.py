@@ -20,7 +20,7 @@ from jupyter_ext.engine.common.disk import may_pass, report_disk
 from jupyter_ext.engine.common.imported_aside import ImportedAside
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
-from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.metrics.serving.run_store import Batch, RunStore
 from jupyter_ext.engine.processes.backend import Backend
 from jupyter_ext.engine.processes.outcome import Outcome
 from jupyter_ext.engine.processes.shim_process import ShimProcess

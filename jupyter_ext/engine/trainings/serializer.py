@@ -11,7 +11,7 @@ from typing import Any
 
 from jupyter_ext.engine.common.lab_pages import LabPages
 from jupyter_ext.engine.files.uploads import FileStore
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.artifacts.file_inputs import MAX_SHOWN_CHARACTERS, large_input_id
 from jupyter_ext.engine.trainings.artifacts.publisher import FILE_PATH
 from jupyter_ext.engine.trainings.delivery.signed_links import SignedLinks

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jupyter_ext.engine.catalog.catalog import Catalog
 from jupyter_ext.engine.common.paging import Cursor
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings import imported
 from jupyter_ext.engine.trainings.artifacts.file_inputs import FileInputs
 from jupyter_ext.engine.trainings.artifacts.versions import MadeIn, Version, Versions

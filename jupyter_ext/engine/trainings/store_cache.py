@@ -10,7 +10,7 @@ from pathlib import Path
 from jupyter_ext.engine.common.disk import may_pass
 from jupyter_ext.engine.common.pubsub import PubSub
 from jupyter_ext.engine.common.records import why
-from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.metrics.serving.run_store import Batch, RunStore
 from jupyter_ext.protocol.problems import Problem
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_ext.engine.logs import line_index
 from jupyter_ext.engine.logs.line_index import LineIndex, offset_at, time_at
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 
 
 @pytest.fixture(autouse=True)

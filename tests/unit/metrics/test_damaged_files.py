@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.metrics.run_store import RunStore
-from jupyter_ext.engine.metrics.sealing import seal_run
+from jupyter_ext.engine.metrics.sealed.sealing import seal_run
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.protocol.metrics_codec import (
     BatchBlock,
     SeriesColumns,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.engine.metrics.run_store import RunStore
-from jupyter_ext.engine.metrics.sealing import seal_run
+from jupyter_ext.engine.metrics.sealed.sealing import seal_run
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.protocol.metrics_codec import decode_columns
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 

@@ -17,7 +17,7 @@ import pytest
 from integration_tools import until
 
 import jupyter_ext
-from jupyter_ext.engine.metrics.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 from jupyter_ext.engine.processes.fresh_process import WorkerStartError
 from jupyter_ext.engine.processes.interpreters import Interpreter
 from jupyter_ext.engine.processes.outcome import outcome

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.engine.common.pubsub import MAX_QUEUED, PubSub
-from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.metrics.serving.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.protocol.metrics_codec import decode_batch
 from jupyter_ext.protocol.trainings import Training, Urls

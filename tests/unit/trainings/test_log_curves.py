@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.monitoring.log_curves import STREAM, LogCurves
 from jupyter_ext.protocol.metrics_codec import decode_columns
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.engine.metrics.series import Point
+from jupyter_ext.engine.metrics.points.series import Point
 from jupyter_ext.engine.trainings.record import MAX_KEYS, MAX_NOTICES, Record
 from jupyter_ext.engine.trainings.resource import json_of, resource_of
 from jupyter_ext.engine.trainings.run_spec import RunSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.resumed_curve import Link, Query, columns
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter

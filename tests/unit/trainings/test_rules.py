@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.monitoring.rule_watch import RuleWatch
 from jupyter_ext.engine.trainings.rules import MAX_RULES, new_rule, read_rules
 from jupyter_ext.protocol.problems import Problem

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from integration_tools import until
 
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.monitoring.gpus import Gpus, GpuUse
 from jupyter_ext.engine.trainings.monitoring.system_metrics import SystemSampler
 from jupyter_ext.ipc import processes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.engine.metrics.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 
 HEAD = """
 import sys

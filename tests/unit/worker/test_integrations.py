@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.integrations.tensorboard import SummaryWriter
 from jupyter_ext.protocol.metrics_codec import decode_columns
 from jupyter_ext.worker.sdk import checkpoint, logging

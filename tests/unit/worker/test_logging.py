@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from jupyter_ext import log
-from jupyter_ext.engine.metrics.journal_reader import JournalTail
+from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 from jupyter_ext.ipc import processes, run_files
 from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.worker.sdk import logging

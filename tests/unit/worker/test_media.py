@@ -16,7 +16,7 @@ from PIL import Image as PILImage
 
 import jupyter_ext as jx
 from jupyter_ext.engine.metrics import media
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.integrations.tensorboard import SummaryWriter
 from jupyter_ext.protocol.media import MediaItem
 from jupyter_ext.worker.sdk import logging

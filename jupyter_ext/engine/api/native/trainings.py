@@ -23,7 +23,7 @@ from jupyter_ext.engine.api.http.websocket_send import send_until_gone
 from jupyter_ext.engine.api.native.sources import is_json, made_in_of, read_source, training_bundle
 from jupyter_ext.engine.api.replicate.trainings import origin_of
 from jupyter_ext.engine.common.pubsub import PubSub
-from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.metrics.serving.run_store import Batch
 from jupyter_ext.engine.trainings.artifacts.models import Models
 from jupyter_ext.engine.trainings.artifacts.versions import MAX_BUNDLE_BYTES, MadeIn
 from jupyter_ext.engine.trainings.artifacts.weights import WeightFiles, to_resource

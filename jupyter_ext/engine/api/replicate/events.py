@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from jupyter_ext.engine.api.http.requests import as_whole_number, base_url
 from jupyter_ext.engine.common.pubsub import PubSub
-from jupyter_ext.engine.metrics.run_store import Batch
+from jupyter_ext.engine.metrics.serving.run_store import Batch
 from jupyter_ext.engine.trainings.event_stream import TrainingStream
 from jupyter_ext.engine.trainings.serializer import Serializer
 from jupyter_ext.engine.trainings.service import TrainingService

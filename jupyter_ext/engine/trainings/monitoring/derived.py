@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from jupyter_ext.engine.metrics.batch import Batch
-from jupyter_ext.engine.metrics.run_store import RunStore
+from jupyter_ext.engine.metrics.serving.batch import Batch
+from jupyter_ext.engine.metrics.serving.run_store import RunStore
 from jupyter_ext.engine.trainings.monitoring import log_curves
 from jupyter_ext.engine.trainings.monitoring.log_curves import LogCurves
 from jupyter_ext.engine.trainings.monitoring.rule_watch import RuleWatch

@@ -10,7 +10,7 @@ import logging
 import time
 
 from jupyter_ext.engine.common.pubsub import PubSub
-from jupyter_ext.engine.metrics.run_store import Batch, RunStore
+from jupyter_ext.engine.metrics.serving.run_store import Batch, RunStore
 from jupyter_ext.engine.trainings.delivery.webhooks import Webhooks
 from jupyter_ext.engine.trainings.monitoring.derived import Derived
 from jupyter_ext.engine.trainings.record import LOCAL, Record

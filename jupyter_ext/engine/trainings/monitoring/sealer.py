@@ -130,7 +130,7 @@ class Sealer:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "jupyter_ext.engine.metrics.sealing",
+                "jupyter_ext.engine.metrics.sealed.sealing",
                 *(str(run_dir) for run_dir, _ in jobs),
                 *(["--final"] if jobs[0][1] else []),
                 stdin=asyncio.subprocess.DEVNULL,

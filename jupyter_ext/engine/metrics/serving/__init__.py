@@ -1,0 +1,1 @@
+"""One run as its viewers get it, live and sealed alike: numbered, published, replayed, ranged."""
