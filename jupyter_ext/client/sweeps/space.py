@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.counts import one
 from jupyter_ext.protocol.schema.literals import parse_literal
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def choice(*options: Plain) -> Dimension:
         if not isinstance(option, bool | int | float | str | None):
             kind = type(option).__name__
             raise InvalidInput(
-                f"choice(): {option!r:.60} is a {kind}; options are texts, numbers, truth values or None."
+                f"choice(): {option!r:.60} is {one(kind)}; options are texts, numbers, truth values or None."
             )
     return Dimension("choice", options=options)
 
@@ -155,7 +156,7 @@ def read_space(space: Mapping[str, object]) -> dict[str, Dimension]:
             found[name] = choice(*value)
         else:
             kind = type(value).__name__
-            raise InvalidInput(f"{name}={value!r:.60} is a {kind} and no range to search: {_EXAMPLES}.")
+            raise InvalidInput(f"{name}={value!r:.60} is {one(kind)} and no range to search: {_EXAMPLES}.")
     return found
 
 
@@ -175,8 +176,8 @@ def check(bundle: Bundle, space: Mapping[str, Dimension], fixed: Mapping[str, ob
         raise InvalidInput(
             f"{secret[0]} is secret, and a sweep keeps its inputs; read it from an environment variable instead."
         )
-    for position in range(max(len(one.ends) for one in space.values())):
-        ends = {name: one.ends[min(position, len(one.ends) - 1)] for name, one in space.items()}
+    for position in range(max(len(varied.ends) for varied in space.values())):
+        ends = {name: varied.ends[min(position, len(varied.ends) - 1)] for name, varied in space.items()}
         _, wrong = declared.validate({**fixed, **ends})
         if wrong:
             raise InvalidInput("; ".join(one.description for one in wrong))
