@@ -22,6 +22,7 @@ from jupyter_ext.config import locations
 
 ROUNDS = scaled(40, 1)
 TORCH_ROUNDS = scaled(5, 1)
+TORCH = scaled("import torch", "pass")
 
 SLEEPS = "import time\ndef train():\n    time.sleep(0.2)"
 EMPTY = "def train():\n    pass"
@@ -80,7 +81,7 @@ async def nothing(client: AsyncClient) -> AsyncIterator[Row]:
         ours.append(1000 * (time.time() - began))
         begun.append(1000 * (unix(ended.started_at) - began))
         python.append(new_python())
-    torch = median([new_python("import torch") for _ in range(TORCH_ROUNDS)])
+    torch = median([new_python(TORCH) for _ in range(TORCH_ROUNDS)])
     name = "a training of nothing, create to wait()"
     p50 = median(ours)
     yield Row(f"{name}, p50", p50, "ms", "its create to `processing`", median(begun), at_most(2))

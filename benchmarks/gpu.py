@@ -54,23 +54,24 @@ def train(steps: int = {STEPS}):
     first_s = time.perf_counter() - began
     torch.manual_seed(0)
     model = torch.nn.Sequential(*[torch.nn.Linear({WIDTH}, {WIDTH}) for _ in range(8)]).to({DEVICE!r})
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    weights = list(model.parameters())  # no optimizer: each new process would import torch._dynamo with its first one
     x = torch.randn(256, {WIDTH}, device={DEVICE!r})
     for step in range(steps + 5):
         if step == 5:
             float(x.sum())
             began = time.perf_counter()
         loss = model(x).pow(2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        gradients = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            torch._foreach_add_(weights, gradients, alpha=-1e-3)
     return {{"first_s": first_s, "loss": float(loss.detach()), "s": time.perf_counter() - began}}
 """
 
 
 def run() -> Iterator[Row]:
     """Measure what this machine and this Python allow."""
-    torch.set_num_threads(1)  # threads that wait for each other are not what is measured
+    torch.set_num_threads(1)  # threads that wait for each other are not what is measured, here and below
+    os.environ["OMP_NUM_THREADS"] = "1"
     yield from logging_rows()
     with tempfile.TemporaryDirectory(prefix="jxg-") as directory:
         yield from forked_rows(Path(directory))
@@ -271,7 +272,7 @@ class Net(torch.nn.Module):
 def _engine() -> Iterator[Path]:
     from benchmarks.support.own_engine import own_engine
 
-    with own_engine() as directory:
+    with own_engine(smoke_preload="torch") as directory:
         yield directory
 
 
@@ -324,11 +325,12 @@ def _model_rows(directory: Path) -> Iterator[Row]:
     from safetensors.torch import load_file, save_file
 
     from benchmarks.models import _Engine
+    from jupyter_ext.config import locations
 
     path = directory / "model.safetensors"
     size = WIDTH * WIDTH * 4 * NUM_LAYERS
     save_file({f"layers.{n}.weight": torch.randn(WIDTH, WIDTH) for n in range(NUM_LAYERS)}, path)
-    engine = _Engine(directory / "models")
+    engine = _Engine(locations())
     try:
         engine.unload(_load(engine, path).id)
         began = time.perf_counter()

@@ -43,7 +43,7 @@ def run() -> Iterator[Row]:
     directory = Path(tempfile.mkdtemp(prefix="jx-bench-models-"))
     try:
         path = _checkpoint(directory)
-        engine = _Engine(directory)
+        engine = _Engine(Locations(directory / "data", directory / "run"))
         try:
             yield from _loading(engine, path)
             yield from _calling(engine, path)
@@ -57,8 +57,8 @@ def run() -> Iterator[Row]:
 class _Engine:
     """An engine of its own, and models in it."""
 
-    def __init__(self, directory: Path) -> None:
-        self.where = Locations(directory / "data", directory / "run")
+    def __init__(self, where: Locations) -> None:
+        self.where = where
         discovery.ensure(where=self.where)
         self._options = host_options({"factory": Decoder})
 

@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.support.scale import IS_SMOKE
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.config import Locations, locations
 from jupyter_ext.engine_process import discovery
 
 
 @contextmanager
-def own_engine() -> Iterator[Path]:
+def own_engine(*, smoke_preload: str = "json") -> Iterator[Path]:
     """Set the directories that engines of this process and of those below it use, and end what runs there at the end.
+
+    Args:
+        smoke_preload: What a smoke run's engine imports beforehand; torch takes most of its time, and few need it.
 
     Yields:
         The directory above them.
@@ -25,6 +29,8 @@ def own_engine() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="jx-", ignore_cleanup_errors=True) as directory:
         os.environ["JUPYTER_EXT_DATA_DIR"] = str(Path(directory) / "data")
         os.environ["JUPYTER_EXT_RUNTIME_DIR"] = str(Path(directory) / "run")
+        if IS_SMOKE:
+            os.environ["JUPYTER_EXT_PRELOAD"] = smoke_preload
         try:
             yield Path(directory)
         finally:
