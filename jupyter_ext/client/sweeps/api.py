@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_cell, capture_function
@@ -16,6 +16,7 @@ from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.place import HERE, Place, SweepRef
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.sweeps.handle import Sweep
+from jupyter_ext.client.sweeps.plan import Direction
 from jupyter_ext.client.sweeps.space import MAX_TRIALS, Dimension, check, is_whole, read_space
 from jupyter_ext.client.trainings.api import capture_path, check_backend, check_mapping, trainings
 from jupyter_ext.client.trainings.listing import is_lower_better
@@ -34,7 +35,6 @@ def train(trials, parallel, metric, direction, space, fixed, model, version, wor
 MAX_PARALLEL = 256
 MAX_SEED = (1 << 32) - 1 - MAX_TRIALS
 """The number of trials so far is added, and numpy takes 32 bits."""
-Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
