@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -104,9 +105,9 @@ async def bare_job(client: object) -> tuple[float, float]:
 
 
 def _printed_at(text: str) -> float | None:
-    """Return the time on the line, once all of it is there."""
-    _, _, rest = text.partition(_MARK)
-    return float(rest.split("\n")[0]) if "\n" in rest else None
+    """Return the time on the line, once all of it is there; Ray's log begins with the command, which has no time."""
+    found = re.search(rf"{_MARK} ([\d.]+)\n", text)
+    return None if found is None else float(found[1])
 
 
 def _told(text: str, began: float, seen: float) -> tuple[float, float]:
