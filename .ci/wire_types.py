@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from jupyter_ext import __version__
-from jupyter_ext.protocol import launch_forms, lists, media, sessions, trainings
+from jupyter_ext.protocol import exports, launch_forms, lists, media, sessions, trainings
 from jupyter_ext.protocol import models as local_models
 from jupyter_ext.protocol.schema import form_fields
 
@@ -33,6 +33,7 @@ ALIASES = {
         for name in ("SessionStatus", "ExitCode", "DebugTrainingState", "SessionStreamMessage")
     },
     "FieldKind": form_fields.Kind,
+    "ExportFormat": exports.ExportFormat,
     "ListName": lists.ListName,
     "ListsStreamMessage": lists.ListsStreamMessage,
 }
@@ -44,6 +45,7 @@ LOCAL_MODELS = (
     "Transfer", "ModelUser", "ModelHost", "Unloaded", "ModelFile", "LocalModel", "ModelPage",
 )  # fmt: skip
 MEDIA = ("MediaItem", "MediaPage")
+EXPORTS = ("Export", "Exports")
 SESSIONS = (
     "SessionTurn", "DebugMetric", "DebugTraining", "DebugModel", "SessionFailure", "SessionEntry", "SessionExit",
     "Endpoint", "DebugSession", "SessionMessage", "SessionLog", "SessionEnd",
@@ -102,6 +104,7 @@ def generate() -> str:
     interfaces = [interface_of(getattr(trainings, name)) for name in MODELS]
     interfaces += [interface_of(getattr(local_models, name)) for name in LOCAL_MODELS]
     interfaces += [interface_of(getattr(media, name)) for name in MEDIA]
+    interfaces += [interface_of(getattr(exports, name)) for name in EXPORTS]
     interfaces += [interface_of(getattr(sessions, name)) for name in SESSIONS]
     interfaces += [interface_of(getattr(launch_forms, name)) for name in LAUNCH_FORMS]
     interfaces += [interface_of(getattr(lists, name)) for name in LISTS]

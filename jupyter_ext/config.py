@@ -4,7 +4,7 @@
 |---|---|---|
 | `JUPYTER_EXT_DATA_DIR` | runs, versions, catalog | `<jupyter data dir>/jupyter_ext` |
 | `JUPYTER_EXT_RUNTIME_DIR` | socket, locks, engine log; must be a local disk | `<jupyter runtime dir>/jupyter_ext-<host>` |
-| `JUPYTER_EXT_IDLE_S` | the engine ends after this long without work or viewers, seconds | 600 |
+| `JUPYTER_EXT_IDLE_S` | the engine ends after this long without work, viewers or an open port, seconds | 600 |
 | `JUPYTER_EXT_MODELS_MIB` | what all loaded models may take of memory together, MiB; or `all` that there is | all |
 | `JUPYTER_EXT_PIECES` | `1`: listen in Pieces' range, 39300-39333, without a token (docs/architecture/11-pieces.md) | 0 |
 | `JUPYTER_EXT_PRELOAD` | modules a zygote imports before it forks workers, comma-separated | torch,torch._dynamo |

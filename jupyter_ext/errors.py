@@ -134,4 +134,12 @@ class ProtocolMismatch(EngineError):
 
 
 class RequestRefused(EngineError):
-    """The engine refused a request."""
+    """The engine refused a request.
+
+    Attributes:
+        is_temporary: Whether the same request may succeed later: there were too many, or the engine cannot take any now.
+    """
+
+    def __init__(self, message: str = "", *, is_temporary: bool = False) -> None:
+        self.is_temporary = is_temporary
+        super().__init__(message)

@@ -27,6 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.relative_to(here).parts[0] in _ROOMS_OF_REAL_PROCESSES:
+            own = item.get_closest_marker("timeout")
+            one_try_s = float(own.args[0] if own else item.config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(2 * one_try_s), append=False)  # one clock runs for both tries
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 

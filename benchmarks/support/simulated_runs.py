@@ -1,7 +1,7 @@
-"""`python -m benchmarks.support.simulated_runs RUNS_DIR N`: one process that stands for N trainings, each of which logs as real ones do.
+"""`python -m benchmarks.support.simulated_runs RUNS_DIR N RATE`: one process that stands for N trainings, each of which logs as real ones do.
 
 To the engine each is a run whose shim and worker are this process: it has claim, start.json and a journal of its own, which the worker's
-own writer writes. Prints `ready` when the directories are there, streams from a line on stdin on, and ends with stdin.
+own writer writes. Each logs RATE times a second. Prints `ready` when the directories are there, streams from a line on stdin on, and ends with stdin.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jupyter_ext.ipc.json_files import write_json
 from jupyter_ext.worker.sdk.journal_writer import JournalWriter
 
 CALLS_PER_S = 1.0
-"""How often a run logs: a step of a training that is worth a machine takes about a second, and so does its line in the log."""
+"""How often a real run logs: a step of a training that is worth a machine takes about a second, and so does its line in the log."""
 KEYS = ("loss", "accuracy", "lr", "grad_norm", "seconds")
 
 
@@ -60,7 +60,7 @@ def make(runs_dir: Path) -> Path:
 
 def main() -> None:
     """Stand for so many runs."""
-    runs_dir, num_runs = Path(sys.argv[1]), int(sys.argv[2])
+    runs_dir, num_runs, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     made = [make(runs_dir) for _ in range(num_runs)]
     print("ready", *(path.name for path in made[:100]), flush=True)
     sys.stdin.readline()
@@ -69,7 +69,7 @@ def main() -> None:
     began, num_calls = time.monotonic(), 0
     while True:
         # spread over the second, as they are where nobody starts them together
-        due = int((time.monotonic() - began) * CALLS_PER_S * num_runs)
+        due = int((time.monotonic() - began) * rate * num_runs)
         while num_calls < due:
             step, at = divmod(num_calls, num_runs)
             value = 1 / (step + 1)

@@ -184,7 +184,7 @@ class Engine:
             await asyncio.sleep(min(_IDLE_CHECK_S, self.idle.seconds / 4))
             heap.look()
             await self.environments.close_unused(sys.executable, self.idle.seconds)
-            if self.work:
+            if self.work or self.ports.is_open:
                 busy_at = time.monotonic()
             elif time.monotonic() - max(busy_at, self.ports.asked_at) > self.idle.seconds:
                 self.end(f"idle for {self.idle.seconds:.0f} s")

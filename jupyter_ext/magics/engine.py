@@ -11,7 +11,7 @@ from jupyter_ext.magics.arguments import HelpShown, MagicParser
 
 _TEXT = """\
 The engine is one small process per user and machine. It outlives kernels and browser tabs, and ends by itself when
-nothing runs and nobody looks.
+nothing runs, nobody looks and no port is open.
 
   status    what runs, in which environments, and how much memory it takes (default)
   start     start it where there is none

@@ -43,7 +43,7 @@ def is_sweep(parser: MagicParser, arguments: argparse.Namespace, texts: Mapping[
     Raises:
         InvalidInput: It does so by halves, or with options that go with one training only.
     """
-    from jupyter_ext.client.sweeps.space import is_dimension
+    from jupyter_ext.client.sweeps.space import is_dimension, misspelt
 
     ranges = [name for name, text in texts.items() if is_dimension(text)]
     if arguments.trials is None:
@@ -52,6 +52,9 @@ def is_sweep(parser: MagicParser, arguments: argparse.Namespace, texts: Mapping[
         if given := [name for name in _NEEDS_TRIALS if getattr(arguments, name) is not None]:
             parser.error(f"--{given[0]} goes with a sweep; add --trials 20, say")
         return False
+    for name, text in texts.items():
+        if meant := misspelt(text):
+            parser.error(f"-i {name}={text} is no range to search; write it as {meant}")
     if not ranges:
         parser.error("--trials needs an input to vary, such as -i lr=loguniform(1e-4,1e-1)")
     if option := next((name for name in _FOR_ONE if getattr(arguments, name)), None):

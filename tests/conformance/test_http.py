@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import socket
 import time
 from typing import Any
@@ -216,7 +217,8 @@ def test_a_create_that_is_sent_again_makes_one_training(opened: Opened) -> None:
 def test_a_create_whose_client_left_is_found_again(opened: Opened) -> None:
     model, _, version = opened.upload("digits", DIGITS).partition(":")
     path = f"/v1/models/{model}/versions/{version}/trainings"
-    body = json.dumps({"input": {"steps": 1, "tag": "left"}}).encode()
+    tag = f"left-{secrets.token_hex(3)}"
+    body = json.dumps({"input": {"steps": 1, "tag": tag}}).encode()
     with socket.create_connection(("127.0.0.1", urlsplit(opened.url).port or 0)) as raw:
         raw.sendall(
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {opened.token}\r\n"
@@ -226,7 +228,7 @@ def test_a_create_whose_client_left_is_found_again(opened: Opened) -> None:
 
     def made() -> list[str]:
         page = opened.json("GET", "/v1/trainings")["results"]
-        return [item["id"] for item in page if item["input"].get("tag") == "left"]
+        return [item["id"] for item in page if item["input"].get("tag") == tag]
 
     first = until(made, "the training")
     again = opened.json("POST", path, content=body, headers={"Content-Type": "application/json"})["id"]

@@ -129,7 +129,7 @@ def test_classes_and_async_functions_of_cells_predict(
     assert (run["status"], run["output"]) == ("succeeded", output), run
 
 
-def test_items_stream_while_the_prediction_runs(opened: Opened) -> None:
+def test_items_stream_while_the_prediction_runs(opened: Opened, tmp_path: Path) -> None:
     cell = TRAIN + textwrap.dedent("""
         import time
 
@@ -141,7 +141,7 @@ def test_items_stream_while_the_prediction_runs(opened: Opened) -> None:
             yield "three"
         """)
     version = trained(opened, opened.upload("streams", cell), "streams")
-    marker = Path(str(opened.engine.where.data_dir), "go-on")
+    marker = tmp_path / "go-on"
     body = {"version": version, "input": {"marker": str(marker)}}
     run = opened.json("POST", "/v1/predictions", json=body)
     until(lambda: opened.json("GET", run["urls"]["get"])["output"] == ["one", "two"], "two items")

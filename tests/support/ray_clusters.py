@@ -58,6 +58,7 @@ class StandIn:
         self._stopped: set[str] = set()
         routes = [
             Route("/api/packages/gcs/{name}", self._package, methods=["GET", "PUT"]),
+            Route("/api/version", lambda _: JSONResponse({"ray_version": "2.60.0"})),
             Route("/api/jobs/", self._submit, methods=["POST"]),
             Route("/api/jobs/{id}", self._info, methods=["GET"]),
             Route("/api/jobs/{id}/stop", self._stop, methods=["POST"]),

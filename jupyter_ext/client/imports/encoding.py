@@ -11,6 +11,7 @@ import numpy as np
 
 from jupyter_ext.client.imports import tensorboard
 from jupyter_ext.client.imports.found import FoundRun, Item
+from jupyter_ext.protocol.event_file import tag_of
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, encode_columns
 
 
@@ -51,12 +52,12 @@ def to_tensorboard(series: Iterable[SeriesColumns], folder: Path, run_id: str) -
     folder.mkdir(parents=True, exist_ok=True)
     run = FoundRun(run_id, "jupyter-ext")
     for item in series:
-        if item.key.startswith("system/"):
-            continue
-        key = item.key if item.rank in ("0", "log") else f"{item.key}/rank {item.rank}"
-        columns = item.steps.tolist(), item.values.tolist(), item.times.tolist()
-        for step, value, time in zip(*columns, strict=True):
-            run.add(key, step, value, time)
+        tag = tag_of(item.key, item.rank)
+        if tag is not None:
+            for step, value, time in zip(
+                item.steps.tolist(), item.values.tolist(), item.times.tolist(), strict=True
+            ):
+                run.add(tag, step, value, time)
     path = folder / f"events.out.tfevents.{run_id}"
     tensorboard.write(path, run)
     return path

@@ -10,8 +10,11 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from jupyter_ext.client.imports.found import MAX_BINS, MAX_ITEMS, FoundRun, Picture
 from jupyter_ext.client.imports.protobuf import Fields, bytes_of, fields_of
+from jupyter_ext.protocol import event_file
 
 _HEAD = struct.Struct("<QI")
 _CRC_BYTES = 4
@@ -156,69 +159,10 @@ def write(path: Path, run: FoundRun) -> None:
         path: The file; its name has to contain `tfevents`.
         run: What to write.
     """
-    points = sorted(
-        (time, step, key, value)
-        for key, (steps, values, times) in run.metrics.items()
-        for step, value, time in zip(steps, values, times, strict=True)
-    )
     with open(path, "wb") as file:
-        first = points[0][0] if points else 0.0
-        file.write(_record(_double(1, first) + _text(3, "brain.Event:2")))
-        for time, step, key, value in points:
-            simple = _text(1, key) + struct.pack("<Bf", 2 << 3 | 5, _as_float32(value))
-            summary = _lengthy(5, _lengthy(1, simple))
-            file.write(_record(_double(1, time) + b"\x10" + _packed(int(step) & (1 << 64) - 1) + summary))
-
-
-def _as_float32(value: float) -> float:
-    """Return a value that a 32-bit float can hold."""
-    limit = 3.4028234e38
-    return value if value != value or abs(value) == float("inf") else max(-limit, min(limit, value))
-
-
-def _record(data: bytes) -> bytes:
-    head = struct.pack("<Q", len(data))
-    return head + struct.pack("<I", _masked(head)) + data + struct.pack("<I", _masked(data))
-
-
-def _double(number: int, value: float) -> bytes:
-    return struct.pack("<Bd", number << 3 | 1, value)
-
-
-def _text(number: int, text: str) -> bytes:
-    return _lengthy(number, text.encode("utf-8", "replace"))
-
-
-def _lengthy(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _packed(len(data)) + data
-
-
-def _packed(number: int) -> bytes:
-    packed = bytearray()
-    while number > 0x7F:
-        packed.append(number & 0x7F | 0x80)
-        number >>= 7
-    packed.append(number)
-    return bytes(packed)
-
-
-def _crc_table() -> list[int]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-        table.append(crc)
-    return table
-
-
-_TABLE = _crc_table()
-
-
-def _masked(data: bytes) -> int:
-    """Return the CRC-32C of data as records carry it."""
-    crc, table = 0xFFFFFFFF, _TABLE
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        file.write(
+            event_file.first_event(min((min(item.times) for item in run.metrics.values()), default=0.0))
+        )
+        for key, points in run.metrics.items():
+            steps, values, times = (np.asarray(part, np.float64) for part in points)
+            file.writelines(event_file.scalar_events(key, steps, values, times))

@@ -19,10 +19,12 @@ from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.models import ModelRequests
 from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
+from jupyter_ext.client.requests.saving import save
 from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
 from jupyter_ext.config import Locations, locations
-from jupyter_ext.errors import UnknownId
+from jupyter_ext.errors import RequestRefused, UnknownId
+from jupyter_ext.protocol.exports import ExportFormat, Exports
 from jupyter_ext.protocol.media import MediaItem, MediaPage
 from jupyter_ext.protocol.metrics_codec import SeriesColumns, decode_columns
 from jupyter_ext.protocol.trainings import EngineInfo, Listening, Training, TrainingPage
@@ -214,6 +216,21 @@ class AsyncClient:
             params["buckets"] = str(buckets)
         path = f"/native/trainings/{_path(training_id)}/metrics"
         return decode_columns(await self.transport.ask_bytes("GET", path, params=params))[1]
+
+    async def export(self, training_id: str, format: ExportFormat, file: Path) -> Path:
+        """Write every point of a training to a file, in bounded memory.
+
+        Raises:
+            RequestRefused: This installation lacks what the format needs.
+            InvalidInput: It cannot be written there.
+        """
+        path = f"/native/trainings/{_path(training_id)}/exports"
+        found = Exports.model_validate(await self.transport.ask("GET", path)).exports
+        why_not = next((each.why_not for each in found if each.format == format), None)
+        if why_not is not None:
+            raise RequestRefused(why_not)
+        async with contextlib.aclosing(self.transport.chunks(f"{path}/{format}")) as chunks:
+            return await save(chunks, file)
 
     async def media(self, training_id: str) -> Sequence[MediaItem]:
         """Return what a training has logged besides numbers, in the order in which it was stored."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.addresses import checked_base_url
 
-MAX_WORKERS = 256
+MAX_WORKERS, MAX_RESOURCES = 256, 4096
 DEFAULT_RAY_ADDRESS = "http://127.0.0.1:8265"
 
 
@@ -47,7 +48,7 @@ class Place:
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         workers: object = self.workers
-        if not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS:
+        if not isinstance(workers, int) or isinstance(workers, bool) or not 1 <= workers <= MAX_WORKERS:
             raise InvalidInput(
                 f"workers={self.workers!r} is no number of processes from 1 to {MAX_WORKERS}, such as workers=2."
             )
@@ -56,10 +57,26 @@ class Place:
                 raise InvalidInput(
                     f"{name}={getattr(self, name)!r} goes with a Ray cluster; add on='ray' (--on ray)."
                 )
+        for name in ("cpus", "gpus"):
+            if (number := getattr(self, name)) is not None and not _is_amount(number):
+                raise InvalidInput(
+                    f"{name}={number!r:.40} is no number from 0 to {MAX_RESOURCES}, such as {name}=1."
+                )
+        if self.on == "ray":
+            self._check_texts()
 
-        if self.storage is not None and not (os.path.isabs(self.storage) or "://" in self.storage):
+    def _check_texts(self) -> None:
+        """Refuse an address or a storage that is none; a wrong address is named before anything is stored."""
+        address: object = _address() if self.address is None else self.address
+        if not isinstance(address, str):
+            raise InvalidInput(f"address={address!r:.80} is no URL; give one such as {DEFAULT_RAY_ADDRESS}.")
+        checked_base_url(address, "address", DEFAULT_RAY_ADDRESS, "the token in RAY_AUTH_TOKEN")
+        storage: object = self.storage
+        if storage is None:
+            return
+        if not isinstance(storage, str) or not (os.path.isabs(storage) or "://" in storage):
             raise InvalidInput(
-                f"storage={self.storage!r:.200} is neither an absolute path that all machines share nor a URL such as s3://bucket/runs."
+                f"storage={storage!r:.200} is neither an absolute path that all machines share nor a URL such as s3://bucket/runs."
             )
 
     def check_plain(self) -> None:
@@ -101,6 +118,10 @@ class Place:
 
 HERE = Place()
 """One process on this machine."""
+
+
+def _is_amount(number: object) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= MAX_RESOURCES
 
 
 def _address() -> str:

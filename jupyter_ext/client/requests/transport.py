@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -18,6 +19,8 @@ from jupyter_ext.errors import EngineUnreachable, InvalidInput, JupyterExtError,
 
 UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_TEMPORARY = frozenset({429, 500, 502, 503, 504, 507})
+"""Refusals of now: too many requests, an engine that is ending, a disk that is full."""
 
 
 class Transport:
@@ -59,6 +62,22 @@ class Transport:
             JupyterExtError: The engine refused it, or cannot be asked.
         """
         return (await self._request(method, path, **options)).content
+
+    async def chunks(self, path: str) -> AsyncGenerator[bytes, None]:
+        """Get an answer as it comes, whatever its size, from an engine that was asked before.
+
+        Raises:
+            JupyterExtError: The engine refused it, or ended meanwhile.
+        """
+        try:
+            async with self._client().stream("GET", path, timeout=UPLOAD_TIMEOUT) as response:
+                if response.status_code >= 400:
+                    await response.aread()
+                    raise error_of(response)
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise EngineUnreachable(f"The engine broke off its answer to GET {path}; try again.") from error
 
     async def tunnel(self, method: str, path: str, body: bytes | None) -> tuple[int, str, bytes]:
         """Pass a view's request on and return status, content type and body as they are."""
@@ -116,14 +135,16 @@ class Transport:
 
 def error_of(response: httpx.Response) -> JupyterExtError:
     """Return the error that a refusal of the engine's is here."""
+    is_temporary = response.status_code in _TEMPORARY
     try:
         problem = response.json()
         detail = str(problem.get("detail") or problem.get("title"))
     except (ValueError, AttributeError):
-        return RequestRefused(f"The engine answered {response.status_code} to {response.request.url.path}.")
+        text = f"The engine answered {response.status_code} to {response.request.url.path}."
+        return RequestRefused(text, is_temporary=is_temporary)
     if response.status_code == 404:
         return UnknownId(detail)
     if response.status_code in (400, 422):
         fields = problem.get("invalid_fields") or []
         return InvalidInput("; ".join(field["description"] for field in fields) or detail)
-    return RequestRefused(detail)
+    return RequestRefused(detail, is_temporary=is_temporary)

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.capture import capture_cell, capture_function
@@ -16,8 +16,9 @@ from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.requests.place import HERE, Place, SweepRef
 from jupyter_ext.client.requests.process_client import client
 from jupyter_ext.client.sweeps.handle import Sweep
-from jupyter_ext.client.sweeps.space import Dimension, check, read_space
-from jupyter_ext.client.trainings.api import capture_path, check_backend, trainings
+from jupyter_ext.client.sweeps.plan import Direction
+from jupyter_ext.client.sweeps.space import MAX_TRIALS, Dimension, check, is_whole, read_space
+from jupyter_ext.client.trainings.api import capture_path, check_backend, check_mapping, trainings
 from jupyter_ext.client.trainings.listing import is_lower_better
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.trainings import Training
@@ -31,8 +32,9 @@ def train(trials, parallel, metric, direction, space, fixed, model, version, wor
         version=version, workers=workers, prune=prune, seed=seed, ray=ray,
     ))
 """
-MAX_TRIALS, MAX_PARALLEL = 100_000, 256
-Direction = Literal["minimize", "maximize"]
+MAX_PARALLEL = 256
+MAX_SEED = (1 << 32) - 1 - MAX_TRIALS
+"""The number of trials so far is added, and numpy takes 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ class SweepOptions:
         """Refuse what cannot be."""
         for name, most in (("trials", MAX_TRIALS), ("parallel", MAX_PARALLEL)):
             number = getattr(self, name)
-            if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= most:
+            if not is_whole(number, 1, most):
                 raise InvalidInput(f"{name}={number!r:.40} is no number from 1 to {most:,}.")
+        if self.seed is not None and not is_whole(self.seed, 0, MAX_SEED):
+            raise InvalidInput(f"seed={self.seed!r:.40} is no number from 0 to {MAX_SEED:,}.")
+        if self.metric is not None and not str(self.metric).strip():
+            raise InvalidInput(f"metric={self.metric!r:.40} is no metric's name, such as 'val/loss'.")
         if self.direction not in (None, "minimize", "maximize"):
             raise InvalidInput(f"direction={self.direction!r:.40} is neither minimize nor maximize.")
 
@@ -125,11 +131,13 @@ def sweep(
     check_backend(on)
     place = Place(workers, on, address, cpus, gpus, storage)
     options = SweepOptions(trials, parallel, metric, direction, place, prune, seed)
+    dimensions = read_space(space)
+    check_mapping(inputs)
     if isinstance(function, str | os.PathLike):
         bundle = capture_path(function, name, (), {**space, **(inputs or {})})
     else:
         bundle = capture_function(function, name)
-    return start_sweep(bundle, read_space(space), inputs or {}, options)
+    return start_sweep(bundle, dimensions, inputs or {}, options)
 
 
 def start_sweep(

@@ -14,26 +14,26 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeVar
+from typing import TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.event_stream import Event
-from jupyter_ext.client.requests.place import Place, RayPlace, SweepRef, VersionRef
-from jupyter_ext.client.sweeps.results import value_of
-from jupyter_ext.client.sweeps.space import Dimension, DimensionJSON
+from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
+from jupyter_ext.client.sweeps.plan import PlanJSON, ResultJSON, TrialJSON
+from jupyter_ext.client.sweeps.results import value_of, why_no_value
+from jupyter_ext.client.sweeps.space import Dimension
 from jupyter_ext.client.sweeps.study import (
     LOST,
-    Direction,
     best_of,
     counts,
     driving,
     is_compared,
     open_study,
 )
-from jupyter_ext.errors import EngineError
+from jupyter_ext.errors import EngineError, JupyterExtError, RequestRefused, UnknownId
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.protocol.metrics_codec import FIRST_RANKS
 from jupyter_ext.protocol.trainings import Training
@@ -48,55 +48,6 @@ _MAX_FIRST_FAILURES, _MAX_LOST = 3, 10
 _NOT_BY_ITSELF = ("lost", "start")
 """Causes of an end that are no fault of the trial's code."""
 _PAUSE_S = 0.2
-
-
-class PlanJSON(TypedDict):
-    """What a sweep is to do, as the inputs of the training that drives it.
-
-    Attributes:
-        trials: How many trials in all.
-        parallel: At most so many at a time.
-        metric: What is compared: a metric's name; empty for what `train()` returns.
-        direction: Which is better.
-        space: What is varied.
-        fixed: The other inputs.
-        model: Owner and name of the code's model.
-        version: The code.
-        workers: How many processes each trial has.
-        ray: Where on a Ray cluster each trial runs; for on this machine `None`, or not there.
-        prune: Whether a trial that does worse than half of the others is ended early.
-        seed: Of the choice of inputs, or `None`.
-    """
-
-    trials: int
-    parallel: int
-    metric: str
-    direction: Direction
-    space: dict[str, DimensionJSON]
-    fixed: dict[str, object]
-    model: str
-    version: str
-    workers: int
-    prune: bool
-    seed: int | None
-    ray: NotRequired[RayPlace | None]
-
-
-class TrialJSON(TypedDict):
-    """One trial in the result of a sweep."""
-
-    trial: int
-    training: str | None
-    state: str
-    value: float | None
-    input: dict[str, object]
-
-
-class ResultJSON(TypedDict):
-    """The result of a sweep."""
-
-    best: TrialJSON | None
-    trials: list[TrialJSON]
 
 
 class SweepFailed(Exception):
@@ -133,8 +84,10 @@ async def _run(plan: PlanJSON, sweep_id: str, study: optuna.Study) -> ResultJSON
         driver = _Driver(client, plan, sweep_id, study)
         try:
             await driver.run()
-        except BaseException:
+        except BaseException as error:
             await driver.stop_all()
+            if isinstance(error, JupyterExtError):
+                raise SweepFailed(str(error)) from None
             raise
         return driver.result()
 
@@ -160,6 +113,7 @@ class _Driver:
         self._asked: set[int] = set()
         """Trials for whose training the engine was asked."""
         self._num_lost = 0
+        self._last_failure = "its log says why"
         self._stopping = False
 
     async def run(self) -> None:
@@ -180,6 +134,7 @@ class _Driver:
             if self._stopping:
                 await self.stop_all()
             if not tasks:
+                self._check_end()
                 return
             done, tasks = await asyncio.wait(tasks, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -208,8 +163,14 @@ class _Driver:
         training = await self._training_of(trial)
         self._running[number] = training.id
         curve = _Curve(set(self._frozen(number).intermediate_values))
-        is_pruned = await _patiently(lambda: self._follow(trial, training.id, curve))
-        ended = await _patiently(lambda: self._client.get(training.id))
+        try:
+            is_pruned = await _patiently(lambda: self._follow(trial, training.id, curve))
+            ended = await _patiently(lambda: self._client.get(training.id))
+        except UnknownId:
+            self._running.pop(number, None)
+            self._trainings.pop(number, None)
+            self._tell_lost(trial, "deleted")
+            return
         self._running.pop(number, None)
         self._tell(trial, ended, is_pruned=is_pruned or PRUNED in ended.tags)
         self._tell_progress()
@@ -267,39 +228,66 @@ class _Driver:
 
     def _tell(self, trial: Trial, ended: Training, *, is_pruned: bool) -> None:
         """Tell Optuna how a trial ended."""
-        number, params = trial.number, _shown(trial.params)
         if is_pruned and ended.status == "canceled":
             self._study.tell(trial, state=TrialState.PRUNED)
-            print(f"trial {number}: pruned  {params}")
+            print(f"trial {trial.number}: pruned  {_shown(trial.params)}")
         elif ended.status == "succeeded":
             value = value_of(ended, self._plan["metric"])
             if value is None:
-                self._study.tell(trial, state=TrialState.FAIL)
-                raise SweepFailed(_no_value(number, ended, self._plan["metric"]))
-            self._study.tell(trial, value)
-            best = best_of(self._study)
-            is_best = best is not None and best.number == number
-            log({"value": value, "best": value if best is None else best.value}, step=number)
-            print(
-                f"trial {number}: {self._plan['metric'] or 'result'} {value:.5g}  {params}{'  best so far' if is_best else ''}"
-            )
+                self._tell_no_value(trial, ended)
+            else:
+                self._tell_value(trial, value)
         elif ended.status == "canceled" or (ended.cause is not None and ended.cause.kind in _NOT_BY_ITSELF):
             self._num_lost += ended.status == "failed"
-            if self._num_lost > _MAX_LOST:
+            is_none_begun = not self._of_state(TrialState.COMPLETE, TrialState.PRUNED)
+            most = _MAX_FIRST_FAILURES if is_none_begun and ended.started_at is None else _MAX_LOST
+            if self._num_lost >= most:
+                self._study.tell(trial, state=TrialState.FAIL)
                 raise SweepFailed(f"{self._num_lost} trials were lost; the last one: {ended.error}")
-            trial.set_user_attr(LOST, True)
-            self._study.tell(trial, state=TrialState.FAIL)
-            self._study.enqueue_trial(dict(trial.params))
-            print(f"trial {number}: {ended.status}, does not count  {params}")
+            self._tell_lost(trial, ended.status)
         else:
-            self._study.tell(trial, state=TrialState.FAIL)
-            print(f"trial {number}: failed, {ended.error}  {params}")
-            self._check_failures(ended)
+            self._tell_failure(trial, str(ended.error))
 
-    def _check_failures(self, ended: Training) -> None:
-        failed = [trial for trial in self._of_state(TrialState.FAIL) if counts(trial)]
+    def _tell_value(self, trial: Trial, value: float) -> None:
+        self._study.tell(trial, value)
+        best = best_of(self._study)
+        is_best = best is not None and best.number == trial.number
+        log({"value": value, "best": value if best is None else best.value}, step=trial.number)
+        name, mark = self._plan["metric"] or "result", "  best so far" if is_best else ""
+        print(f"trial {trial.number}: {name} {value:.5g}  {_shown(trial.params)}{mark}")
+
+    def _tell_no_value(self, trial: Trial, ended: Training) -> None:
+        """Count a trial without a value as failed; end the sweep where none can be expected to have one."""
+        why, is_number = why_no_value(ended, self._plan["metric"])
+        if not is_number and not self._of_state(TrialState.COMPLETE):
+            self._study.tell(trial, state=TrialState.FAIL)
+            raise SweepFailed(f"Trial {trial.number} {why}.")
+        self._tell_failure(trial, why)
+
+    def _tell_failure(self, trial: Trial, why: str) -> None:
+        self._study.tell(trial, state=TrialState.FAIL)
+        self._last_failure = why
+        print(f"trial {trial.number}: failed, {why}  {_shown(trial.params)}")
+        failed = self._failed()
         if len(failed) >= _MAX_FIRST_FAILURES and not self._of_state(TrialState.COMPLETE, TrialState.PRUNED):
-            raise SweepFailed(f"The first {len(failed)} trials all failed; the last one said: {ended.error}")
+            raise SweepFailed(f"The first {len(failed)} trials all failed; the last one said: {why}")
+
+    def _tell_lost(self, trial: Trial, how: str) -> None:
+        """Have the inputs of a trial tried again, that did not end by itself."""
+        trial.set_user_attr(LOST, True)
+        self._study.tell(trial, state=TrialState.FAIL)
+        self._study.enqueue_trial(dict(trial.params))
+        print(f"trial {trial.number}: {how}, does not count  {_shown(trial.params)}")
+
+    def _check_end(self) -> None:
+        """Refuse to call it a success where every trial has failed."""
+        failed = self._failed()
+        if not self._stopping and failed and not self._of_state(TrialState.COMPLETE, TrialState.PRUNED):
+            many = "Its only trial" if len(failed) == 1 else f"All {len(failed)} trials"
+            raise SweepFailed(f"{many} failed; the last one said: {self._last_failure}")
+
+    def _failed(self) -> list[FrozenTrial]:
+        return [trial for trial in self._of_state(TrialState.FAIL) if counts(trial)]
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
@@ -345,13 +333,22 @@ class _Driver:
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask the engine; where it went away, ask again once somebody has started another, however long that takes."""
+    """Ask the engine; where it went away, ask again once somebody has started another, however long that takes.
+
+    Raises:
+        JupyterExtError: It refuses, and would again.
+    """
+    told = ""
     while True:
         try:
             return await ask()
-        except EngineError:
-            if should_stop():
+        except EngineError as error:
+            is_final = isinstance(error, RequestRefused) and not error.is_temporary
+            if is_final or should_stop():
                 raise
+            if isinstance(error, RequestRefused) and told != str(error):
+                told = str(error)
+                print(f"Waits, as the engine refuses: {told}")
             await asyncio.sleep(_PAUSE_S)
 
 
@@ -360,13 +357,3 @@ def _shown(params: Mapping[str, object]) -> str:
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in params.items()
     )
-
-
-def _no_value(number: int, ended: Training, metric: str) -> str:
-    logged = ", ".join(key for key in ended.last if not key.startswith("system/")) or "nothing"
-    if not metric:
-        return (
-            f"Trial {number} returned {ended.output!r:.80}, which is no number to compare; return one, or name a metric "
-            f"that the code logs: --metric (it logged: {logged})."
-        )
-    return f"Trial {number} logged no {metric!r}, by which trials are compared; it logged: {logged}."

@@ -9,6 +9,7 @@ from jupyter_ext.client import display_hook
 from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.background_loop import loop_thread
 from jupyter_ext.client.sweeps.results import value_of
+from jupyter_ext.client.sweeps.space import MAX_TRIALS, is_whole
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.client.trainings.listing import TrainingList, format_number
 from jupyter_ext.errors import InvalidInput
@@ -132,12 +133,15 @@ class Sweep:
 
         Raises:
             RequestRefused: It runs; stop it first, or wait.
-            InvalidInput: The number is negative.
+            InvalidInput: The number is negative or none, or there would be too many.
         """
-        if trials < 0:
-            raise InvalidInput(f"trials={trials} is negative.")
         driver = self.driver
-        wanted = int(driver.resource.input["trials"]) + trials
+        known = int(driver.resource.input["trials"])
+        if not is_whole(trials, 0, MAX_TRIALS - known):
+            raise InvalidInput(
+                f"trials={trials!r:.40} is no number from 0 to {MAX_TRIALS - known:,}; {driver.name} has {known:,}."
+            )
+        wanted = known + trials
         self._driver = Training(
             self._client, loop_thread().run(self._client.resume(driver.id, {"trials": wanted}))
         )

@@ -6,6 +6,7 @@ Rule: a range is refused before anything starts where the function would refuse 
 from __future__ import annotations
 
 import ast
+import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
     from jupyter_ext.bundles.bundle import Bundle
 
 Plain = bool | int | float | str | None
+MAX_TRIALS = 100_000
 KINDS = ("uniform", "loguniform", "integer", "logint", "choice")
 _CALL = re.compile(rf"\s*({'|'.join(KINDS)})\s*\((.*)\)\s*", re.DOTALL)
+_NAMED = re.compile(r"\s*([a-z_]+)\s*\(.*", re.DOTALL | re.IGNORECASE)
 _EXAMPLES = "loguniform(1e-4, 1e-1), uniform(0, 1), integer(1, 8), choice(64, 128)"
+_EXAMPLES_BY_KIND = (
+    "uniform(0, 1)",
+    "loguniform(1e-4, 1e-1)",
+    "integer(1, 8)",
+    "logint(1, 1000)",
+    "choice(64, 128)",
+)
+_MAX_WHOLE = 1 << 53
+"""Whole numbers beyond are no floats, by which Optuna computes."""
 
 
 class DimensionJSON(TypedDict):
@@ -58,8 +70,11 @@ class Dimension:
 
     @property
     def ends(self) -> tuple[Plain, ...]:
-        """Values that the function must accept: all of a choice, both ends of a range."""
-        return self.options if self.kind == "choice" else (self.low, self.high)
+        """Values that the function must accept: all of a choice, both ends of a range, and of floats one within."""
+        if self.kind == "choice":
+            return self.options
+        within = () if "int" in self.kind else (self.low + (self.high - self.low) / math.pi,)
+        return (self.low, self.high, *within)
 
     def as_json(self) -> DimensionJSON:
         """Return it as it is stored."""
@@ -111,12 +126,24 @@ def choice(*options: Plain) -> Dimension:
             raise InvalidInput(
                 f"choice(): {option!r:.60} is a {kind}; options are texts, numbers, truth values or None."
             )
+        if isinstance(option, float) and not math.isfinite(option):
+            raise InvalidInput(f"choice(): {option!r} is no number to try; leave it out.")
     return Dimension("choice", options=options)
 
 
 def is_dimension(text: str) -> bool:
     """Tell whether a text is a range or a choice, such as `loguniform(1e-4, 1e-1)`."""
     return _CALL.fullmatch(text) is not None
+
+
+def misspelt(text: str) -> str | None:
+    """Return the range or choice that a text is likely meant to be, where it is none: `log_uniform(1, 2)`, `choice(1`."""
+    named = _NAMED.fullmatch(text)
+    if named is None or is_dimension(text):
+        return None
+    written = named[1].lower()
+    close = difflib.get_close_matches(written.replace("_", ""), KINDS, 1, 0.7)
+    return next((example for example in _EXAMPLES_BY_KIND if close and example.startswith(close[0])), None)
 
 
 def parse(text: str) -> Dimension:
@@ -129,10 +156,13 @@ def parse(text: str) -> Dimension:
     if found is None:
         raise InvalidInput(f"{text[:80]!r} is no range to search; write it as one of {_EXAMPLES}.")
     kind, inside = found.groups()
-    values = _arguments(inside)
+    try:
+        values = _arguments(inside)
+    except InvalidInput as error:
+        raise InvalidInput(f"{kind}{error}") from None
     if kind == "choice":
         return choice(*values)
-    if len(values) != 2 or not all(isinstance(value, int | float) for value in values):
+    if len(values) != 2:
         raise InvalidInput(f"{text[:80]}: give the smallest and the largest value, as in {_EXAMPLES}.")
     return _range(kind, *values)
 
@@ -143,20 +173,29 @@ def read_space(space: Mapping[str, object]) -> dict[str, Dimension]:
     Raises:
         InvalidInput: One is none of these, or there is none at all.
     """
+    given: object = space
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise InvalidInput(
+            f"{given!r:.60} is a {kind}; give ranges by name: jx.sweep(fn, {{'lr': [0.1, 1]}})."
+        )
     if not space:
         raise InvalidInput(f"A sweep needs at least one input to vary, such as lr: one of {_EXAMPLES}.")
-    found = {}
-    for name, value in space.items():
-        if isinstance(value, Dimension):
-            found[name] = value
-        elif isinstance(value, str):
-            found[name] = parse(value)
-        elif isinstance(value, Sequence):
-            found[name] = choice(*value)
-        else:
-            kind = type(value).__name__
-            raise InvalidInput(f"{name}={value!r:.60} is a {kind} and no range to search: {_EXAMPLES}.")
-    return found
+    return {name: _read_one(name, value) for name, value in space.items()}
+
+
+def _read_one(name: object, value: object) -> Dimension:
+    if isinstance(value, Dimension):
+        return value
+    try:
+        if isinstance(value, str):
+            return parse(value)
+        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+            return choice(*value)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from None
+    kind = type(value).__name__
+    raise InvalidInput(f"{name}={value!r:.60} is a {kind} and no range to search: {_EXAMPLES}.")
 
 
 def check(bundle: Bundle, space: Mapping[str, Dimension], fixed: Mapping[str, object]) -> None:
@@ -182,20 +221,47 @@ def check(bundle: Bundle, space: Mapping[str, Dimension], fixed: Mapping[str, ob
             raise InvalidInput("; ".join(one.description for one in wrong))
 
 
+def is_whole(number: object, least: int, most: int) -> bool:
+    """Tell whether something is a whole number from `least` to `most`, and no truth value."""
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
+
+
 def _range(kind: str, low: Any, high: Any) -> Dimension:
-    written = f"{kind}({low}, {high})"
-    if not (math.isfinite(low) and math.isfinite(high)) or low >= high:
+    written = f"{kind}({low!r:.40}, {high!r:.40})"
+    if not (_is_number(low) and _is_number(high)):
+        raise InvalidInput(
+            f"{written}: give the smallest and the largest value as numbers, as in {_EXAMPLES}."
+        )
+    if low >= high:
         raise InvalidInput(f"{written}: the first must be smaller than the second.")
     if kind.startswith("log") and low <= 0:
-        raise InvalidInput(f"{written}: a logarithmic range begins above 0.")
+        raise InvalidInput(f"{written}: a logarithmic range begins above 0, such as at 1e-4 or 1.")
+    if not math.isfinite(high - low):
+        raise InvalidInput(f"{written}: the range is too wide to compute with; narrow it.")
     if "int" in kind and (int(low) != low or int(high) != high):
         raise InvalidInput(f"{written}: give whole numbers, or use uniform or loguniform.")
+    if "int" in kind and max(abs(low), abs(high)) > _MAX_WHOLE:
+        raise InvalidInput(f"{written}: whole numbers are searched up to {_MAX_WHOLE:,}; narrow it.")
     make = int if "int" in kind else float
     return Dimension(cast("Any", kind), make(low), make(high))
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether a value is a finite number, and no truth value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _arguments(inside: str) -> tuple[Any, ...]:
     try:
         return tuple(ast.literal_eval(f"({inside},)")) if inside.strip() else ()
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        if found := re.search(r"[()\[\]{}]", inside):
+            raise InvalidInput(
+                f"({inside[:60]}): {found[0]!r} is within; ranges and choices are not nested; if a text has brackets, write all texts in quotes."
+            ) from None
         return tuple(parse_literal(part.strip()) for part in inside.split(",") if part.strip())

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import optuna
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from jupyter_ext.client.sweeps.plan import Direction
 from jupyter_ext.worker.sdk.logging import should_stop
 
 FILE_NAME = "study.journal"
@@ -27,7 +27,6 @@ _NUM_STARTUP_TRIALS = 5
 _WAIT_S = 0.1
 _GRID = 64
 """Of a long curve so many steps, and twice as many at most, are compared with those of other trials."""
-Direction = Literal["minimize", "maximize"]
 
 
 class _NoLock:

@@ -82,7 +82,7 @@ def train(
         InvalidInput: An argument is missing, unknown, mistyped or out of range; or there is no such file or project.
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
-    _check_mapping(inputs)
+    check_mapping(inputs)
     options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
     options |= _given(address=address, cpus=cpus, gpus=gpus, storage=storage)
     own = set(parameter_names(function)) if inputs is None else set[str]()
@@ -104,7 +104,12 @@ def train(
     return start(bundle, values, options.get("destination"), place)
 
 
-def _check_mapping(inputs: object) -> None:
+def check_mapping(inputs: object) -> None:
+    """Refuse inputs that are not given by name.
+
+    Raises:
+        InvalidInput: They are no mapping.
+    """
     if inputs is not None and not isinstance(inputs, Mapping):
         text = f"{inputs!r:.60} is a {type(inputs).__name__}; give inputs by name: jx.train(fn, x=…)."
         raise InvalidInput(text)

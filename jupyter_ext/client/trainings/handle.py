@@ -15,6 +15,7 @@ from jupyter_ext.client.requests.event_stream import Event
 from jupyter_ext.client.trainings.snapshot import snapshot
 from jupyter_ext.errors import TrainingCanceled, TrainingFailed
 from jupyter_ext.protocol import trainings
+from jupyter_ext.protocol.exports import format_of
 from jupyter_ext.protocol.metrics_codec import SeriesColumns
 
 if TYPE_CHECKING:
@@ -298,6 +299,15 @@ class Training:
     def _add_rule(self, **rule: object) -> Training:
         self._resource = loop_thread().run(self._client.add_rule(self.id, rule))
         return self
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write every point to a file as its ending says: `.csv`, `.parquet`, or `.zip` for TensorBoard; return the file.
+
+        Raises:
+            InvalidInput: It has another ending, or cannot be written there.
+        """
+        file = Path(path).expanduser()
+        return loop_thread().run(self._client.export(self.id, format_of(file.name), file))
 
     def to_tensorboard(self, folder: str | os.PathLike[str]) -> Path:
         """Write its metrics as an event file that TensorBoard reads; return the file.

@@ -88,6 +88,11 @@ class Ports:
         """The loopback port's address, or `None` while it is not open."""
         return self._listening[0] if self._listening else None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a port is open to other programs, none of which could start an engine."""
+        return self._listening is not None or self.pieces_url is not None
+
     async def open_socket(self, listener: socket.socket) -> None:
         """Answer on a bound Unix socket, to this user only."""
         app = _limited(self._app, self._settings.socket_limits)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from jupyter_ext.config import Locations
+from jupyter_ext.engine.api.native.exports import ExportsAPI
 from jupyter_ext.engine.api.native.logs import LogsAPI
 from jupyter_ext.engine.api.native.media import MediaAPI
 from jupyter_ext.engine.api.native.sources import SourcesAPI
@@ -118,6 +119,7 @@ class TrainingsPart:
             NativeAPI(self._trainings, models, self._pubsub, serializer, self._weights),
             ListingAPI(self.list, serializer),
             MediaAPI(self._trainings),
+            ExportsAPI(self._trainings),
             LogsAPI(self._trainings),
             SourcesAPI(),
         )

@@ -76,6 +76,7 @@ class PeriodicTasks:
             if start is not None and record.id not in self._samplers and record.status == "processing":
                 self._samplers[record.id] = SystemSampler(record.run_dir, start["worker"]["pid"])
         stores = [self._stores.get(record.id) for record in records if not record.is_queued]
+        self._stores.close_old()
         await asyncio.to_thread(_sample_and_sync, list(self._samplers.values()), self._gpus, stores)
         for record in records:
             if _has_rotated(record.run_dir):

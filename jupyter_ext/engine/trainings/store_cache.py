@@ -47,11 +47,16 @@ class StoreCache:
             store = _opened(run_dir)
             self._stores[training_id] = store
         self._stores.move_to_end(training_id)
-        self._close_old_stores(keep=training_id)
+        if not self._is_running(training_id):
+            self.close_old(keep=training_id)
         return store
 
-    def _close_old_stores(self, keep: str) -> None:
-        """Close the stores of finished runs that nobody has looked at for longest."""
+    def close_old(self, keep: str = "") -> None:
+        """Close the stores of finished runs that nobody has looked at for longest. All are gone through: once a second, not at each look.
+
+        Args:
+            keep: A run whose store stays.
+        """
         for other in list(self._stores):
             if len(self._stores) <= NUM_OPEN_STORES:
                 return

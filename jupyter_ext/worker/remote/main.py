@@ -33,6 +33,8 @@ from jupyter_ext.worker.remote.rank import JOB_VARIABLE, make_run_dir
 from jupyter_ext.worker.remote.relay import Relay, free_name
 
 _INTERVAL_S = 0.1
+_BYTECODE = b"_make_function"
+"""What cloudpickle calls to make a function that travels by value."""
 
 
 def main() -> int:
@@ -40,6 +42,9 @@ def main() -> int:
     # Ray blocks SIGINT in its workers, and what they start inherits that: no interrupt would ever arrive.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     job = json.loads(base64.b64decode(os.environ.pop(JOB_VARIABLE)))
+    if (why := why_not_here(job.get("python"), Path.cwd() / "code" / "names.pkl")) is not None:
+        print(why, file=sys.stderr)
+        return 1
     # No TemporaryDirectory: what the worker, a fork of this process, does at its end would remove it.
     home = Path(tempfile.mkdtemp(prefix="jx-"))
     try:
@@ -48,6 +53,22 @@ def main() -> int:
         return _run(home, job)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def why_not_here(python: str | None, names: Path) -> str | None:
+    """Return why the notebook's functions cannot be run by this interpreter; `None` where they can, or there are none.
+
+    Args:
+        python: Major and minor version of the notebook's, if known.
+        names: What travels with the code; code that is sent as text is compiled here.
+    """
+    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if python in (None, ours) or not names.exists() or _BYTECODE not in names.read_bytes():
+        return None
+    return (
+        f"The cluster's Python is {ours} and the notebook's {python}: functions and classes of the notebook hold bytecode of "
+        f"{python}. Define them in the cell or the file that is trained, or use a cluster with Python {python}."
+    )
 
 
 def _run(home: Path, job: dict[str, Any]) -> int:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from integration_tools import EngineUnderTest, finish, start, until
 
 from jupyter_ext.client.engine import control
 from jupyter_ext.client.requests.async_client import AsyncClient
-from jupyter_ext.config import locations
+from jupyter_ext.config import Locations, locations
 from jupyter_ext.engine_process import discovery
 from jupyter_ext.errors import EngineStartError, EngineUnreachable, ProtocolMismatch, RequestRefused
 
@@ -144,6 +145,20 @@ def test_an_idle_engine_ends_by_itself(own_engine: EngineUnderTest, monkeypatch:
     until(lambda: not discovery.is_running(own_engine.where), "the engine's end")
     assert not own_engine.where.socket.exists()
     assert not own_engine.where.engine_file.exists()
+
+
+async def test_an_engine_that_other_programs_may_ask_stays(
+    own_engine: EngineUnderTest, engine_home: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_EXT_IDLE_S", "1")
+    async with AsyncClient(own_engine.where) as client:
+        await client.listen()
+    pid = own_engine.pid()
+    without_port = EngineUnderTest(Locations(tmp_path / "data", engine_home.path / "other"))
+    discovery.ensure(where=without_port.where)
+    until(lambda: not discovery.is_running(without_port.where), "the end of one that began to be idle later")
+    assert psutil.pid_exists(pid)
+    assert discovery.find(own_engine.where).info["pid"] == pid  # type: ignore[union-attr]
 
 
 def set_idle(engine: EngineUnderTest, idle_s: object, status: int = 200) -> Any:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
+from pathlib import Path
 
+import pytest
 from integration_tools import EngineUnderTest
 from PIL import Image
 
+from jupyter_ext.client.imports import tensorboard
 from jupyter_ext.client.imports.encoding import encode
 from jupyter_ext.client.imports.found import FoundRun, Picture
 from jupyter_ext.client.requests.async_client import AsyncClient
+from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.exports import format_of
 
 
 def picture() -> bytes:
@@ -19,7 +25,9 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-async def test_an_imported_run_is_a_training(client: AsyncClient, engine: EngineUnderTest) -> None:
+async def test_an_imported_run_is_a_training(
+    client: AsyncClient, engine: EngineUnderTest, tmp_path: Path
+) -> None:
     run = FoundRun("theirs", "tensorboard", {"lr": 0.1, "odd": float("nan")})
     for step in range(2_000):
         run.add("loss", step, 1 / (step + 1), 1e9 + step)
@@ -45,6 +53,7 @@ async def test_an_imported_run_is_a_training(client: AsyncClient, engine: Engine
     assert (histogram.kind, histogram.data) == ("histogram", {"counts": [1, 2], "edges": [0, 1, 3]})
     assert item.file is not None
     assert await client.medium(made.id, item.file) == picture()
+    await exported_as_it_came(client, made.id, tmp_path)
     page = await client.page(q="brought along")
     assert [training.id for training in page.trainings] == [made.id]
     engine.kill()
@@ -52,6 +61,23 @@ async def test_an_imported_run_is_a_training(client: AsyncClient, engine: Engine
         assert (await again.get(made.id)).num_media == 3
         await again.delete(made.id)
         assert not engine.run_dir(made).exists()
+
+
+async def exported_as_it_came(client: AsyncClient, training_id: str, folder: Path) -> None:
+    lines = await client.export(training_id, format_of("x.csv"), folder / "new folder" / "x.csv")
+    assert lines.read_text().splitlines()[:2] == [
+        "metric,rank,step,time,value",
+        "loss,0,0.0,1000000000.0,1.0",
+    ]
+    archive = await client.export(training_id, format_of("x.ZIP"), folder / "x.zip")
+    zipfile.ZipFile(archive).extractall(folder)
+    (again,) = (tensorboard.read(path.parent, "again") for path in folder.rglob("*tfevents*"))
+    assert again.metrics["loss"].steps == list(range(2_000))
+    with pytest.raises(InvalidInput, match=r"x\.csv/x\.csv cannot be written: "):
+        await client.export(training_id, "csv", lines / "x.csv")
+    with pytest.raises(InvalidInput, match=r"'x\.xlsx' has no ending of an export"):
+        format_of("x.xlsx")
+    assert [path.name for path in folder.rglob("*.part")] == []
 
 
 async def test_what_is_no_run_is_refused_and_leaves_nothing(

@@ -25,7 +25,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 SCREENSHOTS = Path(__file__).parents[2] / "browser" / "screenshots"
 DEADLINE_S = 60.0
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=40_000)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = [
     "--no-sandbox",  # CI runs as root

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_ext.client.capture.capture import capture_function
+from jupyter_ext.client.sweeps.api import SweepOptions
 from jupyter_ext.client.sweeps.space import (
     Dimension,
     check,
@@ -14,6 +15,7 @@ from jupyter_ext.client.sweeps.space import (
     integer,
     is_dimension,
     loguniform,
+    misspelt,
     parse,
     read_space,
     uniform,
@@ -55,6 +57,15 @@ def test_a_text_is_read_and_comes_back(text: str, expected: Dimension) -> None:
         ("choice()", "no options"),
         ("choice([1], [2])", "is a list"),
         ("gauss(0, 1)", "no range to search"),
+        ("choice(uniform(0,1),2)", "not nested"),
+        ("choice(relu,[1])", "not nested"),
+        ("uniform(True, False)", "as numbers"),
+        ("uniform(0, nan)", "as numbers"),
+        ("uniform(0, 1e999)", "as numbers"),
+        (f"uniform(0, 1{'0' * 400})", "as numbers"),
+        ("uniform(-1.7e308, 1.7e308)", "too wide"),
+        ("integer(1, 100000000000000000000)", "narrow it"),
+        ("choice(1e999, 1)", "no number to try"),
     ],
 )
 def test_what_is_no_range_is_refused_by_name(text: str, says: str) -> None:
@@ -69,6 +80,54 @@ def test_a_space_takes_dimensions_texts_and_lists() -> None:
         read_space({})
     with pytest.raises(InvalidInput, match="depth=3 is a int"):
         read_space({"depth": 3})
+    with pytest.raises(InvalidInput, match=r"width: choice\(\) has no options"):
+        read_space({"width": []})
+    with pytest.raises(InvalidInput, match="is a bytes and no range"):
+        read_space({"width": b"ab"})
+    with pytest.raises(InvalidInput, match="give ranges by name"):
+        read_space([("lr", [1])])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ends", [("a", "b"), (0, None), ([0], [1])])
+def test_ends_in_python_are_numbers(ends: tuple[Any, Any]) -> None:
+    for make in (uniform, loguniform, integer):
+        with pytest.raises(InvalidInput, match="as numbers"):
+            make(*ends)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("log_uniform(1e-4, 1)", "loguniform(1e-4, 1e-1)"),
+        ("Loguniform(1,2)", "loguniform(1e-4, 1e-1)"),
+        ("chioce(relu,gelu)", "choice(64, 128)"),
+        ("choice(1", "choice(64, 128)"),
+        ("choice(1, 2)", None),
+        ("f(x)", None),
+        ("relu", None),
+    ],
+)
+def test_a_range_that_is_misspelt_is_no_value(text: str, meant: str | None) -> None:
+    assert misspelt(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"trials": 0}, "trials=0 is no number from 1"),
+        ({"trials": -5}, "trials=-5"),
+        ({"trials": 1e9}, "trials=1000000000.0"),
+        ({"trials": 10**9}, "from 1 to 100,000"),
+        ({"parallel": 0}, "parallel=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296"),
+        ({"metric": ""}, "no metric's name"),
+        ({"direction": "up"}, "neither minimize nor maximize"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        SweepOptions(**options)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +136,7 @@ def test_a_space_takes_dimensions_texts_and_lists() -> None:
         ({"lr": uniform(0.1, 2)}, {}, "lr=2.0"),
         ({"lr": uniform(0.1, 1), "widht": choice(1)}, {}, "did you mean 'width'"),
         ({"width": choice(1, "wide")}, {}, "width='wide'"),
+        ({"width": uniform(1, 8)}, {}, "width=3."),
         ({"lr": uniform(0.1, 1)}, {"lr": 0.5}, "given both"),
     ],
 )

@@ -18,6 +18,7 @@ export type ExitCode = 'requested' | 'inactive' | 'exception' | 'exited' | 'lost
 export type DebugTrainingState = 'running' | 'completed' | 'failed';
 export type SessionStreamMessage = SessionMessage | SessionLog | SessionEnd;
 export type FieldKind = 'text' | 'choice' | 'choices' | 'checkbox' | 'path' | 'paths' | 'list' | 'secret';
+export type ExportFormat = 'csv' | 'parquet' | 'tensorboard';
 export type ListName = 'trainings' | 'sessions' | 'models';
 export type ListsStreamMessage = ListsMessage | TrainingChanged | SessionChanged | ModelChanged | Removed | EngineChanged;
 
@@ -360,6 +361,18 @@ export interface MediaPage {
   items: MediaItem[];
   next: number;
   more: boolean;
+}
+
+/** One format: what its file is called, and what keeps this engine from writing it, in one line with the next step. */
+export interface Export {
+  format: ExportFormat;
+  file: string;
+  why_not: string | null;
+}
+
+/** The formats that there are. */
+export interface Exports {
+  exports: Export[];
 }
 
 /** A piece of the user's code that has the main thread, or waits for it. `deaf`: why an interrupt cannot reach it. */

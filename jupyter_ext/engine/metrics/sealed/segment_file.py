@@ -3,7 +3,7 @@
 Columns: stream, key, step, time (us, UTC), value, ordinal; row groups of 65,536 points, whatever series they are of.
 
 Rule: pyarrow is imported by the functions that need it, so that an engine whose viewers look at overviews never does.
-Arrays go in and out as buffers, because `pyarrow.array` and `to_numpy` import pandas: 200 ms and 44 MiB.
+Arrays go in and out as buffers; see `arrow_arrays`.
 
 Source: docs/architecture/03-run-directory.md, "segments/".
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from jupyter_ext.engine.metrics.journal.columns import Columns, Room
+from jupyter_ext.engine.metrics.sealed.arrow_arrays import microseconds_of, numbers_of, words_of
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:
@@ -219,42 +220,18 @@ def _table(group: list[SeriesPoints], schema: Any) -> Any:
     import pyarrow as pa
 
     sizes = [len(part) for _, _, part in group]
-
-    def words(column: int) -> Any:
-        known = sorted({str(item[column]) for item in group})
-        numbers = np.repeat(np.array([known.index(str(item[column])) for item in group], np.int32), sizes)
-        return pa.DictionaryArray.from_arrays(_arrow(numbers, pa.int32()), _strings(known))
-
     steps, values, times, ordinals = (
         np.concatenate([part[column] for _, _, part in group]) for column in range(4)
     )
-    micros = np.rint(times * 1e6).astype(np.int64)
     arrays = [
-        words(0),
-        words(1),
-        _arrow(steps, pa.float64()),
-        _arrow(micros, pa.timestamp("us", tz="UTC")),
-        _arrow(values, pa.float64()),
-        _arrow(ordinals, pa.int64()),
+        words_of([stream for stream, _, _ in group], sizes),
+        words_of([key for _, key, _ in group], sizes),
+        numbers_of(steps, pa.float64()),
+        microseconds_of(times),
+        numbers_of(values, pa.float64()),
+        numbers_of(ordinals, pa.int64()),
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _arrow(numbers: NDArray[Any], dtype: Any) -> Any:
-    """Return an Arrow array of a type as wide as the numbers are."""
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(dtype, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
-
-
-def _strings(words: list[str]) -> Any:
-    import pyarrow as pa
-
-    encoded = [word.encode("utf-8", "replace") for word in words]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    return pa.Array.from_buffers(
-        pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
-    )
 
 
 def _numbers(array: Any) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from jupyter_ext.engine.metrics.journal.journal_reader import READ_BYTES
 from jupyter_ext.engine.metrics.journal.marks import Marks, wire_mark
 from jupyter_ext.engine.metrics.logs import LogPage, LogPiece, Logs
+from jupyter_ext.engine.metrics.points.pyramid import Points
 from jupyter_ext.engine.metrics.points.series import Axis, Point
 from jupyter_ext.engine.metrics.sealed import segment_file
 from jupyter_ext.engine.metrics.sealed.summary import PartId, SealedPart
@@ -275,6 +276,10 @@ class RunStore:
     def series_infos(self, first: int = 0) -> list[SeriesInfo]:
         """Name all series from index `first` on; `rank` is the stream: `0`, `1`, `0.4711` of a forked child, `system`."""
         return self._series.infos(first)
+
+    def points(self, stream: str, key: str, start: int, stop: int) -> Points:
+        """Return points of a series from number `start` to before `stop`; see `num_points`."""
+        return self._series.points(stream, key, start, stop)
 
     def last_points(self, stream: str = "0", limit: int | None = None) -> dict[str, Point]:
         """Return the newest point of each series of a stream, or of the first `limit` of them."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyter_ext.engine.metrics.journal.columns import Columns
+from jupyter_ext.engine.metrics.points.pyramid import Points
 from jupyter_ext.engine.metrics.points.series import Axis, Overview, Point, Series
 from jupyter_ext.engine.metrics.sealed.summary import SealedPart
 from jupyter_ext.engine.metrics.serving.batch import BatchBlock
@@ -61,6 +62,14 @@ class SeriesTable:
             SeriesInfo(index=series.index, key=series.key, rank=series.stream)
             for series in self._ordered[first:]
         ]
+
+    def points(self, stream: str, key: str, start: int, stop: int) -> Points:
+        """Return points of a series from number `start` to before `stop`.
+
+        Raises:
+            KeyError: There is no such series.
+        """
+        return self._series[stream, key].read(start, stop)
 
     def last_points(self, stream: str, limit: int | None = None) -> dict[str, Point]:
         """Return the newest point of each series of a stream, or of the first `limit` of them."""

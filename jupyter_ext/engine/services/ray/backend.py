@@ -14,6 +14,8 @@ import base64
 import contextlib
 import json
 import logging
+import os
+import sys
 import time
 from pathlib import Path
 from typing import TypedDict
@@ -73,16 +75,20 @@ class RayBackend:
                 "from an environment variable or a file instead."
             )
         address = wanted["address"]
-        if token := find_token(launch.environ):
-            self._tokens[address] = token
+        try:
+            if token := find_token(launch.environ):
+                self._tokens[address] = token
+        except RayError as error:
+            raise StartError(str(error)) from error
         stop = self._stops.setdefault(run_dir, asyncio.Event())
         submission: Submission = {"address": address, "submission_id": f"jupyter-ext-{spec['id']}"}
-        job = {"spec": spec, "workers": launch.workers}
+        job = {"spec": spec, "workers": launch.workers, "python": _version_of(launch.python)}
         client = self._client(address)
         try:
             if stop.is_set():
                 Mirror(run_dir).end("STOPPED", "Canceled before the cluster was asked.")
                 return
+            await client.check()
             runtime_env = await self._runtime_env(client, run_dir, job)
             write_json(run_dir / "remote.json", submission)
             request = {
@@ -270,14 +276,19 @@ class _Job:
             self._mirror.take(await self._client.logs(self._id))
         if not self._mirror.has_end:
             code = "" if info["exit_code"] is None else f" (exit code {info['exit_code']})"
-            self._mirror.end(info["status"], f"{' '.join(info['message'].split())[:500]}{code}")
+            said = " ".join(info["message"].split())[:500]
+            if (last := self._mirror.last_words) and last not in said:
+                said = f"{last} {said}"
+            self._mirror.end(info["status"], f"{said}{code}")
         return True
 
     def _is_gone(self) -> bool:
         self._num_unknown += 1
         if self._num_unknown < _MAX_UNKNOWN:
             return False
-        self._mirror.end("FAILED", "the cluster knows no such job any more; was it restarted?")
+        self._mirror.end(
+            "FAILED", "the cluster knows no such job any more; it was deleted there, or the cluster restarted"
+        )
         return True
 
     def _tell_wait(self, info: JobInfo) -> None:
@@ -300,3 +311,10 @@ class _Job:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._stop.wait()
+
+
+def _version_of(python: str) -> str | None:
+    """Return major and minor version of an interpreter, where that is known: it is the engine's own."""
+    if os.path.realpath(python) != os.path.realpath(sys.executable):
+        return None
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"

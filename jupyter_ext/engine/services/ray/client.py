@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from jupyter_ext.errors import RequestRefused
+from jupyter_ext.ipc.json_types import JsonObject
 from jupyter_ext.ipc.late_import import late
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class RayUnreachable(RayError):
     """Nobody answers at the address."""
 
 
+class NoRay(RayError):
+    """Something answers at the address, but no Ray dashboard."""
+
+
 class JobInfo(TypedDict):
     """What a cluster says of a job."""
 
@@ -46,19 +51,30 @@ class JobInfo(TypedDict):
 
 
 def find_token(environ: Mapping[str, str] | None) -> str | None:
-    """Return the token of Ray's own settings: of a notebook's variables, of the engine's, or of Ray's file."""
+    """Return the token of Ray's own settings: of a notebook's variables, of the engine's, or of Ray's file.
+
+    Raises:
+        RayError: What is there cannot be a token; it is not repeated.
+    """
     for variables in (environ or {}, os.environ):
         if token := variables.get(_TOKEN_VARIABLE, "").strip():
-            return token
+            return _checked(token, _TOKEN_VARIABLE)
         if (path := variables.get(_TOKEN_FILE_VARIABLE)) and (kept := _read(path)):
-            return kept
-    return _read(_DEFAULT_TOKEN_FILE)
+            return _checked(kept, f"{_TOKEN_FILE_VARIABLE}={path}")
+    kept = _read(_DEFAULT_TOKEN_FILE)
+    return None if kept is None else _checked(kept, _DEFAULT_TOKEN_FILE)
+
+
+def _checked(token: str, where: str) -> str:
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise RayError(f"{where} holds characters that no token has; write the cluster's token there.")
+    return token
 
 
 def _read(path: str) -> str | None:
     try:
-        return Path(path).expanduser().read_text().strip() or None
-    except OSError:
+        return Path(path).expanduser().read_text(encoding="utf-8", errors="replace").strip() or None
+    except (OSError, RuntimeError):  # RuntimeError: a ~ of nobody
         return None
 
 
@@ -82,6 +98,18 @@ class RayClient:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+
+    async def check(self) -> str:
+        """Return the version of the Ray whose dashboard is at the address.
+
+        Raises:
+            NoRay: It is something else's.
+        """
+        answer = await self._send("GET", "/api/version", accept=(200, 404, 405, 501))
+        told = self._json(answer) if answer.status_code == 200 else {}
+        if not isinstance(told.get("ray_version"), str):
+            raise self._no_ray(answer)
+        return str(told["ray_version"])
 
     async def put_package(self, name: str, data: bytes) -> str:
         """Store a package, unless the cluster has it; return its URI.
@@ -108,7 +136,7 @@ class RayClient:
         answer = await self._send("GET", f"/api/jobs/{submission_id}", accept=(200, 404))
         if answer.status_code == 404:
             return None
-        told = answer.json()
+        told = self._json(answer)
         code = told.get("driver_exit_code")
         return {
             "status": str(told.get("status")),
@@ -123,7 +151,7 @@ class RayClient:
 
     async def logs(self, submission_id: str) -> str:
         """Return a job's whole log."""
-        return str((await self._send("GET", f"/api/jobs/{submission_id}/logs")).json().get("logs") or "")
+        return str(self._json(await self._send("GET", f"/api/jobs/{submission_id}/logs")).get("logs") or "")
 
     async def tail(self, submission_id: str) -> AsyncGenerator[str]:
         """Yield a job's log from its beginning, as it grows; it may end before the job does.
@@ -157,5 +185,28 @@ class RayClient:
             raise RayError(
                 f"The Ray cluster at {self._address} asks for a token: set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, and run it again."
             )
+        if _is_html(answer) or answer.is_redirect:
+            raise self._no_ray(answer)
         text = " ".join(answer.text.split())
         raise RayError(f"The Ray cluster at {self._address} says {answer.status_code}: {text[-300:]}")
+
+    def _json(self, answer: httpx.Response) -> JsonObject:
+        try:
+            told = answer.json()
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise self._no_ray(answer)
+        return told
+
+    def _no_ray(self, answer: httpx.Response) -> NoRay:
+        text = " ".join(answer.text.split())[:40]
+        what = "an HTML page" if _is_html(answer) else f"{text!r}" if text else "nothing"
+        return NoRay(
+            f"{self._address} is no Ray dashboard (it answers {answer.status_code} with {what}); give --address the "
+            "dashboard's URL, such as http://127.0.0.1:8265."
+        )
+
+
+def _is_html(answer: httpx.Response) -> bool:
+    return bool(answer.headers.get("content-type", "").startswith("text/html"))

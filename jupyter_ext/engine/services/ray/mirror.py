@@ -52,6 +52,13 @@ class Mirror:
             log.write_text("\n".join(self._reader.other) + "\n", encoding="utf-8")
         write_json(self._run_dir / ENDED, {"status": status, "message": message, "ended_at": time.time()})
 
+    @property
+    def last_words(self) -> str:
+        """The last line that the job printed and no file carries, such as why it could not begin; none where it had begun."""
+        if (self._run_dir / "worker_start.json").exists():
+            return ""
+        return next((line.strip()[:300] for line in reversed(self._reader.other) if line.strip()), "")
+
     def notice(self, text: str) -> None:
         """Tell the user something, once."""
         if text not in self._noticed:
