@@ -15,7 +15,7 @@ from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.literals import UNKNOWN, literal_of
 from jupyter_ext.protocol.schema.options import ScriptOptions
-from jupyter_ext.protocol.schema.script_options import read_options
+from jupyter_ext.protocol.schema.script_options import line_without_command_line, read_options
 from jupyter_ext.protocol.schema.signature import find_function, from_source
 
 ENTRY = "train"
@@ -97,6 +97,11 @@ def _script(tree: ast.Module, inputs: Collection[str], notice: str) -> Entry:
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         }
         unread = [name for name in inputs if name not in words | texts]
+        if unread and (line := line_without_command_line(tree)):
+            raise InvalidInput(
+                f"Line {line} parses options from a list of its own, so {unread[0]!r} never gets there; write parse_args(), "
+                "without the list, so that the options are inputs."
+            )
         if unread:
             raise InvalidInput(
                 f"Nothing in it reads {unread[0]!r}; a script finds its inputs as variables. "
@@ -277,7 +282,9 @@ def _literal(value: object) -> str:
 
 
 def _refuse_what_does_nothing(tree: ast.Module) -> None:
-    """Refuse a text that only defines things, none of which is called `train`."""
+    """Refuse a text without code, and one that only defines things, none of which is called `train`."""
+    if not tree.body:
+        raise InvalidInput("There is no code in it; write train(...) or a script.")
     defining = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     defined = [node.name for node in tree.body if isinstance(node, defining)]
     if not defined or not all(isinstance(node, defining) or _only_names(node) for node in tree.body):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import dis
-import inspect
 import symtable
 import sys
 import types
-from typing import Any
 
 _GLOBAL_STEPS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL", "DELETE_GLOBAL"}
 
@@ -69,32 +67,3 @@ def has_star_import(tree: ast.Module) -> bool:
         isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
         for node in ast.walk(tree)
     )
-
-
-def filenames_of(value: Any) -> set[str]:
-    """Name the files that a notebook-defined function's or class's code is in, for its tracebacks."""
-    functions = [value] if inspect.isfunction(value) else []
-    if inspect.isclass(value) and value.__module__ == "__main__":
-        functions = [item for item in vars(value).values() if inspect.isfunction(item)]
-    return {function.__code__.co_filename for function in functions}
-
-
-def filenames_below(value: Any) -> set[str]:
-    """Name the files of notebook code that a function or class uses, and of what that uses in turn."""
-    found: set[str] = set()
-    seen: set[int] = set()
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen or getattr(item, "__module__", None) != "__main__":
-            continue
-        seen.add(id(item))
-        found |= filenames_of(item)
-        functions = [item] if inspect.isfunction(item) else []
-        if inspect.isclass(item):
-            waiting += item.__mro__
-            functions = [part for part in vars(item).values() if inspect.isfunction(part)]
-        for function in functions:
-            names = global_names(function.__code__)
-            waiting += [function.__globals__[name] for name in names if name in function.__globals__]
-    return found

@@ -209,10 +209,12 @@ def _encode_torch(value: Any, blobs: list[Buffer], where: str) -> Any:
     torch = sys.modules["torch"]
     if not isinstance(value, torch.Tensor):
         return None
-    if value.layout is not torch.strided or value.is_quantized:
-        raise CannotTravel(
-            f"{where} is a {value.layout} tensor; give `.to_dense()` or `.dequantize()` of it."
-        )
+    if value.is_meta:
+        raise CannotTravel(f"{where} is a tensor on the device meta, which has no data; make it on the cpu.")
+    if value.is_quantized:
+        raise CannotTravel(f"{where} is a quantized tensor; give `.dequantize()` of it.")
+    if value.layout is not torch.strided:
+        raise CannotTravel(f"{where} is a {value.layout} tensor; give `.to_dense()` of it.")
     device = str(value.device)
     tensor = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
     flat = tensor.reshape(-1).view(torch.uint8) if tensor.numel() else torch.empty(0, dtype=torch.uint8)

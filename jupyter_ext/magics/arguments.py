@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.magics.line import split_words
+
+_UNKNOWN_INPUT = re.compile(
+    r"^unrecognized arguments: (?:--([A-Za-z][\w-]+)(?:[= ]([^\s-]\S*))?|([A-Za-z]\w*)=(\S+)|(=))"
+)
+"""`--epochs 3`, `epochs=3`, and what is left of `-i epochs = 3`."""
 
 
 class HelpShown(Exception):
@@ -46,7 +52,11 @@ class MagicParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the line."""
-        raise InvalidInput(f"{self.prog}: {message}. `{self.prog} --help` shows what it takes.")
+        hint = ""
+        if (found := _UNKNOWN_INPUT.search(message)) and "-i" in self._option_string_actions:
+            name, value = (found[1] or found[3] or "name").replace("-", "_"), found[2] or found[4] or "value"
+            hint = f"; an input is given as -i {name}={value}"
+        raise InvalidInput(f"{self.prog}: {message}. `{self.prog} --help` shows what it takes{hint}.")
 
     def parse(self, line: str, namespace: Mapping[str, object] | None = None) -> argparse.Namespace:
         """Parse a magic's line.
@@ -65,6 +75,8 @@ class MagicParser(argparse.ArgumentParser):
         try:
             words = split_words(line, namespace) if self._split is None else self._split(line)
         except ValueError as error:
+            if isinstance(error, InvalidInput):  # an expression of the user's has raised
+                raise InvalidInput(f"{self.prog}: {error}") from None
             self.error(f"{str(error).lower()} in {line!r}")
         rest: list[str] = []
         if "--" in words:

@@ -10,6 +10,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, 
 
 from jupyter_ext.magics.arguments import HelpShown, MagicParser, parse_inputs
 from jupyter_ext.magics.line import split_expressions
+from jupyter_ext.protocol.counts import counted
 
 if TYPE_CHECKING:
     from jupyter_ext.client.sessions.interfaces import ModelHandle, SessionHandle
@@ -168,13 +169,12 @@ class DebuggingMagics(Magics):
         from jupyter_ext.client.sessions.model import check_name
         from jupyter_ext.client.sessions.session import Session
         from jupyter_ext.errors import UnknownId
-        from jupyter_ext.magics.display import label_of
 
         assert self.shell is not None
         name = check_name(arguments.name)
         if arguments.variable is not None and not arguments.variable.isidentifier():
             parser.error(f"--as {arguments.variable!r} is not a name that a variable can have")
-        bundle = capture_model(cell, self.shell.user_ns, name, label_of(self.shell), arguments.entry)
+        bundle = capture_model(cell, self.shell.user_ns, name, entry=arguments.entry)
         if bundle.unknown_names:
             print(f"Not defined here, nor in the notebook: {', '.join(bundle.unknown_names)}")
         running = None
@@ -185,7 +185,7 @@ class DebuggingMagics(Magics):
                 running = None
         if isinstance(running, Session) and running.resource.exit is None:
             session, change = running, running.replace_code(bundle)
-            kept = f"; {change['instances']} living instances follow" if change["instances"] else ""
+            kept = f"; {_followers(change['instances'])}" if change["instances"] else ""
             print(f"Replaced the code of {name}: {', '.join(change['classes']) or 'no class'}{kept}.")
             for notice in change["notices"]:
                 print(notice)
@@ -255,6 +255,11 @@ class DebuggingMagics(Magics):
                     f"%debug_call: -p {name}={text}: {type(error).__name__}: {error}."
                 ) from None
         return values
+
+
+def _followers(number: int) -> str:
+    """Say how many living instances have the new code."""
+    return f"{counted(number, 'living instance')} follow{'s' if number == 1 else ''}"
 
 
 def _call(session: SessionHandle, method: str, params: dict[str, Any], arguments: argparse.Namespace) -> Any:

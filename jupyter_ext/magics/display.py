@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,16 +152,6 @@ def show_and_wait(run: Training) -> None:
         run.wait()
     except KeyboardInterrupt:
         print(f"Stopped waiting; {run.name} goes on: %training {run.id}")
-
-
-def label_of(shell: Any) -> Callable[[str], str]:
-    """Return a function that names a file of code as the notebook does, such as `Cell In[5]`."""
-
-    def label(filename: str) -> str:
-        named = shell.compile.format_code_name(filename)
-        return " ".join(named) if named else filename
-
-    return label
 
 
 def _widget_view(widget: Any) -> Mapping[str, object]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from IPython.core.error import StdinNotImplementedError
 from IPython.display import publish_display_data
 
-from jupyter_ext.errors import SessionEnded
+from jupyter_ext.errors import InvalidInput, SessionEnded
 from jupyter_ext.ipc.payloads.session_reports import SessionReport
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 _CONNECT_WITHIN_S = 20.0
 _LOOK_INTERVAL_S = 0.5
 _ERRORS = "\x1b[0m"
+
+
+class _Silent(RuntimeError):
+    """A session's kernel has not answered in time."""
 
 
 def run_cell(session: Session, cell: str, *, top: bool = False, wait: bool = False) -> None:
@@ -30,6 +36,7 @@ def run_cell(session: Session, cell: str, *, top: bool = False, wait: bool = Fal
 
     Raises:
         SessionEnded: It is gone.
+        InvalidInput: The cell asks for input, and this front end has nobody to ask.
     """
     from jupyter_client.blocking.client import BlockingKernelClient
 
@@ -46,11 +53,16 @@ def run_cell(session: Session, cell: str, *, top: bool = False, wait: bool = Fal
         if not wait and (state["busy"] is not None or state["queued"] or state["cell_runs"]):
             subshell = _control(kernel, "create_subshell_request", {})["subshell_id"]
         _execute(session, kernel, cell, subshell)
-    except RuntimeError as error:
+    except StdinNotImplementedError:
+        raise InvalidInput(
+            f"The code asks for input, which this front end does not pass on; the cell in {session.name} was interrupted."
+        ) from None
+    except _Silent as error:
         raise SessionEnded(f"Session {session.name} does not answer: {error}") from None
     finally:
-        if subshell is not None:
-            _control(kernel, "delete_subshell_request", {"subshell_id": subshell})
+        if subshell is not None and session.resource.exit is None:
+            with contextlib.suppress(_Silent):  # it ends with the session anyway
+                _control(kernel, "delete_subshell_request", {"subshell_id": subshell})
         kernel.stop_channels()
 
 
@@ -68,7 +80,7 @@ def _await_subscription(kernel: Any) -> None:
         except queue.Empty:
             continue
         return
-    raise RuntimeError("its output channel stays silent")
+    raise _Silent("its output channel stays silent")
 
 
 def _execute(session: Session, kernel: Any, cell: str, subshell: str | None) -> None:
@@ -86,7 +98,7 @@ def _execute(session: Session, kernel: Any, cell: str, subshell: str | None) -> 
     message_id = message["header"]["msg_id"]
     try:
         _show_until_idle(session, kernel, message_id)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StdinNotImplementedError):
         kernel.control_channel.send(kernel.session.msg("interrupt_request", {}))
         raise
 
@@ -154,4 +166,4 @@ def _control(kernel: Any, kind: str, content: Mapping[str, object]) -> dict[str,
         if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
             found: dict[str, Any] = reply["content"]
             return found
-    raise RuntimeError(f"no reply to {kind}")
+    raise _Silent(f"no reply to {kind}")

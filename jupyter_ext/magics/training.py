@@ -248,10 +248,9 @@ class TrainingMagics(Magics):
         from jupyter_ext.client.capture.capture import capture_cell, capture_function
         from jupyter_ext.client.trainings import api
         from jupyter_ext.errors import InvalidInput
-        from jupyter_ext.magics.display import label_of
 
         assert self.shell is not None
-        namespace, label, name = self.shell.user_ns, label_of(self.shell), arguments.name
+        namespace, name = self.shell.user_ns, arguments.name
         function = _named(namespace, name)
         is_path = function is None and (os.path.exists(os.path.expanduser(name)) or name.endswith(".py"))
         if arguments.rest and (cell is not None or not is_path):
@@ -259,9 +258,9 @@ class TrainingMagics(Magics):
                 f"-- {arguments.rest[0]} …: only a file has a command line; give inputs as -i name=value."
             )
         if cell is not None:
-            return lambda: capture_cell(cell, namespace, name, texts, label)
+            return lambda: capture_cell(cell, namespace, name, texts)
         if function is not None:
-            return lambda: capture_function(function, name, label)
+            return lambda: capture_function(function, name)
         if is_path:
             return lambda: api.capture_path(name, None, arguments.rest, texts)
         raise InvalidInput(

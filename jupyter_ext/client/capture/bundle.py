@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_ext.bundles.bundle import Bundle, LargeFile, one_line, pack_files
-from jupyter_ext.bundles.names import filenames_of
 from jupyter_ext.client.capture.large import Counter, Spool
 from jupyter_ext.client.capture.modules import by_value, changes, is_importable
 from jupyter_ext.errors import CannotTravel, InvalidInput
@@ -71,10 +70,10 @@ def pack(
             values[name] = value
     if not values:
         return packed
-    import cloudpickle
+    from jupyter_ext.client.capture.pickler import NotebookPickler
 
     buffer = Counter() if only_sizes else Spool(name) if as_file else io.BytesIO()
-    pickler = cloudpickle.Pickler(buffer, protocol=5)
+    pickler = NotebookPickler(buffer)
     pickler.dump(list(values))
     with by_value():
         for name, value in values.items():
@@ -92,7 +91,7 @@ def pack(
                 ) from None
             size = buffer.tell() - before
             packed.captured.append(Captured(name=name, type=type(value).__name__, bytes=size))
-            packed.filenames.update(filenames_of(value))
+    packed.filenames |= pickler.filenames
     if isinstance(buffer, Spool):
         packed.add("names.pkl", buffer.finish())
     elif isinstance(buffer, io.BytesIO):
@@ -100,20 +99,22 @@ def pack(
     return packed
 
 
-def pickled_file(thing: Any, problem: str, name: str) -> bytes | LargeFile:
+def pickled_file(thing: Any, problem: str, name: str, filenames: set[str]) -> bytes | LargeFile:
     """Pickle one thing by value, into a file where it is large; arguments and errors as of `pickled`.
 
     Args:
         thing: What.
         problem: What an error says of it.
         name: What it is packed for, for the line that says that it takes a while.
+        filenames: Gets the files of the code that is in it.
     """
-    import cloudpickle
+    from jupyter_ext.client.capture.pickler import NotebookPickler
 
     spool = Spool(name)
+    pickler = NotebookPickler(spool)
     try:
         with by_value():
-            cloudpickle.Pickler(spool, protocol=5).dump(thing)
+            pickler.dump(thing)
     except InvalidInput:
         raise
     except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
@@ -122,27 +123,32 @@ def pickled_file(thing: Any, problem: str, name: str) -> bytes | LargeFile:
     except BaseException:  # an interrupt
         spool.discard()
         raise
+    filenames |= pickler.filenames
     return spool.finish()
 
 
-def pickled(thing: Any, problem: str) -> bytes:
+def pickled(thing: Any, problem: str, filenames: set[str]) -> bytes:
     """Pickle one thing by value.
 
     Args:
         thing: What.
         problem: What an error says of it: that it cannot travel, and whereto.
+        filenames: Gets the files of the code that is in it.
 
     Raises:
         CannotTravel: It, or something that it uses, cannot be pickled.
     """
-    import cloudpickle
+    from jupyter_ext.client.capture.pickler import NotebookPickler
 
+    buffer = io.BytesIO()
+    pickler = NotebookPickler(buffer)
     try:
         with by_value():
-            data: bytes = cloudpickle.dumps(thing, protocol=5)
+            pickler.dump(thing)
     except Exception as error:  # noqa: BLE001  whatever a user's __reduce__ raises: it cannot travel
         raise CannotTravel(f"{problem}: {one_line(error)}.") from None
-    return data
+    filenames |= pickler.filenames
+    return buffer.getvalue()
 
 
 def make_bundle(

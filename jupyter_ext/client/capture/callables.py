@@ -15,6 +15,7 @@ from typing import Any
 
 from jupyter_ext.bundles.entry import ENTRY, stub_arguments
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.counts import one
 from jupyter_ext.protocol.schema.signature import find_function
 
 
@@ -58,7 +59,7 @@ def called(thing: Any) -> Called:
     function, name = _bottom(thing)
     if not inspect.isfunction(function):
         hint = "pass a function, a method, an object that can be called, or a class with train()"
-        raise InvalidInput(f"{_short(thing)} is a {type(thing).__name__} that cannot be trained; {hint}.")
+        raise InvalidInput(f"{_short(thing)} is {one(type(thing).__name__)} that cannot be trained; {hint}.")
     return Called(thing, function, name)
 
 
@@ -76,15 +77,26 @@ def parameter_names(thing: object) -> list[str]:
 
 def _bottom(thing: Any) -> tuple[Any, str]:
     """Return the plain function of something to be called, or whatever else is there, and a name for it."""
+    inner = getattr(thing, "__wrapped__", None)
     if inspect.isfunction(thing):
-        return thing, thing.__name__
+        is_of_elsewhere = inspect.isfunction(inner) and _module_of(inner) != _module_of(thing)
+        return (
+            _bottom(inner) if is_of_elsewhere else (thing, thing.__name__)
+        )  # such as what torch.compile makes
     if inspect.ismethod(thing):
         return _bottom(thing.__func__)
     if isinstance(thing, functools.partial):
         return _bottom(thing.func)
+    if not inspect.isclass(thing) and callable(thing) and inner is not None and inner is not thing:
+        return _bottom(inner)  # such as what lru_cache makes
     kind = thing if inspect.isclass(thing) else type(thing)
     method = inspect.getattr_static(kind, "train" if kind is thing else "__call__", None)
     return method, kind.__name__
+
+
+def _module_of(function: types.FunctionType) -> object:
+    """Return the module whose names a function uses; its `__module__` may be copied from what it wraps."""
+    return function.__globals__.get("__name__")
 
 
 def _definition(function: types.FunctionType) -> tuple[str, ast.FunctionDef | ast.AsyncFunctionDef] | None:

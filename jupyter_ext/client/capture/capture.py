@@ -16,7 +16,6 @@ from typing import Any
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.bundles.entry import choose_entry
 from jupyter_ext.bundles.names import (
-    filenames_below,
     free_names,
     global_names,
     has_star_import,
@@ -25,8 +24,10 @@ from jupyter_ext.bundles.names import (
 from jupyter_ext.bundles.script_file import entry_manifest
 from jupyter_ext.client.capture.bundle import Packed, make_bundle, pack, pickled, pickled_file
 from jupyter_ext.client.capture.callables import called
+from jupyter_ext.client.capture.cell_labels import notebook_label
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc.bundle_manifest import Manifest
+from jupyter_ext.protocol.counts import one
 from jupyter_ext.protocol.schema.inputs import TrainingInput
 from jupyter_ext.protocol.schema.signature import from_source
 from jupyter_ext.protocol.trainings import Captured
@@ -41,7 +42,7 @@ def capture_cell(
     namespace: Mapping[str, object],
     name: str,
     inputs: Iterable[str] = (),
-    label_of: Callable[[str], str] = str,
+    label_of: Callable[[str], str] = notebook_label,
 ) -> Bundle:
     """Make a bundle of a cell that defines `train(...)`, or of a plain script.
 
@@ -66,7 +67,9 @@ def capture_cell(
     return replace(bundle, given=entry.given, notice=entry.notice)
 
 
-def capture_function(function: Any, name: str | None = None, label_of: Callable[[str], str] = str) -> Bundle:
+def capture_function(
+    function: Any, name: str | None = None, label_of: Callable[[str], str] = notebook_label
+) -> Bundle:
     """Make a bundle of a function, or of something else to be called; see `callables`.
 
     Args:
@@ -83,13 +86,12 @@ def capture_function(function: Any, name: str | None = None, label_of: Callable[
     used = {
         key: code.__globals__[key]
         for key in sorted(global_names(code.__code__))
-        if key in code.__globals__ and code.__module__ == "__main__"
+        if key in code.__globals__ and code.__globals__.get("__name__") == "__main__"
     }
     packed = pack(used, only_sizes=True)
     problem = f"{found.name}() cannot travel to the worker"
-    packed.add("function.pkl", pickled_file(found.thing, problem, name or found.name))
+    packed.add("function.pkl", pickled_file(found.thing, problem, name or found.name, packed.filenames))
     signature = found.signature()
-    packed.filenames.add(code.__code__.co_filename)
     manifest: Manifest = {
         "kind": "function",
         "name": name or found.name.strip("<>"),
@@ -110,7 +112,7 @@ def capture_model(
     text: str,
     namespace: Mapping[str, object],
     name: str,
-    label_of: Callable[[str], str] = str,
+    label_of: Callable[[str], str] = notebook_label,
     entry: str = "",
 ) -> Bundle:
     """Make a bundle of a cell that defines a model, for a debug session.
@@ -131,7 +133,7 @@ def capture_model(
     return _bundle_of_text(manifest, source, tree, namespace, set(), None, label_of)
 
 
-def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) -> Bundle:
+def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = notebook_label) -> Bundle:
     """Make a bundle of a class, an instance, an executor or a function, for a debug session.
 
     Raises:
@@ -141,17 +143,16 @@ def capture_object(thing: Any, name: str, label_of: Callable[[str], str] = str) 
     if type(thing).__module__ == "builtins" and not (inspect.isclass(thing) or inspect.isroutine(thing)):
         data_type = type(thing).__name__
         raise InvalidInput(
-            f"{_short(thing)} is a {data_type}, which cannot be debugged; pass a class, a function that makes a model, or a model."
+            f"{_short(thing)} is {one(data_type)}, which cannot be debugged; pass a class, a function that makes a model, or a model."
         )
-    data = pickled(thing, f"{name} cannot travel to the session")
-    packed = Packed([Captured(name=name, type=type(thing).__name__, bytes=len(data))])
-    kind = thing if inspect.isclass(thing) or inspect.isfunction(thing) else type(thing)
-    packed.filenames.update(filenames_below(kind))
+    packed = Packed()
+    data = pickled(thing, f"{name} cannot travel to the session", packed.filenames)
+    packed.captured.append(Captured(name=name, type=type(thing).__name__, bytes=len(data)))
     manifest: Manifest = {"kind": "object", "name": name, "entry": name, "label": name}
     return make_bundle(manifest, {"object.pkl": data}, packed, None, label_of)
 
 
-def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes:
+def capture_factory(factory: Any, label_of: Callable[[str], str] = notebook_label) -> bytes:
     """Make a bundle of what builds a module: a class or a function, also one defined in the notebook.
 
     Args:
@@ -166,13 +167,13 @@ def capture_factory(factory: Any, label_of: Callable[[str], str] = str) -> bytes
         inspect.isclass(factory) or inspect.isroutine(factory) or isinstance(factory, functools.partial)
     ):
         raise InvalidInput(
-            f"factory={_short(factory)} is a {type(factory).__name__}; give the class of the module, or a function "
+            f"factory={_short(factory)} is {one(type(factory).__name__)}; give the class of the module, or a function "
             "that builds one."
         )
     inner = factory.func if isinstance(factory, functools.partial) else factory
     name = getattr(inner, "__name__", "factory")
-    data = pickled(factory, f"{name} cannot travel to the model's process")
-    packed = Packed(filenames=filenames_below(inner))
+    packed = Packed()
+    data = pickled(factory, f"{name} cannot travel to the model's process", packed.filenames)
     manifest: Manifest = {"kind": "function", "name": name, "entry": name, "label": name}
     return make_bundle(manifest, {"function.pkl": data}, packed, None, label_of).data
 

@@ -86,9 +86,8 @@ def with_inputs(bundle: Bundle, inputs: Mapping[str, object]) -> tuple[Bundle, d
         if is_open and form.is_exact and len(shown := json.dumps(form.json)) > _MAX_SHOWN_CHARS:
             form = _Form(_beginning(value, shown), is_exact=False)
         if form.is_description or (is_open and not form.is_exact):
-            data = pickled(
-                _absolute(value), f"input {name!r} ({type(value).__name__}) cannot travel to the worker"
-            )
+            problem = f"input {name!r} ({type(value).__name__}) cannot travel to the worker"
+            data = pickled(_absolute(value), problem, set())
             exact[name] = (json.dumps(form.json), data)
         found[name] = form.json
     return (_added(bundle, exact) if exact else bundle), found

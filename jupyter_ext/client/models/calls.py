@@ -13,8 +13,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from jupyter_ext.client.requests.call_arguments import encode_arguments
 from jupyter_ext.client.requests.models import who
-from jupyter_ext.errors import CallFailed, CannotTravel, InvalidInput
+from jupyter_ext.errors import CallFailed, InvalidInput
 from jupyter_ext.ipc import values
 from jupyter_ext.ipc.channel import CallError, ChannelClosed, Connection
 from jupyter_ext.protocol.models import LocalModel
@@ -120,7 +121,7 @@ class ModelCalls:
             CannotTravel: A value that cannot be sent.
             KeyboardInterrupt: You interrupted; the call is stopped there too.
         """
-        tree, blobs = _encode({"args": list(args), "kwargs": kwargs})
+        tree, blobs = encode_arguments({"args": list(args), "kwargs": kwargs})
         answer, answer_blobs = self._ask("call", {"value": tree}, blobs)
         result = values.decode(answer["value"], answer_blobs)
         return (
@@ -135,7 +136,7 @@ class ModelCalls:
             **options: `max_new_tokens` (256 by default), `temperature`, `top_p`, `do_sample`, `stop_strings`, `seed` and
                 whatever else `transformers`' `generate` takes.
         """
-        tree, blobs = _encode({"prompt": prompt, "options": options})
+        tree, blobs = encode_arguments({"prompt": prompt, "options": options})
         return Generation(self._stream("generate", {"value": tree}, blobs))
 
     def tensors(self) -> list[dict[str, Any]]:
@@ -240,14 +241,6 @@ class ModelCalls:
         why = model.notices[-1] if model.notices else "It was unloaded during the call."
         again = "" if "again" in why else " The next call loads it again."
         return f"{model.name}: {why}{again}"
-
-
-def _encode(value: Any) -> tuple[Any, list[Any]]:
-    try:
-        return values.encode(value)
-    except values.CannotTravel as error:
-        text = str(error).replace("the value['args']", "argument ").replace("the value['kwargs']", "keyword ")
-        raise CannotTravel(text) from None
 
 
 def _translated(error: CallError) -> Exception:

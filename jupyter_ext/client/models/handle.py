@@ -14,7 +14,7 @@ from jupyter_ext.client.models.calls import Generation, ModelCalls
 from jupyter_ext.client.models.downloads import Partial
 from jupyter_ext.client.models.keep_alive import seconds
 from jupyter_ext.client.models.listing import ModelList, describe
-from jupyter_ext.client.models.module_factory import host_options, notebook_label, torch_module
+from jupyter_ext.client.models.module_factory import host_options, torch_module
 from jupyter_ext.client.models.names import chosen
 from jupyter_ext.client.models.page_holders import holders, weight_files
 from jupyter_ext.client.requests.background_loop import loop_thread
@@ -124,7 +124,7 @@ class Model:
             InvalidInput: An option is unknown, or the factory is none.
             CannotTravel: The factory uses a name of the notebook that cannot be sent.
         """
-        process_options = host_options(options, notebook_label)
+        process_options = host_options(options)
         given = {"device": device, "dtype": dtype, "keep_alive": keep_alive, "pin": pin, "force": force}
         self._loading = {**given, **options}  # also of a load that is killed: the next one is the same
         if wait:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from jupyter_ext.client.capture.capture import capture_factory
+from jupyter_ext.client.capture.cell_labels import notebook_label
 from jupyter_ext.config import locations
 from jupyter_ext.errors import InvalidInput, LoadFailed
 from jupyter_ext.ids import is_training_id
@@ -23,7 +24,9 @@ from jupyter_ext.protocol.module_options import ModuleOptions
 _PLAIN = ("weights", "batch")
 
 
-def host_options(options: Mapping[str, object], label_of: Callable[[str], str] = str) -> ModuleOptions:
+def host_options(
+    options: Mapping[str, object], label_of: Callable[[str], str] = notebook_label
+) -> ModuleOptions:
     """Turn the options of `load` into what a model's process understands.
 
     Args:
@@ -52,14 +55,6 @@ def host_options(options: Mapping[str, object], label_of: Callable[[str], str] =
         bundle = capture_factory(_with(factory, rest), label_of)
         payload["factory"], payload["sys_path"] = base64.b64encode(bundle).decode(), sys.path[:]
     return payload
-
-
-def notebook_label(filename: str) -> str:
-    """Name a file of code as the notebook does, such as `Cell In[5]`; elsewhere it keeps its name."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    named = shell.compile.format_code_name(filename) if shell is not None else None
-    return " ".join(named) if named else filename
 
 
 def torch_module(

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from typing_extensions import TypeVar
 
+from jupyter_ext.client.requests.call_arguments import encode_arguments
 from jupyter_ext.client.sessions import report
 from jupyter_ext.errors import (
-    CannotTravel,
     InvalidInput,
     SessionCallFailed,
     SessionCallInterrupted,
@@ -148,10 +148,7 @@ def pack(
     if not args and not positional:
         return ()
     whole = {"named": dict(args or {}), "positional": list(positional)}
-    try:
-        tree, blobs = values.encode(whole)
-    except values.CannotTravel as error:
-        raise CannotTravel(_named(str(error))) from None
+    tree, blobs = encode_arguments(whole)
     parts = dict(tree["v"])
     params["args"] = dict(parts["named"]["v"])
     params["positional"] = parts["positional"]["v"]
@@ -176,11 +173,3 @@ def error_from(error: CallError, name: str) -> Exception:
     if code == "invalid_parameter":
         return InvalidInput(message)
     return SessionError(message)
-
-
-def _named(text: str) -> str:
-    return (
-        text.replace("the value['named']", "")
-        .replace("the value['positional']", "argument ")
-        .replace("['", "'", 1)
-    )

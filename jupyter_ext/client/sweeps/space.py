@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from jupyter_ext.errors import InvalidInput
+from jupyter_ext.protocol.counts import one
 from jupyter_ext.protocol.schema.literals import parse_literal
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def choice(*options: Plain) -> Dimension:
         if not isinstance(option, bool | int | float | str | None):
             kind = type(option).__name__
             raise InvalidInput(
-                f"choice(): {option!r:.60} is a {kind}; options are texts, numbers, truth values or None."
+                f"choice(): {option!r:.60} is {one(kind)}; options are texts, numbers, truth values or None."
             )
         if isinstance(option, float) and not math.isfinite(option):
             raise InvalidInput(f"choice(): {option!r} is no number to try; leave it out.")
@@ -177,7 +178,7 @@ def read_space(space: Mapping[str, object]) -> dict[str, Dimension]:
     if not isinstance(given, Mapping):
         kind = type(given).__name__
         raise InvalidInput(
-            f"{given!r:.60} is a {kind}; give ranges by name: jx.sweep(fn, {{'lr': [0.1, 1]}})."
+            f"{given!r:.60} is {one(kind)}; give ranges by name: jx.sweep(fn, {{'lr': [0.1, 1]}})."
         )
     if not space:
         raise InvalidInput(f"A sweep needs at least one input to vary, such as lr: one of {_EXAMPLES}.")
@@ -195,7 +196,7 @@ def _read_one(name: object, value: object) -> Dimension:
     except InvalidInput as error:
         raise InvalidInput(f"{name}: {error}") from None
     kind = type(value).__name__
-    raise InvalidInput(f"{name}={value!r:.60} is a {kind} and no range to search: {_EXAMPLES}.")
+    raise InvalidInput(f"{name}={value!r:.60} is {one(kind)} and no range to search: {_EXAMPLES}.")
 
 
 def check(bundle: Bundle, space: Mapping[str, Dimension], fixed: Mapping[str, object]) -> None:
@@ -214,8 +215,8 @@ def check(bundle: Bundle, space: Mapping[str, Dimension], fixed: Mapping[str, ob
         raise InvalidInput(
             f"{secret[0]} is secret, and a sweep keeps its inputs; read it from an environment variable instead."
         )
-    for position in range(max(len(one.ends) for one in space.values())):
-        ends = {name: one.ends[min(position, len(one.ends) - 1)] for name, one in space.items()}
+    for position in range(max(len(varied.ends) for varied in space.values())):
+        ends = {name: varied.ends[min(position, len(varied.ends) - 1)] for name, varied in space.items()}
         _, wrong = declared.validate({**fixed, **ends})
         if wrong:
             raise InvalidInput("; ".join(one.description for one in wrong))

@@ -22,6 +22,7 @@ from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.client.trainings.listing import TrainingList
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol.addresses import shown
+from jupyter_ext.protocol.counts import one
 from jupyter_ext.protocol.trainings import EngineInfo, Listening
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 BACKENDS = ("local", "ray", "replicate", "a base URL")
 _PAGE = 500
+_EXAMPLES = {
+    "on": "local",
+    "destination": "me/digits",
+    "name": "digits",
+    "address": "http://127.0.0.1:8265",
+    "storage": "s3://bucket/runs",
+}
 _OF_A_PLACE = ("workers", "address", "cpus", "gpus", "storage")
 
 
@@ -62,8 +70,8 @@ def train(
 
     Args:
         function: A function, whose names of the notebook travel by value, or anything else that can be called: a method, an object, a
-            partial, a class with `train()`; or the path of a Python file, which runs as `__main__`,
-            or of a Cog project folder; or, with a service, `owner/name:version` of what it is to train.
+            partial, a class with `train()`; or the path of a Python file, which runs as `__main__`, or of a Cog project folder; or,
+            with a service, `owner/name:version` of what it is to train.
         inputs: Its arguments as a mapping, beside those that are given as keywords.
         on: Where it runs: "local" (default), "ray", "replicate", or the base URL of a service that speaks Replicate's API.
         destination: `owner/name` of the model that gets a version with the weights that it returns. On this machine the
@@ -83,20 +91,20 @@ def train(
         CannotTravel: It uses a name that cannot be sent to the worker.
     """
     check_mapping(inputs)
-    options = _given(on=on, destination=destination, name=name, args=args, workers=workers)
-    options |= _given(address=address, cpus=cpus, gpus=gpus, storage=storage)
+    options = _given(on=on, destination=destination, name=name, args=args, workers=workers, address=address)
+    options |= _given(cpus=cpus, gpus=gpus, storage=storage)
     own = set(parameter_names(function)) if inputs is None else set[str]()
     values = {**(inputs or {}), **more, **{key: options.pop(key) for key in [*options] if key in own}}
-    where, called = options.get("on", "local"), options.get("name")
+    _check_texts(options)
+    where, called = options.pop("on", "local"), options.get("name")
     place = Place(on=where, **{key: options[key] for key in _OF_A_PLACE if key in options})
     if is_remote(where):
         place.check_plain()
-        return start_remote(
-            remote_ref(_text(function, where), where, options.get("destination")), values, called
-        )
+        ref = remote_ref(_text(function, where), where, options.get("destination"))
+        return start_remote(ref, values, called)
     check_backend(where)
     if isinstance(function, str | os.PathLike):
-        bundle = capture_path(function, called, options.get("args", ()), values)
+        bundle = capture_path(function, called, _words(options.get("args", ())), values)
     elif "args" in options:
         raise InvalidInput("args=… is the command line of a file; give a function its arguments by name.")
     else:
@@ -111,8 +119,21 @@ def check_mapping(inputs: object) -> None:
         InvalidInput: They are no mapping.
     """
     if inputs is not None and not isinstance(inputs, Mapping):
-        text = f"{inputs!r:.60} is a {type(inputs).__name__}; give inputs by name: jx.train(fn, x=…)."
+        text = f"{inputs!r:.60} is {one(type(inputs).__name__)}; give inputs by name: jx.train(fn, x=…)."
         raise InvalidInput(text)
+
+
+def _check_texts(options: Mapping[str, object]) -> None:
+    for key in ("on", "destination", "name", "address", "storage"):
+        if not isinstance(value := options.get(key), str | None):
+            raise InvalidInput(f"{key}={value!r:.60} is no text, such as {key}='{_EXAMPLES[key]}'.")
+
+
+def _words(args: object) -> list[str]:
+    """Return a command line as texts; its numbers and paths may be given as such."""
+    if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+        raise InvalidInput(f"args={args!r:.60} is no list of words, such as args=['--epochs', '3'].")
+    return [os.fspath(word) if isinstance(word, os.PathLike) else str(word) for word in args]
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -142,9 +163,15 @@ def capture_path(
                 f"{os.fspath(path)} is a folder with cog.yaml, which has no command line; give inputs."
             )
         return capture_folder(path, name)
-    if Path(path).suffix == "" and not Path(path).expanduser().exists():
-        raise InvalidInput(f"There is no folder and no file {os.fspath(path)!r}.")
+    if Path(path).suffix not in (".py", ".ipynb") and not Path(path).expanduser().exists():
+        raise _nothing_at(os.fspath(path))
     return capture_file(path, name, args, inputs)
+
+
+def _nothing_at(path: str) -> InvalidInput:
+    module = Path(*path.split("."))
+    hint = f" Is it {module}.py?" if module.with_suffix(".py").exists() else ""
+    return InvalidInput(f"There is no folder and no file {path!r}.{hint}")
 
 
 def _text(ref: object, on: str) -> str:

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_ext.bytes_format import format_bytes
-from jupyter_ext.engine.processes.shim_process import ShimProcess, fatal_stacks, signal_name
+from jupyter_ext.engine.processes.shim_process import (
+    ShimProcess,
+    ended_by,
+    fatal_stacks,
+    is_crash,
+    signal_name,
+)
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json
 from jupyter_ext.ipc.run_files import ErrorFile, ExitFile, Lost, StopFile
@@ -97,11 +103,12 @@ def _failure(run_dir: Path, end: ExitFile) -> tuple[Cause, UserException | None]
             hint=f"{peak} Somebody's kill -9, or a memory limit that this system does not report.",
         ), None
     stacks = fatal_stacks(run_dir)
-    return Cause(
-        kind="signal",
-        message=f"The worker crashed with signal {end['signal']} ({name}), in native code.",
-        hint="The stack below shows where." if stacks else "The last log lines may say more.",
-    ), UserException(type=name, message="", frames=[], text=stacks) if stacks else None
+    hint = "The stack below shows where." if stacks else "The last log lines may say more."
+    if not is_crash(end["signal"]):
+        hint = "Its own code, a library or another program sent it."
+    return Cause(kind="signal", message=f"The worker {ended_by(end['signal'])}.", hint=hint), (
+        UserException(type=name, message="", frames=[], text=stacks) if stacks else None
+    )
 
 
 def _rank_killed(

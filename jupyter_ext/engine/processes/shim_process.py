@@ -173,6 +173,21 @@ def signal_name(number: int) -> str:
         return "unknown"
 
 
+_CRASHES = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"})
+"""What a process gets for what it does itself; every other signal was sent."""
+
+
+def is_crash(number: int) -> bool:
+    """Whether a signal says that native code went wrong, rather than that somebody sent it."""
+    return signal_name(number) in _CRASHES
+
+
+def ended_by(number: int) -> str:
+    """Return how a signal ended a process, such as `crashed with signal 11 (SIGSEGV), in native code`."""
+    told = f"signal {number} ({signal_name(number)})"
+    return f"crashed with {told}, in native code" if is_crash(number) else f"was ended by {told}"
+
+
 def fatal_stacks(run_dir: Path) -> str:
     """Return what faulthandler wrote when native code crashed, without our frames, or an empty text."""
     try:

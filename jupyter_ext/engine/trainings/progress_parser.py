@@ -33,8 +33,8 @@ class _Followed(NamedTuple):
     total: float | None = None
     line: int = 0
     is_full: bool = False
-    below: bool = False
-    """Whether the last bar that was drawn is nested in it."""
+    nested: float | None = None
+    """The total of the bar that was drawn last, where that is nested in it."""
 
 
 class ProgressBars:
@@ -82,14 +82,14 @@ def _after(followed: _Followed, match: re.Match[str]) -> _Followed:
     """Return which bar is followed once this one was seen: it, or the same as before."""
     current, total, line = _number(match[1]), _number(match[2]), match[3].count(_UP)
     is_same = total == followed.total and line == followed.line
-    if is_same and followed.below and current >= total and followed.current + 1 < current:
+    if is_same and followed.nested == total and current >= total and followed.current + 1 < current:
         return (
             followed  # tqdm draws a nested bar that is left standing on the outer one's line, once it is full
         )
     is_next = followed.is_full and line <= followed.line
     if followed.total is None or is_same or is_next or line < followed.line:
         return _Followed(current, total, line, current >= total)
-    return followed._replace(below=line > followed.line)
+    return followed._replace(nested=total if line > followed.line else None)
 
 
 def _number(text: str) -> float:

@@ -64,7 +64,14 @@ def _parser_names(tree: ast.Module) -> set[str]:
 def reads_no_command_line(call: ast.Call) -> bool:
     """Return whether a call of `parse_args` is given its words, such as `[]`, so that `sys.argv` is not looked at."""
     given = [*call.args[:1], *(word.value for word in call.keywords if word.arg == "args")]
-    return any(isinstance(one, ast.List | ast.Tuple) for one in given)
+    return any(isinstance(one, ast.List | ast.Tuple) or _is_text(one) for one in given)
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether an expression is a text of the code, or such a text split into words."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "split":
+        node = node.func.value
+    return isinstance(literal_of(node), str)
 
 
 def _argparse_option(call: ast.Call, defaults: dict[str | None, ast.expr]) -> Option | None:

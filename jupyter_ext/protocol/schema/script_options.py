@@ -32,6 +32,16 @@ def read_options(tree: ast.Module) -> ScriptOptions | None:
     return ScriptOptions((), is_complete=False) if _reads_command_line(tree) else None
 
 
+def line_without_command_line(tree: ast.Module) -> int | None:
+    """Return the line of a call such as `parser.parse_args([])`, the form for notebooks, which looks at no command line."""
+    found = (
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and last_name(node.func) in _PARSING and reads_no_command_line(node)
+    )
+    return min(found, default=None)
+
+
 def _reads_command_line(tree: ast.Module) -> bool:
     """Whether a text looks at its command line in a way that says nothing of what it takes."""
     for node in ast.walk(tree):

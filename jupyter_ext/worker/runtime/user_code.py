@@ -86,7 +86,10 @@ class UserCode:
         for filename, text in self._before.items():
             execute(text, filename, main)
         if self.file is not None:
-            sys.path.insert(0, os.path.dirname(self.file))
+            root, package = package_of(self.file, self._source)
+            sys.path.insert(0, root)
+            if package:
+                main.__dict__["__package__"] = package
             sys.argv = [self.file, *self._arguments]
         if self.kind == "cell":
             self.execute(main)
@@ -115,8 +118,8 @@ class UserCode:
         text = self._source.read_text(encoding="utf-8")
         filename = self.file or str(self._source)
         if self.file is not None:
+            main.__dict__["__file__"] = filename  # a cell has none, and code tells by that where it is
             _remember_source(filename, text)  # the file may have been changed since
-        main.__dict__["__file__"] = filename
         execute(text, filename, main)
 
     def function(self, main: ModuleType) -> Any:
@@ -125,6 +128,35 @@ class UserCode:
             with unpickling_into(main, self.directory / "function.pkl") as unpickler:
                 return unpickler.load()
         return main.__dict__[self.entry]
+
+
+def package_of(file: str, source: Path | None) -> tuple[str, str]:
+    """Return where imports of a script begin, and the package that it is a module of.
+
+    A script with relative imports runs as `python -m package.script` would, any other one as `python script.py`: with its folder
+    first on the path, and in no package.
+
+    Args:
+        file: The script.
+        source: Its text as it travelled.
+    """
+    folder = os.path.dirname(file)
+    levels = (
+        0 if source is None else _relative_levels(source.read_text(encoding="utf-8", errors="surrogatepass"))
+    )
+    parts: list[str] = []
+    while levels and (len(parts) < levels or os.path.exists(os.path.join(folder, "__init__.py"))):
+        folder, name = os.path.split(folder)
+        if not name.isidentifier():
+            return os.path.dirname(file), ""
+        parts.insert(0, name)
+    return folder, ".".join(parts)
+
+
+def _relative_levels(text: str) -> int:
+    """Return how many packages up a text imports from: 1 for `from . import x`, 0 where it has no relative import."""
+    nodes = ast.walk(ast.parse(text))
+    return max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0)
 
 
 def new_main() -> ModuleType:

@@ -135,7 +135,7 @@ def test_a_model_is_debugged_from_its_cell_to_the_end_of_its_session(lab, engine
 
     before = _weights(lab, engine)
     expect(notebook.run("mended").first).to_contain_text(
-        "Replaced the code of digits: Net; 1 living instances follow."
+        "Replaced the code of digits: Net; 1 living instance follows."
     )
     good = notebook.run("good")
     expect(good.last).to_have_text("(True, torch.Size([4, 3]))")

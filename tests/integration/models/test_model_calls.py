@@ -164,7 +164,7 @@ def test_an_exception_of_the_module_is_its_own_traceback(models: ModelsUnderTest
 
 def test_wrong_input_is_one_line(models: ModelsUnderTest, loaded: LocalModel) -> None:
     calls = models.calls(loaded)
-    with pytest.raises(CannotTravel, match=r"argument \[0\] is a builtins.object"):
+    with pytest.raises(CannotTravel, match=r"argument 1 is a builtins.object"):
         calls.call(object())
     with pytest.raises(InvalidInput, match="rows of different lengths"):
         calls.call([[1.0, 2.0], [3.0]])

@@ -115,6 +115,12 @@ def test_a_failure_shows_my_code_and_stops_in_its_frame(kernel: Kernel) -> None:
     assert "→ 0  Cell net, line 22" in kernel.run("%debug_session net up").text
     cell = kernel.run("%%in_session net\nfactor + 1")
     assert cell.result == "2.5"
+    for line, error in (("factor / 0", "ZeroDivisionError"), ("x = ", "SyntaxError")):
+        cell = kernel.run(f"%%in_session net\n{line}")
+        assert error in cell.text
+        assert "jx_frame" not in cell.text
+        assert "jupyter_ext" not in cell.text
+    assert "get_ipython" not in kernel.run("%debug_session net frames").text
     cell = kernel.run("%%in_session net --top\nfactor")
     assert "NameError" in cell.text
 
@@ -123,7 +129,7 @@ def test_code_is_mended_under_a_living_model(kernel: Kernel) -> None:
     before = kernel.run("w = model.get_state().download(); w['layer.weight'].sum().item()").result
     cell = kernel.run(NET.replace("return x / 0", "return x / factor"))
     assert cell.error is None, cell.traceback
-    assert "Replaced the code of net: Net; 1 living instances follow." in cell.text
+    assert "Replaced the code of net: Net; 1 living instance follows." in cell.text
     assert kernel.run("model.scaled(x=3.0)").result == "2.0"
     assert kernel.run("model.get_state().download()['layer.weight'].sum().item()").result == before
 
@@ -267,3 +273,22 @@ y, _ = await asyncio.gather(asyncio.to_thread(model.evaluate, x=x[:2]), t)
 print(t.status, y.shape)
 """)
     assert cell.text == "completed (2, 2)\n", cell.traceback
+
+
+def test_a_cell_that_ends_its_session_is_told_so_in_one_line(kernel: Kernel) -> None:
+    """Also where it ran beside a training, in a subshell that went with the session."""
+    cell = kernel.run("""%%debug_session brief
+class Endless:
+    def train(self):
+        import time
+        while True:
+            time.sleep(0.01)
+""")
+    assert cell.error is None, cell.traceback
+    kernel.run("%debug_call brief.instantiate")
+    kernel.run("%debug_call brief.train")
+    until(lambda: "busy with train" in kernel.run("%debug_session brief").result, "the training's turn")
+    cell = kernel.run("%%in_session brief\nimport os\nos._exit(3)")
+    assert cell.error is not None
+    assert "ended with exit code 3" in cell.traceback
+    assert "\n" not in cell.traceback

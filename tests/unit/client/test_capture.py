@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import linecache
 import math
+import re
+import sys
 import threading
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+import jupyter_ext as jx
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.callables import parameter_names
 from jupyter_ext.client.capture.capture import capture_cell, capture_function, capture_object
@@ -176,6 +181,68 @@ def test_only_what_is_written_in_python_is_taken(thing: Any) -> None:
     assert parameter_names(thing) == []
 
 
+def test_wherever_code_is_captured_its_cells_are_named_as_the_notebook_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of functions that are called by what the function calls, and of an object's class."""
+    compiling = SimpleNamespace(format_code_name=lambda name: ("Cell", f"In[{name[-2]}]"))
+    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(compile=compiling))
+    monkeypatch.setitem(sys.modules, "IPython", cast("ModuleType", ipython))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for number, text in enumerate(
+        (
+            "def inner(x): return 1 / x\n",
+            "class Net:\n    def __call__(self): return inner(0)\n",
+            "net = Net()\ndef fit(): return net()\n",
+        )
+    ):
+        filename = f"<cell-{number}>"
+        monkeypatch.setitem(linecache.cache, filename, (len(text), None, [text], filename))
+        exec(compile(text, filename, "exec"), names)
+    for bundle in (capture_function(names["fit"]), capture_cell("fit()", names, "x")):
+        code = arrive(bundle, tmp_path)
+        found = {name: label for name, label in code.labels.items() if name.startswith("<cell-")}
+        assert found == {f"<cell-{n}>": f"Cell In[{n}]" for n in range(3)}
+
+
+def test_what_a_library_wraps_is_taken_by_what_is_in_it(tmp_path: Path) -> None:
+    names: dict[str, Any] = {"__name__": "__main__", "base": 10}
+    exec("import functools\n@functools.cache\ndef made(a, b=2): return base + a + b", names)
+    bundle = capture_function(names["made"])
+    assert bundle.training_input is not None
+    assert [(p.name, p.required) for p in bundle.training_input.parameters] == [("a", True), ("b", False)]
+    assert [item.name for item in bundle.captured] == ["base"]
+    code, main = arrive(bundle, tmp_path), ModuleType("__main__")
+    code.load(main)
+    assert code.function(main)(1) == 13
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"name": 5}, "name=5 is no text"),
+        ({"on": 3}, "on=3 is no text, such as on='local'"),
+        ({"destination": b"me/x"}, "destination=b'me/x' is no text"),
+        ({"address": 8265, "on": "ray"}, "address=8265 is no text"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_by_name(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(says)):
+        jx.train(fit, **options)
+
+
+def test_a_command_line_is_a_list_of_words(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"args='--x 1' is no list of words"):
+        jx.train("train.py", args="--x 1")
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "train.py").touch()
+    with (
+        contextlib.chdir(tmp_path),
+        pytest.raises(InvalidInput, match=r"no file 'pkg.train'\. Is it pkg/train\.py\?"),
+    ):
+        jx.train("pkg.train")
+
+
 def test_names_imported_from_the_notebook_travel(tmp_path: Path) -> None:
     bundle = capture_cell("from __main__ import base as start\ndef train(): return start", {"base": 5}, "x")
     assert [item.name for item in bundle.captured] == ["base"]
@@ -188,5 +255,5 @@ def test_what_python_has_everywhere_is_not_called_unknown() -> None:
 
 @pytest.mark.parametrize("thing", [5, "net", [1], {"a": 1}, None, True])
 def test_plain_data_is_no_model_to_debug(thing: Any) -> None:
-    with pytest.raises(InvalidInput, match=f"is a {type(thing).__name__}, which cannot be debugged"):
+    with pytest.raises(InvalidInput, match=f"is an? {type(thing).__name__}, which cannot be debugged"):
         capture_object(thing, "x")

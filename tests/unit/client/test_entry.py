@@ -13,6 +13,7 @@ from jupyter_ext.errors import InvalidInput
 
 TRAIN = "def train(epochs: int = 3, lr: float = 0.1):\n    print(epochs)\n"
 HELPER = "def train(args, model, epoch): ...\ndef main():\n    for i in range(2):\n        train(1, 2, i)\n"
+PARSER = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--epochs', type=int)\n"
 GUARD = 'if __name__ == "__main__":\n    '
 
 
@@ -120,6 +121,10 @@ def test_data_that_is_called_train_is_no_entry(text: str) -> None:
         ("class train:\n    pass\n", "define train(...)"),
         ("import os\nLR = 0.1\nclass Net: ...\ndef fit(): ...\n", "defines Net, fit and calls nothing"),
         ("x = 1\nprint(x)\n", "reads 'epochs'"),
+        ("# nothing yet\n", "no code in it"),
+        (f"{PARSER}args = p.parse_args([])\n", "Line 5 parses options from a list of its own, so 'epochs'"),
+        (f"{PARSER}print(p.parse_args(args=''))\n", "write parse_args(), without the list"),
+        (f"{PARSER}a, b = p.parse_known_args(''.split())\n", "write parse_args(), without the list"),
     ],
 )
 def test_what_would_do_nothing_is_refused(text: str, says: str) -> None:

@@ -78,7 +78,7 @@ def test_a_space_takes_dimensions_texts_and_lists() -> None:
     assert [one.kind for one in space.values()] == ["loguniform", "choice", "choice"]
     with pytest.raises(InvalidInput, match="at least one input"):
         read_space({})
-    with pytest.raises(InvalidInput, match="depth=3 is a int"):
+    with pytest.raises(InvalidInput, match="depth=3 is an int"):
         read_space({"depth": 3})
     with pytest.raises(InvalidInput, match=r"width: choice\(\) has no options"):
         read_space({"width": []})

@@ -125,3 +125,28 @@ def test_an_expression_that_raises_is_refused_and_named(line: str) -> None:
 
 def test_without_names_of_a_notebook_nothing_is_replaced() -> None:
     assert split_words("{lr} $lr {1 + 1}") == ["{lr}", "$lr", "{1 + 1}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("digits --epochs 3", "-i epochs=3"),
+        ("digits --learning-rate=1e-3", "-i learning_rate=1e-3"),
+        ("digits epochs=3", "-i epochs=3"),
+        ("digits --fast", "-i fast=value"),
+        ("digits -i epochs = 3", "-i name=value"),
+    ],
+)
+def test_what_may_be_an_input_is_told_how_to_be_one(line: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        _train_parser("%%train").parse(line)
+    assert hint in str(caught.value)
+    with pytest.raises(InvalidInput) as caught:
+        _trainings_parser().parse("--fast")
+    assert "-i " not in str(caught.value)
+
+
+def test_an_expression_that_raises_is_told_as_python_says_it() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        _train_parser("%%train").parse("digits -i lr={1/0}", {})
+    assert str(caught.value) == "%%train: {1/0}: ZeroDivisionError: division by zero."

@@ -21,7 +21,7 @@ from jupyter_ext.engine.metrics.journal.journal_reader import JournalTail
 from jupyter_ext.engine.processes.fresh_process import WorkerStartError
 from jupyter_ext.engine.processes.interpreters import Interpreter
 from jupyter_ext.engine.processes.outcome import outcome
-from jupyter_ext.engine.processes.shim_process import ShimProcess
+from jupyter_ext.engine.processes.shim_process import ShimProcess, ended_by
 from jupyter_ext.engine.sessions.outcome import ending
 from jupyter_ext.ipc import json_files, processes, run_files
 from jupyter_ext.ipc.json_files import ReservedFile, read_json, write_json
@@ -359,3 +359,18 @@ async def test_an_interpreter_that_ended_at_once_is_tried_again_later(
         await becomes("warm")
     finally:
         await interpreter.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (signal.SIGSEGV, "crashed with signal 11 (SIGSEGV), in native code"),
+        (signal.SIGABRT, "crashed with signal 6 (SIGABRT), in native code"),
+        (signal.SIGTERM, "was ended by signal 15 (SIGTERM)"),
+        (signal.SIGHUP, "was ended by signal 1 (SIGHUP)"),
+        (signal.SIGXCPU, "was ended by signal 24 (SIGXCPU)"),
+        (64, "was ended by signal 64"),
+    ],
+)
+def test_only_what_native_code_does_to_itself_is_a_crash(number: int, says: str) -> None:
+    assert ended_by(number).startswith(says)

@@ -109,3 +109,12 @@ def test_other_text_is_none(text: str) -> None:
 def test_sizes_with_units() -> None:
     text = "model.bin:  50%|█████     | 1.20G/2.40G [00:01<00:01, 1.2GB/s]"
     assert told_by(text) == [(1.2e9, 2.4e9)]
+
+
+def test_a_short_loop_within_leaves_the_end_of_the_outer_one_to_be_seen() -> None:
+    """tqdm draws a loop of milliseconds at its beginning and its end alone."""
+    out = io.StringIO()
+    for _ in tqdm(range(5), file=out, mininterval=60):
+        for _ in tqdm(range(3), file=out, leave=False, mininterval=60):
+            pass
+    assert told_by(out.getvalue())[-1] == (5, 5)

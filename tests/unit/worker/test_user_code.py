@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_ext.worker.runtime.user_code import package_of
+
 NOTEBOOK = """
 import torch
 from torch import nn
@@ -159,3 +161,42 @@ def train():
 """
     notebook = "async def aiter_of(n):\n    for number in range(n):\n        yield number\n"
     assert in_a_worker(tmp_path, cell, notebook).strip() == "[5, 4]"
+
+
+def test_a_cell_has_no_file_as_in_the_notebook(tmp_path: Path) -> None:
+    assert (
+        in_a_worker(tmp_path, "print('__file__' in globals(), __name__, given)", notebook="").strip()
+        == "False __main__ 5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "package"),
+    [
+        ("import data\n", "project/pkg/sub", ""),
+        ("from . import data\n", "project", "pkg.sub"),
+        ("def f():\n    from ..data import load\n", "project", "pkg.sub"),
+        ("from .... import far\n", "", ".".join(["pkg", "sub"])),
+    ],
+)
+def test_a_script_with_relative_imports_is_a_module_of_its_package(
+    tmp_path: Path, text: str, folder: str, package: str
+) -> None:
+    script = tmp_path / "project" / "pkg" / "sub" / "train.py"
+    script.parent.mkdir(parents=True)
+    (script.parent / "__init__.py").touch()
+    (script.parents[1] / "__init__.py").touch()
+    script.write_text(text)
+    found = package_of(str(script), script)
+    if folder:
+        assert found == (str(tmp_path / folder), package)
+    else:  # as many packages as it asks for, though nothing marks them as such
+        assert found[1].endswith(package)
+        assert found[1].count(".") == 3
+
+
+def test_a_folder_that_is_no_name_is_no_package(tmp_path: Path) -> None:
+    script = tmp_path / "my project" / "train.py"
+    script.parent.mkdir()
+    script.write_text("from .data import load")
+    assert package_of(str(script), script) == (str(script.parent), "")

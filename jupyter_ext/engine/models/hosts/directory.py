@@ -18,7 +18,7 @@ from pathlib import Path
 
 from jupyter_ext.bytes_format import format_bytes
 from jupyter_ext.engine.common.archives import check_size, reading_archive
-from jupyter_ext.engine.processes.shim_process import ShimProcess, signal_name
+from jupyter_ext.engine.processes.shim_process import ShimProcess, ended_by
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.ipc import run_files
 from jupyter_ext.ipc.json_files import read_json, write_json
@@ -129,7 +129,7 @@ def _by_itself(path: Path, end: ExitFile) -> str:
     elif number == signal.SIGKILL:
         what = "The model's process was killed by signal 9 (SIGKILL), from outside of it."
     else:
-        what = f"The model's process crashed with signal {number} ({signal_name(number)}), in native code."
+        what = f"The model's process {ended_by(number)}."
     return f"{what} {peak} {_LOADED_AGAIN}"
 
 

@@ -6,6 +6,7 @@ Rule: one is kept, for ten minutes or until a call succeeds, because it keeps ev
 from __future__ import annotations
 
 import ast
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -23,6 +24,26 @@ from jupyter_ext.worker.session.inspection.value_summary import summarize
 
 KEEP_S = 600.0
 MAX_LOCALS = 40
+_OF_IPYTHON = frozenset(
+    [
+        "_ih",
+        "_oh",
+        "_dh",
+        "In",
+        "Out",
+        "get_ipython",
+        "exit",
+        "quit",
+        "open",
+        "_",
+        "__",
+        "___",
+        "_i",
+        "_ii",
+        "_iii",
+    ]
+)
+"""Names that IPython puts beside the user's."""
 MAX_FRAMES = 40
 
 
@@ -113,8 +134,12 @@ class PostMortem:
         self.error = RuntimeError("its frames were let go of")
 
     def _own(self, number: int, namespace: Mapping[str, object]) -> dict[str, object]:
-        outer = self._frames[number].f_globals
-        return {name: value for name, value in namespace.items() if outer.get(name, self) is not value}
+        outer, ours = self._frames[number].f_globals, {"get_ipython"} - self._frames[number].f_locals.keys()
+        return {
+            name: value
+            for name, value in namespace.items()
+            if outer.get(name, self) is not value and name not in ours
+        }
 
     def _with_locals(self, frames: list[ErrorFrame]) -> list[Frame]:
         values = [describe_locals(frame.f_locals, self._redactor) for frame in self._frames]
@@ -126,7 +151,10 @@ class PostMortem:
 
 def describe_locals(values: Mapping[str, object], redactor: Redactor) -> list[LocalValue]:
     """Describe names and values of a frame, in a line each."""
-    names = [name for name in values if not name.startswith(("__", "@"))]
+    of_ipython = (
+        _OF_IPYTHON if "_oh" in values else ()
+    )  # at the top level, where locals are the session's names
+    names = [name for name in values if not name.startswith(("__", "@")) and name not in of_ipython]
     return [summarize(name, values[name], redactor) for name in names[:MAX_LOCALS]]
 
 
@@ -154,21 +182,49 @@ def install_in_shell(shell: Any, holder: Any) -> None:
         __tracebackhide__ = True
         failure: PostMortem | None = holder.failure
         in_frame = failure is not None and failure.num_frames
-        _run_in(shell, cell, failure.namespace() if failure is not None and in_frame else shell.user_ns)
+        namespace = failure.namespace() if failure is not None and in_frame else shell.user_ns
+        text = shell.transform_cell(cell)
+        name = shell.compile.cache(text, shell.execution_count)
+        try:
+            tree = ast.parse(text, name)
+        except SyntaxError:
+            shell.showsyntaxerror()
+            return
+        try:
+            shown = _run_in(shell, tree, name, namespace)
+        except Exception as error:
+            _show_from_the_cell(shell, error)
+            raise
+        if not cell.rstrip().endswith(";"):
+            shell.displayhook(shown)
 
     shell.register_magic_function(jx_frame, "cell", "jx_frame")
 
 
-def _run_in(shell: Any, cell: str, namespace: dict[str, object]) -> None:
-    """Run a cell in a namespace of its own; the value of its last expression is displayed as IPython would."""
+def _show_from_the_cell(shell: Any, error: Exception) -> None:
+    """Have IPython show what a cell raised from the cell on, and not how we ran it."""
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None and entry.tb_frame.f_code.co_filename == __file__:
+        entry = entry.tb_next
+    if hasattr(error, "_render_traceback_") or isinstance(error, SyntaxError):
+        return
+
+    def render() -> list[str]:
+        shown: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, entry, tb_offset=0)
+        return shown
+
+    with contextlib.suppress(AttributeError):  # a class with __slots__
+        error._render_traceback_ = render  # type: ignore[attr-defined]
+
+
+def _run_in(shell: Any, tree: ast.Module, filename: str, namespace: dict[str, object]) -> Any:
+    """Run a cell in a namespace of its own, and return the value of its last expression."""
     __tracebackhide__ = True
-    text = shell.transform_cell(cell)
-    name = shell.compile.cache(text, shell.execution_count)
-    tree = ast.parse(text, name)
     namespace.setdefault("get_ipython", shell.get_ipython)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, name, "exec", dont_inherit=True), namespace)
-    if last is not None:
-        value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), namespace)
-        if not cell.rstrip().endswith(";"):
-            shell.displayhook(value)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
+        return None
+    del tree.body[-1]
+    exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
+    return eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace)
