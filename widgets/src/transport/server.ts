@@ -1,6 +1,7 @@
 // The page's own Jupyter server, by its extension: `<baseUrl>jupyter-ext/engine/…`, cookie and XSRF header.
 
 import { importModule } from './import_module';
+import type { LineWatch, WatchedLine } from './line_watch';
 import {
   type Answer,
   ConnectionError,
@@ -37,17 +38,38 @@ export interface ServerInfo {
   directories?: { data: string; runtime: string };
 }
 
+/** Code of a WebSocket whose line broke: RFC 6455, section 7.4.1. */
+const LINE_BROKE = 1006;
+
+// The line to one server; what watches it is loaded with the first stream.
+class Line {
+  watch: LineWatch | null = null;
+
+  async load(): Promise<LineWatch | null> {
+    try {
+      const { LineWatch } = await import('./line_watch');
+      this.watch ??= new LineWatch();
+    } catch {
+      // No line now; the next stream is watched.
+    }
+    return this.watch;
+  }
+}
+
 export class ServerTransport implements Transport {
   /** The same, but it never starts an engine: for whoever merely looks on. */
   readonly running: ServerTransport;
   readonly #options: ServerOptions;
   readonly #root: string;
   readonly #way: string;
+  readonly #line: Line;
 
-  constructor(options: ServerOptions, way: 'engine' | 'running' = 'engine') {
+  /** @param line The one to the server, shared with the way that starts no engine. */
+  constructor(options: ServerOptions, way: 'engine' | 'running' = 'engine', line = new Line()) {
     this.#options = options;
     this.#way = way;
-    this.running = way === 'running' ? this : new ServerTransport(options, 'running');
+    this.#line = line;
+    this.running = way === 'running' ? this : new ServerTransport(options, 'running', line);
     this.#root = new URL('jupyter-ext/', new URL(withSlash(options.baseUrl), location.href)).href;
   }
 
@@ -73,9 +95,23 @@ export class ServerTransport implements Transport {
     socket.binaryType = 'arraybuffer';
     const listeners = new AbortController();
     const { signal } = listeners;
+    let line: WatchedLine | null = null;
+    void this.#line.load().then(watch => {
+      if (!signal.aborted && watch) {
+        line = watch.watch(socket, () => {
+          listeners.abort();
+          socket.close();
+          handlers.closed(LINE_BROKE, '');
+        });
+        signal.addEventListener('abort', line.end);
+      }
+    });
     socket.addEventListener(
       'message',
       event => {
+        if (line?.heard(event.data)) {
+          return;
+        }
         if (typeof event.data === 'string') {
           handlers.text(event.data);
         } else {
@@ -129,10 +165,19 @@ export class ServerTransport implements Transport {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };
     }
-    try {
+    const send = async (): Promise<Answer> => {
       const response = await this.#options.fetch(url, init);
       const contentType = response.headers.get('Content-Type') ?? '';
       return { status: response.status, contentType, body: await response.arrayBuffer() };
+    };
+    try {
+      if (method !== 'GET' || this.#line.watch === null) {
+        return await send();
+      }
+      return await this.#line.watch.ask(signal => {
+        init.signal = signal;
+        return send();
+      });
     } catch (error) {
       throw new ConnectionError('The Jupyter server does not answer.', { cause: error });
     }
