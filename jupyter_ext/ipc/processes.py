@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -34,8 +35,9 @@ def is_alive(pid: int, ticks: int | None) -> bool:
     return now is not None and (ticks is None or now == ticks)
 
 
+@cache
 def boot_id() -> str:
-    """Return the id of the boot of this host; it changes with each start of the machine."""
+    """Return the id of the boot of this host; it changes with each start of the machine, so a process reads it once."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

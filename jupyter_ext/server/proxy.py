@@ -84,8 +84,8 @@ def _without(headers: Iterable[tuple[str, str]], dropped: frozenset[str]) -> Hea
 
 
 def engine_target(path: str, query: str) -> str:
-    """Return the request target on the engine for a raw path and query, without Jupyter's own `token=`."""
-    kept = "&".join(part for part in query.split("&") if part and not part.startswith("token="))
+    """Return the request target on the engine for a raw path and query, without Jupyter's own `token=` and `_xsrf=`."""
+    kept = "&".join(part for part in query.split("&") if part and not part.startswith(("token=", "_xsrf=")))
     return f"{path}?{kept}" if kept else path
 
 

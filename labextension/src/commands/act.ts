@@ -12,7 +12,7 @@ import type { IEngine } from '../tokens';
 import { type ActionName, ASKED, labelOf, questionOf } from './actions';
 import { CommandIDs } from './ids';
 
-export { exportCsv } from './export';
+export { exportMetrics } from './export';
 
 /** Do what a person chose to what the lists of the page have, and show what it has started; errors are told. */
 export async function actOn(

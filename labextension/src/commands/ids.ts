@@ -13,8 +13,8 @@ export const CommandIDs = {
   copyId: 'jupyter-ext:copy-id',
   /** Do something to a training, a session or a model: `{kind, id, action}`, see `commands/actions.ts`. */
   act: 'jupyter-ext:act',
-  /** Save the metrics of a training as CSV: `{id}`, else of the tab in front. */
-  exportCsv: 'jupyter-ext:export-csv',
+  /** Save the metrics of a training: `{id, format}`, else of the tab in front. */
+  exportMetrics: 'jupyter-ext:export-metrics',
   /** Show the form for the active cell. */
   trainCell: 'jupyter-ext:train-cell',
   /** Launch a debug session of the active cell's code. */

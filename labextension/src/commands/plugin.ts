@@ -4,6 +4,8 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type { ExportFormat } from '../../../widgets/src/wire';
 import { modelIcon, productIcon, sessionIcon, trainingIcon } from '../icons';
 import { shownTraining } from '../tabs/shown';
 import { targetOf } from '../tabs/target';
@@ -26,6 +28,12 @@ const THING = {
     },
   },
 } as const;
+
+/** Return what labels a command: what a menu calls it, else `text`. */
+const labelOr =
+  (text: string) =>
+  ({ label }: ReadonlyPartialJSONObject) =>
+    typeof label === 'string' ? label : text;
 
 export const commandsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-ext:commands',
@@ -57,7 +65,7 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       execute: ({ sources }) => insert((sources as string[]).map(String)),
     });
     commands.addCommand(CommandIDs.use, {
-      label: ({ label }) => (typeof label === 'string' ? label : trans.__('Insert Cell That Uses It')),
+      label: labelOr(trans.__('Insert Cell That Uses It')),
       describedBy: THING,
       execute: async args => {
         const target = targetOf(args);
@@ -74,20 +82,26 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       execute: ({ id }) => Clipboard.copyToSystem(String(id)),
     });
     commands.addCommand(CommandIDs.act, {
-      label: ({ label }) => (typeof label === 'string' ? label : trans.__('Act')),
+      label: labelOr(trans.__('Act')),
       describedBy: THING,
       execute: async ({ kind, id, action }) => {
         const { actOn } = await import('./act');
         await actOn(app, engine, String(kind), String(id), action as ActionName);
       },
     });
-    commands.addCommand(CommandIDs.exportCsv, {
-      label: trans.__('Export Metrics as CSV'),
-      describedBy: { args: { type: 'object', properties: { id: { type: 'string' } } } },
+    commands.addCommand(CommandIDs.exportMetrics, {
+      label: labelOr(trans.__('Export Metrics')),
+      describedBy: {
+        args: {
+          type: 'object',
+          required: ['format'],
+          properties: { format: { type: 'string' }, id: { type: 'string' } },
+        },
+      },
       isEnabled: ({ id }) => typeof id === 'string' || shownTraining(app) !== null,
       execute: async args => {
         const id = typeof args.id === 'string' ? args.id : shownTraining(app);
-        await (await import('./act')).exportCsv(engine, id);
+        await (await import('./act')).exportMetrics(engine, id, args.format as ExportFormat);
       },
     });
     commands.addCommand(CommandIDs.startEngine, {
@@ -108,7 +122,10 @@ function addPaletteItems(
 ): void {
   const category = trans.__('PyTorch');
   palette?.addItem({ command: CommandIDs.startEngine, category });
-  palette?.addItem({ command: CommandIDs.exportCsv, category });
+  for (const name of ['CSV', 'Parquet', 'TensorBoard']) {
+    const args = { format: name.toLowerCase(), label: trans.__('Export Metrics as %1', name) };
+    palette?.addItem({ command: CommandIDs.exportMetrics, category, args });
+  }
   const first = [
     ['training', trans.__('Insert an Example Training'), trainingIcon],
     ['session', trans.__('Insert an Example Debug Session'), sessionIcon],

@@ -27,6 +27,11 @@ const TICK_MS = 1_000;
 const MIB = 2 ** 20;
 const KINDS = ['training', 'session', 'model'] as const;
 type Kind = (typeof KINDS)[number];
+const EXPORTS = [
+  ['csv', 'CSV'],
+  ['parquet', 'Parquet'],
+  ['tensorboard', 'TensorBoard'],
+] as const;
 
 /** Draw the panel until `signal` aborts. */
 export function mountPanel(
@@ -211,10 +216,14 @@ class SidePanel {
       menu.addItem({ command: CommandIDs.act, args: { ...args, action, label: labelOf(action, trans) } });
     }
     menu.addItem({ type: 'separator' });
-    if (kind === 'training') {
-      menu.addItem({ command: CommandIDs.exportCsv, args });
-    }
     menu.addItem({ command: CommandIDs.copyId, args });
+    if (kind === 'training') {
+      menu.addItem({ type: 'separator' });
+      for (const [format, word] of EXPORTS) {
+        const label = trans.__('Export Metrics as %1', word);
+        menu.addItem({ command: CommandIDs.exportMetrics, args: { ...args, format, label } });
+      }
+    }
     menu.aboutToClose.connect(() => requestAnimationFrame(() => menu.dispose()));
     menu.open(x, y);
   }

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from integration_tools import until
 from lab_page import LabServer, start_server, stop_server, wait_until_up
@@ -146,14 +147,26 @@ def test_the_panel_is_live_and_acts(lab, lab_server) -> None:
     row(panel, "digits-mlp").locator(".jx-side-main").click(button="right")
     lab.screenshot("panel-menu-light")
     with lab.page.expect_download() as by_menu:
-        lab.page.get_by_role("menuitem", name="Export Metrics as CSV").click()
+        lab.page.get_by_role("menuitem", name="Export Metrics as Parquet").click()
     with lab.page.expect_download() as by_tab:
-        lab.command("jupyter-ext:export-csv")
-    assert by_menu.value.suggested_filename == "digits-mlp.csv"
-    lines = by_menu.value.path().read_text().splitlines()
-    assert lines == by_tab.value.path().read_text().splitlines()
-    assert lines[0] == "metric,rank,step,time,value"
+        lab.command("jupyter-ext:export-metrics", format="csv")
+    assert by_menu.value.suggested_filename == "digits-mlp.parquet"
+    assert by_tab.value.suggested_filename == "digits-mlp.csv"
+    table = pq.read_table(by_menu.value.path())
+    lines = by_tab.value.path().read_text().splitlines()
+    assert lines[0].split(",") == table.column_names == ["metric", "rank", "step", "time", "value"]
+    assert len(lines) == table.num_rows + 1
     assert len([line for line in lines if line.startswith("val/loss,0,")]) == 300
+    refusal = {"format": "csv", "file": "x.csv", "why_not": "CSV needs what nobody has."}
+    exports = re.compile(r"/exports(\?|$)")
+    lab.page.route(exports, lambda route: route.fulfill(json={"exports": [refusal]}))
+    lab.command("jupyter-ext:export-metrics", format="csv")
+    dialog = lab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("CSV needs what nobody has.")
+    lab.screenshot("export-refused-light")
+    dialog.locator(".jp-mod-reject").click()
+    expect(dialog).to_have_count(0)
+    lab.page.unroute(exports)
     lab.page.goto(f"{lab_server.url}lab?token={lab_server.token}&jupyter-ext=training:{training_id}")
     expect(lab.page.locator(".jp-JupyterExt-tab:visible .jx-chip")).to_have_text("succeeded")
     lab.page.wait_for_function("() => !location.search.includes('jupyter-ext')")

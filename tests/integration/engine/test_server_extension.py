@@ -475,7 +475,7 @@ async def test_every_method_is_decorated(tmp_path: Path, engine: Engine) -> None
 async def test_request_passes_as_it_came(server: Server) -> None:
     async with server.client() as client:
         answer = await client.post(
-            f"engine/v1/models/a%2Fb/caf%C3%A9?x=1&token={TOKEN}&y=%20z",
+            f"engine/v1/models/a%2Fb/caf%C3%A9?x=1&token={TOKEN}&_xsrf=2|x&y=%20z",
             content=bytes(3 * MIB),
             headers={
                 "Content-Type": "application/zip",
