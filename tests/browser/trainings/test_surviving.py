@@ -106,6 +106,7 @@ def test_engine_killed_and_line_lost(lab, engine, line, started) -> None:
     until(lambda: "reconnecting…" in panel.connection_texts(), "the word that it reconnects")
     lab.screenshot("engine-killed", panel.root)
     expect(panel.part(".jx-connection")).to_be_hidden()
+    panel.wait_points("loss/train", BEFORE_GATE)
     with line.swallowing():  # as where a network goes away: nobody is told
         expect(panel.part(".jx-connection")).to_have_text("reconnecting…", timeout=15_000)
     expect(panel.part(".jx-connection")).to_be_hidden()

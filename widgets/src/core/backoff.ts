@@ -26,8 +26,8 @@ export const BROWSER_CLOCK: Clock = {
     return () => clearTimeout(timer);
   },
   online: callback => {
-    window.addEventListener('online', callback);
-    return () => window.removeEventListener('online', callback);
+    addEventListener('online', callback);
+    return () => removeEventListener('online', callback);
   },
 };
 
@@ -47,11 +47,11 @@ export class Backoff {
       stop();
       attempt();
     };
-    const stops = [this.clock.after(this.next(), run), this.clock.online?.(run)];
+    const stopTimer = this.clock.after(this.next(), run);
+    const stopOnline = this.clock.online?.(run);
     const stop = () => {
-      for (const each of stops) {
-        each?.();
-      }
+      stopTimer();
+      stopOnline?.();
     };
     return stop;
   }

@@ -23,7 +23,7 @@ const LOST_REQUEST_MS = 10_000;
 const OPEN = 1;
 
 /** The part of a WebSocket that is needed. */
-export type WatchedSocket = Pick<WebSocket, 'readyState' | 'send'>;
+export type WatchedSocket = Pick<WebSocket, 'readyState' | 'send' | 'close'>;
 
 /** What the watch knows of a page; replaced in tests. */
 export interface PageSigns {
@@ -53,8 +53,6 @@ const BROWSER_SIGNS: PageSigns = {
 export interface WatchedLine {
   /** Take note of a message; returns whether it was only a sign of life. */
   heard(data: unknown): boolean;
-  /** It has ended, or nobody listens any more. */
-  end(): void;
 }
 
 interface Line {
@@ -67,7 +65,7 @@ interface Line {
 export class LineWatch {
   readonly #signs: PageSigns;
   readonly #lines = new Set<Line>();
-  readonly #requests = new Set<AbortController>();
+  #requests = new AbortController();
   #stop: (() => void) | null = null;
   #isListening = false;
   #lostAfter = LOST_AFTER;
@@ -82,43 +80,41 @@ export class LineWatch {
   /**
    * Watch a stream from its opening on.
    *
-   * @param lost Called once, when the line does not carry any more.
+   * @param signal It has ended, or nobody listens any more.
+   * @param lost Called once, when the line does not carry any more; the socket is closed then.
    */
-  watch(socket: WatchedSocket, lost: () => void): WatchedLine {
+  watch(socket: WatchedSocket, signal: AbortSignal, lost: () => void): WatchedLine {
     const line: Line = { socket, lost, silent: 0, isAsked: false };
-    this.#lines.add(line);
+    if (!signal.aborted) {
+      this.#lines.add(line);
+      signal.addEventListener('abort', () => {
+        this.#lines.delete(line);
+        this.#plan();
+      });
+    }
     this.#plan();
     return {
       heard: data => {
         line.silent = 0;
         this.#isLost = false;
-        if (data !== PONG) {
-          return false;
+        if (data === PONG) {
+          this.#isAnswered = true;
+          this.#lostAfter = LOST_AFTER;
+        } else if (!(this.#isAnswered || line.isAsked)) {
+          this.#ask(line); // silent or not: whether it is answered is to be known before the line is lost
         }
-        this.#isAnswered = true;
-        this.#lostAfter = LOST_AFTER;
-        return true;
-      },
-      end: () => {
-        this.#lines.delete(line);
-        this.#plan();
+        return data === PONG;
       },
     };
   }
 
-  /** Send a request that only asks; it is given up when the line is lost. */
-  async ask<T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const abort = new AbortController();
-    this.#requests.add(abort);
-    const timer = this.#isLost ? setTimeout(() => abort.abort(), LOST_REQUEST_MS) : undefined;
-    try {
-      const answer = await send(abort.signal);
-      this.#isLost = false;
-      return answer;
-    } finally {
-      clearTimeout(timer);
-      this.#requests.delete(abort);
+  /** Return what gives up a request that only asks, when the line is lost. */
+  signalFor(method: string): AbortSignal | undefined {
+    if (method !== 'GET') {
+      return undefined;
     }
+    const { signal } = this.#requests;
+    return this.#isLost ? AbortSignal.any([signal, AbortSignal.timeout(LOST_REQUEST_MS)]) : signal;
   }
 
   #plan(): void {
@@ -144,7 +140,7 @@ export class LineWatch {
     for (const line of [...this.#lines]) {
       if (line.socket.readyState === OPEN) {
         line.silent = sign === 'visible' ? ASK_AFTER : Math.max(ASK_AFTER, this.#lostAfter - 1);
-        line.socket.send(PING);
+        this.#ask(line);
       } else if (sign === 'online') {
         this.#lose(line); // it was begun without a network
       }
@@ -156,10 +152,8 @@ export class LineWatch {
     for (const line of this.#lines) {
       line.silent += 1;
       const isOpen = line.socket.readyState === OPEN;
-      // The first time it is asked whether or not it is silent: whether it answers is to be known before it is lost.
-      if (isOpen && (line.silent === ASK_AFTER || !(this.#isAnswered || line.isAsked))) {
-        line.isAsked = true;
-        line.socket.send(PING);
+      if (isOpen && line.silent === ASK_AFTER) {
+        this.#ask(line);
       }
       const lostAfter = isOpen ? this.#lostAfter : Math.max(OPENED_AFTER, this.#lostAfter);
       if (line.silent > lostAfter && (this.#isAnswered || !isOpen)) {
@@ -174,15 +168,23 @@ export class LineWatch {
     }
   }
 
+  #ask(line: Line): void {
+    line.isAsked = true;
+    line.socket.send(PING);
+  }
+
   #lose(line: Line): void {
     if (!this.#lines.delete(line)) {
       return;
     }
     this.#isLost = true;
-    for (const request of this.#requests) {
-      request.abort();
-    }
+    this.#requests.abort();
+    this.#requests = new AbortController();
     this.#plan();
     line.lost();
+    line.socket.close();
   }
 }
+
+/** The one of this page. */
+export const LINE_WATCH = new LineWatch();

@@ -38,23 +38,11 @@ export interface ServerInfo {
   directories?: { data: string; runtime: string };
 }
 
-/** Code of a WebSocket whose line broke: RFC 6455, section 7.4.1. */
+/** As of a WebSocket: RFC 6455, section 7.4.1. */
 const LINE_BROKE = 1006;
 
-// The line to one server; what watches it is loaded with the first stream.
-class Line {
-  watch: LineWatch | null = null;
-
-  async load(): Promise<LineWatch | null> {
-    try {
-      const { LineWatch } = await import('./line_watch');
-      this.watch ??= new LineWatch();
-    } catch {
-      // No line now; the next stream is watched.
-    }
-    return this.watch;
-  }
-}
+// Of this page; loaded with its first stream.
+let lineWatch: LineWatch | undefined;
 
 export class ServerTransport implements Transport {
   /** The same, but it never starts an engine: for whoever merely looks on. */
@@ -62,14 +50,11 @@ export class ServerTransport implements Transport {
   readonly #options: ServerOptions;
   readonly #root: string;
   readonly #way: string;
-  readonly #line: Line;
 
-  /** @param line The one to the server, shared with the way that starts no engine. */
-  constructor(options: ServerOptions, way: 'engine' | 'running' = 'engine', line = new Line()) {
+  constructor(options: ServerOptions, way: 'engine' | 'running' = 'engine') {
     this.#options = options;
     this.#way = way;
-    this.#line = line;
-    this.running = way === 'running' ? this : new ServerTransport(options, 'running', line);
+    this.running = way === 'running' ? this : new ServerTransport(options, 'running');
     this.#root = new URL('jupyter-ext/', new URL(withSlash(options.baseUrl), location.href)).href;
   }
 
@@ -96,16 +81,15 @@ export class ServerTransport implements Transport {
     const listeners = new AbortController();
     const { signal } = listeners;
     let line: WatchedLine | null = null;
-    void this.#line.load().then(watch => {
-      if (!signal.aborted && watch) {
-        line = watch.watch(socket, () => {
-          listeners.abort();
-          socket.close();
-          handlers.closed(LINE_BROKE, '');
-        });
-        signal.addEventListener('abort', line.end);
-      }
-    });
+    const watch = ({ LINE_WATCH }: { LINE_WATCH: LineWatch }) => {
+      lineWatch = LINE_WATCH;
+      line = LINE_WATCH.watch(socket, signal, () => {
+        listeners.abort();
+        handlers.closed(LINE_BROKE);
+      });
+    };
+    // Where it cannot be loaded there is no line now; the next stream is watched.
+    import('./line_watch').then(watch, () => undefined);
     socket.addEventListener(
       'message',
       event => {
@@ -160,24 +144,15 @@ export class ServerTransport implements Transport {
   }
 
   async #fetch(url: string, method: string, body?: unknown): Promise<Answer> {
-    const init: RequestInit = { method, cache: 'no-store' };
+    const init: RequestInit = { method, cache: 'no-store', signal: lineWatch?.signalFor(method) };
     if (body !== undefined) {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };
     }
-    const send = async (): Promise<Answer> => {
+    try {
       const response = await this.#options.fetch(url, init);
       const contentType = response.headers.get('Content-Type') ?? '';
       return { status: response.status, contentType, body: await response.arrayBuffer() };
-    };
-    try {
-      if (method !== 'GET' || this.#line.watch === null) {
-        return await send();
-      }
-      return await this.#line.watch.ask(signal => {
-        init.signal = signal;
-        return send();
-      });
     } catch (error) {
       throw new ConnectionError('The Jupyter server does not answer.', { cause: error });
     }

@@ -36,6 +36,10 @@ class Socket {
   send(text: unknown): void {
     this.sent.push(String(text));
   }
+
+  close(): void {
+    this.readyState = 3;
+  }
 }
 
 function watched(isAnswered = true) {
@@ -43,12 +47,13 @@ function watched(isAnswered = true) {
   const watch = new LineWatch(page);
   const socket = new Socket();
   const lost: number[] = [];
-  const begin = (each = socket) => watch.watch(each, () => lost.push(1));
+  const ended = new AbortController();
+  const begin = (each = socket) => watch.watch(each, ended.signal, () => lost.push(1));
   const line = begin();
   if (isAnswered) {
     assert.ok(line.heard(PONG), 'a sign of life is for nobody else');
   }
-  return { page, watch, socket, lost, line, begin };
+  return { page, watch, socket, lost, line, begin, ended };
 }
 
 test('a silent stream is asked, and lost within six seconds without an answer', () => {
@@ -128,12 +133,15 @@ test('a server that knows no signs of life, and a slow line, are waited for', ()
   assert.equal(slow.lost.length, 1);
 });
 
-test('what is asked meanwhile is given up with the line', async () => {
-  const { page, watch } = watched();
-  const asked = watch.ask(
-    signal =>
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('given up'))))
-  );
+test('what is asked meanwhile is given up with the line, and what has ended is not watched', () => {
+  const { page, watch, ended, begin, lost } = watched();
+  const asked = watch.signalFor('GET');
+  assert.equal(watch.signalFor('POST'), undefined, 'it may take effect');
   page.ticks(6);
-  await assert.rejects(asked, /given up/);
+  assert.equal(asked?.aborted, true);
+  assert.equal(watch.signalFor('GET')?.aborted, false);
+  begin();
+  ended.abort();
+  assert.equal(page.tick, null);
+  assert.equal(lost.length, 1);
 });
