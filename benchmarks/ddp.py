@@ -1,6 +1,6 @@
 """What our reporting adds to a step of two DDP ranks (gloo), as a group that the engine runs and reads.
 
-The peer is the same step without `log()`, in the same processes: blocks of steps with and without it take turns, each pair gives a
+The peer is the same step without `log()`, in the same processes: steps with and without it take turns, each pair gives a
 ratio, and their median counts. The engine reads the journals beside both, so what that takes has a row of its own.
 """
 
@@ -20,8 +20,7 @@ from jupyter_ext.client.requests.async_client import AsyncClient
 from jupyter_ext.client.requests.place import Place
 
 NUM_RANKS = 2
-PAIRS = scaled(120, 2)
-BLOCK_S = scaled(0.1, 0.01)
+PAIRS = scaled(2000, 2)
 WITHIN_S = 300.0
 CODE = """
 import time
@@ -29,7 +28,7 @@ import torch
 import torch.distributed as dist
 from jupyter_ext import log
 
-def train(pairs: int, block_s: float):
+def train(pairs: int):
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     torch.manual_seed(0)
@@ -39,29 +38,24 @@ def train(pairs: int, block_s: float):
     x = torch.randn(256, 256)
     y = x.sum(1, keepdim=True)
 
-    def block(num_steps, first, logs):
-        dist.barrier()
+    def timed(step, logs):
         began = time.perf_counter()
-        for step in range(first, first + num_steps):
-            loss = torch.nn.functional.mse_loss(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            value = loss.item()  # whoever looks at a loss reads it
-            if logs:
-                log({"loss": value, "lr": 1e-3}, step=step)
-        dist.barrier()
-        return (time.perf_counter() - began) / num_steps
+        loss = torch.nn.functional.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        value = loss.item()  # whoever looks at a loss reads it
+        if logs:
+            log({"loss": value, "lr": 1e-3}, step=step)
+        dist.barrier()  # what one rank's call takes is not seen in the next step of the other
+        return time.perf_counter() - began
 
-    block(10, 0, True)
-    # the same number on every rank
-    num_steps = torch.tensor(max(1, round(block_s / block(10, 10, False))))
-    dist.broadcast(num_steps, 0)
-    num_steps, bare, logged = int(num_steps), [], []
-    for pair in range(pairs):
-        first = 20 + pair * num_steps
-        for logs in ((False, True), (True, False))[pair % 2]:
-            (logged if logs else bare).append(block(num_steps, first, logs))
+    for step in range(20):
+        timed(step, True)
+    bare, logged = [], []
+    for step in range(20, 20 + 2 * pairs, 2):
+        for at, logs in enumerate(((False, True), (True, False))[step // 2 % 2]):
+            (logged if logs else bare).append(timed(step + at, logs))
     dist.destroy_process_group()
     return {"bare": bare, "logged": logged}
 """
@@ -71,7 +65,7 @@ async def run() -> AsyncIterator[Row]:
     """Measure in directories of its own."""
     with own_engine(smoke_preload="torch"):
         async with AsyncClient() as client:
-            given = {"pairs": PAIRS, "block_s": BLOCK_S}
+            given = {"pairs": PAIRS}
             engine = psutil.Process((await client.engine()).pid)
             before, began = sum(engine.cpu_times()[:2]), time.monotonic()
             made = await client.create(

@@ -5,6 +5,7 @@ Peer: a bare job that prints the same line, submitted and followed by Ray's own 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import time
@@ -46,6 +47,7 @@ async def measure(url: str) -> AsyncIterator[Row]:
     bare_client = JobSubmissionClient(url)
     ours: list[tuple[float, float]] = []
     bare: list[tuple[float, float]] = []
+    await settled(bare_client)
     async with AsyncClient() as client:
         for _ in range(ROUNDS + 1):
             ours.append(await our_job(client, url))
@@ -54,6 +56,23 @@ async def measure(url: str) -> AsyncIterator[Row]:
     for number, what in enumerate(("printed", "seen here")):
         measured, beside = (median([took[number] for took in all_[1:]]) for all_ in (ours, bare))
         yield Row(f"{NAME} {what}", measured, "ms", peer, beside)
+
+
+async def settled(client: object) -> None:
+    """Wait until the cluster takes jobs, which its node's agent does some time after the node is there.
+
+    Raises:
+        NotStarted: It does not in time.
+    """
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            await bare_job(client)
+            return
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise NotStarted(" ".join(str(error).split())[:200]) from error
+            await asyncio.sleep(0.5)
 
 
 async def our_job(client: AsyncClient, url: str) -> tuple[float, float]:

@@ -6,6 +6,7 @@
     ├── CannotTravel (TypeError)            a notebook name that cannot be sent to the worker
     ├── TrainingFailed (RuntimeError)       a waited-for training ended as `failed`
     ├── TrainingCanceled (RuntimeError)     a waited-for training ended as `canceled`
+    ├── NotOver (TimeoutError)              it was waited for as long as was asked; it goes on
     ├── LoadFailed (RuntimeError)           a local model could not be loaded
     │   └── DoesNotFit (MemoryError)        it would take more memory than there is
     ├── CallFailed (RuntimeError)           a call into a loaded model failed
@@ -61,6 +62,10 @@ class TrainingFailed(JupyterExtError, RuntimeError):
 
 class TrainingCanceled(JupyterExtError, RuntimeError):
     """A training that was waited for ended as `canceled`."""
+
+
+class NotOver(JupyterExtError, TimeoutError):
+    """What was waited for is not over after as many seconds as were given; it goes on."""
 
 
 class LoadFailed(JupyterExtError, RuntimeError):

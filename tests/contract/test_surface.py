@@ -64,6 +64,8 @@ def test_errors_show_one_line_in_a_notebook_and_are_what_a_caller_would_guess() 
             importlib.import_module(module.name)  # so that its own errors are known here
     for kind in below(JupyterExtError) - {JupyterExtError}:
         assert kind("x=3 is bad")._render_traceback_() == [f"{kind.__name__}: x=3 is bad"]
-        assert issubclass(kind, ValueError | LookupError | TypeError | RuntimeError | ConnectionError)
+        assert issubclass(
+            kind, ValueError | LookupError | TypeError | RuntimeError | TimeoutError | ConnectionError
+        )
         if kind.__module__ == errors.__name__:
             assert kind.__name__ in (errors.__doc__ or "")

@@ -247,10 +247,13 @@ def _absolute_path(path: Any) -> Any:
         ) from None
 
 
-def _absolute(value: Any) -> Any:
-    """Return paths as absolute ones: the worker may have a directory of its own."""
+def _absolute(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Return paths as absolute ones: the worker may have a directory of its own. What contains itself stays as it is there."""
     if isinstance(value, Path):
         return type(value)(_absolute_path(value))
-    if type(value) in (list, tuple):
-        return type(value)(_absolute(item) for item in value)
-    return {key: _absolute(item) for key, item in value.items()} if type(value) is dict else value
+    if type(value) not in (list, tuple, dict) or id(value) in above:
+        return value
+    above = (*above, id(value))
+    if type(value) is dict:
+        return {key: _absolute(item, above) for key, item in value.items()}
+    return type(value)(_absolute(item, above) for item in value)

@@ -83,7 +83,7 @@ class Model:
 
         Raises:
             RequestRefused: While waiting: it failed, or somebody canceled it.
-            TimeoutError: It is not here after that many seconds; the download goes on.
+            NotOver: It is not here after that many seconds; the download goes on.
         """
         self._take(_run(_models().download(self.id, weights)))
         if wait:

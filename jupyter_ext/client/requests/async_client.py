@@ -19,6 +19,7 @@ from jupyter_ext.client.requests.event_stream import Event, follow
 from jupyter_ext.client.requests.list_query import ListQuery
 from jupyter_ext.client.requests.models import ModelRequests
 from jupyter_ext.client.requests.place import Place, SweepRef, VersionRef
+from jupyter_ext.client.requests.reconnect import within
 from jupyter_ext.client.requests.saving import save
 from jupyter_ext.client.requests.service_ref import RemoteRef, split_model
 from jupyter_ext.client.requests.transport import UPLOAD_TIMEOUT, Transport
@@ -175,13 +176,15 @@ class AsyncClient:
         """Wait until a training is over.
 
         Raises:
-            TimeoutError: It is not, after that many seconds.
+            NotOver: It is not, after that many seconds.
         """
-        async with asyncio.timeout(timeout_s):
-            async with contextlib.aclosing(self.follow(training_id, after_seq=None)) as stream:
-                async for event in stream:
-                    if event.kind == "end":
-                        break
+        async with (
+            within(timeout_s, f"Training {training_id}"),
+            contextlib.aclosing(self.follow(training_id, after_seq=None)) as stream,
+        ):
+            async for event in stream:
+                if event.kind == "end":
+                    break
         return await self.get(training_id)
 
     async def logs(self, training_id: str, tail: int | None = None) -> str:

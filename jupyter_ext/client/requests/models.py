@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -16,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from jupyter_ext.client.requests.caller_context import current_directory
-from jupyter_ext.client.requests.reconnect import messages
+from jupyter_ext.client.requests.reconnect import messages, within
 from jupyter_ext.client.requests.transport import Transport
 from jupyter_ext.errors import EngineUnreachable, RequestRefused, UnknownId
 from jupyter_ext.protocol.model_refs import HUB_VARIABLES
@@ -173,21 +172,23 @@ class ModelRequests:
         """Wait until something is true of a model.
 
         Raises:
-            TimeoutError: It is not, after that many seconds.
+            NotOver: It is not, after that many seconds.
             UnknownId: The model was deleted meanwhile.
         """
-        async with asyncio.timeout(timeout_s):
-            async with contextlib.aclosing(self.follow()) as stream:
-                async for event in stream:
-                    found = event.model if event.model is not None and event.model.id == model_id else None
-                    if event.page is not None:
-                        found = next((model for model in event.page.models if model.id == model_id), None)
-                        if found is None:
-                            raise UnknownId(f"{model_id} is not known any more.")
-                    if event.kind == "removed" and event.id == model_id:
-                        raise UnknownId(f"{model_id} was deleted.")
-                    if found is not None and is_done(found):
-                        return found
+        async with (
+            within(timeout_s, f"What runs for {model_id}"),
+            contextlib.aclosing(self.follow()) as stream,
+        ):
+            async for event in stream:
+                found = event.model if event.model is not None and event.model.id == model_id else None
+                if event.page is not None:
+                    found = next((model for model in event.page.models if model.id == model_id), None)
+                    if found is None:
+                        raise UnknownId(f"{model_id} is not known any more.")
+                if event.kind == "removed" and event.id == model_id:
+                    raise UnknownId(f"{model_id} was deleted.")
+                if found is not None and is_done(found):
+                    return found
         raise AssertionError("unreachable")
 
     async def downloaded(self, model_id: str, timeout_s: float | None = None) -> LocalModel:
@@ -195,7 +196,7 @@ class ModelRequests:
 
         Raises:
             RequestRefused: It failed or was canceled.
-            TimeoutError: It runs still, after that many seconds.
+            NotOver: It runs still, after that many seconds.
         """
 
         def is_done(model: LocalModel) -> bool:

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_connection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from jupyter_ext.errors import EngineError, ProtocolMismatch, UnknownId
+from jupyter_ext.errors import EngineError, InvalidInput, NotOver, ProtocolMismatch, UnknownId
 from jupyter_ext.ipc import private_sockets
 from jupyter_ext.protocol import stream_ends
 
@@ -127,3 +127,27 @@ class _Waiting:
         if now - self._said.get(line, -_SAID_AGAIN_S) >= _SAID_AGAIN_S:
             self._said[line] = now
             print(f"{line} Trying again.", file=sys.stderr, flush=True)
+
+
+@asynccontextmanager
+async def within(timeout_s: object, what: str) -> AsyncGenerator[None]:
+    """Limit how long something is waited for.
+
+    Args:
+        timeout_s: How many seconds, or `None` for no limit.
+        what: What is waited for, to begin a sentence with.
+
+    Raises:
+        InvalidInput: It is no number.
+        NotOver: It took longer; only the waiting has ended.
+    """
+    if not isinstance(timeout_s, int | float | None):
+        raise InvalidInput(f"timeout_s={timeout_s!r:.60} is no number of seconds.")
+    limit = asyncio.timeout(timeout_s)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise NotOver(f"{what} is not over after {timeout_s:g} s; it goes on.") from None

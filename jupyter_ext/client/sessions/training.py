@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, Protocol, TypedDict
 from jupyter_ext.client import display_hook
 from jupyter_ext.errors import (
     JupyterExtError,
+    NotOver,
     SessionCallFailed,
     SessionEnded,
     SessionError,
@@ -134,7 +135,7 @@ class DebugTraining:
             SessionCallFailed: Its code raised.
             TrainingCanceled: It was canceled.
             SessionError: It failed otherwise.
-            TimeoutError: It is not over after that many seconds.
+            NotOver: It is not over after that many seconds.
         """
         left = timeout_s
         while self._resource.state == "running":
@@ -143,7 +144,7 @@ class DebugTraining:
             if left is not None:
                 left -= wait_s
                 if left <= 0 and self._resource.state == "running":
-                    raise TimeoutError(f"training {self.id} is not over after {timeout_s} s; it goes on")
+                    raise NotOver(f"Training {self.id} is not over after {timeout_s:g} s; it goes on.")
         return self._raise_for_status()
 
     def __await__(self) -> Generator[Any, None, DebugTraining]:

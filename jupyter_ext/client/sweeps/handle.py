@@ -110,7 +110,7 @@ class Sweep:
         Raises:
             TrainingFailed: No trial could succeed; the text says why.
             TrainingCanceled: It was stopped.
-            TimeoutError: It is not over after that many seconds.
+            NotOver: It is not over after that many seconds.
         """
         self.driver.wait(timeout_s)
         return self

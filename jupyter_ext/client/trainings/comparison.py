@@ -11,6 +11,7 @@ from jupyter_ext.client import display_hook
 from jupyter_ext.client.trainings.handle import Training
 from jupyter_ext.errors import InvalidInput
 from jupyter_ext.protocol import trainings as protocol
+from jupyter_ext.protocol.counts import one
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +121,7 @@ class Comparison:
         return {COMPARE_MIME_TYPE: self.content, "text/plain": repr(self)}
 
 
-def compare(runs: Iterable[Training | str], metrics: Sequence[str] | None = None) -> Comparison:
+def compare(runs: Iterable[Training | str] | Training, metrics: Sequence[str] | None = None) -> Comparison:
     """Put trainings side by side.
 
     Args:
@@ -133,8 +134,12 @@ def compare(runs: Iterable[Training | str], metrics: Sequence[str] | None = None
     """
     from jupyter_ext.client.trainings.api import trainings
 
-    if isinstance(runs, str):
+    if isinstance(runs, str | Training):
         runs = [runs]
+    if not isinstance(runs, Iterable):
+        raise InvalidInput(
+            f"{runs!r:.60} is {one(type(runs).__name__)}; give handles, names or ids of trainings."
+        )
     if isinstance(metrics, str):
         raise InvalidInput(f"metrics={metrics!r} is one text; give a list, such as [{metrics!r}].")
     found = [run if isinstance(run, Training) else trainings.get(run) for run in runs]

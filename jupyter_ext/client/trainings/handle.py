@@ -97,7 +97,7 @@ class Training:
         Raises:
             TrainingFailed: It failed; the text holds the traceback of the user's own frames.
             TrainingCanceled: It was canceled.
-            TimeoutError: It is not over after that many seconds.
+            NotOver: It is not over after that many seconds.
         """
         return self._raise_for_status(loop_thread().run(self._client.wait(self.id, timeout_s)))
 
@@ -194,7 +194,7 @@ class Training:
             ranks = (0,)
         if ranks is None or ranks == "all":
             return found
-        wanted = {str(rank) for rank in ranks}
+        wanted = {str(rank) for rank in ([ranks] if isinstance(ranks, int | str) else ranks)}
         return [one for one in found if one.rank in wanted or one.key.startswith("system/")]
 
     def metrics(

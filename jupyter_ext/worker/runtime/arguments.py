@@ -89,11 +89,13 @@ def _default_of(field: Any) -> Any:
 
 def _declared(name: str, value: Any, annotation: Any, files: Files) -> Any:
     """Return a `Path` or a secret where the signature says so; JSON has carried it as text."""
+    words = set(re.findall(r"\w+", inspect.formatannotation(annotation)))
+    if not words & {"Path", "SecretStr", "Secret"}:
+        return value
     if isinstance(value, list):
         return [_declared(name, item, annotation, files) for item in value]
     if not isinstance(value, str):
         return value
-    words = set(re.findall(r"\w+", inspect.formatannotation(annotation)))
     if "Path" in words and "str" not in words:
         return _path(name, value, files)
     if "SecretStr" in words:

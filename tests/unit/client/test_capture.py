@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import linecache
 import math
 import re
 import sys
 import threading
+import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -19,6 +21,7 @@ import jupyter_ext as jx
 from jupyter_ext.bundles.bundle import Bundle
 from jupyter_ext.client.capture.callables import parameter_names
 from jupyter_ext.client.capture.capture import capture_cell, capture_function, capture_object
+from jupyter_ext.client.capture.input_values import with_inputs
 from jupyter_ext.engine.trainings.artifacts.versions import Versions, copy_code
 from jupyter_ext.errors import CannotTravel, InvalidInput
 from jupyter_ext.worker.runtime.arguments import Files
@@ -215,6 +218,14 @@ def test_what_a_library_wraps_is_taken_by_what_is_in_it(tmp_path: Path) -> None:
     code, main = arrive(bundle, tmp_path), ModuleType("__main__")
     code.load(main)
     assert code.function(main)(1) == 13
+
+
+def test_an_input_that_contains_itself_travels() -> None:
+    around: list[Any] = [Path("x")]
+    around.append(around)
+    bundle, shown = with_inputs(capture_function(fit), {"scale": around})
+    assert shown.keys() == {"scale"}
+    assert "inputs.pkl" in zipfile.ZipFile(io.BytesIO(bundle.data)).namelist()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from websockets.http11 import Response
 
 from jupyter_ext.client.requests import reconnect
 from jupyter_ext.client.requests.event_stream import follow
-from jupyter_ext.errors import EngineStartError, ProtocolMismatch
+from jupyter_ext.client.requests.reconnect import within
+from jupyter_ext.errors import EngineStartError, InvalidInput, NotOver, ProtocolMismatch
 
 
 class Socket:
@@ -131,3 +133,17 @@ async def test_an_engine_that_is_away_for_a_moment_is_not_worth_a_line(
     out_of_files = OSError(24, "Too many open files")
     assert await first_message(monkeypatch, [*[out_of_files] * 5, Socket("here")]) == "here"
     assert capsys.readouterr().err.count("Too many open files") == 1
+
+
+async def test_a_wait_that_gives_up_says_what_goes_on() -> None:
+    with pytest.raises(NotOver, match=r"Training x is not over after 0.01 s; it goes on\."):
+        async with within(0.01, "Training x"):
+            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError, match="of somebody else"):
+        async with within(60, "Training x"):
+            raise TimeoutError("of somebody else")
+    with pytest.raises(InvalidInput, match="timeout_s='5' is no number of seconds"):
+        async with within("5", "Training x"):
+            raise AssertionError("never begun")
+    async with within(None, "Training x"):
+        await asyncio.sleep(0)

@@ -9,6 +9,7 @@ import cloudpickle
 import httpx
 import pytest
 
+from jupyter_ext.engine.services.ray import client as ray_client
 from jupyter_ext.engine.services.ray.client import NoRay, RayClient, RayError, RayUnreachable, find_token
 from jupyter_ext.engine.services.ray.mirror import Mirror
 from jupyter_ext.ipc.json_files import write_json
@@ -65,6 +66,20 @@ async def test_a_cluster_answers_its_version_and_refuses_in_one_line() -> None:
     made = client(lambda _: httpx.Response(500, text="Traceback\nValueError: no such\n package"))
     with pytest.raises(RayError, match="says 500: Traceback ValueError: no such package"):
         await made.info("id")
+    await made.aclose()
+
+
+async def test_a_cluster_that_has_just_started_is_given_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_client, "_AGENT_PAUSE_S", 0)
+    answers = [httpx.Response(500, text="No available agent to submit job, please try again later.")] * 2
+    answers.append(httpx.Response(200, json={}))
+    made = client(lambda _: answers.pop(0))
+    await made.submit("id", {})
+    assert not answers
+    monkeypatch.setattr(ray_client, "_AGENT_WITHIN_S", -1)
+    answers += [httpx.Response(500, text="No available agent to submit job."), httpx.Response(404)]
+    with pytest.raises(RayError, match="No available agent"):
+        await made.submit("id", {})
     await made.aclose()
 
 

@@ -66,6 +66,14 @@ def test_defaults_of_input_are_filled_in(files: calling.Files) -> None:
     assert take(train, files, a=1) == {"a": 1, "b": "x", "d": None}
 
 
+def test_a_list_that_declares_no_path_stays_itself(files: calling.Files) -> None:
+    def train(around: Any) -> None: ...
+
+    around: list[Any] = [3]
+    around.append(around)
+    assert take(train, files, around=around)["around"] is around
+
+
 def test_a_secret_arrives_and_does_not_show_itself(files: calling.Files) -> None:
     def train(token: Secret, plain: str) -> None: ...
 

@@ -34,8 +34,9 @@ def smooth(
     Raises:
         ValueError: The weight is out of range, or there is no such kind.
     """
-    if not 0 <= weight < 1:
-        raise ValueError(f"smoothing={weight}; give the weight of the past, from 0 (none) to below 1.")
+    given: object = weight
+    if not isinstance(given, int | float) or not 0 <= given < 1:
+        raise ValueError(f"smoothing={weight!r}; give the weight of the past, from 0 (none) to below 1.")
     if kind not in get_args(Smoothing):
         raise ValueError(f"smoothing_kind={kind!r}; there are: {', '.join(get_args(Smoothing))}.")
     if weight == 0 or not len(values):

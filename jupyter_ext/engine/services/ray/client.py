@@ -5,8 +5,10 @@ Source: Ray's docs, "Ray Jobs REST API"; packages as `ray.dashboard.modules.dash
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
+import time
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -25,6 +27,9 @@ else:
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 MAX_PACKAGE_BYTES = 500 << 20
 """What Ray takes as one package."""
+_NO_AGENT = "No available agent"
+"""What Ray says until a node's agent has registered, some seconds after the node has."""
+_AGENT_WITHIN_S, _AGENT_PAUSE_S = 30.0, 0.5
 _TOKEN_VARIABLE, _TOKEN_FILE_VARIABLE = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _DEFAULT_TOKEN_FILE = "~/.ray/auth_token"
 
@@ -124,12 +129,19 @@ class RayClient:
         return f"gcs://{name}"
 
     async def submit(self, submission_id: str, request: Mapping[str, object]) -> None:
-        """Submit a job; one that is there already under this id is that job."""
-        try:
-            await self._send("POST", "/api/jobs/", json={**request, "submission_id": submission_id})
-        except RayError:
-            if await self.info(submission_id) is None:
-                raise
+        """Submit a job; one that is there already under this id is that job. A cluster that has just started is given its time."""
+        deadline = time.monotonic() + _AGENT_WITHIN_S
+        while True:
+            try:
+                await self._send("POST", "/api/jobs/", json={**request, "submission_id": submission_id})
+                return
+            except RayError as error:
+                if _NO_AGENT in str(error) and time.monotonic() < deadline:
+                    await asyncio.sleep(_AGENT_PAUSE_S)
+                    continue
+                if await self.info(submission_id) is None:
+                    raise
+                return
 
     async def info(self, submission_id: str) -> JobInfo | None:
         """Return how a job stands, or `None` where there is none."""
