@@ -104,13 +104,9 @@ class TrainingView {
     // That the connection broke, or is back, is told at once: a moment later it may be otherwise.
     let connection = '';
     const onChange = () => {
-      const { kind } = this.#feed?.state ?? { kind: '' };
-      if (kind !== connection) {
-        connection = kind;
-        this.#scheduler.hurry();
-      } else {
-        firstSoon();
-      }
+      const before = connection;
+      connection = this.#feed?.state.kind ?? '';
+      return connection === before ? firstSoon() : this.#scheduler.hurry();
     };
     this.#feed = transport && new TrainingFeed({ transport, trainingId, onChange });
     this.#header = new Header(
