@@ -217,6 +217,8 @@ class RealRay:
         command += ["--dashboard-host", "127.0.0.1", "--dashboard-port", str(port)]
         command += ["--temp-dir", str(self.home), "--disable-usage-stats", "--include-log-monitor", "false"]
         command += ["--object-store-memory", str(80 << 20)]
+        # its agent has one port for all clusters of a machine else: those that come second take no jobs
+        command += ["--dashboard-agent-listen-port", str(free_port())]
         with open(self.home / "start.log", "ab") as log:
             self._node = subprocess.Popen(
                 command, env={**os.environ, **_RAY_VARIABLES}, stdout=log, stderr=log
