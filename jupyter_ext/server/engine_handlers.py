@@ -36,6 +36,10 @@ Seen = Callable[[HTTPServerRequest], None]
 UNSENDABLE_CLOSE_CODES = {1005: 1000, 1006: 1012, 1015: 1012}
 """RFC 6455 section 7.4.1: they say that no code came. 1012 (restarted) tells the page to try again."""
 
+PING, PONG = "jupyter-ext:ping", "jupyter-ext:pong"
+"""What a page asks on a silent stream, and the answer: its line still carries. The engine does not hear of it. The same words
+are in `widgets/src/transport/line_watch.ts`."""
+
 
 class EngineHandler(JupyterExtHandler):
     """Anything `engine/…` that is not a WebSocket."""
@@ -200,7 +204,10 @@ class EngineWebSocketHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     async def on_message(self, message: str | bytes) -> None:
         """Send on what the page sends; tornado reads the next message when this is done."""
-        if self.upstream is not None:
+        if message == PING:
+            with suppress(WebSocketClosedError):
+                await self.write_message(PONG)
+        elif self.upstream is not None:
             try:
                 await self.upstream.send(message)
             except ConnectionClosed:

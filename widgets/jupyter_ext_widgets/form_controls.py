@@ -6,6 +6,7 @@ Rule: a box takes all that the signature allows; what stands beside it (slider, 
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable
 from glob import glob
 from typing import IO, Any
@@ -116,9 +117,25 @@ def _description(item: FormField) -> Any:
 
 
 def _slider(item: FormField, control: Any) -> Any:
-    """Make a slider that writes into the text box, and goes where a typed value is in its range."""
+    """Make a slider that writes into the text box, and goes where a typed value is in its range.
+
+    A page sends back where a slider came to stand, on its nearest mark: that is not a move, and leaves what was typed.
+    """
     spec = item.slider
     assert spec is not None
+    half_a_step = (1 if spec.scale == "integer" else spec.step) / 2 * (1 + 1e-6)
+
+    def place(value: float) -> float:
+        return math.log10(value) if spec.scale == "log" else value
+
+    def typed() -> float | None:
+        try:
+            value = float(control.value)
+        except ValueError:
+            return None
+        low, high = (10**spec.low, 10**spec.high) if spec.scale == "log" else (spec.low, spec.high)
+        return value if low <= value <= high else None
+
     common = {"readout": False, "layout": {"width": "300px"}, "tabbable": False, "tooltip": item.tooltip}
     if spec.scale == "integer":
         made = ipywidgets.IntSlider(min=int(spec.low), max=int(spec.high), **common)
@@ -130,19 +147,16 @@ def _slider(item: FormField, control: Any) -> Any:
         )
 
     def follow(_change: object = None) -> None:
-        try:
-            value = float(control.value)
-        except ValueError:
-            return
-        low, high = (10**spec.low, 10**spec.high) if spec.scale == "log" else (spec.low, spec.high)
-        if low <= value <= high:
+        value = typed()
+        if value is not None:
             made.unobserve(write, "value")
             made.value = int(value) if spec.scale == "integer" else value
             made.observe(write, "value")
 
     def write(change: Any) -> None:
-        value = change["new"]
-        control.value = str(value) if spec.scale == "integer" else f"{value:.3g}"
+        value, before = change["new"], typed()
+        if before is None or abs(place(value) - place(before)) > half_a_step:
+            control.value = str(value) if spec.scale == "integer" else f"{value:.3g}"
 
     made.observe(write, "value")
     control.observe(follow, "value")

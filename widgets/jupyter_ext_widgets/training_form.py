@@ -24,6 +24,7 @@ from jupyter_ext_widgets.form_controls import (
     read,
     row,
 )
+from jupyter_ext_widgets.message_order import keep_order
 
 _LINE = f"display: block; user-select: all; overflow-wrap: anywhere; white-space: pre-wrap; line-height: 1.5; {MUTED}"
 _ERROR = "color: var(--jp-error-color1, #d32f2f)"
@@ -90,9 +91,14 @@ class TrainingForm:
                 value if kind in ("choice", "choices", "checkbox") else (initial or {})[name]
             )
         self._check()
+        self._lock = keep_order(self.box)
 
     def launch(self) -> None:
         """Start what the form says; does nothing while something is wrong."""
+        with self._lock:
+            self._launch_values()
+
+    def _launch_values(self) -> None:
         if self.values is None:
             return
         self._button.disabled = True

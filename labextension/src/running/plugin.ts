@@ -54,11 +54,9 @@ function sectionOf(
   return {
     name,
     supportsMultipleViews: false,
-    running: () => find(lists).map(item => new RunningItem(app, item, icon)),
+    running: () => find(lists).map(item => rowOf(app, item, icon)),
     shutdownAll: () => {
-      for (const item of find(lists)) {
-        stop(app, item);
-      }
+      find(lists).forEach(item => void stop(app, item));
     },
     refreshRunning: () => lists.hurry(),
     runningChanged: changed as never,
@@ -68,38 +66,17 @@ function sectionOf(
   };
 }
 
-class RunningItem implements IRunningSessions.IRunningItem {
-  readonly #app: JupyterFrontEnd;
-  readonly #item: Item;
-  readonly #icon: LabIcon;
-
-  constructor(app: JupyterFrontEnd, item: Item, icon: LabIcon) {
-    this.#app = app;
-    this.#item = item;
-    this.#icon = icon;
-  }
-
-  open(): void {
-    const { kind, value } = this.#item;
-    void this.#app.commands.execute(CommandIDs.open, { kind, id: value.id, name: value.name });
-  }
-
-  shutdown(): void {
-    stop(this.#app, this.#item);
-  }
-
-  icon(): LabIcon {
-    return this.#icon;
-  }
-
-  label(): string {
-    return this.#item.value.name || this.#item.value.id;
-  }
-
-  labelTitle(): string {
-    const { kind, value } = this.#item;
-    return [kind === 'training' ? titleOf([value]) : this.label(), value.id].join('\n');
-  }
+function rowOf(app: JupyterFrontEnd, item: Item, icon: LabIcon): IRunningSessions.IRunningItem {
+  const { kind, value } = item;
+  const { id, name } = value;
+  const label = name || id;
+  return {
+    open: () => void app.commands.execute(CommandIDs.open, { kind, id, name }),
+    shutdown: () => stop(app, item),
+    icon: () => icon,
+    label: () => label,
+    labelTitle: () => `${kind === 'training' ? titleOf([value]) : label}\n${id}`,
+  };
 }
 
 const STOPS = { training: 'cancel', session: 'terminate', model: 'unload' } as const;
@@ -108,19 +85,19 @@ function stop(app: JupyterFrontEnd, { kind, value }: Item): void {
   void app.commands.execute(CommandIDs.act, { kind, id: value.id, action: STOPS[kind] });
 }
 
-function runningTrainings({ data }: ListsFeed): Item[] {
+export function runningTrainings({ data }: ListsFeed): Item[] {
   return [...data.trainings.values()]
     .filter(({ status }) => !isEnded(status))
     .map(value => ({ kind: 'training', value }));
 }
 
-function runningSessions({ data }: ListsFeed): Item[] {
+export function runningSessions({ data }: ListsFeed): Item[] {
   return [...data.sessions.values()]
     .filter(({ status }) => status !== 'ended')
     .map(value => ({ kind: 'session', value }));
 }
 
-function loadedModels({ data }: ListsFeed): Item[] {
+export function loadedModels({ data }: ListsFeed): Item[] {
   return [...data.models.values()]
     .filter(({ state }) => state === 'loaded')
     .map(value => ({ kind: 'model', value }));

@@ -6,9 +6,9 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { Widget } from '@lumino/widgets';
 import { element, setHidden, setText } from '../../../widgets/src/core/dom';
 import { formatBytes } from '../../../widgets/src/core/format';
-import { isEnded } from '../../../widgets/src/training/labels';
 import { CommandIDs } from '../commands/ids';
 import { productIcon } from '../icons';
+import { loadedModels, runningSessions, runningTrainings } from '../running/plugin';
 import { IEngine } from '../tokens';
 
 const MIB = 2 ** 20;
@@ -74,9 +74,9 @@ class StatusItem extends Widget {
   #draw(): void {
     const { trans, lists } = this.#engine;
     const { data, state } = lists;
-    const numRunning = [...data.trainings.values()].filter(({ status }) => !isEnded(status)).length;
-    const numSessions = [...data.sessions.values()].filter(({ status }) => status !== 'ended').length;
-    const numLoaded = [...data.models.values()].filter(one => one.state === 'loaded').length;
+    const [numRunning, numSessions, numLoaded] = [runningTrainings, runningSessions, loadedModels].map(
+      find => find(lists).length
+    );
     const isLive = state === 'live' && data.engine !== null;
     const memory_mib = data.engine
       ? data.engine.memory_mib + data.engine.trainings_mib + data.engine.models_mib

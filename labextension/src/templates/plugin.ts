@@ -61,7 +61,7 @@ export const templatesPlugin: JupyterFrontEndPlugin<void> = {
           type: 'object',
           properties: {
             template: { type: 'string', enum: templates.map(({ name }) => name) },
-            cwd: { type: 'string', description: 'The folder that it is made in.' },
+            cwd: { type: 'string', description: 'Its folder.' },
           },
         },
       },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import shlex
 
 from integration_tools import until
@@ -29,9 +30,16 @@ def train(
     return {"lr": lr, "optimizer": optimizer}"""
 
 
-def test_a_form_launches_what_it_says(lab, lab_server, engine) -> None:
+BUSY = """\
+import os, time
+while not os.path.exists({gate!r}):
+    time.sleep(0.02)"""
+
+
+def test_a_form_launches_what_it_says(lab, lab_server, engine, tmp_path) -> None:
     lab.page.set_viewport_size({"width": 1280, "height": 1300})
-    lab.open(lab_server.write_notebook("form", "%load_ext jupyter_ext", CELL))
+    gate = tmp_path / "gate"
+    lab.open(lab_server.write_notebook("form", "%load_ext jupyter_ext", CELL, BUSY.format(gate=str(gate))))
     lab.run_cell(0)
     lab.run_cell(1)
     form = lab.cell(1).locator(".jx-form")
@@ -67,6 +75,29 @@ def test_a_form_launches_what_it_says(lab, lab_server, engine) -> None:
     launch.click()
     expect(panel.part(".jx-id")).not_to_have_attribute("title", first)
     panel.wait_status("succeeded")
+
+    second = panel.training_id()
+    lab.run_cell(2, wait=False)  # nothing that is entered waits for the cell, or is lost
+    prompt = lab.cell(2).locator(".jp-InputPrompt")
+    expect(prompt).to_have_text("[*]:")
+    rate.press("End")
+    rate.press_sequentially("5")
+    form.get_by_label("optimizer").select_option("adam")
+    form.get_by_label("amp").check()
+    form.get_by_label("note").press_sequentially("typed while it runs")
+    form.locator(".noUi-handle").first.press("ArrowRight")
+    expect(form.get_by_label("epochs")).to_have_value("4")
+    expect(form.locator("code")).to_have_text(
+        "%%train digits -i epochs=4 -i lr=0.025 -i amp=True -i note='typed while it runs'"
+    )
+    launch.click()
+    expect(panel.part(".jx-id")).not_to_have_attribute("title", second)
+    panel.wait_status("succeeded")
+    expect(prompt).to_have_text("[*]:")
+    gate.touch()
+    training = engine.get(f"/native/trainings/{panel.training_id()}")
+    assert training["input"] == {"epochs": 4, "lr": 0.025, "amp": True, "note": "typed while it runs"}
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]:"))
     assert lab.errors == []
 
 

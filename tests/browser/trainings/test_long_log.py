@@ -6,13 +6,22 @@ from integration_tools import until
 from playwright.sync_api import expect
 
 NUM_LINES = 500_000
+BLOCK = 200
+"""Lines that the page fetches together."""
+TRACEBACK = {
+    400_000 - 3: "Traceback (most recent call last):",
+    **{400_000 + i: f"  within {i}" for i in range(-2, 2)},
+    400_000 + 2: "ValueError: across two pieces",
+}
+assert 400_000 % BLOCK == 0
 CELL = f"""\
 %%train lines
 import sys
 from jupyter_ext import log
 def train():
+    traceback = {TRACEBACK}
     for start in range(0, {NUM_LINES}, 5_000):
-        sys.stdout.write("".join(f"line {{i:06d}} of many" + (" needle" if i % 100_000 == 77_777 else "") + "\\n"
+        sys.stdout.write("".join(traceback.get(i, f"line {{i:06d}} of many") + (" needle" if i % 100_000 == 77_777 else "") + "\\n"
                                  for i in range(start, start + 5_000)))
         log(loss=1 / (start + 1), step=start)
 """
@@ -56,6 +65,14 @@ def test_a_long_log_is_scrolled_and_searched(lab, lab_server) -> None:
     expect(marked).to_have_text("line 000000 of many")
     panel.part(".jx-log-move").get_by_text("List").click()
     expect(panel.part(".jx-log-hit")).to_have_count(5)
+    field.fill("across two pieces")
+    expect(panel.part(".jx-log-found")).to_have_text("1 line", timeout=60_000)
+    field.press("Enter")
+    expect(marked).to_have_text("ValueError: across two pieces")
+    fold = panel.part(".jx-log-fold-toggle")
+    expect(fold).to_have_text("▸ 4 lines")
+    fold.click()
+    expect(panel.part(".jx-log-row").get_by_text("within 0")).to_be_visible()
     lab.set_theme("JupyterLab Dark")
     try:
         expect(panel.root).to_have_attribute("data-theme", "dark")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from integration_tools import until
+from line import Line
 from panel_page import AFTER_GATE, PanelPage, assert_steady_is_complete, steady
 from playwright.sync_api import expect
 
@@ -36,7 +39,16 @@ class Started:
 
 
 @pytest.fixture
-def started(lab, lab_server, request, tmp_path) -> Started:
+def line(lab, lab_server) -> Iterator[Line]:
+    """Put a line that can go away between the page and the server."""
+    line = Line(urlsplit(lab_server.url).port)
+    lab.server = replace(lab_server, url=f"http://127.0.0.1:{line.port}/")
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def started(lab, lab_server, line, request, tmp_path) -> Started:
     """Start a steady training and wait until its curves grow."""
     name = request.node.name.removeprefix("test_")
     gate = tmp_path / "gate"
@@ -86,13 +98,17 @@ def test_without_kernel(lab, lab_server, started) -> None:
     assert lab.errors == []
 
 
-def test_engine_killed(lab, engine, started) -> None:
+def test_engine_killed_and_line_lost(lab, engine, line, started) -> None:
     panel = started.panel
     panel.watch_connection()
     pid = engine.pid()
     engine.kill()
     until(lambda: "reconnecting…" in panel.connection_texts(), "the word that it reconnects")
     lab.screenshot("engine-killed", panel.root)
+    expect(panel.part(".jx-connection")).to_be_hidden()
+    panel.wait_points("loss/train", BEFORE_GATE)
+    with line.swallowing():  # as where a network goes away: nobody is told
+        expect(panel.part(".jx-connection")).to_have_text("reconnecting…", timeout=15_000)
     expect(panel.part(".jx-connection")).to_be_hidden()
     started.let_end()
     assert engine.pid() != pid

@@ -34,7 +34,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from jupyter_ext.errors import EngineStartError
-from jupyter_ext.server import proxy
+from jupyter_ext.server import engine_handlers, proxy
 from jupyter_ext.server.engine_process import EngineProcess, Locator
 from jupyter_ext.server.extension import JupyterExtension
 from jupyter_ext.server.lab_page import first_origin
@@ -570,6 +570,8 @@ async def test_websocket_carries_text_and_bytes_both_ways(server: Server) -> Non
         assert await websocket.recv() == bytes(range(256))
         await websocket.send(bytes(5 * MIB))
         assert await websocket.recv() == bytes(5 * MIB)
+        await websocket.send(engine_handlers.PING)
+        assert await websocket.recv() == engine_handlers.PONG, "of the server itself; the engine repeats"
 
 
 async def test_websocket_passes_the_engines_close_code(server: Server) -> None:

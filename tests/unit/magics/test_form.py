@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+import threading
 from typing import Any
 
+import ipywidgets
 import pytest
 from jupyter_ext_widgets.file_upload import FileUpload
 from jupyter_ext_widgets.form_controls import NO_VALUE, glob_escaped
+from jupyter_ext_widgets.message_order import widgets_below
 from jupyter_ext_widgets.path_browser import PathBrowser
 from jupyter_ext_widgets.training_form import TrainingForm
 
@@ -286,3 +290,50 @@ def test_the_browser_gives_a_path_from_the_working_directory(tmp_path, monkeypat
     browser.button.value = True
     browser._use()
     assert taken[1:] == ["data"], "a folder too"
+
+
+def hear(form: TrainingForm, name: str, **state: object) -> None:
+    """Have a control hear what a page sends when somebody changes it."""
+    message = {"content": {"data": {"method": "update", "state": state}}, "buffers": []}
+    form._controls[name].comm.handle_msg(message)
+
+
+def test_of_two_changes_on_two_threads_of_the_kernel_neither_is_lost() -> None:
+    second: list[threading.Thread] = []
+
+    def line(values: dict[str, object]) -> str:
+        if values.get("note") == "first" and not second:  # the other change comes in the middle of this check
+            second.append(threading.Thread(target=hear, args=(form, "optimizer"), kwargs={"index": 1}))
+            second[0].start()
+            second[0].join(0.3)  # it ends only where the two are not kept apart
+        return magic_line("%%train digits", values)
+
+    form = TrainingForm("digits", inputs(), lambda _: None, line, {"data": "here"})
+    hear(form, "note", value="first")
+    second[0].join()
+    assert form.values == {"data": "here", "note": "first", "optimizer": "sgd"}
+    assert "-i optimizer=sgd" in form._line.value
+
+
+def test_a_slider_that_comes_to_stand_on_a_mark_leaves_what_was_typed() -> None:
+    form, _started = make(data="here")
+    [slider] = [each for each in widgets_below(form.box) if isinstance(each, ipywidgets.FloatLogSlider)][:1]
+    step = named()["lr"].slider.step
+    assert step == pytest.approx(0.05)
+    for typed in ("0.025", "0.03", "0.0007", "1"):
+        form._controls["lr"].value = typed
+        mark = round(math.log10(float(typed)) / step) * step
+        slider.set_state({"value": 10**mark})
+        assert form._controls["lr"].value == typed
+    slider.set_state({"value": 10 ** (mark - 2 * step)})
+    assert form._controls["lr"].value == "0.794", "it was moved"
+    form._controls["lr"].value = "abc"
+    slider.set_state({"value": 0.1})
+    assert form._controls["lr"].value == "0.1", "whatever stood there"
+
+
+def test_the_kernel_hears_a_form_on_the_thread_that_the_page_asks_for() -> None:
+    form, _started = make()
+    heard_by = [form._controls["optimizer"], form._controls["amp"], form._controls["data"], form._button]
+    for widget in heard_by:
+        assert widget.comm._reply_subshell_for({"method": "update"}, "of widgets") == "of widgets"

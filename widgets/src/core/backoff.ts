@@ -14,6 +14,8 @@ export interface Clock {
   random(): number;
   /** Call once after `ms`; returns what stops it. */
   after(ms: number, callback: () => void): () => void;
+  /** Call when the network has come back; returns what stops it. Absent where that is not known. */
+  online?(callback: () => void): () => void;
 }
 
 export const BROWSER_CLOCK: Clock = {
@@ -22,6 +24,10 @@ export const BROWSER_CLOCK: Clock = {
   after: (ms, callback) => {
     const timer = setTimeout(callback, ms);
     return () => clearTimeout(timer);
+  },
+  online: callback => {
+    addEventListener('online', callback);
+    return () => removeEventListener('online', callback);
   },
 };
 
@@ -33,6 +39,21 @@ export class Backoff {
 
   connected(): void {
     this.#connectedAt = this.clock.now();
+  }
+
+  /** Call once when it is time for the next attempt, or the network is back; returns what stops it. */
+  retry(attempt: () => void): () => void {
+    const run = () => {
+      stop();
+      attempt();
+    };
+    const stopTimer = this.clock.after(this.next(), run);
+    const stopOnline = this.clock.online?.(run);
+    const stop = () => {
+      stopTimer();
+      stopOnline?.();
+    };
+    return stop;
   }
 
   /** Return the milliseconds to wait before the next attempt. */

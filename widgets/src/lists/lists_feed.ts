@@ -268,7 +268,7 @@ export class ListsFeed {
 
   #retryLater(): void {
     this.#stopTimer();
-    this.#cancelTimer = this.#clock.after(this.#backoff.next(), () => {
+    this.#cancelTimer = this.#backoff.retry(() => {
       this.#cancelTimer = null;
       void this.#connect();
     });

@@ -6,8 +6,9 @@ import { element } from '../core/dom';
 import { messageOf } from '../core/errors';
 import { BlockHeights } from './block_heights';
 import type { LogClient, WholeLine } from './log_client';
-import { type Folds, logRow, tellFacts } from './log_rows';
+import { type Folds, logRow, type Piece, tellFacts } from './log_rows';
 import { LogText } from './log_text';
+import type { PlacedLine } from './tracebacks';
 
 /** Lines that are fetched and drawn together. */
 const BLOCK = 200;
@@ -16,9 +17,14 @@ const MAX_HEIGHT_PX = 24_000_000;
 /** Blocks further away than so many views are taken out of the page. */
 const KEEP_VIEWS = 3;
 
+/** A piece of what is above the lines that are held. */
+interface BlockPiece extends Piece {
+  block: number;
+}
+
 interface Block {
   node: HTMLElement;
-  lines: { offset: number; text: string }[] | null;
+  lines: PlacedLine[] | null;
 }
 
 export class LogHistory {
@@ -30,6 +36,7 @@ export class LogHistory {
   readonly #blocks = new Map<number, Block>();
   readonly #rowHeight: number;
   readonly #folds: Folds;
+  readonly #refold: () => void;
   #numLines = 0;
   /** Lines before this one are too many to be laid out. */
   #firstLine = 0;
@@ -41,6 +48,7 @@ export class LogHistory {
    * @param scroller What scrolls; holds `node`.
    * @param rowHeight Of a line that is not wrapped, in pixels.
    * @param folds Which tracebacks are folded.
+   * @param refold Folds what is drawn here, and what follows it, anew.
    * @param signal Ends it.
    */
   constructor(
@@ -48,10 +56,12 @@ export class LogHistory {
     scroller: HTMLElement,
     rowHeight: number,
     folds: Folds,
+    refold: () => void,
     signal: AbortSignal
   ) {
     this.#client = client;
     this.#folds = folds;
+    this.#refold = refold;
     this.#scroller = scroller;
     this.#rowHeight = rowHeight;
     this.#heights = new BlockHeights(BLOCK * rowHeight);
@@ -132,11 +142,47 @@ export class LogHistory {
     this.draw();
   }
 
-  /** Tracebacks were folded or opened. */
-  refold(): void {
-    for (const [block, { node, lines }] of this.#blocks) {
+  /**
+   * Fold tracebacks as far as is known of them.
+   *
+   * @param next What follows the last line of here, if that is known; it is folded too.
+   */
+  fold(next: Piece | null): void {
+    for (const run of this.#runs()) {
+      const isLast = run[run.length - 1].block === this.#numBlocks - 1;
+      if (next && isLast) {
+        const other = this.#folds.fold<Piece>([...run, next]);
+        this.#settleAll(run.filter(piece => other.includes(piece)));
+        return;
+      }
+      this.#settleAll(this.#folds.fold(run));
+    }
+    if (next) {
+      this.#folds.fold([next]);
+    }
+  }
+
+  // What is drawn, in runs of blocks that follow on each other.
+  #runs(): BlockPiece[][] {
+    const runs: BlockPiece[][] = [];
+    for (const [block, { node, lines }] of [...this.#blocks].sort(([a], [b]) => a - b)) {
       if (lines) {
-        this.#folds.fold(node.children, lines);
+        const run = runs[runs.length - 1];
+        const piece = { block, rows: node.children, lines };
+        if (run && run[run.length - 1].block === block - 1) {
+          run.push(piece);
+        } else {
+          runs.push([piece]);
+        }
+      }
+    }
+    return runs;
+  }
+
+  #settleAll(pieces: readonly BlockPiece[]): void {
+    for (const { block } of pieces) {
+      const node = this.#blocks.get(block)?.node;
+      if (node) {
         this.#settle(block, node);
       }
     }
@@ -169,7 +215,7 @@ export class LogHistory {
       made.lines = lines.map(line => ({ offset: line.offset, text: lastState(line.text) }));
       const shown = made.lines;
       node.replaceChildren(...lines.map((line, i) => this.#row(line, shown[i].text, first + i)));
-      this.#folds.fold(node.children, made.lines);
+      this.#refold();
       this.#settle(block, node);
     } catch (error) {
       node.textContent = `These lines could not be loaded: ${messageOf(error)}`;
@@ -214,10 +260,11 @@ export class LogHistory {
     for (const row of this.node.querySelectorAll('.jx-log-marked')) {
       row.classList.remove('jx-log-marked');
     }
-    const row = this.#marked === null ? null : this.node.querySelector(`[data-line='${this.#marked}']`);
+    const row =
+      this.#marked === null ? null : this.node.querySelector<HTMLElement>(`[data-line='${this.#marked}']`);
     row?.classList.add('jx-log-marked');
     if (row && this.#folds.open(row)) {
-      this.refold();
+      this.#refold();
       return;
     }
     if (row && this.#centered === this.#marked) {

@@ -3,7 +3,7 @@
 import { cellLineOf, cellLink } from '../core/cell_link';
 import { element } from '../core/dom';
 import { renderAnsi } from './ansi';
-import { tracebacksOf } from './tracebacks';
+import { type PlacedLine, type PlacedTraceback, Tracebacks } from './tracebacks';
 
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
 
@@ -32,38 +32,34 @@ export function tellFacts(row: HTMLElement, { stream, time }: LineFacts): void {
   }
 }
 
-/** Folds tracebacks; those that somebody has opened stay open, by the byte at which they begin. */
+/** Lines that are held together, and their rows in the page. */
+export interface Piece {
+  rows: HTMLCollection;
+  lines: readonly PlacedLine[];
+}
+
+/**
+ * Folds tracebacks; those that somebody has opened stay open, by the byte at which they begin. A traceback may begin in
+ * one piece and end in another.
+ */
 export class Folds {
   readonly #open = new Set<number>();
+  readonly #tracebacks = new Tracebacks();
   readonly #runId: string | null;
 
   constructor(runId: string | null) {
     this.#runId = runId;
   }
 
-  /** Fold the tracebacks among some rows, one after the other in the page. */
-  fold(rows: HTMLCollection, lines: readonly { text: string; offset: number }[]): void {
-    const hidden = new Set<Element>();
-    for (const { head, last } of tracebacksOf(lines.map(({ text }) => text))) {
-      const row = rows[head] as HTMLElement | undefined;
-      if (!row || !rows[last]) {
-        continue;
-      }
-      const inner = lines.slice(head + 1, last).map(({ text }) => text);
-      row.dataset.fold = String(lines[head].offset);
-      row.querySelector('.jx-log-fold')?.remove();
-      row.append(this.#control(lines[head].offset, inner));
-      if (!this.#open.has(lines[head].offset)) {
-        for (let i = head + 1; i < last; i++) {
-          hidden.add(rows[i]);
-        }
-      }
-    }
-    for (const row of rows) {
-      if (row.classList.contains('jx-log-folded') !== hidden.has(row)) {
-        row.classList.toggle('jx-log-folded', hidden.has(row));
-      }
-    }
+  /**
+   * Fold the tracebacks among some rows.
+   *
+   * @param pieces They follow on each other without a gap.
+   * @returns Those of which other rows are folded now.
+   */
+  fold<P extends Piece>(pieces: readonly P[]): P[] {
+    this.#tracebacks.look(pieces.flatMap(({ lines }) => lines));
+    return pieces.filter(piece => this.#draw(piece));
   }
 
   /** Open or close the traceback that a control belongs to; returns whether it was one. */
@@ -80,29 +76,64 @@ export class Folds {
   }
 
   /** Remember that the traceback with a folded row is open; returns whether the row was folded. */
-  open(row: Element): boolean {
+  open(row: HTMLElement): boolean {
     if (!row.classList.contains('jx-log-folded')) {
       return false;
     }
-    let head: Element | null = row;
-    while (head && !(head as HTMLElement).dataset.fold) {
-      head = head.previousElementSibling;
-    }
-    this.#open.add(Number((head as HTMLElement | null)?.dataset.fold));
+    this.#open.add(Number(row.dataset.within));
     return true;
   }
 
-  #control(offset: number, inner: readonly string[]): HTMLElement {
-    const isOpen = this.#open.has(offset);
+  #draw({ rows, lines }: Piece): boolean {
+    let isOther = false;
+    let within = lines.length > 0 ? this.#tracebacks.around(lines[0].offset) : null;
+    lines.forEach(({ offset }, i) => {
+      const row = rows[i] as HTMLElement | undefined;
+      if (!row) {
+        return;
+      }
+      if (within && offset >= within.last) {
+        within = null;
+      }
+      const begins = within ? null : this.#tracebacks.beginningAt(offset);
+      this.#setControl(row, begins);
+      const isFolded = within !== null && !this.#open.has(within.head);
+      if (within) {
+        row.dataset.within = String(within.head);
+      }
+      if (row.classList.contains('jx-log-folded') !== isFolded) {
+        row.classList.toggle('jx-log-folded', isFolded);
+        isOther = true;
+      }
+      within ??= begins;
+    });
+    return isOther;
+  }
+
+  #setControl(row: HTMLElement, traceback: PlacedTraceback | null): void {
+    const had = row.querySelector('.jx-log-fold');
+    const isOpen = traceback !== null && this.#open.has(traceback.head);
+    const text = traceback && (isOpen ? '▾ fold' : `▸ ${traceback.numInner} lines`);
+    if (text === (had?.firstElementChild?.textContent ?? null)) {
+      return; // the one that is there keeps the keyboard's focus
+    }
+    had?.remove();
+    delete row.dataset.fold;
+    if (traceback && text !== null) {
+      row.dataset.fold = String(traceback.head);
+      row.append(this.#control(traceback, text, isOpen));
+    }
+  }
+
+  #control({ frame }: PlacedTraceback, text: string, isOpen: boolean): HTMLElement {
     const toggle = element('button', {
       class: 'jx-link jx-log-fold-toggle',
-      text: isOpen ? '▾ fold' : `▸ ${inner.length} lines`,
+      text,
       attrs: { type: 'button', 'aria-expanded': String(isOpen) },
     });
     const control = element('span', { class: 'jx-log-fold' }, toggle);
-    const frame = isOpen ? undefined : inner.findLast(text => cellLineOf(text));
-    const place = frame === undefined ? null : cellLineOf(frame);
-    if (frame !== undefined && place && this.#runId !== null) {
+    const place = isOpen || frame === null ? null : cellLineOf(frame);
+    if (frame !== null && place && this.#runId !== null) {
       const { label, line, from, to } = place;
       control.append(cellLink(frame.slice(from, to), { runId: this.#runId, label, line }));
     }

@@ -72,7 +72,9 @@ export class LogView {
       this.#empty,
       this.#rows
     );
-    this.#history = this.#client && new LogHistory(this.#client, this.#scroller, ROW_PX, this.#folds, signal);
+    this.#history =
+      this.#client &&
+      new LogHistory(this.#client, this.#scroller, ROW_PX, this.#folds, () => this.#fold(), signal);
     this.#search =
       this.#client &&
       new LogSearch(
@@ -136,7 +138,7 @@ export class LogView {
     if (log.epoch !== this.#epoch) {
       this.#epoch = log.epoch;
       this.#rows.replaceChildren(...log.lines.map(line => this.#row(line)));
-      this.#folds.fold(this.#rows.children, log.lines);
+      this.#fold();
     } else {
       const gone = log.dropped - this.#dropped;
       for (let i = Math.min(gone, this.#rows.childElementCount); i > 0; i--) {
@@ -144,7 +146,7 @@ export class LogView {
       }
       this.#update(log, changedFrom);
       if (gone > 0 || changedFrom < log.lines.length) {
-        this.#folds.fold(this.#rows.children, log.lines);
+        this.#fold();
       }
     }
     this.#spans?.want(log.firstOffset, log.nextOffset);
@@ -207,10 +209,15 @@ export class LogView {
     });
   }
 
-  #refold(): void {
-    this.#history?.refold();
-    if (this.#log) {
-      this.#folds.fold(this.#rows.children, this.#log.lines);
+  // Fold tracebacks, also those that begin above the lines that are held.
+  #fold(): void {
+    const lines = this.#log?.lines ?? [];
+    const held = { rows: this.#rows.children, lines };
+    if (this.#history && this.#log && this.#resizedTo === this.#log.firstOffset) {
+      this.#history.fold(held);
+    } else {
+      this.#history?.fold(null);
+      this.#folds.fold([held]);
     }
   }
 
@@ -303,10 +310,11 @@ export class LogView {
       this.#history?.show(line);
     } else {
       const after = lines.findIndex(each => each.offset > offset);
-      const row = this.#rows.children[Math.max(0, (after < 0 ? lines.length : after) - 1)];
+      const at = Math.max(0, (after < 0 ? lines.length : after) - 1);
+      const row = this.#rows.children[at] as HTMLElement | undefined;
       row?.classList.add('jx-log-marked');
       if (row && this.#folds.open(row)) {
-        this.#refold();
+        this.#fold();
       }
       if (row) {
         center(this.#scroller, row);
@@ -360,7 +368,7 @@ export class LogView {
   // A line that is clicked, not selected in, tells its second.
   async #clicked(event: MouseEvent, client: LogClient): Promise<void> {
     if (this.#folds.toggle(event.target as HTMLElement)) {
-      this.#refold();
+      this.#fold();
       return;
     }
     const row = (event.target as HTMLElement).closest<HTMLElement>('.jx-log-row');

@@ -19,7 +19,6 @@ const STREAMS: readonly StreamName[] = ['stdout', 'stderr'];
 export class SessionFeed {
   readonly log = new LogText();
   readonly #client: SessionClient;
-  readonly #clock: Clock;
   readonly #onChange: () => void;
   readonly #backoff: Backoff;
   readonly #offsets: Record<StreamName, number> = { stdout: -1, stderr: -1 };
@@ -41,7 +40,6 @@ export class SessionFeed {
     this.#client = client;
     this.#session = snapshot;
     this.#onChange = onChange;
-    this.#clock = clock;
     this.#backoff = new Backoff(clock);
   }
 
@@ -136,7 +134,7 @@ export class SessionFeed {
     this.#reason = reasonOfEnd(code, reason);
     this.#refusal = refusalOf(code, reason);
     this.#set('reconnecting');
-    this.#stopRetry = this.#clock.after(this.#backoff.next(), () => {
+    this.#stopRetry = this.#backoff.retry(() => {
       this.#stopRetry = null;
       this.start();
     });

@@ -223,7 +223,7 @@ export class TrainingFeed {
     const since_ms = this.#state.kind === 'reconnecting' ? this.#state.since_ms : this.#clock.now();
     this.#setState({ kind: 'reconnecting', reason, since_ms });
     this.#stopTimer();
-    this.#cancelTimer = this.#clock.after(this.#backoff.next(), () => {
+    this.#cancelTimer = this.#backoff.retry(() => {
       this.#cancelTimer = null;
       void this.#connect();
     });

@@ -101,7 +101,14 @@ class TrainingView {
       this.#chart.isDrawn || this.#feed?.series.isEmpty !== false
         ? this.#scheduler.request()
         : this.#scheduler.hurry();
-    this.#feed = transport && new TrainingFeed({ transport, trainingId, onChange: firstSoon });
+    // That the connection broke, or is back, is told at once: a moment later it may be otherwise.
+    let connection = '';
+    const onChange = () => {
+      const before = connection;
+      connection = this.#feed?.state.kind ?? '';
+      return connection === before ? firstSoon() : this.#scheduler.hurry();
+    };
+    this.#feed = transport && new TrainingFeed({ transport, trainingId, onChange });
     this.#header = new Header(
       async () => this.#feed?.client.cancel(),
       options.onResumed ? () => this.#resume() : null,
@@ -183,7 +190,6 @@ class TrainingView {
         this.#scheduler.request();
       }
     }, TICK_MS);
-    window.addEventListener('online', () => this.#scheduler.inSight && this.#feed?.refresh(), { signal });
     signal.addEventListener('abort', () => {
       clearInterval(ticker);
       clearTimeout(this.#pauseTimer);

@@ -1,6 +1,7 @@
 // The page's own Jupyter server, by its extension: `<baseUrl>jupyter-ext/engine/…`, cookie and XSRF header.
 
 import { importModule } from './import_module';
+import type { LineWatch, WatchedLine } from './line_watch';
 import {
   type Answer,
   ConnectionError,
@@ -36,6 +37,12 @@ export interface ServerInfo {
   /** Where the server's engine keeps everything, and where its socket and log are; absent in an older server. */
   directories?: { data: string; runtime: string };
 }
+
+/** As of a WebSocket: RFC 6455, section 7.4.1. */
+const LINE_BROKE = 1006;
+
+// Of this page; loaded with its first stream.
+let lineWatch: LineWatch | undefined;
 
 export class ServerTransport implements Transport {
   /** The same, but it never starts an engine: for whoever merely looks on. */
@@ -73,9 +80,22 @@ export class ServerTransport implements Transport {
     socket.binaryType = 'arraybuffer';
     const listeners = new AbortController();
     const { signal } = listeners;
+    let line: WatchedLine | null = null;
+    const watch = ({ LINE_WATCH }: { LINE_WATCH: LineWatch }) => {
+      lineWatch = LINE_WATCH;
+      line = LINE_WATCH.watch(socket, signal, () => {
+        listeners.abort();
+        handlers.closed(LINE_BROKE);
+      });
+    };
+    // Where it cannot be loaded there is no line now; the next stream is watched.
+    import('./line_watch').then(watch, () => undefined);
     socket.addEventListener(
       'message',
       event => {
+        if (line?.heard(event.data)) {
+          return;
+        }
         if (typeof event.data === 'string') {
           handlers.text(event.data);
         } else {
@@ -124,7 +144,7 @@ export class ServerTransport implements Transport {
   }
 
   async #fetch(url: string, method: string, body?: unknown): Promise<Answer> {
-    const init: RequestInit = { method, cache: 'no-store' };
+    const init: RequestInit = { method, cache: 'no-store', signal: lineWatch?.signalFor(method) };
     if (body !== undefined) {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };

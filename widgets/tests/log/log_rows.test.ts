@@ -4,7 +4,7 @@ import { executionCountOf } from '../../../labextension/src/marks/contents_path'
 import { cellLineOf } from '../../src/core/cell_link';
 import type { LogClient, Spans } from '../../src/log/log_client';
 import { LogSpans } from '../../src/log/log_spans';
-import { tracebacksOf } from '../../src/log/tracebacks';
+import { Tracebacks, tracebacksOf } from '../../src/log/tracebacks';
 
 const OURS = [
   'before',
@@ -37,6 +37,40 @@ test('chained tracebacks are folded each by itself', () => {
     { head: 0, last: 5 },
     { head: 9, last: 14 },
   ]);
+});
+
+test('a traceback is found over any number of pieces, and known while some of its lines are away', () => {
+  const lines = OURS.map((text, i) => ({ text, offset: 10 * i }));
+  for (let cut = 2; cut <= 6; cut++) {
+    const found = new Tracebacks();
+    found.look(lines.slice(0, cut));
+    found.look(lines.slice(cut));
+    assert.equal(found.beginningAt(10), null, `the pieces cut at ${cut}, each by itself`);
+    found.look([...lines.slice(0, cut), ...lines.slice(cut)]);
+    const whole = { head: 10, last: 60, numInner: 4, frame: OURS[4] };
+    for (const piece of [lines.slice(0, cut), lines.slice(cut)]) {
+      found.look(piece);
+      assert.deepEqual(found.beginningAt(10), whole, 'one of them is held');
+    }
+    assert.deepEqual(
+      lines.map(({ offset }) => found.around(offset) !== null),
+      [false, false, true, true, true, true, false, false]
+    );
+  }
+});
+
+test('one whose lines were rewritten, or that was within another, is forgotten', () => {
+  const lines = OURS.map((text, i) => ({ text, offset: 10 * i }));
+  const found = new Tracebacks();
+  found.look(lines);
+  found.look(lines.map(line => ({ ...line, text: 'rewritten' })));
+  assert.equal(found.beginningAt(10), null);
+  const inner = OURS.map((text, i) => ({ text: `  ${text}`, offset: 100 + 10 * i }));
+  found.look(inner);
+  assert.notEqual(found.beginningAt(110), null);
+  const outer = [{ text: OURS[1], offset: 90 }, ...inner, { text: 'ValueError', offset: 200 }];
+  found.look(outer);
+  assert.deepEqual([found.beginningAt(90)?.last, found.beginningAt(110)], [200, null]);
 });
 
 test('lines of cells are told from those of files', () => {
