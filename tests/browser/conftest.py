@@ -90,7 +90,8 @@ def engine(lab_server: LabServer, browser_engine_home: Any) -> EngineOnDisk:
 
 @pytest.fixture
 def lab(lab_server: LabServer, chromium: Browser) -> Iterator[Lab]:
-    """Return a fresh page, not logged in yet and with nothing open."""
+    """Return a fresh page, not logged in yet and with nothing open, in the default theme."""
+    lab_server.forget_theme()
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(DEADLINE_S * 1000)
     page = context.new_page()

@@ -15,5 +15,4 @@ def test_notebook_runs_in_jupyterlab(lab, lab_server) -> None:
     expect(lab.run_cell(1)).to_contain_text("NameError")
     lab.set_theme("JupyterLab Dark")
     lab.screenshot("lab-dark")
-    lab.set_theme("JupyterLab Light")
     assert lab.errors == []

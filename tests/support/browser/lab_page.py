@@ -96,6 +96,11 @@ class LabServer:
         finally:
             path.unlink()
 
+    def forget_theme(self) -> None:
+        """Show pages that are opened from now on in the default theme, whatever one before them has chosen."""
+        chosen = "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+        Path(self.environment["JUPYTERLAB_SETTINGS_DIR"], chosen).unlink(missing_ok=True)
+
     def write_notebook(self, name: str, *cells: str) -> str:
         """Write a notebook with these code cells; gives its path for `Lab.open`."""
         new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
