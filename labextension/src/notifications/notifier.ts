@@ -8,11 +8,15 @@ import { isEnded } from '../../../widgets/src/training/labels';
 import type { LocalModel, Training } from '../../../widgets/src/wire';
 import { isOfOpenNotebook } from '../cells/open_notebooks';
 import { CommandIDs } from '../commands/ids';
+import type { Target } from '../tabs/target';
 import type { IEngine } from '../tokens';
 import { isArriving } from './awaiting';
+import { Groups, newestNames } from './groups';
 import { isWanted, modelNews, type News, trainingNews } from './news';
 
 const SHOWN_MS = 10_000;
+/** A comparison of more would show nothing. */
+const MAX_COMPARED = 50;
 
 export class Notifier {
   readonly #app: JupyterFrontEnd;
@@ -21,6 +25,7 @@ export class Notifier {
   readonly #trainings: Map<string, Training>;
   readonly #models: Map<string, LocalModel>;
   readonly #endedHidden = new Set<string>();
+  readonly #groups = new Groups(id => Notification.manager.has(id));
   #title: string | null = null;
 
   /** @param before What was known when the page began to load this. */
@@ -120,37 +125,77 @@ export class Notifier {
       this.#drawTitle();
     }
     if (isWanted(news, values.notifications) && (isHidden || !isInSight(news.id))) {
-      Notification.emit(this.#textOf(news), news.tone === 'info' ? 'info' : news.tone, {
-        autoClose: news.tone === 'error' ? false : SHOWN_MS,
-        actions: this.#actionsOf(news),
-      });
+      this.#show(news);
+    }
+  }
+
+  #show(news: News): void {
+    const group = this.#groups.add(news);
+    const message = group.news.length > 1 ? this.#textOfMany(group.news) : this.#textOf(news);
+    const options = {
+      autoClose: news.tone === 'error' ? (false as const) : SHOWN_MS,
+      actions: group.news.length > 1 ? this.#actionsOfMany(group.news) : this.#actionsOf(news),
+    };
+    const cut = message.length > 200 ? `${message.slice(0, 199)}…` : message;
+    if (group.notification === null) {
+      group.notification = Notification.emit(cut, news.tone, options);
+    } else {
+      Notification.update({ id: group.notification, message: cut, type: news.tone, ...options });
     }
   }
 
   #textOf({ what, name, detail }: News): string {
     const { trans } = this.#engine;
-    const text = {
+    return {
       ended: trans.__('Training %1 succeeded.', name),
       failed: trans.__('Training %1 failed: %2', name, detail),
       alert: `${name}: ${detail}`,
       downloaded: trans.__('%1 is downloaded.', name),
       download_failed: trans.__('The download of %1 failed: %2', name, detail),
     }[what];
-    return text.length > 200 ? `${text.slice(0, 199)}…` : text;
+  }
+
+  #textOfMany(news: News[]): string {
+    const { trans } = this.#engine;
+    const { what, name, detail } = news[news.length - 1] as News;
+    const { names, numMore } = newestNames(news);
+    const all = numMore > 0 ? trans.__('%1 and %2 more', names, numMore) : names;
+    return {
+      ended: trans.__('%1 trainings succeeded: %2.', news.length, all),
+      failed: trans.__('%1 trainings failed, the last one %2: %3', news.length, name, detail),
+      alert: trans.__('%1: %2 (the last of %3 alerts)', name, detail, news.length),
+      downloaded: trans.__('%1 models are downloaded: %2.', news.length, all),
+      download_failed: trans.__('%1 downloads failed, the last one of %2: %3', news.length, name, detail),
+    }[what];
   }
 
   #actionsOf({ kind, id, name, what, canResume }: News): Notification.IAction[] {
     const { trans } = this.#engine;
-    const run = (command: string, args: Record<string, string>) => () =>
-      void this.#app.commands.execute(command, args);
-    const open: Notification.IAction = {
-      label: what === 'failed' ? trans.__('Show Error') : trans.__('Open'),
-      callback: run(CommandIDs.open, { kind, id, name }),
-      displayType: 'accent',
-    };
-    return canResume
-      ? [open, { label: trans.__('Resume'), callback: run(CommandIDs.act, { kind, id, action: 'resume' }) }]
-      : [open];
+    const open = this.#action(what === 'failed' ? trans.__('Show Error') : trans.__('Open'), {
+      kind,
+      id,
+      name,
+    });
+    const resume = () => void this.#app.commands.execute(CommandIDs.act, { kind, id, action: 'resume' });
+    return canResume ? [open, { label: trans.__('Resume'), callback: resume }] : [open];
+  }
+
+  #actionsOfMany(news: News[]): Notification.IAction[] {
+    const { trans } = this.#engine;
+    const last = news[news.length - 1] as News;
+    if (last.kind === 'model') {
+      return [this.#action(trans.__('Open'), { kind: 'models', id: '' })];
+    }
+    if (last.what !== 'ended') {
+      return this.#actionsOf({ ...last, canResume: false });
+    }
+    const ids = [...new Set(news.map(({ id }) => id))].slice(-MAX_COMPARED);
+    return [this.#action(trans.__('Compare'), { kind: 'compare', id: ids.join(',') })];
+  }
+
+  #action(label: string, target: Target): Notification.IAction {
+    const callback = () => void this.#app.commands.execute(CommandIDs.open, { ...target });
+    return { label, callback, displayType: 'accent' };
   }
 
   // `✓ digits — JupyterLab` until the page is looked at again.
