@@ -136,7 +136,7 @@ const CSS = css`
     flex: 0 1 auto;
     flex-wrap: wrap;
     gap: 1px 4px;
-    max-height: 76px;
+    max-height: 86px; /* half of a row at the end: there are more */
     overflow-y: auto;
     scrollbar-width: thin;
     list-style: none;
