@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,15 +45,37 @@ def session(engine: EngineUnderTest) -> Iterator[SessionUnderTest]:
     under_test.terminate()
 
 
+@pytest.fixture
+def end(tmp_path: Path) -> Iterator[Path]:
+    """Return the file that ends a training; after the test it is there, so that nothing keeps the session busy."""
+    path = tmp_path / "end"
+    yield path
+    path.touch()
+
+
+@pytest.fixture
+def evaluates_beside(session: SessionUnderTest) -> Iterator[Callable[[bool], None]]:
+    """Return a function that says whether the model is evaluated beside its training; after the test it is again."""
+
+    def say(is_so: bool) -> None:
+        session.channel.call("value", {"expression": f"setattr(Beside, 'evaluate_beside_training', {is_so})"})
+
+    yield say
+    say(True)
+
+
 def test_a_call_that_waits_says_for_what_and_is_refused_after_its_time(
-    session: SessionUnderTest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    session: SessionUnderTest,
+    evaluates_beside: Callable[[bool], None],
+    end: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = Session(session.now()).instantiate()
-    training = model.train(until_there=str(tmp_path / "end"))
-    session.channel.call("value", {"expression": "setattr(Beside, 'evaluate_beside_training', False)"})
+    training = model.train(until_there=str(end))
+    evaluates_beside(False)
     model.wait_s = 0.2
     with pytest.raises(
-        SessionError, match=rf"evaluate has waited 0 s for train {training.id}, since \d+ s, which has"
+        SessionError, match=rf"evaluate has waited \d+ s for train {training.id}, since \d+ s, which has"
     ):
         model.evaluate()
     model.wait_s = None
@@ -62,23 +84,20 @@ def test_a_call_that_waits_says_for_what_and_is_refused_after_its_time(
     waiting.start()
     until(lambda: session.now().queued, "the call that waits")
     until(lambda: f"evaluate waits for train {training.id}" in capsys.readouterr().err, "what it says")
-    (tmp_path / "end").touch()
+    end.touch()
     waiting.join(30)
     assert len(results) == 1
     assert training.wait().status == "completed"
     assert model.evaluate() == results[0]
-    session.channel.call("value", {"expression": "setattr(Beside, 'evaluate_beside_training', True)"})
 
 
-def test_a_model_that_says_so_is_evaluated_beside_its_training(
-    session: SessionUnderTest, tmp_path: Path
-) -> None:
+def test_a_model_that_says_so_is_evaluated_beside_its_training(session: SessionUnderTest, end: Path) -> None:
     model = Session(session.now()).instantiate()
-    training = model.train(until_there=str(tmp_path / "end"))
+    training = model.train(until_there=str(end))
     first = until(model.evaluate, "a first step")
     assert until(lambda: (found := model.evaluate()) > first and found, "more steps while it trains")
     with pytest.raises(SessionCallFailed, match="no such thing"):
         model.evaluate(fail=True)
     assert training.status == "running"
-    (tmp_path / "end").touch()
+    end.touch()
     assert training.wait().status == "completed"
