@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In CI, try a test of real browsers, engines and kernels a second time, and name it in the summary as RERUN.
 
     On a busy machine about one such test in a thousand fails for reasons of the machine. What fails twice fails; a test
-    that needs no process of ours is never tried again.
+    that needs no process of ours is never tried again, nor one that hung, as nothing would end its second try.
     """
     if os.environ.get("CI") != "true":
         return
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             own = item.get_closest_marker("timeout")
             one_try_s = float(own.args[0] if own else item.config.getini("timeout"))
             item.add_marker(pytest.mark.timeout(2 * one_try_s), append=False)  # one clock runs for both tries
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=1, rerun_except="from pytest-timeout"))
 
 
 @dataclass(frozen=True)

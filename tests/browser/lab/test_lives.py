@@ -81,11 +81,12 @@ def train(steps: int = Input(5000, ge=1, le=9000), pause: float = 0.01):
 
 @pytest.mark.timeout(300)  # many steps
 def test_the_life_of_a_training(lab: Lab, lab_server: LabServer, engine: EngineOnDisk) -> None:
+    name = f"life-{secrets.token_hex(3)}"
     lab.page.set_viewport_size({"width": 1500, "height": 1000})
     lab.open_without_kernel(lab_server.write_notebook("life", LONG))
     press_on_cell(lab, 0, "jupyter-ext:train-cell")
     form = lab.page.locator(".jp-JupyterExt-form:visible .jx-form")
-    form.get_by_label("Name of the training").fill("life")
+    form.get_by_label("Name of the training").fill(name)
     form.get_by_role("button", name="Train").click()
     tab = lab.page.locator(".jp-JupyterExt-tab:visible")
     chip = tab.locator(".jx-title .jx-chip").first
@@ -97,15 +98,15 @@ def test_the_life_of_a_training(lab: Lab, lab_server: LabServer, engine: EngineO
     tab.get_by_role("button", name="Resume").first.click()
     expect(chip).to_have_text("processing", timeout=60_000)
     second = newest(engine)
-    assert (second["resumed_from"]["id"], second["name"]) == (first, "life")
+    assert (second["resumed_from"]["id"], second["name"]) == (first, name)
     assert second["started_from"] == engine.get(f"/native/trainings/{first}")["started_from"]
     panel = side_panel(lab)
-    choose(lab, row(panel, "life").first, "Cancel")
+    choose(lab, row(panel, name).first, "Cancel")
     expect(chip).to_have_text("canceled", timeout=60_000)
 
     panel.get_by_role("button", name="Open the Table of Trainings").click()
     table = lab.page.locator(".jp-JupyterExt-tab:visible .jx-runs")
-    table.get_by_label("Filter by name, id or tag").fill("life")
+    table.get_by_label("Filter by name, id or tag").fill(name)
     rows = table.locator("tbody tr")
     expect(rows).to_have_count(2)
     for number in (0, 1):
@@ -113,15 +114,15 @@ def test_the_life_of_a_training(lab: Lab, lab_server: LabServer, engine: EngineO
     table.get_by_role("button", name="Compare").click()
     expect(table.locator(".jx-compare .jx-plot[data-lines]").first).to_be_attached()
     lab.screenshot("life-training-light")
-    rows.first.get_by_label("Edit tags of life").click()
-    box = table.get_by_label("tags of life", exact=True)
+    rows.first.get_by_label(f"Edit tags of {name}").click()
+    box = table.get_by_label(f"tags of {name}", exact=True)
     box.fill("tried")
     box.press("Enter")
     expect(rows.first).to_contain_text("tried")
     table.get_by_role("button", name="Delete…").click()
     table.get_by_role("button", name="Delete", exact=True).click()
     expect(rows).to_have_count(0)
-    assert engine.get("/native/trainings?q=life")["total"] == 0
+    assert engine.get(f"/native/trainings?q={name}")["total"] == 0
     assert lab.errors == []
 
 

@@ -147,14 +147,22 @@ def test_an_idle_engine_ends_by_itself(own_engine: EngineUnderTest, monkeypatch:
     assert not own_engine.where.engine_file.exists()
 
 
+@pytest.mark.parametrize("as_pieces", [False, True])
 async def test_an_engine_that_other_programs_may_ask_stays(
-    own_engine: EngineUnderTest, engine_home: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    own_engine: EngineUnderTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_pieces: bool
 ) -> None:
     monkeypatch.setenv("JUPYTER_EXT_IDLE_S", "1")
+    monkeypatch.setenv("JUPYTER_EXT_PIECES", str(int(as_pieces)))
     async with AsyncClient(own_engine.where) as client:
-        await client.listen()
+        if as_pieces:
+            url = (await client.engine()).listening_as_pieces
+            assert url is not None
+            assert url.startswith("http://127.0.0.1:393")
+        else:
+            await client.listen()
     pid = own_engine.pid()
-    without_port = EngineUnderTest(Locations(tmp_path / "data", engine_home.path / "other"))
+    monkeypatch.setenv("JUPYTER_EXT_PIECES", "0")
+    without_port = EngineUnderTest(Locations(tmp_path / "data", own_engine.where.runtime_dir / "other"))
     discovery.ensure(where=without_port.where)
     until(lambda: not discovery.is_running(without_port.where), "the end of one that began to be idle later")
     assert psutil.pid_exists(pid)

@@ -27,6 +27,10 @@ class Net:
             self.steps += 1
             time.sleep(0.01)
 
+    def hold(self, until_there):
+        while not os.path.exists(until_there):
+            time.sleep(0.01)
+
     def evaluate(self, fail=False):
         if fail:
             raise ValueError("no such thing")
@@ -99,5 +103,23 @@ def test_a_model_that_says_so_is_evaluated_beside_its_training(session: SessionU
     with pytest.raises(SessionCallFailed, match="no such thing"):
         model.evaluate(fail=True)
     assert training.status == "running"
+    end.touch()
+    assert training.wait().status == "completed"
+
+
+def test_a_training_that_has_yet_to_begin_keeps_nobody_waiting(
+    session: SessionUnderTest, end: Path, tmp_path: Path
+) -> None:
+    model = Session(session.now()).instantiate()
+    release = tmp_path / "release"
+    holding = threading.Thread(target=lambda: model.hold(until_there=str(release)))
+    holding.start()
+    try:
+        until(lambda: session.now().busy is not None, "the call that has the main thread")
+        training = model.train(until_there=str(end))
+        assert model.evaluate() == 0
+    finally:
+        release.touch()
+        holding.join(60)
     end.touch()
     assert training.wait().status == "completed"

@@ -125,9 +125,8 @@ class SessionState:
 
     @property
     def is_training(self) -> bool:
-        """Whether a training has the main thread."""
-        current = self.scheduler.current
-        return current is not None and current.subject in self.trainings
+        """Whether a training has the main thread, or gets it before whoever asks now."""
+        return any(not one.is_over for one in self.trainings.values())
 
     def expires_at(self) -> float | None:
         """Return the Unix time at which it ends unless somebody calls; `None` while it is busy or for never."""
