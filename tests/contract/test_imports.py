@@ -89,8 +89,8 @@ LATE = (
     "ray",
 )
 """What an engine loads when a run, a service or a model first needs it: numpy alone is 11 MiB, httpx 6."""
-MAX_MODULES = 820
-"""Of an engine that does nothing; some 780 when this was written."""
+MAX_MODULES = 800
+"""Of an engine that does nothing, beyond Python's own at its start; 787 when this was written, 790 beside the packages of `make bench`."""
 
 
 def test_an_idle_engine_has_loaded_only_what_it_needs(tmp_path: Path) -> None:
@@ -98,4 +98,5 @@ def test_an_idle_engine_has_loaded_only_what_it_needs(tmp_path: Path) -> None:
     found = modules_after(IDLE_ENGINE.format(data=str(tmp_path / "data"), run=str(tmp_path / "run")))
     assert "jupyter_ext.engine.trainings.service" in found, "the engine did not run"
     assert not found.intersection(LATE)
+    found -= modules_after("pass")
     assert len(found) <= MAX_MODULES, sorted(found)
