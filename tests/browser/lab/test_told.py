@@ -94,37 +94,6 @@ def test_a_failure_and_an_alert_are_told_where_somebody_watches(
     assert lab.errors == []
 
 
-MANY = """\
-import os, time
-import jupyter_ext as jx
-
-def fit(gate: str, number: int = 0):
-    while not os.path.exists(gate):
-        time.sleep(0.02)
-
-for number in range(5):
-    jx.train(fit, name=f"{name}-{{number}}", gate={gate!r}, number=number)"""
-
-
-def test_trainings_that_end_together_are_told_together(
-    lab: Lab, lab_server: LabServer, tmp_path: Path
-) -> None:
-    name, gate = f"loop-{secrets.token_hex(3)}", tmp_path / "gate"
-    lab.open(lab_server.write_notebook("loop", MANY.format(name=name, gate=str(gate))))
-    lab.run_cell(0)
-    expect(lab.page.locator(".jp-JupyterExt-status button")).to_have_attribute(
-        "title", re.compile("5 trainings run")
-    )
-    gate.touch()
-    together = told(lab, "5 trainings succeeded: ")
-    expect(together).to_contain_text("and 2 more.")
-    expect(lab.page.locator(".Toastify__toast")).to_have_count(1)
-    lab.screenshot("told-together-light")
-    together.get_by_role("button", name="Compare").click()
-    expect(lab.page.locator(".jp-JupyterExt-tab:visible")).to_contain_text("number")
-    assert lab.errors == []
-
-
 def test_a_download_is_told_by_the_page_that_asked_for_it(
     lab: Lab, lab_server: LabServer, engine: EngineOnDisk, hub: HubServer
 ) -> None:
