@@ -117,11 +117,7 @@ class SessionState:
     @property
     def is_busy(self) -> bool:
         """Whether a call, a training or a cell is under way."""
-        return (
-            bool(self.in_flight)
-            or self.scheduler.is_busy
-            or any(not one.is_over for one in self.trainings.values())
-        )
+        return bool(self.in_flight) or self.scheduler.is_busy or self.is_training
 
     @property
     def is_training(self) -> bool:
